@@ -1,0 +1,212 @@
+// Package connection creates connections and takes requests about them.
+//
+// It is what stands between a caller and the rotation: it validates everything
+// that is local and everything that can be read before anything is changed, it
+// keeps names, vault secrets and applications unique, it takes the caller's secret
+// over, and it hands the rest to package rotation, whose passes finish what a
+// request had no time for. Nothing is lost on bad input: a refused request leaves
+// everything as it was.
+//
+// Its errors are of type [*Error] and say what is wrong and what to do.
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// Kind sorts errors by what the caller can do.
+type Kind string
+
+// The kinds of errors.
+const (
+	Invalid     Kind = "invalid"     // change the request
+	Conflict    Kind = "conflict"    // somebody else has it
+	NotFound    Kind = "not found"   //
+	Unavailable Kind = "unavailable" // an outside service did not answer: try again
+)
+
+// Error is what a caller is told.
+type Error struct {
+	Kind       Kind
+	Message    string        // what is wrong and what to do; safe to show
+	RetryAfter time.Duration // 0: no use to wait
+}
+
+func (e *Error) Error() string { return e.Message }
+
+func invalid(format string, args ...any) *Error {
+	return &Error{Kind: Invalid, Message: fmt.Sprintf(format, args...)}
+}
+
+// notFound does not say whether there ever was one.
+var errNoConnection = &Error{Kind: NotFound, Message: "There is no such connection."}
+
+// Records are the rows of connections.
+type Records interface {
+	Load(ctx context.Context, id string) (rotation.Record, error)
+	Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
+	Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
+	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
+	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
+}
+
+// Reservations keep values unique among connections.
+type Reservations interface {
+	// Reserve claims res.Value for res.Owner; [rotation.ErrExists] if somebody
+	// else holds it, unless that claim is old and reclaim says that it is void.
+	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error
+	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
+	Release(ctx context.Context, res rotation.Reservation) error
+}
+
+// Vault is what taking a secret over needs of the vault.
+type Vault interface {
+	Put(ctx context.Context, secret rotation.VaultSecret) (version string, err error)
+	Get(ctx context.Context, name, version string) (rotation.VaultSecret, error)
+	State(ctx context.Context, name string) (rotation.VaultState, error)
+	Recover(ctx context.Context, name string) error
+}
+
+// Directory is what validating a credential needs to read.
+type Directory interface {
+	Token(ctx context.Context, app rotation.Application, secret rotation.Secret) (rotation.Token, error)
+	Application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error)
+	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
+	Owners(ctx context.Context, token rotation.Token, app rotation.Application) (objectIDs []string, err error)
+}
+
+// Service creates connections and takes requests about them. Its fields are set
+// once; all but Refused, Budget and Log are required.
+type Service struct {
+	Rotator      *rotation.Rotator
+	Records      Records
+	Reservations Reservations
+	Vault        Vault
+	Directory    Directory
+
+	// Refused are applications that must not be rotated: Rekey's own, and the
+	// one of the OAuth connections (lesson L10). By lower-case client id, with
+	// what it is.
+	Refused map[string]string
+	// Budget is how long a request may work, from its arrival; 0: 25 s.
+	Budget time.Duration
+	Log    *slog.Logger
+}
+
+func (s *Service) log() *slog.Logger {
+	if s.Log != nil {
+		return s.Log
+	}
+	return slog.Default()
+}
+
+// bounded detaches ctx from its caller, who cancels nothing by hanging up, and
+// gives it the request's own end.
+func (s *Service) bounded(ctx context.Context) (context.Context, time.Time, context.CancelFunc) {
+	budget := s.Budget
+	if budget == 0 {
+		budget = 25 * time.Second
+	}
+	until := s.Rotator.Clock().Add(budget)
+	// What must not be cut off, such as storing a value that exists nowhere
+	// else, may outlast the budget, but not the lease.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Rotator.Rules.Lease)
+	return ctx, until, cancel
+}
+
+// Get returns a connection.
+func (s *Service) Get(ctx context.Context, id string) (rotation.Record, error) {
+	rec, err := s.Records.Load(ctx, id)
+	if err != nil {
+		return rec, s.explain(ctx, "reading the connection", err)
+	}
+	if gone(&rec) {
+		return rotation.Record{}, errNoConnection
+	}
+	return rec, nil
+}
+
+// gone reports whether the API shows the connection no more.
+func gone(rec *rotation.Record) bool {
+	return rec.Phase == rotation.Deleting || rec.Request != nil && rec.Request.Kind == rotation.AskDelete
+}
+
+// ByName returns the connection of that name in a project; "" for none.
+func (s *Service) ByName(ctx context.Context, project, name string) (rotation.Record, error) {
+	want := rotation.NameReservation(project, name, "")
+	res, err := s.Reservations.Find(ctx, want.Kind, want.Value)
+	if err != nil {
+		return rotation.Record{}, s.explain(ctx, "looking the name up", err)
+	}
+	rec, err := s.Get(ctx, res.Owner)
+	if err == nil && (rec.Name != name || rec.Project != project) {
+		return rotation.Record{}, errNoConnection
+	}
+	return rec, err
+}
+
+// List returns every connection of a project, or of all projects if it is nil.
+func (s *Service) List(ctx context.Context, project *string) ([]rotation.Record, error) {
+	var all []rotation.Record
+	for cursor := ""; ; {
+		page, next, err := s.Records.List(ctx, cursor, 1000)
+		if err != nil {
+			return nil, s.explain(ctx, "listing connections", err)
+		}
+		for _, rec := range page {
+			if !gone(&rec) && (project == nil || *project == rec.Project) {
+				all = append(all, rec)
+			}
+		}
+		if next == "" {
+			return all, nil
+		}
+		cursor = next
+	}
+}
+
+// History returns a connection's events, the newest first.
+func (s *Service) History(ctx context.Context, id, cursor string, limit int) ([]rotation.Event, string, error) {
+	if _, err := s.Get(ctx, id); err != nil {
+		return nil, "", err
+	}
+	events, next, err := s.Records.History(ctx, id, cursor, limit)
+	if err != nil {
+		return nil, "", s.explain(ctx, "reading the history", err)
+	}
+	return events, next, nil
+}
+
+// explain turns an error of an outside service into one for the caller, and logs
+// it: the caller is told what to do, the log what happened.
+func (s *Service) explain(ctx context.Context, doing string, err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	switch {
+	case errors.Is(err, rotation.ErrNotFound):
+		return errNoConnection
+	case errors.Is(err, rotation.ErrNewerSchema):
+		return &Error{Kind: Conflict, Message: "This connection was written by a newer version of Rekey. Upgrade this deployment."}
+	}
+	s.log().WarnContext(ctx, "request failed", "doing", doing, "reason", err.Error())
+	class := rotation.ClassOf(err)
+	if !class.Refusal() {
+		e := &Error{Kind: Unavailable, Message: "An outside service did not answer properly while " + doing + ". Nothing was changed; try again.", RetryAfter: 10 * time.Second}
+		if re, ok := errors.AsType[*rotation.Error](err); ok && re.RetryAfter > e.RetryAfter {
+			e.RetryAfter = re.RetryAfter
+		}
+		return e
+	}
+	kind := Invalid
+	if class == rotation.VaultRefused {
+		kind = Unavailable // nothing that the caller could change in the request
+	}
+	return &Error{Kind: kind, Message: rotation.Explain(err)}
+}

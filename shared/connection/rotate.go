@@ -1,0 +1,136 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// RotateOptions are what a caller may say of a rotation by hand.
+type RotateOptions struct {
+	Grace     *time.Duration // nil: the connection's
+	Emergency bool           // no grace, everything old goes now
+	By        string
+}
+
+// Rotate asks for a rotation and works on it as far as the request's time goes.
+// While a run is under way, that run is the answer; an emergency upgrades it.
+func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (rotation.Record, error) {
+	ctx, until, cancel := s.bounded(ctx)
+	defer cancel()
+	if opts.Grace != nil && (*opts.Grace < 0 || *opts.Grace > maxGrace) {
+		return rotation.Record{}, invalid("gracePeriodHours must be 0 to %d.", int(maxGrace.Hours()))
+	}
+	rec, err := s.Get(ctx, id)
+	if err != nil {
+		return rec, err
+	}
+	if rec.Run != nil && !opts.Emergency {
+		return rec, nil
+	}
+	ask := rotation.Request{Kind: rotation.AskRotate, ID: s.Rotator.NewID(), By: opts.By, At: s.Rotator.Clock(), Grace: opts.Grace}
+	if opts.Emergency {
+		ask.Kind = rotation.AskEmergency
+	}
+	if ask.KeyID, err = s.rotatable(ctx, &rec); err != nil {
+		return rec, err
+	}
+	rec, err = s.ask(ctx, id, ask)
+	if err != nil {
+		return rec, err
+	}
+	return s.drive(ctx, rec, until)
+}
+
+// rotatable makes sure that a connection may be rotated by hand: its key id is
+// known, and the application is its own. It returns the key id if it had to be
+// found.
+func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID string, err error) {
+	if rec.Phase == rotation.Creating || rec.Policy.Enabled {
+		return "", nil
+	}
+	res := rotation.ApplicationReservation(rec.Target, rec.ID)
+	if rec.Current != nil && rec.Current.Origin == rotation.OriginGiven {
+		if keyID, err = s.find(ctx, rec); err != nil {
+			return "", err
+		}
+	}
+	if err := s.Reservations.Reserve(ctx, res, s.void); errors.Is(err, rotation.ErrExists) {
+		return "", s.taken(ctx, rec, res)
+	} else if err != nil {
+		return "", s.explain(ctx, "reserving the application", err)
+	}
+	return keyID, nil
+}
+
+// find identifies the published secret of a connection that was given without a
+// key id.
+func (s *Service) find(ctx context.Context, rec *rotation.Record) (keyID string, err error) {
+	secret, err := s.Vault.Get(ctx, rec.VaultName, rec.Current.VaultVersion)
+	if err != nil {
+		return "", s.explain(ctx, "reading the client secret", err)
+	}
+	v, err := s.verify(ctx, &Input{TenantID: rec.Target.TenantID, ClientID: rec.Target.ClientID, ClientSecret: secret.Value, Rotate: true})
+	return v.keyID, err
+}
+
+// ask writes a request on the record, without costing a pass its work.
+func (s *Service) ask(ctx context.Context, id string, ask rotation.Request) (rotation.Record, error) {
+	for try := 1; ; try++ {
+		rec, err := s.Get(ctx, id)
+		if err != nil {
+			return rec, err
+		}
+		next := rec.Clone()
+		if !next.Ask(ask) {
+			return rec, nil
+		}
+		next.Version++
+		next.WakeAt = s.Rotator.Clock()
+		got, err := s.Records.Commit(ctx, next, rotation.Event{At: ask.At, Kind: rotation.EventRequested, By: ask.By, RunID: ask.ID, Message: string(ask.Kind)})
+		if err == nil {
+			s.Rotator.Nudge(id)
+			return got, nil
+		}
+		if try == 10 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
+			return rec, s.explain(ctx, "asking for the rotation", err)
+		}
+	}
+}
+
+// drive works on a connection until the request's time is over. If another pass is
+// at it, it watches.
+func (s *Service) drive(ctx context.Context, rec rotation.Record, until time.Time) (rotation.Record, error) {
+	for {
+		got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: true})
+		switch {
+		case err == nil:
+			return got, nil
+		case errors.Is(err, rotation.ErrNotFound):
+			return got, errNoConnection
+		case !errors.Is(err, rotation.ErrLeased) && !errors.Is(err, rotation.ErrLeaseLost):
+			s.log().WarnContext(ctx, "rotation was interrupted", "connection", rec.ID, "reason", err.Error())
+			return rec, nil // it is on the record; the timer goes on
+		}
+		if !s.Rotator.Clock().Add(time.Second).Before(until) {
+			break
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			break
+		}
+	}
+	return s.Get(ctx, rec.ID)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,298 @@
+package connection_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+)
+
+// service returns the connections of the process that is alive.
+func service(w *rotationtest.World) *connection.Service {
+	return &connection.Service{
+		Rotator: w.Rotator(), Records: w.StorePort(), Reservations: w.StorePort(), Vault: w.VaultPort(), Directory: w.DirectoryPort(),
+		Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
+	}
+}
+
+// subject is one connection in its world.
+type subject struct {
+	w      *rotationtest.World
+	app    rotation.Application
+	secret rotation.Secret
+	keyID  string
+	id     string
+}
+
+func newSubject(t *testing.T) *subject {
+	s := &subject{w: rotationtest.NewWorld(t)}
+	s.w.Directory.Propagation = 7 * time.Second
+	s.app, s.secret, s.keyID = s.w.AddApplication()
+	s.w.AddForeign(s.app.ClientID)
+	s.w.Name(s.keyID)
+	return s
+}
+
+func (s *subject) input() connection.Input {
+	return connection.Input{
+		Name: "billing", TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret, ClientSecretKeyID: s.keyID,
+		Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+	}
+}
+
+// create creates the connection and remembers its id, whatever came of it.
+func (s *subject) create(ctx context.Context) (rotation.Record, error) {
+	rec, err := service(s.w).Create(ctx, s.input())
+	if ids := s.w.Records(); len(ids) == 1 {
+		s.id = ids[0]
+	} else if rec.ID != "" {
+		s.id = rec.ID
+	}
+	return rec, err
+}
+
+// sweep plays the timer for d: once a minute.
+func (s *subject) sweep(t *testing.T, d time.Duration) {
+	t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		next := time.Now().Truncate(time.Minute).Add(time.Minute)
+		s.w.Rotator().Sweep(t.Context()) // its process may die: that is the point
+		time.Sleep(time.Until(next))
+	}
+}
+
+// check fails the test with the promises that were broken.
+func (s *subject) check(t *testing.T) {
+	t.Helper()
+	s.w.CheckLeaks()
+	if v := s.w.Violations(); len(v) > 0 {
+		t.Errorf("broken promises: %v", v)
+		if testing.Verbose() {
+			t.Log(s.w.Log.String())
+		}
+	}
+}
+
+// scenario is something that makes external writes, on a connection that setup
+// made.
+type scenario struct {
+	name  string
+	setup func(t *testing.T, s *subject)
+	act   func(t *testing.T, s *subject)
+	end   func(t *testing.T, s *subject, clean bool) // what must hold once it is quiet
+	quiet time.Duration                              // how long it takes until it is
+}
+
+func settled(t *testing.T, s *subject) {
+	t.Helper()
+	if _, err := s.create(t.Context()); err != nil {
+		t.Fatalf("creating: %v", err)
+	}
+	s.sweep(t, 30*time.Minute)
+	s.w.CheckEnd(s.id)
+	s.check(t)
+}
+
+var scenarios = []scenario{
+	{
+		name:  "creation",
+		setup: func(*testing.T, *subject) {},
+		act:   func(t *testing.T, s *subject) { s.create(t.Context()) },
+		quiet: time.Hour,
+		end: func(t *testing.T, s *subject, clean bool) {
+			if s.id == "" || !exists(s.w, s.id) {
+				if clean {
+					t.Error("nothing was created")
+				}
+				if s.id != "" {
+					s.w.CheckGone(s.id, s.secret)
+				}
+				if live := s.w.Live(s.app.ClientID); live != 2 {
+					t.Errorf("creation was undone; live client secrets: %d, want the 2 from before", live)
+				}
+				// What was reserved by whoever died is free again.
+				if _, err := s.create(t.Context()); err != nil {
+					t.Errorf("creating again: %v", err)
+				}
+				s.sweep(t, time.Hour)
+			}
+			s.w.CheckEnd(s.id)
+			if live := s.w.Live(s.app.ClientID); live != 2 {
+				t.Errorf("live client secrets: %d, want 2: ours and the foreign one", live)
+			}
+		},
+	},
+	{
+		name:  "creation without rotation",
+		setup: func(*testing.T, *subject) {},
+		act: func(t *testing.T, s *subject) {
+			in := s.input()
+			in.Rotate = false
+			rec, _ := service(s.w).Create(t.Context(), in)
+			s.id = rec.ID
+		},
+		quiet: 30 * time.Minute,
+		end: func(t *testing.T, s *subject, clean bool) {
+			if exists(s.w, s.id) {
+				s.w.CheckEnd(s.id)
+			} else if clean {
+				t.Error("nothing was created")
+			}
+			if live := s.w.Live(s.app.ClientID); live != 2 {
+				t.Errorf("live client secrets: %d, want the 2 from before", live)
+			}
+		},
+	},
+	{
+		name:  "scheduled rotation",
+		setup: settled,
+		act: func(t *testing.T, s *subject) {
+			rec, _ := s.w.Record(s.id)
+			time.Sleep(time.Until(rec.NextSlot))
+			s.sweep(t, 20*time.Minute)
+		},
+		quiet: 3 * 24 * time.Hour,
+		end: func(t *testing.T, s *subject, clean bool) {
+			s.w.CheckEnd(s.id)
+			rec, _ := s.w.Record(s.id)
+			if live := s.w.Live(s.app.ClientID); live != 2 || len(rec.Retiring) != 0 {
+				t.Errorf("live client secrets: %d, retiring: %d; want 2 and 0", live, len(rec.Retiring))
+			}
+			if rec.LastRun.Trigger != rotation.OnSchedule || rec.LastRun.Outcome != "success" {
+				t.Errorf("last run: %+v", rec.LastRun)
+			}
+			if want := rec.LastRotatedAt.AddDate(0, 0, 29); !rec.NextSlot.After(want) {
+				t.Errorf("next slot %s is too early", rec.NextSlot)
+			}
+		},
+	},
+	{
+		name:  "manual rotation",
+		setup: settled,
+		act: func(t *testing.T, s *subject) {
+			_, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{By: "tester"})
+			if ce, ok := errors.AsType[*connection.Error](err); err != nil && (!ok || ce.Kind == connection.Invalid) {
+				t.Errorf("rotating: %v", err)
+			}
+		},
+		quiet: 3 * 24 * time.Hour,
+		end: func(t *testing.T, s *subject, clean bool) {
+			s.w.CheckEnd(s.id)
+			rec, _ := s.w.Record(s.id)
+			if clean && rec.LastRun.Trigger != rotation.OnRequest {
+				t.Errorf("last run: %+v", rec.LastRun)
+			}
+			if live := s.w.Live(s.app.ClientID); live != 2 {
+				t.Errorf("live client secrets: %d, want 2", live)
+			}
+		},
+	},
+	{
+		name:  "emergency",
+		setup: settled,
+		act: func(t *testing.T, s *subject) {
+			service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{Emergency: true, By: "tester"})
+		},
+		quiet: time.Hour,
+		end: func(t *testing.T, s *subject, clean bool) {
+			s.w.CheckEnd(s.id)
+			if live := s.w.Live(s.app.ClientID); live != 2 {
+				t.Errorf("live client secrets an hour after an emergency: %d, want 2", live)
+			}
+		},
+	},
+	{
+		name:  "delete with revoke during a run",
+		setup: settled,
+		act: func(t *testing.T, s *subject) {
+			service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{By: "tester"})
+			s.request(t, rotation.Request{Kind: rotation.AskDelete, ID: "d", Revoke: true})
+			s.sweep(t, time.Minute)
+		},
+		quiet: 3 * 24 * time.Hour,
+		end: func(t *testing.T, s *subject, clean bool) {
+			if exists(s.w, s.id) {
+				t.Error("the connection is still there")
+			}
+			if live := s.w.Live(s.app.ClientID); live != 1 {
+				t.Errorf("live client secrets: %d, want the foreign one only", live)
+			}
+			if _, ok := s.w.Published("rekey-" + s.id); ok {
+				t.Error("the vault secret is still there")
+			}
+		},
+	},
+}
+
+func exists(w *rotationtest.World, id string) bool { return slices.Contains(w.Records(), id) }
+
+// request puts a request on the record as the API does.
+func (s *subject) request(t *testing.T, q rotation.Request) {
+	t.Helper()
+	for range 10 {
+		rec, err := s.w.StorePort().Load(t.Context(), s.id)
+		if err != nil {
+			continue
+		}
+		q.At = time.Now().UTC()
+		rec.Ask(q)
+		rec.WakeAt = q.At
+		rec.Version++
+		if _, err := s.w.StorePort().Commit(t.Context(), rec); err == nil {
+			return
+		}
+	}
+	t.Fatalf("could not write the request %s", q.Kind)
+}
+
+// TestEveryWriteFails puts each fault at each external write of each scenario, then
+// lets normal passes finish, and checks the promises: after every call, and at the
+// end.
+func TestEveryWriteFails(t *testing.T) {
+	total := 0
+	for _, sc := range scenarios {
+		t.Run(sc.name, func(t *testing.T) {
+			writes := play(t, sc, 0, rotationtest.NoFault)
+			if len(writes) == 0 {
+				t.Fatal("the scenario makes no writes")
+			}
+			n := 1
+			for i := range writes {
+				for _, f := range rotationtest.Faults {
+					t.Run(fmt.Sprintf("%d %s %s", i+1, writes[i], f), func(t *testing.T) { play(t, sc, i+1, f) })
+					n++
+				}
+			}
+			total += n
+			t.Logf("%d external writes, %d cases", len(writes), n)
+		})
+	}
+	t.Logf("%d cases in all", total)
+}
+
+// play plays a scenario with a fault at its n-th write and returns its writes.
+func play(t *testing.T, sc scenario, n int, f rotationtest.Fault) (writes []string) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		sc.setup(t, s)
+		s.w.Break(n, f)
+		sc.act(t, s)
+		if n == 0 { // what the timer writes belongs to the scenario
+			s.sweep(t, sc.quiet)
+			writes = s.w.Writes()
+		}
+		s.w.Restart()
+		s.sweep(t, sc.quiet+time.Hour)
+		sc.end(t, s, n == 0)
+		s.check(t)
+	})
+	return writes
+}

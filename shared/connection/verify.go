@@ -1,0 +1,208 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// The Graph application permissions that let an application change its client
+// secrets. Source: Entra contract, section 1.
+const (
+	readWriteAll   = "Application.ReadWrite.All"
+	readWriteOwned = "Application.ReadWrite.OwnedBy"
+)
+
+// verified is what reading has shown about the given credential.
+type verified struct {
+	app    rotation.Application
+	keyID  string
+	hint   string
+	ends   time.Time
+	origin rotation.Origin
+}
+
+// verify signs in with the given secret and reads the application: does it work,
+// may it rotate, which credential is it? Nothing is changed.
+func (s *Service) verify(ctx context.Context, in *Input) (verified, error) {
+	app := rotation.Application{TenantID: in.TenantID, ClientID: in.ClientID}
+	v := verified{app: app, hint: hint(in.ClientSecret), origin: rotation.OriginGiven}
+	token, err := s.Directory.Token(ctx, app, in.ClientSecret)
+	if err != nil {
+		return v, s.explain(ctx, "signing in with the given client secret", err)
+	}
+	if !in.Rotate && in.ClientSecretKeyID == "" {
+		return v, nil // nothing will be changed in Entra, so no permission is needed
+	}
+	if err := permitted(token); err != nil {
+		return v, err
+	}
+	state, err := s.Directory.Application(ctx, token, app)
+	if err != nil {
+		return v, s.explain(ctx, "reading the application", err)
+	}
+	v.app.ObjectID = state.ObjectID
+	w, err := s.identify(ctx, token, v.app, state, in.ClientSecret, in.ClientSecretKeyID)
+	if err != nil {
+		return v, err
+	}
+	v.keyID, v.ends, v.origin = w.KeyID, w.ExpiresAt, rotation.OriginNamed
+	if !in.Rotate {
+		return v, nil
+	}
+	if state.PersonalAccounts() && len(state.Passwords) >= 2 {
+		return v, invalid("The application may have two client secrets at most, because personal Microsoft accounts may sign in to it, and it has %d. Remove one that nobody uses, so that there is room for a new one next to the given one.", len(state.Passwords))
+	}
+	return v, s.owned(ctx, token, v.app)
+}
+
+// permitted refuses a token that certainly lacks the permission. Of an opaque one
+// nothing is known until addPassword answers.
+func permitted(token rotation.Token) error {
+	if token.Opaque || slices.Contains(token.Roles, readWriteAll) || slices.Contains(token.Roles, readWriteOwned) {
+		return nil
+	}
+	return invalid("%s", rotation.Permission.Advice())
+}
+
+// owned refuses an application that may change what it owns, but does not own
+// itself. Where the owners can't be read, addPassword will tell.
+func (s *Service) owned(ctx context.Context, token rotation.Token, app rotation.Application) error {
+	if token.Opaque || token.ObjectID == "" || slices.Contains(token.Roles, readWriteAll) {
+		return nil
+	}
+	owners, err := s.Directory.Owners(ctx, token, app)
+	switch {
+	case err != nil && rotation.ClassOf(err).Refusal():
+		return nil
+	case err != nil:
+		return s.explain(ctx, "reading the application's owners", err)
+	case !slices.ContainsFunc(owners, func(id string) bool { return strings.EqualFold(id, token.ObjectID) }):
+		return invalid("The application has the permission %s, but is not an owner of itself. Add its service principal (object id %s) to the owners of the application.", readWriteOwned, token.ObjectID)
+	}
+	return nil
+}
+
+// identify finds the credential whose value was given, beyond doubt, among those of
+// the application and of its service principal (lesson L9). keyID, if not empty, is
+// what the caller says it is.
+func (s *Service) identify(ctx context.Context, token rotation.Token, app rotation.Application, state rotation.ApplicationState, secret rotation.Secret, keyID string) (rotation.Password, error) {
+	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+	if err != nil && !rotation.ClassOf(err).Refusal() {
+		return rotation.Password{}, s.explain(ctx, "reading the service principal", err)
+	}
+	unread := err != nil
+	if keyID != "" {
+		return s.named(state.Passwords, principal, secret, keyID)
+	}
+	fits := func(list []rotation.Password) (out []rotation.Password) {
+		for _, w := range list {
+			if w.ExpiresAt.After(s.Rotator.Clock()) && (w.Hint == "" || w.Hint == hint(secret)) {
+				out = append(out, w)
+			}
+		}
+		return out
+	}
+	own, elsewhere := fits(state.Passwords), fits(principal)
+	switch {
+	case len(own) == 1 && len(elsewhere) == 0 && !unread:
+		return own[0], nil
+	case len(own) == 0 && len(elsewhere) == 1:
+		return rotation.Password{}, onPrincipal(elsewhere[0].KeyID)
+	}
+	return rotation.Password{}, invalid("Which client secret is it? Say credentials.clientSecretKeyId (in the portal, App registrations > Certificates & secrets, column Secret ID). %s", candidates(own, elsewhere, unread))
+}
+
+// candidates lists what the secret could be.
+func candidates(own, elsewhere []rotation.Password, unread bool) string {
+	var lines []string
+	for _, w := range own {
+		lines = append(lines, fmt.Sprintf("%s (%q, ends %s)", w.KeyID, w.DisplayName, w.ExpiresAt.Format(time.DateOnly)))
+	}
+	for _, w := range elsewhere {
+		lines = append(lines, fmt.Sprintf("%s (%q, on the service principal)", w.KeyID, w.DisplayName))
+	}
+	text := "No live client secret of the application begins with these three characters; if it was made just now, wait a minute."
+	if len(lines) > 0 {
+		text = "It could be: " + strings.Join(lines, ", ") + "."
+	}
+	if unread {
+		text += " The service principal's own secrets could not be read."
+	}
+	return text
+}
+
+// named checks the key id that the caller named (W5: a wrong one would cut somebody
+// else off).
+func (s *Service) named(own, principal []rotation.Password, secret rotation.Secret, keyID string) (rotation.Password, error) {
+	is := func(w rotation.Password) bool { return strings.EqualFold(w.KeyID, keyID) }
+	i := slices.IndexFunc(own, is)
+	if i < 0 {
+		if slices.ContainsFunc(principal, is) {
+			return rotation.Password{}, onPrincipal(keyID)
+		}
+		return rotation.Password{}, invalid("The application has no client secret with the key id %s. Check credentials.clientSecretKeyId: it is the Secret ID, not the value and not the client id. If the secret was made just now, wait a minute.", keyID)
+	}
+	w := own[i]
+	switch {
+	case !w.ExpiresAt.After(s.Rotator.Clock()):
+		return w, invalid("The client secret with the key id %s ended on %s, so it can't be the one that was given.", keyID, w.ExpiresAt.Format(time.DateOnly))
+	case w.Hint != "" && w.Hint != hint(secret):
+		return w, invalid("The key id %s belongs to another client secret (%q): its first three characters are not those of the secret that was given.", keyID, w.DisplayName)
+	}
+	return w, nil
+}
+
+func onPrincipal(keyID string) error {
+	return invalid("The key id %s is a client secret of the service principal (enterprise application). Rekey rotates the client secrets of the app registration: create one there and give that.", keyID)
+}
+
+// vaultNames checks that the two names in the vault are free or may be taken over,
+// and returns what is there under the published one.
+func (s *Service) vaultNames(ctx context.Context, rec *rotation.Record) (rotation.VaultState, error) {
+	published, err := s.Vault.State(ctx, rec.VaultName)
+	if err != nil {
+		return published, s.explain(ctx, "looking at the Key Vault secret's name", err)
+	}
+	staged, err := s.Vault.State(ctx, rec.StagedName())
+	if err != nil {
+		return published, s.explain(ctx, "looking at the Key Vault secret's name", err)
+	}
+	for name, st := range map[string]rotation.VaultState{rec.VaultName: published, rec.StagedName(): staged} {
+		if !st.Exists && !st.Deleted {
+			continue
+		}
+		if free, err := s.inherited(ctx, st.Tags, rec); err != nil {
+			return published, err
+		} else if !free {
+			where := "exists already and is not this connection's"
+			if st.Deleted {
+				where = "is soft-deleted and was not this application's"
+			}
+			return published, invalid("The Key Vault secret %q %s. Choose another vaultSecretName, or remove (and purge) that secret.", name, where)
+		}
+	}
+	return published, nil
+}
+
+// inherited reports whether a secret with these tags was left by a connection that
+// is gone, for the same application.
+func (s *Service) inherited(ctx context.Context, tags map[string]string, rec *rotation.Record) (bool, error) {
+	before := rotation.Application{TenantID: tags[rotation.TagTenant], ClientID: tags[rotation.TagClient]}
+	if tags[rotation.TagDeployment] != s.Rotator.Deployment || !before.Same(rec.Target) {
+		return false, nil
+	}
+	_, err := s.Records.Load(ctx, tags[rotation.TagConnection])
+	switch {
+	case errors.Is(err, rotation.ErrNotFound):
+		return true, nil
+	case err != nil:
+		return false, s.explain(ctx, "looking for the connection that the Key Vault secret was of", err)
+	}
+	return false, nil
+}

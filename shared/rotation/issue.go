@@ -1,0 +1,354 @@
+package rotation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"time"
+)
+
+// adopt looks whether the given secret has reached the vault. It has: the
+// connection has a current credential. It has not: whoever held it is dead and so
+// is the secret's only other copy, so creation is undone. Undoing waits until a
+// write that was under way then can no longer land.
+func (p *pass) adopt(ctx context.Context, rec Record) (Record, error) {
+	found, err := p.find(ctx, rec.VaultName, func(v VaultSecret) bool { return v.Enabled && p.ours(v.Tags, &rec) })
+	if err != nil {
+		return p.fail(ctx, rec, err, nil)
+	}
+	now := p.now()
+	if found == nil {
+		return p.commit(ctx, rec, func(rec *Record) {
+			rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
+			if safe := rec.CreatedAt.Add(p.Rules.CallTimeout + time.Minute); safe.After(now) {
+				rec.Error = &Failure{Class: Transient, Message: "The given client secret did not reach Key Vault; the creation is being undone.", Count: 1, At: now, RetryAt: safe}
+			}
+		}, Event{Kind: EventUndone, Message: "the given client secret did not reach Key Vault"})
+	}
+	return p.commit(ctx, rec, func(rec *Record) {
+		rec.Phase, rec.Error = Idle, nil
+		rec.Current.VaultVersion, rec.Current.Since = found.Version, now
+	}, Event{Kind: EventCredentialGiven, KeyID: rec.Current.KeyID})
+}
+
+// find returns the newest version of name that fits, or nil.
+func (p *pass) find(ctx context.Context, name string, fits func(VaultSecret) bool) (*VaultSecret, error) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	versions, err := p.Vault.List(cctx, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		if fits(v) {
+			return &v, nil
+		}
+	}
+	return nil, nil
+}
+
+// beginRun writes the intent down: from here on the marker is known, whatever
+// happens.
+func (p *pass) beginRun(ctx context.Context, rec Record) (Record, error) {
+	now := p.now()
+	run := Run{ID: p.NewID(), Trigger: OnSchedule, StartedAt: now, Slot: rec.NextSlot, Grace: rec.Policy.Grace, Target: rec.Target, Origin: OriginIssued}
+	asked := rec.Request
+	switch {
+	case asked != nil && asked.Kind == AskEmergency:
+		run.Trigger, run.Grace = OnEmergency, 0
+	case asked != nil:
+		run.Trigger = OnRequest
+	case p.Rules.lost(rec.Current, now):
+		run.Trigger, run.Grace = OnLoss, 0
+	case rec.Current != nil && rec.Current.Origin == OriginNamed:
+		run.Trigger, run.Grace = OnCreation, rec.Policy.OriginalGrace
+	}
+	if asked != nil {
+		run.ID, run.By = asked.ID, asked.By
+		if asked.Grace != nil && run.Trigger == OnRequest {
+			run.Grace = *asked.Grace
+		}
+	}
+	if run.Trigger != OnSchedule {
+		run.Slot = time.Time{}
+	}
+	p.intend(&run, now, &rec)
+	return p.commit(ctx, rec, func(rec *Record) {
+		r := run
+		rec.Run, rec.Phase = &r, Issuing
+		if asked != nil && asked.KeyID != "" && rec.Current != nil && rec.Current.Origin == OriginGiven {
+			rec.Current.KeyID, rec.Current.Origin = asked.KeyID, OriginNamed
+		}
+		clearRequest(rec, asked)
+		retryNow(rec, now)
+		if run.Trigger == OnEmergency {
+			hasten(rec, now)
+		}
+	}, Event{Kind: EventStarted, RunID: run.ID, Trigger: run.Trigger, By: run.By})
+}
+
+// intend gives run a marker of its own, to be issued under this lease only.
+func (p *pass) intend(run *Run, now time.Time, rec *Record) {
+	run.Attempt++
+	run.Marker, run.IssuedUnder, run.FirstIssuedAt = p.marker(rec), p.lease.Token, now
+	run.NextCheck = time.Time{}
+}
+
+func (p *pass) nextAttempt(ctx context.Context, rec Record) (Record, error) {
+	run := *rec.Run
+	p.intend(&run, p.now(), &rec)
+	return p.commit(ctx, rec, func(rec *Record) { r := run; rec.Run = &r })
+}
+
+// issue asks the directory for a new credential and stages its value.
+//
+// The probe comes first: a vault that would refuse the value must do so while
+// there is none. If we die before addPassword, nothing was issued and the marker is
+// looked for in vain. If we die after it, the value is lost, and the marker, which
+// is in the record, leads to the credential. If we die after the value is staged,
+// it is adopted by its tags.
+func (p *pass) issue(ctx context.Context, rec Record) (Record, error) {
+	token, err := p.tokenFor(ctx, &rec, rec.Actor)
+	if err != nil {
+		return p.failRun(ctx, rec, err)
+	}
+	app, err := p.application(ctx, token, rec.Run.Target)
+	if err != nil {
+		return p.failRun(ctx, rec, err)
+	}
+	if app.PersonalAccounts() && len(app.Passwords) >= 2 {
+		return p.failRun(ctx, rec, &Error{Op: "adding a password", Class: Full, Detail: "two client secrets at most where personal accounts may sign in"})
+	}
+	if _, err := p.put(ctx, p.stagedSecret(&rec, Secret{}), false); err != nil {
+		return p.failRun(ctx, rec, err)
+	}
+
+	start := p.now()
+	if !p.Rules.fits(start, p.lease, p.Rules.IssueTimeout+2*p.Rules.CallTimeout) {
+		return rec, errNoTime // the value must find time to be staged
+	}
+	cctx, cancel, err := p.call(ctx, p.Rules.IssueTimeout)
+	if err != nil {
+		return rec, err
+	}
+	expires := start.Add(lifetime(rec.Policy, rec.Run)).Truncate(time.Second)
+	issued, err := p.Directory.AddPassword(cctx, token, Application{TenantID: rec.Run.Target.TenantID, ClientID: rec.Run.Target.ClientID, ObjectID: app.ObjectID}, rec.Run.Marker, expires)
+	cancel()
+	if err != nil {
+		return p.notIssued(ctx, rec, start, err)
+	}
+	return p.stage(ctx, rec, app, issued)
+}
+
+// notIssued records what is known after addPassword failed (rule R1).
+func (p *pass) notIssued(ctx context.Context, rec Record, start time.Time, err error) (Record, error) {
+	class := ClassOf(err)
+	if UnknownOutcome(err) {
+		// The value, if there is one, is lost. Reconcile will look for a staged
+		// version, find none, and abandon the marker when its time has come.
+		return p.fail(ctx, rec, err, func(rec *Record) {
+			rec.Run.IssuedUnder, rec.Run.FirstIssuedAt = "", start
+		})
+	}
+	drop := func(rec *Record) { rec.Run.Marker, rec.Run.IssuedUnder = "", "" }
+	switch {
+	case class == PolicyLifetime && !rec.Run.Short:
+		return p.commit(ctx, rec, func(rec *Record) { drop(rec); rec.Run.Short = true })
+	case class.Refusal():
+		clean := rec.Clone()
+		drop(&clean) // nothing bears the marker
+		return p.failRun(ctx, clean, err)
+	}
+	return p.fail(ctx, rec, err, drop)
+}
+
+// stage puts the new value where a later pass finds it, and commits. Until then
+// it is in this function only; so it does not give up easily, and it does not mind
+// the end of the request that it may serve.
+func (p *pass) stage(ctx context.Context, rec Record, app ApplicationState, issued Issued) (Record, error) {
+	run := *rec.Run
+	run.KeyID, run.Hint, run.ExpiresAt = issued.KeyID, issued.Hint, issued.ExpiresAt
+	run.Target.ObjectID = app.ObjectID
+	run.IssuedAt = p.now()
+	next := rec.Clone()
+	next.Run = &run
+	secret := p.stagedSecret(&next, issued.Value)
+
+	var err error
+	for try := 1; ; try++ {
+		if run.StagedVersion, err = p.put(ctx, secret, true); err == nil {
+			break
+		}
+		if UnknownOutcome(err) { // it may be there: one version is enough
+			if found, ferr := p.find(ctx, secret.Name, func(v VaultSecret) bool { return v.Tags[TagKeyID] == issued.KeyID && v.Enabled }); ferr == nil && found != nil {
+				run.StagedVersion = found.Version
+				break
+			}
+		}
+		if try == 4 || !p.Rules.fits(p.now(), p.lease, 2*p.Rules.CallTimeout) {
+			return p.fail(ctx, rec, err, func(rec *Record) {
+				rec.Spent = append(rec.Spent, Spent{Marker: run.Marker})
+				rec.Run.KeyID = issued.KeyID
+				p.endAttempt(rec, p.now())
+			}, Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: issued.KeyID, Class: ClassOf(err), Message: "the new value could not be stored in Key Vault"})
+		}
+		if _, werr := p.wait(ctx, time.Duration(try)*time.Second); werr != nil {
+			return rec, werr
+		}
+	}
+	return p.commitIssued(ctx, rec, run)
+}
+
+// commitIssued moves a run whose credential and staged version are known to
+// verifying.
+func (p *pass) commitIssued(ctx context.Context, rec Record, run Run) (Record, error) {
+	run.IssuedUnder, run.NextCheck, run.Deadline = "", p.now(), p.now().Add(p.Rules.Attempt)
+	run.Successes, run.Failures = 0, 0
+	return p.commit(ctx, rec, func(rec *Record) {
+		r := run
+		rec.Run, rec.Phase, rec.Error = &r, Verifying, nil
+		if rec.Target.Same(run.Target) {
+			rec.Target.ObjectID = run.Target.ObjectID
+		}
+		if rec.Actor.Same(run.Target) {
+			rec.Actor.ObjectID = run.Target.ObjectID
+		}
+	}, Event{Kind: EventIssued, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID})
+}
+
+// reconcile finds out whether anything was issued under the marker by a pass that
+// is gone (rule R3). An enabled staged version that bears the marker and a key id
+// is complete: it is adopted. Otherwise the marker is abandoned, once nothing that
+// was under way can arrive any more.
+func (p *pass) reconcile(ctx context.Context, rec Record) (Record, error) {
+	run := *rec.Run
+	found, err := p.find(ctx, rec.StagedName(), func(v VaultSecret) bool {
+		return v.Enabled && p.ours(v.Tags, &rec) && v.Tags[TagMarker] == run.Marker && v.Tags[TagKeyID] != ""
+	})
+	if err != nil {
+		return p.fail(ctx, rec, err, nil)
+	}
+	now := p.now()
+	if found != nil {
+		run.KeyID, run.StagedVersion = found.Tags[TagKeyID], found.Version
+		run.ExpiresAt, run.IssuedAt = found.ExpiresAt, found.CreatedAt
+		run.Target.ObjectID = cmp.Or(found.Tags[TagObject], run.Target.ObjectID)
+		return p.commitIssued(ctx, rec, run)
+	}
+	if closed := run.FirstIssuedAt.Add(p.Rules.issueWindow()); now.Before(closed) {
+		return p.commit(ctx, rec, func(rec *Record) { rec.Run.NextCheck, rec.Run.IssuedUnder = closed, "" })
+	}
+	return p.commit(ctx, rec, func(rec *Record) {
+		rec.Spent = append(rec.Spent, Spent{Marker: run.Marker})
+		p.endAttempt(rec, now)
+	}, Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, Message: "whether a credential was issued is unknown; it will be looked for and removed"})
+}
+
+// stagedSecret is the version that holds value, or the probe if there is none.
+func (p *pass) stagedSecret(rec *Record, value Secret) VaultSecret {
+	run := rec.Run
+	s := VaultSecret{
+		Name: rec.StagedName(), Value: value, ContentType: ContentType, Enabled: true, ExpiresAt: run.ExpiresAt,
+		Tags: Tags(p.Deployment, rec, Credential{Target: run.Target, KeyID: run.KeyID, Marker: run.Marker, Origin: OriginIssued}),
+	}
+	if value.IsZero() {
+		s.Enabled, s.Value = false, NewSecret("probe")
+		s.Tags = maps.Clone(s.Tags)
+		delete(s.Tags, TagKeyID)
+		s.Tags[TagProbe] = "true"
+	}
+	return s
+}
+
+// put writes one version. For a value that exists nowhere else, hold is true: then
+// only the lease limits the call, not the end of a request.
+func (p *pass) put(ctx context.Context, s VaultSecret, hold bool) (string, error) {
+	q := *p
+	if hold {
+		q.cutoff = time.Time{}
+	}
+	cctx, cancel, err := q.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return "", err
+	}
+	defer cancel()
+	return p.Vault.Put(cctx, s)
+}
+
+func (p *pass) get(ctx context.Context, name, version string) (VaultSecret, error) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return VaultSecret{}, err
+	}
+	defer cancel()
+	return p.Vault.Get(cctx, name, version)
+}
+
+func (p *pass) token(ctx context.Context, app Application, secret Secret) (Token, error) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return Token{}, err
+	}
+	defer cancel()
+	return p.Authority.Token(cctx, app, secret)
+}
+
+func (p *pass) application(ctx context.Context, token Token, app Application) (ApplicationState, error) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return ApplicationState{}, err
+	}
+	defer cancel()
+	return p.Directory.Application(cctx, token, app)
+}
+
+// tokenFor gets a token for app with the first of the credentials in the vault
+// that still works: current, then those that wait for their removal.
+func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Token, error) {
+	var versions []string
+	if c := rec.Current; c != nil && c.Target.Same(app) && c.VaultVersion != "" {
+		versions = append(versions, c.VaultVersion)
+	}
+	for _, o := range rec.Retiring {
+		if o.Target.Same(app) && o.VaultVersion != "" && (o.RemovedAt.IsZero() || len(versions) == 0) {
+			versions = append(versions, o.VaultVersion)
+		}
+	}
+	refused := error(&Error{Op: "signing in", Class: CredentialInvalid, Detail: "no credential of the application is known any more"})
+	for _, v := range versions {
+		secret, err := p.get(ctx, rec.VaultName, v)
+		if errors.Is(err, ErrNotFound) || isDisabled(err) {
+			continue
+		}
+		if err != nil {
+			return Token{}, err
+		}
+		token, err := p.token(ctx, app, secret.Value)
+		if err == nil || !refusedToken(err) {
+			return token, err
+		}
+		refused = err
+	}
+	return Token{}, refused
+}
+
+// refusedToken reports whether err is Entra's word that this credential does not
+// work, now at least.
+func refusedToken(err error) bool {
+	switch ClassOf(err) {
+	case CredentialRefused, CredentialExpired, CredentialInvalid, ApplicationMissing, TenantMissing:
+		return true
+	}
+	return false
+}
+
+// isDisabled reports whether Key Vault refused to read a version because it is
+// disabled, rather than because of who asked.
+func isDisabled(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Class == VaultRefused && e.Detail == DetailDisabled
+}

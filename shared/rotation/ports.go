@@ -1,0 +1,176 @@
+package rotation
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps records. It is strongly consistent: a Load after a Commit that
+// returned shows it, from every process.
+//
+// There is no blind write. Every method that writes is conditional on what the
+// record's Handle says was read, and answers [ErrConflict] if the row is another
+// one now. After any other error of a write its outcome is unknown; the caller
+// reads again and looks for its commit id (rule R8).
+type Store interface {
+	// Load returns the record and its Handle; [ErrNotFound] if there is none,
+	// [ErrNewerSchema] if a newer Rekey wrote it.
+	Load(ctx context.Context, id string) (Record, error)
+	// Commit writes rec and one history row for events (none if there are no
+	// events), and moves the due row to rec.WakeAt (away, if that is zero), all
+	// in one transaction. It returns rec with the Handle for the next write.
+	Commit(ctx context.Context, rec Record, events ...Event) (Record, error)
+	// Remove deletes the record and its due row and writes a last history row,
+	// in one transaction. History stays.
+	Remove(ctx context.Context, rec Record, events ...Event) error
+	// Release gives a reservation up if it is held by res.Owner; one that is
+	// held by nobody or by somebody else is left alone without an error.
+	Release(ctx context.Context, res Reservation) error
+	// Due returns what has to be woken at or before until, the oldest first,
+	// at most limit entries. Its cost depends on what is due only (promise P6).
+	Due(ctx context.Context, until time.Time, limit int) ([]Due, error)
+}
+
+// Due is one entry of the wake-up index. Wake is in UTC and whole seconds.
+type Due struct {
+	ID   string
+	Wake time.Time
+}
+
+// Handle is what a store has to remember about a record that it returned: the
+// condition of the next write. It is opaque to everybody else, and never encoded.
+type Handle struct {
+	ETag string
+	Wake time.Time // the due row as it is stored
+}
+
+// ReservationKind says what a reservation keeps unique.
+type ReservationKind string
+
+// The kinds of reservations. Value is what must be unique: for a name the project
+// and the name, for a vault secret its lower-case name, for an application its
+// tenant and client id.
+const (
+	ReserveName        ReservationKind = "name"
+	ReserveVault       ReservationKind = "vault"
+	ReserveApplication ReservationKind = "app"
+)
+
+// Reservation is the claim of a connection (Owner, its id) on a unique value.
+type Reservation struct {
+	Kind  ReservationKind
+	Value string
+	Owner string
+	At    time.Time // when it was made; set by whoever reserves
+}
+
+// Vault keeps the values. Each Put makes a new version; versions cannot be
+// deleted one by one, only disabled. A caller may rely on a version that Put
+// returned being there for every later Get.
+type Vault interface {
+	// Put writes a new version and returns its id. After an error with
+	// UnknownOutcome the version may be there; List finds it by its tags.
+	Put(ctx context.Context, secret VaultSecret) (version string, err error)
+	// Get reads one version, or the latest if version is empty, with its value.
+	// [ErrNotFound] if there is no such secret or version; a disabled version
+	// is refused with class [VaultRefused] (Key Vault answers 403).
+	Get(ctx context.Context, name, version string) (VaultSecret, error)
+	// List returns every version of name with tags and state, newest first,
+	// without values. Empty if there is no such secret.
+	List(ctx context.Context, name string) ([]VaultSecret, error)
+	// Disable switches one version off for good. [ErrNotFound] if it is not there.
+	Disable(ctx context.Context, name, version string) error
+	// Delete soft-deletes the secret with all its versions; nil if it is not there.
+	Delete(ctx context.Context, name string) error
+}
+
+// VaultSecret is one version of a secret in Key Vault.
+type VaultSecret struct {
+	Name        string
+	Version     string
+	Value       Secret // empty in lists
+	ContentType string
+	Enabled     bool
+	ExpiresAt   time.Time // zero: none; whole seconds
+	CreatedAt   time.Time // set by the vault; whole seconds
+	Tags        map[string]string
+}
+
+// Authority is the Entra token endpoint. Token asks for a Graph token with a
+// fresh client and an empty cache, so that a success proves that the secret
+// works now (rule R6). Its errors have class [CredentialRefused],
+// [CredentialExpired], [CredentialInvalid], [ApplicationMissing],
+// [TenantMissing], [Throttled] or [Transient].
+type Authority interface {
+	Token(ctx context.Context, app Application, secret Secret) (Token, error)
+}
+
+// Token is an access token for Microsoft Graph. What it says about its holder is
+// read without verification and good for advice only, never for a decision to let
+// somebody in; all of it is empty if the token is opaque.
+type Token struct {
+	Value     Secret
+	ExpiresAt time.Time
+	Opaque    bool     // the claims could not be read
+	Roles     []string // application permissions, "Application.ReadWrite.OwnedBy"
+	ObjectID  string   // the service principal's object id
+}
+
+// Directory is Microsoft Graph, as far as the credentials of applications go.
+// None of its methods retries a write; AddPassword in particular is called once
+// and sent once (rule R1).
+type Directory interface {
+	// Application reads app by its object id if that is known, else by client
+	// id. Class [ApplicationMissing] if it is not there (yet: reads are
+	// eventually consistent).
+	Application(ctx context.Context, token Token, app Application) (ApplicationState, error)
+	// AddPassword issues a client secret with the display name marker that
+	// ends at expires (whole seconds). app.ObjectID is required.
+	AddPassword(ctx context.Context, token Token, app Application, marker string, expires time.Time) (Issued, error)
+	// RemovePassword removes the client secret with that key id. Class
+	// [CredentialMissing] if the directory shows none (gone, or not replicated
+	// yet). app.ObjectID is required.
+	RemovePassword(ctx context.Context, token Token, app Application, keyID string) error
+}
+
+// ApplicationState is what one read of an application showed.
+type ApplicationState struct {
+	ObjectID       string
+	ClientID       string
+	DisplayName    string
+	SignInAudience string
+	Passwords      []Password
+}
+
+// PersonalAccounts reports whether personal Microsoft accounts may sign in. Such
+// an application may have two client secrets at most.
+// Source: learn.microsoft.com/entra/identity-platform/supported-accounts-validation.
+func (a ApplicationState) PersonalAccounts() bool {
+	return a.SignInAudience == "AzureADandPersonalMicrosoftAccount" || a.SignInAudience == "PersonalMicrosoftAccount"
+}
+
+// Password is a client secret as the directory lists it, without its value.
+type Password struct {
+	KeyID       string // lower case
+	DisplayName string
+	Hint        string // the first three characters of the value; may be empty
+	StartsAt    time.Time
+	ExpiresAt   time.Time
+}
+
+// Issued is a new client secret; its value is returned this once.
+type Issued struct {
+	KeyID     string
+	Value     Secret
+	Hint      string
+	ExpiresAt time.Time
+}
+
+// VaultState is what a vault knows about a name, without the value. A name that is
+// neither Exists nor Deleted is free.
+type VaultState struct {
+	Exists  bool              // it can be read and written
+	Deleted bool              // it is soft-deleted, or being recovered: its name is blocked
+	Tags    map[string]string // of the latest version
+	Version string            // the latest version
+}

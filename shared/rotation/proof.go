@@ -1,0 +1,293 @@
+package rotation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// proof is what a pass has seen of the credential under proof. It is kept in
+// memory, because it counts for this pass only; what it shows of failures reaches
+// the record with the next commit.
+type proof struct {
+	version             string // of the staged secret
+	successes, failures int
+	next, at            time.Time
+}
+
+// overlay puts the proof on a record that was read again.
+func (f *proof) overlay(rec *Record) {
+	if run := rec.Run; run != nil && f.version != "" && run.StagedVersion == f.version {
+		run.Successes, run.Failures, run.NextCheck, run.ProvenAt = f.successes, f.failures, f.next, f.at
+	}
+}
+
+// readStaged reads exactly the staged version of the run, once a pass, and requires
+// it to be of the run's credential (rule R4).
+func (p *pass) readStaged(ctx context.Context, rec *Record) (VaultSecret, error) {
+	run := rec.Run
+	if p.staged != nil && p.staged.Version == run.StagedVersion {
+		return *p.staged, nil
+	}
+	s, err := p.get(ctx, rec.StagedName(), run.StagedVersion)
+	if err != nil {
+		return s, err
+	}
+	if !p.ours(s.Tags, rec) || s.Tags[TagKeyID] != run.KeyID {
+		return s, fmt.Errorf("staged version is not of this run's credential: %w", ErrNotFound)
+	}
+	p.staged = &s
+	return s, nil
+}
+
+// check asks for one fresh token with the staged value. Only a row of successes
+// within one pass proves anything (lesson L1: success flaps).
+func (p *pass) check(ctx context.Context, rec Record) (Record, error) {
+	_, err := p.prove(ctx, &rec)
+	if errors.Is(err, errNoTime) || ctx.Err() != nil {
+		return rec, errors.Join(err, context.Cause(ctx))
+	}
+	return p.judge(ctx, rec, err)
+}
+
+// prove reads the staged value and spends it for one token.
+func (p *pass) prove(ctx context.Context, rec *Record) (VaultSecret, error) {
+	staged, err := p.readStaged(ctx, rec)
+	if err != nil {
+		return staged, err
+	}
+	_, err = p.token(ctx, rec.Run.Target, staged.Value)
+	return staged, err
+}
+
+// judge counts the outcome of one proof.
+func (p *pass) judge(ctx context.Context, rec Record, err error) (Record, error) {
+	now := p.now()
+	if errors.Is(err, ErrNotFound) || isDisabled(err) {
+		// The version is gone, disabled or another's: this attempt can't be
+		// proven any more. Its deadline is now (rule R5).
+		return p.commit(ctx, rec, func(rec *Record) { rec.Run.Deadline, rec.Run.NextCheck = now, time.Time{} })
+	}
+	rec = rec.Clone()
+	run := rec.Run
+	if run.ProvenUnder != p.lease.Token {
+		run.Successes, run.ProvenUnder = 0, p.lease.Token
+	}
+	if err == nil {
+		run.Successes++
+		run.Failures = 0
+		run.ProvenAt, run.NextCheck = now, now.Add(p.Rules.Spacing)
+		if run.Successes >= p.Rules.Successes {
+			run.NextCheck = now
+		}
+	} else {
+		run.Successes = 0
+		run.Failures++
+		run.NextCheck = now.Add(max(min(p.Rules.Spacing<<min(run.Failures/4, 4), time.Minute), retryAfter(err)))
+	}
+	p.proof = proof{version: run.StagedVersion, successes: run.Successes, failures: run.Failures, next: run.NextCheck, at: run.ProvenAt}
+	if err != nil && !refusedToken(err) {
+		return p.commit(ctx, rec, func(rec *Record) { // worth showing
+			p.proof.overlay(rec)
+			rec.Error = p.failure(now, rec, err)
+			rec.Error.RetryAt = run.NextCheck
+		})
+	}
+	return rec, nil
+}
+
+// promote records that the credential is proven and old enough.
+func (p *pass) promote(ctx context.Context, rec Record) (Record, error) {
+	proven := *rec.Run
+	now := p.now()
+	return p.commit(ctx, rec, func(rec *Record) {
+		r := proven
+		r.Deadline = now.Add(p.Rules.Attempt)
+		rec.Run, rec.Phase, rec.Error = &r, Publishing, nil
+	})
+}
+
+// publish proves once more, writes the value under the published name and makes
+// the credential current. If we die between the two, the next pass proves and
+// publishes again: one more version of the same value.
+func (p *pass) publish(ctx context.Context, rec Record) (Record, error) {
+	staged, err := p.prove(ctx, &rec)
+	if errors.Is(err, errNoTime) || ctx.Err() != nil {
+		return rec, errors.Join(err, context.Cause(ctx))
+	}
+	if err != nil {
+		return p.judge(ctx, rec, err)
+	}
+	run := *rec.Run
+	next := Credential{
+		Target: run.Target, KeyID: run.KeyID, Hint: run.Hint, ExpiresAt: run.ExpiresAt,
+		Origin: cmp.Or(run.Origin, OriginIssued), Marker: run.Marker,
+	}
+	version, err := p.put(ctx, VaultSecret{
+		Name: rec.VaultName, Value: staged.Value, ContentType: ContentType, Enabled: true, ExpiresAt: next.ExpiresAt,
+		Tags: Tags(p.Deployment, &rec, next),
+	}, false)
+	if err != nil {
+		return p.fail(ctx, rec, err, nil)
+	}
+	next.VaultVersion, next.Since = version, p.now()
+	kind := EventPublished
+	if rec.Phase == Rebinding {
+		kind = EventRebound
+	}
+	old := rec.Target
+	got, err := p.commit(ctx, rec, func(rec *Record) { p.published(rec, next) },
+		Event{Kind: kind, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, By: run.By})
+	if err == nil && !old.Same(got.Target) && got.Rotates() {
+		p.releaseReservation(ctx, ApplicationReservation(old, rec.ID)) // if we die here, it is reclaimable
+	}
+	return got, err
+}
+
+// published makes next current and ends the run.
+func (p *pass) published(rec *Record, next Credential) {
+	now := next.Since
+	run := rec.Run
+	rebound := rec.Phase == Rebinding
+	if old := rec.Current; old != nil && old.KeyID != next.KeyID {
+		p.retire(rec, *old, now.Add(run.Grace), rebound && !old.Target.Same(next.Target))
+	}
+	rec.Spent = append(rec.Spent, Spent{VaultVersion: run.StagedVersion})
+	rec.Current, rec.Error, rec.WarnedAt = &next, nil, 0
+	endRun(rec, now, "success", "")
+	if rebound {
+		rec.Actor, rec.Target = next.Target, next.Target
+		return
+	}
+	rec.LastRotatedAt = now
+	switch {
+	case !rec.Policy.Enabled:
+		rec.NextSlot = time.Time{}
+	case run.Trigger == OnSchedule:
+		rec.NextSlot = rec.Policy.Schedule.After(run.Slot, now)
+	default:
+		rec.NextSlot = rec.Policy.Schedule.First(now)
+	}
+}
+
+// retire queues an old credential for removal if it is ours to remove (promise
+// P2); otherwise it is only reported.
+func (p *pass) retire(rec *Record, old Credential, after time.Time, last bool) {
+	if old.Origin == OriginGiven || old.KeyID == "" {
+		rec.ByHand = append(rec.ByHand, ByHand{Target: old.Target, KeyID: old.KeyID, Since: p.now(), Reason: "the client secret was given without its key id"})
+		return
+	}
+	rec.Retiring = append(rec.Retiring, Retiring{
+		Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, RevokeAfter: after, Last: last,
+	})
+}
+
+// withdraw ends an attempt that may have got as far as being published: what is
+// published is current before the attempt's credential becomes removable (rule R5).
+func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
+	_, version, err := p.republish(ctx, &rec)
+	if err != nil {
+		return p.fail(ctx, rec, err, nil)
+	}
+	now := p.now()
+	run, asked := *rec.Run, rec.Request
+	rebinding := rec.Phase == Rebinding
+	event := Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, Message: "the new credential did not prove itself in time"}
+	if rebinding {
+		event.Kind = EventRebindRefused
+	}
+	if asked != nil {
+		event.Message = "on request: " + string(asked.Kind)
+	}
+	return p.commit(ctx, rec, func(rec *Record) {
+		if version != "" {
+			rec.Current.VaultVersion = version
+		}
+		failures := rec.Error
+		if asked == nil {
+			rec.Error = p.failure(now, rec, &Error{Op: "proving the new credential", Class: Transient, Detail: fmt.Sprintf("no proof within %s", p.Rules.Attempt)})
+		}
+		p.endAttempt(rec, now)
+		switch {
+		case asked == nil && !rebinding:
+			rec.Phase = Issuing // the run goes on with a new attempt
+		case asked == nil:
+			rec.Error = failures
+			endRun(rec, now, "failed", "the new client secret was refused for "+p.Rules.Attempt.String()+"; the connection keeps its old one")
+		default:
+			p.giveUp(rec, now, asked)
+		}
+	}, event)
+}
+
+// endRun gives up a run of which nothing was published.
+func (p *pass) endRun(ctx context.Context, rec Record) (Record, error) {
+	now := p.now()
+	run, asked := *rec.Run, rec.Request
+	return p.commit(ctx, rec, func(rec *Record) {
+		p.endAttempt(rec, now)
+		p.giveUp(rec, now, asked)
+	}, Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, Message: "on request: " + string(asked.Kind), By: asked.By})
+}
+
+// giveUp ends the run on request. Abandoning is all that was asked for; other
+// requests stay for the idle phase.
+func (p *pass) giveUp(rec *Record, now time.Time, asked *Request) {
+	run := rec.Run
+	endRun(rec, now, "abandoned", "on request: "+string(asked.Kind))
+	if asked.Kind != AskAbandon {
+		return
+	}
+	clearRequest(rec, asked)
+	switch run.Trigger {
+	case OnSchedule:
+		rec.NextSlot = rec.Policy.Schedule.After(run.Slot, now)
+	default: // do not begin at once what was just given up
+		rec.Error = &Failure{Class: Transient, Message: "The run was abandoned on request.", Count: 1, At: now, RetryAt: now.Add(time.Hour)}
+	}
+}
+
+// upgrade makes the run under way an emergency (rule R12).
+func (p *pass) upgrade(ctx context.Context, rec Record) (Record, error) {
+	now := p.now()
+	asked := rec.Request
+	return p.commit(ctx, rec, func(rec *Record) {
+		rec.Run.Trigger, rec.Run.Grace = OnEmergency, 0
+		hasten(rec, now)
+		retryNow(rec, now)
+		clearRequest(rec, asked)
+	}, Event{Kind: EventRequested, RunID: rec.Run.ID, Trigger: OnEmergency, By: asked.By})
+}
+
+// republish makes sure that what is published is current. It returns what is
+// published if that was so, else the version that it had to write; neither if there
+// is nothing to publish.
+func (p *pass) republish(ctx context.Context, rec *Record) (latest VaultSecret, written string, err error) {
+	c := rec.Current
+	if c == nil || c.VaultVersion == "" {
+		return VaultSecret{}, "", nil
+	}
+	latest, err = p.get(ctx, rec.VaultName, "")
+	switch {
+	case err == nil && p.isCurrent(latest, rec):
+		return latest, "", nil
+	case err != nil && !errors.Is(err, ErrNotFound) && !isDisabled(err):
+		return VaultSecret{}, "", err
+	}
+	own, err := p.get(ctx, rec.VaultName, c.VaultVersion)
+	if err != nil {
+		return VaultSecret{}, "", err
+	}
+	written, err = p.put(ctx, VaultSecret{
+		Name: rec.VaultName, Value: own.Value, ContentType: ContentType, Enabled: true, ExpiresAt: c.ExpiresAt,
+		Tags: Tags(p.Deployment, rec, *c),
+	}, false)
+	return VaultSecret{}, written, err
+}
+
+// isCurrent reports whether a published version is of the current credential.
+func (p *pass) isCurrent(v VaultSecret, rec *Record) bool {
+	return p.ours(v.Tags, rec) && v.Tags[TagKeyID] == rec.Current.KeyID
+}

@@ -1,0 +1,384 @@
+package rotation
+
+import (
+	"strings"
+	"time"
+)
+
+// Schema is the version of the record's shape that this code writes. A row with
+// a higher one is never written ([ErrNewerSchema]).
+const Schema = 1
+
+// Phase is where a connection stands. The table in the package documentation
+// says what each means and what happens if we die in it.
+type Phase string
+
+// The phases.
+const (
+	Creating   Phase = "creating"
+	Idle       Phase = "idle"
+	Issuing    Phase = "issuing"
+	Verifying  Phase = "verifying"
+	Publishing Phase = "publishing"
+	Rebinding  Phase = "rebinding"
+	Deleting   Phase = "deleting"
+)
+
+// Trigger says why a run was started.
+type Trigger string
+
+// The triggers.
+const (
+	OnCreation  Trigger = "creation"
+	OnSchedule  Trigger = "schedule"
+	OnRequest   Trigger = "manual"
+	OnEmergency Trigger = "emergency"
+	OnLoss      Trigger = "loss"   // the published credential stopped working
+	OnRebind    Trigger = "rebind" // not a rotation: the caller's new credential is being proven
+)
+
+// Origin says where a credential came from, and with it whether Rekey may ever
+// remove it (promise P2).
+type Origin string
+
+// The origins. Issued and named credentials are Rekey's to retire; a given one,
+// whose key id nobody named, is only reported.
+const (
+	OriginIssued Origin = "issued" // by Rekey
+	OriginNamed  Origin = "named"  // by the caller, with its key id
+	OriginGiven  Origin = "given"  // by the caller, key id unknown
+)
+
+// Record is everything that is durable about a connection, except its values. It
+// is one table row; every exported field is one property of it, so that a newer
+// version's properties survive our writes.
+//
+// Two parties write it. The API writes Name, Description, Policy, Request,
+// Revision, UpdatedAt and NextSlot; whoever holds the lease writes the rest. Both
+// move the due row, and neither writes over the other: see [Rotator.commit].
+type Record struct {
+	Handle Handle `json:"-"`
+
+	Schema int    `json:"schema"`
+	ID     string `json:"id"`
+
+	Name        string    `json:"name"`
+	Description string    `json:"description"`
+	Project     string    `json:"project"`
+	Method      string    `json:"method"`
+	VaultName   string    `json:"vaultName"` // the published secret; staged values are in [Record.StagedName]
+	CreatedAt   time.Time `json:"createdAt"`
+	CreatedBy   string    `json:"createdBy"`
+	UpdatedAt   time.Time `json:"updatedAt"`
+
+	Policy            Policy      `json:"policy"`
+	Request           *Request    `json:"request"`
+	Actor             Application `json:"actor"`  // who authenticates
+	Target            Application `json:"target"` // whose credential is rotated
+	CredentialChanges int         `json:"credentialChanges"`
+
+	Phase         Phase     `json:"phase"`
+	WakeAt        time.Time `json:"wakeAt"` // zero: nothing will ever have to be done
+	NextSlot      time.Time `json:"nextSlot"`
+	LastRotatedAt time.Time `json:"lastRotatedAt"`
+	Acknowledged  bool      `json:"acknowledged"` // the caller was promised that the connection exists
+	Undo          bool      `json:"undo"`         // deleting because creation was refused
+	Revoke        bool      `json:"revoke"`       // deleting: current goes too
+	Takeover      string    `json:"takeover"`     // the vault version that a deleted connection had left under our name
+	Error         *Failure  `json:"error"`
+
+	Lease    Lease  `json:"lease"`
+	CommitID string `json:"commitId"` // of the last commit by a pass
+	Version  int64  `json:"version"`  // +1 with every write, by anybody
+	Revision int64  `json:"revision"` // +1 with every change by the API
+
+	Run       *Run        `json:"run"`
+	LastRun   *RunResult  `json:"lastRun"`
+	Current   *Credential `json:"current"`
+	Retiring  []Retiring  `json:"retiring"`
+	Abandoned []Abandoned `json:"abandoned"`
+	Spent     []Spent     `json:"spent"`
+	ByHand    []ByHand    `json:"byHand"`
+	WarnedAt  int         `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
+}
+
+// Application is an app registration. ObjectID may be empty until it is known.
+type Application struct {
+	TenantID string `json:"tenantId"`
+	ClientID string `json:"clientId"`
+	ObjectID string `json:"objectId"`
+}
+
+// Same reports whether a and b are the same registration.
+func (a Application) Same(b Application) bool {
+	return strings.EqualFold(a.TenantID, b.TenantID) && strings.EqualFold(a.ClientID, b.ClientID)
+}
+
+// Policy is what the owner of a connection decided.
+type Policy struct {
+	Enabled       bool          `json:"enabled"`
+	Schedule      Schedule      `json:"schedule"`
+	Grace         time.Duration `json:"grace"`         // how long an old credential stays after a scheduled or manual rotation
+	OriginalGrace time.Duration `json:"originalGrace"` // how long the original stays after the rotation on creation
+}
+
+// RequestKind says what the API asks a pass to do. A higher rank replaces a
+// pending request of a lower one (rule R12).
+type RequestKind string
+
+// The kinds of requests, from the lowest rank to the highest.
+const (
+	AskRotate    RequestKind = "rotate"
+	AskAbandon   RequestKind = "abandon"
+	AskEmergency RequestKind = "emergency"
+	AskRebind    RequestKind = "rebind"
+	AskDelete    RequestKind = "delete"
+)
+
+// Rank orders the kinds.
+func (k RequestKind) Rank() int {
+	switch k {
+	case AskRotate:
+		return 1
+	case AskAbandon:
+		return 2
+	case AskEmergency:
+		return 3
+	case AskRebind:
+		return 4
+	case AskDelete:
+		return 5
+	}
+	return 0
+}
+
+// Request is what the API asks for. The pass that takes it over clears it.
+type Request struct {
+	Kind  RequestKind    `json:"kind"`
+	ID    string         `json:"id"` // becomes the run's id
+	By    string         `json:"by"`
+	At    time.Time      `json:"at"`
+	Grace *time.Duration `json:"grace,omitempty"` // overrides the policy's
+	KeyID string         `json:"keyId,omitempty"` // rotate: the key id of a given credential, found meanwhile
+
+	Revoke bool        `json:"revoke,omitempty"` // delete: current goes too
+	Target Application `json:"target,omitzero"`  // rebind: the application that the new credential is of
+	Next   *Credential `json:"next,omitempty"`   // rebind: the new credential, VaultVersion being a staged version
+}
+
+// Ask puts a request on the record, unless one of the same or a higher rank is
+// pending, which is then the answer. It reports whether it did.
+func (r *Record) Ask(q Request) bool {
+	if r.Request != nil && r.Request.Kind.Rank() >= q.Kind.Rank() {
+		return false
+	}
+	r.Request = &q
+	return true
+}
+
+// Lease is the right to work on a connection until a moment (rule R2).
+type Lease struct {
+	Token string    `json:"token"`
+	Until time.Time `json:"until"`
+}
+
+// Run is the rotation that is under way. One run may need several attempts; each
+// has its own marker.
+type Run struct {
+	ID        string        `json:"id"`
+	Trigger   Trigger       `json:"trigger"`
+	By        string        `json:"by,omitempty"`
+	StartedAt time.Time     `json:"startedAt"`
+	Slot      time.Time     `json:"slot,omitzero"` // the nominal time that a scheduled run serves
+	Grace     time.Duration `json:"grace"`
+	Attempt   int           `json:"attempt"` // 1, 2, ...
+	Target    Application   `json:"target"`  // what the credential is of
+	// Marker is the display name that the attempt's credential carries. Empty
+	// when the last attempt is known to have issued nothing, or was abandoned.
+	Marker string `json:"marker"`
+	// IssuedUnder is the token of the lease under which addPassword may be
+	// called for Marker (rule R1). Empty once it may have been called.
+	IssuedUnder   string    `json:"issuedUnder"`
+	FirstIssuedAt time.Time `json:"firstIssuedAt,omitzero"` // when addPassword may first have been under way for Marker
+	Short         bool      `json:"short,omitempty"`        // the policy refused the long lifetime (rule R10)
+
+	KeyID         string    `json:"keyId"`
+	StagedVersion string    `json:"stagedVersion"`
+	Hint          string    `json:"hint,omitempty"`
+	Origin        Origin    `json:"origin"`
+	IssuedAt      time.Time `json:"issuedAt,omitzero"`
+	ExpiresAt     time.Time `json:"expiresAt,omitzero"`
+
+	Successes   int       `json:"successes"`   // fresh tokens in a row
+	Failures    int       `json:"failures"`    // refusals in a row
+	ProvenUnder string    `json:"provenUnder"` // the lease under which Successes were counted
+	NextCheck   time.Time `json:"nextCheck,omitzero"`
+	ProvenAt    time.Time `json:"provenAt,omitzero"`
+	Deadline    time.Time `json:"deadline,omitzero"` // rule R5
+}
+
+// RunResult is how the last run ended.
+type RunResult struct {
+	ID         string    `json:"id"`
+	Trigger    Trigger   `json:"trigger"`
+	StartedAt  time.Time `json:"startedAt"`
+	FinishedAt time.Time `json:"finishedAt"`
+	Outcome    string    `json:"outcome"` // "success", "failed", "abandoned"
+	KeyID      string    `json:"keyId,omitempty"`
+	Message    string    `json:"message,omitempty"`
+}
+
+// Credential is a client secret as a record knows it.
+type Credential struct {
+	Target       Application `json:"target"`
+	KeyID        string      `json:"keyId"` // empty for a given credential
+	VaultVersion string      `json:"vaultVersion"`
+	Hint         string      `json:"hint"`
+	ExpiresAt    time.Time   `json:"expiresAt"` // zero: unknown
+	Origin       Origin      `json:"origin"`
+	Since        time.Time   `json:"since"` // when it became current
+	Marker       string      `json:"marker,omitempty"`
+
+	// Refusals of the published value in a row, for the alarm of rule R6.
+	Refusals     int       `json:"refusals,omitempty"`
+	RefusedSince time.Time `json:"refusedSince,omitzero"`
+}
+
+// Retiring is an old credential that is to be removed, step by step: wait for the
+// grace period, remove, look until it is gone.
+type Retiring struct {
+	Target       Application `json:"target"`
+	KeyID        string      `json:"keyId"`
+	VaultVersion string      `json:"vaultVersion"` // published version that holds its value; may be empty
+	RevokeAfter  time.Time   `json:"revokeAfter"`
+	Last         bool        `json:"last,omitempty"` // the target's last credential: its going is proven by refusals (rule R7)
+
+	Tries        int       `json:"tries"`
+	RemovedAt    time.Time `json:"removedAt,omitzero"` // when Graph accepted or denied knowing it
+	GoneReads    int       `json:"goneReads"`
+	NextAt       time.Time `json:"nextAt,omitzero"`
+	RefusedSince time.Time `json:"refusedSince,omitzero"` // since when no known credential gets a token
+}
+
+// Abandoned is the marker of an attempt that was given up. Whatever turns up
+// carrying it is ours and is removed (rule R3).
+type Abandoned struct {
+	Target Application `json:"target"`
+	Marker string      `json:"marker"`
+	KeyID  string      `json:"keyId,omitempty"` // once it is known
+	Since  time.Time   `json:"since"`           // when it may have been issued
+
+	Tries        int       `json:"tries"`
+	RemovedAt    time.Time `json:"removedAt,omitzero"`
+	GoneReads    int       `json:"goneReads"`
+	NextAt       time.Time `json:"nextAt,omitzero"`
+	RefusedSince time.Time `json:"refusedSince,omitzero"`
+}
+
+// Spent is a staged version whose attempt is over; it is to be disabled (rule R4).
+type Spent struct {
+	VaultVersion string    `json:"vaultVersion"`     // empty: whatever bears Marker
+	Marker       string    `json:"marker,omitempty"` //
+	NextAt       time.Time `json:"nextAt,omitzero"`
+	Tries        int       `json:"tries,omitempty"`
+}
+
+// ByHand is a credential that only a person can remove any more.
+type ByHand struct {
+	Target Application `json:"target"`
+	KeyID  string      `json:"keyId"`
+	Since  time.Time   `json:"since"`
+	Reason string      `json:"reason"`
+}
+
+// Failure is why the last step did not work. It is cleared by the next success.
+type Failure struct {
+	Class   Class     `json:"class"`
+	Message string    `json:"message"` // printable; says what to do
+	Count   int       `json:"count"`   // in a row
+	At      time.Time `json:"at"`
+	RetryAt time.Time `json:"retryAt"`
+}
+
+// Event is a line of a connection's history.
+type Event struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"` // see the Event... constants
+	By      string    `json:"by,omitempty"`
+	RunID   string    `json:"runId,omitempty"`
+	Trigger Trigger   `json:"trigger,omitempty"`
+	KeyID   string    `json:"keyId,omitempty"`
+	Class   Class     `json:"class,omitempty"`
+	Message string    `json:"message,omitempty"`
+}
+
+// The kinds of events.
+const (
+	EventCreated         = "connection.created"
+	EventUndone          = "connection.undone"
+	EventDeleting        = "connection.deleting"
+	EventDeleted         = "connection.deleted"
+	EventRequested       = "rotation.requested"
+	EventStarted         = "rotation.started"
+	EventIssued          = "rotation.issued"
+	EventPublished       = "rotation.published" // the run succeeded
+	EventFailed          = "rotation.failed"
+	EventAttemptDropped  = "rotation.attempt-abandoned"
+	EventRepublished     = "credential.republished"
+	EventRevoked         = "credential.revoked" // Graph accepted the removal
+	EventGone            = "credential.gone"    // and it has stopped showing
+	EventByHand          = "credential.remove-by-hand"
+	EventExpiring        = "credential.expiring"
+	EventLost            = "credential.lost"
+	EventRebound         = "connection.rebound"
+	EventRebindRefused   = "connection.rebind-refused"
+	EventCredentialGiven = "credential.given"
+)
+
+// Rotates reports whether the connection ever rotates by itself or did on request,
+// so that it holds the application's reservation.
+func (r *Record) Rotates() bool { return r.Policy.Enabled }
+
+// StagedName is the Key Vault secret that holds values which are not published yet.
+func (r *Record) StagedName() string { return r.VaultName + "-staged" }
+
+// Reservations lists what the record keeps unique. The application is held by
+// connections that rotate only.
+func (r *Record) Reservations() []Reservation {
+	res := []Reservation{
+		NameReservation(r.Project, r.Name, r.ID),
+		{Kind: ReserveVault, Value: strings.ToLower(r.VaultName), Owner: r.ID},
+		{Kind: ReserveVault, Value: strings.ToLower(r.StagedName()), Owner: r.ID},
+	}
+	if r.Rotates() {
+		res = append(res, ApplicationReservation(r.Target, r.ID))
+	}
+	return res
+}
+
+// NameReservation keeps a connection's name unique within its project.
+func NameReservation(project, name, owner string) Reservation {
+	if project == "" {
+		project = "org"
+	}
+	return Reservation{Kind: ReserveName, Value: project + "-" + name, Owner: owner}
+}
+
+// ApplicationReservation keeps an application to one rotating connection (rule R11).
+func ApplicationReservation(app Application, owner string) Reservation {
+	return Reservation{Kind: ReserveApplication, Value: strings.ToLower(app.TenantID + " " + app.ClientID), Owner: owner}
+}
+
+// Settled reports whether nothing is under way or overdue: what waits for its
+// grace period may remain.
+func (r *Record) Settled(now time.Time) bool {
+	if r.Phase != Idle || r.Request != nil || len(r.Abandoned) > 0 {
+		return false
+	}
+	for _, o := range r.Retiring {
+		if !o.RevokeAfter.After(now) {
+			return false
+		}
+	}
+	return true
+}

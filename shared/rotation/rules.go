@@ -1,0 +1,127 @@
+package rotation
+
+import (
+	"hash/fnv"
+	"time"
+)
+
+// Rules are the durations and counts of the protocol. [DefaultRules] has the ones
+// that suit Entra; only tests and emulated stacks use shorter ones.
+type Rules struct {
+	Successes    int           // fresh tokens in a row that prove a credential
+	Spacing      time.Duration // between them
+	MinAge       time.Duration // of a credential before it is published (scheduled, manual)
+	MinAgeFirst  time.Duration // the same on creation, emergency and loss, where somebody waits
+	RevokeMinAge time.Duration // of current before anything is removed
+
+	SettleReads   int           // reads in a row that must not show what was removed
+	SettleSpacing time.Duration // between them
+	SettleMinAge  time.Duration // after an issue of unknown outcome, before reads count
+
+	Attempt    time.Duration // how long an attempt may go without proof (rule R5)
+	LossCount  int           // refusals in a row of the published credential
+	LossPeriod time.Duration // over at least this long, that mean it is lost (rule R6)
+	ByHand     time.Duration // after which a target that refuses everything is left to a person (rule R7)
+
+	Lease        time.Duration // how long a lease lasts
+	Skew         time.Duration // how far clocks may differ: calls end this much before, contenders come this much after
+	CallTimeout  time.Duration // of one call
+	IssueTimeout time.Duration // of addPassword
+	Pass         time.Duration // how long a pass works before it leaves the rest to the next
+}
+
+// DefaultRules are the rules for Entra as it is.
+func DefaultRules() Rules {
+	return Rules{
+		Successes: 3, Spacing: 5 * time.Second, MinAge: 5 * time.Minute, MinAgeFirst: 15 * time.Second,
+		RevokeMinAge: time.Minute,
+		SettleReads:  5, SettleSpacing: time.Minute, SettleMinAge: 15 * time.Minute,
+		Attempt: 30 * time.Minute, LossCount: 10, LossPeriod: 15 * time.Minute, ByHand: 24 * time.Hour,
+		Lease: 5 * time.Minute, Skew: 30 * time.Second,
+		CallTimeout: 30 * time.Second, IssueTimeout: time.Minute, Pass: 4 * time.Minute,
+	}
+}
+
+// minAge is how old a credential must be before a run of that trigger publishes it.
+func (r Rules) minAge(t Trigger) time.Duration {
+	switch t {
+	case OnSchedule, OnRequest:
+		return r.MinAge
+	}
+	return r.MinAgeFirst
+}
+
+// issueWindow is how long after the start of addPassword its effect may still be
+// on its way to us.
+func (r Rules) issueWindow() time.Duration { return r.IssueTimeout + time.Minute }
+
+// fits reports whether a call that takes at most timeout and starts now is over
+// before the lease could be somebody else's (rule R2).
+func (r Rules) fits(now time.Time, lease Lease, timeout time.Duration) bool {
+	return !now.Add(timeout).After(lease.Until.Add(-r.Skew))
+}
+
+// taken reports whether lease keeps others out at now.
+func (r Rules) taken(now time.Time, lease Lease) bool {
+	return lease.Token != "" && now.Before(lease.Until.Add(r.Skew))
+}
+
+// lifetime is how long the credential of a run is asked to live (rule R10).
+func lifetime(p Policy, run *Run) time.Duration {
+	const day = 24 * time.Hour
+	interval := time.Duration(max(p.Schedule.Interval, 1)) * day
+	if run.Short {
+		return interval + max(p.Grace, run.Grace) + 3*day
+	}
+	return 2*interval + 3*day
+}
+
+// backoff is how long to wait after the count-th failure in a row of a class: from
+// 5 s doubling to 15 min for what may pass by itself, from 1 h doubling to 24 h for
+// what a person has to change (rule R9). It is spread by up to a fifth, differently
+// for each connection, so that those that failed together do not return together.
+func backoff(id string, class Class, count int, retryAfter time.Duration) time.Duration {
+	base, limit := 5*time.Second, 15*time.Minute
+	if class.Refusal() {
+		base, limit = time.Hour, 24*time.Hour
+	}
+	d := min(base<<min(max(count-1, 0), 20), limit)
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	h.Write([]byte{byte(count)})
+	d += time.Duration(int64(d) * int64(h.Sum32()%1000) / 5000)
+	return max(d, retryAfter)
+}
+
+// WarnDays are the days before current's expiry at which a warning is given, if no
+// rotation is going to prevent it.
+var WarnDays = []int{14, 7, 3, 1}
+
+// warning returns the smallest threshold that has been reached at now and not been
+// warned of, or else when the next one will be.
+func warning(now time.Time, rec *Record) (days int, next time.Time) {
+	c := rec.Current
+	if c == nil || c.ExpiresAt.IsZero() || prevented(rec) {
+		return 0, time.Time{}
+	}
+	for _, d := range WarnDays {
+		if rec.WarnedAt != 0 && rec.WarnedAt <= d {
+			continue
+		}
+		at := c.ExpiresAt.AddDate(0, 0, -d)
+		if at.After(now) {
+			if days == 0 {
+				next = at
+			}
+			break
+		}
+		days = d
+	}
+	return days, next
+}
+
+// prevented reports whether a rotation that has not failed so far comes before the
+// expiry of current.
+func prevented(rec *Record) bool {
+	return rec.Policy.Enabled && rec.Error == nil && !rec.NextSlot.IsZero() && rec.NextSlot.Before(rec.Current.ExpiresAt)
+}

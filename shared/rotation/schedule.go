@@ -1,0 +1,122 @@
+package rotation
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Schedule is every Interval days at a local time of day in a zone.
+//
+// Days are calendar days of the zone, counted from the nominal slot, so that a run
+// that is late does not move the ones after it. A time of day that daylight saving
+// skips is taken at the first instant after the gap; one that comes twice is taken
+// the first time.
+type Schedule struct {
+	Interval int    `json:"interval"` // days, 1 to 365
+	Hours    int    `json:"hours"`    // 0 to 23
+	Minutes  int    `json:"minutes"`  // 0 to 59
+	Zone     string `json:"zone"`     // IANA name, "UTC"
+}
+
+// Location loads the zone. The zone database is the binary's own where the main
+// package embeds it.
+func (s Schedule) Location() (*time.Location, error) {
+	if s.Zone == "" || s.Zone == "UTC" {
+		return time.UTC, nil
+	}
+	if s.Zone == "Local" { // LoadLocation would take the machine's
+		return nil, errors.New(`time zone "Local" is not an IANA name`)
+	}
+	loc, err := time.LoadLocation(s.Zone)
+	if err != nil {
+		return nil, fmt.Errorf("time zone %q is not an IANA name such as Europe/Berlin", s.Zone)
+	}
+	return loc, nil
+}
+
+// Validate reports every mistake in s.
+func (s Schedule) Validate() error {
+	var errs []error
+	if s.Interval < 1 || s.Interval > 365 {
+		errs = append(errs, fmt.Errorf("rotationInterval %d: must be 1 to 365 days", s.Interval))
+	}
+	if s.Hours < 0 || s.Hours > 23 {
+		errs = append(errs, fmt.Errorf("hours %d: must be 0 to 23", s.Hours))
+	}
+	if s.Minutes < 0 || s.Minutes > 59 {
+		errs = append(errs, fmt.Errorf("minutes %d: must be 0 to 59", s.Minutes))
+	}
+	if _, err := s.Location(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// location is Location for a schedule that was validated when it was stored. UTC
+// if the zone has vanished from the zone database since: a rotation an hour off
+// is better than none.
+func (s Schedule) location() *time.Location {
+	loc, err := s.Location()
+	if err != nil {
+		return time.UTC
+	}
+	return loc
+}
+
+// on returns the slot on a calendar day of the zone; day may lie beyond the month.
+func (s Schedule) on(year int, month time.Month, day int) time.Time {
+	const wall = "2006-01-02 15:04"
+	want := time.Date(year, month, day, s.Hours, s.Minutes, 0, 0, time.UTC).Format(wall)
+	t := time.Date(year, month, day, s.Hours, s.Minutes, 0, 0, s.location())
+	if t.Format(wall) != want {
+		// The time is in a gap. time.Date answers with an instant on one side
+		// of it, off by the gap's size, not with its end.
+		return gapEnd(t)
+	}
+	// time.Date does not promise which of two equal times it returns.
+	_, before := t.Add(-24 * time.Hour).Zone()
+	_, at := t.Zone()
+	if first := t.Add(time.Duration(at-before) * time.Second); first.Before(t) && first.Format(wall) == want {
+		return first.UTC()
+	}
+	return t.UTC()
+}
+
+// gapEnd finds the transition within a day of t by bisection: the instant at which
+// the zone's offset changes forward.
+func gapEnd(t time.Time) time.Time {
+	lo, hi := t.Add(-24*time.Hour), t.Add(24*time.Hour)
+	_, before := lo.Zone()
+	for hi.Sub(lo) > time.Second {
+		mid := lo.Add(hi.Sub(lo) / 2)
+		if _, off := mid.Zone(); off == before {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return hi.Truncate(time.Second).UTC()
+}
+
+// First returns the first slot after a creation or a manual rotation at done: at
+// least a whole interval passes.
+func (s Schedule) First(done time.Time) time.Time {
+	local := done.In(s.location())
+	slot := s.on(local.Year(), local.Month(), local.Day()+s.Interval)
+	if slot.Before(local.AddDate(0, 0, s.Interval)) {
+		slot = s.on(local.Year(), local.Month(), local.Day()+s.Interval+1)
+	}
+	return slot
+}
+
+// After returns the slot that follows slot, skipping those that lie at or before
+// now: however many were missed, one run serves them all.
+func (s Schedule) After(slot, now time.Time) time.Time {
+	local := slot.In(s.location())
+	for n := 1; ; n++ {
+		if next := s.on(local.Year(), local.Month(), local.Day()+n*s.Interval); next.After(now) {
+			return next
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package rotation
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+)
+
+// Redacted is what every printed form of a [Secret] shows.
+const Redacted = "[redacted]"
+
+// Secret is a value that must not be printed: a client secret or an access
+// token. Every way in which Go prints, logs or encodes a value shows
+// [Redacted]; only [Secret.Reveal] gives the value, so that a search for its
+// callers lists every place where a value leaves the process.
+//
+// A Secret decodes from a JSON string, so that a request body puts a value
+// straight into one. The zero Secret is empty.
+type Secret struct{ value string }
+
+// NewSecret wraps value.
+func NewSecret(value string) Secret { return Secret{value} }
+
+// Reveal returns the value.
+func (s Secret) Reveal() string { return s.value }
+
+// IsZero reports whether there is no value.
+func (s Secret) IsZero() bool { return s.value == "" }
+
+// String, GoString, Format, LogValue, MarshalText and MarshalJSON print [Redacted].
+func (s Secret) String() string               { return Redacted }
+func (s Secret) GoString() string             { return Redacted }
+func (s Secret) Format(f fmt.State, _ rune)   { fmt.Fprint(f, Redacted) }
+func (s Secret) LogValue() slog.Value         { return slog.StringValue(Redacted) }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }
+
+// UnmarshalJSON reads the value from a JSON string; null leaves it empty.
+func (s *Secret) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &s.value) }

@@ -1,0 +1,74 @@
+package rotation
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// The tags of every version that Rekey writes. They are enough to rebuild the
+// record, and they are how Rekey tells its own from what is not (rule R3).
+const (
+	TagDeployment = "rekey-deployment"
+	TagConnection = "rekey-connection"
+	TagName       = "rekey-name"
+	TagMethod     = "rekey-method"
+	TagTenant     = "rekey-tenant-id"
+	TagClient     = "rekey-client-id"
+	TagObject     = "rekey-object-id"
+	TagKeyID      = "rekey-key-id"
+	TagMarker     = "rekey-marker"
+	TagOrigin     = "rekey-origin"
+	TagSchedule   = "rekey-schedule"
+	TagProbe      = "rekey-probe" // "true" on a version that holds no credential
+)
+
+// ContentType of the values: they are bare client secrets.
+const ContentType = "text/plain"
+
+// Tags describes a credential of rec in the vault.
+func Tags(deployment string, rec *Record, c Credential) map[string]string {
+	tags := map[string]string{
+		TagDeployment: deployment,
+		TagConnection: rec.ID,
+		TagName:       rec.Name,
+		TagMethod:     rec.Method,
+		TagTenant:     c.Target.TenantID,
+		TagClient:     c.Target.ClientID,
+		TagObject:     c.Target.ObjectID,
+		TagKeyID:      c.KeyID,
+		TagMarker:     c.Marker,
+		TagOrigin:     string(c.Origin),
+		TagSchedule:   scheduleTag(rec.Policy),
+	}
+	for k, v := range tags {
+		if v == "" {
+			delete(tags, k)
+		}
+	}
+	return tags
+}
+
+// scheduleTag is "30d 03:15 Europe/Berlin", or "off".
+func scheduleTag(p Policy) string {
+	if !p.Enabled {
+		return "off"
+	}
+	s := p.Schedule
+	return strconv.Itoa(s.Interval) + "d " + fmt.Sprintf("%02d:%02d", s.Hours, s.Minutes) + " " + s.Zone
+}
+
+// ours reports whether tags name this deployment and this connection.
+func (r *Rotator) ours(tags map[string]string, rec *Record) bool {
+	return tags[TagDeployment] == r.Deployment && tags[TagConnection] == rec.ID
+}
+
+// marker is the display name of a new attempt's credential: at most 64 characters
+// for a deployment of at most 10 and an id of 36 (rule R11).
+func (r *Rotator) marker(rec *Record) string {
+	return MarkerPrefix(r.Deployment, rec.ID) + r.NewID()[:10]
+}
+
+// MarkerPrefix is what every marker of a connection begins with.
+func MarkerPrefix(deployment, id string) string {
+	return "rekey/" + deployment + "/" + id + "/"
+}

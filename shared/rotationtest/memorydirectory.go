@@ -1,0 +1,366 @@
+package rotationtest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// MemoryDirectory is Entra and Graph in memory, for one tenant.
+type MemoryDirectory struct {
+	// Propagation is how long a change takes until the token endpoint and the
+	// reads show it.
+	Propagation time.Duration
+	// Refuse, if set, is what AddPassword answers.
+	Refuse *rotation.Error
+	// Issued counts the credentials that AddPassword made.
+	Issued int
+
+	world  *World
+	apps   map[string]*app // by object id
+	made   int
+	tokens int
+}
+
+// TenantID is the directory's tenant.
+const TenantID = "11111111-1111-4111-8111-111111111111"
+
+const tokenPrefix = "canary-token-"
+
+type app struct {
+	rotation.Application
+	audience  string
+	passwords []*password
+	principal []rotation.Password
+	deleted   bool
+	denied    bool
+	longest   time.Duration
+	forbidden bool
+	roles     []string
+	owner     bool
+}
+
+type password struct {
+	rotation.Password
+	value     string
+	issued    bool // by Rekey
+	named     bool // the original that Rekey may remove
+	addedAt   time.Time
+	removedAt *time.Time
+}
+
+// AddApplication registers an application with one client secret, which was made
+// long ago.
+func (w *World) AddApplication() (a rotation.Application, secret rotation.Secret, keyID string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.Directory
+	d.made++
+	n := d.made
+	x := &app{
+		Application: rotation.Application{TenantID: TenantID, ClientID: fmt.Sprintf("22222222-2222-4222-8222-%012d", n), ObjectID: fmt.Sprintf("33333333-3333-4333-8333-%012d", n)},
+		roles:       []string{"Application.ReadWrite.OwnedBy"}, owner: true,
+	}
+	d.apps[x.ObjectID] = x
+	ago := time.Now().AddDate(0, -6, 0)
+	orig := d.add(x, "made by hand", ago, ago.AddDate(2, 0, 0))
+	return x.Application, rotation.NewSecret(orig.value), orig.KeyID
+}
+
+// AddForeign gives an application a client secret that is none of Rekey's business.
+func (w *World) AddForeign(clientID string) (secret rotation.Secret, keyID string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ago := time.Now().AddDate(0, -6, 0)
+	p := w.Directory.add(w.Directory.byClient(clientID), "somebody else's", ago, ago.AddDate(2, 0, 0))
+	return rotation.NewSecret(p.value), p.KeyID
+}
+
+// Name says that the caller has named a credential, so that Rekey may remove it.
+func (w *World) Name(keyID string) {
+	w.changePassword(keyID, func(p *password) { p.named = true })
+}
+
+// RemoveByHand removes a credential as a person does, at once and everywhere.
+func (w *World) RemoveByHand(keyID string) {
+	w.changePassword(keyID, func(p *password) {
+		gone := time.Now().Add(-24 * time.Hour)
+		p.removedAt, p.named = &gone, true
+	})
+}
+
+func (w *World) changePassword(keyID string, change func(*password)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.Directory.apps {
+		for _, p := range a.passwords {
+			if p.KeyID == keyID {
+				change(p)
+			}
+		}
+	}
+}
+
+// Change changes an application's settings.
+func (w *World) Change(clientID string, change func(*AppSettings)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.Directory.byClient(clientID)
+	s := AppSettings{Audience: a.audience, Deleted: a.deleted, Denied: a.denied, Longest: a.longest, Forbidden: a.forbidden, Roles: a.roles, NotOwner: !a.owner, Principal: a.principal}
+	change(&s)
+	a.audience, a.deleted, a.denied, a.longest, a.forbidden, a.roles, a.owner, a.principal = s.Audience, s.Deleted, s.Denied, s.Longest, s.Forbidden, s.Roles, !s.NotOwner, s.Principal
+}
+
+// AppSettings are what a test may change about an application.
+type AppSettings struct {
+	Audience  string
+	Deleted   bool
+	Denied    bool          // writes are refused for want of permission
+	Longest   time.Duration // lifetime policy; 0: none
+	Forbidden bool          // policy against new client secrets
+	Roles     []string      // of its tokens
+	NotOwner  bool          // its service principal does not own it
+	Principal []rotation.Password
+}
+
+func (d *MemoryDirectory) add(a *app, name string, start, end time.Time) *password {
+	d.made++
+	value := fmt.Sprintf("c%02d~canary-secret-%020d", d.made%100, d.made)
+	p := &password{
+		Password: rotation.Password{
+			KeyID: fmt.Sprintf("44444444-4444-4444-8444-%012d", d.made), DisplayName: name, Hint: value[:3],
+			StartsAt: start.UTC(), ExpiresAt: end.UTC().Truncate(time.Second),
+		},
+		value: value, addedAt: start,
+	}
+	a.passwords = append(a.passwords, p)
+	return p
+}
+
+func (d *MemoryDirectory) byClient(clientID string) *app {
+	for _, a := range d.apps {
+		if strings.EqualFold(a.ClientID, clientID) {
+			return a
+		}
+	}
+	return nil
+}
+
+// live reports whether value authenticates, once everything has replicated.
+func (d *MemoryDirectory) live(clientID, value string) bool {
+	a := d.byClient(clientID)
+	if a == nil {
+		return false
+	}
+	for _, p := range a.passwords {
+		if p.value == value && p.removedAt == nil && p.ExpiresAt.After(time.Now()) {
+			return true
+		}
+	}
+	return false
+}
+
+// shown reports whether reads and tokens know of p by now.
+func (d *MemoryDirectory) shown(p *password) bool {
+	now := time.Now()
+	if p.removedAt != nil {
+		return now.Before(p.removedAt.Add(d.Propagation))
+	}
+	return !now.Before(p.addedAt.Add(d.Propagation))
+}
+
+// DirectoryPort is Entra and Graph with what creating connections needs besides.
+type DirectoryPort interface {
+	rotation.Authority
+	rotation.Directory
+	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
+	Owners(ctx context.Context, token rotation.Token, app rotation.Application) ([]string, error)
+}
+
+// DirectoryPort returns the directory as the process that is alive sees it.
+func (w *World) DirectoryPort() DirectoryPort {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return directoryPort{w.Directory, port{w, w.process}}
+}
+
+type directoryPort struct {
+	d *MemoryDirectory
+	p port
+}
+
+func (d directoryPort) Token(ctx context.Context, a rotation.Application, s rotation.Secret) (token rotation.Token, err error) {
+	const op = "signing in"
+	err = d.p.read(ctx, func() error {
+		if !strings.EqualFold(a.TenantID, TenantID) {
+			return &rotation.Error{Op: op, Class: rotation.TenantMissing, Status: 400, Code: "AADSTS90002"}
+		}
+		x := d.d.byClient(a.ClientID)
+		if x == nil || x.deleted {
+			return &rotation.Error{Op: op, Class: rotation.ApplicationMissing, Status: 400, Code: "AADSTS700016"}
+		}
+		for _, p := range x.passwords {
+			if p.value != s.Reveal() || !d.d.shown(p) {
+				continue
+			}
+			if !p.ExpiresAt.After(time.Now()) {
+				return &rotation.Error{Op: op, Class: rotation.CredentialExpired, Status: 401, Code: "AADSTS7000222"}
+			}
+			d.d.tokens++
+			token = rotation.Token{Value: rotation.NewSecret(fmt.Sprintf("%s%d", tokenPrefix, d.d.tokens)), ExpiresAt: time.Now().Add(time.Hour), Roles: x.roles, ObjectID: "sp-" + x.ObjectID}
+			return nil
+		}
+		return &rotation.Error{Op: op, Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+	})
+	return token, err
+}
+
+// find returns the application for a caller with that token.
+func (d directoryPort) find(op string, token rotation.Token, a rotation.Application) (*app, error) {
+	if !strings.HasPrefix(token.Value.Reveal(), tokenPrefix) {
+		return nil, &rotation.Error{Op: op, Class: rotation.CredentialInvalid, Status: 401, Code: "InvalidAuthenticationToken"}
+	}
+	x := d.d.apps[a.ObjectID]
+	if a.ObjectID == "" {
+		x = d.d.byClient(a.ClientID)
+	}
+	if x == nil || x.deleted {
+		return nil, &rotation.Error{Op: op, Class: rotation.ApplicationMissing, Status: 404, Code: "Request_ResourceNotFound"}
+	}
+	if len(x.roles) == 0 {
+		return nil, &rotation.Error{Op: op, Class: rotation.Permission, Status: 403, Code: "Authorization_RequestDenied"}
+	}
+	return x, nil
+}
+
+func (d directoryPort) Application(ctx context.Context, token rotation.Token, a rotation.Application) (st rotation.ApplicationState, err error) {
+	err = d.p.read(ctx, func() error {
+		x, err := d.find("reading an application", token, a)
+		if err != nil {
+			return err
+		}
+		st = rotation.ApplicationState{ObjectID: x.ObjectID, ClientID: x.ClientID, SignInAudience: x.audience}
+		for _, p := range x.passwords {
+			if d.d.shown(p) {
+				st.Passwords = append(st.Passwords, p.Password)
+			}
+		}
+		return nil
+	})
+	return st, err
+}
+
+func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a rotation.Application, marker string, expires time.Time) (issued rotation.Issued, err error) {
+	const op = "adding a password"
+	d.p.w.checkDeadline(ctx, marker)
+	err = d.p.write(ctx, "graph.addPassword", func() error {
+		x, err := d.find(op, token, a)
+		if err != nil {
+			return err
+		}
+		live := 0
+		for _, p := range x.passwords {
+			if p.removedAt == nil {
+				live++
+			}
+		}
+		switch {
+		case d.d.Refuse != nil:
+			return d.d.Refuse
+		case x.denied || !x.owner:
+			return &rotation.Error{Op: op, Class: rotation.Permission, Status: 403, Code: "Authorization_RequestDenied"}
+		case x.forbidden:
+			return &rotation.Error{Op: op, Class: rotation.PolicyForbidden, Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy"}
+		case x.longest > 0 && time.Until(expires) > x.longest:
+			return &rotation.Error{Op: op, Class: rotation.PolicyLifetime, Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy"}
+		case live >= 2 && (rotation.ApplicationState{SignInAudience: x.audience}).PersonalAccounts():
+			return &rotation.Error{Op: op, Class: rotation.Full, Status: 400, Code: "TooManyAppPasswords"}
+		case len(marker) > 64:
+			return &rotation.Error{Op: op, Class: rotation.Invalid, Status: 400, Code: "Request_BadRequest"}
+		}
+		p := d.d.add(x, marker, time.Now(), expires)
+		p.issued = true
+		d.d.Issued++
+		issued = rotation.Issued{KeyID: p.KeyID, Value: rotation.NewSecret(p.value), Hint: p.Hint, ExpiresAt: p.ExpiresAt}
+		return nil
+	})
+	if err != nil {
+		return rotation.Issued{}, err
+	}
+	return issued, nil
+}
+
+// checkDeadline checks rule R2 where it matters most: addPassword ends before the
+// lease could be anybody else's.
+func (w *World) checkDeadline(ctx context.Context, marker string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, r := range w.Store.rows {
+		rec := r.record()
+		if !strings.HasPrefix(marker, rotation.MarkerPrefix(Deployment, id)) {
+			continue
+		}
+		deadline, ok := ctx.Deadline()
+		if !ok || deadline.After(rec.Lease.Until.Add(-rotation.DefaultRules().Skew)) {
+			w.violate("R2: addPassword may outlast the lease")
+		}
+		if rec.Run == nil || rec.Run.Marker != marker {
+			w.violate("R1: addPassword without an intent in the record")
+		}
+	}
+}
+
+func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token, a rotation.Application, keyID string) error {
+	const op = "removing a password"
+	return d.p.write(ctx, "graph.removePassword", func() error {
+		x, err := d.find(op, token, a)
+		if err != nil {
+			return err
+		}
+		if x.denied || !x.owner {
+			return &rotation.Error{Op: op, Class: rotation.Permission, Status: 403, Code: "Authorization_RequestDenied"}
+		}
+		for _, p := range x.passwords {
+			if p.KeyID != keyID || p.removedAt != nil || !d.d.shown(p) {
+				continue
+			}
+			if !p.issued && !p.named {
+				d.p.w.violate("P2: a foreign credential was removed: " + keyID)
+			}
+			now := time.Now()
+			p.removedAt = &now
+			return nil
+		}
+		return &rotation.Error{Op: op, Class: rotation.CredentialMissing, Status: 400, Code: "Request_BadRequest"}
+	})
+}
+
+func (d directoryPort) ServicePrincipalPasswords(ctx context.Context, token rotation.Token, a rotation.Application) (list []rotation.Password, err error) {
+	err = d.p.read(ctx, func() error {
+		x, err := d.find("reading a service principal", token, a)
+		if err == nil {
+			list = x.principal
+		}
+		return err
+	})
+	return list, err
+}
+
+func (d directoryPort) Owners(ctx context.Context, token rotation.Token, a rotation.Application) (ids []string, err error) {
+	err = d.p.read(ctx, func() error {
+		x, err := d.find("reading owners", token, a)
+		if err == nil && x.owner {
+			ids = []string{"sp-" + x.ObjectID}
+		}
+		return err
+	})
+	return ids, err
+}
+
+// Expire lets a credential end now.
+func (w *World) Expire(keyID string) {
+	w.changePassword(keyID, func(p *password) { p.ExpiresAt = time.Now() })
+}

@@ -1,0 +1,318 @@
+package rotationtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// MemoryStore is a table in memory. Use it through [World.Rotator] or
+// [World.StorePort].
+type MemoryStore struct {
+	world    *World
+	rows     map[string]row
+	due      map[string]time.Time
+	history  map[string][]historyRow // oldest first
+	reserved map[string]rotation.Reservation
+	etags    int
+}
+
+type row struct {
+	etag string
+	data []byte            // the record's JSON
+	more map[string]string // properties of a newer version
+}
+
+type historyRow struct {
+	Version int64
+	Events  []rotation.Event
+}
+
+func (r row) record() rotation.Record {
+	var rec rotation.Record
+	if err := json.Unmarshal(r.data, &rec); err != nil {
+		panic(err)
+	}
+	return rec
+}
+
+func (r row) schema() int {
+	if s, ok := r.more["schema"]; ok {
+		n, _ := strconv.Atoi(s)
+		return n
+	}
+	return rotation.Schema
+}
+
+func roundUp(t time.Time) time.Time {
+	if r := t.Truncate(time.Second); !r.Equal(t) {
+		return r.Add(time.Second).UTC()
+	}
+	return t.UTC()
+}
+
+// StorePort returns the store as the process that is alive sees it.
+func (w *World) StorePort() Store {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return storePort{w.Store, port{w, w.process}}
+}
+
+type storePort struct {
+	s *MemoryStore
+	p port
+}
+
+var (
+	_ Store    = storePort{}
+	_ RawStore = storePort{}
+)
+
+func (s storePort) Load(ctx context.Context, id string) (rec rotation.Record, err error) {
+	err = s.p.read(ctx, func() error {
+		r, ok := s.s.rows[id]
+		if !ok {
+			return fmt.Errorf("loading: %w", rotation.ErrNotFound)
+		}
+		if r.schema() > rotation.Schema {
+			return fmt.Errorf("loading: %w", rotation.ErrNewerSchema)
+		}
+		rec = r.record()
+		rec.Handle = rotation.Handle{ETag: r.etag, Wake: s.s.due[id]}
+		return nil
+	})
+	return rec, err
+}
+
+func (s storePort) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
+	err := s.p.write(ctx, "store.create", func() error {
+		if _, ok := s.s.rows[rec.ID]; ok {
+			return fmt.Errorf("creating: %w", rotation.ErrExists)
+		}
+		s.s.put(&rec, nil, events)
+		return nil
+	})
+	return rec, err
+}
+
+func (s storePort) Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
+	err := s.p.write(ctx, "store.commit", func() error {
+		r, ok := s.s.rows[rec.ID]
+		switch {
+		case rec.Schema > rotation.Schema:
+			return fmt.Errorf("committing: %w", rotation.ErrNewerSchema)
+		case !ok || r.etag != rec.Handle.ETag:
+			return fmt.Errorf("committing: %w", rotation.ErrConflict)
+		}
+		s.s.put(&rec, r.more, events)
+		return nil
+	})
+	return rec, err
+}
+
+// put writes a row and what belongs to it.
+func (s *MemoryStore) put(rec *rotation.Record, more map[string]string, events []rotation.Event) {
+	rec.WakeAt = roundUp(rec.WakeAt)
+	data, err := json.Marshal(rec)
+	if err != nil {
+		panic(err)
+	}
+	s.etags++
+	rec.Handle = rotation.Handle{ETag: strconv.Itoa(s.etags), Wake: rec.WakeAt}
+	s.rows[rec.ID] = row{rec.Handle.ETag, data, more}
+	delete(s.due, rec.ID)
+	if !rec.WakeAt.IsZero() {
+		s.due[rec.ID] = rec.WakeAt
+	}
+	s.note(rec, events)
+}
+
+func (s *MemoryStore) note(rec *rotation.Record, events []rotation.Event) {
+	if len(events) > 0 {
+		s.history[rec.ID] = append(s.history[rec.ID], historyRow{rec.Version, slices.Clone(events)})
+	}
+}
+
+func (s storePort) Remove(ctx context.Context, rec rotation.Record, events ...rotation.Event) error {
+	return s.p.write(ctx, "store.remove", func() error {
+		r, ok := s.s.rows[rec.ID]
+		if rec.Schema > rotation.Schema {
+			return fmt.Errorf("removing: %w", rotation.ErrNewerSchema)
+		}
+		if !ok || r.etag != rec.Handle.ETag {
+			return fmt.Errorf("removing: %w", rotation.ErrConflict)
+		}
+		delete(s.s.rows, rec.ID)
+		delete(s.s.due, rec.ID)
+		s.s.note(&rec, events)
+		return nil
+	})
+}
+
+func (s storePort) Due(ctx context.Context, until time.Time, limit int) (due []rotation.Due, err error) {
+	err = s.p.read(ctx, func() error {
+		for id, wake := range s.s.due {
+			if !wake.After(until) {
+				due = append(due, rotation.Due{ID: id, Wake: wake})
+			}
+		}
+		slices.SortFunc(due, func(a, b rotation.Due) int {
+			if c := a.Wake.Compare(b.Wake); c != 0 {
+				return c
+			}
+			return strings.Compare(a.ID, b.ID)
+		})
+		due = due[:min(limit, len(due))]
+		return nil
+	})
+	return due, err
+}
+
+func reservationKey(kind rotation.ReservationKind, value string) string {
+	return string(kind) + " " + value
+}
+
+func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error {
+	key := reservationKey(res.Kind, res.Value)
+	if res.At.IsZero() {
+		res.At = time.Now().UTC()
+	}
+	for {
+		var held rotation.Reservation
+		err := s.p.write(ctx, "store.reserve", func() error {
+			r, ok := s.s.reserved[key]
+			if ok && r.Owner != res.Owner {
+				held = r
+				return rotation.ErrExists
+			}
+			s.s.reserved[key] = res
+			return nil
+		})
+		if err == nil || held.Owner == "" || reclaim == nil || time.Since(held.At) <= 10*time.Minute {
+			return err
+		}
+		free, rerr := reclaim(ctx, held)
+		if rerr != nil {
+			return rerr
+		}
+		if !free {
+			return err
+		}
+		err = s.p.write(ctx, "store.reclaim", func() error {
+			if s.s.reserved[key] == held {
+				s.s.reserved[key] = res
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, value string) (res rotation.Reservation, err error) {
+	err = s.p.read(ctx, func() error {
+		r, ok := s.s.reserved[reservationKey(kind, value)]
+		if !ok {
+			return rotation.ErrNotFound
+		}
+		res = r
+		return nil
+	})
+	return res, err
+}
+
+func (s storePort) Release(ctx context.Context, res rotation.Reservation) error {
+	return s.p.write(ctx, "store.release", func() error {
+		key := reservationKey(res.Kind, res.Value)
+		if s.s.reserved[key].Owner == res.Owner {
+			delete(s.s.reserved, key)
+		}
+		return nil
+	})
+}
+
+func (s storePort) List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error) {
+	err = s.p.read(ctx, func() error {
+		ids := make([]string, 0, len(s.s.rows))
+		for id, r := range s.s.rows {
+			if id > cursor && r.schema() <= rotation.Schema {
+				ids = append(ids, id)
+			}
+		}
+		sort.Strings(ids)
+		for i, id := range ids {
+			if i == limit {
+				next = ids[i-1]
+				break
+			}
+			rec := s.s.rows[id].record()
+			rec.Handle = rotation.Handle{ETag: s.s.rows[id].etag, Wake: s.s.due[id]}
+			records = append(records, rec)
+		}
+		return nil
+	})
+	return records, next, err
+}
+
+func (s storePort) History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error) {
+	err = s.p.read(ctx, func() error {
+		skip, _ := strconv.Atoi(cursor)
+		var all []rotation.Event
+		for _, r := range slices.Backward(s.s.history[id]) {
+			for _, e := range slices.Backward(r.Events) {
+				all = append(all, e)
+			}
+		}
+		all = all[min(skip, len(all)):]
+		if len(all) > limit {
+			all, next = all[:limit], strconv.Itoa(skip+limit)
+		}
+		events = all
+		return nil
+	})
+	return events, next, err
+}
+
+func (s storePort) Prune(ctx context.Context, id string, before time.Time) (n int, err error) {
+	err = s.p.write(ctx, "store.prune", func() error {
+		rows := s.s.history[id]
+		for len(rows) > 0 && !slices.ContainsFunc(rows[0].Events, func(e rotation.Event) bool { return !e.At.Before(before) }) {
+			rows, n = rows[1:], n+1
+		}
+		s.s.history[id] = rows
+		return nil
+	})
+	return n, err
+}
+
+// SetProperty and Property play a newer version's part in the conformance suite.
+func (s storePort) SetProperty(_ *testing.T, id, name string, value any) {
+	s.p.w.mu.Lock()
+	defer s.p.w.mu.Unlock()
+	r := s.s.rows[id]
+	more := map[string]string{}
+	for k, v := range r.more {
+		more[k] = v
+	}
+	more[name] = fmt.Sprint(value)
+	s.s.etags++
+	s.s.rows[id] = row{strconv.Itoa(s.s.etags), r.data, more}
+}
+
+func (s storePort) Property(_ *testing.T, id, name string) any {
+	s.p.w.mu.Lock()
+	defer s.p.w.mu.Unlock()
+	if v, ok := s.s.rows[id].more[name]; ok {
+		return v
+	}
+	return nil
+}

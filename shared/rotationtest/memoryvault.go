@@ -1,0 +1,204 @@
+package rotationtest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// MemoryVault is a key vault in memory.
+type MemoryVault struct {
+	world   *World
+	secrets map[string]*secret // by lower-case name
+	made    int
+	Refuse  bool // refuse everything, as a vault does to whom it does not know
+}
+
+type secret struct {
+	versions  []rotation.VaultSecret // oldest first
+	deletedAt *time.Time
+}
+
+// VaultPort returns the vault as the process that is alive sees it.
+func (w *World) VaultPort() VaultPort {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return vaultPort{w.Vault, port{w, w.process}}
+}
+
+// VaultPort is a vault with what creating connections needs besides.
+type VaultPort interface {
+	rotation.Vault
+	State(ctx context.Context, name string) (rotation.VaultState, error)
+	Recover(ctx context.Context, name string) error
+}
+
+type vaultPort struct {
+	v *MemoryVault
+	p port
+}
+
+var validName = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
+
+// enter refuses what a vault refuses before it looks anything up.
+func (v vaultPort) check(op, name string) error {
+	if v.v.Refuse {
+		return &rotation.Error{Op: op, Class: rotation.VaultRefused, Status: 403, Code: "Forbidden"}
+	}
+	if !validName.MatchString(name) {
+		return &rotation.Error{Op: op, Class: rotation.Invalid, Status: 400, Code: "BadParameter"}
+	}
+	return nil
+}
+
+func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (version string, err error) {
+	err = v.p.write(ctx, "vault.put", func() error {
+		if err := v.check("writing a secret", s.Name); err != nil {
+			return err
+		}
+		key := strings.ToLower(s.Name)
+		have := v.v.secrets[key]
+		if have == nil {
+			have = &secret{}
+			v.v.secrets[key] = have
+		}
+		if have.deletedAt != nil {
+			return &rotation.Error{Op: "writing a secret", Class: rotation.VaultConflict, Status: 409, Code: "Conflict", Detail: "ObjectIsDeletedButRecoverable"}
+		}
+		v.v.made++
+		s.Version = fmt.Sprintf("%032x", v.v.made)
+		s.CreatedAt = time.Now().UTC().Truncate(time.Second)
+		s.Tags = maps.Clone(s.Tags)
+		have.versions = append(have.versions, s)
+		version = s.Version
+		return nil
+	})
+	return version, err
+}
+
+func (v vaultPort) Get(ctx context.Context, name, version string) (s rotation.VaultSecret, err error) {
+	err = v.p.read(ctx, func() error {
+		if err := v.check("reading a secret", name); err != nil {
+			return err
+		}
+		have := v.v.secrets[strings.ToLower(name)]
+		if have == nil || have.deletedAt != nil || len(have.versions) == 0 {
+			return fmt.Errorf("reading a secret: %w", rotation.ErrNotFound)
+		}
+		i := len(have.versions) - 1
+		if version != "" {
+			i = slices.IndexFunc(have.versions, func(s rotation.VaultSecret) bool { return s.Version == version })
+		}
+		if i < 0 {
+			return fmt.Errorf("reading a secret: %w", rotation.ErrNotFound)
+		}
+		if s = have.versions[i]; !s.Enabled {
+			s = rotation.VaultSecret{}
+			return &rotation.Error{Op: "reading a secret", Class: rotation.VaultRefused, Status: 403, Code: "Forbidden", Detail: rotation.DetailDisabled}
+		}
+		s.Tags = maps.Clone(s.Tags)
+		return nil
+	})
+	return s, err
+}
+
+func (v vaultPort) List(ctx context.Context, name string) (list []rotation.VaultSecret, err error) {
+	err = v.p.read(ctx, func() error {
+		if err := v.check("listing versions", name); err != nil {
+			return err
+		}
+		have := v.v.secrets[strings.ToLower(name)]
+		if have == nil || have.deletedAt != nil {
+			return nil
+		}
+		for _, s := range slices.Backward(have.versions) {
+			s.Value, s.Tags = rotation.Secret{}, maps.Clone(s.Tags)
+			list = append(list, s)
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (v vaultPort) Disable(ctx context.Context, name, version string) error {
+	return v.p.write(ctx, "vault.disable", func() error {
+		if err := v.check("disabling a version", name); err != nil {
+			return err
+		}
+		if have := v.v.secrets[strings.ToLower(name)]; have != nil && have.deletedAt == nil {
+			for i := range have.versions {
+				if have.versions[i].Version == version {
+					have.versions[i].Enabled = false
+					return nil
+				}
+			}
+		}
+		return fmt.Errorf("disabling a version: %w", rotation.ErrNotFound)
+	})
+}
+
+func (v vaultPort) Delete(ctx context.Context, name string) error {
+	return v.p.write(ctx, "vault.delete", func() error {
+		if err := v.check("deleting a secret", name); err != nil {
+			return err
+		}
+		if have := v.v.secrets[strings.ToLower(name)]; have != nil && have.deletedAt == nil {
+			now := time.Now()
+			have.deletedAt = &now
+		}
+		return nil
+	})
+}
+
+func (v vaultPort) State(ctx context.Context, name string) (st rotation.VaultState, err error) {
+	err = v.p.read(ctx, func() error {
+		if err := v.check("reading a secret", name); err != nil {
+			return err
+		}
+		have := v.v.secrets[strings.ToLower(name)]
+		if have == nil || len(have.versions) == 0 {
+			return nil
+		}
+		latest := have.versions[len(have.versions)-1]
+		st = rotation.VaultState{Exists: have.deletedAt == nil, Deleted: have.deletedAt != nil, Tags: maps.Clone(latest.Tags), Version: latest.Version}
+		return nil
+	})
+	return st, err
+}
+
+func (v vaultPort) Recover(ctx context.Context, name string) error {
+	return v.p.write(ctx, "vault.recover", func() error {
+		have := v.v.secrets[strings.ToLower(name)]
+		if have == nil {
+			return fmt.Errorf("recovering a secret: %w", rotation.ErrNotFound)
+		}
+		have.deletedAt = nil
+		return nil
+	})
+}
+
+// Published returns the latest version of a secret, by ground truth.
+func (w *World) Published(name string) (rotation.VaultSecret, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.Vault.secrets[strings.ToLower(name)]
+	if s == nil || s.deletedAt != nil || len(s.versions) == 0 {
+		return rotation.VaultSecret{}, false
+	}
+	return s.versions[len(s.versions)-1], true
+}
+
+// Seed puts a secret that is not Rekey's into the vault.
+func (w *World) Seed(s rotation.VaultSecret) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Vault.made++
+	s.Version, s.Enabled = fmt.Sprintf("%032x", w.Vault.made), true
+	w.Vault.secrets[strings.ToLower(s.Name)] = &secret{versions: []rotation.VaultSecret{s}}
+}

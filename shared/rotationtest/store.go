@@ -1,0 +1,612 @@
+package rotationtest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// Store is all that a store of records does: what passes need and what the API
+// needs. The in-memory store and the one on Azure Table both pass [TestStore].
+type Store interface {
+	rotation.Store
+	// Create writes a new record with its due row and history;
+	// [rotation.ErrExists] if the id is taken.
+	Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
+	// Reserve claims a value for res.Owner, whose own claim is renewed.
+	// [rotation.ErrExists] if it is somebody else's, unless that claim is older
+	// than ten minutes and reclaim agrees.
+	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error
+	// Find returns the claim on a value; [rotation.ErrNotFound] if there is none.
+	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
+	// List returns records in no particular order; next is empty at the end.
+	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
+	// History returns events, the newest first; next is empty at the end.
+	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
+	// Prune deletes history rows whose events are all older than before.
+	Prune(ctx context.Context, id string, before time.Time) (int, error)
+}
+
+// RawStore is what a Store may offer besides, so that the suite can play a newer
+// version of Rekey. Properties are those of the record's row.
+type RawStore interface {
+	SetProperty(t *testing.T, id, name string, value any)
+	Property(t *testing.T, id, name string) any
+}
+
+// TestStore checks that a store keeps its promises. The table behind newStore need
+// not be empty, and may be the same each time.
+func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
+	for _, test := range []struct {
+		name string
+		run  func(s storeTest, t *testing.T)
+	}{
+		{"every field comes back", storeTest.everyField},
+		{"a missing record is not found", storeTest.missing},
+		{"an id is taken once", storeTest.createTwice},
+		{"a stale handle is refused", storeTest.stale},
+		{"one of several commits wins", storeTest.concurrentCommits},
+		{"what is due comes oldest first", storeTest.dueOrder},
+		{"a wake-up moves", storeTest.dueMoves},
+		{"a wake-up is rounded up", storeTest.dueRounded},
+		{"a removed record leaves its history", storeTest.remove},
+		{"history is newest first", storeTest.history},
+		{"history is pruned from its end", storeTest.prune},
+		{"a value is reserved once", storeTest.reserve},
+		{"one of several reservations wins", storeTest.concurrentReservations},
+		{"an old reservation is reclaimed", storeTest.reclaim},
+		{"different values are different reservations", storeTest.values},
+		{"a list has every record once", storeTest.list},
+		{"a newer schema is refused", storeTest.newerSchema},
+		{"unknown properties survive", storeTest.unknownProperties},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(storeTest{newStore(t)}, t) })
+	}
+}
+
+// storeTest is one test's store. What a test makes has fresh ids, and only that is
+// looked at.
+type storeTest struct{ Store }
+
+// storeEpoch is when the tests take place: so long ago that no real wake-up is in between,
+// and not where the clock is.
+var storeEpoch = time.Date(1971, 5, 4, 3, 2, 1, 0, time.UTC)
+
+// create stores a record with nothing in it but what the store needs.
+func (s storeTest) create(t *testing.T, id string, wake time.Time, events ...rotation.Event) rotation.Record {
+	t.Helper()
+	rec, err := s.Create(t.Context(), rotation.Record{ID: id, WakeAt: wake, Version: 1}, events...)
+	if err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+	t.Cleanup(func() { // wake-ups of the past must not pile up in a shared table
+		ctx := context.WithoutCancel(t.Context())
+		if rec, err := s.Load(ctx, id); err == nil {
+			if err := s.Remove(ctx, rec); err != nil {
+				t.Errorf("Remove: %v", err)
+			}
+		}
+	})
+	return rec
+}
+
+func (s storeTest) commit(t *testing.T, rec rotation.Record, events ...rotation.Event) rotation.Record {
+	t.Helper()
+	rec.Version++
+	rec, err := s.Commit(t.Context(), rec, events...)
+	if err != nil {
+		t.Fatalf("Commit: %v", err)
+	}
+	return rec
+}
+
+func (s storeTest) load(t *testing.T, id string) rotation.Record {
+	t.Helper()
+	rec, err := s.Load(t.Context(), id)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return rec
+}
+
+// due returns the wake-ups of ids up to until, as the store orders them.
+func (s storeTest) due(t *testing.T, until time.Time, ids ...string) []rotation.Due {
+	t.Helper()
+	all, err := s.Due(t.Context(), until, 1000)
+	if err != nil {
+		t.Fatalf("Due: %v", err)
+	}
+	return slices.DeleteFunc(all, func(d rotation.Due) bool { return !slices.Contains(ids, d.ID) })
+}
+
+// wantStoreError fails the test unless err is target; nil means success.
+func wantStoreError(t *testing.T, what string, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Errorf("%s: got error %v, want %v", what, err, target)
+	}
+}
+
+func (s storeTest) everyField(t *testing.T) {
+	rec := s.create(t, rand.Text(), time.Time{})
+	for round := range 2 { // full, then as good as empty: a commit also clears
+		want := rotation.Record{ID: rec.ID, Version: rec.Version}
+		if round == 0 {
+			n := 0
+			fillStoreValue(t, reflect.ValueOf(&want).Elem(), &n)
+			want.ID, want.WakeAt = rec.ID, storeEpoch
+		}
+		want.Schema, want.Handle = rotation.Schema, rec.Handle
+		committed, err := s.Commit(t.Context(), want)
+		if err != nil {
+			t.Fatalf("Commit: %v", err)
+		}
+		loaded := s.load(t, rec.ID)
+		if committed.Handle != loaded.Handle || !loaded.Handle.Wake.Equal(want.WakeAt) || loaded.Handle.ETag == rec.Handle.ETag {
+			t.Errorf("handles: committed %v, loaded %v, before %v", committed.Handle, loaded.Handle, rec.Handle)
+		}
+		rec, want.Handle = loaded, loaded.Handle
+		if !reflect.DeepEqual(loaded, want) || !reflect.DeepEqual(committed, want) {
+			t.Errorf("round %d\nwant      %s\nloaded    %s\ncommitted %s", round, storeJSON(want), storeJSON(loaded), storeJSON(committed))
+		}
+	}
+}
+
+// fillStoreValue gives everything within v a value of its own, so that a field
+// which a store forgets shows.
+func fillStoreValue(t *testing.T, v reflect.Value, n *int) {
+	t.Helper()
+	*n++
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(fmt.Sprintf("text %d <&\"'\\ü€😀", *n))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(*n)<<31 + 1) // beyond 32 bits
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fillStoreValue(t, v.Elem(), n)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fillStoreValue(t, v.Index(i), n)
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(storeEpoch.Add(time.Duration(*n) * (time.Hour + time.Nanosecond))))
+			return
+		}
+		for i := range v.NumField() {
+			fillStoreValue(t, v.Field(i), n)
+		}
+	default:
+		t.Fatalf("the suite cannot fill a %s", v.Type())
+	}
+}
+
+func storeJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+func (s storeTest) missing(t *testing.T) {
+	_, err := s.Load(t.Context(), rand.Text())
+	wantStoreError(t, "Load", err, rotation.ErrNotFound)
+	events, next, err := s.History(t.Context(), rand.Text(), "", 10)
+	if len(events) != 0 || next != "" || err != nil {
+		t.Errorf("History of nothing: %v, %q, %v", events, next, err)
+	}
+}
+
+func (s storeTest) createTwice(t *testing.T) {
+	id := rand.Text()
+	first := s.create(t, id, storeEpoch, rotation.Event{At: storeEpoch, Kind: rotation.EventCreated})
+	_, err := s.Create(t.Context(), rotation.Record{ID: id, Version: 1, Name: "second"})
+	wantStoreError(t, "second Create", err, rotation.ErrExists)
+	if got := s.load(t, id); got.Name != "" || got.Handle != first.Handle {
+		t.Errorf("the second Create changed the record: %s", storeJSON(got))
+	}
+}
+
+func (s storeTest) stale(t *testing.T) {
+	stale := s.create(t, rand.Text(), time.Time{})
+	fresh := s.commit(t, stale)
+	stale.Name = "stale"
+	event := rotation.Event{At: storeEpoch, Kind: rotation.EventIssued}
+	_, err := s.Commit(t.Context(), stale, event)
+	wantStoreError(t, "Commit", err, rotation.ErrConflict)
+	wantStoreError(t, "Remove", s.Remove(t.Context(), stale, event), rotation.ErrConflict)
+	if got := s.load(t, stale.ID); got.Name != "" || got.Handle != fresh.Handle {
+		t.Errorf("a refused write changed the record: %s", storeJSON(got))
+	}
+	if events, _, err := s.History(t.Context(), stale.ID, "", 10); len(events) != 0 || err != nil {
+		t.Errorf("a refused write left history: %v, %v", events, err)
+	}
+	_, err = s.Commit(t.Context(), rotation.Record{ID: stale.ID, Version: 9})
+	wantStoreError(t, "Commit without a handle", err, rotation.ErrConflict)
+}
+
+func (s storeTest) concurrentCommits(t *testing.T) {
+	rec := s.create(t, rand.Text(), storeEpoch)
+	const writers = 8
+	errs := make([]error, writers)
+	var all sync.WaitGroup
+	for i := range writers {
+		all.Go(func() {
+			mine := rec
+			mine.Version++
+			mine.CommitID = fmt.Sprint(i)
+			mine.WakeAt = storeEpoch.Add(time.Duration(i) * time.Hour)
+			_, errs[i] = s.Commit(t.Context(), mine, rotation.Event{At: storeEpoch, RunID: mine.CommitID})
+		})
+	}
+	all.Wait()
+	got := s.load(t, rec.ID)
+	for i, err := range errs {
+		if fmt.Sprint(i) == got.CommitID {
+			wantStoreError(t, "the winner's Commit", err, nil)
+		} else {
+			wantStoreError(t, "a loser's Commit", err, rotation.ErrConflict)
+		}
+	}
+	events, _, err := s.History(t.Context(), rec.ID, "", 10)
+	if err != nil || len(events) != 1 || events[0].RunID != got.CommitID {
+		t.Errorf("history %v, %v; want the winner's event only", events, err)
+	}
+	if due := s.due(t, storeEpoch.Add(24*time.Hour), rec.ID); len(due) != 1 || !due[0].Wake.Equal(got.WakeAt) {
+		t.Errorf("due %v; want the winner's wake-up only", due)
+	}
+}
+
+func (s storeTest) dueOrder(t *testing.T) {
+	const n = 12
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = rand.Text()
+		s.create(t, ids[i], storeEpoch.Add(time.Duration((i*5)%n)*time.Second))
+	}
+	got := s.due(t, storeEpoch.Add(6*time.Second), ids...)
+	if len(got) != 7 {
+		t.Fatalf("%d are due, want those of seconds 0 to 6: %v", len(got), got)
+	}
+	for i, d := range got {
+		if !d.Wake.Equal(storeEpoch.Add(time.Duration(i)*time.Second)) || d.Wake.Location() != time.UTC {
+			t.Errorf("entry %d is %v", i, d)
+		}
+	}
+	few, err := s.Due(t.Context(), storeEpoch.Add(6*time.Second), 3)
+	if err != nil || len(few) != 3 {
+		t.Fatalf("Due with limit 3: %v, %v", few, err)
+	}
+	all, err := s.Due(t.Context(), storeEpoch.Add(6*time.Second), 1000)
+	if err != nil || !reflect.DeepEqual(few, all[:3]) {
+		t.Errorf("limit 3 gave %v, not the oldest of %v (%v)", few, all, err)
+	}
+}
+
+func (s storeTest) dueMoves(t *testing.T) {
+	rec := s.create(t, rand.Text(), storeEpoch)
+	moves := []time.Time{
+		storeEpoch.Add(time.Minute), storeEpoch.Add(time.Minute),
+		storeEpoch.Add(time.Minute - 100*time.Millisecond), // the same second, rounded up
+		{}, {}, storeEpoch.Add(time.Second), storeEpoch,
+	}
+	for i, wake := range moves {
+		rec.WakeAt = wake
+		rec = s.commit(t, rec)
+		got := s.due(t, storeEpoch.Add(time.Hour), rec.ID)
+		if wake.IsZero() {
+			if len(got) != 0 {
+				t.Fatalf("move %d: %v is due, want nothing", i, got)
+			}
+		} else if len(got) != 1 || got[0].Wake.Sub(wake) >= time.Second || got[0].Wake.Before(wake) {
+			t.Fatalf("move %d to %v: due is %v", i, wake, got)
+		}
+	}
+}
+
+func (s storeTest) dueRounded(t *testing.T) {
+	zone := time.FixedZone("", 3600)
+	rec := s.create(t, rand.Text(), storeEpoch.Add(time.Nanosecond).In(zone))
+	want := storeEpoch.Add(time.Second)
+	if rec.WakeAt != want || rec.Handle.Wake != want {
+		t.Errorf("Create returned %v and %v, want %v", rec.WakeAt, rec.Handle.Wake, want)
+	}
+	if got := s.load(t, rec.ID); got.WakeAt != want || got.Handle.Wake != want {
+		t.Errorf("Load returned %v and %v, want %v", got.WakeAt, got.Handle.Wake, want)
+	}
+	if got := s.due(t, want.Add(-time.Nanosecond), rec.ID); len(got) != 0 {
+		t.Errorf("%v is due too early", got)
+	}
+	if got := s.due(t, want.In(zone), rec.ID); len(got) != 1 || got[0].Wake != want {
+		t.Errorf("due is %v, want %v", got, want)
+	}
+}
+
+func (s storeTest) remove(t *testing.T) {
+	ctx := t.Context()
+	rec := s.create(t, rand.Text(), storeEpoch, rotation.Event{At: storeEpoch, Kind: rotation.EventCreated})
+	if err := s.Remove(ctx, rec, rotation.Event{At: storeEpoch, Kind: rotation.EventDeleted}); err != nil {
+		t.Fatalf("Remove: %v", err)
+	}
+	_, err := s.Load(ctx, rec.ID)
+	wantStoreError(t, "Load", err, rotation.ErrNotFound)
+	if got := s.due(t, storeEpoch, rec.ID); len(got) != 0 {
+		t.Errorf("%v is still due", got)
+	}
+	events, _, err := s.History(ctx, rec.ID, "", 10)
+	if err != nil || len(events) != 2 || events[0].Kind != rotation.EventDeleted {
+		t.Errorf("history %v, %v", events, err)
+	}
+	wantStoreError(t, "second Remove", s.Remove(ctx, rec), rotation.ErrConflict)
+	_, err = s.Commit(ctx, rec)
+	wantStoreError(t, "Commit", err, rotation.ErrConflict)
+}
+
+func (s storeTest) history(t *testing.T) {
+	id := rand.Text()
+	// Ids that begin like this one must not mix with it.
+	for _, suffix := range []string{"-", "-0", "-9", "0"} {
+		s.create(t, id+suffix, time.Time{}, rotation.Event{At: storeEpoch, Message: "somebody else's"})
+	}
+	var want []string
+	n := 0
+	events := func(count int) (out []rotation.Event) {
+		for range count {
+			n++
+			want = append(want, fmt.Sprint(n))
+			out = append(out, rotation.Event{At: storeEpoch.Add(time.Duration(n) * time.Second), Kind: rotation.EventIssued, Message: fmt.Sprint(n)})
+		}
+		return out
+	}
+	rec := s.create(t, id, time.Time{}, events(1)...)
+	for i := range 12 {
+		rec = s.commit(t, rec, events(i%4)...)
+	}
+	slices.Reverse(want)
+	for _, limit := range []int{1, 2, 3, 5, n, n + 1} {
+		if got := s.messages(t, id, limit); !slices.Equal(got, want) {
+			t.Errorf("pages of %d: %v, want %v", limit, got, want)
+		}
+	}
+}
+
+// messages reads the whole history page by page.
+func (s storeTest) messages(t *testing.T, id string, limit int) (out []string) {
+	t.Helper()
+	for cursor := ""; ; {
+		events, next, err := s.History(t.Context(), id, cursor, limit)
+		if err != nil || len(events) > limit {
+			t.Fatalf("History: %d events for limit %d, %v", len(events), limit, err)
+		}
+		for _, e := range events {
+			out = append(out, e.Message)
+		}
+		if next == "" {
+			return out
+		}
+		cursor = next
+	}
+}
+
+func (s storeTest) prune(t *testing.T) {
+	id := rand.Text()
+	at := func(day int) rotation.Event {
+		return rotation.Event{At: storeEpoch.AddDate(0, 0, day), Message: fmt.Sprint(day)}
+	}
+	rec := s.create(t, id, time.Time{}, at(0))
+	for day := 1; day <= 20; day++ {
+		rec = s.commit(t, rec) // commits without events leave gaps
+		rec = s.commit(t, rec, at(day))
+	}
+	for _, step := range []struct{ before, deleted, left int }{
+		{0, 0, 21}, {1, 1, 20}, {1, 0, 20}, {8, 7, 13}, {20, 12, 1}, {21, 1, 0}, {99, 0, 0},
+	} {
+		n, err := s.Prune(t.Context(), id, storeEpoch.AddDate(0, 0, step.before))
+		if left := s.messages(t, id, 100); err != nil || n != step.deleted || len(left) != step.left {
+			t.Errorf("Prune before day %d deleted %d and left %v, want %d and %d (%v)", step.before, n, left, step.deleted, step.left, err)
+		}
+	}
+}
+
+func (s storeTest) reserve(t *testing.T) {
+	ctx := t.Context()
+	mine := rotation.Reservation{Kind: rotation.ReserveName, Value: "org-" + rand.Text(), Owner: rand.Text()}
+	theirs := mine
+	theirs.Owner = rand.Text()
+	_, err := s.Find(ctx, mine.Kind, mine.Value)
+	wantStoreError(t, "Find before", err, rotation.ErrNotFound)
+	never := func(context.Context, rotation.Reservation) (bool, error) {
+		t.Error("reclaim was asked about a young reservation")
+		return true, nil
+	}
+	for range 2 { // an own reservation is a success
+		wantStoreError(t, "Reserve", s.Reserve(ctx, mine, never), nil)
+	}
+	wantStoreError(t, "Reserve by another", s.Reserve(ctx, theirs, never), rotation.ErrExists)
+	wantStoreError(t, "Release by another", s.Release(ctx, theirs), nil)
+	got, err := s.Find(ctx, mine.Kind, mine.Value)
+	if err != nil || got.Owner != mine.Owner || got.Value != mine.Value || got.Kind != mine.Kind || got.At.IsZero() {
+		t.Errorf("Find: %v, %v", got, err)
+	}
+	for range 2 { // releasing what is free is no error
+		wantStoreError(t, "Release", s.Release(ctx, mine), nil)
+	}
+	wantStoreError(t, "Reserve of what was released", s.Reserve(ctx, theirs, nil), nil)
+}
+
+// race lets owners reserve one value at once and returns those who succeeded.
+func (s storeTest) race(t *testing.T, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) (winners []string) {
+	t.Helper()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for range 8 {
+		mine := res
+		mine.Owner = rand.Text()
+		all.Go(func() {
+			err := s.Reserve(t.Context(), mine, reclaim)
+			if err != nil {
+				wantStoreError(t, "a loser's Reserve", err, rotation.ErrExists)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			winners = append(winners, mine.Owner)
+		})
+	}
+	all.Wait()
+	return winners
+}
+
+func (s storeTest) concurrentReservations(t *testing.T) {
+	res := rotation.Reservation{Kind: rotation.ReserveVault, Value: rand.Text()}
+	winners := s.race(t, res, nil)
+	got, err := s.Find(t.Context(), res.Kind, res.Value)
+	if len(winners) != 1 || err != nil || got.Owner != winners[0] {
+		t.Errorf("%v think they hold it, Find says %v, %v", winners, got, err)
+	}
+}
+
+func (s storeTest) reclaim(t *testing.T) {
+	ctx := t.Context()
+	old := rotation.Reservation{Kind: rotation.ReserveVault, Value: rand.Text(), Owner: rand.Text(), At: storeEpoch}
+	wantStoreError(t, "Reserve", s.Reserve(ctx, old, nil), nil)
+	other := rotation.Reservation{Kind: old.Kind, Value: old.Value, Owner: rand.Text()}
+
+	wantStoreError(t, "without reclaim", s.Reserve(ctx, other, nil), rotation.ErrExists)
+	var asked rotation.Reservation
+	answer := func(ok bool, err error) func(context.Context, rotation.Reservation) (bool, error) {
+		return func(_ context.Context, holder rotation.Reservation) (bool, error) {
+			asked = holder
+			return ok, err
+		}
+	}
+	wantStoreError(t, "still needed", s.Reserve(ctx, other, answer(false, nil)), rotation.ErrExists)
+	if asked.Owner != old.Owner || asked.Value != old.Value || !asked.At.Equal(old.At) {
+		t.Errorf("reclaim was asked about %v, want %v", asked, old)
+	}
+	wantStoreError(t, "nobody knows", s.Reserve(ctx, other, answer(true, rotation.ErrNewerSchema)), rotation.ErrNewerSchema)
+
+	free := func(_ context.Context, holder rotation.Reservation) (bool, error) { return true, nil }
+	winners := s.race(t, other, free)
+	got, err := s.Find(ctx, old.Kind, old.Value)
+	if len(winners) != 1 || err != nil || got.Owner != winners[0] {
+		t.Errorf("%v think they took it over, Find says %v, %v", winners, got, err)
+	}
+
+	renewed := rotation.Reservation{Kind: rotation.ReserveVault, Value: rand.Text(), Owner: rand.Text(), At: storeEpoch}
+	wantStoreError(t, "Reserve", s.Reserve(ctx, renewed, nil), nil)
+	renewed.At = time.Time{}
+	wantStoreError(t, "renewing", s.Reserve(ctx, renewed, nil), nil)
+	other.Value = renewed.Value
+	wantStoreError(t, "reclaiming what was renewed", s.Reserve(ctx, other, free), rotation.ErrExists)
+}
+
+func (s storeTest) values(t *testing.T) {
+	tag := rand.Text()
+	values := []string{tag, strings.ToLower(tag), tag + " b", tag + "_20b", tag + "_b", tag + "/b", tag + "#?\\%+'ü", tag + strings.Repeat("x", 2000), tag + strings.Repeat("x", 2001)}
+	for _, kind := range []rotation.ReservationKind{rotation.ReserveName, rotation.ReserveVault, rotation.ReserveApplication} {
+		for _, value := range values {
+			res := rotation.Reservation{Kind: kind, Value: value, Owner: rand.Text()}
+			wantStoreError(t, "Reserve", s.Reserve(t.Context(), res, nil), nil)
+			got, err := s.Find(t.Context(), kind, value)
+			if err != nil || got.Owner != res.Owner || got.Value != value {
+				t.Errorf("Find %s %.60q: %.60v, %v", kind, value, got, err)
+			}
+		}
+	}
+}
+
+func (s storeTest) list(t *testing.T) {
+	seen := map[string]int{}
+	for i := range 40 {
+		rec := s.create(t, rand.Text(), time.Time{})
+		rec.Name = fmt.Sprint(i)
+		s.commit(t, rec)
+		seen[rec.ID] = 0
+	}
+	for cursor, pages := "", 0; ; pages++ {
+		records, next, err := s.List(t.Context(), cursor, 7)
+		if err != nil || len(records) > 7 {
+			t.Fatalf("List: %d records, %v", len(records), err)
+		}
+		for _, rec := range records {
+			if _, ours := seen[rec.ID]; ours {
+				seen[rec.ID]++
+				if rec.Name == "" || rec.Version != 2 {
+					t.Errorf("a listed record is not whole: %s", storeJSON(rec))
+				}
+			}
+		}
+		if next == "" {
+			break
+		}
+		if next == cursor || pages > 100_000 {
+			t.Fatal("the list does not end")
+		}
+		cursor = next
+	}
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("record %s was listed %d times", id, n)
+		}
+	}
+}
+
+func (s storeTest) newerSchema(t *testing.T) {
+	ctx := t.Context()
+	rec := s.create(t, rand.Text(), time.Time{})
+	newer := rec
+	newer.Schema = rotation.Schema + 1
+	newer.Version++
+	_, err := s.Commit(ctx, newer)
+	wantStoreError(t, "Commit", err, rotation.ErrNewerSchema)
+	wantStoreError(t, "Remove", s.Remove(ctx, newer), rotation.ErrNewerSchema)
+	s.load(t, rec.ID)
+
+	raw, ok := s.Store.(RawStore)
+	if !ok {
+		return
+	}
+	raw.SetProperty(t, rec.ID, "name", 42) // a newer Rekey may have changed its shape
+	raw.SetProperty(t, rec.ID, "schema", rotation.Schema+1)
+	_, err = s.Load(ctx, rec.ID)
+	wantStoreError(t, "Load", err, rotation.ErrNewerSchema)
+	rec.Version++
+	_, err = s.Commit(ctx, rec) // based on what was read before the newer one wrote
+	wantStoreError(t, "Commit over a newer row", err, rotation.ErrConflict)
+	raw.SetProperty(t, rec.ID, "name", `""`)
+	raw.SetProperty(t, rec.ID, "schema", rotation.Schema) // so that it can be removed
+}
+
+func (s storeTest) unknownProperties(t *testing.T) {
+	raw, ok := s.Store.(RawStore)
+	if !ok {
+		t.Skip("this store gives no access to its rows")
+	}
+	rec := s.create(t, rand.Text(), time.Time{})
+	raw.SetProperty(t, rec.ID, "ofTheFuture", `{"a":1}`)
+	rec = s.load(t, rec.ID)
+	rec.Name = "changed"
+	s.commit(t, rec)
+	if got := raw.Property(t, rec.ID, "ofTheFuture"); got != `{"a":1}` {
+		t.Errorf("the property is %v after a commit", got)
+	}
+	if got := s.load(t, rec.ID); got.Name != "changed" {
+		t.Errorf("the name is %q", got.Name)
+	}
+}

@@ -1,0 +1,373 @@
+package rotationtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// Fault is how an external write fails.
+type Fault string
+
+// The faults.
+const (
+	NoFault    Fault = ""
+	NotApplied Fault = "failed, not applied"
+	Applied    Fault = "failed, but applied"
+	CrashAfter Fault = "crash after"
+)
+
+// Faults lists those that are worth injecting.
+var Faults = []Fault{NotApplied, Applied, CrashAfter}
+
+// Deployment is the deployment id of every World.
+const Deployment = "test"
+
+// errDead is what every port answers a process that has crashed.
+var errDead = errors.New("this process is dead")
+
+// World is one tenant, one vault and one table, and whoever works on them. Its
+// clock is time.Now, so that it belongs into a synctest bubble.
+type World struct {
+	Store     *MemoryStore
+	Vault     *MemoryVault
+	Directory *MemoryDirectory
+	Log       *Log
+
+	// Latency is how long every call takes.
+	Latency time.Duration
+
+	t testing.TB
+
+	mu      sync.Mutex
+	writes  []string // operations of the external writes so far
+	at      int      // the write to break, counted from 1; 0: none
+	fault   Fault
+	process int  // the process that is alive
+	armed   bool // faults count
+	broken  []string
+	outside bool // somebody outside broke P1 on purpose
+}
+
+// NewWorld returns an empty world.
+func NewWorld(t testing.TB) *World {
+	w := &World{t: t, Latency: 40 * time.Millisecond, process: 1, Log: &Log{}}
+	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{}, reserved: map[string]rotation.Reservation{}}
+	w.Vault = &MemoryVault{world: w, secrets: map[string]*secret{}}
+	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}}
+	return w
+}
+
+// Rotator returns the rotator of the process that is alive; after a crash, of a
+// new one. Rules are the real ones.
+func (w *World) Rotator() *rotation.Rotator {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := port{w, w.process}
+	return &rotation.Rotator{
+		Store: storePort{w.Store, p}, Vault: vaultPort{w.Vault, p}, Authority: directoryPort{w.Directory, p}, Directory: directoryPort{w.Directory, p},
+		Rules: rotation.DefaultRules(), Deployment: Deployment, Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
+	}
+}
+
+// Break arms a fault at the n-th external write from now on.
+func (w *World) Break(n int, f Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writes, w.at, w.fault, w.armed = nil, n, f, true
+}
+
+// Writes returns the operations of the external writes since Break.
+func (w *World) Writes() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.writes...)
+}
+
+// Restart begins a new process; calls of the old one fail from now on.
+func (w *World) Restart() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.process++
+}
+
+// OutsideBreak says that the test breaks the published credential on purpose, so
+// that promise P1 can't hold for now.
+func (w *World) OutsideBreak(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.outside = on
+}
+
+// Violate records a broken promise.
+func (w *World) Violate(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.violate(fmt.Sprintf(format, args...))
+}
+
+func (w *World) violate(s string) {
+	if len(w.broken) < 20 {
+		w.broken = append(w.broken, s)
+	}
+}
+
+// Violations returns the promises that were broken.
+func (w *World) Violations() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.broken...)
+}
+
+// port is a process's way to the services.
+type port struct {
+	w       *World
+	process int
+}
+
+// read carries out a read.
+func (p port) read(ctx context.Context, apply func() error) error {
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	if p.process != p.w.process {
+		return errDead
+	}
+	return apply()
+}
+
+// write carries out an external write, or breaks it, and checks the promises.
+func (p port) write(ctx context.Context, op string, apply func() error) error {
+	w := p.w
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.process != w.process {
+		return errDead
+	}
+	fault := NoFault
+	if w.armed {
+		if w.writes = append(w.writes, op); len(w.writes) == w.at {
+			fault = w.fault
+		}
+	}
+	lost := &rotation.Error{Op: op, Class: rotation.Transient, Status: 504, UnknownOutcome: true}
+	if fault == NotApplied {
+		return lost
+	}
+	err := apply()
+	w.check(op)
+	switch fault {
+	case Applied:
+		return lost
+	case CrashAfter:
+		w.process++
+		return errDead
+	}
+	return err
+}
+
+func (p port) enter(ctx context.Context) error {
+	t := time.NewTimer(p.w.Latency)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return &rotation.Error{Op: "calling", Class: rotation.Transient, UnknownOutcome: true}
+	}
+}
+
+// check checks the promises that hold at every instant. The lock is held.
+func (w *World) check(op string) {
+	if w.outside {
+		return
+	}
+	for id, r := range w.Store.rows {
+		rec := r.record()
+		s := w.Vault.secrets[strings.ToLower(rec.VaultName)]
+		if s == nil || s.deletedAt != nil || len(s.versions) == 0 {
+			continue
+		}
+		latest := s.versions[len(s.versions)-1]
+		if latest.Tags[rotation.TagConnection] != id {
+			continue
+		}
+		if rec.Phase == rotation.Deleting && rec.Current == nil {
+			continue // everything goes
+		}
+		if !latest.Enabled || !w.Directory.live(latest.Tags[rotation.TagClient], latest.Value.Reveal()) {
+			w.violate(fmt.Sprintf("P1: after %s: what is published for %s does not authenticate (phase %s)", op, id, rec.Phase))
+		}
+	}
+}
+
+// CheckEnd checks what has to hold once nothing is under way for a connection:
+// exactly its current credential is live besides what is in its grace period and
+// what others put there, it is what is published, and nothing was forgotten.
+func (w *World) CheckEnd(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, ok := w.Store.rows[id]
+	if !ok {
+		w.violate("P3: the connection is gone: " + id)
+		return
+	}
+	rec := r.record()
+	if rec.Phase != rotation.Idle || rec.Request != nil || len(rec.Abandoned) > 0 || len(rec.Spent) > 0 || rec.Run != nil {
+		w.violate(fmt.Sprintf("P3: not settled: phase %s, request %v, abandoned %d, spent %d", rec.Phase, rec.Request, len(rec.Abandoned), len(rec.Spent)))
+	}
+	if rec.Lease.Token != "" {
+		w.violate("P5: the lease was not given back")
+	}
+	if rec.Current == nil {
+		w.violate("P3: no current credential")
+		return
+	}
+	if due, ok := w.Store.due[id]; ok != !rec.WakeAt.IsZero() || ok && !due.Equal(roundUp(rec.WakeAt)) {
+		w.violate("P6: the due row is not where the record says")
+	}
+	keep := map[string]bool{rec.Current.KeyID: true}
+	for _, o := range rec.Retiring {
+		keep[o.KeyID] = true
+	}
+	app := w.Directory.byClient(rec.Target.ClientID)
+	for _, c := range app.passwords {
+		if c.removedAt == nil && c.issued && !keep[c.KeyID] {
+			w.violate("P3: an orphan: " + c.DisplayName)
+		}
+		if c.removedAt != nil && !c.issued && !c.named {
+			w.violate("P2: a foreign credential was removed")
+		}
+	}
+	s := w.Vault.secrets[strings.ToLower(rec.VaultName)]
+	if s == nil || s.deletedAt != nil || s.versions[len(s.versions)-1].Tags[rotation.TagKeyID] != rec.Current.KeyID {
+		w.violate("P1: current is not what is published")
+	}
+	if s := w.Vault.secrets[strings.ToLower(rec.StagedName())]; s != nil {
+		for _, v := range s.versions {
+			if v.Enabled {
+				w.violate("R4: a staged version is still enabled")
+			}
+		}
+	}
+}
+
+// CheckGone checks that nothing of ours is left of a connection, and that the
+// credential it was given is untouched. Reservations may be left by whoever died
+// before the record was written: they are void.
+func (w *World) CheckGone(id string, given rotation.Secret) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.Store.rows[id]; ok {
+		w.violate("P3: the record is still there: " + id)
+	}
+	if _, ok := w.Store.due[id]; ok {
+		w.violate("P3: the due row is still there")
+	}
+	for _, a := range w.Directory.apps {
+		for _, c := range a.passwords {
+			if c.removedAt == nil && c.issued && strings.HasPrefix(c.DisplayName, rotation.MarkerPrefix(Deployment, id)) {
+				w.violate("P3: an orphan: " + c.DisplayName)
+			}
+			if c.value == given.Reveal() && c.removedAt != nil {
+				w.violate("P2: the given credential was removed")
+			}
+		}
+	}
+	for name, s := range w.Vault.secrets {
+		if s.deletedAt == nil && len(s.versions) > 0 && s.versions[len(s.versions)-1].Tags[rotation.TagConnection] == id {
+			w.violate("P3: a vault secret is left: " + name)
+		}
+	}
+}
+
+// CheckLeaks checks that no value got into the table or the log (promise P4).
+func (w *World) CheckLeaks() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rows, err := json.Marshal(w.Store.history)
+	if err != nil {
+		w.violate("encoding history: " + err.Error())
+	}
+	all := string(rows) + w.Log.String()
+	for _, r := range w.Store.rows {
+		all += string(r.data)
+	}
+	for _, a := range w.Directory.apps {
+		for _, c := range a.passwords {
+			if strings.Contains(all, c.value) {
+				w.violate("P4: the value of " + c.KeyID + " leaked")
+			}
+		}
+	}
+	if strings.Contains(all, tokenPrefix) {
+		w.violate("P4: an access token leaked")
+	}
+}
+
+// Live counts the live credentials of an application, by ground truth.
+func (w *World) Live(clientID string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, c := range w.Directory.byClient(clientID).passwords {
+		if c.removedAt == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Record returns the record as it is stored, and whether there is one.
+func (w *World) Record(id string) (rotation.Record, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, ok := w.Store.rows[id]
+	if !ok {
+		return rotation.Record{}, false
+	}
+	return r.record(), true
+}
+
+// Records returns the ids of all records.
+func (w *World) Records() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var ids []string
+	for id := range w.Store.rows {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// Log collects what was logged.
+type Log struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
