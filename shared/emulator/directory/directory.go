@@ -1,0 +1,182 @@
+// Package directory is an in-memory Microsoft Entra tenant directory that answers
+// as Entra's token endpoint and as Microsoft Graph.
+//
+// It exists so that the real SDK clients can be tested, and the whole of Rekey be
+// run, on one machine and without an account. Both services look at the same
+// applications and client secrets: a secret that Graph issued is what the token
+// endpoint accepts. It is simple, but strict: what the real services refuse is
+// refused here with the same status, code and envelope, and what it does not know
+// is an error and never a silent success.
+//
+// A [Directory] starts empty. Its Go methods see and change the ground truth at
+// once; its HTTP side sees a change only when it is [Config.Propagation] old, since
+// the real directory is eventually consistent (its token endpoint included).
+//
+// Not verified against the real service, and assumed here: the status of
+// AADSTS90002, of a wrong content type and of an unsupported path; the code
+// InvalidAuthenticationToken of a bad token; that a second use of an assertion's jti
+// is answered as AADSTS50012; and the code Request_BadRequest of removePassword for
+// an unknown key id (its status and message are reported by several clients).
+package directory
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rekey/shared/emulator/fault"
+)
+
+// Config sets how a [Directory] behaves. The zero Config is a directory that is
+// consistent at once and never fails.
+type Config struct {
+	// Now is the directory's clock; nil means time.Now. It decides about the
+	// expiry of client secrets, tokens and assertions.
+	Now func() time.Time
+	// Propagation is how long the token endpoint and Graph's reads take to
+	// notice a new or a removed client secret.
+	Propagation time.Duration
+	// TokenLifetime of access tokens; 0 means one hour.
+	TokenLifetime time.Duration
+	// OpaqueTokens makes access tokens strings without any structure, which
+	// Entra reserves the right to issue.
+	OpaqueTokens bool
+	// MaxPasswords is how many client secrets fit into one application before
+	// Graph answers Directory_ResourceSizeExceeded; 0 means 600.
+	MaxPasswords int
+	// Hook makes calls fail; nil never does. The operations are the Op
+	// constants. An Effect's Code is a Graph error code, or an AADSTS number
+	// with or without that prefix; if it is empty, one that is usual for the
+	// status is used.
+	Hook fault.Hook
+}
+
+func (c Config) now() time.Time {
+	if c.Now == nil {
+		return time.Now().UTC()
+	}
+	return c.Now().UTC()
+}
+
+func (c Config) tokenLifetime() time.Duration {
+	if c.TokenLifetime == 0 {
+		return time.Hour
+	}
+	return c.TokenLifetime
+}
+
+func (c Config) maxPasswords() int {
+	if c.MaxPasswords == 0 {
+		return 600
+	}
+	return c.MaxPasswords
+}
+
+// The operations that [Config.Hook] is asked about and [Directory.Calls] counts.
+const (
+	OpDiscovery           = "entra.discovery"
+	OpToken               = "entra.token"
+	OpGetApplication      = "graph.getApplication"
+	OpListApplications    = "graph.listApplications"
+	OpListOwners          = "graph.listOwners"
+	OpGetServicePrincipal = "graph.getServicePrincipal"
+	OpAddPassword         = "graph.addPassword"
+	OpRemovePassword      = "graph.removePassword"
+)
+
+// Directory is the directory. Its methods may be called from many goroutines.
+type Directory struct {
+	config Config
+
+	mu           sync.Mutex
+	tenants      map[string]bool         // by lower-case id
+	applications map[string]*application // by object id
+	tokens       map[[32]byte]grant      // by hash
+	assertions   map[string]time.Time    // spent "client id/jti" until they expire
+	calls        map[string]int
+}
+
+// New returns an empty directory.
+func New(c Config) *Directory {
+	return &Directory{
+		config:       c,
+		tenants:      map[string]bool{},
+		applications: map[string]*application{},
+		tokens:       map[[32]byte]grant{},
+		assertions:   map[string]time.Time{},
+		calls:        map[string]int{},
+	}
+}
+
+// AddTenant makes a tenant known and returns its id, a new GUID.
+func (d *Directory) AddTenant() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := newGUID()
+	d.tenants[id] = true
+	return id
+}
+
+// Passwords returns the client secrets that an application has by now, however
+// little of that Graph shows yet; nil if there is no such application.
+func (d *Directory) Passwords(objectID string) []Password {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	app, ok := d.applications[objectID]
+	if !ok {
+		return nil
+	}
+	var list []Password
+	for _, p := range app.passwords {
+		if p.removed() {
+			continue
+		}
+		list = append(list, Password{
+			KeyID: p.keyID, DisplayName: p.displayName, Hint: p.hint(), StartsAt: p.startsAt, ExpiresAt: p.expiresAt,
+		})
+	}
+	return list
+}
+
+// Authenticates reports whether secret is a client secret of the application by
+// now, is neither removed nor expired, and would be accepted once every replica
+// knows all that has happened.
+func (d *Directory) Authenticates(clientID, secret string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	app := d.byClientID(clientID)
+	if app == nil {
+		return false
+	}
+	now := d.config.now()
+	return slices.ContainsFunc(slices.Concat(app.passwords, app.principalPasswords), func(p *password) bool {
+		return !p.removed() && p.value == secret && p.expiresAt.After(now)
+	})
+}
+
+// Calls returns how many requests reached an operation, failed ones included.
+func (d *Directory) Calls(op string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.calls[op]
+}
+
+// byClientID returns nil if there is none. The caller holds d.mu.
+func (d *Directory) byClientID(clientID string) *application {
+	for _, app := range d.applications {
+		if strings.EqualFold(app.clientID, clientID) {
+			return app
+		}
+	}
+	return nil
+}
+
+// serve counts a call and carries it out under the hook.
+func (d *Directory) serve(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc, fail func(http.ResponseWriter, int, string, string)) {
+	d.mu.Lock()
+	d.calls[op]++
+	d.mu.Unlock()
+	fault.Serve(d.config.Hook, op, w, r, next, fail)
+}

@@ -1,0 +1,80 @@
+package directory
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"time"
+)
+
+// password is a client secret. addedAt and removedAt are when Graph was asked to;
+// zero means long ago, and never.
+type password struct {
+	keyID       string
+	displayName string
+	value       string
+	startsAt    time.Time
+	expiresAt   time.Time
+	addedAt     time.Time
+	removedAt   time.Time
+}
+
+func newPassword(displayName string, starts, expires time.Time) *password {
+	return &password{
+		keyID: newGUID(), displayName: displayName, value: newSecret(),
+		startsAt: starts.UTC(), expiresAt: expires.UTC(),
+	}
+}
+
+func (p *password) removed() bool { return !p.removedAt.IsZero() }
+
+// hint is the first three characters, as Graph's documentation of
+// passwordCredential has it.
+func (p *password) hint() string { return p.value[:3] }
+
+// A view is what one request gets to see of the directory: the real one asks some
+// replica, which may not have heard of the latest changes. Whatever decides which
+// replica that is has its place in [Directory.viewFor].
+type view struct {
+	at          time.Time
+	propagation time.Duration
+}
+
+// viewFor is called once for each request.
+func (d *Directory) viewFor(*http.Request) view {
+	return view{at: d.config.now(), propagation: d.config.Propagation}
+}
+
+// shows reports whether the view has p.
+func (v view) shows(p *password) bool {
+	if !p.addedAt.IsZero() && v.at.Before(p.addedAt.Add(v.propagation)) {
+		return false
+	}
+	return !p.removed() || v.at.Before(p.removedAt.Add(v.propagation))
+}
+
+// The alphabet of Entra's client secrets. They are 40 characters long, and most have
+// "8Q~" after the third, by which secret scanners know them.
+const secretAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789~._-"
+
+const secretLength = 40
+
+func newSecret() string {
+	random := make([]byte, secretLength)
+	rand.Read(random) // never fails, see crypto/rand
+	for i, b := range random {
+		random[i] = secretAlphabet[int(b)%len(secretAlphabet)]
+	}
+	copy(random[3:], "8Q~")
+	return string(random)
+}
+
+// newGUID returns a random GUID (version 4) in lower case.
+func newGUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	s := hex.EncodeToString(b[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}

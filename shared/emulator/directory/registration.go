@@ -1,0 +1,183 @@
+package directory
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The application permissions of Microsoft Graph that the directory knows.
+const (
+	RoleReadAll          = "Application.Read.All"
+	RoleReadWriteAll     = "Application.ReadWrite.All"
+	RoleReadWriteOwnedBy = "Application.ReadWrite.OwnedBy"
+	RoleDirectoryReadAll = "Directory.Read.All"
+)
+
+// The resources that the directory issues tokens for, as their audience. Graph is
+// open to every application; the others to those that name them in
+// [Settings.Resources], such as Rekey's own identity.
+const (
+	ResourceGraph    = "https://graph.microsoft.com"
+	ResourceKeyVault = "https://vault.azure.net"
+	ResourceStorage  = "https://storage.azure.com"
+)
+
+// Settings is what can be changed about an application, see [Directory.Change].
+type Settings struct {
+	DisplayName    string
+	SignInAudience string   // empty means "AzureADMyOrg"
+	Roles          []string // granted application permissions of Graph
+	Owners         []string // object ids
+	Policy         Policy   // the app management policy that applies
+	Resources      []string // resources besides Graph that it gets tokens for
+	Certificates   []*x509.Certificate
+}
+
+// Policy is an app management policy. It stops new client secrets only; those that
+// exist keep working. The zero Policy allows everything.
+type Policy struct {
+	ID              string        // a GUID, named in errors
+	ForbidPasswords bool          // restriction passwordAddition
+	MaxLifetime     time.Duration // restriction passwordLifetime; 0 is unlimited
+}
+
+// Registration describes an application to be added. It gets a service principal
+// in its own tenant.
+type Registration struct {
+	Settings
+	TenantID string
+	// OwnsItself makes its service principal one of its owners, which is how an
+	// application rotates its own client secret.
+	OwnsItself bool
+	// SecretExpiresAt is the end of its first client secret; zero means in two
+	// years, which is Graph's default.
+	SecretExpiresAt time.Time
+	// ServicePrincipalPasswords adds that many client secrets to the service
+	// principal instead of the application.
+	ServicePrincipalPasswords int
+}
+
+// Application is an application that was added, with its first client secret.
+type Application struct {
+	TenantID           string
+	ClientID           string // Graph's appId
+	ObjectID           string // of the application
+	ServicePrincipalID string // object id of the service principal
+	Secret             string
+	KeyID              string
+}
+
+// Password is a client secret as the ground truth has it.
+type Password struct {
+	KeyID       string
+	DisplayName string
+	Hint        string
+	StartsAt    time.Time
+	ExpiresAt   time.Time
+}
+
+type application struct {
+	Settings
+	tenantID           string
+	clientID           string
+	objectID           string
+	servicePrincipalID string
+	passwords          []*password
+	principalPasswords []*password
+}
+
+// AddApplication registers an application. Its first client secret is known
+// everywhere at once, as if it had been there for long.
+func (d *Directory) AddApplication(r Registration) (Application, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.tenants[r.TenantID] {
+		return Application{}, fmt.Errorf("adding an application: no tenant %q", r.TenantID)
+	}
+	now := d.config.now()
+	app := &application{
+		Settings: r.Settings,
+		tenantID: r.TenantID, clientID: newGUID(), objectID: newGUID(), servicePrincipalID: newGUID(),
+	}
+	app.Owners = slices.Clone(r.Owners)
+	if r.OwnsItself {
+		app.Owners = append(app.Owners, app.servicePrincipalID)
+	}
+	if app.SignInAudience == "" {
+		app.SignInAudience = "AzureADMyOrg"
+	}
+	expires := r.SecretExpiresAt
+	if expires.IsZero() {
+		expires = now.AddDate(2, 0, 0)
+	}
+	first := newPassword("", now, expires)
+	app.passwords = append(app.passwords, first)
+	for range r.ServicePrincipalPasswords {
+		app.principalPasswords = append(app.principalPasswords, newPassword("", now, now.AddDate(2, 0, 0)))
+	}
+	d.applications[app.objectID] = app
+	return Application{
+		TenantID: app.tenantID, ClientID: app.clientID, ObjectID: app.objectID,
+		ServicePrincipalID: app.servicePrincipalID, Secret: first.value, KeyID: first.keyID,
+	}, nil
+}
+
+var errNoApplication = errors.New("no such application")
+
+// Change applies change to the settings of an application, at once.
+func (d *Directory) Change(objectID string, change func(*Settings)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	app, ok := d.applications[objectID]
+	if !ok {
+		return errNoApplication
+	}
+	change(&app.Settings)
+	return nil
+}
+
+// RemoveApplication deletes an application with its service principal, at once.
+// Tokens that were issued to it are refused from then on.
+func (d *Directory) RemoveApplication(objectID string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.applications[objectID]; !ok {
+		return errNoApplication
+	}
+	delete(d.applications, objectID)
+	return nil
+}
+
+// AddPassword issues a client secret as a person in the portal would. It bypasses
+// policies and limits and is known everywhere at once.
+func (d *Directory) AddPassword(objectID, displayName string, expires time.Time) (keyID, secret string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	app, ok := d.applications[objectID]
+	if !ok {
+		return "", "", errNoApplication
+	}
+	p := newPassword(displayName, d.config.now(), expires)
+	app.passwords = append(app.passwords, p)
+	return p.keyID, p.value, nil
+}
+
+// RemovePassword removes a client secret by hand: it stops working everywhere at
+// once, whatever [Config.Propagation] says.
+func (d *Directory) RemovePassword(objectID, keyID string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	app, ok := d.applications[objectID]
+	if !ok {
+		return errNoApplication
+	}
+	i := slices.IndexFunc(app.passwords, func(p *password) bool { return p.keyID == keyID })
+	if i < 0 {
+		return fmt.Errorf("no client secret %q", keyID)
+	}
+	app.passwords = slices.Delete(app.passwords, i, i+1)
+	return nil
+}

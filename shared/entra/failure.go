@@ -1,0 +1,115 @@
+package entra
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"rekey/shared/rotation"
+)
+
+// classes says what the AADSTS codes that we tell apart mean. The codes are
+// documented at learn.microsoft.com/entra/identity-platform/reference-error-codes,
+// with the advice not to depend on them; but OAuth's own errors cannot tell a wrong
+// secret from an expired one. A code that is not here is [rotation.CredentialInvalid].
+var classes = map[int]rotation.Class{
+	7000215: rotation.CredentialRefused,
+	7000222: rotation.CredentialExpired,
+	700016:  rotation.ApplicationMissing,
+	90002:   rotation.TenantMissing,
+	900023:  rotation.TenantMissing, // no valid tenant identifier
+	50033:   rotation.Transient,
+	90024:   rotation.Transient,
+	90033:   rotation.Transient,
+	90055:   rotation.Throttled,
+}
+
+// maxBody bounds what is read of an error's body.
+const maxBody = 64 << 10
+
+// failure makes the error of a token that was not issued. A request for a token
+// changes nothing, so its outcome is never of importance.
+func (a *Authority) failure(err error) *rotation.Error {
+	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
+	if !ok || failed.RawResponse == nil {
+		// No answer, or one that MSAL could not make sense of.
+		return &rotation.Error{Op: op, Class: rotation.Transient}
+	}
+	answer := failed.RawResponse
+	e := &rotation.Error{
+		Op:         op,
+		Status:     answer.StatusCode,
+		RequestID:  printable(answer.Header.Get("x-ms-request-id")),
+		RetryAfter: retryAfter(answer.Header, a.now()),
+	}
+	var body struct {
+		Error   string `json:"error"`
+		Codes   []int  `json:"error_codes"`
+		TraceID string `json:"trace_id"`
+	}
+	if data, err := io.ReadAll(io.LimitReader(answer.Body, maxBody)); err != nil || json.Unmarshal(data, &body) != nil {
+		body.Error, body.Codes, body.TraceID = "", nil, ""
+	}
+	if e.RequestID == "" {
+		e.RequestID = printable(body.TraceID)
+	}
+	e.Class, e.Code = classify(answer.StatusCode, body.Error, body.Codes)
+	if e.Class == rotation.Transient && answer.StatusCode == http.StatusServiceUnavailable && e.RetryAfter > 0 {
+		e.Class = rotation.Throttled
+	}
+	return e
+}
+
+// classify fails closed: a refusal is believed only if it has the form of Entra's,
+// since a proxy's 403 says nothing about a secret.
+func classify(status int, name string, codes []int) (rotation.Class, string) {
+	code := printable(name)
+	class, known := rotation.CredentialInvalid, false
+	for _, n := range codes {
+		if c, ok := classes[n]; ok {
+			class, code, known = c, "AADSTS"+strconv.Itoa(n), true
+			break
+		}
+	}
+	if !known && len(codes) > 0 {
+		code = "AADSTS" + strconv.Itoa(codes[0])
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+		return rotation.Throttled, code
+	case status < 400 || status >= 500 || status == http.StatusRequestTimeout || code == "":
+		return rotation.Transient, code
+	case !known && (name == "temporarily_unavailable" || name == "server_error"):
+		return rotation.Transient, code
+	}
+	return class, code
+}
+
+var printableForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
+
+// printable returns s if it can be printed without a thought, else nothing.
+func printable(s string) string {
+	if !printableForm.MatchString(s) {
+		return ""
+	}
+	return s
+}
+
+// retryAfter reads the header Retry-After in both of its forms, seconds and a date
+// (RFC 9110, 10.2.3); 0 if there is none that means anything.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 && seconds <= 24*60*60 {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil && at.After(now) {
+		return min(at.Sub(now), 24*time.Hour)
+	}
+	return 0
+}

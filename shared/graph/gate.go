@@ -1,0 +1,215 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	khttp "github.com/microsoft/kiota-http-go"
+
+	"rekey/shared/rotation"
+)
+
+// call is one operation on its way through the SDK, and what became of it.
+type call struct {
+	op        string
+	write     bool
+	sent      bool
+	status    int
+	requestID string
+}
+
+type callKey struct{}
+
+// into attaches c to the context under which the SDK sends the request.
+func (c *call) into(ctx context.Context) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// failure makes the error of a call out of what the SDK returned. What the gate
+// made is passed on. Everything else is something that went wrong on the way, or an
+// answer that the SDK could not read; nothing of such an error is passed on.
+func (c *call) failure(err error) error {
+	if e, ok := errors.AsType[*rotation.Error](err); ok {
+		return e
+	}
+	class := rotation.Transient
+	if errors.Is(err, errForeignHost) {
+		class = rotation.Invalid
+	}
+	return &rotation.Error{
+		Op: c.op, Class: class, Status: c.status, RequestID: c.requestID,
+		UnknownOutcome: c.write && c.sent,
+	}
+}
+
+// incomplete is the error of a success whose answer lacks what matters.
+func (c *call) incomplete() error { return c.failure(errors.New("incomplete answer")) }
+
+// gate is the innermost middleware: it sees each request as it is sent, and each
+// answer before the SDK does.
+type gate struct{ clock func() time.Time }
+
+// maxBody bounds what is read of an error's body.
+const maxBody = 64 << 10
+
+// Intercept implements the SDK's Middleware.
+func (g *gate) Intercept(pipeline khttp.Pipeline, index int, r *http.Request) (*http.Response, error) {
+	c, ok := r.Context().Value(callKey{}).(*call)
+	if !ok {
+		return nil, errors.New("a request outside of any call")
+	}
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+		return nil, &rotation.Error{Op: c.op, Class: rotation.Invalid, Detail: "request without a token, not sent"}
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	if err := measure(r); err != nil {
+		return nil, err
+	}
+	c.sent = true
+	answer, err := pipeline.Next(r, index)
+	if err != nil {
+		return nil, err
+	}
+	c.status, c.requestID = answer.StatusCode, printable(answer.Header.Get("request-id"))
+	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
+		return answer, nil
+	}
+	defer answer.Body.Close()
+	return nil, g.refusal(c, answer)
+}
+
+// measure sets the length of the body, which the SDK leaves to chunked encoding.
+func measure(r *http.Request) error {
+	body, ok := r.Body.(io.Seeker)
+	if !ok {
+		return nil
+	}
+	n, err := body.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	_, err = body.Seek(0, io.SeekStart)
+	r.ContentLength = n
+	return err
+}
+
+// refusal makes the error of an answer that is no success.
+func (g *gate) refusal(c *call, answer *http.Response) *rotation.Error {
+	var body struct {
+		Error struct {
+			Code       string `json:"code"`
+			Message    string `json:"message"`
+			InnerError struct {
+				RequestID string `json:"request-id"`
+			} `json:"innerError"`
+		} `json:"error"`
+	}
+	if data, err := io.ReadAll(io.LimitReader(answer.Body, maxBody)); err != nil || json.Unmarshal(data, &body) != nil {
+		body.Error.Code, body.Error.Message = "", ""
+	}
+	e := &rotation.Error{
+		Op: c.op, Status: answer.StatusCode, Code: printable(body.Error.Code), RequestID: c.requestID,
+		RetryAfter: retryAfter(answer.Header, g.clock()),
+	}
+	if e.RequestID == "" {
+		e.RequestID = printable(body.Error.InnerError.RequestID)
+	}
+	e.Class = classify(e.Status, e.Code, body.Error.Message)
+	if e.Class == rotation.Transient && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 {
+		e.Class = rotation.Throttled
+	}
+	if e.Class == rotation.PolicyLifetime || e.Class == rotation.PolicyForbidden {
+		e.Detail = policyOf(body.Error.Message)
+	}
+	e.UnknownOutcome = c.write && !definite(e.Status, e.Code)
+	return e
+}
+
+// definite reports whether Graph itself refused, so that nothing was changed. A 5xx
+// comes after a committed write, too; a 4xx without Graph's code may be of anybody
+// on the way (rule R1).
+func definite(status int, code string) bool {
+	return status >= 400 && status < 500 && status != http.StatusRequestTimeout && code != ""
+}
+
+// classify says what a refusal means. Codes are from learn.microsoft.com/graph/errors
+// and from field reports that the tests name; messages are looked at in
+// [saysCredentialMissing] and [saysConcurrent] only.
+func classify(status int, code, message string) rotation.Class {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return rotation.Throttled
+	case !definite(status, code):
+		return rotation.Transient
+	case code == "CredentialInvalidLifetimeAsPerAppPolicy":
+		return rotation.PolicyLifetime
+	case code == "CredentialTypeNotAllowedAsPerAppPolicy":
+		return rotation.PolicyForbidden
+	case code == "Directory_ResourceSizeExceeded", code == "TooManyAppPasswords":
+		return rotation.Full
+	case code == "Directory_ConcurrencyViolation", (status == 400 || status == 409) && saysConcurrent(message):
+		return rotation.Concurrency
+	case status == http.StatusBadRequest && saysCredentialMissing(message):
+		return rotation.CredentialMissing
+	case status == http.StatusUnauthorized:
+		return rotation.CredentialInvalid
+	case status == http.StatusForbidden:
+		return rotation.Permission
+	case status == http.StatusNotFound:
+		return rotation.ApplicationMissing
+	}
+	return rotation.Invalid
+}
+
+// saysCredentialMissing and saysConcurrent recognise two answers by their message:
+// the first has the code of every malformed request (Request_BadRequest), and the
+// second comes with several codes and as 400, too.
+func saysCredentialMissing(message string) bool {
+	return strings.Contains(strings.ToLower(message), "no password credential found with keyid")
+}
+
+func saysConcurrent(message string) bool {
+	return strings.Contains(strings.ToLower(message), "concurrent requests being made to the tenant")
+}
+
+var policyID = regexp.MustCompile(`policy '([0-9a-fA-F-]{36})'`)
+
+// policyOf finds the id of the policy that refused; empty if it is not named.
+func policyOf(message string) string {
+	if m := policyID.FindStringSubmatch(message); m != nil {
+		return "policy " + m[1]
+	}
+	return ""
+}
+
+var printableForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
+
+// printable returns s if it can be printed without a thought, else nothing.
+func printable(s string) string {
+	if !printableForm.MatchString(s) {
+		return ""
+	}
+	return s
+}
+
+// retryAfter reads the header Retry-After in both of its forms, seconds and a date
+// (RFC 9110, 10.2.3); 0 if there is none that means anything.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 && seconds <= 24*60*60 {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil && at.After(now) {
+		return min(at.Sub(now), 24*time.Hour)
+	}
+	return 0
+}
