@@ -1,0 +1,150 @@
+package keyvault
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"rekey/shared/rotation"
+)
+
+// access says whether a failed call may have changed something.
+type access bool
+
+const (
+	read  access = false
+	write access = true
+)
+
+// The codes in innererror that stand for a state which ends by itself.
+const (
+	beingDeleted   = "ObjectIsBeingDeleted"
+	beingRecovered = "ObjectIsBeingRecovered"
+)
+
+// harmless is the form of what may be printed of an answer: no spaces, no address.
+var harmless = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
+
+// failure makes an error that is safe to print from an SDK error. It takes a
+// status, codes, a request id and a pause out of err, each only if it has the
+// expected form, and lets the rest go; what it does not know is a transient
+// failure that may have been applied.
+func (v *Vault) failure(op string, a access, err error) error {
+	if refused, ok := errors.AsType[*identityError](err); ok {
+		out := refused.failure
+		out.Op = op
+		return &out
+	}
+	resp, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok {
+		return &rotation.Error{Op: op, Class: rotation.Transient, UnknownOutcome: bool(a)}
+	}
+	out := &rotation.Error{
+		Op:     op,
+		Status: resp.StatusCode,
+		Code:   printable(resp.ErrorCode),
+		Detail: innerCode(resp.RawResponse),
+	}
+	if resp.RawResponse != nil {
+		out.RequestID = printable(resp.RawResponse.Header.Get("x-ms-request-id"))
+		out.RetryAfter = retryAfter(resp.RawResponse.Header, v.now())
+	}
+	// Key Vault names what it did not find; a bare 404 is somebody else's, such as a
+	// proxy's, and no reason to believe that a secret is gone.
+	if out.Status == http.StatusNotFound && out.Code != "" {
+		return fmt.Errorf("%s: %w", op, rotation.ErrNotFound)
+	}
+	out.Class = classOf(out)
+	// Without a final answer the vault may have done it: see package comment.
+	out.UnknownOutcome = bool(a) && (out.Status >= 500 || out.Status == http.StatusRequestTimeout || out.Status < 400)
+	return out
+}
+
+// classOf decides by status, and by code only where a 409 will pass by itself:
+// a name stays blocked for some seconds after a recovery that reads already show
+// (Azure/azure-sdk-for-net#31581).
+func classOf(e *rotation.Error) rotation.Class {
+	switch {
+	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
+		return rotation.VaultRefused
+	case e.Status == http.StatusConflict && (e.Detail == beingDeleted || e.Detail == beingRecovered):
+		return rotation.Transient
+	case e.Status == http.StatusConflict:
+		return rotation.VaultConflict
+	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0:
+		return rotation.Throttled
+	case e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status < 400:
+		return rotation.Transient
+	}
+	return rotation.Invalid
+}
+
+func printable(s string) string {
+	if harmless.MatchString(s) {
+		return s
+	}
+	return ""
+}
+
+// innerCode reads the specific code of Key Vault's error envelope,
+// {"error":{"code","message","innererror":{"code"}}}; empty if there is none. The
+// SDK keeps the body so that it can be read again.
+func innerCode(resp *http.Response) string {
+	if resp == nil || resp.Body == nil {
+		return ""
+	}
+	body, err := runtime.Payload(resp)
+	if err != nil {
+		return ""
+	}
+	var envelope struct {
+		Error struct {
+			Inner struct {
+				Code string `json:"code"`
+			} `json:"innererror"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil {
+		return ""
+	}
+	return printable(envelope.Error.Inner.Code)
+}
+
+// maxBody is how much of an error's body is looked at.
+const maxBody = 64 << 10
+
+// readBody returns up to maxBody bytes of resp's body.
+func readBody(resp *http.Response) []byte {
+	if resp == nil || resp.Body == nil {
+		return nil
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return nil
+	}
+	return body
+}
+
+// maxPause is the longest pause that is believed.
+const maxPause = 24 * time.Hour
+
+// retryAfter reads Retry-After, in seconds or as a date; 0 if there is none or it
+// has passed. Source: RFC 9110, section 10.2.3.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	s := h.Get("Retry-After")
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		return min(time.Duration(n)*time.Second, maxPause)
+	}
+	if at, err := http.ParseTime(s); err == nil {
+		return min(max(0, at.Sub(now)), maxPause)
+	}
+	return 0
+}
