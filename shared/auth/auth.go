@@ -1,0 +1,139 @@
+// Package auth decides who is calling.
+//
+// It is one piece of code for every host, and it promises that nobody gets in
+// without being known: an Authenticator that is not configured refuses everything,
+// and so does the nil one. It says who a caller is and what role that is; which
+// role an operation needs is for the operation to say, with [Role.Allows].
+//
+// A caller who is refused does not learn why. What is wrong with a key is a detail
+// that helps only those who guess.
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+var (
+	// ErrUnauthenticated says that the request carries no credential, one that
+	// is malformed, or one that nobody knows; which of these is not told.
+	ErrUnauthenticated = errors.New("not authenticated")
+	// ErrUnconfigured says that nobody can be known, because neither API keys
+	// nor Entra tokens are configured. It is the same for every request.
+	ErrUnconfigured = errors.New("no way of authenticating is configured")
+)
+
+// Role is what a caller may do. Each role includes those before it; the zero Role
+// may do nothing.
+type Role int
+
+// The roles, with what each adds.
+const (
+	Read   Role = iota + 1 // look at connections and their history
+	Write                  // create, change and delete them
+	Rotate                 // rotate, and turn rotation on
+	Admin                  // read the audit, abandon a run
+)
+
+var roleNames = [...]string{Read: "read", Write: "write", Rotate: "rotate", Admin: "admin"}
+
+// ParseRole reads "read", "write", "rotate" or "admin".
+func ParseRole(s string) (Role, error) {
+	for role, name := range roleNames {
+		if name != "" && name == s {
+			return Role(role), nil
+		}
+	}
+	return 0, errors.New("the role must be read, write, rotate or admin")
+}
+
+// String returns the name that [ParseRole] reads, "none" for the zero Role.
+func (r Role) String() string {
+	if r < Read || r > Admin {
+		return "none"
+	}
+	return roleNames[r]
+}
+
+// Allows reports whether a caller with role r may do what needs the role need.
+func (r Role) Allows(need Role) bool { return r >= need && need >= Read && r <= Admin }
+
+// The kinds of callers.
+const (
+	KindKey   = "api-key" // an API key of Rekey's
+	KindEntra = "entra"   // an Entra access token
+)
+
+// Caller is somebody who is known. Name is what the audit shows.
+type Caller struct {
+	Name string
+	Role Role
+	Kind string // [KindKey] or [KindEntra]
+}
+
+// TokenValidator knows callers by an Entra access token. Validate returns
+// [ErrUnauthenticated] for a token that is not good; any other error means that it
+// could not tell, which keeps the caller out just as well.
+type TokenValidator interface {
+	Validate(ctx context.Context, token string) (Caller, error)
+}
+
+// Authenticator knows callers by what they carry in the Authorization header. It
+// is safe for concurrent use, as long as nobody changes it.
+type Authenticator struct {
+	Keys   []Key          // the API keys that are known
+	Tokens TokenValidator // nil: Entra tokens are refused
+}
+
+// Authenticate returns who sent r, or [ErrUnauthenticated] or [ErrUnconfigured],
+// or the error of a TokenValidator that could not tell. After any error the
+// request must not be carried out.
+func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
+	if a == nil || len(a.Keys) == 0 && a.Tokens == nil {
+		return Caller{}, ErrUnconfigured
+	}
+	token, ok := bearer(r.Header)
+	switch {
+	case !ok:
+		return Caller{}, ErrUnauthenticated
+	case strings.HasPrefix(token, keyPrefix):
+		return a.byKey(token)
+	case a.Tokens == nil:
+		return Caller{}, ErrUnauthenticated
+	}
+	caller, err := a.Tokens.Validate(r.Context(), token)
+	if err != nil {
+		return Caller{}, err
+	}
+	return caller, nil
+}
+
+// maxToken is more than any Entra token takes; what is longer is not looked at.
+const maxToken = 16 << 10
+
+// bearer returns the token of the only Authorization header. There must be one
+// space and nothing around it: a header that two readers may read differently is
+// no good for authentication. Hosts join repeated headers with a comma, which is
+// no part of a token (RFC 6750, section 2.1), so these are refused as well.
+func bearer(h http.Header) (token string, ok bool) {
+	values := h.Values("Authorization")
+	if len(values) != 1 || len(values[0]) > maxToken {
+		return "", false
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", false
+	}
+	padding := false
+	for _, c := range []byte(token) {
+		switch {
+		case c == '=':
+			padding = true
+		case padding, !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/", c) >= 0):
+			return "", false
+		}
+	}
+	return token, token[0] != '='
+}
