@@ -1,0 +1,60 @@
+package tablestore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// Due implements [rotation.Store]. It sends one range query per partition, all at
+// once, each over the wake-ups up to until and nothing else, so that it costs 16
+// requests however many connections exist, and more only if more than 1,000 are due
+// in one partition.
+//
+// If some partitions fail, what the others have is returned together with the
+// error: one that is throttled must not keep the rest from rotating.
+func (s *Store) Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var (
+		found [shards][]rotation.Due
+		errs  [shards]error
+		all   sync.WaitGroup
+	)
+	for shard := range shards {
+		all.Go(func() { found[shard], errs[shard] = s.dueIn(ctx, shard, until, limit) })
+	}
+	all.Wait()
+	due := slices.Concat(found[:]...)
+	slices.SortFunc(due, func(a, b rotation.Due) int {
+		return cmp.Or(a.Wake.Compare(b.Wake), cmp.Compare(a.ID, b.ID))
+	})
+	return due[:min(limit, len(due))], errors.Join(errs[:]...)
+}
+
+// dueIn returns the oldest wake-ups of one partition.
+func (s *Store) dueIn(ctx context.Context, shard int, until time.Time, limit int) ([]rotation.Due, error) {
+	var due []rotation.Due
+	// Wake-ups are whole seconds. Those of until's own second are in: their
+	// keys go on behind the time, so that they sort before the next second.
+	end := duePrefix + until.UTC().Truncate(time.Second).Add(time.Second).Format(dueLayout)
+	r := keyRange{shardKey(shard), duePrefix, end}
+	err := s.scan(ctx, "looking for what is due", r, keys, limit, func(row []byte) (bool, error) {
+		key, err := rowKey(row)
+		if err != nil {
+			return false, err
+		}
+		// A key that cannot be read was put there by somebody else.
+		if d, ok := parseDueKey(key); ok {
+			due = append(due, d)
+		}
+		return len(due) < limit, nil
+	})
+	return due, err
+}

@@ -1,0 +1,104 @@
+package tablestore
+
+import (
+	"errors"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"rekey/shared/rotation"
+)
+
+// Whether a call that fails may have changed something.
+const (
+	read  = false
+	write = true
+)
+
+// printable is what may be repeated of a code or a request id: nothing that could
+// carry an address, a key or a token.
+var printable = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
+
+func printed(s string) string {
+	if printable.MatchString(s) {
+		return s
+	}
+	return ""
+}
+
+// outcome turns an error of the SDK into one that is safe to print. Nothing of the
+// SDK's text is kept, because it renders addresses and bodies.
+func outcome(op string, write bool, err error) *rotation.Error {
+	if err == nil {
+		return nil
+	}
+	if r, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		return answered(op, write, r.StatusCode, r.ErrorCode, r.RawResponse)
+	}
+	if a, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
+		return unauthenticated(op, a)
+	}
+	return &rotation.Error{Op: op, Class: rotation.Transient, UnknownOutcome: write}
+}
+
+// answered describes an answer with a status of 400 or more; for a transaction
+// that is the inner one.
+func answered(op string, write bool, status int, code string, resp *http.Response) *rotation.Error {
+	e := &rotation.Error{Op: op, Class: rotation.Invalid, Status: status, Code: printed(code)}
+	if resp != nil {
+		e.RequestID = printed(resp.Header.Get("x-ms-request-id"))
+		e.RetryAfter = retryAfter(resp.Header)
+	}
+	switch {
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		e.Class = rotation.Throttled
+	case status == http.StatusRequestTimeout, status >= 500, status < 400:
+		e.Class = rotation.Transient
+	}
+	// A 429 was turned away at the door. Anything else that is not a definite
+	// answer may have come after the write.
+	e.UnknownOutcome = write && e.Class != rotation.Invalid && status != http.StatusTooManyRequests
+	return e
+}
+
+// unauthenticated is when Rekey's own identity got no token; nothing was sent.
+func unauthenticated(op string, a *azidentity.AuthenticationFailedError) *rotation.Error {
+	e := &rotation.Error{Op: op, Class: rotation.Transient, Detail: "no token for Rekey's own identity"}
+	if a.RawResponse != nil {
+		e.Status = a.RawResponse.StatusCode
+		if e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests {
+			e.Class = rotation.Invalid
+		}
+	}
+	return e
+}
+
+// retryAfter reads how long the service asks to wait, in seconds or milliseconds.
+// A date, which RFC 9110 allows too, counts as nothing said.
+func retryAfter(h http.Header) time.Duration {
+	if ms, err := strconv.Atoi(h.Get("x-ms-retry-after-ms")); err == nil && ms > 0 {
+		return time.Duration(ms) * time.Millisecond
+	}
+	if sec, err := strconv.Atoi(h.Get("Retry-After")); err == nil && sec > 0 {
+		return time.Duration(sec) * time.Second
+	}
+	return 0
+}
+
+// plain returns e as an error, nil if there is none: a nil *rotation.Error must
+// not become an error that is not nil.
+func plain(e *rotation.Error) error {
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+// refused is a failure of our own making: what was to be written breaks a limit.
+func refused(op, code, detail string) *rotation.Error {
+	return &rotation.Error{Op: op, Class: rotation.Invalid, Code: code, Detail: detail}
+}

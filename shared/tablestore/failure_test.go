@@ -1,0 +1,253 @@
+package tablestore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"rekey/shared/emulator/fault"
+	"rekey/shared/emulator/table"
+	"rekey/shared/rotation"
+	"rekey/shared/tablestore"
+)
+
+var epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// faulty is a fixture whose next calls of one operation fail with effect.
+func faulty(t *testing.T, op string, effect *fault.Effect) (f *fixture, on *atomic.Bool) {
+	t.Helper()
+	on = new(atomic.Bool)
+	f = newFixture(t, table.Config{Hook: func(called string, _ *http.Request) *fault.Effect {
+		if called == op && on.Load() {
+			return effect
+		}
+		return nil
+	}}, nil)
+	return f, on
+}
+
+func mustCreate(t *testing.T, f *fixture, rec rotation.Record, events ...rotation.Event) rotation.Record {
+	t.Helper()
+	rec, err := f.Create(t.Context(), rec, events...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
+func TestFailedCommits(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		effect fault.Effect
+		want   rotation.Error
+	}{
+		{"500, not applied", fault.Effect{Status: 500, Code: "InternalError"},
+			rotation.Error{Class: rotation.Transient, Status: 500, Code: "InternalError", UnknownOutcome: true}},
+		{"500, applied", fault.Effect{Status: 500, Code: "OperationTimedOut", Apply: true},
+			rotation.Error{Class: rotation.Transient, Status: 500, Code: "OperationTimedOut", UnknownOutcome: true}},
+		{"no answer, not applied", fault.Effect{}, rotation.Error{Class: rotation.Transient, UnknownOutcome: true}},
+		{"no answer, applied", fault.Effect{Apply: true}, rotation.Error{Class: rotation.Transient, UnknownOutcome: true}},
+		{"503", fault.Effect{Status: 503, Code: "ServerBusy", Header: http.Header{"Retry-After": {"7"}}},
+			rotation.Error{Class: rotation.Throttled, Status: 503, Code: "ServerBusy", RetryAfter: 7 * time.Second, UnknownOutcome: true}},
+		{"429", fault.Effect{Status: 429, Code: "TooManyRequests", Header: http.Header{"Retry-After": {"3"}}},
+			rotation.Error{Class: rotation.Throttled, Status: 429, Code: "TooManyRequests", RetryAfter: 3 * time.Second}},
+		{"403", fault.Effect{Status: 403, Code: "AuthorizationFailure"},
+			rotation.Error{Class: rotation.Invalid, Status: 403, Code: "AuthorizationFailure"}},
+		{"a code that must not be printed", fault.Effect{Status: 400, Code: "https://host/?sig=hush", Text: "hush"},
+			rotation.Error{Class: rotation.Invalid, Status: 400}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f, on := faulty(t, table.OpBatch, &test.effect)
+			rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1})
+			f.service.ResetCalls()
+			on.Store(true)
+			rec.Version, rec.CommitID = 2, "mine"
+			_, err := f.Commit(t.Context(), rec)
+			got, ok := errors.AsType[*rotation.Error](err)
+			if !ok {
+				t.Fatalf("got %v, want a *rotation.Error", err)
+			}
+			if strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "127.0.0.1") {
+				t.Errorf("the error tells too much: %v", err)
+			}
+			test.want.Op, test.want.RequestID = got.Op, got.RequestID
+			if *got != test.want {
+				t.Errorf("got  %+v\nwant %+v", *got, test.want)
+			}
+			if n := f.service.Calls(table.OpBatch); n != 1 {
+				t.Errorf("the commit was sent %d times, want once", n)
+			}
+			on.Store(false)
+			fresh, err := f.Load(t.Context(), "one")
+			if landed := fresh.CommitID == "mine"; err != nil || landed != test.effect.Apply {
+				t.Errorf("landed: %v, want %v (%v)", landed, test.effect.Apply, err)
+			}
+		})
+	}
+}
+
+// refusedIdentity is Rekey's own identity when Entra refuses it.
+type refusedIdentity struct{ status int }
+
+func (c refusedIdentity) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{}, &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: c.status}}
+}
+
+func TestWithoutATokenNothingWasWritten(t *testing.T) {
+	for status, class := range map[int]rotation.Class{401: rotation.Invalid, 503: rotation.Transient} {
+		store, err := tablestore.New(tablestore.Config{ServiceURL: "https://table.invalid", Credential: refusedIdentity{status}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = store.Create(t.Context(), rotation.Record{ID: "one"})
+		e, ok := errors.AsType[*rotation.Error](err)
+		if !ok || e.Class != class || e.Status != status || e.UnknownOutcome {
+			t.Errorf("%d: got %v, want class %s", status, err, class)
+		}
+	}
+}
+
+func TestReadsAreRepeated(t *testing.T) {
+	f, on := faulty(t, table.OpGet, &fault.Effect{Status: 500, Code: "InternalError"})
+	mustCreate(t, f, rotation.Record{ID: "one"})
+	on.Store(true)
+	_, err := f.Load(t.Context(), "one")
+	if e, ok := errors.AsType[*rotation.Error](err); !ok || e.UnknownOutcome || e.Class != rotation.Transient {
+		t.Errorf("Load: %v", err)
+	}
+	if n := f.service.Calls(table.OpGet); n != 3 {
+		t.Errorf("read %d times, want 3", n)
+	}
+}
+
+func TestOnePartitionThatFailsKeepsNoOtherFromBeingDue(t *testing.T) {
+	f := newFixture(t, table.Config{Hook: func(op string, r *http.Request) *fault.Effect {
+		if op == table.OpQuery && strings.Contains(r.URL.Query().Get("$filter"), "'s03'") {
+			return &fault.Effect{Status: 503, Code: "ServerBusy"}
+		}
+		return nil
+	}}, nil)
+	ids := map[string]bool{}
+	for i := range 64 {
+		rec := mustCreate(t, f, rotation.Record{ID: strings.Repeat("x", i+1), WakeAt: epoch})
+		ids[rec.ID] = f.row(t, "conn-"+rec.ID).PartitionKey != "s03"
+	}
+	due, err := f.Due(t.Context(), epoch, 1000)
+	if rotation.ClassOf(err) != rotation.Throttled {
+		t.Errorf("error %v, want the failed partition's", err)
+	}
+	for _, d := range due {
+		if !ids[d.ID] {
+			t.Errorf("%s is due from a partition that failed", d.ID)
+		}
+		delete(ids, d.ID)
+	}
+	for id, reachable := range ids {
+		if reachable {
+			t.Errorf("%s is not due", id)
+		}
+	}
+}
+
+// rewriting is a transport that changes the bodies of answers to transactions.
+func rewriting(change func([]byte) []byte) func(policy.Transporter) policy.Transporter {
+	return func(next policy.Transporter) policy.Transporter {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.Do(r)
+			if err != nil || !strings.HasSuffix(r.URL.Path, "/$batch") {
+				return resp, err
+			}
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				return nil, err
+			}
+			resp.Body = io.NopCloser(bytes.NewReader(change(body)))
+			return resp, nil
+		})
+	}
+}
+
+var etagLine = regexp.MustCompile(`ETag: .*\r\n`)
+
+func withoutETags(body []byte) []byte { return etagLine.ReplaceAll(body, nil) }
+
+func TestETagOfACommit(t *testing.T) {
+	for name, test := range map[string]struct {
+		wrap  func(policy.Transporter) policy.Transporter
+		reads int
+	}{
+		"from the answer":      {nil, 0},
+		"from reading it back": {rewriting(withoutETags), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, table.Config{}, test.wrap)
+			rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1, Name: `<"ü">`})
+			rec.Version++
+			rec, err := f.Commit(t.Context(), rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := f.service.Calls(table.OpGet); n != test.reads {
+				t.Errorf("%d reads, want %d", n, test.reads)
+			}
+			rec.Version++
+			if _, err := f.Commit(t.Context(), rec); err != nil {
+				t.Errorf("the next commit: %v", err)
+			}
+		})
+	}
+}
+
+func TestAnotherWritersETagIsNotTakenForOurs(t *testing.T) {
+	var f *fixture
+	interfere := false
+	f = newFixture(t, table.Config{}, rewriting(func(body []byte) []byte {
+		if interfere {
+			f.SetProperty(t, "one", "name", `"theirs"`)
+		}
+		return withoutETags(body)
+	}))
+	rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1})
+	interfere = true
+	rec.Version++
+	rec, err := f.Commit(t.Context(), rec)
+	if err != nil {
+		t.Fatalf("the commit landed, but: %v", err)
+	}
+	interfere = false
+	rec.Version++
+	if _, err := f.Commit(t.Context(), rec); !errors.Is(err, rotation.ErrConflict) {
+		t.Errorf("a commit over what somebody else wrote: %v", err)
+	}
+	if got, err := f.Load(t.Context(), "one"); err != nil || got.Name != "theirs" {
+		t.Errorf("their write is lost: %+v, %v", got.Name, err)
+	}
+}
+
+func TestMalformedAnswersAreUnknownOutcomes(t *testing.T) {
+	for name, body := range map[string]string{
+		"empty":          "", // aztables itself would panic
+		"no parts":       "--x--\r\n",
+		"no multipart":   "ok",
+		"a part too few": "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b--\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, table.Config{}, rewriting(func([]byte) []byte { return []byte(body) }))
+			_, err := f.Create(t.Context(), rotation.Record{ID: "one"})
+			if e, ok := errors.AsType[*rotation.Error](err); !ok || !e.UnknownOutcome {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

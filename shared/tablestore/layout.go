@@ -1,0 +1,133 @@
+package tablestore
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// shards is the number of partitions. It can never change: the shard is part of
+// every key.
+const shards = 16
+
+// A character after the last of a prefix, so that a range ends where the prefix
+// does: '.' follows '-' in ASCII.
+const (
+	connectionPrefix = "conn-"
+	connectionEnd    = "conn."
+	duePrefix        = "due-"
+	historyPrefix    = "hist-"
+)
+
+// dueLayout is the time in a wake-up's key. It sorts as it reads.
+const dueLayout = "20060102T150405Z"
+
+// validID is what a connection's id may be. Azure forbids some characters in keys
+// and the client mangles others, so that only those remain that are harmless
+// everywhere.
+var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+
+// partitionKey returns the partition of what a row is about.
+func partitionKey(about string) string {
+	h := fnv.New32a()
+	h.Write([]byte(about)) // never fails
+	return shardKey(int(h.Sum32() % shards))
+}
+
+func shardKey(shard int) string { return fmt.Sprintf("s%02x", shard) }
+
+func connectionKey(id string) string { return connectionPrefix + id }
+
+func dueKey(wake time.Time, id string) string {
+	return duePrefix + wake.UTC().Format(dueLayout) + "-" + id
+}
+
+// parseDueKey is the reverse of dueKey.
+func parseDueKey(key string) (rotation.Due, bool) {
+	rest, ok := strings.CutPrefix(key, duePrefix)
+	if !ok || len(rest) < len(dueLayout)+2 || rest[len(dueLayout)] != '-' {
+		return rotation.Due{}, false
+	}
+	wake, err := time.Parse(dueLayout, rest[:len(dueLayout)])
+	if err != nil {
+		return rotation.Due{}, false
+	}
+	return rotation.Due{ID: rest[len(dueLayout)+1:], Wake: wake}, true
+}
+
+// historyKey sorts the newest version first.
+func historyKey(id string, version int64) string {
+	return fmt.Sprintf("%s%s-%019d", historyPrefix, id, math.MaxInt64-version)
+}
+
+// parseHistoryKey returns the version in a key of that connection. It says no to
+// the rows of a connection whose id begins with this one and a hyphen: they lie in
+// the same range, but their keys are longer.
+func parseHistoryKey(id, key string) (version int64, ok bool) {
+	rest, ok := strings.CutPrefix(key, historyPrefix+id+"-")
+	if !ok || len(rest) != 19 {
+		return 0, false
+	}
+	reversed, err := strconv.ParseInt(rest, 10, 64)
+	if err != nil || reversed < 0 {
+		return 0, false
+	}
+	return math.MaxInt64 - reversed, true
+}
+
+// maxEncoded is how long a reservation's value may be in its key.
+const maxEncoded = 300
+
+// reservationKey returns a key that is one value's alone. An application's is a
+// hash, because tenant and client id need not be readable in keys; so is that of a
+// value too long for a key.
+func reservationKey(kind rotation.ReservationKind, value string) string {
+	encoded := encode(value)
+	switch {
+	case kind == rotation.ReserveApplication:
+		encoded = digest(value)
+	case len(encoded) > maxEncoded:
+		encoded = "_h" + digest(value) // encode never yields _h
+	}
+	return string(kind) + "-" + encoded
+}
+
+// encode writes every byte but letters, digits and the hyphen as _ and two
+// hexadecimal digits, so that different values have different keys.
+func encode(value string) string {
+	var b strings.Builder
+	for _, c := range []byte(value) {
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "_%02x", c)
+		}
+	}
+	return b.String()
+}
+
+func digest(value string) string {
+	sum := sha256.Sum256([]byte(value))
+	return hex.EncodeToString(sum[:])
+}
+
+// roundUp returns t in UTC and whole seconds, never earlier than t, so that nothing
+// is woken too soon.
+func roundUp(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	whole := t.UTC().Truncate(time.Second)
+	if whole.Before(t) {
+		whole = whole.Add(time.Second)
+	}
+	return whole
+}

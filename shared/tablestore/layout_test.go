@@ -1,0 +1,45 @@
+package tablestore
+
+import (
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// Keys are in everybody's tables: none of these may ever change.
+func TestKeysStayAsTheyAre(t *testing.T) {
+	wake := time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
+	app := rotation.ApplicationReservation(rotation.Application{TenantID: "T", ClientID: "C"}, "")
+	for got, want := range map[string]string{
+		partitionKey("0195c2c4-6a1e-7f00-8000-000000000001"): "s01",
+		partitionKey("one"):                      "s0f",
+		connectionKey("one"):                     "conn-one",
+		dueKey(wake, "one"):                      "due-20300102T020405Z-one",
+		historyKey("one", 1):                     "hist-one-9223372036854775806",
+		historyKey("one", 9e18):                  "hist-one-0223372036854775807",
+		reservationKey("name", "org-My app_1/ü"): "name-org-My_20app_5f1_2f_c3_bc",
+		reservationKey("vault", "rekey-a"):       "vault-rekey-a",
+		reservationKey(app.Kind, app.Value):      "app-" + digest("t c"),
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestForeignKeysAreNotTakenForOurs(t *testing.T) {
+	if v, ok := parseHistoryKey("one", historyKey("one", 42)); !ok || v != 42 {
+		t.Errorf("got %d, %v", v, ok)
+	}
+	for _, key := range []string{historyKey("one-0", 42), historyKey("one-0000000000000000000", 42), "hist-one-x223372036854775807", "conn-one"} {
+		if v, ok := parseHistoryKey("one", key); ok {
+			t.Errorf("%s is taken for version %d", key, v)
+		}
+	}
+	for _, key := range []string{"due-", "due-20300102T020405Z", "due-20300102T020405Z-", "due-20301302T020405Z-one", "conn-20300102T020405Z-one"} {
+		if d, ok := parseDueKey(key); ok {
+			t.Errorf("%s is taken for %v", key, d)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package tablestore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+
+	"rekey/shared/rotation"
+)
+
+// ReclaimAfter is how old a reservation has to be before somebody else may ask
+// whether its holder still needs it (design, section 4). It is longer than any
+// invocation, so that whoever reserved has committed by then or never will.
+const ReclaimAfter = 10 * time.Minute
+
+// contention is how often a reservation is tried again because it changed hands
+// while it was looked at.
+const contention = 5
+
+// TakenError says that a value is reserved for somebody else. It is
+// [rotation.ErrExists].
+type TakenError struct {
+	Holder rotation.Reservation
+}
+
+// Error does not name the holder: who may see that is the API's to decide.
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("the %s is reserved for another connection", e.Holder.Kind)
+}
+
+// Unwrap returns [rotation.ErrExists].
+func (e *TakenError) Unwrap() error { return rotation.ErrExists }
+
+// reservationRow is a reservation as it is stored.
+type reservationRow struct {
+	Kind  rotation.ReservationKind `json:"kind"`
+	Value string                   `json:"value"`
+	Owner string                   `json:"owner"`
+	At    time.Time                `json:"at"`
+}
+
+// held is a reservation as it was read.
+type held struct {
+	rotation.Reservation
+	etag azcore.ETag
+}
+
+// Reserve claims res.Value for res.Owner. res.At is set to now if it is zero.
+//
+// If the owner holds it already, it is kept, and its age begins anew. If somebody
+// else has held it for longer than [ReclaimAfter], reclaim is asked whether it may
+// be taken over, and it is, unless it has changed meanwhile. Otherwise the error is
+// a [*TakenError]. Of several owners who reserve at once exactly one succeeds.
+// reclaim may be nil, for never.
+func (s *Store) Reserve(ctx context.Context, res rotation.Reservation, reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error {
+	const op = "reserving a value"
+	if res.At.IsZero() {
+		res.At = s.now().UTC()
+	}
+	for range contention {
+		done, e := s.insertReservation(ctx, op, res)
+		if e != nil || done {
+			return plain(e)
+		}
+		holder, found, err := s.holder(ctx, res.Kind, res.Value)
+		if err != nil {
+			return err
+		}
+		if !found { // released since
+			continue
+		}
+		if holder.Owner != res.Owner {
+			if s.now().Sub(holder.At) <= ReclaimAfter || reclaim == nil {
+				return &TakenError{holder.Reservation}
+			}
+			free, err := reclaim(ctx, holder.Reservation)
+			if err != nil {
+				return fmt.Errorf("asking whether a reservation is still needed: %w", err)
+			}
+			if !free {
+				return &TakenError{holder.Reservation}
+			}
+		}
+		// An own reservation is written as well: an old one might be taken over
+		// at this very moment, and only one of the two writes succeeds.
+		if done, e := s.replaceReservation(ctx, op, res, holder.etag); e != nil || done {
+			return plain(e)
+		}
+	}
+	return fmt.Errorf("%s: %w", op, rotation.ErrConflict)
+}
+
+// insertReservation reports whether the row is ours; false if there is one already.
+func (s *Store) insertReservation(ctx context.Context, op string, res rotation.Reservation) (bool, *rotation.Error) {
+	body, e := encodeReservation(op, res)
+	if e != nil {
+		return false, e
+	}
+	e = s.withTable(ctx, func() *rotation.Error {
+		_, err := s.table.AddEntity(once(ctx), body, nil)
+		return outcome(op, write, err)
+	})
+	if e != nil && e.Status == http.StatusConflict {
+		return false, nil
+	}
+	return e == nil, e
+}
+
+// replaceReservation reports whether the row is ours; false if it has changed.
+func (s *Store) replaceReservation(ctx context.Context, op string, res rotation.Reservation, etag azcore.ETag) (bool, *rotation.Error) {
+	body, e := encodeReservation(op, res)
+	if e != nil {
+		return false, e
+	}
+	_, err := s.table.UpdateEntity(once(ctx), body, &aztables.UpdateEntityOptions{IfMatch: &etag, UpdateMode: aztables.UpdateModeReplace})
+	e = outcome(op, write, err)
+	if e != nil && (e.Status == http.StatusPreconditionFailed || e.Status == http.StatusNotFound) {
+		return false, nil
+	}
+	return e == nil, e
+}
+
+// Find returns the reservation of a value; [rotation.ErrNotFound] if it is free.
+func (s *Store) Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error) {
+	h, found, err := s.holder(ctx, kind, value)
+	if err != nil {
+		return rotation.Reservation{}, err
+	}
+	if !found {
+		return rotation.Reservation{}, rotation.ErrNotFound
+	}
+	return h.Reservation, nil
+}
+
+// Release implements [rotation.Store].
+func (s *Store) Release(ctx context.Context, res rotation.Reservation) error {
+	const op = "releasing a reservation"
+	for range contention {
+		h, found, err := s.holder(ctx, res.Kind, res.Value)
+		if err != nil {
+			return err
+		}
+		if !found || h.Owner != res.Owner {
+			return nil
+		}
+		_, err = s.table.DeleteEntity(once(ctx), partitionKey(res.Value), reservationKey(res.Kind, res.Value), &aztables.DeleteEntityOptions{IfMatch: &h.etag})
+		e := outcome(op, write, err)
+		if e == nil || e.Status == http.StatusNotFound {
+			return nil
+		}
+		if e.Status != http.StatusPreconditionFailed {
+			return e
+		}
+	}
+	return fmt.Errorf("%s: %w", op, rotation.ErrConflict)
+}
+
+// holder reads the reservation of a value.
+func (s *Store) holder(ctx context.Context, kind rotation.ReservationKind, value string) (held, bool, error) {
+	row, found, e := s.get(ctx, "reading a reservation", partitionKey(value), reservationKey(kind, value))
+	if e != nil || !found {
+		return held{}, false, plain(e)
+	}
+	var stored reservationRow
+	if err := decodeRow(row.Value, &stored); err != nil {
+		return held{}, false, err
+	}
+	return held{rotation.Reservation(stored), row.ETag}, true, nil
+}
+
+// encodeReservation returns the row of res.
+func encodeReservation(op string, res rotation.Reservation) ([]byte, *rotation.Error) {
+	rk := reservationKey(res.Kind, res.Value)
+	if res.Value == "" || !validID.MatchString(res.Owner) || !keyAllowed(rk) {
+		return nil, refused(op, "OutOfRangeInput", "a reservation needs a value and a connection's id")
+	}
+	body, err := json.Marshal(struct {
+		PartitionKey string
+		RowKey       string
+		reservationRow
+	}{partitionKey(res.Value), rk, reservationRow(res)})
+	if err != nil {
+		return nil, refused(op, "InvalidInput", "the row is not JSON")
+	}
+	return body, nil
+}

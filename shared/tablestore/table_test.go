@@ -1,0 +1,206 @@
+package tablestore_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey/shared/emulator/table"
+	"rekey/shared/rotation"
+	"rekey/shared/tablestore"
+)
+
+func TestTableIsCreatedOnce(t *testing.T) {
+	f := newFixture(t, table.Config{}, nil)
+	if due, err := f.Due(t.Context(), epoch, 10); err != nil || len(due) != 0 {
+		t.Fatalf("Due on a missing table: %v, %v", due, err)
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			if _, err := f.Create(t.Context(), rotation.Record{ID: fmt.Sprint(i)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := f.service.Calls(table.OpCreate); n != 1 {
+		t.Errorf("the table was created %d times", n)
+	}
+}
+
+// A row that somebody deleted or restored by hand must not block a connection.
+func TestDriftIsHealed(t *testing.T) {
+	event := rotation.Event{At: epoch, Kind: rotation.EventIssued, Message: "new"}
+	for name, spoil := range map[string]func(t *testing.T, f *fixture, rec *rotation.Record){
+		"the old wake-up is gone": func(t *testing.T, f *fixture, rec *rotation.Record) {
+			f.remove(t, "due-20300102T030405Z-one")
+		},
+		"the new wake-up is there": func(t *testing.T, f *fixture, rec *rotation.Record) {
+			r := f.row(t, "due-20300102T030405Z-one")
+			r.RowKey = "due-20300102T040405Z-one"
+			if err := f.service.Load([]table.Row{r}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"both, and the history row is there": func(t *testing.T, f *fixture, rec *rotation.Record) {
+			r := f.row(t, "due-20300102T030405Z-one")
+			f.remove(t, r.RowKey)
+			r.RowKey = "due-20300102T040405Z-one"
+			if err := f.service.Load([]table.Row{r}); err != nil {
+				t.Fatal(err)
+			}
+			rec.Version-- // as if the record had been restored from a backup
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, table.Config{}, nil)
+			rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1, WakeAt: epoch}, rotation.Event{At: epoch, Message: "old"})
+			spoil(t, f, &rec)
+			rec.Version++
+			rec.WakeAt = epoch.Add(time.Hour)
+			rec, err := f.Commit(t.Context(), rec, event)
+			if err != nil {
+				t.Fatalf("Commit: %v", err)
+			}
+			due, err := f.Due(t.Context(), epoch.AddDate(1, 0, 0), 10)
+			if err != nil || len(due) != 1 || !due[0].Wake.Equal(rec.WakeAt) {
+				t.Errorf("due: %v, %v", due, err)
+			}
+			events, _, err := f.History(t.Context(), "one", "", 10)
+			if err != nil || len(events) != 2 || events[0].Message != "new" || events[1].Message != "old" {
+				t.Errorf("history: %v, %v", events, err)
+			}
+			f.remove(t, "due-20300102T040405Z-one")
+			if err := f.Remove(t.Context(), rec); err != nil {
+				t.Errorf("Remove: %v", err)
+			}
+		})
+	}
+}
+
+func TestLimitsAreCheckedBeforeSending(t *testing.T) {
+	f := newFixture(t, table.Config{}, nil)
+	rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1})
+	full := rec
+	full.Description = strings.Repeat("x", 32768-2) // two quotes
+	if _, err := f.Commit(t.Context(), full); err != nil {
+		t.Fatalf("64 KiB: %v", err)
+	}
+	rec, err := f.Load(t.Context(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.service.ResetCalls()
+	for code, change := range map[string]func(*rotation.Record){
+		"PropertyValueTooLarge": func(r *rotation.Record) { r.Description = strings.Repeat("x", 32768-1) },
+		"OutOfRangeInput":       func(r *rotation.Record) { r.ID = "a/b" },
+	} {
+		broken := rec
+		broken.Version++
+		change(&broken)
+		_, err := f.Commit(t.Context(), broken)
+		if e, ok := errors.AsType[*rotation.Error](err); !ok || e.Code != code || e.UnknownOutcome {
+			t.Errorf("got %v, want %s", err, code)
+		}
+	}
+	if n := f.service.Calls(table.OpBatch); n != 0 {
+		t.Errorf("%d transactions were sent", n)
+	}
+}
+
+func TestTakenErrorNamesTheHolder(t *testing.T) {
+	f := newFixture(t, table.Config{}, nil)
+	mine := rotation.Reservation{Kind: rotation.ReserveVault, Value: "v", Owner: "one", At: epoch}
+	theirs := mine
+	theirs.Owner = "two"
+	if err := f.Reserve(t.Context(), mine, nil); err != nil {
+		t.Fatal(err)
+	}
+	err := f.Reserve(t.Context(), theirs, nil)
+	if taken, ok := errors.AsType[*tablestore.TakenError](err); !ok || taken.Holder != mine {
+		t.Errorf("got %v, want a TakenError that names %v", err, mine)
+	}
+}
+
+func TestListRefusesNewerRows(t *testing.T) {
+	f := newFixture(t, table.Config{}, nil)
+	mustCreate(t, f, rotation.Record{ID: "one"})
+	f.SetProperty(t, "one", "schema", rotation.Schema+1)
+	if _, _, err := f.List(t.Context(), "", 10); !errors.Is(err, rotation.ErrNewerSchema) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestForeignCursorsAreRefused(t *testing.T) {
+	f := newFixture(t, table.Config{}, nil)
+	for _, cursor := range []string{"x", "s10.a", "s00.", "s00.a' or 'b"} {
+		if _, _, err := f.List(t.Context(), cursor, 10); rotation.ClassOf(err) != rotation.Invalid {
+			t.Errorf("List %q: %v", cursor, err)
+		}
+		if _, _, err := f.History(t.Context(), "one", cursor, 10); rotation.ClassOf(err) != rotation.Invalid {
+			t.Errorf("History %q: %v", cursor, err)
+		}
+	}
+}
+
+// Promise P6: what is due is found by 16 queries, whatever there is.
+func TestCostOfDue(t *testing.T) {
+	const connections, due = 100_000, 10
+	f := newFixture(t, table.Config{}, nil)
+	record := map[string]any{"schema": rotation.Schema} // nothing of it is read
+	partition := func(i int) string { return fmt.Sprintf("s%02x", i%16) }
+	rows := make([]table.Row, 0, 2*connections)
+	for i := range connections {
+		id := fmt.Sprintf("%08d", i)
+		wake := epoch.Add(time.Duration(i+1) * time.Hour)
+		if i%(connections/due) == 0 {
+			wake = epoch.Add(-time.Duration(i) * time.Second)
+		}
+		rows = append(rows,
+			table.Row{Table: "rekey", PartitionKey: partition(i), RowKey: "conn-" + id, Properties: record},
+			table.Row{Table: "rekey", PartitionKey: partition(i), RowKey: "due-" + wake.Format("20060102T150405Z") + "-" + id})
+	}
+	if err := f.service.Load(rows); err != nil {
+		t.Fatal(err)
+	}
+	f.service.ResetCalls()
+	got, err := f.Due(t.Context(), epoch, 1000)
+	if err != nil || len(got) != due {
+		t.Fatalf("%d are due, want %d (%v)", len(got), due, err)
+	}
+	queries := f.service.Calls(table.OpQuery)
+	t.Logf("%d connections, %d due: %d queries", connections, len(got), queries)
+	if others := f.service.Calls(table.OpGet) + f.service.Calls(table.OpBatch); queries != 16 || others != 0 {
+		t.Errorf("%d queries and %d other requests, want 16 and none", queries, others)
+	}
+}
+
+func TestCostOfPrune(t *testing.T) {
+	const versions, old = 5000, 250
+	f := newFixture(t, table.Config{}, nil)
+	rec := mustCreate(t, f, rotation.Record{ID: "one"}, rotation.Event{At: epoch})
+	first := f.service.Rows("hist-one-")[0]
+	rows := make([]table.Row, 0, versions)
+	for v := 1; v < versions; v++ {
+		rows = append(rows, table.Row{Table: first.Table, PartitionKey: first.PartitionKey,
+			RowKey:     fmt.Sprintf("hist-one-%019d", int64(9223372036854775807)-int64(v)),
+			Properties: map[string]any{"at": epoch.Add(time.Duration(v) * time.Hour).Format(time.RFC3339), "events": "[]"}})
+	}
+	if err := f.service.Load(rows); err != nil {
+		t.Fatal(err)
+	}
+	f.service.ResetCalls()
+	n, err := f.Prune(t.Context(), rec.ID, epoch.Add(old*time.Hour))
+	if err != nil || n != old || len(f.service.Rows("hist-one-")) != versions-old {
+		t.Errorf("pruned %d, want %d (%v)", n, old, err)
+	}
+	queries, transactions := f.service.Calls(table.OpQuery), f.service.Calls(table.OpBatch)
+	t.Logf("%d history rows, %d too old: %d queries, %d transactions", versions, old, queries, transactions)
+	if queries > 15 || transactions != 3 {
+		t.Errorf("%d queries and %d transactions, want at most 15 and 3", queries, transactions)
+	}
+}
