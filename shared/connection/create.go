@@ -51,7 +51,7 @@ func (s *Service) Create(ctx context.Context, in Input) (rotation.Record, error)
 		return rec, err
 	}
 	handed := s.handOver(ctx, &rec, left, in.ClientSecret)
-	got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: true, Lease: rec.Lease})
+	got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: true, Brief: true, Lease: rec.Lease})
 	return s.created(ctx, got, handed, err)
 }
 

@@ -104,7 +104,7 @@ func (s *Service) ask(ctx context.Context, id string, ask rotation.Request) (rot
 // at it, it watches.
 func (s *Service) drive(ctx context.Context, rec rotation.Record, until time.Time) (rotation.Record, error) {
 	for {
-		got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: true})
+		got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: true, Brief: true})
 		switch {
 		case err == nil:
 			return got, nil

@@ -9,56 +9,46 @@ import (
 	"rekey/shared/rotation"
 )
 
-// State is what a vault knows about a name, without the value. A name that is
-// neither Exists nor Deleted is free, or its deletion is still under way: then a
-// Put answers with a transient conflict.
-type State struct {
-	Exists  bool              // it can be read and written
-	Deleted bool              // it is soft-deleted, or being recovered; its name is blocked
-	Tags    map[string]string // of the latest version; nil if there is none
-	Version string            // the latest version
-}
-
 // State looks at the latest version of name, or at what is soft-deleted under it.
 // If the latest version is disabled, it is the newest of the list; among versions
 // of the same second that may be another one (see [Vault.List]), so callers may
 // rely on tags that all versions have in common.
-func (v *Vault) State(ctx context.Context, name string) (State, error) {
+func (v *Vault) State(ctx context.Context, name string) (rotation.VaultState, error) {
 	latest, err := v.Get(ctx, name, "")
 	switch {
 	case err == nil:
-		return State{Exists: true, Tags: latest.Tags, Version: latest.Version}, nil
+		return rotation.VaultState{Exists: true, Tags: latest.Tags, Version: latest.Version}, nil
 	case errors.Is(err, rotation.ErrNotFound):
 		return v.deletedState(ctx, name)
 	case rotation.ClassOf(err) != rotation.VaultRefused:
-		return State{}, err
+		return rotation.VaultState{}, err
 	}
 	// Disabled, or no permission: then the list is refused as well.
 	all, listErr := v.List(ctx, name)
 	if listErr != nil {
-		return State{}, listErr
+		return rotation.VaultState{}, listErr
 	}
 	if len(all) == 0 {
-		return State{}, err
+		return rotation.VaultState{}, err
 	}
-	return State{Exists: true, Tags: all[0].Tags, Version: all[0].Version}, nil
+	return rotation.VaultState{Exists: true, Tags: all[0].Tags, Version: all[0].Version}, nil
 }
 
-func (v *Vault) deletedState(ctx context.Context, name string) (State, error) {
+func (v *Vault) deletedState(ctx context.Context, name string) (rotation.VaultState, error) {
 	const op = "reading a deleted secret"
 	client, err := v.use(op)
 	if err != nil {
-		return State{}, err
+		return rotation.VaultState{}, err
 	}
 	resp, err := client.GetDeletedSecret(ctx, name, nil)
 	if err != nil {
 		err = v.failure(op, read, err)
 		if errors.Is(err, rotation.ErrNotFound) {
-			return State{}, nil
+			return rotation.VaultState{}, nil
 		}
-		return State{}, err
+		return rotation.VaultState{}, err
 	}
-	return State{Deleted: true, Tags: plain(resp.Tags), Version: versionOf(resp.ID)}, nil
+	return rotation.VaultState{Deleted: true, Tags: plain(resp.Tags), Version: versionOf(resp.ID)}, nil
 }
 
 const recovering = "recovering a secret"

@@ -85,6 +85,10 @@ type PassOptions struct {
 	// Acknowledge commits that the caller is going to be told that the
 	// connection exists, unless it does not any more (phase deleting).
 	Acknowledge bool
+	// Brief ends the pass once the connection is idle and nothing that it waits
+	// for comes before Until but reading back what was removed: nobody who waits
+	// for an answer needs that.
+	Brief bool
 	// Lease is one that the caller took while creating the record.
 	Lease Lease
 }
@@ -100,6 +104,7 @@ type pass struct {
 	lease  Lease
 	until  time.Time // steps start before
 	cutoff time.Time // calls end before; zero: the lease alone decides
+	brief  bool
 	log    *slog.Logger
 
 	proof  proof        // what this pass has seen of the run's credential
@@ -124,7 +129,7 @@ func (r *Rotator) Pass(ctx context.Context, id string, opts PassOptions) (Record
 
 // pass is Pass for a caller that has a worker already.
 func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions) (Record, error) {
-	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until}
+	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief}
 	if p.until.IsZero() {
 		p.until = r.now().Add(r.Rules.Pass)
 	}
@@ -175,7 +180,7 @@ func (p *pass) run(ctx context.Context, rec Record) (Record, error) {
 		now := p.now()
 		a := p.Rules.Plan(now, &rec, p.lease)
 		if a.Do == Wait {
-			if a.At.IsZero() || !a.At.Before(p.until) {
+			if a.At.IsZero() || !a.At.Before(p.until) || p.brief && p.readsBack(&rec) {
 				return rec, nil
 			}
 			nudged, err := p.wait(ctx, a.At.Sub(now))
@@ -205,6 +210,14 @@ func (p *pass) run(ctx context.Context, rec Record) (Record, error) {
 		}
 		rec = next
 	}
+}
+
+// readsBack reports whether all that is left before the pass's end is to see that
+// what was removed is gone.
+func (p *pass) readsBack(rec *Record) bool {
+	return rec.Phase == Idle && rec.Request == nil && !slices.ContainsFunc(rec.Retiring, func(o Retiring) bool {
+		return o.RemovedAt.IsZero() && o.RevokeAfter.Before(p.until)
+	})
 }
 
 // step does one action, which ends in one commit, and logs it.

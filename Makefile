@@ -1,0 +1,66 @@
+# Rekey. `make help` lists the targets.
+
+GO      ?= go
+PORT    ?= 7071
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  = -s -w -X rekey/shared/app.Version=$(VERSION)
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@2026.1
+ROOT     = build/azure
+FUNCTIONS = connections rotatedue health
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+.PHONY: help
+
+go: # the toolchain is the one thing that has to be there
+	@$(GO) version 2>/dev/null | grep -Eq 'go(1\.(2[6-9]|[3-9][0-9])|[2-9]\.)' || \
+		{ echo "Rekey needs Go 1.26 or later (https://go.dev/dl/); found: $$($(GO) version 2>&1)"; exit 1; }
+.PHONY: go
+
+stage: go ## build the app root that the Functions host runs, in build/azure
+	@rm -rf $(ROOT) && mkdir -p $(ROOT) && cp host.json $(ROOT)/
+	@for f in $(FUNCTIONS); do mkdir -p $(ROOT)/$$f && cp functions/$$f/function.json $(ROOT)/$$f/ || exit 1; done
+	@echo "building the handler (the first time takes minutes and 5 GB of memory: see README)"
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(ROOT)/handler ./functions/cmd/azure
+.PHONY: stage
+
+run: stage ## run everything on this machine against emulated services (PORT=7071)
+	@$(GO) build -o build/local ./infra/local
+	@exec ./build/local -port $(PORT)
+.PHONY: run
+
+func: stage ## run the staged app with Azure Functions Core Tools, against local.settings.json
+	@command -v func >/dev/null || { echo "func is missing: install Azure Functions Core Tools v4, or use make run"; exit 1; }
+	@test -f local.settings.json || { echo "copy local.settings.json.example to local.settings.json and fill it in"; exit 1; }
+	cp local.settings.json $(ROOT)/ && cd $(ROOT) && exec func start
+.PHONY: func
+
+apikey: go ## make an API key: make apikey NAME=ci ROLE=rotate
+	@$(GO) run ./infra/apikey -name '$(NAME)' -role '$(or $(ROLE),read)'
+.PHONY: apikey
+
+test: go fmt vet staticcheck unit ## everything from formatting to end to end
+	@echo "make test: ok"
+.PHONY: test
+
+fmt: # fails on what gofmt would change
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt'd:"; echo "$$out"; exit 1; }
+.PHONY: fmt
+
+vet: go # one build of msgraph-sdk-go at a time: it takes 4.4 GB
+	$(GO) vet ./...
+.PHONY: vet
+
+staticcheck: go
+	$(GO) run $(STATICCHECK) ./...
+.PHONY: staticcheck
+
+unit: go # unit, simulation, contract and end-to-end tests, with the race detector
+	$(GO) test -race -shuffle=on -count=1 -timeout=20m ./...
+.PHONY: unit
+
+clean: ## remove what was built
+	rm -rf build dist .local
+.PHONY: clean

@@ -1,0 +1,46 @@
+// Package rotatedue is the timer function: it runs a pass for every connection that
+// has something to be done.
+//
+// It keeps no state of its own. What is due is in the table, so that a tick that is
+// late, missed or started by hand needs no care, and two at once do no harm.
+package rotatedue
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"rekey/shared/host"
+	"rekey/shared/rotation"
+)
+
+// Name is the function's name, which is the name of the folder of its function.json.
+const Name = "rotatedue"
+
+// Sweeper is what a tick sets going; see [rotation.Rotator.Sweep].
+type Sweeper interface {
+	Sweep(ctx context.Context) (rotation.Swept, error)
+}
+
+// Handler answers the Functions host. A tick outlives the host's connection, as a
+// pass is not undone for want of a listener.
+func Handler(s Sweeper, log *slog.Logger) http.Handler {
+	return host.TimerHandler(Name, func(ctx context.Context, t host.Timer) (any, error) {
+		return Tick(context.WithoutCancel(ctx), s, t, log)
+	})
+}
+
+// Tick is one tick on any host.
+func Tick(ctx context.Context, s Sweeper, t host.Timer, log *slog.Logger) (rotation.Swept, error) {
+	start := time.Now()
+	swept, err := s.Sweep(ctx)
+	attrs := []any{"invocation", t.InvocationID, "pastDue", t.IsPastDue, "due", swept.Due, "passes", swept.Passes,
+		"leased", swept.Leased, "failed", swept.Failed, "late", swept.Late, "duration", time.Since(start)}
+	if err != nil {
+		log.ErrorContext(ctx, "sweep", append(attrs, "outcome", "failed", "reason", err.Error())...)
+		return swept, err
+	}
+	log.InfoContext(ctx, "sweep", append(attrs, "outcome", "ok")...)
+	return swept, nil
+}

@@ -1,0 +1,141 @@
+// Command local runs all of Rekey on this machine: emulated Entra, Graph, Key Vault
+// and table, and the deployed handler under the built-in Functions host. It connects
+// a sample application through the real API, shows what happened to its client
+// secret, and stays up for more. `make run` builds what it needs.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"rekey/shared/auth"
+	"rekey/shared/emulator/directory"
+	"rekey/shared/emulator/functionshost"
+	"rekey/shared/emulator/stack"
+)
+
+func main() {
+	root := flag.String("root", "build/azure", "staged app root; make stage makes it")
+	dir := flag.String("dir", ".local", "where demo.env, the CA's certificate and the log go")
+	port := flag.String("port", "7071", "port of the API on loopback")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *root, *dir, *port, os.Stdout); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "rekey:", err)
+		os.Exit(1)
+	}
+}
+
+// run starts everything, shows the sample, and waits for ctx to end.
+func run(ctx context.Context, root, dir, port string, out io.Writer) error {
+	if err := free(port); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the local folder: %w", err)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("finding the local folder: %w", err)
+	}
+	logFile, err := os.OpenFile(filepath.Join(dir, "rekey.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	defer logFile.Close()
+	services, err := stack.Start(stack.Config{Dir: dir, Propagation: 2 * time.Second})
+	if err != nil {
+		return err
+	}
+	defer services.Stop()
+	key, hash, err := auth.NewKey(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("making an API key: %w", err)
+	}
+	host, err := functionshost.New(functionshost.Config{
+		Root: root, Addr: net.JoinHostPort("127.0.0.1", port), Stdout: logFile, Log: slog.New(slog.NewJSONHandler(logFile, nil)),
+		Env: append(environ(), append(services.Env(), "REKEY_API_KEYS=demo:admin:"+hash, "REKEY_ROTATION_SCHEDULE=0 * * * * *")...),
+	})
+	if err != nil {
+		return fmt.Errorf("reading the staged app (make stage makes it): %w", err)
+	}
+	if err := host.Start(ctx); err != nil {
+		return fmt.Errorf("starting the Functions host: %w", err)
+	}
+	defer host.Stop()
+
+	d := demo{url: "http://" + host.Addr(), key: key, out: out, services: services}
+	if err := d.show(ctx); err != nil {
+		return fmt.Errorf("connecting the sample: %w (the log is %s)", err, logFile.Name())
+	}
+	second, err := services.AddSample("reporting")
+	if err != nil {
+		return fmt.Errorf("registering the second sample: %w", err)
+	}
+	if err := writeEnv(filepath.Join(dir, "demo.env"), d, second); err != nil {
+		return err
+	}
+	d.stay(dir)
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(out, "\nstopping")
+		return nil
+	case <-host.Done():
+		return errors.Join(errors.New("the Functions host has ended"), host.Err())
+	}
+}
+
+// free says what to do about a port that is taken, before anything is started.
+func free(port string) error {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		return fmt.Errorf("port %s is taken or not allowed; choose another one: make run PORT=7072", port)
+	}
+	return l.Close()
+}
+
+// environ is our own environment without settings of Rekey's that would get mixed
+// with the stack's.
+func environ() []string {
+	var env []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "REKEY_") && !strings.HasPrefix(e, "AZURE_") && !strings.HasPrefix(e, "INF_APP_CONNECTION_") {
+			env = append(env, e)
+		}
+	}
+	return env
+}
+
+// writeEnv leaves what the README's curl lines need, for this user only: it has the
+// secret of a sample and an API key of this stack.
+func writeEnv(path string, d demo, second directory.Application) error {
+	var b strings.Builder
+	for _, kv := range [][2]string{
+		{"REKEY_URL", d.url}, {"REKEY_API_KEY", d.key.Reveal()},
+		{"TENANT_ID", second.TenantID}, {"CLIENT_ID", second.ClientID}, {"CLIENT_SECRET", second.Secret}, {"CLIENT_SECRET_KEY_ID", second.KeyID},
+		{"AUTHORITY_HOST", d.services.AuthorityURL}, {"GRAPH_URL", d.services.GraphURL}, {"KEY_VAULT_URL", d.services.VaultURL},
+		{"TABLE_SERVICE", d.services.TableService}, {"CA_FILE", d.services.CAFile},
+	} {
+		fmt.Fprintf(&b, "%s='%s'\n", kv[0], kv[1])
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // its mode might be another
+		return fmt.Errorf("replacing demo.env: %w", err)
+	}
+	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+		return fmt.Errorf("writing demo.env: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+// Package app puts Rekey together: the one place that knows which adapter stands
+// behind which interface.
+//
+// Nothing is asked and nothing is connected here; clients reach out when they are
+// first used, so that a cold start costs no request. The clients of Rekey's own
+// identity are kept for the life of the process. Credentials of connections never
+// reach this package: they live in a pass.
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"rekey/shared/auth"
+	"rekey/shared/config"
+	"rekey/shared/connection"
+	"rekey/shared/entra"
+	"rekey/shared/graph"
+	"rekey/shared/keyvault"
+	"rekey/shared/rotation"
+	"rekey/shared/tablestore"
+)
+
+// Version is what is running; it is stamped by the linker.
+var Version = "devel"
+
+// App is Rekey without a host.
+type App struct {
+	Config      config.Config
+	Log         *slog.Logger
+	Callers     *auth.Authenticator
+	Connections *connection.Service
+	Rotator     *rotation.Rotator
+}
+
+// New puts an App together. Its error says what is wrong with the settings.
+func New(c config.Config, log *slog.Logger) (*App, error) {
+	client, err := httpClient(c)
+	if err != nil {
+		return nil, err
+	}
+	own := &identity{config: c, client: client}
+	store, err := tablestore.New(tablestore.Config{ServiceURL: c.TableURL, ConnectionString: c.TableConnection, Credential: own, Transport: client})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the table: %w", err)
+	}
+	vault, err := keyvault.New(keyvault.Config{URL: c.KeyVaultURL, Credential: own, Emulated: c.Emulated, Transport: client})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the key vault: %w", err)
+	}
+	authority, err := entra.New(entra.Config{AuthorityHost: c.AuthorityHost, GraphScope: graphScope(c), Emulated: c.Emulated, HTTPClient: client})
+	if err != nil {
+		return nil, fmt.Errorf("preparing Entra: %w", err)
+	}
+	directory, err := graph.New(graph.Config{BaseURL: c.GraphURL, HTTPClient: client})
+	if err != nil {
+		return nil, fmt.Errorf("preparing Graph: %w", err)
+	}
+	rotator := &rotation.Rotator{
+		Store: store, Vault: vault, Authority: authority, Directory: directory,
+		Rules: c.Rules, Deployment: c.Deployment, Parallel: c.MaxParallel, Log: log,
+	}
+	return &App{
+		Config: c, Log: log, Rotator: rotator,
+		Callers: &auth.Authenticator{Keys: c.Callers.Keys},
+		Connections: &connection.Service{
+			Rotator: rotator, Records: store, Reservations: store, Vault: vault, Directory: reader{authority, directory},
+			Refused: refused(c), Log: log,
+		},
+	}, nil
+}
+
+// reader is what the connection service reads of Entra and Graph.
+type reader struct {
+	rotation.Authority
+	*graph.Directory
+}
+
+// graphScope is what tokens for Graph are asked for. A national cloud has one of
+// its own; an emulator, wherever it listens, stands for the public one.
+func graphScope(c config.Config) string {
+	if c.Emulated {
+		return "" // the adapter's default
+	}
+	return strings.TrimSuffix(c.GraphURL, "/") + "/.default"
+}
+
+// refused are the applications that Rekey itself stands on.
+func refused(c config.Config) map[string]string {
+	list := make(map[string]string)
+	if id := c.OAuth.ClientID; id != "" {
+		list[strings.ToLower(id)] = "the one that people connect with by OAuth"
+	}
+	if id := c.Identity.ClientID; id != "" {
+		list[strings.ToLower(id)] = "Rekey's own identity"
+	}
+	return list
+}
+
+// httpClient is shared by all clients, so that connections are reused however
+// short-lived a credential is.
+func httpClient(c config.Config) (*http.Client, error) {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost, t.IdleConnTimeout = 4*c.MaxParallel, c.MaxParallel, 90*time.Second
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading REKEY_CA_FILE: %w", err)
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("REKEY_CA_FILE holds no certificate in PEM form")
+		}
+	}
+	return &http.Client{Transport: t}, nil
+}
