@@ -4,7 +4,7 @@ GO      ?= go
 PORT    ?= 7071
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  = -s -w -X rekey/shared/app.Version=$(VERSION)
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@2026.1
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ROOT     = build/azure
 FUNCTIONS = connections rotatedue health
 

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"rekey/shared/answer"
 	"rekey/shared/rotation"
 )
 
@@ -41,26 +40,26 @@ func (a *Authority) failure(err error) *rotation.Error {
 		// No answer, or one that MSAL could not make sense of.
 		return &rotation.Error{Op: op, Class: rotation.Transient}
 	}
-	answer := failed.RawResponse
+	reply := failed.RawResponse
 	e := &rotation.Error{
 		Op:         op,
-		Status:     answer.StatusCode,
-		RequestID:  printable(answer.Header.Get("x-ms-request-id")),
-		RetryAfter: retryAfter(answer.Header, a.now()),
+		Status:     reply.StatusCode,
+		RequestID:  answer.Printable(reply.Header.Get("x-ms-request-id")),
+		RetryAfter: answer.RetryAfter(reply.Header, a.now()),
 	}
 	var body struct {
 		Error   string `json:"error"`
 		Codes   []int  `json:"error_codes"`
 		TraceID string `json:"trace_id"`
 	}
-	if data, err := io.ReadAll(io.LimitReader(answer.Body, maxBody)); err != nil || json.Unmarshal(data, &body) != nil {
+	if data, err := io.ReadAll(io.LimitReader(reply.Body, maxBody)); err != nil || json.Unmarshal(data, &body) != nil {
 		body.Error, body.Codes, body.TraceID = "", nil, ""
 	}
 	if e.RequestID == "" {
-		e.RequestID = printable(body.TraceID)
+		e.RequestID = answer.Printable(body.TraceID)
 	}
-	e.Class, e.Code = classify(answer.StatusCode, body.Error, body.Codes)
-	if e.Class == rotation.Transient && answer.StatusCode == http.StatusServiceUnavailable && e.RetryAfter > 0 {
+	e.Class, e.Code = classify(reply.StatusCode, body.Error, body.Codes)
+	if e.Class == rotation.Transient && reply.StatusCode == http.StatusServiceUnavailable && e.RetryAfter > 0 {
 		e.Class = rotation.Throttled
 	}
 	return e
@@ -69,7 +68,7 @@ func (a *Authority) failure(err error) *rotation.Error {
 // classify fails closed: a refusal is believed only if it has the form of Entra's,
 // since a proxy's 403 says nothing about a secret.
 func classify(status int, name string, codes []int) (rotation.Class, string) {
-	code := printable(name)
+	code := answer.Printable(name)
 	class, known := rotation.CredentialInvalid, false
 	for _, n := range codes {
 		if c, ok := classes[n]; ok {
@@ -89,27 +88,4 @@ func classify(status int, name string, codes []int) (rotation.Class, string) {
 		return rotation.Transient, code
 	}
 	return class, code
-}
-
-var printableForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
-
-// printable returns s if it can be printed without a thought, else nothing.
-func printable(s string) string {
-	if !printableForm.MatchString(s) {
-		return ""
-	}
-	return s
-}
-
-// retryAfter reads the header Retry-After in both of its forms, seconds and a date
-// (RFC 9110, 10.2.3); 0 if there is none that means anything.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 && seconds <= 24*60*60 {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil && at.After(now) {
-		return min(at.Sub(now), 24*time.Hour)
-	}
-	return 0
 }

@@ -7,12 +7,12 @@ import (
 	"io"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	khttp "github.com/microsoft/kiota-http-go"
 
+	"rekey/shared/answer"
 	"rekey/shared/rotation"
 )
 
@@ -75,16 +75,16 @@ func (g *gate) Intercept(pipeline khttp.Pipeline, index int, r *http.Request) (*
 		return nil, err
 	}
 	c.sent = true
-	answer, err := pipeline.Next(r, index)
+	reply, err := pipeline.Next(r, index)
 	if err != nil {
 		return nil, err
 	}
-	c.status, c.requestID = answer.StatusCode, printable(answer.Header.Get("request-id"))
-	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
-		return answer, nil
+	c.status, c.requestID = reply.StatusCode, answer.Printable(reply.Header.Get("request-id"))
+	if reply.StatusCode >= 200 && reply.StatusCode < 300 {
+		return reply, nil
 	}
-	defer answer.Body.Close()
-	return nil, g.refusal(c, answer)
+	defer reply.Body.Close()
+	return nil, g.refusal(c, reply)
 }
 
 // measure sets the length of the body, which the SDK leaves to chunked encoding.
@@ -103,7 +103,7 @@ func measure(r *http.Request) error {
 }
 
 // refusal makes the error of an answer that is no success.
-func (g *gate) refusal(c *call, answer *http.Response) *rotation.Error {
+func (g *gate) refusal(c *call, reply *http.Response) *rotation.Error {
 	var body struct {
 		Error struct {
 			Code       string `json:"code"`
@@ -113,15 +113,15 @@ func (g *gate) refusal(c *call, answer *http.Response) *rotation.Error {
 			} `json:"innerError"`
 		} `json:"error"`
 	}
-	if data, err := io.ReadAll(io.LimitReader(answer.Body, maxBody)); err != nil || json.Unmarshal(data, &body) != nil {
+	if data, err := io.ReadAll(io.LimitReader(reply.Body, maxBody)); err != nil || json.Unmarshal(data, &body) != nil {
 		body.Error.Code, body.Error.Message = "", ""
 	}
 	e := &rotation.Error{
-		Op: c.op, Status: answer.StatusCode, Code: printable(body.Error.Code), RequestID: c.requestID,
-		RetryAfter: retryAfter(answer.Header, g.clock()),
+		Op: c.op, Status: reply.StatusCode, Code: answer.Printable(body.Error.Code), RequestID: c.requestID,
+		RetryAfter: answer.RetryAfter(reply.Header, g.clock()),
 	}
 	if e.RequestID == "" {
-		e.RequestID = printable(body.Error.InnerError.RequestID)
+		e.RequestID = answer.Printable(body.Error.InnerError.RequestID)
 	}
 	e.Class = classify(e.Status, e.Code, body.Error.Message)
 	if e.Class == rotation.Transient && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 {
@@ -189,27 +189,4 @@ func policyOf(message string) string {
 		return "policy " + m[1]
 	}
 	return ""
-}
-
-var printableForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
-
-// printable returns s if it can be printed without a thought, else nothing.
-func printable(s string) string {
-	if !printableForm.MatchString(s) {
-		return ""
-	}
-	return s
-}
-
-// retryAfter reads the header Retry-After in both of its forms, seconds and a date
-// (RFC 9110, 10.2.3); 0 if there is none that means anything.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 && seconds <= 24*60*60 {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil && at.After(now) {
-		return min(at.Sub(now), 24*time.Hour)
-	}
-	return 0
 }

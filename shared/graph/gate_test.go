@@ -33,23 +33,3 @@ func TestNoTokenNoRequest(t *testing.T) {
 		}
 	}
 }
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 22, 18, 21, 52, 0, time.UTC)
-	for value, want := range map[string]time.Duration{
-		"":                              0,
-		"30":                            30 * time.Second,
-		"0":                             0,
-		"-1":                            0,
-		"1e9":                           0,
-		"99999999999":                   0,
-		"soon":                          0,
-		"Sun, 22 Nov 2026 18:22:52 GMT": time.Minute,
-		"Sun, 22 Nov 2026 18:20:52 GMT": 0,
-		"Tue, 22 Nov 2050 18:20:52 GMT": 24 * time.Hour,
-	} {
-		if got := retryAfter(http.Header{"Retry-After": {value}}, now); got != want {
-			t.Errorf("%q: got %v, want %v", value, got, want)
-		}
-	}
-}

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
-	"strconv"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"rekey/shared/answer"
 	"rekey/shared/rotation"
 )
 
@@ -29,9 +27,6 @@ const (
 	beingDeleted   = "ObjectIsBeingDeleted"
 	beingRecovered = "ObjectIsBeingRecovered"
 )
-
-// harmless is the form of what may be printed of an answer: no spaces, no address.
-var harmless = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
 
 // failure makes an error that is safe to print from an SDK error. It takes a
 // status, codes, a request id and a pause out of err, each only if it has the
@@ -50,12 +45,12 @@ func (v *Vault) failure(op string, a access, err error) error {
 	out := &rotation.Error{
 		Op:     op,
 		Status: resp.StatusCode,
-		Code:   printable(resp.ErrorCode),
+		Code:   answer.Printable(resp.ErrorCode),
 		Detail: innerCode(resp.RawResponse),
 	}
 	if resp.RawResponse != nil {
-		out.RequestID = printable(resp.RawResponse.Header.Get("x-ms-request-id"))
-		out.RetryAfter = retryAfter(resp.RawResponse.Header, v.now())
+		out.RequestID = answer.Printable(resp.RawResponse.Header.Get("x-ms-request-id"))
+		out.RetryAfter = answer.RetryAfter(resp.RawResponse.Header, v.now())
 	}
 	// Key Vault names what it did not find; a bare 404 is somebody else's, such as a
 	// proxy's, and no reason to believe that a secret is gone.
@@ -87,13 +82,6 @@ func classOf(e *rotation.Error) rotation.Class {
 	return rotation.Invalid
 }
 
-func printable(s string) string {
-	if harmless.MatchString(s) {
-		return s
-	}
-	return ""
-}
-
 // innerCode reads the specific code of Key Vault's error envelope,
 // {"error":{"code","message","innererror":{"code"}}}; empty if there is none. The
 // SDK keeps the body so that it can be read again.
@@ -115,7 +103,7 @@ func innerCode(resp *http.Response) string {
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return ""
 	}
-	return printable(envelope.Error.Inner.Code)
+	return answer.Printable(envelope.Error.Inner.Code)
 }
 
 // maxBody is how much of an error's body is looked at.
@@ -131,20 +119,4 @@ func readBody(resp *http.Response) []byte {
 		return nil
 	}
 	return body
-}
-
-// maxPause is the longest pause that is believed.
-const maxPause = 24 * time.Hour
-
-// retryAfter reads Retry-After, in seconds or as a date; 0 if there is none or it
-// has passed. Source: RFC 9110, section 10.2.3.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	s := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return min(time.Duration(n)*time.Second, maxPause)
-	}
-	if at, err := http.ParseTime(s); err == nil {
-		return min(max(0, at.Sub(now)), maxPause)
-	}
-	return 0
 }

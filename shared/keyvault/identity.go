@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"rekey/shared/answer"
 	"rekey/shared/rotation"
 )
 
@@ -48,8 +49,8 @@ func (i identity) failure(err error) *identityError {
 	}
 	resp := refused.RawResponse
 	out.Status = resp.StatusCode
-	out.RetryAfter = retryAfter(resp.Header, i.now())
-	out.RequestID = printable(resp.Header.Get("x-ms-request-id"))
+	out.RetryAfter = answer.RetryAfter(resp.Header, i.now())
+	out.RequestID = answer.Printable(resp.Header.Get("x-ms-request-id"))
 	switch {
 	case out.Status == http.StatusTooManyRequests:
 		out.Class = rotation.Throttled

@@ -3,13 +3,12 @@ package tablestore
 import (
 	"errors"
 	"net/http"
-	"regexp"
-	"strconv"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"rekey/shared/answer"
 	"rekey/shared/rotation"
 )
 
@@ -18,17 +17,6 @@ const (
 	read  = false
 	write = true
 )
-
-// printable is what may be repeated of a code or a request id: nothing that could
-// carry an address, a key or a token.
-var printable = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
-
-func printed(s string) string {
-	if printable.MatchString(s) {
-		return s
-	}
-	return ""
-}
 
 // outcome turns an error of the SDK into one that is safe to print. Nothing of the
 // SDK's text is kept, because it renders addresses and bodies.
@@ -48,10 +36,10 @@ func outcome(op string, write bool, err error) *rotation.Error {
 // answered describes an answer with a status of 400 or more; for a transaction
 // that is the inner one.
 func answered(op string, write bool, status int, code string, resp *http.Response) *rotation.Error {
-	e := &rotation.Error{Op: op, Class: rotation.Invalid, Status: status, Code: printed(code)}
+	e := &rotation.Error{Op: op, Class: rotation.Invalid, Status: status, Code: answer.Printable(code)}
 	if resp != nil {
-		e.RequestID = printed(resp.Header.Get("x-ms-request-id"))
-		e.RetryAfter = retryAfter(resp.Header)
+		e.RequestID = answer.Printable(resp.Header.Get("x-ms-request-id"))
+		e.RetryAfter = answer.RetryAfter(resp.Header, time.Time{}) // the table service sends no dates
 	}
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
@@ -75,18 +63,6 @@ func unauthenticated(op string, a *azidentity.AuthenticationFailedError) *rotati
 		}
 	}
 	return e
-}
-
-// retryAfter reads how long the service asks to wait, in seconds or milliseconds.
-// A date, which RFC 9110 allows too, counts as nothing said.
-func retryAfter(h http.Header) time.Duration {
-	if ms, err := strconv.Atoi(h.Get("x-ms-retry-after-ms")); err == nil && ms > 0 {
-		return time.Duration(ms) * time.Millisecond
-	}
-	if sec, err := strconv.Atoi(h.Get("Retry-After")); err == nil && sec > 0 {
-		return time.Duration(sec) * time.Second
-	}
-	return 0
 }
 
 // plain returns e as an error, nil if there is none: a nil *rotation.Error must

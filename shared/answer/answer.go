@@ -1,0 +1,46 @@
+// Package answer reads the parts of a service's answer that every adapter needs
+// when it turns an SDK's error into one that is safe to print.
+//
+// It fails closed: what does not have the form of a code or an id is not shown, since
+// nobody knows what else a service, or something in front of it, has put there.
+package answer
+
+import (
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// MaxPause is the longest pause that a service is believed to mean.
+const MaxPause = 24 * time.Hour
+
+var printable = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
+
+// Printable returns s if it has the form of an error code or a request id, else
+// nothing.
+func Printable(s string) string {
+	if printable.MatchString(s) {
+		return s
+	}
+	return ""
+}
+
+// RetryAfter is how long a service asked to wait: x-ms-retry-after-ms or
+// retry-after-ms in milliseconds, which Azure's storage prefers, or Retry-After in
+// seconds or as a date (RFC 9110, 10.2.3). 0 if it did not say, or nothing that means
+// anything; at most [MaxPause]. Without a clock (now is zero) a date means nothing.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	for _, in := range []struct {
+		header string
+		unit   time.Duration
+	}{{"X-Ms-Retry-After-Ms", time.Millisecond}, {"Retry-After-Ms", time.Millisecond}, {"Retry-After", time.Second}} {
+		if n, err := strconv.ParseUint(h.Get(in.header), 10, 31); err == nil && n > 0 {
+			return min(time.Duration(n)*in.unit, MaxPause)
+		}
+	}
+	if at, err := http.ParseTime(h.Get("Retry-After")); err == nil && !now.IsZero() {
+		return min(max(0, at.Sub(now)), MaxPause)
+	}
+	return 0
+}
