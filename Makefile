@@ -41,7 +41,13 @@ apikey: go ## make an API key: make apikey NAME=ci ROLE=rotate
 	@$(GO) run ./infra/apikey -name '$(NAME)' -role '$(or $(ROLE),read)'
 .PHONY: apikey
 
-test: go fmt vet staticcheck unit ## everything from formatting to end to end
+azurite: ## install Azurite for the tests, where there is npm
+	@if [ ! -d infra/local/node_modules/azurite ]; then \
+		command -v npm >/dev/null || { echo "npm is missing: tests against Azurite will be skipped"; exit 0; }; \
+		cd infra/local && npm ci --no-audit --no-fund --ignore-scripts; fi
+.PHONY: azurite
+
+test: go fmt vet staticcheck azurite unit ## everything from formatting to end to end
 	@echo "make test: ok"
 .PHONY: test
 

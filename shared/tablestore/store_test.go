@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
+	"rekey/shared/emulator/azurite"
 	"rekey/shared/emulator/table"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -150,14 +150,10 @@ func TestStoreConformance(t *testing.T) {
 	}
 }
 
-// TestStoreConformanceElsewhere runs the suite against a table service that is not
-// ours, such as Azurite or a real storage account: the one that the connection
-// string in REKEY_TEST_TABLE_SERVICE names.
-func TestStoreConformanceElsewhere(t *testing.T) {
-	connection := os.Getenv("REKEY_TEST_TABLE_SERVICE")
-	if connection == "" {
-		t.Skip("REKEY_TEST_TABLE_SERVICE names no table service, so that the store is tested on our own emulator only")
-	}
+// TestStoreConformanceAzurite runs the suite against a table service that is not
+// ours.
+func TestStoreConformanceAzurite(t *testing.T) {
+	connection := azurite.ForTest(t).ConnectionString
 	store, err := tablestore.New(tablestore.Config{ConnectionString: rotation.NewSecret(connection)})
 	if err != nil {
 		t.Fatal(err)

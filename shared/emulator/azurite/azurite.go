@@ -1,0 +1,141 @@
+// Package azurite runs Azurite's table service for tests, so that the store is also
+// tested against an implementation that we did not write.
+//
+// Azurite is an npm package; infra/local/package.json pins it and `make azurite`
+// installs it. Where there is no Node, tests that want it are skipped, in words; where
+// CI is "true" that is a failure.
+package azurite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// The account that every local storage emulator has. The key is public; it is in
+// Azurite's documentation.
+const (
+	account = "devstoreaccount1"
+	key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+// ErrMissing says that Azurite or Node is not installed.
+var ErrMissing = errors.New("Azurite is not installed: make azurite installs it, and needs Node.js with npm")
+
+// Service is a running Azurite.
+type Service struct {
+	ConnectionString string
+
+	cmd    *exec.Cmd
+	exited chan struct{}
+}
+
+// Start starts Azurite's table service on a free port, in memory, and returns when it
+// answers. It ends with ctx, or with Stop.
+func Start(ctx context.Context) (*Service, error) {
+	script, err := find()
+	if err != nil {
+		return nil, err
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return nil, ErrMissing
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("finding a free port: %w", err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String()) // an address of ours
+	if err := l.Close(); err != nil {
+		return nil, fmt.Errorf("finding a free port: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, node, script, "--tableHost", "127.0.0.1", "--tablePort", port,
+		"--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck")
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting Azurite: %w", err)
+	}
+	s := &Service{cmd: cmd, exited: make(chan struct{})}
+	go func() { cmd.Wait(); close(s.exited) }()
+	endpoint := "http://127.0.0.1:" + port + "/" + account
+	s.ConnectionString = "DefaultEndpointsProtocol=http;AccountName=" + account + ";AccountKey=" + key + ";TableEndpoint=" + endpoint + ";"
+	if err := s.ready(ctx, endpoint); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ready waits until Azurite gives any answer.
+func (s *Service) ready(ctx context.Context, endpoint string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
+		if err != nil {
+			return fmt.Errorf("asking Azurite: %w", err)
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			return resp.Body.Close()
+		}
+		select {
+		case <-tick.C:
+		case <-s.exited:
+			return errors.New("Azurite ended before it was ready")
+		case <-ctx.Done():
+			return errors.New("Azurite did not answer within a minute")
+		}
+	}
+}
+
+// Stop ends Azurite and returns when it has gone.
+func (s *Service) Stop() {
+	s.cmd.Process.Kill() // it may have gone already
+	<-s.exited
+}
+
+// find returns Azurite's table service below the module's root.
+func find() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("finding the module: %w", err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			return "", ErrMissing
+		}
+	}
+	script := filepath.Join(dir, "infra", "local", "node_modules", "azurite", "dist", "src", "table", "main.js")
+	if _, err := os.Stat(script); err != nil {
+		return "", ErrMissing
+	}
+	return script, nil
+}
+
+// ForTest starts Azurite for a test, and skips the test where there is none.
+func ForTest(t *testing.T) *Service {
+	t.Helper()
+	s, err := Start(context.WithoutCancel(t.Context()))
+	if errors.Is(err, ErrMissing) {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
