@@ -1,0 +1,171 @@
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey/shared/app"
+	"rekey/shared/config"
+	"rekey/shared/emulator/directory"
+	"rekey/shared/emulator/fault"
+	"rekey/shared/rotation"
+)
+
+// crowd is many connections whose rotation is due.
+type crowd struct {
+	*world
+	app  *app.App
+	apps map[string]directory.Application // by connection id
+
+	mu     sync.Mutex
+	issued map[string]int // addPassword calls by object id
+}
+
+// newCrowd writes n records as they are on the day of their rotation.
+func newCrowd(t *testing.T, w *world, n int) *crowd {
+	t.Helper()
+	env := map[string]string{}
+	for _, e := range w.env {
+		k, v, _ := strings.Cut(e, "=")
+		env[k] = v
+	}
+	settings, err := config.Load(func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &crowd{world: w, apps: map[string]directory.Application{}, issued: map[string]int{}}
+	if c.app, err = app.New(settings, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	w.Break(func(op string, r *http.Request) *fault.Effect {
+		if op == directory.OpAddPassword {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.issued[strings.Split(r.URL.Path, "/")[3]]++
+		}
+		return nil
+	})
+	for i := range n {
+		c.add(t, fmt.Sprintf("due-%d", i), time.Now().Add(-time.Duration(n-i)*time.Second))
+	}
+	return c
+}
+
+func (c *crowd) add(t *testing.T, name string, slot time.Time) {
+	t.Helper()
+	a, err := c.AddSample(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := rotation.Application{TenantID: a.TenantID, ClientID: a.ClientID, ObjectID: a.ObjectID}
+	rec := rotation.Record{
+		Schema: rotation.Schema, ID: guid(), Name: name, Method: "client-secret", CreatedAt: slot.AddDate(0, 0, -30), Acknowledged: true,
+		Policy: rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Zone: "UTC"}},
+		Actor:  target, Target: target, Phase: rotation.Idle, NextSlot: slot, WakeAt: slot, Version: 1, Revision: 1,
+	}
+	rec.VaultName = "rekey-" + rec.ID
+	rec.Current = &rotation.Credential{Target: target, KeyID: a.KeyID, Origin: rotation.OriginIssued, Since: slot.AddDate(0, 0, -30)}
+	rec.Current.VaultVersion, err = c.app.Rotator.Vault.Put(t.Context(), rotation.VaultSecret{
+		Name: rec.VaultName, Value: rotation.NewSecret(a.Secret), ContentType: rotation.ContentType, Enabled: true,
+		Tags: rotation.Tags(c.app.Rotator.Deployment, &rec, *rec.Current),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.app.Connections.Records.Create(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	c.apps[rec.ID] = a
+}
+
+// pending counts the connections that are not done with their rotation.
+func (c *crowd) pending(t *testing.T) (n int) {
+	t.Helper()
+	for id := range c.apps {
+		rec, err := c.app.Rotator.Store.Load(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !rec.Settled(time.Now()) || len(rec.Retiring) > 0 || rec.Lease.Token != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestTwoInstances lets the timers of two processes fire over one table, and kills
+// one of them in the middle: each connection is rotated exactly once.
+func TestTwoInstances(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		n    int
+		kill bool
+	}{{"both live", 200, false}, {"one is killed", 60, true}} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			c := newCrowd(t, w, test.n)
+			a, b := w.newInstance(t), w.newInstance(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			for round := 0; ; round++ {
+				var wg sync.WaitGroup
+				for _, i := range []*instance{a, b} {
+					wg.Go(func() { i.tick(ctx) }) // one of them may die
+				}
+				if test.kill && round == 0 {
+					time.Sleep(500 * time.Millisecond)
+					b.kill()
+				}
+				wg.Wait()
+				if !b.alive() {
+					b.start()
+				}
+				left := c.pending(t)
+				if left == 0 {
+					break
+				}
+				if ctx.Err() != nil {
+					t.Fatalf("%d connections are not done\n%s", left, a.output())
+				}
+			}
+			c.judge(t, test.kill)
+		})
+	}
+}
+
+// judge checks that each connection was rotated once, and only once.
+func (c *crowd) judge(t *testing.T, killed bool) {
+	t.Helper()
+	extra := 0
+	for id, a := range c.apps {
+		rec, err := c.app.Rotator.Store.Load(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events, _, err := c.app.Connections.Records.History(t.Context(), id, "", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		published := 0
+		for _, e := range events {
+			if e.Kind == rotation.EventPublished {
+				published++
+			}
+		}
+		live := c.Directory.Passwords(a.ObjectID)
+		if published != 1 || len(live) != 1 || live[0].KeyID != rec.Current.KeyID {
+			t.Errorf("%s: published %d times; live: %d", rec.Name, published, len(live))
+		}
+		extra += c.issued[a.ObjectID] - 1
+	}
+	t.Logf("%d connections, %d credentials issued beyond one each", len(c.apps), extra)
+	if extra != 0 && !killed {
+		t.Errorf("%d credentials were issued beyond one each, though nobody died", extra)
+	}
+}
