@@ -67,6 +67,15 @@ unit: go # unit, simulation, contract and end-to-end tests, with the race detect
 	$(GO) test -race -shuffle=on -count=1 -timeout=20m ./...
 .PHONY: unit
 
+test-kill: azurite ## kill the real handler N times: make test-kill N=200
+	$(GO) test ./functions/cmd/azure -run TestKill -count=1 -v -timeout=120m -kills $(or $(N),200)
+.PHONY: test-kill
+
+bench: stage ## measure cold start, a rotation's overhead, the timer's requests, a thousand due at once
+	$(GO) build -o build/bench ./infra/bench
+	@./build/bench
+.PHONY: bench
+
 clean: ## remove what was built
 	rm -rf build dist .local
 .PHONY: clean

@@ -12,6 +12,7 @@ import (
 
 	"rekey/shared/app"
 	"rekey/shared/config"
+	many "rekey/shared/emulator/crowd"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/rotation"
@@ -59,29 +60,12 @@ func newCrowd(t *testing.T, w *world, n int) *crowd {
 
 func (c *crowd) add(t *testing.T, name string, slot time.Time) {
 	t.Helper()
-	a, err := c.AddSample(name)
+	maker := many.Maker{Stack: c.Stack, Vault: c.app.Rotator.Vault, Records: c.app.Connections.Records, Deployment: c.app.Rotator.Deployment}
+	id, a, err := maker.Add(t.Context(), name, slot)
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := rotation.Application{TenantID: a.TenantID, ClientID: a.ClientID, ObjectID: a.ObjectID}
-	rec := rotation.Record{
-		Schema: rotation.Schema, ID: guid(), Name: name, Method: "client-secret", CreatedAt: slot.AddDate(0, 0, -30), Acknowledged: true,
-		Policy: rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Zone: "UTC"}},
-		Actor:  target, Target: target, Phase: rotation.Idle, NextSlot: slot, WakeAt: slot, Version: 1, Revision: 1,
-	}
-	rec.VaultName = "rekey-" + rec.ID
-	rec.Current = &rotation.Credential{Target: target, KeyID: a.KeyID, Origin: rotation.OriginIssued, Since: slot.AddDate(0, 0, -30)}
-	rec.Current.VaultVersion, err = c.app.Rotator.Vault.Put(t.Context(), rotation.VaultSecret{
-		Name: rec.VaultName, Value: rotation.NewSecret(a.Secret), ContentType: rotation.ContentType, Enabled: true,
-		Tags: rotation.Tags(c.app.Rotator.Deployment, &rec, *rec.Current),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.app.Connections.Records.Create(t.Context(), rec); err != nil {
-		t.Fatal(err)
-	}
-	c.apps[rec.ID] = a
+	c.apps[id] = a
 }
 
 // pending counts the connections that are not done with their rotation.
