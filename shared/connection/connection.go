@@ -124,7 +124,7 @@ func (s *Service) bounded(ctx context.Context) (context.Context, time.Time, cont
 func (s *Service) Get(ctx context.Context, id string) (rotation.Record, error) {
 	rec, err := s.Records.Load(ctx, id)
 	if err != nil {
-		return rec, s.explain(ctx, "reading the connection", err)
+		return rec, s.explainStore(ctx, "reading the connection", err)
 	}
 	if gone(&rec) {
 		return rotation.Record{}, errNoConnection
@@ -142,7 +142,7 @@ func (s *Service) ByName(ctx context.Context, project, name string) (rotation.Re
 	want := rotation.NameReservation(project, name, "")
 	res, err := s.Reservations.Find(ctx, want.Kind, want.Value)
 	if err != nil {
-		return rotation.Record{}, s.explain(ctx, "looking the name up", err)
+		return rotation.Record{}, s.explainStore(ctx, "looking the name up", err)
 	}
 	rec, err := s.Get(ctx, res.Owner)
 	if err == nil && (rec.Name != name || rec.Project != project) {
@@ -157,7 +157,7 @@ func (s *Service) List(ctx context.Context, project *string) ([]rotation.Record,
 	for cursor := ""; ; {
 		page, next, err := s.Records.List(ctx, cursor, 1000)
 		if err != nil {
-			return nil, s.explain(ctx, "listing connections", err)
+			return nil, s.explainStore(ctx, "listing connections", err)
 		}
 		for _, rec := range page {
 			if !gone(&rec) && (project == nil || *project == rec.Project) {
@@ -178,9 +178,19 @@ func (s *Service) History(ctx context.Context, id, cursor string, limit int) ([]
 	}
 	events, next, err := s.Records.History(ctx, id, cursor, limit)
 	if err != nil {
-		return nil, "", s.explain(ctx, "reading the history", err)
+		return nil, "", s.explainStore(ctx, "reading the history", err)
 	}
 	return events, next, nil
+}
+
+// explainStore is explain for errors of the table. One that refuses has nothing to
+// do with the request: it is whoever deployed Rekey that has to act.
+func (s *Service) explainStore(ctx context.Context, doing string, err error) *Error {
+	e := s.explain(ctx, doing, err)
+	if re, ok := errors.AsType[*rotation.Error](err); ok && re.Class.Refusal() {
+		return &Error{Kind: Unavailable, Message: "Table storage refuses Rekey. Give Rekey's identity the role Storage Table Data Contributor on the storage account, and check its network rules. [" + re.Error() + "]"}
+	}
+	return e
 }
 
 // explain turns an error of an outside service into one for the caller, and logs

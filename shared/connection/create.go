@@ -107,11 +107,11 @@ func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 			continue
 		}
 		if err != nil {
-			return s.explain(ctx, "looking for other connections", err)
+			return s.explainStore(ctx, "looking for other connections", err)
 		}
 		void, err := s.void(ctx, holder)
 		if err != nil {
-			return s.explain(ctx, "looking for other connections", err)
+			return s.explainStore(ctx, "looking for other connections", err)
 		}
 		if !void {
 			return s.taken(ctx, rec, holder)
@@ -137,7 +137,7 @@ func (s *Service) reserve(ctx context.Context, rec *rotation.Record) error {
 		if errors.Is(err, rotation.ErrExists) {
 			return s.taken(ctx, rec, res)
 		}
-		return s.explain(ctx, "reserving the connection's names", err)
+		return s.explainStore(ctx, "reserving the connection's names", err)
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func (s *Service) insert(ctx context.Context, rec rotation.Record, by string) (r
 	if err != nil {
 		// Whether the row is there is not known. If it is, a pass undoes it; the
 		// reservations become void by themselves.
-		return rec, s.explain(ctx, "writing the connection", err)
+		return rec, s.explainStore(ctx, "writing the connection", err)
 	}
 	return got, nil
 }

@@ -60,7 +60,7 @@ func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID st
 	if err := s.Reservations.Reserve(ctx, res, s.void); errors.Is(err, rotation.ErrExists) {
 		return "", s.taken(ctx, rec, res)
 	} else if err != nil {
-		return "", s.explain(ctx, "reserving the application", err)
+		return "", s.explainStore(ctx, "reserving the application", err)
 	}
 	return keyID, nil
 }
@@ -95,7 +95,7 @@ func (s *Service) ask(ctx context.Context, id string, ask rotation.Request) (rot
 			return got, nil
 		}
 		if try == 10 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
-			return rec, s.explain(ctx, "asking for the rotation", err)
+			return rec, s.explainStore(ctx, "asking for the rotation", err)
 		}
 	}
 }

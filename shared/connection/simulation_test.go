@@ -196,6 +196,33 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "manual rotation of a secret given without its key id",
+		setup: func(t *testing.T, s *subject) {
+			in := s.input()
+			in.Rotate, in.ClientSecretKeyID = false, ""
+			rec, err := service(s.w).Create(t.Context(), in)
+			if err != nil {
+				t.Fatalf("creating: %v", err)
+			}
+			s.id = rec.ID
+		},
+		act: func(t *testing.T, s *subject) {
+			none := time.Duration(0)
+			service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{Grace: &none, By: "tester"})
+		},
+		quiet: time.Hour,
+		end: func(t *testing.T, s *subject, clean bool) {
+			s.w.CheckEnd(s.id)
+			rec, _ := s.w.Record(s.id)
+			if clean && (rec.LastRun == nil || rec.LastRun.Outcome != "success") {
+				t.Errorf("last run: %+v", rec.LastRun)
+			}
+			if live := s.w.Live(s.app.ClientID); live != 2 || len(rec.ByHand) != 0 {
+				t.Errorf("live client secrets: %d, want 2; by hand: %v", live, rec.ByHand)
+			}
+		},
+	},
+	{
 		name:  "emergency",
 		setup: settled,
 		act: func(t *testing.T, s *subject) {
@@ -295,4 +322,36 @@ func play(t *testing.T, sc scenario, n int, f rotationtest.Fault) (writes []stri
 		s.check(t)
 	})
 	return writes
+}
+
+// TestHistoryIsPruned lets three years pass: what is older than 400 days goes.
+func TestHistoryIsPruned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		for range 37 {
+			rec, _ := s.w.Record(s.id)
+			time.Sleep(time.Until(rec.NextSlot))
+			s.sweep(t, 20*time.Minute)
+		}
+		oldest := time.Now()
+		for cursor := ""; ; {
+			events, next, err := service(s.w).History(t.Context(), s.id, cursor, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events {
+				if e.At.Before(oldest) {
+					oldest = e.At
+				}
+			}
+			if cursor = next; next == "" {
+				break
+			}
+		}
+		if age := time.Since(oldest); age > 401*24*time.Hour || age < 365*24*time.Hour {
+			t.Errorf("the oldest event is %d days old", int(age.Hours()/24))
+		}
+		s.check(t)
+	})
 }

@@ -202,7 +202,7 @@ func (s *Service) inherited(ctx context.Context, tags map[string]string, rec *ro
 	case errors.Is(err, rotation.ErrNotFound):
 		return true, nil
 	case err != nil:
-		return false, s.explain(ctx, "looking for the connection that the Key Vault secret was of", err)
+		return false, s.explainStore(ctx, "looking for the connection that the Key Vault secret was of", err)
 	}
 	return false, nil
 }

@@ -37,8 +37,7 @@ func (p *pass) beginDelete(ctx context.Context, rec Record) (Record, error) {
 		rec.Undo = rec.Undo || rec.Phase == Creating
 		rec.Revoke = rec.Revoke || asked.Revoke
 		if rec.Run != nil {
-			p.endAttempt(rec, now)
-			endRun(rec, now, "abandoned", "the connection was deleted")
+			p.dropRun(rec, now, "abandoned", "the connection was deleted")
 		}
 		rec.Phase, rec.Error, rec.Request = Deleting, nil, nil
 		hasten(rec, now)
@@ -85,7 +84,10 @@ func (p *pass) purge(ctx context.Context, rec Record) (Record, error) {
 	err = p.Store.Remove(cctx, rec, Event{Kind: kind, At: p.now()})
 	if err != nil {
 		fresh, lerr := p.load(ctx)
-		if lerr == nil {
+		switch {
+		case lerr == nil && fresh.Lease.Token != p.lease.Token:
+			return fresh, ErrLeaseLost
+		case lerr == nil:
 			return p.fail(ctx, fresh, err, nil)
 		}
 		err = lerr
@@ -130,10 +132,17 @@ func (p *pass) deleteOurs(ctx context.Context, rec *Record, name string) error {
 // this one took over.
 func (p *pass) giveBack(ctx context.Context, rec *Record) error {
 	latest, err := p.get(ctx, rec.VaultName, "")
-	if err != nil || !p.ours(latest.Tags, rec) {
+	switch {
+	case isDisabled(err): // ours or not, it is not what was there
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil || !p.ours(latest.Tags, rec):
 		return err
 	}
 	before, err := p.get(ctx, rec.VaultName, rec.Takeover)
+	if errors.Is(err, ErrNotFound) || isDisabled(err) {
+		return nil // nothing to give back
+	}
 	if err != nil {
 		return err
 	}

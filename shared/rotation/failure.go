@@ -14,21 +14,27 @@ func (p *pass) fail(ctx context.Context, rec Record, err error, also func(*Recor
 		return rec, errors.Join(err, context.Cause(ctx))
 	}
 	now := p.now()
+	asked := ""
+	if rec.Request != nil {
+		asked = rec.Request.ID
+	}
 	return p.commit(ctx, rec, func(rec *Record) {
 		rec.Error = p.failure(now, rec, err)
+		rec.Error.Request = asked
 		if also != nil {
 			also(rec)
 		}
 	}, events...)
 }
 
-// failure describes err after the failures that rec has had already.
+// failure describes err after the failures that rec has had already. What passes by
+// itself and what does not are counted apart: an outage must not make the first
+// refusal after it wait for a day.
 func (p *pass) failure(now time.Time, rec *Record, err error) *Failure {
-	count := 1
-	if rec.Error != nil {
+	count, class := 1, ClassOf(err)
+	if rec.Error != nil && rec.Error.Class.Refusal() == class.Refusal() {
 		count = rec.Error.Count + 1
 	}
-	class := ClassOf(err)
 	return &Failure{
 		Class: class, Message: Explain(err), Count: count, At: now,
 		RetryAt: now.Add(backoff(rec.ID, class, count, retryAfter(err))),
@@ -55,16 +61,18 @@ func retryAfter(err error) time.Duration {
 // failRun ends the run with a refusal: somebody has to change something first. The
 // record goes back to idle and says what (rule R9); current is untouched. If nobody
 // was told yet that the connection exists, its creation is undone instead.
-func (p *pass) failRun(ctx context.Context, rec Record, err error) (Record, error) {
+//
+// also is as for fail, and comes first.
+func (p *pass) failRun(ctx context.Context, rec Record, err error, also func(*Record)) (Record, error) {
 	if !ClassOf(err).Refusal() {
-		return p.fail(ctx, rec, err, nil)
+		return p.fail(ctx, rec, err, also)
 	}
 	now := p.now()
 	event := Event{Kind: EventFailed, RunID: rec.Run.ID, Trigger: rec.Run.Trigger, KeyID: rec.Run.KeyID, Class: ClassOf(err), Message: Explain(err)}
 	return p.fail(ctx, rec, err, func(rec *Record) {
+		also(rec)
 		undo := !rec.Acknowledged && rec.Run.Trigger == OnCreation
-		p.endAttempt(rec, now)
-		endRun(rec, now, "failed", Explain(err))
+		p.dropRun(rec, now, "failed", Explain(err))
 		if undo {
 			rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
 			rec.Error.RetryAt = now // undoing need not wait
@@ -74,16 +82,22 @@ func (p *pass) failRun(ctx context.Context, rec Record, err error) (Record, erro
 }
 
 // endAttempt gives the run's attempt up: whatever may bear its marker is to be
-// looked for and removed, its staged version disabled.
+// looked for and removed, its staged version disabled. Where nobody knows of a staged
+// version, one may have been written all the same, or be on its way: it is looked
+// for once it must have arrived.
 func (p *pass) endAttempt(rec *Record, now time.Time) {
 	run := rec.Run
 	if run.Marker != "" {
 		rec.Abandoned = append(rec.Abandoned, Abandoned{
-			Target: run.Target, Marker: run.Marker, KeyID: run.KeyID, Since: run.FirstIssuedAt, NextAt: now,
+			Target: run.Target, Marker: run.Marker, KeyID: run.KeyID, Since: later(run.FirstIssuedAt, run.IssuedAt), Removal: Removal{NextAt: now},
 		})
 	}
-	if run.StagedVersion != "" {
+	switch {
+	case run.StagedVersion != "":
 		rec.Spent = append(rec.Spent, Spent{VaultVersion: run.StagedVersion})
+	case run.Marker != "":
+		arrived := run.FirstIssuedAt.Add(p.Rules.issueWindow())
+		rec.Spent = append(rec.Spent, Spent{Marker: run.Marker, NextAt: later(arrived, now.Add(time.Minute))})
 	}
 	run.Marker, run.IssuedUnder, run.KeyID, run.StagedVersion, run.Hint = "", "", "", "", ""
 	run.Successes, run.Failures, run.ProvenUnder = 0, 0, ""
@@ -91,9 +105,22 @@ func (p *pass) endAttempt(rec *Record, now time.Time) {
 	run.IssuedAt, run.ExpiresAt, run.FirstIssuedAt = time.Time{}, time.Time{}, time.Time{}
 }
 
-// endRun closes the run and puts the record to idle. The key id that the result
-// names is the run's, so it is called before or after endAttempt as that is to be
-// kept or not.
+// dropRun gives up the run and its attempt. The result names the credential that was
+// given up, so that it can be recognised.
+func (p *pass) dropRun(rec *Record, now time.Time, outcome, message string) {
+	keyID := rec.Run.KeyID
+	p.endAttempt(rec, now)
+	endRun(rec, now, outcome, message)
+	rec.LastRun.KeyID = keyID
+}
+
+// unissued takes back the intent of an attempt of which nothing was issued for sure:
+// nothing bears its marker, and the next attempt takes a new one.
+func unissued(rec *Record) {
+	rec.Run.Marker, rec.Run.IssuedUnder, rec.Run.FirstIssuedAt = "", "", time.Time{}
+}
+
+// endRun closes the run and puts the record to idle.
 func endRun(rec *Record, now time.Time, outcome, message string) {
 	run := rec.Run
 	rec.LastRun = &RunResult{
@@ -110,6 +137,18 @@ func hasten(rec *Record, now time.Time) {
 			rec.Retiring[i].RevokeAfter = now
 		}
 	}
+}
+
+// dropRequest clears a request that has nothing to act on. Where a rotation is under
+// way already, that is the answer to one by hand, and it goes on at once.
+func (p *pass) dropRequest(ctx context.Context, rec Record) (Record, error) {
+	now, asked := p.now(), rec.Request
+	return p.commit(ctx, rec, func(rec *Record) {
+		clearRequest(rec, asked)
+		if asked.Kind == AskRotate && rec.Run != nil {
+			retryNow(rec, now)
+		}
+	})
 }
 
 // clearRequest takes a request off the record, unless the API has replaced it.

@@ -21,7 +21,7 @@ func (p *pass) adopt(ctx context.Context, rec Record) (Record, error) {
 	if found == nil {
 		return p.commit(ctx, rec, func(rec *Record) {
 			rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
-			if safe := rec.CreatedAt.Add(p.Rules.CallTimeout + time.Minute); safe.After(now) {
+			if safe := rec.CreatedAt.Add(p.Rules.CallTimeout + p.Rules.SettleSpacing); safe.After(now) {
 				rec.Error = &Failure{Class: Transient, Message: "The given client secret did not reach Key Vault; the creation is being undone.", Count: 1, At: now, RetryAt: safe}
 			}
 		}, Event{Kind: EventUndone, Message: "the given client secret did not reach Key Vault"})
@@ -30,25 +30,6 @@ func (p *pass) adopt(ctx context.Context, rec Record) (Record, error) {
 		rec.Phase, rec.Error = Idle, nil
 		rec.Current.VaultVersion, rec.Current.Since = found.Version, now
 	}, Event{Kind: EventCredentialGiven, KeyID: rec.Current.KeyID})
-}
-
-// find returns the newest version of name that fits, or nil.
-func (p *pass) find(ctx context.Context, name string, fits func(VaultSecret) bool) (*VaultSecret, error) {
-	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	versions, err := p.Vault.List(cctx, name)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range versions {
-		if fits(v) {
-			return &v, nil
-		}
-	}
-	return nil, nil
 }
 
 // beginRun writes the intent down: from here on the marker is known, whatever
@@ -76,6 +57,11 @@ func (p *pass) beginRun(ctx context.Context, rec Record) (Record, error) {
 	if run.Trigger != OnSchedule {
 		run.Slot = time.Time{}
 	}
+	events := []Event{{Kind: EventStarted, RunID: run.ID, Trigger: run.Trigger, By: run.By}}
+	if p.Rules.lost(rec.Current, now) {
+		events = append(events, Event{Kind: EventLost, RunID: run.ID, KeyID: rec.Current.KeyID, Class: CredentialLost, Message: CredentialLost.Advice()})
+		p.log.Error("the published credential is lost", "key", rec.Current.KeyID, "advice", CredentialLost.Advice())
+	}
 	p.intend(&run, now, &rec)
 	return p.commit(ctx, rec, func(rec *Record) {
 		r := run
@@ -88,7 +74,7 @@ func (p *pass) beginRun(ctx context.Context, rec Record) (Record, error) {
 		if run.Trigger == OnEmergency {
 			hasten(rec, now)
 		}
-	}, Event{Kind: EventStarted, RunID: run.ID, Trigger: run.Trigger, By: run.By})
+	}, events...)
 }
 
 // intend gives run a marker of its own, to be issued under this lease only.
@@ -107,33 +93,20 @@ func (p *pass) nextAttempt(ctx context.Context, rec Record) (Record, error) {
 // issue asks the directory for a new credential and stages its value.
 //
 // The probe comes first: a vault that would refuse the value must do so while
-// there is none. If we die before addPassword, nothing was issued and the marker is
+// there is none. What fails before addPassword issued nothing, so the intent is taken
+// back. If we die before addPassword, nothing was issued and the marker is
 // looked for in vain. If we die after it, the value is lost, and the marker, which
 // is in the record, leads to the credential. If we die after the value is staged,
 // it is adopted by its tags.
 func (p *pass) issue(ctx context.Context, rec Record) (Record, error) {
-	token, err := p.tokenFor(ctx, &rec, rec.Actor)
+	token, app, err := p.prepare(ctx, &rec)
 	if err != nil {
-		return p.failRun(ctx, rec, err)
+		return p.notBegun(ctx, rec, err)
 	}
-	app, err := p.application(ctx, token, rec.Run.Target)
-	if err != nil {
-		return p.failRun(ctx, rec, err)
-	}
-	if app.PersonalAccounts() && len(app.Passwords) >= 2 {
-		return p.failRun(ctx, rec, &Error{Op: "adding a password", Class: Full, Detail: "two client secrets at most where personal accounts may sign in"})
-	}
-	if _, err := p.put(ctx, p.stagedSecret(&rec, Secret{}), false); err != nil {
-		return p.failRun(ctx, rec, err)
-	}
-
 	start := p.now()
-	if !p.Rules.fits(start, p.lease, p.Rules.IssueTimeout+2*p.Rules.CallTimeout) {
-		return rec, errNoTime // the value must find time to be staged
-	}
 	cctx, cancel, err := p.call(ctx, p.Rules.IssueTimeout)
 	if err != nil {
-		return rec, err
+		return p.notBegun(ctx, rec, err)
 	}
 	expires := start.Add(lifetime(rec.Policy, rec.Run)).Truncate(time.Second)
 	issued, err := p.Directory.AddPassword(cctx, token, Application{TenantID: rec.Run.Target.TenantID, ClientID: rec.Run.Target.ClientID, ObjectID: app.ObjectID}, rec.Run.Marker, expires)
@@ -142,6 +115,51 @@ func (p *pass) issue(ctx context.Context, rec Record) (Record, error) {
 		return p.notIssued(ctx, rec, start, err)
 	}
 	return p.stage(ctx, rec, app, issued)
+}
+
+// prepare makes sure of everything that can be known before a credential is issued.
+func (p *pass) prepare(ctx context.Context, rec *Record) (token Token, app ApplicationState, err error) {
+	token, err = p.tokenFor(ctx, rec, rec.Actor)
+	if err != nil {
+		return token, app, lostFor(rec.Run, err)
+	}
+	app, err = p.application(ctx, token, rec.Run.Target)
+	if err != nil {
+		return token, app, err
+	}
+	if app.PersonalAccounts() && len(app.Passwords) >= 2 {
+		return token, app, &Error{Op: "adding a password", Class: Full, Detail: "two client secrets at most where personal accounts may sign in"}
+	}
+	if _, err = p.put(ctx, p.stagedSecret(rec, Secret{}), false); err != nil {
+		return token, app, err
+	}
+	if !p.Rules.fits(p.now(), p.lease, p.Rules.IssueTimeout+2*p.Rules.CallTimeout) {
+		return token, app, errNoTime // the value must find time to be staged
+	}
+	return token, app, nil
+}
+
+// notBegun takes the intent back after what comes before addPassword has failed. For
+// want of time, too: the next pass may then issue, where it would have to reconcile.
+func (p *pass) notBegun(ctx context.Context, rec Record, err error) (Record, error) {
+	if !errors.Is(err, errNoTime) {
+		return p.failRun(ctx, rec, err, unissued)
+	}
+	got, cerr := p.commit(ctx, rec, unissued)
+	if cerr != nil {
+		return got, cerr
+	}
+	return got, err
+}
+
+// lostFor says of a recovery run that found no credential that works what it means.
+func lostFor(run *Run, err error) error {
+	if e, ok := errors.AsType[*Error](err); ok && run.Trigger == OnLoss && refusedToken(err) {
+		lost := *e
+		lost.Class = CredentialLost
+		return &lost
+	}
+	return err
 }
 
 // notIssued records what is known after addPassword failed (rule R1).
@@ -154,16 +172,10 @@ func (p *pass) notIssued(ctx context.Context, rec Record, start time.Time, err e
 			rec.Run.IssuedUnder, rec.Run.FirstIssuedAt = "", start
 		})
 	}
-	drop := func(rec *Record) { rec.Run.Marker, rec.Run.IssuedUnder = "", "" }
-	switch {
-	case class == PolicyLifetime && !rec.Run.Short:
-		return p.commit(ctx, rec, func(rec *Record) { drop(rec); rec.Run.Short = true })
-	case class.Refusal():
-		clean := rec.Clone()
-		drop(&clean) // nothing bears the marker
-		return p.failRun(ctx, clean, err)
+	if class == PolicyLifetime && !rec.Run.Short {
+		return p.commit(ctx, rec, func(rec *Record) { unissued(rec); rec.Run.Short = true })
 	}
-	return p.fail(ctx, rec, err, drop)
+	return p.failRun(ctx, rec, err, unissued)
 }
 
 // stage puts the new value where a later pass finds it, and commits. Until then
@@ -191,8 +203,7 @@ func (p *pass) stage(ctx context.Context, rec Record, app ApplicationState, issu
 		}
 		if try == 4 || !p.Rules.fits(p.now(), p.lease, 2*p.Rules.CallTimeout) {
 			return p.fail(ctx, rec, err, func(rec *Record) {
-				rec.Spent = append(rec.Spent, Spent{Marker: run.Marker})
-				rec.Run.KeyID = issued.KeyID
+				rec.Run.KeyID, rec.Run.IssuedAt = run.KeyID, run.IssuedAt
 				p.endAttempt(rec, p.now())
 			}, Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: issued.KeyID, Class: ClassOf(err), Message: "the new value could not be stored in Key Vault"})
 		}
@@ -211,12 +222,7 @@ func (p *pass) commitIssued(ctx context.Context, rec Record, run Run) (Record, e
 	return p.commit(ctx, rec, func(rec *Record) {
 		r := run
 		rec.Run, rec.Phase, rec.Error = &r, Verifying, nil
-		if rec.Target.Same(run.Target) {
-			rec.Target.ObjectID = run.Target.ObjectID
-		}
-		if rec.Actor.Same(run.Target) {
-			rec.Actor.ObjectID = run.Target.ObjectID
-		}
+		rec.learn(run.Target)
 	}, Event{Kind: EventIssued, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID})
 }
 
@@ -243,7 +249,6 @@ func (p *pass) reconcile(ctx context.Context, rec Record) (Record, error) {
 		return p.commit(ctx, rec, func(rec *Record) { rec.Run.NextCheck, rec.Run.IssuedUnder = closed, "" })
 	}
 	return p.commit(ctx, rec, func(rec *Record) {
-		rec.Spent = append(rec.Spent, Spent{Marker: run.Marker})
 		p.endAttempt(rec, now)
 	}, Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, Message: "whether a credential was issued is unknown; it will be looked for and removed"})
 }
@@ -262,93 +267,4 @@ func (p *pass) stagedSecret(rec *Record, value Secret) VaultSecret {
 		s.Tags[TagProbe] = "true"
 	}
 	return s
-}
-
-// put writes one version. For a value that exists nowhere else, hold is true: then
-// only the lease limits the call, not the end of a request.
-func (p *pass) put(ctx context.Context, s VaultSecret, hold bool) (string, error) {
-	q := *p
-	if hold {
-		q.cutoff = time.Time{}
-	}
-	cctx, cancel, err := q.call(ctx, p.Rules.CallTimeout)
-	if err != nil {
-		return "", err
-	}
-	defer cancel()
-	return p.Vault.Put(cctx, s)
-}
-
-func (p *pass) get(ctx context.Context, name, version string) (VaultSecret, error) {
-	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
-	if err != nil {
-		return VaultSecret{}, err
-	}
-	defer cancel()
-	return p.Vault.Get(cctx, name, version)
-}
-
-func (p *pass) token(ctx context.Context, app Application, secret Secret) (Token, error) {
-	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
-	if err != nil {
-		return Token{}, err
-	}
-	defer cancel()
-	return p.Authority.Token(cctx, app, secret)
-}
-
-func (p *pass) application(ctx context.Context, token Token, app Application) (ApplicationState, error) {
-	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
-	if err != nil {
-		return ApplicationState{}, err
-	}
-	defer cancel()
-	return p.Directory.Application(cctx, token, app)
-}
-
-// tokenFor gets a token for app with the first of the credentials in the vault
-// that still works: current, then those that wait for their removal.
-func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Token, error) {
-	var versions []string
-	if c := rec.Current; c != nil && c.Target.Same(app) && c.VaultVersion != "" {
-		versions = append(versions, c.VaultVersion)
-	}
-	for _, o := range rec.Retiring {
-		if o.Target.Same(app) && o.VaultVersion != "" && (o.RemovedAt.IsZero() || len(versions) == 0) {
-			versions = append(versions, o.VaultVersion)
-		}
-	}
-	refused := error(&Error{Op: "signing in", Class: CredentialInvalid, Detail: "no credential of the application is known any more"})
-	for _, v := range versions {
-		secret, err := p.get(ctx, rec.VaultName, v)
-		if errors.Is(err, ErrNotFound) || isDisabled(err) {
-			continue
-		}
-		if err != nil {
-			return Token{}, err
-		}
-		token, err := p.token(ctx, app, secret.Value)
-		if err == nil || !refusedToken(err) {
-			return token, err
-		}
-		refused = err
-	}
-	return Token{}, refused
-}
-
-// refusedToken reports whether err is Entra's word that this credential does not
-// work, now at least.
-func refusedToken(err error) bool {
-	switch ClassOf(err) {
-	case CredentialRefused, CredentialExpired, CredentialInvalid, ApplicationMissing, TenantMissing:
-		return true
-	}
-	return false
-}
-
-// isDisabled reports whether Key Vault refused to read a version because it is
-// disabled, rather than because of who asked.
-func isDisabled(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.Class == VaultRefused && e.Detail == DetailDisabled
 }

@@ -1,6 +1,9 @@
 package rotation
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Do is what an [Action] does.
 type Do string
@@ -70,7 +73,7 @@ func (r Rules) Wake(now time.Time, rec *Record) time.Time {
 // planPhase plans requests and phases.
 func (r Rules) planPhase(now time.Time, rec *Record, lease Lease) Action {
 	if rec.Request != nil {
-		if a, ok := r.planRequest(rec); ok {
+		if a, ok := r.planRequest(now, rec); ok {
 			return pausedFor(rec, now, a)
 		}
 	}
@@ -92,8 +95,8 @@ func (r Rules) planPhase(now time.Time, rec *Record, lease Lease) Action {
 	return pausedFor(rec, now, a)
 }
 
-// pausedFor holds a back until the retry time of the last failure. Withdrawing and
-// checking keep their own times: a proof is asked for again and again anyway.
+// pausedFor holds a back until the retry time of the last failure. What a request
+// asks for is done at once, except for trying once more what has failed for it.
 func pausedFor(rec *Record, now time.Time, a Action) Action {
 	if rec.Error == nil || !rec.Error.RetryAt.After(now) {
 		return a
@@ -102,14 +105,18 @@ func pausedFor(rec *Record, now time.Time, a Action) Action {
 	case Wait:
 		return a
 	case BeginRun, Upgrade, Hasten, EndRun, BeginDelete, BeginRebind, DropRequest:
-		return a // on request: at once
+		return a // nothing outside is asked, so nothing can fail again
+	case Withdraw:
+		if q := rec.Request; q != nil && q.ends() && q.ID != rec.Error.Request {
+			return a
+		}
 	}
 	return Action{Do: Wait, At: rec.Error.RetryAt}
 }
 
 // planRequest plans what the API asked for (rule R12). Not ok: nothing before the
 // phase has gone on.
-func (r Rules) planRequest(rec *Record) (a Action, ok bool) {
+func (r Rules) planRequest(now time.Time, rec *Record) (a Action, ok bool) {
 	if rec.Phase == Deleting {
 		return Action{Do: DropRequest}, true
 	}
@@ -134,7 +141,7 @@ func (r Rules) planRequest(rec *Record) (a Action, ok bool) {
 			return Action{Do: BeginRun}, true
 		case running, rec.Phase == Publishing:
 			return Action{Do: Upgrade}, true
-		case rec.Phase == Rebinding && inGrace(rec):
+		case rec.Phase == Rebinding && inGrace(rec, now):
 			return Action{Do: Hasten}, true
 		}
 	case AskRotate:
@@ -151,13 +158,8 @@ func (r Rules) planRequest(rec *Record) (a Action, ok bool) {
 }
 
 // inGrace reports whether a grace period is running that an emergency would end.
-func inGrace(rec *Record) bool {
-	for _, o := range rec.Retiring {
-		if o.RevokeAfter.After(rec.Request.At) {
-			return true
-		}
-	}
-	return false
+func inGrace(rec *Record, now time.Time) bool {
+	return slices.ContainsFunc(rec.Retiring, func(o Retiring) bool { return o.RevokeAfter.After(now) })
 }
 
 func (r Rules) planIdle(now time.Time, rec *Record) Action {
@@ -165,7 +167,7 @@ func (r Rules) planIdle(now time.Time, rec *Record) Action {
 	switch {
 	case r.lost(rec.Current, now):
 		due = now
-	case rec.Policy.Enabled && rec.Current != nil && rec.Current.Origin == OriginNamed:
+	case rec.owed():
 		due = now // the run that takes the original over is still owed
 	case rec.Policy.Enabled:
 		due = rec.NextSlot
@@ -205,15 +207,21 @@ func (r Rules) planIssuing(now time.Time, run *Run, lease Lease) Action {
 // seen it itself (rule R6).
 func (r Rules) planProof(now time.Time, rec *Record, lease Lease) Action {
 	run := rec.Run
-	if !now.Before(run.Deadline) {
+	// One that worked when it was last asked is not given up because nobody came
+	// to ask again in time.
+	if run.Successes == 0 && !now.Before(run.Deadline) {
 		return Action{Do: Withdraw}
 	}
 	if run.NextCheck.After(now) {
-		return Action{Do: Wait, At: earlier(run.NextCheck, run.Deadline)}
+		at := run.NextCheck
+		if run.Successes == 0 {
+			at = earlier(at, run.Deadline)
+		}
+		return Action{Do: Wait, At: at}
 	}
 	proven := run.Successes >= r.Successes
 	if ready := run.IssuedAt.Add(r.minAge(run.Trigger)); proven && ready.After(now) {
-		return Action{Do: Wait, At: earlier(ready, run.Deadline)}
+		return Action{Do: Wait, At: ready}
 	}
 	switch {
 	case !proven || lease.Token == "" || run.ProvenUnder != lease.Token:
@@ -234,98 +242,6 @@ func (r Rules) planDeleting(rec *Record) Action {
 		return Action{Do: RevokeCurrent}
 	}
 	return Action{Do: Purge}
-}
-
-// planDuties plans what lies beside the phase: the first that is due, or when the
-// next one will be.
-func (r Rules) planDuties(now time.Time, rec *Record) Action {
-	p := dutyPlan{now: now}
-	for i, s := range rec.Spent {
-		if rec.Run == nil || rec.Run.StagedVersion != s.VaultVersion {
-			p.add(s.NextAt, Action{Do: Disable, Index: i})
-		}
-	}
-	// What is published may be ahead of the record while publishing, and
-	// nothing has been proven to be published while creating.
-	if rec.Phase != Creating && rec.Phase != Publishing && rec.Phase != Rebinding {
-		r.planRemovals(&p, rec)
-	}
-	if rec.Phase != Deleting && rec.Phase != Creating {
-		if days, next := warning(now, rec); days != 0 {
-			p.add(now, Action{Do: Warn})
-		} else if !next.IsZero() {
-			p.add(next, Action{Do: Warn})
-		}
-	}
-	if p.found {
-		return p.first
-	}
-	return Action{Do: Wait, At: p.next}
-}
-
-// planRemovals plans retiring and abandoned.
-func (r Rules) planRemovals(p *dutyPlan, rec *Record) {
-	var proven time.Time // from when on current is old enough to rely on
-	if rec.Current != nil {
-		proven = rec.Current.Since.Add(r.RevokeMinAge)
-	}
-	for i, o := range rec.Retiring {
-		at := o.NextAt
-		a := Action{Do: Look, Index: i}
-		switch {
-		case o.RemovedAt.IsZero():
-			a.Do = Revoke
-			at = later(later(at, o.RevokeAfter), proven)
-		case o.Last:
-			a.Do = ProveRefused
-		}
-		if o.Last && othersOf(rec, i) {
-			continue // they need its token
-		}
-		p.add(at, a)
-	}
-	for i, o := range rec.Abandoned {
-		at := o.NextAt
-		a := Action{Do: Look, Index: len(rec.Retiring) + i}
-		if o.KeyID != "" && o.RemovedAt.IsZero() {
-			a = Action{Do: RemoveOrphan, Index: i}
-			at = later(at, proven)
-		}
-		p.add(at, a)
-	}
-}
-
-// othersOf reports whether anything else of the target of Retiring[i] is left to do.
-func othersOf(rec *Record, i int) bool {
-	target := rec.Retiring[i].Target
-	for j, o := range rec.Retiring {
-		if j != i && o.Target.Same(target) && !o.Last {
-			return true
-		}
-	}
-	for _, o := range rec.Abandoned {
-		if o.Target.Same(target) {
-			return true
-		}
-	}
-	return false
-}
-
-// dutyPlan collects duties: the first that is due wins, in the order of adding.
-type dutyPlan struct {
-	now   time.Time
-	first Action
-	found bool
-	next  time.Time
-}
-
-func (p *dutyPlan) add(at time.Time, a Action) {
-	switch {
-	case at.After(p.now):
-		p.next = earlier(p.next, at)
-	case !p.found:
-		p.first, p.found = a, true
-	}
 }
 
 // earlier returns the earlier of two times, of which a zero one means never.

@@ -28,7 +28,15 @@ type Store interface {
 	Release(ctx context.Context, res Reservation) error
 	// Due returns what has to be woken at or before until, the oldest first,
 	// at most limit entries. Its cost depends on what is due only (promise P6).
+	// With an error it may return a part.
 	Due(ctx context.Context, until time.Time, limit int) ([]Due, error)
+}
+
+// Pruner takes old history away.
+type Pruner interface {
+	// Prune deletes what is older than before of a connection's history, and
+	// returns how many rows that were.
+	Prune(ctx context.Context, id string, before time.Time) (int, error)
 }
 
 // Due is one entry of the wake-up index. Wake is in UTC and whole seconds.

@@ -12,7 +12,7 @@ import (
 // memory, because it counts for this pass only; what it shows of failures reaches
 // the record with the next commit.
 type proof struct {
-	version             string // of the staged secret
+	version, lease      string // the staged version, and under which lease it was proven
 	successes, failures int
 	next, at            time.Time
 }
@@ -21,6 +21,7 @@ type proof struct {
 func (f *proof) overlay(rec *Record) {
 	if run := rec.Run; run != nil && f.version != "" && run.StagedVersion == f.version {
 		run.Successes, run.Failures, run.NextCheck, run.ProvenAt = f.successes, f.failures, f.next, f.at
+		run.ProvenUnder = f.lease
 	}
 }
 
@@ -68,7 +69,10 @@ func (p *pass) judge(ctx context.Context, rec Record, err error) (Record, error)
 	if errors.Is(err, ErrNotFound) || isDisabled(err) {
 		// The version is gone, disabled or another's: this attempt can't be
 		// proven any more. Its deadline is now (rule R5).
-		return p.commit(ctx, rec, func(rec *Record) { rec.Run.Deadline, rec.Run.NextCheck = now, time.Time{} })
+		p.proof = proof{}
+		return p.commit(ctx, rec, func(rec *Record) {
+			rec.Run.Successes, rec.Run.Deadline, rec.Run.NextCheck = 0, now, time.Time{}
+		})
 	}
 	rec = rec.Clone()
 	run := rec.Run
@@ -87,7 +91,7 @@ func (p *pass) judge(ctx context.Context, rec Record, err error) (Record, error)
 		run.Failures++
 		run.NextCheck = now.Add(max(min(p.Rules.Spacing<<min(run.Failures/4, 4), time.Minute), retryAfter(err)))
 	}
-	p.proof = proof{version: run.StagedVersion, successes: run.Successes, failures: run.Failures, next: run.NextCheck, at: run.ProvenAt}
+	p.proof = proof{version: run.StagedVersion, lease: p.lease.Token, successes: run.Successes, failures: run.Failures, next: run.NextCheck, at: run.ProvenAt}
 	if err != nil && !refusedToken(err) {
 		return p.commit(ctx, rec, func(rec *Record) { // worth showing
 			p.proof.overlay(rec)
@@ -138,12 +142,37 @@ func (p *pass) publish(ctx context.Context, rec Record) (Record, error) {
 		kind = EventRebound
 	}
 	old := rec.Target
-	got, err := p.commit(ctx, rec, func(rec *Record) { p.published(rec, next) },
+	got, err := p.settle(ctx, rec, func(rec *Record) { p.published(rec, next) },
 		Event{Kind: kind, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, By: run.By})
 	if err == nil && !old.Same(got.Target) && got.Rotates() {
 		p.releaseReservation(ctx, ApplicationReservation(old, rec.ID)) // if we die here, it is reclaimable
 	}
+	if err == nil {
+		p.prune(ctx, got)
+	}
 	return got, err
+}
+
+// keepHistory is how long history is kept.
+const keepHistory = 400 * 24 * time.Hour
+
+// prune takes away history that is too old. Once in a rotation is often enough, and
+// what fails is made up for by the next.
+func (p *pass) prune(ctx context.Context, rec Record) {
+	before := p.now().Add(-keepHistory)
+	if p.History == nil || rec.CreatedAt.After(before) {
+		return
+	}
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return
+	}
+	defer cancel()
+	if n, err := p.History.Prune(cctx, rec.ID, before); err != nil {
+		p.log.Warn("pruning history", "class", string(ClassOf(err)))
+	} else if n > 0 {
+		p.log.Info("pruned history", "rows", n)
+	}
 }
 
 // published makes next current and ends the run.
@@ -172,27 +201,21 @@ func (p *pass) published(rec *Record, next Credential) {
 	}
 }
 
-// retire queues an old credential for removal if it is ours to remove (promise
-// P2); otherwise it is only reported.
-func (p *pass) retire(rec *Record, old Credential, after time.Time, last bool) {
-	if old.Origin == OriginGiven || old.KeyID == "" {
-		rec.ByHand = append(rec.ByHand, ByHand{Target: old.Target, KeyID: old.KeyID, Since: p.now(), Reason: "the client secret was given without its key id"})
-		return
-	}
-	rec.Retiring = append(rec.Retiring, Retiring{
-		Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, RevokeAfter: after, Last: last,
-	})
-}
-
 // withdraw ends an attempt that may have got as far as being published: what is
 // published is current before the attempt's credential becomes removable (rule R5).
 func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
-	_, version, err := p.republish(ctx, &rec)
+	run, asked := *rec.Run, rec.Request
+	if asked != nil && !asked.ends() {
+		asked = nil
+	}
+	latest, version, err := p.republish(ctx, &rec)
+	if errors.Is(err, ErrNotFound) && (latest.Version == "" || latest.Tags[TagKeyID] != run.KeyID) {
+		err = nil // current can't be read any more, but nobody reads the attempt's credential either
+	}
 	if err != nil {
 		return p.fail(ctx, rec, err, nil)
 	}
 	now := p.now()
-	run, asked := *rec.Run, rec.Request
 	rebinding := rec.Phase == Rebinding
 	event := Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, Message: "the new credential did not prove itself in time"}
 	if rebinding {
@@ -209,13 +232,13 @@ func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
 		if asked == nil {
 			rec.Error = p.failure(now, rec, &Error{Op: "proving the new credential", Class: Transient, Detail: fmt.Sprintf("no proof within %s", p.Rules.Attempt)})
 		}
-		p.endAttempt(rec, now)
 		switch {
 		case asked == nil && !rebinding:
+			p.endAttempt(rec, now)
 			rec.Phase = Issuing // the run goes on with a new attempt
 		case asked == nil:
 			rec.Error = failures
-			endRun(rec, now, "failed", "the new client secret was refused for "+p.Rules.Attempt.String()+"; the connection keeps its old one")
+			p.dropRun(rec, now, "failed", "the new client secret was refused for "+p.Rules.Attempt.String()+"; the connection keeps its old one")
 		default:
 			p.giveUp(rec, now, asked)
 		}
@@ -226,25 +249,23 @@ func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
 func (p *pass) endRun(ctx context.Context, rec Record) (Record, error) {
 	now := p.now()
 	run, asked := *rec.Run, rec.Request
-	return p.commit(ctx, rec, func(rec *Record) {
-		p.endAttempt(rec, now)
-		p.giveUp(rec, now, asked)
-	}, Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, Message: "on request: " + string(asked.Kind), By: asked.By})
+	return p.commit(ctx, rec, func(rec *Record) { p.giveUp(rec, now, asked) }, Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, Message: "on request: " + string(asked.Kind), By: asked.By})
 }
 
 // giveUp ends the run on request. Abandoning is all that was asked for; other
 // requests stay for the idle phase.
 func (p *pass) giveUp(rec *Record, now time.Time, asked *Request) {
 	run := rec.Run
-	endRun(rec, now, "abandoned", "on request: "+string(asked.Kind))
+	p.dropRun(rec, now, "abandoned", "on request: "+string(asked.Kind))
 	if asked.Kind != AskAbandon {
 		return
 	}
 	clearRequest(rec, asked)
-	switch run.Trigger {
-	case OnSchedule:
+	rec.Error = nil // it was the run's
+	if run.Trigger == OnSchedule && rec.Policy.Enabled {
 		rec.NextSlot = rec.Policy.Schedule.After(run.Slot, now)
-	default: // do not begin at once what was just given up
+	}
+	if p.Rules.planIdle(now, rec).Do == BeginRun { // not at once what was just given up
 		rec.Error = &Failure{Class: Transient, Message: "The run was abandoned on request.", Count: 1, At: now, RetryAt: now.Add(time.Hour)}
 	}
 }
@@ -261,9 +282,9 @@ func (p *pass) upgrade(ctx context.Context, rec Record) (Record, error) {
 	}, Event{Kind: EventRequested, RunID: rec.Run.ID, Trigger: OnEmergency, By: asked.By})
 }
 
-// republish makes sure that what is published is current. It returns what is
-// published if that was so, else the version that it had to write; neither if there
-// is nothing to publish.
+// republish makes sure that what is published is current. It returns what it found
+// published, and the version that it had to write if that was not current; neither if
+// there is nothing to publish. [ErrNotFound]: current's value is not there any more.
 func (p *pass) republish(ctx context.Context, rec *Record) (latest VaultSecret, written string, err error) {
 	c := rec.Current
 	if c == nil || c.VaultVersion == "" {
@@ -274,17 +295,17 @@ func (p *pass) republish(ctx context.Context, rec *Record) (latest VaultSecret, 
 	case err == nil && p.isCurrent(latest, rec):
 		return latest, "", nil
 	case err != nil && !errors.Is(err, ErrNotFound) && !isDisabled(err):
-		return VaultSecret{}, "", err
+		return latest, "", err
 	}
 	own, err := p.get(ctx, rec.VaultName, c.VaultVersion)
 	if err != nil {
-		return VaultSecret{}, "", err
+		return latest, "", err
 	}
 	written, err = p.put(ctx, VaultSecret{
 		Name: rec.VaultName, Value: own.Value, ContentType: ContentType, Enabled: true, ExpiresAt: c.ExpiresAt,
 		Tags: Tags(p.Deployment, rec, *c),
 	}, false)
-	return VaultSecret{}, written, err
+	return latest, written, err
 }
 
 // isCurrent reports whether a published version is of the current credential.

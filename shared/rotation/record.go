@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -166,6 +167,11 @@ type Request struct {
 	Next   *Credential `json:"next,omitempty"`   // rebind: the new credential, VaultVersion being a staged version
 }
 
+// ends reports whether q ends the run that is under way.
+func (q *Request) ends() bool {
+	return q.Kind == AskAbandon || q.Kind == AskRebind || q.Kind == AskDelete
+}
+
 // Ask puts a request on the record, unless one of the same or a higher rank is
 // pending, which is then the answer. It reports whether it did.
 func (r *Record) Ask(q Request) bool {
@@ -253,11 +259,7 @@ type Retiring struct {
 	RevokeAfter  time.Time   `json:"revokeAfter"`
 	Last         bool        `json:"last,omitempty"` // the target's last credential: its going is proven by refusals (rule R7)
 
-	Tries        int       `json:"tries"`
-	RemovedAt    time.Time `json:"removedAt,omitzero"` // when Graph accepted or denied knowing it
-	GoneReads    int       `json:"goneReads"`
-	NextAt       time.Time `json:"nextAt,omitzero"`
-	RefusedSince time.Time `json:"refusedSince,omitzero"` // since when no known credential gets a token
+	Removal
 }
 
 // Abandoned is the marker of an attempt that was given up. Whatever turns up
@@ -268,11 +270,17 @@ type Abandoned struct {
 	KeyID  string      `json:"keyId,omitempty"` // once it is known
 	Since  time.Time   `json:"since"`           // when it may have been issued
 
-	Tries        int       `json:"tries"`
-	RemovedAt    time.Time `json:"removedAt,omitzero"`
+	Removal
+}
+
+// Removal is how far removing a credential has come.
+type Removal struct {
+	Tries        int       `json:"tries"`              // in a row that failed
+	RemovedAt    time.Time `json:"removedAt,omitzero"` // when Graph accepted or denied knowing it
 	GoneReads    int       `json:"goneReads"`
 	NextAt       time.Time `json:"nextAt,omitzero"`
-	RefusedSince time.Time `json:"refusedSince,omitzero"`
+	RefusedSince time.Time `json:"refusedSince,omitzero"` // since when no known credential is of use
+	Problem      Class     `json:"problem,omitempty"`     // of the last try; empty after one that worked
 }
 
 // Spent is a staged version whose attempt is over; it is to be disabled (rule R4).
@@ -298,6 +306,7 @@ type Failure struct {
 	Count   int       `json:"count"`   // in a row
 	At      time.Time `json:"at"`
 	RetryAt time.Time `json:"retryAt"`
+	Request string    `json:"request,omitempty"` // the request that was being served; a newer one need not wait
 }
 
 // Event is a line of a connection's history.
@@ -372,7 +381,10 @@ func ApplicationReservation(app Application, owner string) Reservation {
 // Settled reports whether nothing is under way or overdue: what waits for its
 // grace period may remain.
 func (r *Record) Settled(now time.Time) bool {
-	if r.Phase != Idle || r.Request != nil || len(r.Abandoned) > 0 {
+	if r.Phase != Idle || r.Request != nil || len(r.Abandoned) > 0 || r.owed() {
+		return false
+	}
+	if r.Policy.Enabled && !r.NextSlot.After(now) {
 		return false
 	}
 	for _, o := range r.Retiring {
@@ -381,4 +393,58 @@ func (r *Record) Settled(now time.Time) bool {
 		}
 	}
 	return true
+}
+
+// owed reports whether the run that takes the named original over has still to come.
+func (r *Record) owed() bool {
+	return r.Policy.Enabled && r.Current != nil && r.Current.Origin == OriginNamed
+}
+
+// learn writes app's object id wherever the record names the application without
+// it. A secret that was given without rotation was taken over unread; writes to the
+// directory need the object id.
+func (r *Record) learn(app Application) {
+	named := []*Application{&r.Actor, &r.Target}
+	if r.Current != nil {
+		named = append(named, &r.Current.Target)
+	}
+	if r.Run != nil {
+		named = append(named, &r.Run.Target)
+	}
+	for i := range r.Retiring {
+		named = append(named, &r.Retiring[i].Target)
+	}
+	for i := range r.Abandoned {
+		named = append(named, &r.Abandoned[i].Target)
+	}
+	for _, a := range named {
+		if a.Same(app) && a.ObjectID == "" {
+			a.ObjectID = app.ObjectID
+		}
+	}
+}
+
+// Clone returns a copy that shares nothing with r.
+func (r *Record) Clone() Record {
+	c := *r
+	if c.Request = clone(r.Request); c.Request != nil {
+		c.Request.Grace, c.Request.Next = clone(c.Request.Grace), clone(c.Request.Next)
+	}
+	c.Error = clone(r.Error)
+	c.Run = clone(r.Run)
+	c.LastRun = clone(r.LastRun)
+	c.Current = clone(r.Current)
+	c.Retiring = slices.Clone(r.Retiring)
+	c.Abandoned = slices.Clone(r.Abandoned)
+	c.Spent = slices.Clone(r.Spent)
+	c.ByHand = slices.Clone(r.ByHand)
+	return c
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
 }

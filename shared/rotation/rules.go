@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"hash/fnv"
 	"time"
 )
@@ -53,7 +54,7 @@ func (r Rules) minAge(t Trigger) time.Duration {
 
 // issueWindow is how long after the start of addPassword its effect may still be
 // on its way to us.
-func (r Rules) issueWindow() time.Duration { return r.IssueTimeout + time.Minute }
+func (r Rules) issueWindow() time.Duration { return r.IssueTimeout + r.SettleSpacing }
 
 // fits reports whether a call that takes at most timeout and starts now is over
 // before the lease could be somebody else's (rule R2).
@@ -66,10 +67,14 @@ func (r Rules) taken(now time.Time, lease Lease) bool {
 	return lease.Token != "" && now.Before(lease.Until.Add(r.Skew))
 }
 
+// unscheduled is the interval, in days, that is assumed for a rotation by hand of a
+// connection without a schedule. It gives the half year that the portal proposes.
+const unscheduled = 90
+
 // lifetime is how long the credential of a run is asked to live (rule R10).
 func lifetime(p Policy, run *Run) time.Duration {
 	const day = 24 * time.Hour
-	interval := time.Duration(max(p.Schedule.Interval, 1)) * day
+	interval := time.Duration(cmp.Or(p.Schedule.Interval, unscheduled)) * day
 	if run.Short {
 		return interval + max(p.Grace, run.Grace) + 3*day
 	}

@@ -103,19 +103,23 @@ func gapEnd(t time.Time) time.Time {
 // least a whole interval passes.
 func (s Schedule) First(done time.Time) time.Time {
 	local := done.In(s.location())
-	slot := s.on(local.Year(), local.Month(), local.Day()+s.Interval)
-	if slot.Before(local.AddDate(0, 0, s.Interval)) {
-		slot = s.on(local.Year(), local.Month(), local.Day()+s.Interval+1)
+	days := s.Interval
+	// By the clock on the wall: there may be no such time on the day that the
+	// interval ends.
+	h, m, sec := local.Clock()
+	if h*60+m > s.Hours*60+s.Minutes || h*60+m == s.Hours*60+s.Minutes && sec+local.Nanosecond() > 0 {
+		days++
 	}
-	return slot
+	return s.on(local.Year(), local.Month(), local.Day()+days)
 }
 
 // After returns the slot that follows slot, skipping those that lie at or before
 // now: however many were missed, one run serves them all.
 func (s Schedule) After(slot, now time.Time) time.Time {
 	local := slot.In(s.location())
+	interval := max(s.Interval, 1) // one that was never validated must not loop for ever
 	for n := 1; ; n++ {
-		if next := s.on(local.Year(), local.Month(), local.Day()+n*s.Interval); next.After(now) {
+		if next := s.on(local.Year(), local.Month(), local.Day()+n*interval); next.After(now) {
 			return next
 		}
 	}

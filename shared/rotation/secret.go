@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"unique"
 )
 
 // Redacted is what every printed form of a [Secret] shows.
@@ -15,17 +16,32 @@ const Redacted = "[redacted]"
 // callers lists every place where a value leaves the process.
 //
 // A Secret decodes from a JSON string, so that a request body puts a value
-// straight into one. The zero Secret is empty.
-type Secret struct{ value string }
+// straight into one. The zero Secret is empty. Secrets of the same value are equal.
+type Secret struct {
+	// A handle, not the string: where the methods below are not asked (the verb
+	// %p, a Secret in an unexported field), fmt prints what it finds by
+	// reflection, which then is an address.
+	value unique.Handle[string]
+}
 
 // NewSecret wraps value.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret {
+	if value == "" {
+		return Secret{}
+	}
+	return Secret{unique.Make(value)}
+}
 
 // Reveal returns the value.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.IsZero() {
+		return ""
+	}
+	return s.value.Value()
+}
 
 // IsZero reports whether there is no value.
-func (s Secret) IsZero() bool { return s.value == "" }
+func (s Secret) IsZero() bool { return s == Secret{} }
 
 // String, GoString, Format, LogValue, MarshalText and MarshalJSON print [Redacted].
 func (s Secret) String() string               { return Redacted }
@@ -36,4 +52,11 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }
 
 // UnmarshalJSON reads the value from a JSON string; null leaves it empty.
-func (s *Secret) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &s.value) }
+func (s *Secret) UnmarshalJSON(data []byte) error {
+	var value string
+	if err := json.Unmarshal(data, &value); err != nil {
+		return err // names the type that was found, not the value
+	}
+	*s = NewSecret(value)
+	return nil
+}

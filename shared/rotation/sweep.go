@@ -25,6 +25,10 @@ const sweepLimit = 20_000
 // what has become due: a timer does not fire while its last invocation runs.
 const relist = time.Minute
 
+// lastCommit is what a pass gets to give its lease back before the deadline of
+// whatever runs the sweep.
+const lastCommit = 5 * time.Second
+
 // Sweep finds what is due and runs a pass for each, the oldest first. It starts
 // passes for as long as Rules.Pass says and then waits for the last one; one that
 // fails does not stop the others (lesson L18). The error is of the look at the
@@ -43,7 +47,7 @@ func (r *Rotator) Sweep(ctx context.Context) (Swept, error) {
 			err = s.start(ctx)
 		}
 	}
-	s.wait(context.WithoutCancel(ctx), 0)
+	s.wait(context.WithoutCancel(ctx), 0) // also after an error: what was started goes on
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -65,15 +69,12 @@ type sweep struct {
 // start looks at the index once and starts a pass for each entry.
 func (s *sweep) start(ctx context.Context) error {
 	cctx, cancel := context.WithTimeout(ctx, s.r.Rules.CallTimeout)
-	due, err := s.r.Store.Due(cctx, s.r.now(), sweepLimit)
+	due, failed := s.r.Store.Due(cctx, s.r.now(), sweepLimit) // a part of the index may have answered
 	cancel()
-	if err != nil {
-		return err
-	}
 	for i, d := range due {
 		if !s.r.now().Before(s.until) {
 			s.late(len(due) - i)
-			return nil
+			return failed
 		}
 		if !s.claim(d.ID) {
 			continue
@@ -84,7 +85,7 @@ func (s *sweep) start(ctx context.Context) error {
 		}
 		go s.pass(ctx, d.ID)
 	}
-	return nil
+	return failed
 }
 
 func (s *sweep) claim(id string) bool {
@@ -112,7 +113,13 @@ func (s *sweep) late(n int) {
 
 // pass runs one pass; a worker is held for it.
 func (s *sweep) pass(ctx context.Context, id string) {
-	_, err := s.r.pass(ctx, id, PassOptions{})
+	var opts PassOptions
+	if d, ok := ctx.Deadline(); ok { // whatever runs us stops us then: the last commit has to be made before
+		if end := d.Add(-lastCommit); end.Before(s.r.now().Add(s.r.Rules.Pass)) {
+			opts.Until = end
+		}
+	}
+	_, err := s.r.pass(ctx, id, opts)
 	s.r.rest()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -218,13 +218,19 @@ func (d directoryPort) Token(ctx context.Context, a rotation.Application, s rota
 	return token, err
 }
 
+// The operations that take object ids only.
+const (
+	addingPassword   = "adding a password"
+	removingPassword = "removing a password"
+)
+
 // find returns the application for a caller with that token.
 func (d directoryPort) find(op string, token rotation.Token, a rotation.Application) (*app, error) {
 	if !strings.HasPrefix(token.Value.Reveal(), tokenPrefix) {
 		return nil, &rotation.Error{Op: op, Class: rotation.CredentialInvalid, Status: 401, Code: "InvalidAuthenticationToken"}
 	}
 	x := d.d.apps[a.ObjectID]
-	if a.ObjectID == "" {
+	if reads := op != addingPassword && op != removingPassword; reads && a.ObjectID == "" {
 		x = d.d.byClient(a.ClientID)
 	}
 	if x == nil || x.deleted {
@@ -254,7 +260,7 @@ func (d directoryPort) Application(ctx context.Context, token rotation.Token, a 
 }
 
 func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a rotation.Application, marker string, expires time.Time) (issued rotation.Issued, err error) {
-	const op = "adding a password"
+	const op = addingPassword
 	d.p.w.checkDeadline(ctx, marker)
 	err = d.p.write(ctx, "graph.addPassword", func() error {
 		x, err := d.find(op, token, a)
@@ -314,7 +320,7 @@ func (w *World) checkDeadline(ctx context.Context, marker string) {
 }
 
 func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token, a rotation.Application, keyID string) error {
-	const op = "removing a password"
+	const op = removingPassword
 	return d.p.write(ctx, "graph.removePassword", func() error {
 		x, err := d.find(op, token, a)
 		if err != nil {

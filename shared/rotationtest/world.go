@@ -73,7 +73,7 @@ func (w *World) Rotator() *rotation.Rotator {
 	defer w.mu.Unlock()
 	p := port{w, w.process}
 	return &rotation.Rotator{
-		Store: storePort{w.Store, p}, Vault: vaultPort{w.Vault, p}, Authority: directoryPort{w.Directory, p}, Directory: directoryPort{w.Directory, p},
+		Store: storePort{w.Store, p}, History: storePort{w.Store, p}, Vault: vaultPort{w.Vault, p}, Authority: directoryPort{w.Directory, p}, Directory: directoryPort{w.Directory, p},
 		Rules: rotation.DefaultRules(), Deployment: Deployment, Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
 	}
 }

@@ -3,6 +3,7 @@ package tablestore
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -42,6 +43,10 @@ func answered(op string, write bool, status int, code string, resp *http.Respons
 		e.RetryAfter = answer.RetryAfter(resp.Header, time.Time{}) // the table service sends no dates
 	}
 	switch {
+	case e.Code == "" && status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout:
+		// The table names a code with every refusal. This is something in front of
+		// it, and a 404 of a proxy must not be read as "no such connection".
+		e.Class, e.Status, e.Detail = rotation.Transient, 0, "status "+strconv.Itoa(status)+" without a code"
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		e.Class = rotation.Throttled
 	case status == http.StatusRequestTimeout, status >= 500, status < 400:

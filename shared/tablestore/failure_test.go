@@ -65,7 +65,7 @@ func TestFailedCommits(t *testing.T) {
 		{"403", fault.Effect{Status: 403, Code: "AuthorizationFailure"},
 			rotation.Error{Class: rotation.Invalid, Status: 403, Code: "AuthorizationFailure"}},
 		{"a code that must not be printed", fault.Effect{Status: 400, Code: "https://host/?sig=hush", Text: "hush"},
-			rotation.Error{Class: rotation.Invalid, Status: 400}},
+			rotation.Error{Class: rotation.Transient, UnknownOutcome: true, Detail: "status 400 without a code"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f, on := faulty(t, table.OpBatch, &test.effect)

@@ -27,7 +27,7 @@ const (
 )
 
 // ErrMissing says that Azurite or Node is not installed.
-var ErrMissing = errors.New("Azurite is not installed: make azurite installs it, and needs Node.js with npm")
+var ErrMissing = errors.New("azurite is not installed: make azurite installs it, and needs Node.js with npm")
 
 // Service is a running Azurite.
 type Service struct {
@@ -89,9 +89,9 @@ func (s *Service) ready(ctx context.Context, endpoint string) error {
 		select {
 		case <-tick.C:
 		case <-s.exited:
-			return errors.New("Azurite ended before it was ready")
+			return errors.New("azurite ended before it was ready")
 		case <-ctx.Done():
-			return errors.New("Azurite did not answer within a minute")
+			return errors.New("azurite did not answer within a minute")
 		}
 	}
 }

@@ -1,0 +1,140 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// call bounds one call to an outside service. It refuses with errNoTime when the
+// call might outlast the lease (rule R2) or the pass's own end; a pass that runs
+// inside a request shortens its calls rather than not making them, down to a
+// sixth of what they may take.
+func (p *pass) call(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc, error) {
+	now := p.now()
+	if !p.cutoff.IsZero() {
+		left := p.cutoff.Sub(now)
+		if left < timeout/6 {
+			return nil, nil, errNoTime
+		}
+		timeout = min(timeout, left)
+	}
+	if !p.Rules.fits(now, p.lease, timeout) {
+		return nil, nil, errNoTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	return ctx, cancel, nil
+}
+
+// find returns the newest version of name that fits, or nil.
+func (p *pass) find(ctx context.Context, name string, fits func(VaultSecret) bool) (*VaultSecret, error) {
+	versions, err := p.versions(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		if fits(v) {
+			return &v, nil
+		}
+	}
+	return nil, nil
+}
+
+// versions lists every version of a secret, the newest first.
+func (p *pass) versions(ctx context.Context, name string) ([]VaultSecret, error) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	return p.Vault.List(cctx, name)
+}
+
+// put writes one version. For a value that exists nowhere else, hold is true: then
+// only the lease limits the call, not the end of a request.
+func (p *pass) put(ctx context.Context, s VaultSecret, hold bool) (string, error) {
+	q := *p
+	if hold {
+		q.cutoff = time.Time{}
+	}
+	cctx, cancel, err := q.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return "", err
+	}
+	defer cancel()
+	return p.Vault.Put(cctx, s)
+}
+
+func (p *pass) get(ctx context.Context, name, version string) (VaultSecret, error) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return VaultSecret{}, err
+	}
+	defer cancel()
+	return p.Vault.Get(cctx, name, version)
+}
+
+func (p *pass) token(ctx context.Context, app Application, secret Secret) (Token, error) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return Token{}, err
+	}
+	defer cancel()
+	return p.Authority.Token(cctx, app, secret)
+}
+
+func (p *pass) application(ctx context.Context, token Token, app Application) (ApplicationState, error) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return ApplicationState{}, err
+	}
+	defer cancel()
+	return p.Directory.Application(cctx, token, app)
+}
+
+// tokenFor gets a token for app with the first of the credentials in the vault
+// that still works: current, then those that wait for their removal.
+func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Token, error) {
+	var versions []string
+	if c := rec.Current; c != nil && c.Target.Same(app) && c.VaultVersion != "" {
+		versions = append(versions, c.VaultVersion)
+	}
+	for _, o := range rec.Retiring {
+		if o.Target.Same(app) && o.VaultVersion != "" && (o.RemovedAt.IsZero() || len(versions) == 0) {
+			versions = append(versions, o.VaultVersion)
+		}
+	}
+	refused := error(&Error{Op: "signing in", Class: CredentialInvalid, Detail: "no credential of the application is known any more"})
+	for _, v := range versions {
+		secret, err := p.get(ctx, rec.VaultName, v)
+		if errors.Is(err, ErrNotFound) || isDisabled(err) {
+			continue
+		}
+		if err != nil {
+			return Token{}, err
+		}
+		token, err := p.token(ctx, app, secret.Value)
+		if err == nil || !refusedToken(err) {
+			return token, err
+		}
+		refused = err
+	}
+	return Token{}, refused
+}
+
+// refusedToken reports whether err is Entra's word that this credential does not
+// work, now at least.
+func refusedToken(err error) bool {
+	switch ClassOf(err) {
+	case CredentialRefused, CredentialExpired, CredentialInvalid, ApplicationMissing, TenantMissing:
+		return true
+	}
+	return false
+}
+
+// isDisabled reports whether Key Vault refused to read a version because it is
+// disabled, rather than because of who asked.
+func isDisabled(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Class == VaultRefused && e.Detail == DetailDisabled
+}

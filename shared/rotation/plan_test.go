@@ -1,0 +1,473 @@
+package rotation_test
+
+import (
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// The tests of Plan are its specification: each row says in its name what holds, and
+// in its record when. All of them happen now.
+var (
+	now  = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	mine = rotation.Lease{Token: "mine", Until: now.Add(4 * time.Minute)}
+	none = rotation.Lease{} // planning the wake-up, for whoever comes next
+
+	billing = rotation.Application{TenantID: "t", ClientID: "billing", ObjectID: "o"}
+	former  = rotation.Application{TenantID: "t", ClientID: "former", ObjectID: "f"} // before a rebind
+)
+
+const (
+	minute = time.Minute
+	hour   = time.Hour
+	day    = 24 * time.Hour
+)
+
+// idle is a connection that was rotated 20 days ago and will be in 10.
+func idle() rotation.Record {
+	return rotation.Record{
+		ID: "c", Phase: rotation.Idle, Acknowledged: true, Actor: billing, Target: billing, VaultName: "v",
+		Policy:   rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Zone: "UTC"}, Grace: 48 * hour},
+		NextSlot: now.Add(10 * day),
+		Current:  &rotation.Credential{Target: billing, KeyID: "current", VaultVersion: "v1", Origin: rotation.OriginIssued, Since: now.Add(-20 * day), ExpiresAt: now.Add(43 * day)},
+	}
+}
+
+// issuing is a run whose intent was written a minute ago, by a pass that is gone.
+func issuing() rotation.Record {
+	rec := idle()
+	rec.Phase = rotation.Issuing
+	rec.Run = &rotation.Run{ID: "r", Trigger: rotation.OnSchedule, StartedAt: now.Add(-minute), Slot: now.Add(-minute), Attempt: 1, Target: billing, Marker: "m", IssuedUnder: "gone", FirstIssuedAt: now.Add(-minute)}
+	return rec
+}
+
+// verifying is a credential that was issued 6 minutes ago and proven by this pass.
+func verifying() rotation.Record {
+	rec := issuing()
+	rec.Phase = rotation.Verifying
+	r := rec.Run
+	r.IssuedUnder, r.KeyID, r.StagedVersion, r.IssuedAt, r.Deadline = "", "new", "s1", now.Add(-6*minute), now.Add(24*minute)
+	r.Successes, r.ProvenUnder, r.NextCheck = 3, "mine", now
+	return rec
+}
+
+// publishing is the same, promoted.
+func publishing() rotation.Record {
+	rec := verifying()
+	rec.Phase = rotation.Publishing
+	return rec
+}
+
+// rebinding is the caller's new credential, staged a minute ago and proven by this pass.
+func rebinding() rotation.Record {
+	rec := verifying()
+	rec.Phase = rotation.Rebinding
+	rec.Run.Trigger, rec.Run.Marker, rec.Run.IssuedAt = rotation.OnRebind, "", now.Add(-minute)
+	return rec
+}
+
+// creating has its row and waits for the given secret in the vault.
+func creating() rotation.Record {
+	rec := idle()
+	rec.Phase, rec.Acknowledged, rec.NextSlot = rotation.Creating, false, time.Time{}
+	rec.Current = &rotation.Credential{Target: billing, KeyID: "original", Origin: rotation.OriginNamed}
+	return rec
+}
+
+// deleting has nothing left to do but to go.
+func deleting() rotation.Record {
+	rec := idle()
+	rec.Phase = rotation.Deleting
+	return rec
+}
+
+// a change of a fixture.
+type change func(*rotation.Record)
+
+func with(rec rotation.Record, changes ...change) rotation.Record {
+	for _, c := range changes {
+		c(&rec)
+	}
+	return rec
+}
+
+func asked(kind rotation.RequestKind) change {
+	return func(r *rotation.Record) { r.Request = &rotation.Request{Kind: kind, ID: "q", At: now.Add(-minute)} }
+}
+
+// failed puts an error on the record that pauses it for another hour.
+func failed(r *rotation.Record) {
+	r.Error = &rotation.Failure{Class: rotation.Permission, Count: 1, At: now, RetryAt: now.Add(hour)}
+}
+
+func failedFor(request string) change {
+	return func(r *rotation.Record) { failed(r); r.Error.Request = request }
+}
+
+// pausedEnough is a failure whose pause is over.
+func pausedEnough(r *rotation.Record) { failed(r); r.Error.RetryAt = now }
+
+func run(f func(*rotation.Run)) change      { return func(r *rotation.Record) { f(r.Run) } }
+func policyOff(r *rotation.Record)          { r.Policy.Enabled = false }
+func slot(t time.Time) change               { return func(r *rotation.Record) { r.NextSlot = t } }
+func expires(t time.Time) change            { return func(r *rotation.Record) { r.Current.ExpiresAt = t } }
+func origin(o rotation.Origin) change       { return func(r *rotation.Record) { r.Current.Origin = o } }
+func currentSince(t time.Time) change       { return func(r *rotation.Record) { r.Current.Since = t } }
+func retires(o ...rotation.Retiring) change { return func(r *rotation.Record) { r.Retiring = o } }
+func abandons(o ...rotation.Abandoned) change {
+	return func(r *rotation.Record) { r.Abandoned = o }
+}
+func spends(o ...rotation.Spent) change { return func(r *rotation.Record) { r.Spent = o } }
+func refused(n int, since time.Time) change {
+	return func(r *rotation.Record) { r.Current.Refusals, r.Current.RefusedSince = n, since }
+}
+func revoking(r *rotation.Record) { r.Revoke = true }
+func empty(r *rotation.Record)    { r.Current = nil }
+
+// old is a credential whose grace period ends at a time.
+func old(after time.Time) rotation.Retiring {
+	return rotation.Retiring{Target: billing, KeyID: "old", VaultVersion: "v0", RevokeAfter: after}
+}
+
+// removed is one that was removed, and whose next read is due at a time.
+func removed(next time.Time) rotation.Retiring {
+	o := old(now.Add(-hour))
+	o.RemovedAt, o.NextAt = now.Add(-minute), next
+	return o
+}
+
+// last is the last credential of an application that the connection has left.
+func last() rotation.Retiring {
+	return rotation.Retiring{Target: former, KeyID: "last", RevokeAfter: now, Last: true}
+}
+
+// lostTrack is a marker to be looked for at a time.
+func lostTrack(next time.Time) rotation.Abandoned {
+	return rotation.Abandoned{Target: billing, Marker: "x", Since: now.Add(-hour), Removal: rotation.Removal{NextAt: next}}
+}
+
+// orphan is one that was found.
+func orphan() rotation.Abandoned {
+	o := lostTrack(now)
+	o.KeyID = "orphan"
+	return o
+}
+
+func do(d rotation.Do) rotation.Action          { return rotation.Action{Do: d} }
+func doAt(d rotation.Do, i int) rotation.Action { return rotation.Action{Do: d, Index: i} }
+func waitFor(d time.Duration) rotation.Action {
+	return rotation.Action{Do: rotation.Wait, At: now.Add(d)}
+}
+
+var forever = rotation.Action{Do: rotation.Wait}
+
+type planRow struct {
+	name string
+	rec  rotation.Record
+	want rotation.Action
+}
+
+func testPlan(t *testing.T, lease rotation.Lease, rows []planRow) {
+	t.Helper()
+	for _, tt := range rows {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := rotation.DefaultRules().Plan(now, &tt.rec, lease); got != tt.want {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPlanCreating(t *testing.T) {
+	testPlan(t, mine, []planRow{
+		{"the vault says whether the given secret arrived", creating(), do(rotation.Adopt)},
+		{"a vault that failed is asked again after the pause", with(creating(), failed), waitFor(hour)},
+		{"a request to rotate waits until it is known", with(creating(), asked(rotation.AskRotate)), do(rotation.Adopt)},
+		{"so does an emergency", with(creating(), asked(rotation.AskEmergency)), do(rotation.Adopt)},
+		{"and a rebind", with(creating(), asked(rotation.AskRebind)), do(rotation.Adopt)},
+		{"a deletion does not", with(creating(), asked(rotation.AskDelete)), do(rotation.BeginDelete)},
+		{"not even after a failure", with(creating(), asked(rotation.AskDelete), failed), do(rotation.BeginDelete)},
+		{"nothing is removed before something is published", with(creating(), abandons(orphan())), do(rotation.Adopt)},
+	})
+}
+
+func TestPlanIdle(t *testing.T) {
+	testPlan(t, mine, []planRow{
+		{"the next slot is waited for", idle(), waitFor(10 * day)},
+		{"a slot that has come is served", with(idle(), slot(now)), do(rotation.BeginRun)},
+		{"a slot that was missed, too", with(idle(), slot(now.Add(-40*day))), do(rotation.BeginRun)},
+		{"with rotation off only the warning is waited for", with(idle(), policyOff), waitFor(29 * day)},
+		{"and nothing where the end is unknown", with(idle(), policyOff, expires(time.Time{})), forever},
+		{"with rotation on and no slot nothing is due", with(idle(), slot(time.Time{}), expires(time.Time{})), forever},
+		{"R9: after a refusal a due slot waits for the pause", with(idle(), slot(now.Add(-hour)), failed), waitFor(hour)},
+		{"R9: and is served when that is over", with(idle(), slot(now.Add(-hour)), pausedEnough), do(rotation.BeginRun)},
+		{"a pause does not bring a slot forward", with(idle(), failed), waitFor(10 * day)},
+		{"the named original is taken over at once", with(idle(), origin(rotation.OriginNamed)), do(rotation.BeginRun)},
+		{"but not while rotation is off", with(idle(), origin(rotation.OriginNamed), policyOff), waitFor(29 * day)},
+		{"a refused take-over is tried again after the pause", with(idle(), origin(rotation.OriginNamed), failed), waitFor(hour)},
+		{"a target without a credential of its own waits for its slot", with(idle(), empty, slot(now)), do(rotation.BeginRun)},
+		{"R6: nine refusals over an hour are no loss", with(idle(), refused(9, now.Add(-hour))), waitFor(10 * day)},
+		{"R6: ten within 14 minutes neither", with(idle(), refused(10, now.Add(-14*minute))), waitFor(10 * day)},
+		{"R6: ten over 15 minutes are: recover at once", with(idle(), refused(10, now.Add(-15*minute))), do(rotation.BeginRun)},
+		{"R6: even with rotation off", with(idle(), refused(10, now.Add(-15*minute)), policyOff), do(rotation.BeginRun)},
+		{"R9: a recovery that was refused waits for the pause", with(idle(), refused(20, now.Add(-hour)), failed), waitFor(hour)},
+		{"a phase of a newer version is left alone", with(idle(), func(r *rotation.Record) { r.Phase = "resting" }), forever},
+	})
+}
+
+func TestPlanIssuing(t *testing.T) {
+	underMine := run(func(r *rotation.Run) { r.IssuedUnder = "mine" })
+	testPlan(t, mine, []planRow{
+		{"R1: an intent of this very lease is carried out", with(issuing(), underMine), do(rotation.Issue)},
+		{"R1: one of another lease may have been: reconcile", issuing(), do(rotation.Reconcile)},
+		{"R1: one of an unknown outcome has no lease: reconcile", with(issuing(), run(func(r *rotation.Run) { r.IssuedUnder = "" })), do(rotation.Reconcile)},
+		{"R3: what may still arrive is waited for", with(issuing(), run(func(r *rotation.Run) { r.NextCheck = now.Add(50 * time.Second) })), waitFor(50 * time.Second)},
+		{"without a marker the next intent is written first", with(issuing(), run(func(r *rotation.Run) { r.Marker = "" })), do(rotation.NextAttempt)},
+		{"even under this lease", with(issuing(), underMine, run(func(r *rotation.Run) { r.Marker = "" })), do(rotation.NextAttempt)},
+		{"a failure pauses issuing", with(issuing(), underMine, failed), waitFor(hour)},
+		{"and reconciling", with(issuing(), failed), waitFor(hour)},
+		{"and the next attempt", with(issuing(), failed, run(func(r *rotation.Run) { r.Marker = "" })), waitFor(hour)},
+	})
+	testPlan(t, none, []planRow{
+		{"R1: without a lease nothing is issued", with(issuing(), run(func(r *rotation.Run) { r.IssuedUnder = "" })), do(rotation.Reconcile)},
+	})
+}
+
+func TestPlanProof(t *testing.T) {
+	for _, phase := range []struct {
+		name   string
+		fresh  func() rotation.Record
+		proven rotation.Do
+	}{{"verifying", verifying, rotation.Promote}, {"publishing", publishing, rotation.Publish}, {"rebinding", rebinding, rotation.Publish}} {
+		t.Run(phase.name, func(t *testing.T) {
+			on := func(f func(*rotation.Run)) rotation.Record { return with(phase.fresh(), run(f)) }
+			testPlan(t, mine, []planRow{
+				{"R6: three tokens in a row and the age: go on", phase.fresh(), do(phase.proven)},
+				{"R6: two are too few", on(func(r *rotation.Run) { r.Successes = 2 }), do(rotation.Check)},
+				{"R6: the next token is not asked for before its time", on(func(r *rotation.Run) { r.Successes, r.NextCheck = 2, now.Add(5*time.Second) }), waitFor(5 * time.Second)},
+				{"R6: another pass's proof does not count", on(func(r *rotation.Run) { r.ProvenUnder = "gone" }), do(rotation.Check)},
+				{"R6: a proven one that is too young grows older", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnCreation, now.Add(-5*time.Second) }), waitFor(10 * time.Second)},
+				{"R6: an unproven one is checked while it does", on(func(r *rotation.Run) { r.Successes, r.IssuedAt = 0, now }), do(rotation.Check)},
+				{"R5: at the deadline without proof it is withdrawn", on(func(r *rotation.Run) { r.Successes, r.Deadline = 0, now }), do(rotation.Withdraw)},
+				{"R5: which does not wait for the next check", on(func(r *rotation.Run) { r.Successes, r.Deadline, r.NextCheck = 0, now, now.Add(minute) }), do(rotation.Withdraw)},
+				{"R5: the deadline is waited for where it comes first", on(func(r *rotation.Run) { r.Successes, r.Deadline, r.NextCheck = 0, now.Add(minute), now.Add(hour) }), waitFor(minute)},
+				{"R5: one that still proves itself is not withdrawn, however late we come", on(func(r *rotation.Run) { r.Deadline, r.ProvenUnder = now.Add(-day), "gone" }), do(rotation.Check)},
+				{"R5: and goes on once it is proven", on(func(r *rotation.Run) { r.Deadline = now.Add(-day) }), do(phase.proven)},
+				{"a failure pauses what comes next", with(phase.fresh(), failed), waitFor(hour)},
+			})
+			testPlan(t, none, []planRow{
+				{"whoever comes next proves it himself", phase.fresh(), do(rotation.Check)},
+			})
+		})
+	}
+	age := func(trigger rotation.Trigger, age time.Duration) rotation.Record {
+		return with(verifying(), run(func(r *rotation.Run) { r.Trigger, r.IssuedAt = trigger, now.Add(-age) }))
+	}
+	testPlan(t, mine, []planRow{
+		{"R6: a scheduled run waits for five minutes", age(rotation.OnSchedule, 4*minute), waitFor(minute)},
+		{"R6: a manual one, too", age(rotation.OnRequest, 4*minute), waitFor(minute)},
+		{"R6: creation waits for 15 seconds", age(rotation.OnCreation, 14*time.Second), waitFor(time.Second)},
+		{"R6: an emergency, too", age(rotation.OnEmergency, 14*time.Second), waitFor(time.Second)},
+		{"R6: and recovery", age(rotation.OnLoss, 14*time.Second), waitFor(time.Second)},
+		{"R6: then they go on", age(rotation.OnEmergency, 15*time.Second), do(rotation.Promote)},
+	})
+}
+
+// Requests, by rank, in every phase (rule R12).
+func TestPlanRequests(t *testing.T) {
+	phases := []struct {
+		name  string
+		fresh func() rotation.Record
+		quiet rotation.Action // what is done without a request
+		want  map[rotation.RequestKind]rotation.Do
+	}{
+		{"idle", idle, waitFor(10 * day), map[rotation.RequestKind]rotation.Do{
+			rotation.AskDelete: rotation.BeginDelete, rotation.AskRebind: rotation.BeginRebind, rotation.AskEmergency: rotation.BeginRun,
+			rotation.AskAbandon: rotation.DropRequest, rotation.AskRotate: rotation.BeginRun, "dance": rotation.DropRequest}},
+		{"issuing", issuing, do(rotation.Reconcile), map[rotation.RequestKind]rotation.Do{
+			rotation.AskDelete: rotation.BeginDelete, rotation.AskRebind: rotation.EndRun, rotation.AskEmergency: rotation.Upgrade,
+			rotation.AskAbandon: rotation.EndRun, rotation.AskRotate: rotation.DropRequest, "dance": rotation.DropRequest}},
+		{"verifying", verifying, do(rotation.Promote), map[rotation.RequestKind]rotation.Do{
+			rotation.AskDelete: rotation.BeginDelete, rotation.AskRebind: rotation.EndRun, rotation.AskEmergency: rotation.Upgrade,
+			rotation.AskAbandon: rotation.EndRun, rotation.AskRotate: rotation.DropRequest, "dance": rotation.DropRequest}},
+		{"publishing", publishing, do(rotation.Publish), map[rotation.RequestKind]rotation.Do{
+			rotation.AskDelete: rotation.Withdraw, rotation.AskRebind: rotation.Withdraw, rotation.AskEmergency: rotation.Upgrade,
+			rotation.AskAbandon: rotation.Withdraw, rotation.AskRotate: rotation.DropRequest, "dance": rotation.DropRequest}},
+		{"rebinding", rebinding, do(rotation.Publish), map[rotation.RequestKind]rotation.Do{
+			rotation.AskDelete: rotation.Withdraw, rotation.AskRebind: rotation.Withdraw, rotation.AskEmergency: rotation.Publish,
+			rotation.AskAbandon: rotation.DropRequest, rotation.AskRotate: rotation.Publish, "dance": rotation.DropRequest}},
+		{"deleting", deleting, do(rotation.Purge), map[rotation.RequestKind]rotation.Do{
+			rotation.AskDelete: rotation.DropRequest, rotation.AskRebind: rotation.DropRequest, rotation.AskEmergency: rotation.DropRequest,
+			rotation.AskAbandon: rotation.DropRequest, rotation.AskRotate: rotation.DropRequest, "dance": rotation.DropRequest}},
+	}
+	for _, p := range phases {
+		t.Run(p.name, func(t *testing.T) {
+			rows := []planRow{{"without a request it goes on", p.fresh(), p.quiet}}
+			for kind, want := range p.want {
+				rows = append(rows, planRow{"asked to " + string(kind), with(p.fresh(), asked(kind)), do(want)})
+				switch want {
+				case rotation.Publish: // the phase goes on, and has its pause
+					rows = append(rows, planRow{"after a failure, asked to " + string(kind), with(p.fresh(), asked(kind), failed), waitFor(hour)})
+				case rotation.Withdraw: // it is tried at once, once
+					rows = append(rows,
+						planRow{"after another failure, at once asked to " + string(kind), with(p.fresh(), asked(kind), failedFor("other")), do(want)},
+						planRow{"after it has failed itself, the pause holds when asked to " + string(kind), with(p.fresh(), asked(kind), failedFor("q")), waitFor(hour)})
+				default:
+					rows = append(rows, planRow{"after a failure, at once asked to " + string(kind), with(p.fresh(), asked(kind), failed), do(want)})
+				}
+			}
+			testPlan(t, mine, rows)
+		})
+	}
+	testPlan(t, mine, []planRow{
+		{"an emergency while rebinding ends the grace periods", with(rebinding(), asked(rotation.AskEmergency), retires(old(now.Add(hour)))), do(rotation.Hasten)},
+		{"once: then rebinding goes on", with(rebinding(), asked(rotation.AskEmergency), retires(old(now))), do(rotation.Publish)},
+		{"a deadline while a rotation waits for rebinding", with(rebinding(), asked(rotation.AskRotate), run(func(r *rotation.Run) { r.Successes, r.Deadline = 0, now })), do(rotation.Withdraw)},
+	})
+}
+
+func TestRequestsByRank(t *testing.T) {
+	order := []rotation.RequestKind{rotation.AskRotate, rotation.AskAbandon, rotation.AskEmergency, rotation.AskRebind, rotation.AskDelete}
+	for i, pending := range order {
+		for j, next := range order {
+			rec := with(idle(), asked(pending))
+			took := rec.Ask(rotation.Request{Kind: next, ID: "next"})
+			if want := j > i; took != want || (rec.Request.ID == "next") != want {
+				t.Errorf("%s while %s is pending: replaced %t, want %t", next, pending, took, want)
+			}
+		}
+		rec := idle()
+		if !rec.Ask(rotation.Request{Kind: pending}) || rec.Request.Kind != pending {
+			t.Errorf("%s while nothing is pending is not taken", pending)
+		}
+	}
+}
+
+func TestPlanRemovals(t *testing.T) {
+	later := func(o rotation.Retiring, next time.Time) rotation.Retiring { o.NextAt = next; return o }
+	gone := func(o rotation.Abandoned) rotation.Abandoned { o.RemovedAt = now.Add(-minute); return o }
+	testPlan(t, mine, []planRow{
+		{"an old credential stays for its grace period", with(idle(), retires(old(now.Add(hour)))), waitFor(hour)},
+		{"then it is removed", with(idle(), retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"R6: not before current is 60 seconds old", with(idle(), retires(old(now)), currentSince(now.Add(-45*time.Second))), waitFor(15 * time.Second)},
+		{"R6: a removal that was postponed waits", with(idle(), retires(later(old(now.Add(-hour)), now.Add(minute)))), waitFor(minute)},
+		{"R7: what was removed is looked for", with(idle(), retires(removed(now))), doAt(rotation.Look, 0)},
+		{"R7: at its time", with(idle(), retires(removed(now.Add(minute)))), waitFor(minute)},
+		{"R7: reading need not wait for current's age", with(idle(), retires(removed(now)), currentSince(now)), doAt(rotation.Look, 0)},
+		{"the first that is due goes first", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)), old(now))), doAt(rotation.Revoke, 2)},
+		{"the one that is due next is waited for", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)))), waitFor(minute)},
+		{"R3: a marker that was given up is looked for", with(idle(), abandons(lostTrack(now))), doAt(rotation.Look, 0)},
+		{"R3: its index counts on from those of the retiring", with(idle(), retires(old(now.Add(hour))), abandons(lostTrack(now))), doAt(rotation.Look, 1)},
+		{"R3: at its time", with(idle(), abandons(lostTrack(now.Add(minute)))), waitFor(minute)},
+		{"R3: what bears it is removed", with(idle(), abandons(lostTrack(now.Add(minute)), orphan())), doAt(rotation.RemoveOrphan, 1)},
+		{"R6: not before current is 60 seconds old, either", with(idle(), abandons(orphan()), currentSince(now)), waitFor(minute)},
+		{"R3: and then looked for again", with(idle(), abandons(gone(orphan()))), doAt(rotation.Look, 0)},
+		{"R9: a failure of the run does not stop removals", with(idle(), retires(old(now)), failed), doAt(rotation.Revoke, 0)},
+		{"a run that waits does not, either", with(verifying(), retires(old(now)), run(func(r *rotation.Run) { r.NextCheck = now.Add(5 * time.Second) })), doAt(rotation.Revoke, 0)},
+		{"the phase goes first", with(verifying(), retires(old(now))), do(rotation.Promote)},
+		{"P1: while publishing nothing is removed", with(publishing(), retires(old(now)), abandons(orphan()), failed), waitFor(hour)},
+		{"P1: nor while rebinding", with(rebinding(), retires(old(now)), abandons(orphan()), failed), waitFor(hour)},
+		{"P1: nor read, for want of a use", with(publishing(), retires(removed(now)), abandons(lostTrack(now)), failed), waitFor(hour)},
+	})
+}
+
+func TestPlanLastCredential(t *testing.T) {
+	proving := func(next time.Time) rotation.Retiring {
+		o := last()
+		o.RemovedAt, o.NextAt = now.Add(-minute), next
+		return o
+	}
+	of := func(a rotation.Application, o rotation.Retiring) rotation.Retiring { o.Target = a; return o }
+	testPlan(t, mine, []planRow{
+		{"the last one of an application that was left is removed", with(idle(), retires(last())), doAt(rotation.Revoke, 0)},
+		{"R7: its going is proven by refusals", with(idle(), retires(proving(now))), doAt(rotation.ProveRefused, 0)},
+		{"R7: at their time", with(idle(), retires(proving(now.Add(3*minute)))), waitFor(3 * minute)},
+		{"it goes after the others of that application", with(idle(), retires(last(), of(former, removed(now.Add(minute))))), waitFor(minute)},
+		{"also after those that were lost track of", with(idle(), retires(last()), abandons(func() rotation.Abandoned { o := lostTrack(now.Add(minute)); o.Target = former; return o }())), waitFor(minute)},
+		{"those of another application do not hold it back", with(idle(), retires(last(), removed(now.Add(minute)))), doAt(rotation.Revoke, 0)},
+	})
+}
+
+func TestPlanSpent(t *testing.T) {
+	testPlan(t, mine, []planRow{
+		{"R4: a staged version that is done with is disabled", with(idle(), spends(rotation.Spent{VaultVersion: "s0"})), doAt(rotation.Disable, 0)},
+		{"R4: in every phase", with(publishing(), spends(rotation.Spent{VaultVersion: "s0"}), failed), doAt(rotation.Disable, 0)},
+		{"R4: but never the one that the run names", with(verifying(), spends(rotation.Spent{VaultVersion: "s1"}, rotation.Spent{VaultVersion: "s0"}), failed), doAt(rotation.Disable, 1)},
+		{"R4: what bears a marker is, when it must have arrived", with(idle(), spends(rotation.Spent{Marker: "x", NextAt: now.Add(minute)})), waitFor(minute)},
+		{"R4: also while a run has staged nothing yet", with(issuing(), spends(rotation.Spent{Marker: "x", NextAt: now}), failed), doAt(rotation.Disable, 0)},
+		{"a failure has its own pause", with(idle(), spends(rotation.Spent{VaultVersion: "s0", NextAt: now.Add(minute)})), waitFor(minute)},
+		{"it comes before removals", with(idle(), retires(old(now)), spends(rotation.Spent{VaultVersion: "s0"})), doAt(rotation.Disable, 0)},
+	})
+}
+
+func TestPlanDeleting(t *testing.T) {
+	testPlan(t, mine, []planRow{
+		{"with nothing left the connection goes", deleting(), do(rotation.Purge)},
+		{"and current stays where it is", with(deleting(), origin(rotation.OriginNamed)), do(rotation.Purge)},
+		{"asked to revoke, current goes first", with(deleting(), revoking), do(rotation.RevokeCurrent)},
+		{"P2: unless Rekey did not issue it", with(deleting(), revoking, origin(rotation.OriginNamed)), do(rotation.Purge)},
+		{"or there is none", with(deleting(), revoking, empty), do(rotation.Purge)},
+		{"R12: what is retiring goes before current", with(deleting(), revoking, retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"R12: until it is seen to be gone", with(deleting(), revoking, retires(removed(now.Add(minute)))), waitFor(minute)},
+		{"R12: what was abandoned does, too", with(deleting(), revoking, abandons(lostTrack(now.Add(minute)))), waitFor(minute)},
+		{"R4: and what is staged", with(deleting(), revoking, spends(rotation.Spent{VaultVersion: "s", NextAt: now.Add(minute)})), waitFor(minute)},
+		{"in that order: spent, retiring, abandoned", with(deleting(), abandons(orphan()), retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"a vault that failed is asked again after the pause", with(deleting(), failed), waitFor(hour)},
+		{"which does not hold removals back", with(deleting(), failed, retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"nobody is warned of its end", with(deleting(), failed, expires(now.Add(hour))), waitFor(hour)},
+		{"the very last is removed without anything published", with(deleting(), empty, retires(func() rotation.Retiring { o := old(now); o.Last = true; return o }())), doAt(rotation.Revoke, 0)},
+	})
+}
+
+func TestPlanWarnings(t *testing.T) {
+	warned := func(days int) change { return func(r *rotation.Record) { r.WarnedAt = days } }
+	testPlan(t, mine, []planRow{
+		{"an end within two weeks that nothing prevents", with(idle(), policyOff, expires(now.Add(10*day))), do(rotation.Warn)},
+		{"is said once", with(idle(), policyOff, expires(now.Add(10*day)), warned(14)), waitFor(3 * day)},
+		{"after the last warning there is nothing to wait for", with(idle(), policyOff, expires(now.Add(hour)), warned(1)), forever},
+		{"a slot before the end prevents it", with(idle(), slot(now.Add(day)), expires(now.Add(3*day))), waitFor(day)},
+		{"a rotation that keeps failing does not", with(idle(), slot(now.Add(-day)), expires(now.Add(3*day)), failed), do(rotation.Warn)},
+		{"removals come first", with(idle(), policyOff, expires(now.Add(3*day)), retires(old(now))), doAt(rotation.Revoke, 0)},
+	})
+}
+
+// The wake-up of a connection that is put down is when Plan would act, for anybody.
+func TestWake(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		rec  rotation.Record
+		want time.Time
+	}{
+		{"a slot", idle(), now.Add(10 * day)},
+		{"work that is left is due now", with(idle(), slot(now.Add(-hour))), now},
+		{"a request is due now", with(idle(), asked(rotation.AskRotate)), now},
+		{"the age that a credential lacks", with(verifying(), run(func(r *rotation.Run) { r.IssuedAt = now.Add(-4 * minute) })), now.Add(minute)},
+		{"a pause", with(issuing(), failed), now.Add(hour)},
+		{"the earlier of phase and duties", with(issuing(), failed, retires(old(now.Add(minute)))), now.Add(minute)},
+		{"never, where nothing will ever have to be done", with(idle(), policyOff, expires(time.Time{})), time.Time{}},
+	} {
+		if got := rotation.DefaultRules().Wake(now, &tt.rec); !got.Equal(tt.want) {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestSettled(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		rec  rotation.Record
+		want bool
+	}{
+		{"idle", idle(), true},
+		{"a grace period may run", with(idle(), retires(old(now.Add(hour)))), true},
+		{"nothing may be overdue", with(idle(), retires(old(now))), false},
+		{"nor abandoned", with(idle(), abandons(lostTrack(now.Add(hour)))), false},
+		{"nor asked for", with(idle(), asked(rotation.AskRotate)), false},
+		{"nor under way", verifying(), false},
+	} {
+		if got := tt.rec.Settled(now); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package rotation_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"rekey/shared/rotation"
+)
+
+const canary = "q7X~canary-value"
+
+// holder has a Secret wherever Go lets one be kept.
+type holder struct {
+	Public  rotation.Secret
+	private rotation.Secret
+	Pointer *rotation.Secret
+	List    []rotation.Secret
+	Map     map[string]rotation.Secret
+	Key     map[rotation.Secret]bool
+	Any     any
+	inner   struct{ deep rotation.Secret }
+}
+
+func holding(s rotation.Secret) holder {
+	h := holder{Public: s, private: s, Pointer: &s, List: []rotation.Secret{s}, Map: map[string]rotation.Secret{"k": s}, Key: map[rotation.Secret]bool{s: true}, Any: s}
+	h.inner.deep = s
+	return h
+}
+
+// leaks reports whether text has the value, plain, quoted or in hex, or enough of it
+// to be of use.
+func leaks(text string) bool {
+	text = strings.ToLower(text)
+	for _, form := range []string{canary, canary[4:], fmt.Sprintf("%x", canary), fmt.Sprintf("% x", canary), fmt.Sprint([]byte(canary))} {
+		if strings.Contains(text, strings.ToLower(form)) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestSecretIsNeverPrinted(t *testing.T) {
+	s := rotation.NewSecret(canary)
+	h := holding(s)
+	values := map[string]any{
+		"a secret": s, "a pointer": &s, "a struct": h, "a pointer to a struct": &h, "a list": h.List, "a map": h.Map, "a map's key": h.Key,
+		"a nested struct": struct{ H holder }{h}, "an error": fmt.Errorf("refused: %v", s), "a version": rotation.VaultSecret{Value: s}, "a token": rotation.Token{Value: s},
+	}
+	for name, v := range values {
+		for _, flags := range []string{"", "+", "#", " ", "-20", "020", ".3", "+#"} {
+			for verb := 'A'; verb <= 'z'; verb++ {
+				if got := fmt.Sprintf("%"+flags+string(verb), v); leaks(got) {
+					t.Errorf("%%%s%c of %s prints %s", flags, verb, name, got)
+				}
+			}
+		}
+		if got := fmt.Sprint(v) + fmt.Sprintln(v); leaks(got) {
+			t.Errorf("Print of %s prints %s", name, got)
+		}
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		if got := fmt.Sprintf(verb, s); got != rotation.Redacted {
+			t.Errorf("%s prints %s, want %s", verb, got, rotation.Redacted)
+		}
+	}
+}
+
+func TestSecretIsNeverLogged(t *testing.T) {
+	s := rotation.NewSecret(canary)
+	h := holding(s)
+	var out bytes.Buffer
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		log := slog.New(handler)
+		log.With("with", s).WithGroup("g").Info("all of them", "secret", s, "pointer", &s, "struct", h, "list", h.List, "map", h.Map, slog.Group("group", "secret", s))
+	}
+	if leaks(out.String()) {
+		t.Errorf("logged: %s", out.String())
+	}
+	if n := strings.Count(out.String(), rotation.Redacted); n < 10 {
+		t.Errorf("the log shows %d redactions, so it does not show that there were secrets: %s", n, out.String())
+	}
+}
+
+func TestSecretIsNeverEncoded(t *testing.T) {
+	s := rotation.NewSecret(canary)
+	h := holding(s)
+	h.Key = nil // tested below
+	for name, v := range map[string]any{"a secret": s, "a pointer": &s, "a struct": h, "a map": h.Map, "a map's key": map[rotation.Secret]int{s: 1}} {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if leaks(string(b)) || !strings.Contains(string(b), rotation.Redacted) {
+			t.Errorf("%s encodes as %s", name, b)
+		}
+	}
+}
+
+func TestSecretDecodes(t *testing.T) {
+	var body struct{ ClientSecret rotation.Secret }
+	if err := json.Unmarshal([]byte(`{"clientSecret":"a\u007eb"}`), &body); err != nil {
+		t.Fatal(err)
+	}
+	if got := body.ClientSecret.Reveal(); got != "a~b" {
+		t.Errorf("decoded %q", got)
+	}
+	if err := json.Unmarshal([]byte(`{"clientSecret":null}`), &body); err != nil || !body.ClientSecret.IsZero() {
+		t.Errorf("null leaves %q, %v", body.ClientSecret.Reveal(), err)
+	}
+	for _, bad := range []string{`{"clientSecret":4711}`, `{"clientSecret":["` + canary + `"]}`, `{"clientSecret":{"a":"` + canary + `"}}`} {
+		err := json.Unmarshal([]byte(bad), &body)
+		if err == nil {
+			t.Errorf("%s is accepted", bad)
+		} else if leaks(err.Error()) || strings.Contains(err.Error(), "4711") {
+			t.Errorf("the error quotes the value: %v", err)
+		}
+	}
+}
+
+func TestSecretsCompareByValue(t *testing.T) {
+	a, b := rotation.NewSecret(canary), rotation.NewSecret(strings.Clone(canary))
+	if a != b || a == rotation.NewSecret("other") {
+		t.Error("secrets of one value are equal, others are not")
+	}
+	var zero rotation.Secret
+	if !zero.IsZero() || zero.Reveal() != "" || rotation.NewSecret("") != zero || a.IsZero() || a.Reveal() != canary {
+		t.Error("the zero secret is empty, and no other is")
+	}
+}
