@@ -23,7 +23,7 @@ stage: go ## build the app root that the Functions host runs, in build/azure
 	@rm -rf $(ROOT) && mkdir -p $(ROOT) && cp host.json $(ROOT)/
 	@for f in $(FUNCTIONS); do mkdir -p $(ROOT)/$$f && cp functions/$$f/function.json $(ROOT)/$$f/ || exit 1; done
 	@echo "building the handler (the first time takes minutes and 5 GB of memory: see README)"
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(ROOT)/handler ./functions/cmd/azure
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(ROOT)/handler ./functions/cmd/azure
 .PHONY: stage
 
 run: stage ## run everything on this machine against emulated services (PORT=7071)
@@ -47,7 +47,7 @@ azurite: ## install Azurite for the tests, where there is npm
 		cd infra/local && npm ci --no-audit --no-fund --ignore-scripts; fi
 .PHONY: azurite
 
-test: go fmt vet staticcheck azurite unit ## everything from formatting to end to end
+test: go fmt vet staticcheck azurite stage unit ## everything from formatting to end to end
 	@echo "make test: ok"
 .PHONY: test
 
@@ -70,6 +70,14 @@ unit: go # unit, simulation, contract and end-to-end tests, with the race detect
 test-kill: azurite ## kill the real handler N times: make test-kill N=200
 	$(GO) test ./functions/cmd/azure -run TestKill -count=1 -v -timeout=120m -kills $(or $(N),200)
 .PHONY: test-kill
+
+package: go ## make the zip files of both hosts, with checksums, in dist
+	@rm -rf dist build/lambda
+	@GOOS=linux GOARCH=amd64 $(MAKE) stage
+	@for a in amd64 arm64; do CGO_ENABLED=0 GOOS=linux GOARCH=$$a $(GO) build -tags lambda.norpc -trimpath -buildvcs=false \
+		-ldflags '$(LDFLAGS)' -o build/lambda/$$a/bootstrap ./functions/cmd/lambda || exit 1; done
+	@$(GO) run ./infra/pack
+.PHONY: package
 
 bench: stage ## measure cold start, a rotation's overhead, the timer's requests, a thousand due at once
 	$(GO) build -o build/bench ./infra/bench

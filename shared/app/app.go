@@ -45,8 +45,12 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := &identity{config: c, client: client}
-	store, err := tablestore.New(tablestore.Config{ServiceURL: c.TableURL, ConnectionString: c.TableConnection, Credential: own, Transport: client})
+	own := &identity{config: c, client: client, log: log}
+	table := tablestore.Config{ConnectionString: c.TableConnection, Transport: client}
+	if c.TableURL != "" {
+		table.ServiceURL, table.Credential = c.TableURL, own
+	}
+	store, err := tablestore.New(table)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the table: %w", err)
 	}
@@ -63,7 +67,7 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 		return nil, fmt.Errorf("preparing Graph: %w", err)
 	}
 	rotator := &rotation.Rotator{
-		Store: store, Vault: vault, Authority: authority, Directory: directory,
+		Store: store, History: store, Vault: vault, Authority: authority, Directory: directory,
 		Rules: c.Rules, Deployment: c.Deployment, Parallel: c.MaxParallel, Log: log,
 	}
 	return &App{

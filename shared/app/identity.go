@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 
@@ -18,6 +19,7 @@ import (
 type identity struct {
 	config config.Config
 	client *http.Client
+	log    *slog.Logger
 
 	once       sync.Once
 	credential azcore.TokenCredential
@@ -33,8 +35,9 @@ func (i *identity) GetToken(ctx context.Context, o policy.TokenRequestOptions) (
 	return i.credential.GetToken(ctx, o)
 }
 
-// make chooses as the settings say: a client secret if there is one, the managed
-// identity that a client id names, or else what the platform offers.
+// make chooses as the settings say: a client secret if there is one, the function's
+// role on AWS Lambda, the managed identity that a client id names, or else what the
+// platform offers.
 func (i *identity) make() (azcore.TokenCredential, error) {
 	id := i.config.Identity
 	options := policy.ClientOptions{
@@ -46,6 +49,8 @@ func (i *identity) make() (azcore.TokenCredential, error) {
 		return azidentity.NewClientSecretCredential(id.TenantID, id.ClientID, id.ClientSecret.Reveal(), &azidentity.ClientSecretCredentialOptions{
 			ClientOptions: options, DisableInstanceDiscovery: i.config.Emulated,
 		})
+	case id.Federated.On():
+		return i.federated(options)
 	case id.ClientID != "":
 		return azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ID: azidentity.ClientID(id.ClientID)})
 	}

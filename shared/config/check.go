@@ -102,10 +102,19 @@ var azure = []string{
 	"microsoft.com", "microsoft.us", "microsoft.de", // graph
 }
 
+// aws are the domains of AWS, in all partitions. Source: the partitions of the AWS
+// SDK for Go.
+var aws = []string{"amazonaws.com", "amazonaws.com.cn", "api.aws", "amazonwebservices.com.cn", "amazonaws.eu"}
+
 // realAzure reports whether host is one of the real services'.
-func realAzure(host string) bool {
+func realAzure(host string) bool { return within(host, azure) }
+
+// realAWS reports whether host is one of AWS.
+func realAWS(host string) bool { return within(host, aws) }
+
+func within(host string, domains []string) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	for _, domain := range azure {
+	for _, domain := range domains {
 		if host == domain || strings.HasSuffix(host, "."+domain) {
 			return true
 		}

@@ -68,11 +68,13 @@ type Config struct {
 
 // Identity is Rekey's own: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,
 // as azidentity reads them. With a secret, all three are needed; a client id alone
-// chooses a managed identity; none means the platform's own.
+// chooses a managed identity; none means the platform's own. On AWS Lambda, without a
+// secret, the other two are needed, and Federated is set.
 type Identity struct {
 	TenantID     string
 	ClientID     string
 	ClientSecret rotation.Secret
+	Federated    Federated
 }
 
 // OAuth is the application with which people connect by OAuth. Its secret is given
@@ -159,6 +161,7 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	}
 	var tableHost string
 	c.TableURL, c.TableConnection, tableHost = r.table("REKEY_TABLE_SERVICE", c.Emulated)
+	c.Identity.Federated = r.federated(c.Identity, c.Emulated)
 	c.Rules = r.rules(c.Emulated)
 	r.relations(c)
 	if c.Emulated {

@@ -1,7 +1,7 @@
 // Package host is Rekey's side of the contract with the serverless host that
 // runs it, so that the rest of the code deals with plain HTTP only.
 //
-// This half speaks to the Azure Functions host, which starts the handler as a
+// One half speaks to the Azure Functions host, which starts the handler as a
 // child process and talks to it over http://127.0.0.1:port. That host has three
 // habits that a handler has to be built around, and this package is where that
 // happens:
@@ -15,11 +15,15 @@
 //     handler breaks, also a POST. [Once] gives the second one the first one's
 //     answer.
 //
-// The wire types of another host belong into this package too, in files of
-// their own; nothing outside the mains may depend on which host it is.
+// The other half speaks to AWS Lambda, where an event comes in and a result goes
+// out: [LambdaHandler] turns events of HTTP front ends into requests for the same
+// handlers, and those of a schedule into a pass. It depends on nothing of AWS.
+// Nothing outside the mains may depend on which host it is.
 //
 // Sources: Azure/azure-functions-host, src/WebJobs.Script/Workers/Http and
-// src/WebJobs.Script/Http; learn.microsoft.com/azure/azure-functions/functions-custom-handlers.
+// src/WebJobs.Script/Http; learn.microsoft.com/azure/azure-functions/functions-custom-handlers;
+// docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html and
+// docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html.
 package host
 
 import (

@@ -1,0 +1,120 @@
+// Package webidentity gets from AWS the token with which a function's role signs in
+// to Entra, so that Rekey needs no stored Azure secret on AWS Lambda.
+//
+// AWS signs the token, and Entra accepts it in the place of a client secret if the
+// application has a federated credential that names its issuer, its subject (the
+// role) and its audience. It is asked for anew each time, lives for five minutes,
+// and is never kept or logged. An error holds nothing of what AWS wrote but codes.
+package webidentity
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+
+	"rekey/shared/answer"
+	"rekey/shared/rotation"
+)
+
+// Audience is the one that Entra wants in the assertions of other issuers. Source:
+// learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations.
+const Audience = "api://AzureADTokenExchange"
+
+// Entra accepts RS256 only, of the two algorithms that AWS offers.
+const algorithm = "RS256"
+
+// lifetime is in seconds. Entra sees the token within moments; this is AWS's default.
+const lifetime = 300
+
+// Config says who asks, and where.
+type Config struct {
+	// Region is the AWS region whose Security Token Service is asked, at
+	// sts.<region>.amazonaws.com: the global one has no such tokens.
+	Region string
+	// AccessKeyID, SecretAccessKey and SessionToken are the role's credentials,
+	// which Lambda gives to an environment for its whole life.
+	AccessKeyID     string
+	SecretAccessKey rotation.Secret
+	SessionToken    rotation.Secret
+	// URL is the service's address if it is not the region's own. Optional.
+	URL string
+	// HTTPClient makes the requests; nil: http.DefaultClient. Redirects are not
+	// followed, since the request is signed for one host.
+	HTTPClient *http.Client
+	// MaxBackoff bounds the pauses before the two repetitions that a throttled or
+	// failed request gets; 0: the library's 20 seconds.
+	MaxBackoff time.Duration
+}
+
+// Source gets tokens. It is safe for concurrent use.
+type Source struct{ client *sts.Client }
+
+// New returns a Source. It asks nobody.
+func New(c Config) *Source {
+	client := http.Client{}
+	if c.HTTPClient != nil {
+		client = *c.HTTPClient
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	options := sts.Options{
+		Region:     c.Region,
+		HTTPClient: &client,
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			if c.MaxBackoff > 0 {
+				o.MaxBackoff = c.MaxBackoff
+			}
+		}),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal()}, nil
+		}),
+	}
+	if c.URL != "" {
+		options.BaseEndpoint = aws.String(c.URL)
+	}
+	return &Source{sts.New(options)}
+}
+
+// Assertion returns a fresh token for Entra. The error is a [*rotation.Error].
+func (s *Source) Assertion(ctx context.Context) (string, error) {
+	out, err := s.client.GetWebIdentityToken(ctx, &sts.GetWebIdentityTokenInput{
+		Audience: []string{Audience}, SigningAlgorithm: aws.String(algorithm), DurationSeconds: aws.Int32(lifetime),
+	})
+	if err != nil {
+		return "", failure(err)
+	}
+	if aws.ToString(out.WebIdentityToken) == "" {
+		return "", &rotation.Error{Op: op, Class: rotation.Invalid, Detail: "an answer without a token"}
+	}
+	return *out.WebIdentityToken, nil
+}
+
+const op = "getting the role's token from AWS STS"
+
+// failure keeps of an error of the library what has the form of a code. Its text
+// names hosts, and quotes what AWS wrote.
+func failure(err error) *rotation.Error {
+	e := &rotation.Error{Op: op, Class: rotation.Transient}
+	if coded, ok := errors.AsType[smithy.APIError](err); ok {
+		e.Code = answer.Printable(coded.ErrorCode())
+	}
+	resp, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok {
+		return e
+	}
+	e.Status, e.RequestID = resp.HTTPStatusCode(), answer.Printable(resp.ServiceRequestID())
+	_, throttled := retry.DefaultThrottleErrorCodes[e.Code]
+	switch {
+	case throttled, e.Status == http.StatusTooManyRequests:
+		e.Class = rotation.Throttled
+	case e.Status >= 300 && e.Status < 500:
+		e.Class = rotation.Invalid
+	}
+	return e
+}
