@@ -128,7 +128,7 @@ func (d *Directory) clientCredentials(r *http.Request, form url.Values) (map[str
 // calls its kind: "1" for a client secret, "2" for an assertion.
 func (d *Directory) authenticate(r *http.Request, app *application, form url.Values) (string, *entraError) {
 	if form.Get("client_assertion") != "" {
-		return "2", d.checkAssertion(r, app, form)
+		return "2", d.checkClientAssertion(r, app, form)
 	}
 	if form.Get("client_secret") == "" {
 		return "", refuse(7000218)
@@ -185,6 +185,9 @@ var entraErrors = map[int]entraError{
 	90002:   {status: 400, name: "invalid_request", text: "Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant."},
 	700027:  {status: 401, name: "invalid_client", text: "The certificate with identifier used to sign the client assertion is not registered on application. [Reason - %s, Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'.]"},
 	50012:   {status: 401, name: "invalid_client", text: "Authentication failed. [Reason - %s]"},
+	70021:   {status: 400, name: "invalid_request", text: "No matching federated identity record found for presented assertion. Assertion Issuer: '%s'. Assertion Subject: '%s'. Assertion Audience: '%s'. https://docs.microsoft.com/en-us/azure/active-directory/develop/workload-identity-federation"},
+	50013:   {status: 401, name: "invalid_client", text: "Assertion failed signature validation. [Reason - %s]"},
+	700024:  {status: 401, name: "invalid_client", text: "Client assertion is not within its valid time range."},
 	70011:   {status: 400, name: "invalid_scope", text: "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid. The scope %s is not valid."},
 	70003:   {status: 400, name: "unsupported_grant_type", text: "The app requested an unsupported grant type '%s'."},
 	900144:  {status: 400, name: "invalid_request", text: "The request body must contain the following parameter: '%s'."},

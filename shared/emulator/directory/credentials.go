@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -53,7 +54,7 @@ func (d *Directory) addPassword(w http.ResponseWriter, r *http.Request, c call, 
 	}
 	now := d.config.now()
 	asked := body.PasswordCredential
-	p := newPassword("", now, now.AddDate(2, 0, 0))
+	p := d.newPassword("", now, now.AddDate(2, 0, 0))
 	if asked.DisplayName != nil {
 		p.displayName = *asked.DisplayName
 	}
@@ -102,7 +103,7 @@ func (d *Directory) admit(app *application, p *password) *graphError {
 			fmt.Sprintf("Not allowed to add %d passwords. You can only add a maximum of 2 passwords.", count+1),
 			[]any{map[string]any{"code": "TooManyAppPasswords", "target": "passwordCredentials"}}}
 	}
-	if count >= d.config.maxPasswords() {
+	if count >= cmp.Or(app.MaxPasswords, d.config.maxPasswords()) {
 		return &graphError{http.StatusForbidden, "Directory_ResourceSizeExceeded",
 			"The size of the object has exceeded its limit. Please reduce the number of values and retry your request.", nil}
 	}
@@ -140,7 +141,7 @@ func (d *Directory) removePassword(w http.ResponseWriter, r *http.Request, c cal
 		return badRequest(fmt.Sprintf("No password credential found with keyId %s.", body.KeyID))
 	}
 	app.passwords[i].removedAt = v.at
-	app.passwords = slices.DeleteFunc(app.passwords, func(p *password) bool { return p.removed() && !v.shows(p) })
+	d.forget(app, v.at)
 	w.Header().Del("Content-Type")
 	w.WriteHeader(http.StatusNoContent)
 	return nil

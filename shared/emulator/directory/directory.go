@@ -9,14 +9,12 @@
 // is an error and never a silent success.
 //
 // A [Directory] starts empty. Its Go methods see and change the ground truth at
-// once; its HTTP side sees a change only when it is [Config.Propagation] old, since
-// the real directory is eventually consistent (its token endpoint included).
+// once; its HTTP side sees a change only when the replica that answers has heard of
+// it ([Propagation]), since the real directory is eventually consistent (its token
+// endpoint included). Writes may have a budget ([Quotas]).
 //
-// Not verified against the real service, and assumed here: the status of
-// AADSTS90002, of a wrong content type and of an unsupported path; the code
-// InvalidAuthenticationToken of a bad token; that a second use of an assertion's jti
-// is answered as AADSTS50012; and the code Request_BadRequest of removePassword for
-// an unknown key id (its status and message are reported by several clients).
+// What is assumed and not verified against the real service is listed in
+// docs/assumptions.md.
 package directory
 
 import (
@@ -36,21 +34,39 @@ type Config struct {
 	// expiry of client secrets, tokens and assertions.
 	Now func() time.Time
 	// Propagation is how long the token endpoint and Graph's reads take to
-	// notice a new or a removed client secret.
+	// notice a new or a removed client secret; with Replicas, the slowest of them.
 	Propagation time.Duration
+	// Replicas is how many there are that answer, see the type [Propagation]; 0
+	// means one. Seed makes their delays and their turns repeatable.
+	Replicas int
+	Seed     uint64
+	// Quotas limit the writes; zero is without limit. [DocumentedQuotas] are
+	// those of the real service.
+	Quotas Quotas
 	// TokenLifetime of access tokens; 0 means one hour.
 	TokenLifetime time.Duration
 	// OpaqueTokens makes access tokens strings without any structure, which
 	// Entra reserves the right to issue.
 	OpaqueTokens bool
 	// MaxPasswords is how many client secrets fit into one application before
-	// Graph answers Directory_ResourceSizeExceeded; 0 means 600.
+	// Graph answers Directory_ResourceSizeExceeded; 0 means 600. [Settings] may
+	// say otherwise for one application.
 	MaxPasswords int
 	// Hook makes calls fail; nil never does. The operations are the Op
 	// constants. An Effect's Code is a Graph error code, or an AADSTS number
 	// with or without that prefix; if it is empty, one that is usual for the
 	// status is used.
 	Hook fault.Hook
+	// Issued is told of every client secret and access token that comes into
+	// being, so that a test can look for them where they must not be. Nil: nobody
+	// is told. It must not call the directory.
+	Issued func(value string)
+}
+
+func (c Config) issued(value string) {
+	if c.Issued != nil {
+		c.Issued(value)
+	}
 }
 
 func (c Config) now() time.Time {
@@ -96,6 +112,9 @@ type Directory struct {
 	tokens       map[[32]byte]grant      // by hash
 	assertions   map[string]time.Time    // spent "client id/jti" until they expire
 	calls        map[string]int
+	replicas     replicas
+	spent        map[spender][]time.Time // when what was written
+	writes       Writes
 }
 
 // New returns an empty directory.
@@ -107,6 +126,8 @@ func New(c Config) *Directory {
 		tokens:       map[[32]byte]grant{},
 		assertions:   map[string]time.Time{},
 		calls:        map[string]int{},
+		replicas:     newReplicas(Propagation{Max: c.Propagation, Replicas: c.Replicas, Seed: c.Seed}),
+		spent:        map[spender][]time.Time{},
 	}
 }
 
@@ -147,12 +168,27 @@ func (d *Directory) Authenticates(clientID, secret string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	app := d.byClientID(clientID)
-	if app == nil {
-		return false
-	}
+	return app != nil && app.accepts(secret, d.config.now())
+}
+
+// SecretOf returns the client id of the application that value is a client secret
+// of, in the sense of [Directory.Authenticates].
+func (d *Directory) SecretOf(value string) (clientID string, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	now := d.config.now()
-	return slices.ContainsFunc(slices.Concat(app.passwords, app.principalPasswords), func(p *password) bool {
-		return !p.removed() && p.value == secret && p.expiresAt.After(now)
+	for _, app := range d.applications {
+		if app.accepts(value, now) {
+			return app.clientID, true
+		}
+	}
+	return "", false
+}
+
+// accepts reports whether value is one of a's client secrets by now.
+func (a *application) accepts(value string, now time.Time) bool {
+	return slices.ContainsFunc(slices.Concat(a.passwords, a.principalPasswords), func(p *password) bool {
+		return !p.removed() && p.value == value && p.expiresAt.After(now)
 	})
 }
 

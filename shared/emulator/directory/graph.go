@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"rekey/shared/emulator/fault"
 )
 
 // Graph serves the part of Microsoft Graph v1.0 that deals with the client secrets
@@ -26,7 +28,7 @@ func (d *Directory) Graph() http.Handler {
 				d.writeGraphError(w, refused)
 			}
 		}
-		d.serve(c.op, w, r, next, d.failGraph)
+		d.serve(c.op, w, fault.About(r, d.subject(c)), next, d.failGraph)
 	})
 }
 
@@ -106,15 +108,36 @@ func (d *Directory) graph(w http.ResponseWriter, r *http.Request, c call) *graph
 	if d.applications[g.app.objectID] == nil {
 		return &graphError{http.StatusUnauthorized, "Authorization_IdentityNotFound", "The identity of the calling application could not be established.", nil}
 	}
+	if r.Method != http.MethodGet {
+		if refused := d.spend(w, g.app, d.named(c)); refused != nil {
+			return refused
+		}
+	}
 	return c.handle(d, w, r, c, caller{g.app, g.roles})
+}
+
+// named returns the application that c names; nil if there is none. The caller holds
+// d.mu.
+func (d *Directory) named(c call) *application {
+	if c.clientID != "" {
+		return d.byClientID(c.clientID)
+	}
+	return d.applications[strings.ToLower(c.objectID)]
+}
+
+// subject says what c is about, for the hook.
+func (d *Directory) subject(c call) fault.Subject {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if app := d.named(c); app != nil {
+		return fault.Subject{Tenant: app.tenantID, Application: app.objectID}
+	}
+	return fault.Subject{}
 }
 
 // find returns the application that c names, as far as who may know of it.
 func (d *Directory) find(c call, who caller) (*application, *graphError) {
-	app := d.applications[strings.ToLower(c.objectID)]
-	if c.clientID != "" {
-		app = d.byClientID(c.clientID)
-	}
+	app := d.named(c)
 	if app == nil || app.tenantID != who.app.tenantID {
 		id := c.objectID + c.clientID // one of them is empty
 		return nil, &graphError{http.StatusNotFound, "Request_ResourceNotFound",
@@ -160,7 +183,7 @@ func (d *Directory) listApplications(w http.ResponseWriter, r *http.Request, _ c
 	if !who.mayRead() {
 		return denied
 	}
-	q, refused := parseQuery(r, applicationProperties, "$filter")
+	q, refused := parseQuery(r, applicationProperties, "$filter", "$count")
 	if refused != nil {
 		return refused
 	}
@@ -172,7 +195,11 @@ func (d *Directory) listApplications(w http.ResponseWriter, r *http.Request, _ c
 	if app := d.byClientID(m[1]); app != nil && app.tenantID == who.app.tenantID {
 		found = append(found, q.pick(app.show(d.viewFor(r))))
 	}
-	d.writeEntity(w, r, "applications", map[string]any{"value": found})
+	list := map[string]any{"value": found}
+	if q.count {
+		list["@odata.count"] = len(found)
+	}
+	d.writeEntity(w, r, "applications", list)
 	return nil
 }
 
@@ -254,6 +281,7 @@ var (
 type query struct {
 	selected []string // empty: everything
 	filter   string
+	count    bool
 }
 
 func parseQuery(r *http.Request, properties []string, options ...string) (query, *graphError) {
@@ -266,7 +294,7 @@ func parseQuery(r *http.Request, properties []string, options ...string) (query,
 			return query{}, badRequest(fmt.Sprintf("The query parameter '%s' is not supported.", name))
 		}
 	}
-	q := query{filter: values.Get("$filter")}
+	q := query{filter: values.Get("$filter"), count: values.Get("$count") == "true"}
 	if values.Has("$select") {
 		q.selected = strings.Split(values.Get("$select"), ",")
 	}

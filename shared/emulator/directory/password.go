@@ -3,7 +3,6 @@ package directory
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"net/http"
 	"time"
 )
 
@@ -19,11 +18,13 @@ type password struct {
 	removedAt   time.Time
 }
 
-func newPassword(displayName string, starts, expires time.Time) *password {
-	return &password{
+func (d *Directory) newPassword(displayName string, starts, expires time.Time) *password {
+	p := &password{
 		keyID: newGUID(), displayName: displayName, value: newSecret(),
 		startsAt: starts.UTC(), expiresAt: expires.UTC(),
 	}
+	d.config.issued(p.value)
+	return p
 }
 
 func (p *password) removed() bool { return !p.removedAt.IsZero() }
@@ -31,27 +32,6 @@ func (p *password) removed() bool { return !p.removedAt.IsZero() }
 // hint is the first three characters, as Graph's documentation of
 // passwordCredential has it.
 func (p *password) hint() string { return p.value[:3] }
-
-// A view is what one request gets to see of the directory: the real one asks some
-// replica, which may not have heard of the latest changes. Whatever decides which
-// replica that is has its place in [Directory.viewFor].
-type view struct {
-	at          time.Time
-	propagation time.Duration
-}
-
-// viewFor is called once for each request.
-func (d *Directory) viewFor(*http.Request) view {
-	return view{at: d.config.now(), propagation: d.config.Propagation}
-}
-
-// shows reports whether the view has p.
-func (v view) shows(p *password) bool {
-	if !p.addedAt.IsZero() && v.at.Before(p.addedAt.Add(v.propagation)) {
-		return false
-	}
-	return !p.removed() || v.at.Before(p.removedAt.Add(v.propagation))
-}
 
 // The alphabet of Entra's client secrets. They are 40 characters long, and most have
 // "8Q~" after the third, by which secret scanners know them.

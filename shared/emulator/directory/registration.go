@@ -34,6 +34,8 @@ type Settings struct {
 	Policy         Policy   // the app management policy that applies
 	Resources      []string // resources besides Graph that it gets tokens for
 	Certificates   []*x509.Certificate
+	Federated      []FederatedCredential // who else may vouch for it
+	MaxPasswords   int                   // how many client secrets fit in; 0 means as [Config] says
 }
 
 // Policy is an app management policy. It stops new client secrets only; those that
@@ -113,10 +115,10 @@ func (d *Directory) AddApplication(r Registration) (Application, error) {
 	if expires.IsZero() {
 		expires = now.AddDate(2, 0, 0)
 	}
-	first := newPassword("", now, expires)
+	first := d.newPassword("", now, expires)
 	app.passwords = append(app.passwords, first)
 	for range r.ServicePrincipalPasswords {
-		app.principalPasswords = append(app.principalPasswords, newPassword("", now, now.AddDate(2, 0, 0)))
+		app.principalPasswords = append(app.principalPasswords, d.newPassword("", now, now.AddDate(2, 0, 0)))
 	}
 	d.applications[app.objectID] = app
 	return Application{
@@ -160,13 +162,33 @@ func (d *Directory) AddPassword(objectID, displayName string, expires time.Time)
 	if !ok {
 		return "", "", errNoApplication
 	}
-	p := newPassword(displayName, d.config.now(), expires)
+	p := d.newPassword(displayName, d.config.now(), expires)
+	app.passwords = append(app.passwords, p)
+	return p.keyID, p.value, nil
+}
+
+// AddTwin is [Directory.AddPassword] for a client secret that has the hint of the
+// one with the key id of, so that the hint does not tell them apart.
+func (d *Directory) AddTwin(objectID, of, displayName string, expires time.Time) (keyID, secret string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	app, ok := d.applications[objectID]
+	if !ok {
+		return "", "", errNoApplication
+	}
+	i := slices.IndexFunc(app.passwords, func(p *password) bool { return p.keyID == of })
+	if i < 0 {
+		return "", "", fmt.Errorf("no client secret %q", of)
+	}
+	p := d.newPassword(displayName, d.config.now(), expires)
+	p.value = app.passwords[i].hint() + p.value[3:]
+	d.config.issued(p.value)
 	app.passwords = append(app.passwords, p)
 	return p.keyID, p.value, nil
 }
 
 // RemovePassword removes a client secret by hand: it stops working everywhere at
-// once, whatever [Config.Propagation] says.
+// once, whatever [Propagation] says.
 func (d *Directory) RemovePassword(objectID, keyID string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

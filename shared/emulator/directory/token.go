@@ -48,6 +48,7 @@ func (d *Directory) issue(app *application, audience, clientAuthentication strin
 	}
 	maps.DeleteFunc(d.tokens, func(_ [32]byte, g grant) bool { return !g.expires.After(now) })
 	d.tokens[sha256.Sum256([]byte(token))] = grant{app, audience, roles, expires}
+	d.config.issued(token)
 	return token, expires
 }
 

@@ -5,6 +5,10 @@
 // of an authority made for the occasion. Rekey's own identity is an application in
 // the emulated directory, and table and vault accept only tokens that the directory
 // issued to it: the same way in as in production.
+//
+// The services misbehave on request: through Go ([Stack.Break], [Stack.Play]), and for
+// other processes and people through the fault API on a port of its own
+// ([Stack.Admin]).
 package stack
 
 import (
@@ -32,14 +36,22 @@ import (
 type Config struct {
 	// Dir is an existing folder, into which the authority's certificate goes.
 	Dir string
-	// Propagation is how long the directory takes to notice a change.
+	// Propagation is how long the directory takes to notice a change; with
+	// Replicas, the slowest of them. Seed makes them repeatable.
 	Propagation time.Duration
+	Replicas    int
+	Seed        uint64
+	// Quotas limit what Graph writes; zero is without limit.
+	Quotas directory.Quotas
 	// OpaqueTokens makes access tokens unreadable.
 	OpaqueTokens bool
 	// Table is a connection string of a table service that runs elsewhere; empty:
 	// our own.
 	Table string
-	Now   func() time.Time // nil: time.Now
+	// Issued is told of every client secret and access token that the directory
+	// makes; nil: nobody is told.
+	Issued func(value string)
+	Now    func() time.Time // nil: time.Now
 }
 
 // Stack is the running services.
@@ -49,12 +61,15 @@ type Stack struct {
 	Table     *table.Service // unused if it runs elsewhere
 
 	AuthorityURL, GraphURL, VaultURL, TableService string
+	AdminURL                                       string // plain http; see [Stack.Admin]
 	CAFile                                         string
 	TenantID                                       string
 	TLS                                            *tls.Config // for clients
 
 	own     directory.Application
-	hook    atomic.Pointer[fault.Hook]
+	now     func() time.Time
+	broken  atomic.Pointer[misbehaviour] // nil: behave
+	calls   counter
 	servers []*http.Server
 }
 
@@ -68,11 +83,14 @@ func Start(c Config) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making certificates: %w", err)
 	}
-	s := &Stack{CAFile: filepath.Join(c.Dir, "ca.pem"), TLS: &tls.Config{RootCAs: ca.CertPool(), MinVersion: tls.VersionTLS12}}
+	s := &Stack{now: now, CAFile: filepath.Join(c.Dir, "ca.pem"), TLS: &tls.Config{RootCAs: ca.CertPool(), MinVersion: tls.VersionTLS12}}
 	if err := os.WriteFile(s.CAFile, ca.PEM(), 0o644); err != nil {
 		return nil, fmt.Errorf("writing the CA's certificate: %w", err)
 	}
-	s.Directory = directory.New(directory.Config{Now: now, Propagation: c.Propagation, OpaqueTokens: c.OpaqueTokens, Hook: s.ask})
+	s.Directory = directory.New(directory.Config{
+		Now: now, Propagation: c.Propagation, Replicas: c.Replicas, Seed: c.Seed, Quotas: c.Quotas,
+		OpaqueTokens: c.OpaqueTokens, Hook: s.ask, Issued: c.Issued,
+	})
 	s.TenantID = s.Directory.AddTenant()
 	s.own, err = s.Directory.AddApplication(directory.Registration{TenantID: s.TenantID, Settings: directory.Settings{
 		DisplayName: "Rekey", Resources: []string{directory.ResourceKeyVault, directory.ResourceStorage},
@@ -108,21 +126,30 @@ func (s *Stack) serve(ca *localtls.Authority, c Config, now func() time.Time) er
 	if s.TableService = c.Table; c.Table == "" {
 		open(&s.TableService, func() http.Handler { return s.Table })
 	}
+	if err == nil {
+		s.AdminURL, err = s.listen(nil, s.Admin())
+	}
 	if err != nil {
 		s.Stop()
 	}
 	return err
 }
 
+// listen serves h on a port of its own, without TLS if there is no authority.
 func (s *Stack) listen(ca *localtls.Authority, h http.Handler) (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("opening a port for an emulator: %w", err)
 	}
+	address := "http://" + l.Addr().String()
+	if ca != nil {
+		address = "https://" + l.Addr().String()
+		l = tls.NewListener(l, ca.ServerConfig())
+	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	s.servers = append(s.servers, server)
-	go server.Serve(tls.NewListener(l, ca.ServerConfig()))
-	return "https://" + l.Addr().String(), nil
+	go server.Serve(l)
+	return address, nil
 }
 
 // Stop closes every port.
@@ -134,18 +161,39 @@ func (s *Stack) Stop() error {
 	return errors.Join(errs...)
 }
 
-// Break makes every service ask hook before each call from now on; nil behaves.
+// Break makes every service ask hook before each call from now on; nil behaves. It
+// replaces whatever [Stack.Play] began.
 func (s *Stack) Break(hook fault.Hook) {
 	if hook == nil {
-		s.hook.Store(nil)
+		s.broken.Store(nil)
 		return
 	}
-	s.hook.Store(&hook)
+	s.broken.Store(&misbehaviour{hook: hook})
+}
+
+// Play makes the services misbehave as the plan says, from now on and in place of
+// what [Stack.Break] or an earlier plan asked for.
+func (s *Stack) Play(p fault.Plan) error {
+	schedule, err := fault.NewSchedule(p, s.now)
+	if err != nil {
+		return err
+	}
+	s.broken.Store(&misbehaviour{schedule.Hook, p.Seed, schedule})
+	return nil
+}
+
+// misbehaviour is what [Stack.Break] or [Stack.Play] asked for; the latter has a
+// schedule.
+type misbehaviour struct {
+	hook     fault.Hook
+	seed     uint64
+	schedule *fault.Schedule
 }
 
 func (s *Stack) ask(op string, r *http.Request) *fault.Effect {
-	if hook := s.hook.Load(); hook != nil {
-		return (*hook)(op, r)
+	s.calls.add(op)
+	if now := s.broken.Load(); now != nil {
+		return now.hook(op, r)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"rekey/shared/emulator/fault"
 )
 
 // serveQuery answers one page of a range query.
@@ -49,6 +51,12 @@ func (s *Service) serveQuery(w http.ResponseWriter, r *http.Request, name string
 		}
 	} else if s.cfg.EmptyPages {
 		size = 0
+	}
+	switch fault.HintOf(r) {
+	case fault.HintEmptyPage:
+		size = 0
+	case fault.HintShortPage:
+		size = min(size, 1)
 	}
 
 	rows, next, f := s.page(name, want, from, size)

@@ -8,9 +8,8 @@
 // local emulator, Azurite, lets some of it through.
 //
 // Wire facts follow learn.microsoft.com/rest/api/storageservices (Table service
-// REST API) and what aztables v1.4.1 was seen to send. Assumed, not verified, are
-// that minimal metadata carries no odata.etag in query results, and the codes for
-// malformed transactions.
+// REST API) and what aztables v1.4.1 was seen to send. What is assumed and not
+// verified is listed in docs/assumptions.md.
 package table
 
 import (
@@ -56,7 +55,9 @@ type Config struct {
 	AccountKey string
 	// Accept says whether a bearer token is good; nil refuses them all.
 	Accept func(token string) bool
-	// Hook is asked before every call that was let in; nil behaves.
+	// Hook is asked before every call that was let in; nil behaves. Its effects on
+	// a transaction that are 404, 409 or 412 fail the first of its operations; its
+	// hints are about queries.
 	Hook fault.Hook
 	// Now stamps rows and checks the date of signatures; default [time.Now].
 	Now func() time.Time
@@ -121,8 +122,20 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.calls[op]++
 	s.counting.Unlock()
 	fault.Serve(s.cfg.Hook, op, w, r, serve, func(w http.ResponseWriter, status int, code, message string) {
-		s.fail(w, &failure{status, code, message})
+		f := &failure{status, code, message}
+		if op == OpBatch && aboutARow(status) {
+			f.message = "0:" + message
+			s.writeBatch(w, [][]byte{s.innerFailure(f)})
+			return
+		}
+		s.fail(w, f)
 	})
+}
+
+// aboutARow reports whether status is one that a transaction fails with because of
+// one of its rows: that is an inner answer, under an outer 202.
+func aboutARow(status int) bool {
+	return status == http.StatusNotFound || status == http.StatusConflict || status == http.StatusPreconditionFailed
 }
 
 // route finds what r asks for. The operation's name is empty if there is no such

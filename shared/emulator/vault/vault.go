@@ -9,12 +9,9 @@
 // their time, disabled versions that cannot be read, version lists in an order
 // that says nothing about age, and pages.
 //
-// Facts are from the service's REST reference and from answers that people posted;
-// these are assumed, and nothing in Rekey may depend on them:
-//   - an empty value is refused;
-//   - the version list of an unknown or deleted secret is empty, not a 404;
-//   - while a deletion is under way the secret is neither live nor deleted, and
-//     a second deletion answers ObjectIsBeingDeleted.
+// Facts are from the service's REST reference and from answers that people posted.
+// What is assumed is listed in docs/assumptions.md, and nothing in Rekey may depend
+// on it.
 //
 // Backup, restore, purge and the list of deleted secrets are not there: Rekey's
 // role in the vault does not include them.
