@@ -111,7 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = newID()
 	}
 	out := &answer{ResponseWriter: w, status: http.StatusOK}
-	caller, pattern, err := h.serve(out, r)
+	caller, pattern, err := h.serve(out, r, id)
 	if err != nil {
 		h.fail(r.Context(), out, id, err)
 	}
@@ -119,7 +119,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"method", r.Method, "route", pattern, "status", out.status, "duration", h.now().Sub(start))
 }
 
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (caller auth.Caller, pattern string, err error) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (caller auth.Caller, pattern string, err error) {
 	caller, err = h.Authenticate(r)
 	if err != nil {
 		return auth.Caller{}, "", err
@@ -141,7 +141,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (caller auth.Cal
 			h.write(w, http.StatusOK, v)
 			return
 		}
-		h.fail(r.Context(), w, newID(), err)
+		h.fail(r.Context(), w, id, err)
 	}
 	if h.Once != nil {
 		h.Once.Do(w, r, caller.Name, req.body, answerTo)

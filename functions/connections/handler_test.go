@@ -1,0 +1,210 @@
+package connections_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"rekey/functions/connections"
+	"rekey/shared/auth"
+	"rekey/shared/connection"
+	"rekey/shared/rotation"
+)
+
+const id = "0b1e7e57-0000-4000-8000-00000000000a"
+
+var now = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+
+// service answers as its fields say; what is nil must not be asked.
+type service struct {
+	create  func(connection.Input) (rotation.Record, error)
+	get     func(id string) (rotation.Record, error)
+	rotate  func(id string, opts connection.RotateOptions) (rotation.Record, error)
+	history func(cursor string, limit int) ([]rotation.Event, string, error)
+}
+
+func (s service) Create(_ context.Context, in connection.Input) (rotation.Record, error) {
+	return s.create(in)
+}
+func (s service) Get(_ context.Context, id string) (rotation.Record, error) { return s.get(id) }
+func (s service) ByName(_ context.Context, _, name string) (rotation.Record, error) {
+	return s.get(name)
+}
+func (s service) List(context.Context, *string) ([]rotation.Record, error) { return nil, nil }
+func (s service) Rotate(_ context.Context, id string, opts connection.RotateOptions) (rotation.Record, error) {
+	return s.rotate(id, opts)
+}
+func (s service) History(_ context.Context, _, cursor string, limit int) ([]rotation.Event, string, error) {
+	return s.history(cursor, limit)
+}
+
+// ask sends one request of an administrator below the API's base, and returns the
+// answer with what was logged.
+func ask(t *testing.T, s service, method, path, body string, header ...string) (*httptest.ResponseRecorder, string) {
+	t.Helper()
+	var log bytes.Buffer
+	h := &connections.Handler{
+		Service: s, Deployment: "test", Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Authenticate: func(*http.Request) (auth.Caller, error) {
+			return auth.Caller{Name: "boss", Role: auth.Admin, Kind: auth.KindKey}, nil
+		},
+	}
+	r := httptest.NewRequestWithContext(t.Context(), method, connections.Base+path, strings.NewReader(body))
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w, log.String()
+}
+
+func failing(err error) service {
+	return service{get: func(string) (rotation.Record, error) { return rotation.Record{}, err }}
+}
+
+// Each kind of error has its status; an error that is nobody's to show is not shown.
+func TestErrors(t *testing.T) {
+	for _, tt := range []struct {
+		err    error
+		status int
+		says   string
+		after  string
+	}{
+		{&connection.Error{Kind: connection.Invalid, Message: "change this"}, 400, "change this", ""},
+		{&connection.Error{Kind: connection.Conflict, Message: "taken", RetryAfter: 90 * time.Second}, 409, "taken", "90"},
+		{&connection.Error{Kind: connection.NotFound, Message: "none"}, 404, "none", ""},
+		{&connection.Error{Kind: connection.Unavailable, Message: "later", RetryAfter: 1500 * time.Millisecond}, 503, "later", "2"},
+		{errors.New("hunter2 is the password"), 500, "The log has more under this request id", ""},
+	} {
+		got, log := ask(t, failing(tt.err), http.MethodGet, "/azure-client-secrets/"+id, "")
+		var e struct{ ReqID, Message string }
+		if err := json.Unmarshal(got.Body.Bytes(), &e); err != nil {
+			t.Fatal(err)
+		}
+		if got.Code != tt.status || !strings.Contains(e.Message, tt.says) || got.Header().Get("Retry-After") != tt.after {
+			t.Errorf("%v: status %d, Retry-After %q: %s", tt.err, got.Code, got.Header().Get("Retry-After"), got.Body)
+		}
+		if strings.Contains(got.Body.String()+log, "hunter2") {
+			t.Errorf("an unknown error is shown: %s%s", got.Body, log)
+		}
+		if tt.status == 500 && (!strings.Contains(log, "level=ERROR") || !strings.Contains(log, e.ReqID)) {
+			t.Errorf("the log has nothing under the request id %s: %s", e.ReqID, log)
+		}
+		for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} {
+			if got.Header().Get(name) != want {
+				t.Errorf("%s: %q", name, got.Header().Get(name))
+			}
+		}
+	}
+}
+
+// The host's id of the invocation is the request's.
+func TestRequestIDIsTheHosts(t *testing.T) {
+	got, log := ask(t, failing(&connection.Error{Kind: connection.NotFound}), http.MethodGet, "/azure-client-secrets/"+id, "", "X-Azure-Functions-InvocationId", id)
+	if !strings.Contains(got.Body.String(), `"reqId":"`+id+`"`) || !strings.Contains(log, "request="+id) {
+		t.Errorf("%s %s", got.Body, log)
+	}
+}
+
+// A secret that is in the wrong place is not quoted back, and not logged.
+func TestNothingIsQuoted(t *testing.T) {
+	const secret = "abc8Q~0123456789"
+	never := service{create: func(in connection.Input) (rotation.Record, error) {
+		in.Clean()
+		return rotation.Record{}, in.Clean()
+	}}
+	for _, body := range []string{
+		`{"name":` + secret + `}`,
+		`{"rotation":{"rotationInterval":"` + secret + `"}}`,
+		`{"credentials":"` + secret + `"}`,
+		`{"method":"` + secret + `"}`,
+		`{"method":"client-secret","name":"` + secret + `","description":"` + secret + `","projectId":"` + secret + `","vaultSecretName":"` + secret + `",
+			"credentials":{"tenantId":"` + secret + `","clientId":"` + secret + `","clientSecretKeyId":"` + secret + `"}}`,
+	} {
+		got, log := ask(t, never, http.MethodPost, "/azure-client-secrets", body)
+		if got.Code != http.StatusBadRequest {
+			t.Errorf("%s: status %d: %s", body, got.Code, got.Body)
+		}
+		if strings.Contains(got.Body.String()+log, secret) {
+			t.Errorf("%s is quoted: %s %s", body, got.Body, log)
+		}
+	}
+	got, log := ask(t, never, http.MethodGet, "/"+secret+"?secret="+secret, "")
+	if got.Code != http.StatusNotFound || strings.Contains(got.Body.String()+log, secret) {
+		t.Errorf("the path: %s %s", got.Body, log)
+	}
+}
+
+func TestContentType(t *testing.T) {
+	s := service{create: func(connection.Input) (rotation.Record, error) { return rotation.Record{ID: id}, nil }}
+	for kind, want := range map[string]int{
+		"application/json": 200, "application/json; charset=utf-8": 200, "": 200, "text/plain": 415, "application/x-www-form-urlencoded": 415, ";": 415,
+	} {
+		var header []string
+		if kind != "" {
+			header = []string{"Content-Type", kind}
+		}
+		if got, _ := ask(t, s, http.MethodPost, "/azure-client-secrets", `{"method":"client-secret"}`, header...); got.Code != want {
+			t.Errorf("%q: status %d, want %d", kind, got.Code, want)
+		}
+	}
+}
+
+// What the body says reaches the service, and its caller's name with it.
+func TestCreateInput(t *testing.T) {
+	var in connection.Input
+	s := service{create: func(got connection.Input) (rotation.Record, error) { in = got; return rotation.Record{ID: id}, nil }}
+	got, _ := ask(t, s, http.MethodPost, "/azure-client-secrets", `{"name":"billing","description":"d","projectId":"p","method":"client-secret",
+		"credentials":{"tenantId":"t","clientId":"c","clientSecret":"s","clientSecretKeyId":"k"},"vaultSecretName":"v","isAutoRotationEnabled":true,
+		"rotation":{"rotationInterval":30,"rotateAt":{"hours":3,"minutes":15},"rotateAtUtc":{"hours":1,"minutes":15},"timeZone":"Europe/Berlin",
+		"gracePeriodHours":0,"originalGracePeriodHours":1.5},"unknown":[1,2]}`)
+	if got.Code != http.StatusOK {
+		t.Fatal(got.Body)
+	}
+	grace, original := time.Duration(0), 90*time.Minute
+	if in.Name != "billing" || in.Description != "d" || in.Project != "p" || in.TenantID != "t" || in.ClientID != "c" || in.ClientSecret.Reveal() != "s" ||
+		in.ClientSecretKeyID != "k" || in.VaultSecretName != "v" || !in.Rotate || in.By != "boss" ||
+		in.Schedule != (rotation.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}) ||
+		in.Grace == nil || *in.Grace != grace || in.OriginalGrace == nil || *in.OriginalGrace != original {
+		t.Errorf("input %+v", in)
+	}
+}
+
+func TestRotateOptions(t *testing.T) {
+	day := 24 * time.Hour
+	for _, tt := range []struct {
+		body   string
+		status int
+		want   connection.RotateOptions
+		says   string
+	}{
+		{"", 200, connection.RotateOptions{By: "boss"}, ""},
+		{"{}", 200, connection.RotateOptions{By: "boss"}, ""},
+		{`{"gracePeriodHours":24}`, 200, connection.RotateOptions{By: "boss", Grace: &day}, ""},
+		{`{"emergency":true}`, 200, connection.RotateOptions{By: "boss", Emergency: true}, ""},
+		{`{"emergency":true,"gracePeriodHours":24}`, 400, connection.RotateOptions{}, "no grace period"},
+		{`{"gracePeriodHours":-1}`, 400, connection.RotateOptions{}, "from 0 on"},
+		{`{"gracePeriodHours":1e300}`, 400, connection.RotateOptions{}, "number of hours"},
+		{`{"gracePeriodHours":"1"}`, 400, connection.RotateOptions{}, "gracePeriodHours"},
+		{`{"emergency":1}`, 400, connection.RotateOptions{}, "true or false"},
+		{`[]`, 400, connection.RotateOptions{}, "an object"},
+	} {
+		var opts connection.RotateOptions
+		s := service{rotate: func(_ string, o connection.RotateOptions) (rotation.Record, error) {
+			opts = o
+			return rotation.Record{ID: id}, nil
+		}}
+		got, _ := ask(t, s, http.MethodPost, "/azure-client-secrets/"+id+"/rotate-credentials", tt.body)
+		same := opts.By == tt.want.By && opts.Emergency == tt.want.Emergency && (opts.Grace == nil) == (tt.want.Grace == nil) && (opts.Grace == nil || *opts.Grace == *tt.want.Grace)
+		if got.Code != tt.status || !same || !strings.Contains(got.Body.String(), tt.says) {
+			t.Errorf("%s: status %d, options %+v: %s", tt.body, got.Code, opts, got.Body)
+		}
+	}
+}

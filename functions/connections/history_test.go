@@ -1,0 +1,166 @@
+package connections_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+type past struct {
+	Rotations []struct {
+		ID, Trigger, Outcome, KeyID, Message, RequestedBy string
+		StartedAt                                         time.Time
+		FinishedAt                                        *time.Time
+	}
+	Revocations []struct {
+		KeyID             string
+		RevokedAt, GoneAt *time.Time
+	}
+}
+
+func ago(minutes int) time.Time { return now.Add(-time.Duration(minutes) * time.Minute) }
+
+// Runs are put together out of events, which come newest first, also where a run's
+// events are on several pages.
+func TestHistory(t *testing.T) {
+	events := []rotation.Event{
+		{At: ago(1), Kind: rotation.EventIssued, RunID: "r3", Trigger: rotation.OnEmergency, KeyID: "k4"},
+		{At: ago(2), Kind: rotation.EventStarted, RunID: "r3", Trigger: rotation.OnEmergency, By: "eve"},
+		{At: ago(3), Kind: rotation.EventGone, KeyID: "k1"},
+		{At: ago(4), Kind: rotation.EventGone}, // of an attempt that had no key id
+		{At: ago(5), Kind: rotation.EventRevoked, KeyID: "k1"},
+		{At: ago(6), Kind: rotation.EventFailed, RunID: "r2", Trigger: rotation.OnSchedule, Message: "grant it"},
+		{At: ago(7), Kind: rotation.EventStarted, RunID: "r2", Trigger: rotation.OnSchedule},
+		{At: ago(8), Kind: rotation.EventPublished, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k3"},
+		{At: ago(9), Kind: rotation.EventIssued, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k3"},
+		{At: ago(10), Kind: rotation.EventAttemptDropped, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k2", Message: "no proof"},
+		{At: ago(11), Kind: rotation.EventIssued, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k2"},
+		{At: ago(12), Kind: rotation.EventStarted, RunID: "r1", Trigger: rotation.OnRequest, By: "adam"},
+		{At: ago(13), Kind: rotation.EventCreated, By: "adam"},
+	}
+	for size := 1; size <= len(events); size += 3 {
+		got := tell(t, events, size, "")
+		var runs []string
+		for _, r := range got.Rotations {
+			finished := "-"
+			if r.FinishedAt != nil {
+				finished = strconv.Itoa(int(now.Sub(*r.FinishedAt).Minutes()))
+			}
+			runs = append(runs, fmt.Sprintf("%s %s %s %s %q by %q %d-%s", r.ID, r.Trigger, r.Outcome, r.KeyID, r.Message, r.RequestedBy, int(now.Sub(r.StartedAt).Minutes()), finished))
+		}
+		want := []string{
+			`r3 emergency running k4 "" by "eve" 2--`,
+			`r2 schedule failed  "grant it" by "" 7-6`,
+			`r1 manual success k3 "an attempt was given up: no proof" by "adam" 12-8`,
+		}
+		if strings.Join(runs, "\n") != strings.Join(want, "\n") {
+			t.Errorf("pages of %d:\n%s\nwant\n%s", size, strings.Join(runs, "\n"), strings.Join(want, "\n"))
+		}
+		if len(got.Revocations) != 1 || got.Revocations[0].KeyID != "k1" || !got.Revocations[0].RevokedAt.Equal(ago(5)) || !got.Revocations[0].GoneAt.Equal(ago(3)) {
+			t.Errorf("revocations %+v", got.Revocations)
+		}
+	}
+}
+
+// The newest runs come, each with its beginning, and no more is read than that takes.
+func TestHistoryLimit(t *testing.T) {
+	var events []rotation.Event
+	for i := range 10 {
+		run := fmt.Sprintf("r%d", i)
+		events = append(events, rotation.Event{At: ago(2 * i), Kind: rotation.EventPublished, RunID: run, KeyID: "k"},
+			rotation.Event{At: ago(2*i + 1), Kind: rotation.EventStarted, RunID: run, By: "adam"})
+	}
+	got := tell(t, events, 3, "?limit=2")
+	if len(got.Rotations) != 2 || got.Rotations[1].ID != "r1" || got.Rotations[1].RequestedBy != "adam" {
+		t.Errorf("rotations %+v", got.Rotations)
+	}
+	for _, limit := range []string{"0", "-1", "201", "all", "1.5"} {
+		if w, _ := ask(t, service{}, http.MethodGet, "/azure-client-secrets/"+id+"/rotations?limit="+limit, ""); w.Code != http.StatusBadRequest {
+			t.Errorf("limit=%s: status %d", limit, w.Code)
+		}
+	}
+}
+
+// tell asks for the history of events, of which the service gives size at a time.
+func tell(t *testing.T, events []rotation.Event, size int, query string) past {
+	t.Helper()
+	s := service{history: func(cursor string, _ int) ([]rotation.Event, string, error) {
+		from, _ := strconv.Atoi(cursor)
+		to := min(from+size, len(events))
+		next := ""
+		if to < len(events) {
+			next = strconv.Itoa(to)
+		}
+		return events[from:to], next, nil
+	}}
+	w, _ := ask(t, s, http.MethodGet, "/azure-client-secrets/"+id+"/rotations"+query, "")
+	var got past
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return got
+}
+
+// show asks for a record and returns its rotation member.
+func show(t *testing.T, rec rotation.Record) map[string]any {
+	t.Helper()
+	s := service{get: func(string) (rotation.Record, error) { return rec, nil }}
+	w, _ := ask(t, s, http.MethodGet, "/azure-client-secrets/"+id, "")
+	var got struct {
+		AppConnection struct{ Rotation map[string]any }
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return got.AppConnection.Rotation
+}
+
+// The state of a rotation as the API shows it: what runs, what failed, and when it is
+// tried again.
+func TestRotationView(t *testing.T) {
+	rec := rotation.Record{
+		ID: id, Phase: rotation.Idle, NextSlot: time.Date(2026, 12, 1, 2, 15, 0, 0, time.UTC),
+		Policy:  rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
+		LastRun: &rotation.RunResult{ID: "r1", Trigger: rotation.OnCreation, Outcome: "success", KeyID: "k1"},
+	}
+	want := func(r map[string]any, member string, value any) {
+		t.Helper()
+		if got := r[member]; fmt.Sprint(got) != fmt.Sprint(value) {
+			t.Errorf("%s is %v, want %v", member, got, value)
+		}
+	}
+	r := show(t, rec)
+	want(r, "rotationStatus", "success")
+	want(r, "nextRotationAt", "2026-12-01T02:15:00Z")
+	want(r, "rotateAtUtc", map[string]any{"hours": 2, "minutes": 15}) // the zone's offset on that day, not today's
+	want(r, "gracePeriodHours", 48)
+	want(r, "settled", true)
+
+	rec.LastRun.Outcome = "abandoned"
+	want(show(t, rec), "rotationStatus", "failed") // Infisical's clients know two words
+
+	rec.Error = &rotation.Failure{Class: rotation.Permission, Message: "grant it", RetryAt: rec.NextSlot.Add(time.Hour)}
+	r = show(t, rec)
+	want(r, "rotationStatus", "failed")
+	want(r, "lastRotationMessage", "grant it")
+	want(r, "nextRotationAt", "2026-12-01T03:15:00Z")
+
+	rec.Run = &rotation.Run{ID: "r2", Trigger: rotation.OnRequest, KeyID: "k2"}
+	rec.Phase = rotation.Verifying
+	r = show(t, rec)
+	want(r, "state", "verifying")
+	want(r, "settled", false)
+	want(r["lastRun"].(map[string]any), "outcome", "running")
+
+	rec.Policy.Enabled, rec.Run, rec.Error, rec.Phase = false, nil, nil, rotation.Idle
+	want(show(t, rec), "nextRotationAt", nil)
+	if r := show(t, rotation.Record{ID: id, Phase: rotation.Idle}); r != nil {
+		t.Errorf("rotation of a connection that never had one: %v", r)
+	}
+}

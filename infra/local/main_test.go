@@ -1,0 +1,295 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// screen is what a person sees.
+type screen struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// shows waits until words are on the screen, or gone is closed.
+func (s *screen) shows(t *testing.T, words string, gone <-chan error) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(2 * time.Minute)
+	for !strings.Contains(s.String(), words) {
+		select {
+		case <-tick.C:
+		case err := <-gone:
+			t.Fatalf("ended before it showed %q: %v\n%s", words, err, s)
+		case <-late:
+			t.Fatalf("%q is not shown:\n%s", words, s)
+		}
+	}
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if stagedIn != "" {
+		os.RemoveAll(stagedIn)
+	}
+	os.Exit(code)
+}
+
+// staged is the app root, made by the Makefile as for make run. In the handler's place
+// there is a script that adds its process id to the file HANDLER_PIDS, if there is to
+// be one, and becomes the handler.
+var staged = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "rekey-local-")
+	if err != nil {
+		return "", err
+	}
+	stagedIn = dir
+	root := filepath.Join(dir, "app")
+	make := exec.Command("make", "stage", "ROOT="+root, "VERSION=test")
+	make.Dir = "../.."
+	// A make that runs the tests says in these what it was told itself.
+	make.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "MAKE") || strings.HasPrefix(e, "MFLAGS") })
+	if out, err := make.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("make stage: %w\n%s", err, out)
+	}
+	handler := filepath.Join(root, "handler")
+	script := "#!/bin/sh\nif [ -n \"${HANDLER_PIDS-}\" ]; then echo $$ >>\"$HANDLER_PIDS\"; fi\nexec '" + handler + "-itself'\n"
+	return root, errors.Join(os.Rename(handler, handler+"-itself"), os.WriteFile(handler, []byte(script), 0o755))
+})
+
+var stagedIn string // to be removed
+
+func appRoot(t *testing.T) string {
+	t.Helper()
+	root, err := staged()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// freePort returns a port that nobody has.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// answers reports whether anybody listens at an address like https://127.0.0.1:1234.
+func answers(t *testing.T, url string) bool {
+	t.Helper()
+	_, addr, _ := strings.Cut(url, "://")
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+// demoEnv reads demo.env, which is for this user's eyes only.
+func demoEnv(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	path := filepath.Join(dir, "demo.env")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("demo.env has mode %v", info.Mode())
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		env[name] = strings.Trim(value, "'")
+	}
+	for _, name := range []string{"REKEY_URL", "REKEY_API_KEY", "TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "CLIENT_SECRET_KEY_ID",
+		"AUTHORITY_HOST", "GRAPH_URL", "KEY_VAULT_URL", "TABLE_SERVICE", "CA_FILE"} {
+		if env[name] == "" {
+			t.Errorf("demo.env has no %s", name)
+		}
+	}
+	return env
+}
+
+// services are the addresses in demo.env at which something listens.
+var services = []string{"REKEY_URL", "AUTHORITY_HOST", "GRAPH_URL", "KEY_VAULT_URL", "TABLE_SERVICE"}
+
+func closed(t *testing.T, env map[string]string) {
+	t.Helper()
+	for _, name := range services {
+		if answers(t, env[name]) {
+			t.Errorf("%s still answers at %s", name, env[name])
+		}
+	}
+}
+
+// What a newcomer sees, and what the README tells them to paste: the original is
+// revoked and a new key is live, another application is connected and rotated, and
+// its original no longer signs in. No secret is on the screen or in the log.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	root, here := appRoot(t), t.TempDir()
+	dir := filepath.Join(here, ".local")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out, ended := &screen{}, make(chan error, 1)
+	go func() { ended <- run(ctx, root, dir, freePort(t), out) }()
+	out.shows(t, "Ctrl-C stops everything", ended)
+
+	shown := out.String()
+	original := find(t, shown, `original client secret (\S+) revoked`)
+	issued := find(t, shown, `new client secret (\S+) issued, proven and published`)
+	if live := find(t, shown, `live in Entra now: (\S+)`); live != issued || strings.Count(shown, "live in Entra now") != 1 || live == original {
+		t.Errorf("live is %s, issued %s, original %s:\n%s", live, issued, original, shown)
+	}
+	find(t, shown, `next rotation: (\d{4}-\d\d-\d\d)`)
+
+	env := demoEnv(t, dir)
+	pasted := paste(t, here)
+	find(t, pasted, `"keyId":"([0-9a-f-]{36})"`)
+	for _, words := range []string{`"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215"} {
+		if !strings.Contains(pasted, words) {
+			t.Errorf("the README's lines do not lead to %q:\n%s", words, pasted)
+		}
+	}
+
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("stopping: %v", err)
+	}
+	closed(t, env)
+	log, err := os.ReadFile(filepath.Join(dir, "rekey.log"))
+	if err != nil || !bytes.Contains(log, []byte("handler ready")) {
+		t.Errorf("the log: %v\n%s", err, log)
+	}
+	for _, name := range []string{"CLIENT_SECRET", "REKEY_API_KEY"} {
+		if all := out.String() + string(log) + pasted; strings.Contains(all, env[name]) {
+			t.Errorf("%s is shown", name)
+		}
+	}
+}
+
+func find(t *testing.T, text, pattern string) string {
+	t.Helper()
+	m := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("nothing like %s in\n%s", pattern, text)
+	}
+	return m[1]
+}
+
+// paste runs the README's shell lines from the one that reads demo.env to the end of
+// their section, in a folder that has it, and returns what they print.
+func paste(t *testing.T, here string) string {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "```sh\n. ./.local/demo.env")
+	section, _, ends := strings.Cut(section, "\n## ")
+	if !found || !ends {
+		t.Fatal("the README has no lines to paste any more")
+	}
+	script := ". ./.local/demo.env"
+	for i, part := range strings.Split(section, "```") {
+		if i%2 == 0 { // text and code alternate, code first
+			script += strings.TrimPrefix(part, "sh\n") + "\n"
+		}
+	}
+	shell := exec.Command("sh", "-eu")
+	shell.Dir, shell.Stdin = here, strings.NewReader(script)
+	shell.Env = append(os.Environ(), "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
+	printed, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("the README's lines: %v\n%s\n%s", err, script, printed)
+	}
+	return string(printed)
+}
+
+// A port that somebody has is said at once, with the way out, before anything is
+// started or written.
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "local")
+	out := &screen{}
+	err = run(t.Context(), "nowhere", dir, port, out)
+	if err == nil || !strings.Contains(err.Error(), "port "+port) || !strings.Contains(err.Error(), "make run PORT=") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) || out.String() != "" {
+		t.Errorf("something was begun: %v, %q", err, out)
+	}
+}
+
+// Without a staged app the error says how to make one, and nothing stays open.
+func TestNotStaged(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	err := run(t.Context(), t.TempDir(), t.TempDir(), port, &screen{})
+	if err == nil || !strings.Contains(err.Error(), "make stage") {
+		t.Errorf("error %v", err)
+	}
+	if answers(t, "http://127.0.0.1:"+port) {
+		t.Error("the port is open")
+	}
+}
+
+// The settings of whoever starts it do not get mixed with the stack's.
+func TestEnviron(t *testing.T) {
+	for _, name := range []string{"REKEY_DEPLOYMENT", "AZURE_CLIENT_SECRET", "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID"} {
+		t.Setenv(name, "mine")
+	}
+	t.Setenv("HOMELY", "yours")
+	env := environ()
+	if slices.ContainsFunc(env, func(e string) bool { return strings.HasSuffix(e, "=mine") }) || !slices.Contains(env, "HOMELY=yours") {
+		t.Errorf("environment %q", env)
+	}
+}
