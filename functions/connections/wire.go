@@ -204,7 +204,8 @@ type currentView struct {
 type retiringView struct {
 	KeyID       string     `json:"keyId"`
 	RevokeAfter time.Time  `json:"revokeAfter"`
-	RevokedAt   *time.Time `json:"revokedAt"` // the directory accepted; until it is gone from reads it stays here
+	RevokedAt   *time.Time `json:"revokedAt"`         // the directory accepted; until it is gone from reads it stays here
+	Problem     string     `json:"problem,omitempty"` // why the last try to remove it failed
 }
 
 type byHandView struct {
@@ -268,7 +269,7 @@ func (h *Handler) rotationView(rec *rotation.Record) *rotationView {
 		v.Current = &currentView{c.KeyID, c.Hint, when(c.ExpiresAt)}
 	}
 	for _, o := range rec.Retiring {
-		v.Retiring = append(v.Retiring, retiringView{o.KeyID, o.RevokeAfter, when(o.RemovedAt)})
+		v.Retiring = append(v.Retiring, retiringView{o.KeyID, o.RevokeAfter, when(o.RemovedAt), o.Problem.Advice()})
 	}
 	for _, o := range rec.ByHand {
 		v.ByHand = append(v.ByHand, byHandView{o.KeyID, o.Since, o.Reason})

@@ -27,8 +27,8 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 	if err != nil {
 		return rec, err
 	}
-	if rec.Run != nil && !opts.Emergency {
-		return rec, nil
+	if rec.Run != nil && rec.Error == nil && !opts.Emergency {
+		return rec, nil // one that pauses after a failure is asked to go on at once (rule R9)
 	}
 	ask := rotation.Request{Kind: rotation.AskRotate, ID: s.Rotator.NewID(), By: opts.By, At: s.Rotator.Clock(), Grace: opts.Grace}
 	if opts.Emergency {
