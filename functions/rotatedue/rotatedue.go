@@ -21,6 +21,7 @@ const Name = "rotatedue"
 // Sweeper is what a tick sets going; see [rotation.Rotator.Sweep].
 type Sweeper interface {
 	Sweep(ctx context.Context) (rotation.Swept, error)
+	Clock() time.Time
 }
 
 // Handler answers the Functions host. A tick outlives the host's connection, as a
@@ -33,10 +34,10 @@ func Handler(s Sweeper, log *slog.Logger) http.Handler {
 
 // Tick is one tick on any host.
 func Tick(ctx context.Context, s Sweeper, t host.Timer, log *slog.Logger) (rotation.Swept, error) {
-	start := time.Now()
+	start := s.Clock()
 	swept, err := s.Sweep(ctx)
 	attrs := []any{"invocation", t.InvocationID, "pastDue", t.IsPastDue, "due", swept.Due, "passes", swept.Passes,
-		"leased", swept.Leased, "failed", swept.Failed, "late", swept.Late, "duration", time.Since(start)}
+		"leased", swept.Leased, "failed", swept.Failed, "late", swept.Late, "duration", s.Clock().Sub(start)}
 	if err != nil {
 		log.ErrorContext(ctx, "sweep", append(attrs, "outcome", "failed", "reason", err.Error())...)
 		return swept, err

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/functions/rotatedue"
 	"rekey/shared/host"
@@ -18,6 +19,7 @@ import (
 type sweeper func(context.Context) (rotation.Swept, error)
 
 func (s sweeper) Sweep(ctx context.Context) (rotation.Swept, error) { return s(ctx) }
+func (sweeper) Clock() time.Time                                    { return time.Unix(0, 0) }
 
 // A tick reports what was done, to the host and to the log.
 func TestTick(t *testing.T) {

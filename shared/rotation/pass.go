@@ -174,6 +174,8 @@ func (p *pass) step(ctx context.Context, rec Record, a Action) (Record, error) {
 		p.log.Warn("step", append(attrs, "outcome", "stopped", "reason", err.Error())...)
 	case next.Error != nil && (rec.Error == nil || next.Error.At != rec.Error.At):
 		p.log.Warn("step", append(attrs, "outcome", "failed", "class", string(next.Error.Class), "reason", next.Error.Message, "retryAt", next.Error.RetryAt)...)
+	case a.Do == Check && next.Run != nil && next.Run.Failures > 0:
+		p.log.Info("step", append(attrs, "outcome", "refused", "inARow", next.Run.Failures)...) // not replicated yet, as a rule
 	default:
 		p.log.Info("step", append(attrs, "outcome", "ok")...)
 	}
