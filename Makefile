@@ -67,6 +67,11 @@ unit: go # unit, simulation, contract and end-to-end tests, with the race detect
 	$(GO) test -race -shuffle=on -count=1 -timeout=20m ./...
 .PHONY: unit
 
+simulation: go ## break every write in turn, and count cases and requests
+	@$(GO) test ./shared/connection ./functions/cmd/azure -run 'TestEveryWriteFails|TestCostOfATimerPass' -count=1 -v | \
+		grep -E '^(ok|FAIL|--- FAIL)|external writes|cases in all|cost_test|FAIL:'
+.PHONY: simulation
+
 test-kill: azurite ## kill the real handler N times: make test-kill N=200
 	$(GO) test ./functions/cmd/azure -run TestKill -count=1 -v -timeout=120m -kills $(or $(N),200)
 .PHONY: test-kill
