@@ -128,6 +128,7 @@ func writeEnv(path string, d demo, second directory.Application) error {
 		{"TENANT_ID", second.TenantID}, {"CLIENT_ID", second.ClientID}, {"CLIENT_SECRET", second.Secret}, {"CLIENT_SECRET_KEY_ID", second.KeyID},
 		{"AUTHORITY_HOST", d.services.AuthorityURL}, {"GRAPH_URL", d.services.GraphURL}, {"KEY_VAULT_URL", d.services.VaultURL},
 		{"TABLE_SERVICE", d.services.TableService}, {"CA_FILE", d.services.CAFile},
+		{"FAULTS_URL", d.services.AdminURL}, // docs/faults.md
 	} {
 		fmt.Fprintf(&b, "%s='%s'\n", kv[0], kv[1])
 	}
