@@ -92,9 +92,13 @@ func (p *pass) application(ctx context.Context, token Token, app Application) (A
 	return p.Directory.Application(cctx, token, app)
 }
 
-// tokenFor gets a token for app with the first of the credentials in the vault
+// tokenFor gets a token with which the credentials of app may be read and changed.
+// If app does that itself, it is got with the first of its credentials in the vault
 // that still works: current, then those that wait for their removal.
 func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Token, error) {
+	if rec.Delegated() {
+		return p.actorToken(ctx, rec)
+	}
 	var versions []string
 	if c := rec.Current; c != nil && c.Target.Same(app) && c.VaultVersion != "" {
 		versions = append(versions, c.VaultVersion)
@@ -120,6 +124,37 @@ func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Toke
 		refused = err
 	}
 	return Token{}, refused
+}
+
+// pace waits until the directory has room for another write of who acts for rec. If
+// that takes longer than the pass and its lease last, it says how long.
+func (p *pass) pace(ctx context.Context, rec *Record, timeout time.Duration) error {
+	if p.Pacer == nil {
+		return nil
+	}
+	now := p.now()
+	wait, cancel := p.Pacer.Reserve(now, rec.Actor)
+	at := now.Add(wait)
+	if wait > 0 && (!at.Before(p.until) || !p.Rules.fits(at, p.lease, timeout)) {
+		cancel()
+		return &Error{Op: "waiting for room in the directory's quota", Class: Throttled, RetryAfter: wait}
+	}
+	for wait > 0 { // a nudge ends a wait early
+		if _, err := p.wait(ctx, wait); err != nil {
+			cancel()
+			return err
+		}
+		wait = at.Sub(p.now())
+	}
+	return nil
+}
+
+// written takes note of how the directory answered a write for rec.
+func (p *pass) written(rec *Record, err error) {
+	if p.Pacer != nil && err != nil && ClassOf(err) == Throttled {
+		p.Pacer.Refused(p.now(), rec.Actor, retryAfter(err))
+	}
+	p.denied(rec, err)
 }
 
 // refusedToken reports whether err is Entra's word that this credential does not

@@ -22,6 +22,7 @@ func (r Rules) planDuties(now time.Time, rec *Record) Action {
 		} else if !next.IsZero() {
 			p.add(next, Action{Do: Warn})
 		}
+		planAuth(&p, now, rec)
 	}
 	if p.found {
 		return p.first

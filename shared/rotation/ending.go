@@ -52,7 +52,7 @@ func (p *pass) beginDelete(ctx context.Context, rec Record) (Record, error) {
 func (p *pass) revokeCurrent(ctx context.Context, rec Record) (Record, error) {
 	now := p.now()
 	return p.commit(ctx, rec, func(rec *Record) {
-		p.retire(rec, *rec.Current, now, true)
+		p.retire(rec, *rec.Current, now, !rec.Delegated()) // else who acts for it can look whether it is gone
 		rec.Current = nil
 	})
 }
@@ -102,8 +102,10 @@ func (p *pass) purge(ctx context.Context, rec Record) (Record, error) {
 // the published one when creation is undone or everything is revoked. By default
 // what is published stays, since consumers read it.
 func (p *pass) purgeVault(ctx context.Context, rec *Record) error {
-	if err := p.deleteOurs(ctx, rec, rec.StagedName()); err != nil {
-		return err
+	for _, name := range []string{rec.StagedName(), rec.AuthName()} {
+		if err := p.deleteOurs(ctx, rec, name); err != nil {
+			return err
+		}
 	}
 	switch {
 	case rec.Undo && rec.Takeover != "":

@@ -44,6 +44,10 @@ const (
 	VaultConflict      Class = "vault-conflict"      // name soft-deleted, or not ours
 	Invalid            Class = "invalid"             // any other 4xx
 	CredentialLost     Class = "credential-lost"     // the published credential has been refused for 15 minutes
+	ActorRefused       Class = "actor-refused"       // the connection that authenticates for others can't
+	CertificateRefused Class = "certificate-refused" // AADSTS700027, 50012, 700024
+	SignInExpired      Class = "sign-in-expired"     // the refresh token is no good any more: AADSTS700082, 70008, 50173 and others
+	ConsentMissing     Class = "consent-missing"     // AADSTS65001, 90094
 )
 
 // Refusal reports whether c is a definite answer that only a person can change,
@@ -68,7 +72,7 @@ var advice = map[Class]string{
 	CredentialInvalid:  "Entra refuses to sign this application in. Check tenant id, client id and client secret, and that the application is enabled.",
 	ApplicationMissing: "The application was not found in this tenant. Check the client id and the tenant id.",
 	TenantMissing:      "The tenant was not found. Check the tenant id.",
-	Permission:         "The application may not change its own client secrets. Grant it the Microsoft Graph application permission Application.ReadWrite.OwnedBy with admin consent, and make its service principal an owner of the application.",
+	Permission:         "Whoever authenticates may not change the client secrets of this application. Grant the application that authenticates (where it rotates itself: this one) the Microsoft Graph application permission Application.ReadWrite.OwnedBy with admin consent, and make its service principal an owner of this application. A person who signed in must own it, or be an Application Administrator.",
 	PolicyLifetime:     "An app management policy of the tenant limits how long a client secret may live. Choose a shorter rotation interval or grace period, or exempt the application.",
 	PolicyForbidden:    "An app management policy of the tenant forbids new client secrets. Exempt the application from it.",
 	Full:               "The application has no room for another client secret. Remove one that nobody uses; Rekey removes only its own.",
@@ -76,6 +80,10 @@ var advice = map[Class]string{
 	VaultRefused:       "Key Vault refuses Rekey. Give Rekey's identity the role Key Vault Secrets Officer on this vault, and check the vault's network rules.",
 	VaultConflict:      "The Key Vault secret's name is in use by somebody else, or is soft-deleted. Choose another vaultSecretName, or purge or recover that secret.",
 	Invalid:            "The service refused the request. The code says why; if it stays, please report it.",
+	ActorRefused:       "The connection that authenticates for this rotation can't sign in. Look at that connection: it says why, and takes new credentials. Rekey goes on as soon as it can sign in.",
+	CertificateRefused: "Entra does not accept the certificate. Upload it (the public part) to the application under Certificates & secrets, check that it has not expired and that tenant id and client id are the application's; after an upload wait some minutes.",
+	SignInExpired:      "The sign-in has ended (not used for 90 days, password changed, revoked, or the account disabled). Sign in again: POST .../azure-client-secrets/oauth/authorize with the connectionId.",
+	ConsentMissing:     "Consent for the permissions is missing or was withdrawn. Let an administrator grant it, then sign in again: POST .../azure-client-secrets/oauth/authorize with the connectionId.",
 	CredentialLost:     "The published client secret no longer works: somebody removed it. Rekey issues a new one if any credential it knows still works; else reconnect with a new client secret.",
 }
 

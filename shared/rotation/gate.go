@@ -33,7 +33,7 @@ func abandonedEntry(rec *Record, i int) entry {
 // planned again.
 func (p *pass) assure(ctx context.Context, rec Record, e entry) (got Record, token Token, ok bool, err error) {
 	if rec.Current == nil {
-		return rec, Token{}, true, nil
+		return p.assureNothing(ctx, rec, e)
 	}
 	latest, written, err := p.republish(ctx, &rec)
 	if err == nil && written != "" {
@@ -54,11 +54,44 @@ func (p *pass) assure(ctx context.Context, rec Record, e entry) (got Record, tok
 	return got, Token{}, false, err
 }
 
+// assureNothing is the gate where there is no current credential: nobody may be
+// reading what is to be removed from the vault. An attempt that was published and
+// never became current is taken out of it first. Where everything is to be revoked,
+// the published secret goes with it.
+func (p *pass) assureNothing(ctx context.Context, rec Record, e entry) (got Record, token Token, ok bool, err error) {
+	if !rec.Revoke {
+		err = p.unpublish(ctx, &rec, e.keyID)
+	}
+	if err == nil {
+		return rec, Token{}, true, nil
+	}
+	got, err = p.postponed(ctx, rec, e, err, func(*Record) {})
+	return got, Token{}, false, err
+}
+
+// unpublish switches off what is published of a credential that never became
+// current. Before a first run ends nothing of ours is published that anybody could
+// rely on; what a deleted connection had left there is given back.
+func (p *pass) unpublish(ctx context.Context, rec *Record, keyID string) error {
+	latest, err := p.get(ctx, rec.VaultName, "")
+	switch {
+	case errors.Is(err, ErrNotFound) || isDisabled(err):
+		return nil
+	case err != nil:
+		return err
+	case !p.ours(latest.Tags, rec) || latest.Tags[TagKeyID] != keyID:
+		return nil
+	case rec.Takeover != "":
+		return p.giveBack(ctx, rec)
+	}
+	return p.disableVersion(ctx, rec.VaultName, latest.Version)
+}
+
 // closed commits that the gate stayed closed. That the published credential itself
 // is refused is counted: often and long enough, it is lost.
 func (p *pass) closed(ctx context.Context, rec Record, e entry, err error) (Record, error) {
 	useful := false
-	if refusedToken(err) { // perhaps another credential of the application still works
+	if refusedToken(err) && ClassOf(err) != ApplicationMissing { // perhaps another credential of the application still works
 		_, terr := p.tokenFor(ctx, &rec, e.target)
 		useful = terr == nil
 	}
@@ -106,8 +139,10 @@ func (p *pass) postpone(rec *Record, r *Removal, err error) {
 	r.Tries++
 	r.Problem = ClassOf(err)
 	r.NextAt = now.Add(backoff(rec.ID, r.Problem, r.Tries, retryAfter(err)))
-	if refusedToken(err) {
-		r.NextAt = now.Add(max(time.Minute, retryAfter(err))) // rule R6: postponed by a minute
+	// Rule R6: postponed by a minute. An application that is gone will not be back
+	// in one, and others can look for it.
+	if refusedToken(err) && !(rec.Delegated() && r.Problem == ApplicationMissing) {
+		r.NextAt = now.Add(max(time.Minute, retryAfter(err)))
 	}
 	switch {
 	case !useless(rec, err):
@@ -122,6 +157,9 @@ func (p *pass) postpone(rec *Record, r *Removal, err error) {
 // being deleted, so does a lack of permission, because then nobody may be left who
 // would grant it, and the deletion has to end.
 func useless(rec *Record, err error) bool {
+	if rec.Delegated() { // who acts for it can be repaired, but a deletion has to end
+		return rec.Phase == Deleting && ClassOf(err).Refusal()
+	}
 	return refusedToken(err) || errors.Is(err, ErrNotFound) || isDisabled(err) ||
 		rec.Phase == Deleting && ClassOf(err) == Permission
 }

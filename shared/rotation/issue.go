@@ -8,12 +8,16 @@ import (
 	"time"
 )
 
-// adopt looks whether the given secret has reached the vault. It has: the
-// connection has a current credential. It has not: whoever held it is dead and so
-// is the secret's only other copy, so creation is undone. Undoing waits until a
-// write that was under way then can no longer land.
+// adopt looks whether what was given has reached the vault. It has: the connection
+// has a current credential, or something to authenticate with. It has not: whoever
+// held it is dead and so is its only other copy, so creation is undone. Undoing waits
+// until a write that was under way then can no longer land.
 func (p *pass) adopt(ctx context.Context, rec Record) (Record, error) {
-	found, err := p.find(ctx, rec.VaultName, func(v VaultSecret) bool { return v.Enabled && p.ours(v.Tags, &rec) })
+	name, what := rec.VaultName, "given client secret"
+	if rec.Auth != nil {
+		name, what = rec.AuthName(), "given credential"
+	}
+	found, err := p.find(ctx, name, func(v VaultSecret) bool { return v.Enabled && p.ours(v.Tags, &rec) })
 	if err != nil {
 		return p.fail(ctx, rec, err, nil)
 	}
@@ -22,14 +26,22 @@ func (p *pass) adopt(ctx context.Context, rec Record) (Record, error) {
 		return p.commit(ctx, rec, func(rec *Record) {
 			rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
 			if safe := rec.CreatedAt.Add(p.Rules.CallTimeout + p.Rules.SettleSpacing); safe.After(now) {
-				rec.Error = &Failure{Class: Transient, Message: "The given client secret did not reach Key Vault; the creation is being undone.", Count: 1, At: now, RetryAt: safe}
+				rec.Error = &Failure{Class: Transient, Message: "The " + what + " did not reach Key Vault; the creation is being undone.", Count: 1, At: now, RetryAt: safe}
 			}
-		}, Event{Kind: EventUndone, Message: "the given client secret did not reach Key Vault"})
+		}, Event{Kind: EventUndone, Message: "the " + what + " did not reach Key Vault"})
+	}
+	event := Event{Kind: EventCredentialGiven}
+	if rec.Current != nil {
+		event.KeyID = rec.Current.KeyID
 	}
 	return p.commit(ctx, rec, func(rec *Record) {
 		rec.Phase, rec.Error = Idle, nil
+		if rec.Auth != nil {
+			rec.Auth.VaultVersion, rec.Auth.SavedAt = found.Version, now
+			return
+		}
 		rec.Current.VaultVersion, rec.Current.Since = found.Version, now
-	}, Event{Kind: EventCredentialGiven, KeyID: rec.Current.KeyID})
+	}, event)
 }
 
 // beginRun writes the intent down: from here on the marker is known, whatever
@@ -45,7 +57,7 @@ func (p *pass) beginRun(ctx context.Context, rec Record) (Record, error) {
 		run.Trigger = OnRequest
 	case p.Rules.lost(rec.Current, now):
 		run.Trigger, run.Grace = OnLoss, 0
-	case rec.Current != nil && rec.Current.Origin == OriginNamed:
+	case rec.owed():
 		run.Trigger, run.Grace = OnCreation, rec.Policy.OriginalGrace
 	}
 	if asked != nil {
@@ -99,8 +111,12 @@ func (p *pass) nextAttempt(ctx context.Context, rec Record) (Record, error) {
 // is in the record, leads to the credential. If we die after the value is staged,
 // it is adopted by its tags.
 func (p *pass) issue(ctx context.Context, rec Record) (Record, error) {
+	if err := p.pace(ctx, &rec, p.Rules.IssueTimeout+5*p.Rules.CallTimeout); err != nil {
+		return p.notBegun(ctx, rec, err)
+	}
 	token, app, err := p.prepare(ctx, &rec)
 	if err != nil {
+		p.denied(&rec, err)
 		return p.notBegun(ctx, rec, err)
 	}
 	start := p.now()
@@ -111,6 +127,7 @@ func (p *pass) issue(ctx context.Context, rec Record) (Record, error) {
 	expires := start.Add(lifetime(rec.Policy, rec.Run)).Truncate(time.Second)
 	issued, err := p.Directory.AddPassword(cctx, token, Application{TenantID: rec.Run.Target.TenantID, ClientID: rec.Run.Target.ClientID, ObjectID: app.ObjectID}, rec.Run.Marker, expires)
 	cancel()
+	p.written(&rec, err)
 	if err != nil {
 		return p.notIssued(ctx, rec, start, err)
 	}
@@ -119,7 +136,7 @@ func (p *pass) issue(ctx context.Context, rec Record) (Record, error) {
 
 // prepare makes sure of everything that can be known before a credential is issued.
 func (p *pass) prepare(ctx context.Context, rec *Record) (token Token, app ApplicationState, err error) {
-	token, err = p.tokenFor(ctx, rec, rec.Actor)
+	token, err = p.tokenFor(ctx, rec, rec.Target)
 	if err != nil {
 		return token, app, lostFor(rec.Run, err)
 	}

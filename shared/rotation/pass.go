@@ -40,6 +40,8 @@ type pass struct {
 	brief  bool
 	log    *slog.Logger
 
+	signIns *signIns // of the invocation
+
 	proof  proof        // what this pass has seen of the run's credential
 	staged *VaultSecret // the staged version under proof, read once a pass
 }
@@ -57,12 +59,12 @@ func (r *Rotator) Pass(ctx context.Context, id string, opts PassOptions) (Record
 		return Record{}, err
 	}
 	defer r.rest()
-	return r.pass(ctx, id, opts)
+	return r.pass(ctx, id, opts, newSignIns())
 }
 
 // pass is Pass for a caller that has a worker already.
-func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions) (Record, error) {
-	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief}
+func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions, s *signIns) (Record, error) {
+	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, signIns: s}
 	if p.until.IsZero() {
 		p.until = r.now().Add(r.Rules.Pass)
 	}
@@ -231,6 +233,10 @@ func (p *pass) do(ctx context.Context, rec Record, a Action) (Record, error) {
 		return p.proveRefused(ctx, rec, a.Index)
 	case Warn:
 		return p.warn(ctx, rec)
+	case WarnAuth:
+		return p.warnAuth(ctx, rec)
+	case Renew:
+		return p.renew(ctx, rec)
 	}
 	return rec, fmt.Errorf("no way to do %q", a.Do)
 }

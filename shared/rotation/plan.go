@@ -35,6 +35,8 @@ const (
 	Look          Do = "look"               // read the application: is what was removed gone?
 	ProveRefused  Do = "prove refused"      // Retiring[Index], the target's last credential
 	Warn          Do = "warn"               // current is about to expire
+	WarnAuth      Do = "warn of sign-in"    // what the connection authenticates with is about to expire
+	Renew         Do = "renew sign-in"      // before a refresh token that nobody uses ends
 )
 
 // Action is the next thing to do for a connection.

@@ -141,6 +141,18 @@ type Directory interface {
 	RemovePassword(ctx context.Context, token Token, app Application, keyID string) error
 }
 
+// Pacer keeps the writes of applications below what the directory takes, so that
+// many connections which are due at once are served in their order instead of being
+// refused. It knows of this process's writes only; the directory has the last word.
+type Pacer interface {
+	// Reserve books a write of actor and returns how long to wait until it may
+	// be sent. Cancel gives the booking back.
+	Reserve(now time.Time, actor Application) (wait time.Duration, cancel func())
+	// Refused says that the directory refused a write of actor, and for how long
+	// it asked to wait; 0 if it did not say.
+	Refused(now time.Time, actor Application, retryAfter time.Duration)
+}
+
 // ApplicationState is what one read of an application showed.
 type ApplicationState struct {
 	ObjectID       string

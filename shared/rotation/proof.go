@@ -187,7 +187,10 @@ func (p *pass) published(rec *Record, next Credential) {
 	rec.Current, rec.Error, rec.WarnedAt = &next, nil, 0
 	endRun(rec, now, "success", "")
 	if rebound {
-		rec.Actor, rec.Target = next.Target, next.Target
+		rec.Target = next.Target
+		if !rec.Delegated() {
+			rec.Actor = next.Target
+		}
 		return
 	}
 	rec.LastRotatedAt = now
@@ -209,6 +212,9 @@ func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
 		asked = nil
 	}
 	latest, version, err := p.republish(ctx, &rec)
+	if rec.Current == nil && rec.Phase == Publishing {
+		err = p.unpublish(ctx, &rec, run.KeyID)
+	}
 	if errors.Is(err, ErrNotFound) && (latest.Version == "" || latest.Tags[TagKeyID] != run.KeyID) {
 		err = nil // current can't be read any more, but nobody reads the attempt's credential either
 	}

@@ -21,6 +21,7 @@ func (p *pass) look(ctx context.Context, rec Record, i int) (Record, error) {
 	var app ApplicationState
 	if err == nil {
 		app, err = p.application(ctx, token, target)
+		p.denied(&rec, err)
 		if ClassOf(err) == ApplicationMissing {
 			err = nil // then it shows no credentials either
 		}

@@ -77,6 +77,8 @@ type Record struct {
 	Actor             Application `json:"actor"`  // who authenticates
 	Target            Application `json:"target"` // whose credential is rotated
 	CredentialChanges int         `json:"credentialChanges"`
+	Via               string      `json:"via"`  // the connection that authenticates for this one; empty: it does so itself
+	Auth              *Auth       `json:"auth"` // what it authenticates with, if that is not the credential that it rotates
 
 	Phase         Phase     `json:"phase"`
 	WakeAt        time.Time `json:"wakeAt"` // zero: nothing will ever have to be done
@@ -342,11 +344,16 @@ const (
 	EventRebound         = "connection.rebound"
 	EventRebindRefused   = "connection.rebind-refused"
 	EventCredentialGiven = "credential.given"
+	EventReconnected     = "connection.reconnected"  // with new credentials of its own
+	EventSignInLost      = "connection.sign-in-lost" // it can't authenticate any more
+	EventSignInBack      = "connection.sign-in-back"
 )
 
-// Rotates reports whether the connection ever rotates by itself or did on request,
-// so that it holds the application's reservation.
-func (r *Record) Rotates() bool { return r.Policy.Enabled }
+// Rotates reports whether the connection holds the application's reservation: it
+// rotates by itself, or rotating is all that it is for.
+func (r *Record) Rotates() bool {
+	return r.Policy.Enabled || r.Delegated() && r.Target.ClientID != ""
+}
 
 // StagedName is the Key Vault secret that holds values which are not published yet.
 func (r *Record) StagedName() string { return r.VaultName + "-staged" }
@@ -355,9 +362,14 @@ func (r *Record) StagedName() string { return r.VaultName + "-staged" }
 // connections that rotate only.
 func (r *Record) Reservations() []Reservation {
 	res := []Reservation{
-		NameReservation(r.Project, r.Name, r.ID),
 		{Kind: ReserveVault, Value: strings.ToLower(r.VaultName), Owner: r.ID},
 		{Kind: ReserveVault, Value: strings.ToLower(r.StagedName()), Owner: r.ID},
+	}
+	if r.Via == "" {
+		res = append(res, NameReservation(r.Project, r.Name, r.ID))
+	}
+	if r.Auth != nil {
+		res = append(res, Reservation{Kind: ReserveVault, Value: r.AuthName(), Owner: r.ID})
 	}
 	if r.Rotates() {
 		res = append(res, ApplicationReservation(r.Target, r.ID))
@@ -395,9 +407,16 @@ func (r *Record) Settled(now time.Time) bool {
 	return true
 }
 
-// owed reports whether the run that takes the named original over has still to come.
+// owed reports whether the first run has still to come: the one that takes the named
+// original over, or that gives an application its first credential of ours.
 func (r *Record) owed() bool {
-	return r.Policy.Enabled && r.Current != nil && r.Current.Origin == OriginNamed
+	switch {
+	case !r.Policy.Enabled:
+		return false
+	case r.Current == nil:
+		return r.Delegated() && r.Target.ClientID != ""
+	}
+	return r.Current.Origin == OriginNamed
 }
 
 // learn writes app's object id wherever the record names the application without
@@ -429,6 +448,9 @@ func (r *Record) Clone() Record {
 	c := *r
 	if c.Request = clone(r.Request); c.Request != nil {
 		c.Request.Grace, c.Request.Next = clone(c.Request.Grace), clone(c.Request.Next)
+	}
+	if c.Auth = clone(r.Auth); c.Auth != nil {
+		c.Auth.Problem = clone(r.Auth.Problem)
 	}
 	c.Error = clone(r.Error)
 	c.Run = clone(r.Run)

@@ -27,14 +27,14 @@ func (p *pass) revoke(ctx context.Context, rec Record, i int) (Record, error) {
 		return p.commit(ctx, rec, func(rec *Record) { rec.Retiring = slices.Delete(rec.Retiring, i, i+1) })
 	}
 	e := retiringEntry(&rec, i)
+	if err := p.pace(ctx, &rec, 8*p.Rules.CallTimeout); err != nil {
+		return p.postponed(ctx, rec, e, err, func(*Record) {})
+	}
 	rec, token, ok, err := p.assure(ctx, rec, e)
 	if !ok {
 		return rec, err
 	}
-	// Every replica knows the old credential (lesson L12); it may be dead, though.
-	if own, oerr := p.ownToken(ctx, &rec, o); oerr == nil {
-		token = own
-	} else if token, err = p.otherToken(ctx, &rec, token, o.Target); err != nil {
+	if token, err = p.removalToken(ctx, &rec, token, o); err != nil {
 		return p.postponed(ctx, rec, e, err, trusted)
 	}
 	return p.remove(ctx, rec, e, token, Event{Kind: EventRevoked, KeyID: o.KeyID})
@@ -43,6 +43,9 @@ func (p *pass) revoke(ctx context.Context, rec Record, i int) (Record, error) {
 // removeOrphan removes what an abandoned attempt issued, found by its marker.
 func (p *pass) removeOrphan(ctx context.Context, rec Record, i int) (Record, error) {
 	e := abandonedEntry(&rec, i)
+	if err := p.pace(ctx, &rec, 8*p.Rules.CallTimeout); err != nil {
+		return p.postponed(ctx, rec, e, err, func(*Record) {})
+	}
 	rec, token, ok, err := p.assure(ctx, rec, e)
 	if !ok {
 		return rec, err
@@ -60,6 +63,7 @@ func (p *pass) remove(ctx context.Context, rec Record, e entry, token Token, eve
 	if err == nil {
 		err = p.Directory.RemovePassword(cctx, token, e.target, e.keyID)
 		cancel()
+		p.written(&rec, err)
 	}
 	if err != nil && ClassOf(err) != CredentialMissing {
 		return p.postponed(ctx, rec, e, err, trusted)
@@ -69,6 +73,17 @@ func (p *pass) remove(ctx context.Context, rec Record, e entry, token Token, eve
 		*e.removal(rec) = Removal{RemovedAt: now, NextAt: now.Add(p.Rules.SettleSpacing)}
 		trusted(rec)
 	}, event)
+}
+
+// removalToken gets the token with which o is removed; gate is the one that the
+// published credential got.
+func (p *pass) removalToken(ctx context.Context, rec *Record, gate Token, o Retiring) (Token, error) {
+	if !rec.Delegated() { // every replica knows the old credential (lesson L12); it may be dead, though
+		if own, err := p.ownToken(ctx, rec, o); err == nil {
+			return own, nil
+		}
+	}
+	return p.otherToken(ctx, rec, gate, o.Target)
 }
 
 // ownToken gets a token with the value of the credential that is to be removed.
@@ -86,7 +101,7 @@ func (p *pass) ownToken(ctx context.Context, rec *Record, o Retiring) (Token, er
 // otherToken returns token, which is the published credential's, if that is of
 // target; else it gets one with whatever credential of target still works.
 func (p *pass) otherToken(ctx context.Context, rec *Record, token Token, target Application) (Token, error) {
-	if !token.Value.IsZero() && rec.Current.Target.Same(target) {
+	if !rec.Delegated() && !token.Value.IsZero() && rec.Current.Target.Same(target) {
 		return token, nil
 	}
 	return p.tokenFor(ctx, rec, target)

@@ -30,6 +30,8 @@ type Rotator struct {
 	Authority Authority
 	Directory Directory
 
+	Actors  Actors // required for connections that authenticate with something else than what they rotate
+	Pacer   Pacer  // nil: writes are not paced
 	History Pruner // nil: history is kept for ever
 
 	Rules      Rules

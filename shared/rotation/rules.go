@@ -109,11 +109,19 @@ func warning(now time.Time, rec *Record) (days int, next time.Time) {
 	if c == nil || c.ExpiresAt.IsZero() || prevented(rec) {
 		return 0, time.Time{}
 	}
-	for _, d := range WarnDays {
-		if rec.WarnedAt != 0 && rec.WarnedAt <= d {
+	return threshold(now, c.ExpiresAt, rec.WarnedAt, WarnDays)
+}
+
+// threshold is warning for any end; warned is the smallest that was warned of.
+func threshold(now, ends time.Time, warned int, all []int) (days int, next time.Time) {
+	if ends.IsZero() {
+		return 0, time.Time{}
+	}
+	for _, d := range all {
+		if warned != 0 && warned <= d {
 			continue
 		}
-		at := c.ExpiresAt.AddDate(0, 0, -d)
+		at := ends.AddDate(0, 0, -d)
 		if at.After(now) {
 			if days == 0 {
 				next = at

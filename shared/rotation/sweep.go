@@ -35,7 +35,7 @@ const lastCommit = 5 * time.Second
 // index alone.
 func (r *Rotator) Sweep(ctx context.Context) (Swept, error) {
 	r.init()
-	s := &sweep{r: r, until: r.now().Add(r.Rules.Pass), active: make(map[string]bool), ended: make(chan struct{}, 1)}
+	s := &sweep{r: r, until: r.now().Add(r.Rules.Pass), active: make(map[string]bool), ended: make(chan struct{}, 1), signIns: newSignIns()}
 	if d, ok := ctx.Deadline(); ok { // leave the passes time to end
 		if end := d.Add(-r.Rules.CallTimeout); end.Before(s.until) {
 			s.until = end
@@ -60,6 +60,8 @@ type sweep struct {
 	r     *Rotator
 	until time.Time
 	ended chan struct{} // has something in it after a pass ended
+
+	signIns *signIns
 
 	mu     sync.Mutex
 	active map[string]bool
@@ -119,7 +121,7 @@ func (s *sweep) pass(ctx context.Context, id string) {
 			opts.Until = end
 		}
 	}
-	_, err := s.r.pass(ctx, id, opts)
+	_, err := s.r.pass(ctx, id, opts, s.signIns)
 	s.r.rest()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,10 +19,17 @@ type MemoryDirectory struct {
 	// Issued counts the credentials that AddPassword made.
 	Issued int
 
-	world  *World
-	apps   map[string]*app // by object id
-	made   int
-	tokens int
+	world   *World
+	apps    map[string]*app    // by object id
+	holders map[string]string  // of tokens: who got them, a client id or a person's object id
+	signIns map[string]*signIn // by value: what others than client secrets sign in with
+	made    int
+}
+
+// signIn is a certificate, or a person's refresh token.
+type signIn struct {
+	holder string // a client id, or the person's object id
+	gone   bool   // removed, or withdrawn
 }
 
 // TenantID is the directory's tenant.
@@ -40,7 +47,8 @@ type app struct {
 	longest   time.Duration
 	forbidden bool
 	roles     []string
-	owner     bool
+	owner     bool            // of itself
+	owners    map[string]bool // others, by client id or a person's object id
 }
 
 type password struct {
@@ -64,6 +72,7 @@ func (w *World) AddApplication() (a rotation.Application, secret rotation.Secret
 		Application: rotation.Application{TenantID: TenantID, ClientID: fmt.Sprintf("22222222-2222-4222-8222-%012d", n), ObjectID: fmt.Sprintf("33333333-3333-4333-8333-%012d", n)},
 		roles:       []string{"Application.ReadWrite.OwnedBy"}, owner: true,
 	}
+	x.owners = make(map[string]bool)
 	d.apps[x.ObjectID] = x
 	ago := time.Now().AddDate(0, -6, 0)
 	orig := d.add(x, "made by hand", ago, ago.AddDate(2, 0, 0))
@@ -77,6 +86,40 @@ func (w *World) AddForeign(clientID string) (secret rotation.Secret, keyID strin
 	ago := time.Now().AddDate(0, -6, 0)
 	p := w.Directory.add(w.Directory.byClient(clientID), "somebody else's", ago, ago.AddDate(2, 0, 0))
 	return rotation.NewSecret(p.value), p.KeyID
+}
+
+// Own makes who, a client id or a person's object id, an owner of an application, or
+// takes that back.
+func (w *World) Own(clientID, who string, owns bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Directory.byClient(clientID).owners[who] = owns
+}
+
+// AddSignIn makes up something that who, a client id or a person's object id, can
+// sign in with besides a client secret. It is good until it is withdrawn.
+func (w *World) AddSignIn(who string) rotation.Secret {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return rotation.NewSecret(w.Directory.addSignIn(who))
+}
+
+func (d *MemoryDirectory) addSignIn(who string) string {
+	d.made++
+	value := fmt.Sprintf("canary-sign-in-%020d", d.made)
+	d.signIns[value] = &signIn{holder: who}
+	return value
+}
+
+// Withdraw ends everything that who signs in with besides client secrets.
+func (w *World) Withdraw(who string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.Directory.signIns {
+		if s.holder == who {
+			s.gone = true
+		}
+	}
 }
 
 // Name says that the caller has named a credential, so that Rekey may remove it.
@@ -209,13 +252,42 @@ func (d directoryPort) Token(ctx context.Context, a rotation.Application, s rota
 			if !p.ExpiresAt.After(time.Now()) {
 				return &rotation.Error{Op: op, Class: rotation.CredentialExpired, Status: 401, Code: "AADSTS7000222"}
 			}
-			d.d.tokens++
-			token = rotation.Token{Value: rotation.NewSecret(fmt.Sprintf("%s%d", tokenPrefix, d.d.tokens)), ExpiresAt: time.Now().Add(time.Hour), Roles: x.roles, ObjectID: "sp-" + x.ObjectID}
+			token = d.d.issue(x.ClientID)
+			token.Roles, token.ObjectID = x.roles, "sp-"+x.ObjectID
 			return nil
 		}
 		return &rotation.Error{Op: op, Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 	})
 	return token, err
+}
+
+// issue makes a token for who.
+func (d *MemoryDirectory) issue(who string) rotation.Token {
+	value := fmt.Sprintf("%s%d", tokenPrefix, len(d.holders)+1)
+	d.holders[value] = who
+	return rotation.Token{Value: rotation.NewSecret(value), ExpiresAt: time.Now().Add(time.Hour)}
+}
+
+// SignIn gets a token with what [World.AddSignIn] made up.
+func (d directoryPort) SignIn(ctx context.Context, value rotation.Secret) (token rotation.Token, err error) {
+	err = d.p.read(ctx, func() error {
+		s := d.d.signIns[value.Reveal()]
+		if s == nil || s.gone {
+			return &rotation.Error{Op: "signing in", Class: rotation.ActorRefused, Status: 401, Code: "AADSTS700027"}
+		}
+		token = d.d.issue(s.holder)
+		if x := d.d.byClient(s.holder); x != nil {
+			token.Roles, token.ObjectID = x.roles, "sp-"+x.ObjectID
+		}
+		return nil
+	})
+	return token, err
+}
+
+// may reports whether the holder of a token may write x's credentials.
+func (d *MemoryDirectory) may(token rotation.Token, x *app) bool {
+	who := d.holders[token.Value.Reveal()]
+	return !x.denied && (who == x.ClientID && x.owner || x.owners[who])
 }
 
 // The operations that take object ids only.
@@ -276,7 +348,7 @@ func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a 
 		switch {
 		case d.d.Refuse != nil:
 			return d.d.Refuse
-		case x.denied || !x.owner:
+		case !d.d.may(token, x):
 			return &rotation.Error{Op: op, Class: rotation.Permission, Status: 403, Code: "Authorization_RequestDenied"}
 		case x.forbidden:
 			return &rotation.Error{Op: op, Class: rotation.PolicyForbidden, Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy"}
@@ -326,7 +398,7 @@ func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token,
 		if err != nil {
 			return err
 		}
-		if x.denied || !x.owner {
+		if !d.d.may(token, x) {
 			return &rotation.Error{Op: op, Class: rotation.Permission, Status: 403, Code: "Authorization_RequestDenied"}
 		}
 		for _, p := range x.passwords {

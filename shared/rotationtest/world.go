@@ -62,7 +62,7 @@ func NewWorld(t testing.TB) *World {
 	w := &World{t: t, Latency: 40 * time.Millisecond, process: 1, Log: &Log{}}
 	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{}, reserved: map[string]rotation.Reservation{}}
 	w.Vault = &MemoryVault{world: w, secrets: map[string]*secret{}}
-	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}}
+	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, holders: map[string]string{}, signIns: map[string]*signIn{}}
 	return w
 }
 
@@ -311,6 +311,11 @@ func (w *World) CheckLeaks() {
 			if strings.Contains(all, c.value) {
 				w.violate("P4: the value of " + c.KeyID + " leaked")
 			}
+		}
+	}
+	for value := range w.Directory.signIns {
+		if strings.Contains(all, value) {
+			w.violate("P4: what somebody signs in with leaked")
 		}
 	}
 	if strings.Contains(all, tokenPrefix) {
