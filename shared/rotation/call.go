@@ -133,18 +133,15 @@ func (p *pass) pace(ctx context.Context, rec *Record, timeout time.Duration) err
 		return nil
 	}
 	now := p.now()
-	wait, cancel := p.Pacer.Reserve(now, rec.Actor)
-	at := now.Add(wait)
-	if wait > 0 && (!at.Before(p.until) || !p.Rules.fits(at, p.lease, timeout)) {
-		cancel()
+	most := min(p.until.Sub(now), p.lease.Until.Add(-p.Rules.Skew-timeout).Sub(now))
+	wait, ok := p.Pacer.Reserve(now, rec.Actor, max(most, 0))
+	if !ok {
 		return &Error{Op: "waiting for room in the directory's quota", Class: Throttled, RetryAfter: wait}
 	}
-	for wait > 0 { // a nudge ends a wait early
+	for at := now.Add(wait); wait > 0; wait = at.Sub(p.now()) { // a nudge ends a wait early
 		if _, err := p.wait(ctx, wait); err != nil {
-			cancel()
 			return err
 		}
-		wait = at.Sub(p.now())
 	}
 	return nil
 }

@@ -111,7 +111,7 @@ func (p *pass) nextAttempt(ctx context.Context, rec Record) (Record, error) {
 // is in the record, leads to the credential. If we die after the value is staged,
 // it is adopted by its tags.
 func (p *pass) issue(ctx context.Context, rec Record) (Record, error) {
-	if err := p.pace(ctx, &rec, p.Rules.IssueTimeout+5*p.Rules.CallTimeout); err != nil {
+	if err := p.pace(ctx, &rec, p.Rules.IssueTimeout+2*p.Rules.CallTimeout); err != nil {
 		return p.notBegun(ctx, rec, err)
 	}
 	token, app, err := p.prepare(ctx, &rec)

@@ -62,7 +62,17 @@ const (
 	ReserveName        ReservationKind = "name"
 	ReserveVault       ReservationKind = "vault"
 	ReserveApplication ReservationKind = "app"
+
+	// These two are no claims: any number of owners has the same value. They
+	// are there to find the owners by it. For an actor it is the tenant and
+	// client id of the application that the owner authenticates as; for a target
+	// the id of the connection that authenticates for the owner.
+	NoteActor  ReservationKind = "act"
+	NoteTarget ReservationKind = "via"
 )
+
+// Shared reports whether a value of that kind may have many owners.
+func (k ReservationKind) Shared() bool { return k == NoteActor || k == NoteTarget }
 
 // Reservation is the claim of a connection (Owner, its id) on a unique value.
 type Reservation struct {
@@ -146,8 +156,9 @@ type Directory interface {
 // refused. It knows of this process's writes only; the directory has the last word.
 type Pacer interface {
 	// Reserve books a write of actor and returns how long to wait until it may
-	// be sent. Cancel gives the booking back.
-	Reserve(now time.Time, actor Application) (wait time.Duration, cancel func())
+	// be sent. Not ok: that would be longer than most; nothing is booked, and wait
+	// is when to ask again.
+	Reserve(now time.Time, actor Application, most time.Duration) (wait time.Duration, ok bool)
 	// Refused says that the directory refused a write of actor, and for how long
 	// it asked to wait; 0 if it did not say.
 	Refused(now time.Time, actor Application, retryAfter time.Duration)

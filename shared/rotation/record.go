@@ -371,6 +371,11 @@ func (r *Record) Reservations() []Reservation {
 	if r.Auth != nil {
 		res = append(res, Reservation{Kind: ReserveVault, Value: r.AuthName(), Owner: r.ID})
 	}
+	if r.Via != "" {
+		res = append(res, Reservation{Kind: NoteTarget, Value: r.Via, Owner: r.ID})
+	} else {
+		res = append(res, ActorNote(r.Actor, r.ID))
+	}
 	if r.Rotates() {
 		res = append(res, ApplicationReservation(r.Target, r.ID))
 	}
@@ -383,6 +388,11 @@ func NameReservation(project, name, owner string) Reservation {
 		project = "org"
 	}
 	return Reservation{Kind: ReserveName, Value: project + "-" + name, Owner: owner}
+}
+
+// ActorNote says that a connection authenticates as an application.
+func ActorNote(app Application, owner string) Reservation {
+	return Reservation{Kind: NoteActor, Value: strings.ToLower(app.TenantID + " " + app.ClientID), Owner: owner}
 }
 
 // ApplicationReservation keeps an application to one rotating connection (rule R11).

@@ -27,7 +27,7 @@ func (p *pass) revoke(ctx context.Context, rec Record, i int) (Record, error) {
 		return p.commit(ctx, rec, func(rec *Record) { rec.Retiring = slices.Delete(rec.Retiring, i, i+1) })
 	}
 	e := retiringEntry(&rec, i)
-	if err := p.pace(ctx, &rec, 8*p.Rules.CallTimeout); err != nil {
+	if err := p.pace(ctx, &rec, 2*p.Rules.CallTimeout); err != nil {
 		return p.postponed(ctx, rec, e, err, func(*Record) {})
 	}
 	rec, token, ok, err := p.assure(ctx, rec, e)
@@ -43,7 +43,7 @@ func (p *pass) revoke(ctx context.Context, rec Record, i int) (Record, error) {
 // removeOrphan removes what an abandoned attempt issued, found by its marker.
 func (p *pass) removeOrphan(ctx context.Context, rec Record, i int) (Record, error) {
 	e := abandonedEntry(&rec, i)
-	if err := p.pace(ctx, &rec, 8*p.Rules.CallTimeout); err != nil {
+	if err := p.pace(ctx, &rec, 2*p.Rules.CallTimeout); err != nil {
 		return p.postponed(ctx, rec, e, err, func(*Record) {})
 	}
 	rec, token, ok, err := p.assure(ctx, rec, e)

@@ -176,12 +176,16 @@ func (s storePort) Due(ctx context.Context, until time.Time, limit int) (due []r
 	return due, err
 }
 
-func reservationKey(kind rotation.ReservationKind, value string) string {
-	return string(kind) + " " + value
+func reservationKey(res rotation.Reservation) string {
+	key := string(res.Kind) + " " + res.Value
+	if res.Kind.Shared() {
+		key += " " + res.Owner
+	}
+	return key
 }
 
 func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error {
-	key := reservationKey(res.Kind, res.Value)
+	key := reservationKey(res)
 	if res.At.IsZero() {
 		res.At = time.Now().UTC()
 	}
@@ -220,7 +224,7 @@ func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclai
 
 func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, value string) (res rotation.Reservation, err error) {
 	err = s.p.read(ctx, func() error {
-		r, ok := s.s.reserved[reservationKey(kind, value)]
+		r, ok := s.s.reserved[reservationKey(rotation.Reservation{Kind: kind, Value: value})]
 		if !ok {
 			return rotation.ErrNotFound
 		}
@@ -230,9 +234,21 @@ func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, valu
 	return res, err
 }
 
+func (s storePort) Owners(ctx context.Context, kind rotation.ReservationKind, value string) (owners []string, err error) {
+	err = s.p.read(ctx, func() error {
+		for _, r := range s.s.reserved {
+			if r.Kind == kind && r.Value == value {
+				owners = append(owners, r.Owner)
+			}
+		}
+		return nil
+	})
+	return owners, err
+}
+
 func (s storePort) Release(ctx context.Context, res rotation.Reservation) error {
 	return s.p.write(ctx, "store.release", func() error {
-		key := reservationKey(res.Kind, res.Value)
+		key := reservationKey(res)
 		if s.s.reserved[key].Owner == res.Owner {
 			delete(s.s.reserved, key)
 		}

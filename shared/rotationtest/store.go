@@ -29,6 +29,8 @@ type Store interface {
 	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error
 	// Find returns the claim on a value; [rotation.ErrNotFound] if there is none.
 	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
+	// Owners returns everybody who has reserved a value of a shared kind.
+	Owners(ctx context.Context, kind rotation.ReservationKind, value string) ([]string, error)
 	// List returns records in no particular order; next is empty at the end.
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
 	// History returns events, the newest first; next is empty at the end.
@@ -63,6 +65,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"history is newest first", storeTest.history},
 		{"history is pruned from its end", storeTest.prune},
 		{"a value is reserved once", storeTest.reserve},
+		{"a note has many owners", storeTest.notes},
 		{"one of several reservations wins", storeTest.concurrentReservations},
 		{"an old reservation is reclaimed", storeTest.reclaim},
 		{"different values are different reservations", storeTest.values},
@@ -447,6 +450,33 @@ func (s storeTest) reserve(t *testing.T) {
 		wantStoreError(t, "Release", s.Release(ctx, mine), nil)
 	}
 	wantStoreError(t, "Reserve of what was released", s.Reserve(ctx, theirs, nil), nil)
+}
+
+// notes: a value of a shared kind has any number of owners, and each sees all.
+func (s storeTest) notes(t *testing.T) {
+	ctx := t.Context()
+	value := rand.Text()
+	var want []string
+	for range 3 {
+		res := rotation.Reservation{Kind: rotation.NoteTarget, Value: value, Owner: rand.Text()}
+		want = append(want, res.Owner)
+		for range 2 { // once is enough
+			wantStoreError(t, "Reserve", s.Reserve(ctx, res, nil), nil)
+		}
+	}
+	other := rotation.Reservation{Kind: rotation.NoteActor, Value: value, Owner: rand.Text()}
+	wantStoreError(t, "Reserve of another kind", s.Reserve(ctx, other, nil), nil)
+	wantStoreError(t, "Release", s.Release(ctx, rotation.Reservation{Kind: rotation.NoteTarget, Value: value, Owner: want[0]}), nil)
+	got, err := s.Owners(ctx, rotation.NoteTarget, value)
+	wantStoreError(t, "Owners", err, nil)
+	slices.Sort(got)
+	want = slices.Sorted(slices.Values(want[1:]))
+	if !slices.Equal(got, want) {
+		t.Errorf("owners %q, want %q", got, want)
+	}
+	if got, err := s.Owners(ctx, rotation.NoteActor, rand.Text()); err != nil || len(got) != 0 {
+		t.Errorf("owners of what nobody noted: %q, %v", got, err)
+	}
 }
 
 // race lets owners reserve one value at once and returns those who succeeded.

@@ -86,10 +86,14 @@ func parseHistoryKey(id, key string) (version int64, ok bool) {
 // maxEncoded is how long a reservation's value may be in its key.
 const maxEncoded = 300
 
-// reservationKey returns a key that is one value's alone. An application's is a
-// hash, because tenant and client id need not be readable in keys; so is that of a
-// value too long for a key.
-func reservationKey(kind rotation.ReservationKind, value string) string {
+// reservationKey returns a key that is one value's alone, or one value's and its
+// owner's where a value may have several. An application's is a hash, because tenant
+// and client id need not be readable in keys; so is that of a value too long for a key.
+func reservationKey(res rotation.Reservation) string {
+	if res.Kind.Shared() {
+		return notePrefix(res.Kind, res.Value) + res.Owner
+	}
+	kind, value := res.Kind, res.Value
 	encoded := encode(value)
 	switch {
 	case kind == rotation.ReserveApplication:
@@ -98,6 +102,11 @@ func reservationKey(kind rotation.ReservationKind, value string) string {
 		encoded = "_h" + digest(value) // encode never yields _h
 	}
 	return string(kind) + "-" + encoded
+}
+
+// notePrefix is what the keys of all that share a value begin with.
+func notePrefix(kind rotation.ReservationKind, value string) string {
+	return string(kind) + "-" + digest(value) + "-"
 }
 
 // encode writes every byte but letters, digits and the hyphen as _ and two

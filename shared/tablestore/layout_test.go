@@ -13,14 +13,14 @@ func TestKeysStayAsTheyAre(t *testing.T) {
 	app := rotation.ApplicationReservation(rotation.Application{TenantID: "T", ClientID: "C"}, "")
 	for got, want := range map[string]string{
 		partitionKey("0195c2c4-6a1e-7f00-8000-000000000001"): "s01",
-		partitionKey("one"):                      "s0f",
-		connectionKey("one"):                     "conn-one",
-		dueKey(wake, "one"):                      "due-20300102T020405Z-one",
-		historyKey("one", 1):                     "hist-one-9223372036854775806",
-		historyKey("one", 9e18):                  "hist-one-0223372036854775807",
-		reservationKey("name", "org-My app_1/ü"): "name-org-My_20app_5f1_2f_c3_bc",
-		reservationKey("vault", "rekey-a"):       "vault-rekey-a",
-		reservationKey(app.Kind, app.Value):      "app-" + digest("t c"),
+		partitionKey("one"):     "s0f",
+		connectionKey("one"):    "conn-one",
+		dueKey(wake, "one"):     "due-20300102T020405Z-one",
+		historyKey("one", 1):    "hist-one-9223372036854775806",
+		historyKey("one", 9e18): "hist-one-0223372036854775807",
+		reservationKey(rotation.Reservation{Kind: "name", Value: "org-My app_1/ü"}): "name-org-My_20app_5f1_2f_c3_bc",
+		reservationKey(rotation.Reservation{Kind: "vault", Value: "rekey-a"}):       "vault-rekey-a",
+		reservationKey(app): "app-" + digest("t c"),
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -67,7 +68,7 @@ func (s *Store) Reserve(ctx context.Context, res rotation.Reservation, reclaim f
 		if e != nil || done {
 			return plain(e)
 		}
-		holder, found, err := s.holder(ctx, res.Kind, res.Value)
+		holder, found, err := s.holder(ctx, res)
 		if err != nil {
 			return err
 		}
@@ -125,9 +126,27 @@ func (s *Store) replaceReservation(ctx context.Context, op string, res rotation.
 	return e == nil, e
 }
 
+// Owners returns who has a note of that kind and value, in no order. What it returns
+// is a hint: an owner may have died before its record was written.
+func (s *Store) Owners(ctx context.Context, kind rotation.ReservationKind, value string) ([]string, error) {
+	const op = "reading notes"
+	prefix := notePrefix(kind, value)
+	r := keyRange{partitionKey(value), prefix, strings.TrimSuffix(prefix, "-") + "."} // '.' follows '-'
+	var owners []string
+	err := s.scan(ctx, op, r, "", maxPage, func(row []byte) (bool, error) {
+		var stored reservationRow
+		if err := decodeRow(row, &stored); err != nil {
+			return false, err
+		}
+		owners = append(owners, stored.Owner)
+		return true, nil
+	})
+	return owners, err
+}
+
 // Find returns the reservation of a value; [rotation.ErrNotFound] if it is free.
 func (s *Store) Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error) {
-	h, found, err := s.holder(ctx, kind, value)
+	h, found, err := s.holder(ctx, rotation.Reservation{Kind: kind, Value: value})
 	if err != nil {
 		return rotation.Reservation{}, err
 	}
@@ -141,14 +160,14 @@ func (s *Store) Find(ctx context.Context, kind rotation.ReservationKind, value s
 func (s *Store) Release(ctx context.Context, res rotation.Reservation) error {
 	const op = "releasing a reservation"
 	for range contention {
-		h, found, err := s.holder(ctx, res.Kind, res.Value)
+		h, found, err := s.holder(ctx, res)
 		if err != nil {
 			return err
 		}
 		if !found || h.Owner != res.Owner {
 			return nil
 		}
-		_, err = s.table.DeleteEntity(once(ctx), partitionKey(res.Value), reservationKey(res.Kind, res.Value), &aztables.DeleteEntityOptions{IfMatch: &h.etag})
+		_, err = s.table.DeleteEntity(once(ctx), partitionKey(res.Value), reservationKey(res), &aztables.DeleteEntityOptions{IfMatch: &h.etag})
 		e := outcome(op, write, err)
 		if e == nil || e.Status == http.StatusNotFound {
 			return nil
@@ -161,8 +180,8 @@ func (s *Store) Release(ctx context.Context, res rotation.Reservation) error {
 }
 
 // holder reads the reservation of a value.
-func (s *Store) holder(ctx context.Context, kind rotation.ReservationKind, value string) (held, bool, error) {
-	row, found, e := s.get(ctx, "reading a reservation", partitionKey(value), reservationKey(kind, value))
+func (s *Store) holder(ctx context.Context, res rotation.Reservation) (held, bool, error) {
+	row, found, e := s.get(ctx, "reading a reservation", partitionKey(res.Value), reservationKey(res))
 	if e != nil || !found {
 		return held{}, false, plain(e)
 	}
@@ -175,7 +194,7 @@ func (s *Store) holder(ctx context.Context, kind rotation.ReservationKind, value
 
 // encodeReservation returns the row of res.
 func encodeReservation(op string, res rotation.Reservation) ([]byte, *rotation.Error) {
-	rk := reservationKey(res.Kind, res.Value)
+	rk := reservationKey(res)
 	if res.Value == "" || !validID.MatchString(res.Owner) || !keyAllowed(rk) {
 		return nil, refused(op, "OutOfRangeInput", "a reservation needs a value and a connection's id")
 	}

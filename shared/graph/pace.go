@@ -1,0 +1,153 @@
+package graph
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// Budget is how many writes fit into any stretch of time of that length.
+type Budget struct {
+	Writes int
+	Per    time.Duration
+}
+
+// The budgets that Graph documents for identity and access, less a fortieth: what is
+// under way is counted by us when it is sent and by Graph when it arrives.
+// Source: learn.microsoft.com/graph/throttling-limits (Entra contract, section 1).
+var (
+	perApplication = Budget{3000 - 3000/40, 150 * time.Second}
+	perTenant      = Budget{18000 - 18000/40, 5 * time.Minute}
+)
+
+// refusedPause is how long writes stop after a 429 that does not say how long.
+const refusedPause = 10 * time.Second
+
+// maxWindows bounds the memory; an application of which nothing was written for the
+// length of its budget needs none.
+const maxWindows = 10_000
+
+// Pace is a [rotation.Pacer] that keeps the writes of this process within what Graph
+// documents: for each application that authenticates, and for each tenant. Bookings
+// are served in the order in which they are made. The zero Pace is ready for use.
+//
+// Other processes and other programs draw on the same budgets, so that Graph may
+// refuse a write all the same; then all of that application's stop for as long as
+// Graph says.
+type Pace struct {
+	Application, Tenant Budget // zero: Graph's documented ones
+
+	mu      sync.Mutex
+	windows map[string]*window
+}
+
+var _ rotation.Pacer = (*Pace)(nil)
+
+// window is a budget and what was booked of it.
+type window struct {
+	Budget
+	booked  []time.Time // ascending; only those that still count
+	blocked time.Time   // nothing before
+	turned  time.Time   // when the last one that was turned away is to come back
+}
+
+// Reserve implements [rotation.Pacer].
+func (p *Pace) Reserve(now time.Time, actor rotation.Application, most time.Duration) (wait time.Duration, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	windows := p.of(now, actor)
+	at := now
+	for _, w := range windows {
+		if free := w.free(now); free.After(at) {
+			at = free
+		}
+	}
+	if at.Sub(now) <= most {
+		for _, w := range windows {
+			w.booked = append(w.booked, at)
+		}
+		return at.Sub(now), true
+	}
+	// They come back one after the other, so that they keep their order.
+	w := windows[0]
+	if w.turned.After(at) {
+		at = w.turned
+	}
+	w.turned = at.Add(w.Per / time.Duration(w.Writes))
+	return at.Sub(now), false
+}
+
+// Refused implements [rotation.Pacer].
+func (p *Pace) Refused(now time.Time, actor rotation.Application, retryAfter time.Duration) {
+	if retryAfter <= 0 {
+		retryAfter = refusedPause
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w := p.of(now, actor)[0]; w.blocked.Before(now.Add(retryAfter)) {
+		w.blocked = now.Add(retryAfter)
+	}
+}
+
+// of returns the windows of an application and of its tenant.
+func (p *Pace) of(now time.Time, actor rotation.Application) []*window {
+	tenant := strings.ToLower(actor.TenantID)
+	return []*window{
+		p.window(now, tenant+" "+strings.ToLower(actor.ClientID), p.Application, perApplication),
+		p.window(now, tenant, p.Tenant, perTenant),
+	}
+}
+
+func (p *Pace) window(now time.Time, key string, b, byDefault Budget) *window {
+	if w, ok := p.windows[key]; ok {
+		return w
+	}
+	if b == (Budget{}) {
+		b = byDefault
+	}
+	if p.windows == nil {
+		p.windows = make(map[string]*window)
+	}
+	if len(p.windows) >= maxWindows {
+		for key, w := range p.windows {
+			if w.idle(now) {
+				delete(p.windows, key)
+			}
+		}
+	}
+	w := &window{Budget: b}
+	p.windows[key] = w
+	return w
+}
+
+// idle reports whether nothing in w counts any more.
+func (w *window) idle(now time.Time) bool {
+	n := len(w.booked)
+	return (n == 0 || !w.booked[n-1].After(now.Add(-w.Per))) && !w.blocked.After(now) && !w.turned.After(now)
+}
+
+// free is when the next write has room.
+func (w *window) free(now time.Time) time.Time {
+	at := now
+	if n := len(w.booked); n > 0 {
+		if at.Before(w.booked[n-1]) {
+			at = w.booked[n-1] // one after the other
+		}
+		if n >= w.Writes {
+			if room := w.booked[n-w.Writes].Add(w.Per); room.After(at) {
+				at = room
+			}
+			// Only the last of them count from now on. In bulk, so that a
+			// booking costs the same however many there were.
+			if n >= 2*w.Writes {
+				w.booked = append(make([]time.Time, 0, 2*w.Writes), w.booked[n-w.Writes:]...)
+			}
+		}
+	}
+	if w.blocked.After(at) {
+		at = w.blocked
+	}
+	return at
+}
