@@ -62,37 +62,54 @@ func (r Role) Allows(need Role) bool { return r >= need && need >= Read && r <= 
 
 // The kinds of callers.
 const (
-	KindKey   = "api-key" // an API key of Rekey's
-	KindEntra = "entra"   // an Entra access token
+	KindKey        = "api-key"     // an API key of Rekey's
+	KindEntra      = "entra"       // an Entra access token
+	KindAppService = "app-service" // App Service's own authentication
 )
 
 // Caller is somebody who is known. Name is what the audit shows.
 type Caller struct {
 	Name string
 	Role Role
-	Kind string // [KindKey] or [KindEntra]
+	Kind string // [KindKey], [KindEntra] or [KindAppService]
 }
 
-// TokenValidator knows callers by an Entra access token. Validate returns
-// [ErrUnauthenticated] for a token that is not good; any other error means that it
-// could not tell, which keeps the caller out just as well.
+// TokenValidator knows callers by an Entra access token. The error of Validate is
+// an [ErrUnauthenticated], by errors.Is, for a token that is not good; any other
+// means that it could not tell, which keeps the caller out just as well.
+// [EntraTokens] is one.
 type TokenValidator interface {
 	Validate(ctx context.Context, token string) (Caller, error)
 }
 
-// Authenticator knows callers by what they carry in the Authorization header. It
-// is safe for concurrent use, as long as nobody changes it.
+// Authenticator knows callers by what they carry in the Authorization header or,
+// where that is missing and AppService is set, by what App Service says. It is safe
+// for concurrent use, as long as nobody changes it.
 type Authenticator struct {
 	Keys   []Key          // the API keys that are known
 	Tokens TokenValidator // nil: Entra tokens are refused
+
+	// AppService says that App Service's own authentication stands in front of
+	// this process, so that X-MS-CLIENT-PRINCIPAL is its word. Without it
+	// anybody can send that header. It may be set only where
+	// WEBSITE_AUTH_ENABLED is true, and never on AWS Lambda.
+	AppService bool
+	// TenantID is the GUID of the tenant whose people and applications App
+	// Service may vouch for. Without it AppService is as good as not set: the
+	// administrators of any tenant can assign themselves roles there.
+	TenantID string
 }
 
-// Authenticate returns who sent r, or [ErrUnauthenticated] or [ErrUnconfigured],
-// or the error of a TokenValidator that could not tell. After any error the
-// request must not be carried out.
+// Authenticate returns who sent r, or an error: by errors.Is [ErrUnauthenticated]
+// or [ErrUnconfigured], or that of a TokenValidator that could not tell. After any
+// error the request must not be carried out. A request that has both an
+// Authorization header and App Service's is judged by the former alone.
 func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
-	if a == nil || len(a.Keys) == 0 && a.Tokens == nil {
+	if a == nil || len(a.Keys) == 0 && a.Tokens == nil && !a.appService() {
 		return Caller{}, ErrUnconfigured
+	}
+	if len(r.Header.Values("Authorization")) == 0 && a.appService() {
+		return a.byPrincipal(r)
 	}
 	token, ok := bearer(r.Header)
 	switch {

@@ -1,4 +1,5 @@
-// Package connection creates connections and takes requests about them.
+// Package connection creates connections, signs in as them, and takes requests about
+// them.
 //
 // It is what stands between a caller and the rotation: it validates everything
 // that is local and everything that can be read before anything is changed, it
@@ -62,6 +63,8 @@ type Reservations interface {
 	// else holds it, unless that claim is old and reclaim says that it is void.
 	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error
 	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
+	// Owners returns whose reservations of a shared kind have that value.
+	Owners(ctx context.Context, kind rotation.ReservationKind, value string) ([]string, error)
 	Release(ctx context.Context, res rotation.Reservation) error
 }
 
@@ -85,6 +88,7 @@ type Directory interface {
 // once; all but Refused, Budget and Log are required.
 type Service struct {
 	Rotator      *rotation.Rotator
+	Actors       *Actors
 	Records      Records
 	Reservations Reservations
 	Vault        Vault
@@ -160,7 +164,7 @@ func (s *Service) List(ctx context.Context, project *string) ([]rotation.Record,
 			return nil, s.explainStore(ctx, "listing connections", err)
 		}
 		for _, rec := range page {
-			if !gone(&rec) && (project == nil || *project == rec.Project) {
+			if !gone(&rec) && rec.Via == "" && (project == nil || *project == rec.Project) {
 				all = append(all, rec)
 			}
 		}

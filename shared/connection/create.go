@@ -5,13 +5,21 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"rekey/shared/rotation"
 )
 
-// Create takes a client secret over: it validates, reserves, writes the record, puts
-// the secret into the vault and, with rotation on, issues a new one, proves and
+// draft is a connection that is about to be created.
+type draft struct {
+	rec   rotation.Record
+	given rotation.VaultSecret // what the vault is to keep; without a name nothing
+	left  rotation.VaultState  // what is under the published name
+}
+
+// Create makes a connection: it validates, reserves, writes the record, puts what was
+// given into the vault and, with rotation on, issues a new client secret, proves and
 // publishes it, as far as the request's time goes; the timer does the rest. It
 // returns the connection in the state that it is in.
 //
@@ -23,36 +31,111 @@ func (s *Service) Create(ctx context.Context, in Input) (rotation.Record, error)
 	if err := in.Clean(); err != nil {
 		return rotation.Record{}, err
 	}
-	if what, ok := s.Refused[in.ClientID]; ok {
-		return rotation.Record{}, invalid("This application is %s. Rekey does not rotate what it depends on itself; give it an application of its own.", what)
+	d := draft{rec: s.newRecord(&in)}
+	var err error
+	if in.rotatesItself() {
+		err = s.draftOwn(ctx, &d, &in)
+	} else {
+		err = s.draftDelegated(ctx, &d, &in)
 	}
-	rec := s.newRecord(&in)
-	if err := s.free(ctx, &rec); err != nil {
-		return rec, err
-	}
-	left, err := s.vaultNames(ctx, &rec)
 	if err != nil {
-		return rec, err
+		return d.rec, err
 	}
-	v, err := s.verify(ctx, &in)
+	return s.create(ctx, d, in.By, until)
+}
+
+// rotatesItself reports whether what the connection authenticates with is what is to
+// be rotated, if anything is.
+func (in *Input) rotatesItself() bool {
+	other := in.Target.ObjectID != "" || in.Target.ClientID != "" && in.Target.ClientID != in.ClientID
+	return in.Method == ClientSecret && !other
+}
+
+// draftOwn drafts a connection that publishes, and may rotate, the client secret that
+// it is given.
+func (s *Service) draftOwn(ctx context.Context, d *draft, in *Input) error {
+	if err := s.allowed(in.ClientID); err != nil {
+		return err
+	}
+	rec := &d.rec
+	rec.Actor, rec.Target = in.app(), in.app()
+	if err := s.free(ctx, rec); err != nil {
+		return err
+	}
+	var err error
+	if d.left, err = s.vaultNames(ctx, rec); err != nil {
+		return err
+	}
+	v, err := s.verify(ctx, in)
 	if err != nil {
-		return rec, err
+		return err
 	}
 	rec.Actor, rec.Target = v.app, v.app
 	rec.Current = &rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin}
-	if left.Exists {
-		rec.Takeover = left.Version
+	d.given = rotation.VaultSecret{
+		Name: rec.VaultName, Value: in.ClientSecret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: v.ends,
+		Tags: rotation.Tags(s.Rotator.Deployment, rec, *rec.Current),
+	}
+	return nil
+}
+
+// draftDelegated drafts a connection that authenticates with something else than what
+// it rotates, if it rotates anything.
+func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error {
+	rec := &d.rec
+	value, auth, err := in.material(s.Rotator.Clock())
+	if err != nil {
+		return err
+	}
+	auth.Generation = 1
+	rec.Actor, rec.Auth = in.app(), &auth
+	if err := s.free(ctx, rec); err != nil {
+		return err
+	}
+	token, err := s.authenticate(ctx, &in.Credentials, value)
+	if err != nil {
+		return err
+	}
+	if in.Target != (Target{}) {
+		if rec.Target, err = s.target(ctx, token, in.TenantID, in.Target); err != nil {
+			return err
+		}
+		if d.left, err = s.vaultNames(ctx, rec); err != nil {
+			return err
+		}
+	}
+	d.given = authSecret(s.Rotator.Deployment, rec, value)
+	return nil
+}
+
+// create makes what was drafted.
+func (s *Service) create(ctx context.Context, d draft, by string, until time.Time) (rotation.Record, error) {
+	rec := d.rec
+	if d.left.Exists {
+		rec.Takeover = d.left.Version
 	}
 	if err := s.reserve(ctx, &rec); err != nil {
 		return rec, err
 	}
-	rec, err = s.insert(ctx, rec, in.By)
+	if err := s.attach(ctx, &rec); err != nil {
+		s.release(ctx, rec.Reservations())
+		return rec, err
+	}
+	rec, err := s.insert(ctx, rec, by)
 	if err != nil {
 		return rec, err
 	}
-	handed := s.handOver(ctx, &rec, left, in.ClientSecret)
+	handed := s.handOver(ctx, &rec, d.given)
 	got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: true, Brief: true, Lease: rec.Lease})
 	return s.created(ctx, got, handed, err)
+}
+
+// allowed refuses applications that Rekey itself depends on (lesson L10).
+func (s *Service) allowed(clientID string) error {
+	if what, ok := s.Refused[strings.ToLower(clientID)]; ok {
+		return invalid("This application is %s. Rekey does not rotate what it depends on itself; give it an application of its own.", what)
+	}
+	return nil
 }
 
 // created tells the caller how it went.
@@ -79,9 +162,8 @@ func (s *Service) newRecord(in *Input) rotation.Record {
 	id := newUUID()
 	rec := rotation.Record{
 		Schema: rotation.Schema, ID: id, Name: in.Name, Description: in.Description, Project: in.Project,
-		Method: ClientSecret, VaultName: in.VaultSecretName, CreatedAt: now, CreatedBy: in.By, UpdatedAt: now,
-		Policy: in.policy(), Target: rotation.Application{TenantID: in.TenantID, ClientID: in.ClientID},
-		Phase: rotation.Creating, Version: 1, Revision: 1, CredentialChanges: 1,
+		Method: in.Method, VaultName: in.VaultSecretName, CreatedAt: now, CreatedBy: in.By, UpdatedAt: now,
+		Policy: in.policy(), Phase: rotation.Creating, Version: 1, Revision: 1, CredentialChanges: 1,
 	}
 	if rec.VaultName == "" {
 		rec.VaultName = "rekey-" + id
@@ -102,6 +184,9 @@ func newUUID() string {
 // Only reserving decides.
 func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 	for _, res := range rec.Reservations() {
+		if res.Kind.Shared() {
+			continue
+		}
 		holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
 		if errors.Is(err, rotation.ErrNotFound) {
 			continue
@@ -128,18 +213,27 @@ func (s *Service) reserve(ctx context.Context, rec *rotation.Record) error {
 		if err == nil {
 			continue
 		}
-		// The one that failed may have been made all the same.
-		for _, made := range all[:i+1] {
-			if rerr := s.Reservations.Release(ctx, made); rerr != nil { // it becomes void by itself
-				s.log().WarnContext(ctx, "releasing a reservation", "kind", string(made.Kind), "reason", rerr.Error())
-			}
-		}
+		s.release(ctx, all[:i+1]) // the one that failed may have been made all the same
 		if errors.Is(err, rotation.ErrExists) {
 			return s.taken(ctx, rec, res)
 		}
 		return s.explainStore(ctx, "reserving the connection's names", err)
 	}
-	return nil
+	// Only now: of two that are in each other's way, at least one sees the other.
+	err := s.inTheWay(ctx, rec)
+	if err != nil {
+		s.release(ctx, all)
+	}
+	return err
+}
+
+// release gives reservations up; one that can't be becomes void by itself.
+func (s *Service) release(ctx context.Context, made []rotation.Reservation) {
+	for _, res := range made {
+		if err := s.Reservations.Release(ctx, res); err != nil {
+			s.log().WarnContext(ctx, "releasing a reservation", "kind", string(res.Kind), "reason", err.Error())
+		}
+	}
 }
 
 // void reports whether nobody needs a reservation any more: its connection is
@@ -208,11 +302,14 @@ func (s *Service) insert(ctx context.Context, rec rotation.Record, by string) (r
 	return got, nil
 }
 
-// handOver puts the given secret into the vault, which is from then on the only
-// place that has it. What fails here is found by the pass that follows, which looks
-// into the vault.
-func (s *Service) handOver(ctx context.Context, rec *rotation.Record, left rotation.VaultState, secret rotation.Secret) error {
+// handOver puts what was given into the vault, which is from then on the only place
+// that has it. What fails here is found by the pass that follows, which looks into
+// the vault.
+func (s *Service) handOver(ctx context.Context, rec *rotation.Record, given rotation.VaultSecret) error {
 	for _, name := range []string{rec.VaultName, rec.StagedName()} {
+		if rec.Target.ClientID == "" {
+			break // nothing will be published
+		}
 		st, err := s.Vault.State(ctx, name)
 		if err == nil && st.Deleted {
 			err = s.recoverSecret(ctx, name)
@@ -221,20 +318,25 @@ func (s *Service) handOver(ctx context.Context, rec *rotation.Record, left rotat
 			return err
 		}
 	}
-	version := rotation.VaultSecret{
-		Name: rec.VaultName, Value: secret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: rec.Current.ExpiresAt,
-		Tags: rotation.Tags(s.Rotator.Deployment, rec, *rec.Current),
+	if given.Name == "" {
+		return nil
 	}
-	var err error
-	for range 2 { // a second version of the same value does no harm
+	_, err := s.store(ctx, given)
+	return err
+}
+
+// store writes a new version, twice if nobody knows of the first: a second version of
+// the same value does no harm.
+func (s *Service) store(ctx context.Context, given rotation.VaultSecret) (version string, err error) {
+	for range 2 {
 		cctx, cancel := context.WithTimeout(ctx, s.Rotator.Rules.CallTimeout)
-		_, err = s.Vault.Put(cctx, version)
+		version, err = s.Vault.Put(cctx, given)
 		cancel()
 		if err == nil || !rotation.UnknownOutcome(err) {
-			return err
+			break
 		}
 	}
-	return err
+	return version, err
 }
 
 func (s *Service) recoverSecret(ctx context.Context, name string) error {

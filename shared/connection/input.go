@@ -1,26 +1,33 @@
 package connection
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"rekey/shared/certificate"
 	"rekey/shared/rotation"
 )
 
-// Method is how a connection authenticates.
-const ClientSecret = "client-secret"
+// The methods by which a connection authenticates.
+const (
+	ClientSecret = "client-secret"
+	Certificate  = "certificate"
+	OAuth        = "oauth"
+)
 
-// Input is what a caller says of a new connection with a client secret. Clean
-// brings it into shape.
+// Input is what a caller says of a new connection. Clean brings it into shape.
 type Input struct {
 	Name, Description, Project string
-	TenantID, ClientID         string
-	ClientSecret               rotation.Secret
-	ClientSecretKeyID          string // may be empty: it is found by the secret's hint
-	VaultSecretName            string // empty: "rekey-<id>"
+	Credentials
+
+	// Target is the application to rotate, if that is not the one that the
+	// connection authenticates as.
+	Target          Target
+	VaultSecretName string // empty: "rekey-<id>"
 
 	Rotate        bool
 	Schedule      rotation.Schedule
@@ -29,6 +36,31 @@ type Input struct {
 
 	By string // who asks, for the history
 }
+
+// Credentials are what a connection authenticates with, by one of three methods.
+// They print without their secrets.
+type Credentials struct {
+	Method             string // empty: [ClientSecret]
+	TenantID, ClientID string // for OAuth, the client id is Rekey's own to know
+
+	ClientSecret      rotation.Secret
+	ClientSecretKeyID string // may be empty: it is found by the secret's hint
+
+	Certificate certificate.Input
+	SendChain   bool // with the certificate: subject name and issuer authentication
+
+	SignIn *SignIn // of OAuth
+}
+
+// SignIn is what a person's sign-in yielded.
+type SignIn struct {
+	RefreshToken rotation.Secret
+	Token        rotation.Token // for Graph
+	Account      string         // the person's object id
+}
+
+// Target names an application by one of its ids, or by both.
+type Target struct{ ClientID, ObjectID string }
 
 // The grace periods that hold if nobody says otherwise. Consumers that read Key
 // Vault through references refresh within 24 hours.
@@ -46,64 +78,144 @@ var (
 // ValidID reports whether id has the form of a connection's id.
 func ValidID(id string) bool { return uuidForm.MatchString(id) }
 
+// mistakes collects what is wrong with an input, so that it is told at once.
+type mistakes []string
+
+func (m *mistakes) complain(format string, args ...any) {
+	*m = append(*m, fmt.Sprintf(format, args...))
+}
+
+func (m mistakes) err() error {
+	if len(m) == 0 {
+		return nil
+	}
+	return invalid("%s.", strings.Join(m, "; "))
+}
+
+// uuid trims and checks an id.
+func (m *mistakes) uuid(field, label string, required bool, v *string) {
+	*v = strings.ToLower(strings.TrimSpace(*v))
+	if (*v != "" || required) && !uuidForm.MatchString(*v) {
+		m.complain("%s must be a UUID; find it in the portal as %q", field, label)
+	}
+}
+
 // Clean trims and validates everything that can be judged without asking anybody.
 // It reports every mistake at once.
 func (in *Input) Clean() error {
-	var wrong []string
-	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	uuid := func(field, label string, required bool, v *string) {
-		*v = strings.ToLower(strings.TrimSpace(*v))
-		if (*v != "" || required) && !uuidForm.MatchString(*v) {
-			complain("%s must be a UUID; find it in the portal as %q", field, label)
-		}
-	}
-	in.Name = strings.TrimSpace(in.Name)
-	if len(in.Name) > 64 || !slugForm.MatchString(in.Name) {
-		complain("name must be 1 to 64 lower-case letters, digits and single hyphens between them")
-	}
-	if utf8.RuneCountInString(in.Description) > 256 {
-		complain("description must be at most 256 characters")
-	}
-	uuid("projectId", "project id", false, &in.Project)
-	uuid("credentials.tenantId", "Directory (tenant) ID", true, &in.TenantID)
-	uuid("credentials.clientId", "Application (client) ID", true, &in.ClientID)
-	uuid("credentials.clientSecretKeyId", "Secret ID", false, &in.ClientSecretKeyID)
-	in.cleanSecret(complain)
-	in.VaultSecretName = strings.TrimSpace(in.VaultSecretName)
-	if in.VaultSecretName != "" && !vaultForm.MatchString(in.VaultSecretName) {
-		complain("vaultSecretName must be 1 to 120 letters, digits and hyphens")
-	}
+	var m mistakes
+	m.name(&in.Name)
+	m.description(in.Description)
+	m.uuid("projectId", "project id", false, &in.Project)
+	in.Credentials.clean(&m)
+	in.Target.clean(&m, "rotation.target")
+	m.vaultName(&in.VaultSecretName)
 	if in.Rotate {
-		if err := in.Schedule.Validate(); err != nil {
-			complain("rotation: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		m.schedule(in.Schedule)
+		if in.Method != ClientSecret && in.Target == (Target{}) {
+			m.complain("automatic rotation of a connection with the method %q needs rotation.target {clientId or objectId}: the application whose client secret is to be rotated", in.Method)
 		}
 	}
-	for _, g := range []struct {
-		name string
-		d    *time.Duration
-	}{{"gracePeriodHours", in.Grace}, {"originalGracePeriodHours", in.OriginalGrace}} {
-		if g.d != nil && (*g.d < 0 || *g.d > maxGrace) {
-			complain("rotation.%s must be 0 to %d", g.name, int(maxGrace.Hours()))
+	m.grace("gracePeriodHours", in.Grace)
+	m.grace("originalGracePeriodHours", in.OriginalGrace)
+	return m.err()
+}
+
+func (m *mistakes) name(name *string) {
+	*name = strings.TrimSpace(*name)
+	if len(*name) > 64 || !slugForm.MatchString(*name) {
+		m.complain("name must be 1 to 64 lower-case letters, digits and single hyphens between them")
+	}
+}
+
+func (m *mistakes) description(text string) {
+	if utf8.RuneCountInString(text) > 256 {
+		m.complain("description must be at most 256 characters")
+	}
+}
+
+func (m *mistakes) vaultName(name *string) {
+	*name = strings.TrimSpace(*name)
+	if *name != "" && !vaultForm.MatchString(*name) {
+		m.complain("vaultSecretName must be 1 to 120 letters, digits and hyphens")
+	}
+}
+
+func (m *mistakes) schedule(s rotation.Schedule) {
+	if err := s.Validate(); err != nil {
+		m.complain("rotation: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+}
+
+func (m *mistakes) grace(name string, d *time.Duration) {
+	if d != nil && (*d < 0 || *d > maxGrace) {
+		m.complain("rotation.%s must be 0 to %d", name, int(maxGrace.Hours()))
+	}
+}
+
+func (t *Target) clean(m *mistakes, field string) {
+	m.uuid(field+".clientId", "Application (client) ID", false, &t.ClientID)
+	m.uuid(field+".objectId", "Object ID", false, &t.ObjectID)
+}
+
+// clean brings the members of one method into shape.
+func (c *Credentials) clean(m *mistakes) {
+	m.uuid("credentials.tenantId", "Directory (tenant) ID", true, &c.TenantID)
+	switch c.Method {
+	case "", ClientSecret:
+		c.Method = ClientSecret
+		m.uuid("credentials.clientId", "Application (client) ID", true, &c.ClientID)
+		m.uuid("credentials.clientSecretKeyId", "Secret ID", false, &c.ClientSecretKeyID)
+		c.cleanSecret(m)
+	case Certificate:
+		m.uuid("credentials.clientId", "Application (client) ID", true, &c.ClientID)
+	case OAuth:
+		m.uuid("credentials.clientId", "Application (client) ID", true, &c.ClientID)
+		if c.SignIn == nil || c.SignIn.RefreshToken.IsZero() {
+			m.complain("credentials.code is missing")
 		}
+	default:
+		m.complain("method must be %q, %q or %q", ClientSecret, Certificate, OAuth)
 	}
-	if len(wrong) > 0 {
-		return invalid("%s.", strings.Join(wrong, "; "))
-	}
-	return nil
 }
 
 // cleanSecret trims what is pasted around a secret.
-func (in *Input) cleanSecret(complain func(string, ...any)) {
-	value := strings.TrimSpace(in.ClientSecret.Reveal())
-	in.ClientSecret = rotation.NewSecret(value)
+func (c *Credentials) cleanSecret(m *mistakes) {
+	value := strings.TrimSpace(c.ClientSecret.Reveal())
+	c.ClientSecret = rotation.NewSecret(value)
 	switch {
 	case value == "":
-		complain("credentials.clientSecret is missing")
+		m.complain("credentials.clientSecret is missing")
 	case len(value) > 256 || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
-		complain("credentials.clientSecret must be at most 256 printable characters without spaces")
+		m.complain("credentials.clientSecret must be at most 256 printable characters without spaces")
 	case uuidForm.MatchString(strings.ToLower(value)):
-		complain("credentials.clientSecret looks like the secret's id; give its value, which Entra shows only once")
+		m.complain("credentials.clientSecret looks like the secret's id; give its value, which Entra shows only once")
 	}
+}
+
+// app is the application that the credentials are of.
+func (c *Credentials) app() rotation.Application {
+	return rotation.Application{TenantID: c.TenantID, ClientID: c.ClientID}
+}
+
+// material is what the vault is to keep of credentials, and what the record is to
+// know about it.
+func (c *Credentials) material(now time.Time) (rotation.Secret, rotation.Auth, error) {
+	switch c.Method {
+	case Certificate:
+		cert, err := certificate.Parse(c.Certificate, now)
+		if e, ok := errors.AsType[*certificate.Error](err); ok {
+			return rotation.Secret{}, rotation.Auth{}, invalid("%s", e.Message)
+		}
+		if err != nil {
+			return rotation.Secret{}, rotation.Auth{}, err
+		}
+		return cert.PEM, rotation.Auth{ExpiresAt: cert.NotAfter.UTC(), Thumbprint: cert.ThumbprintSHA1, Chain: c.SendChain}, nil
+	case OAuth:
+		value, err := keep(c.app(), c.SignIn.Account, c.SignIn.RefreshToken)
+		return value, rotation.Auth{Account: c.SignIn.Account, SavedAt: now, RenewAt: now.Add(renewAfter)}, err
+	}
+	return c.ClientSecret, rotation.Auth{}, nil
 }
 
 // hint is how Graph shows a secret: its first three characters.

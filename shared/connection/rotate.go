@@ -48,7 +48,10 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 // known, and the application is its own. It returns the key id if it had to be
 // found.
 func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID string, err error) {
-	if rec.Phase == rotation.Creating || rec.Policy.Enabled {
+	switch {
+	case rec.Target.ClientID == "":
+		return "", invalid("This connection rotates nothing by itself. Give it an application to rotate: POST .../azure-client-secrets/%s/targets.", rec.ID)
+	case rec.Phase == rotation.Creating || rec.Policy.Enabled || rec.Delegated():
 		return "", nil
 	}
 	res := rotation.ApplicationReservation(rec.Target, rec.ID)
@@ -72,15 +75,25 @@ func (s *Service) find(ctx context.Context, rec *rotation.Record) (keyID string,
 	if err != nil {
 		return "", s.explain(ctx, "reading the client secret", err)
 	}
-	v, err := s.verify(ctx, &Input{TenantID: rec.Target.TenantID, ClientID: rec.Target.ClientID, ClientSecret: secret.Value, Rotate: true})
+	v, err := s.verify(ctx, &Input{
+		Credentials: Credentials{TenantID: rec.Target.TenantID, ClientID: rec.Target.ClientID, ClientSecret: secret.Value}, Rotate: true,
+	})
 	return v.keyID, err
 }
 
 // ask writes a request on the record, without costing a pass its work.
 func (s *Service) ask(ctx context.Context, id string, ask rotation.Request) (rotation.Record, error) {
+	return s.askIf(ctx, id, ask, func(context.Context, *rotation.Record) error { return nil })
+}
+
+// askIf is ask if check has no objection to the record that the request is written on.
+func (s *Service) askIf(ctx context.Context, id string, ask rotation.Request, check func(context.Context, *rotation.Record) error) (rotation.Record, error) {
 	for try := 1; ; try++ {
 		rec, err := s.Get(ctx, id)
 		if err != nil {
+			return rec, err
+		}
+		if err := check(ctx, &rec); err != nil {
 			return rec, err
 		}
 		next := rec.Clone()
@@ -95,7 +108,7 @@ func (s *Service) ask(ctx context.Context, id string, ask rotation.Request) (rot
 			return got, nil
 		}
 		if try == 10 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
-			return rec, s.explainStore(ctx, "asking for the rotation", err)
+			return rec, s.explainStore(ctx, "writing the request", err)
 		}
 	}
 }

@@ -17,9 +17,14 @@ import (
 
 // service returns the connections of the process that is alive.
 func service(w *rotationtest.World) *connection.Service {
+	log := slog.New(slog.NewJSONHandler(w.Log, nil))
+	actors := &connection.Actors{
+		Records: w.StorePort(), Vault: w.VaultPort(), Authority: w.DirectoryPort(), SignIns: w.DirectoryPort(), Deployment: rotationtest.Deployment, Log: log,
+	}
+	rotator := w.Rotator()
+	rotator.Actors = actors
 	return &connection.Service{
-		Rotator: w.Rotator(), Records: w.StorePort(), Reservations: w.StorePort(), Vault: w.VaultPort(), Directory: w.DirectoryPort(),
-		Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
+		Rotator: rotator, Actors: actors, Records: w.StorePort(), Reservations: w.StorePort(), Vault: w.VaultPort(), Directory: w.DirectoryPort(), Log: log,
 	}
 }
 
@@ -30,6 +35,13 @@ type subject struct {
 	secret rotation.Secret
 	keyID  string
 	id     string
+
+	// Where another one authenticates.
+	input0  connection.Input
+	acting  rotation.Application
+	account string // of a person
+	parent  string // the connection that the target at id is rotated through
+	other   rotation.Application
 }
 
 func newSubject(t *testing.T) *subject {
@@ -43,8 +55,9 @@ func newSubject(t *testing.T) *subject {
 
 func (s *subject) input() connection.Input {
 	return connection.Input{
-		Name: "billing", TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret, ClientSecretKeyID: s.keyID,
-		Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+		Name:        "billing",
+		Credentials: connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret, ClientSecretKeyID: s.keyID},
+		Rotate:      true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
 	}
 }
 
@@ -62,9 +75,21 @@ func (s *subject) create(ctx context.Context) (rotation.Record, error) {
 // sweep plays the timer for d: once a minute.
 func (s *subject) sweep(t *testing.T, d time.Duration) {
 	t.Helper()
+	s.sweepEvery(t, time.Minute, d)
+}
+
+func (s *subject) sweepEvery(t *testing.T, every, d time.Duration) {
+	t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		next := time.Now().Truncate(time.Minute).Add(time.Minute)
-		s.w.Rotator().Sweep(t.Context()) // its process may die: that is the point
+		next := time.Now().Truncate(every).Add(every)
+		if due, ok := s.w.NextDue(); !ok || due.After(time.Now()) { // the timer would find nothing
+			if !ok || due.After(end) {
+				due = end
+			}
+			time.Sleep(time.Until(due.Add(every - 1).Truncate(every)))
+			continue
+		}
+		service(s.w).Rotator.Sweep(t.Context()) // its process may die: that is the point
 		time.Sleep(time.Until(next))
 	}
 }
@@ -285,7 +310,7 @@ func (s *subject) request(t *testing.T, q rotation.Request) {
 // end.
 func TestEveryWriteFails(t *testing.T) {
 	total := 0
-	for _, sc := range scenarios {
+	for _, sc := range slices.Concat(scenarios, delegated) {
 		t.Run(sc.name, func(t *testing.T) {
 			writes := play(t, sc, 0, rotationtest.NoFault)
 			if len(writes) == 0 {

@@ -30,7 +30,7 @@ type verified struct {
 // verify signs in with the given secret and reads the application: does it work,
 // may it rotate, which credential is it? Nothing is changed.
 func (s *Service) verify(ctx context.Context, in *Input) (verified, error) {
-	app := rotation.Application{TenantID: in.TenantID, ClientID: in.ClientID}
+	app := in.app()
 	v := verified{app: app, hint: hint(in.ClientSecret), origin: rotation.OriginGiven}
 	token, err := s.Directory.Token(ctx, app, in.ClientSecret)
 	if err != nil {
@@ -64,28 +64,11 @@ func (s *Service) verify(ctx context.Context, in *Input) (verified, error) {
 // permitted refuses a token that certainly lacks the permission. Of an opaque one
 // nothing is known until addPassword answers.
 func permitted(token rotation.Token) error {
-	if token.Opaque || slices.Contains(token.Roles, readWriteAll) || slices.Contains(token.Roles, readWriteOwned) {
+	if token.Opaque || slices.Contains(token.Roles, readWriteAll) || slices.Contains(token.Roles, readWriteOwned) ||
+		slices.Contains(token.Scopes, readWriteAll) {
 		return nil
 	}
 	return invalid("%s", rotation.Permission.Advice())
-}
-
-// owned refuses an application that may change what it owns, but does not own
-// itself. Where the owners can't be read, addPassword will tell.
-func (s *Service) owned(ctx context.Context, token rotation.Token, app rotation.Application) error {
-	if token.Opaque || token.ObjectID == "" || slices.Contains(token.Roles, readWriteAll) {
-		return nil
-	}
-	owners, err := s.Directory.Owners(ctx, token, app)
-	switch {
-	case err != nil && rotation.ClassOf(err).Refusal():
-		return nil
-	case err != nil:
-		return s.explain(ctx, "reading the application's owners", err)
-	case !slices.ContainsFunc(owners, func(id string) bool { return strings.EqualFold(id, token.ObjectID) }):
-		return invalid("The application has the permission %s, but is not an owner of itself. Add its service principal (object id %s) to the owners of the application.", readWriteOwned, token.ObjectID)
-	}
-	return nil
 }
 
 // identify finds the credential whose value was given, beyond doubt, among those of

@@ -153,12 +153,17 @@ func describe(t azcore.AccessToken) rotation.Token {
 		return token
 	}
 	var claims struct {
-		Roles    []string `json:"roles"`
-		ObjectID string   `json:"oid"`
+		Roles          []string `json:"roles"`
+		ObjectID       string   `json:"oid"`
+		Scopes         string   `json:"scp"`
+		DirectoryRoles []string `json:"wids"`
 	}
 	if json.Unmarshal(data, &claims) != nil {
 		return token
 	}
 	token.Opaque, token.Roles, token.ObjectID = false, claims.Roles, claims.ObjectID
+	if claims.Scopes != "" { // an application's token has roles of directory, too, and no scopes
+		token.Scopes, token.DirectoryRoles = strings.Fields(claims.Scopes), claims.DirectoryRoles
+	}
 	return token
 }

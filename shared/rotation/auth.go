@@ -55,6 +55,18 @@ func (r *Record) actor() string {
 	return r.ID
 }
 
+// Replaced is how long credentials that were replaced, or that nothing came of, stay
+// enabled: longer than any request that may still use them.
+const Replaced = 10 * time.Minute
+
+// Replace notes that what r authenticates with is being replaced, so that the old
+// versions are disabled.
+func (r *Record) Replace(now time.Time) {
+	at := now.Add(Replaced)
+	r.Spent = append(r.Spent, Spent{Auth: true, NextAt: at})
+	r.WakeAt = earlier(r.WakeAt, at)
+}
+
 // signIns are the tokens of those who act for others, kept for one invocation, so
 // that a hundred targets of one connection cost one sign-in.
 type signIns struct {

@@ -38,6 +38,7 @@ func (p *pass) adopt(ctx context.Context, rec Record) (Record, error) {
 		rec.Phase, rec.Error = Idle, nil
 		if rec.Auth != nil {
 			rec.Auth.VaultVersion, rec.Auth.SavedAt = found.Version, now
+			rec.Replace(now) // it may have been written twice
 			return
 		}
 		rec.Current.VaultVersion, rec.Current.Since = found.Version, now

@@ -131,7 +131,12 @@ type Token struct {
 	ExpiresAt time.Time
 	Opaque    bool     // the claims could not be read
 	Roles     []string // application permissions, "Application.ReadWrite.OwnedBy"
-	ObjectID  string   // the service principal's object id
+	ObjectID  string   // the service principal's object id, or the person's
+
+	// Of a person who signed in: what the application may do for them, and their
+	// directory roles by template id.
+	Scopes         []string
+	DirectoryRoles []string
 }
 
 // Directory is Microsoft Graph, as far as the credentials of applications go.

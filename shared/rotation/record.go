@@ -286,8 +286,11 @@ type Removal struct {
 }
 
 // Spent is a staged version whose attempt is over; it is to be disabled (rule R4).
+// Who gives new credentials lists them here before they are written, by marker, in
+// case nothing comes of it.
 type Spent struct {
-	VaultVersion string    `json:"vaultVersion"`     // empty: whatever bears Marker
+	VaultVersion string    `json:"vaultVersion"`     // empty: whatever bears Marker and is not in use; without a marker all that is not
+	Auth         bool      `json:"auth,omitempty"`   // of [Record.AuthName], not of the staged secret
 	Marker       string    `json:"marker,omitempty"` //
 	NextAt       time.Time `json:"nextAt,omitzero"`
 	Tries        int       `json:"tries,omitempty"`
@@ -344,6 +347,7 @@ const (
 	EventRebound         = "connection.rebound"
 	EventRebindRefused   = "connection.rebind-refused"
 	EventCredentialGiven = "credential.given"
+	EventChanged         = "connection.changed"      // by the API
 	EventReconnected     = "connection.reconnected"  // with new credentials of its own
 	EventSignInLost      = "connection.sign-in-lost" // it can't authenticate any more
 	EventSignInBack      = "connection.sign-in-back"
@@ -353,6 +357,13 @@ const (
 // rotates by itself, or rotating is all that it is for.
 func (r *Record) Rotates() bool {
 	return r.Policy.Enabled || r.Delegated() && r.Target.ClientID != ""
+}
+
+// inUse reports whether a version of the staged secret, or of what the connection
+// authenticates with, is what the record goes on with.
+func (r *Record) inUse(version string) bool {
+	return r.Run != nil && r.Run.StagedVersion == version || r.Auth != nil && r.Auth.VaultVersion == version ||
+		r.Request != nil && r.Request.Next != nil && r.Request.Next.VaultVersion == version
 }
 
 // StagedName is the Key Vault secret that holds values which are not published yet.

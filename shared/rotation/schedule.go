@@ -113,6 +113,24 @@ func (s Schedule) First(done time.Time) time.Time {
 	return s.on(local.Year(), local.Month(), local.Day()+days)
 }
 
+// Next returns the slot after an edit at now, for what was rotated last at done: a
+// whole interval after that, or at the next time of day if that is past. A zero done
+// is now.
+func (s Schedule) Next(done, now time.Time) time.Time {
+	if done.IsZero() {
+		done = now
+	}
+	if first := s.First(done); first.After(now) {
+		return first
+	}
+	local := now.In(s.location())
+	for day := local.Day(); ; day++ {
+		if next := s.on(local.Year(), local.Month(), day); next.After(now) {
+			return next
+		}
+	}
+}
+
 // After returns the slot that follows slot, skipping those that lie at or before
 // now: however many were missed, one run serves them all.
 func (s Schedule) After(slot, now time.Time) time.Time {

@@ -28,23 +28,40 @@ func (p *pass) disable(ctx context.Context, rec Record, i int) (Record, error) {
 }
 
 // switchOff disables one version, or all that bear the marker of an attempt of
-// which nobody knows whether it staged anything.
+// which nobody knows whether it staged anything, or all credentials that were
+// replaced.
 func (p *pass) switchOff(ctx context.Context, rec *Record, spent Spent) error {
-	if spent.VaultVersion != "" {
-		return p.disableVersion(ctx, rec.StagedName(), spent.VaultVersion)
+	name := rec.StagedName()
+	if spent.Auth {
+		name = rec.AuthName()
 	}
-	versions, err := p.versions(ctx, rec.StagedName())
+	if spent.VaultVersion != "" {
+		return p.disableVersion(ctx, name, spent.VaultVersion)
+	}
+	versions, err := p.versions(ctx, name)
 	if err != nil {
 		return err
 	}
 	for _, v := range versions {
-		if v.Enabled && p.ours(v.Tags, rec) && v.Tags[TagMarker] == spent.Marker {
-			if err := p.disableVersion(ctx, rec.StagedName(), v.Version); err != nil {
+		if v.Enabled && p.ours(v.Tags, rec) && !rec.inUse(v.Version) && p.isSpent(rec, spent, v) {
+			if err := p.disableVersion(ctx, name, v.Version); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// isSpent reports whether a version that is not in use is what spent means. Of what
+// was replaced, one that is young may be about to be used, and so may one whose marker
+// is listed.
+func (p *pass) isSpent(rec *Record, spent Spent, v VaultSecret) bool {
+	marker := v.Tags[TagMarker]
+	if spent.Marker != "" {
+		return marker == spent.Marker
+	}
+	listed := slices.ContainsFunc(rec.Spent, func(o Spent) bool { return o.Marker != "" && o.Marker == marker })
+	return !listed && !v.CreatedAt.After(p.now().Add(-Replaced))
 }
 
 func (p *pass) disableVersion(ctx context.Context, name, version string) error {

@@ -96,18 +96,39 @@ func (w *World) Own(clientID, who string, owns bool) {
 	w.Directory.byClient(clientID).owners[who] = owns
 }
 
-// AddSignIn makes up something that who, a client id or a person's object id, can
-// sign in with besides a client secret. It is good until it is withdrawn.
-func (w *World) AddSignIn(who string) rotation.Secret {
+// AddCertificate lets an application sign in with a certificate, given as the PEM that
+// Rekey stores, until that is withdrawn.
+func (w *World) AddCertificate(clientID string, pem rotation.Secret) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return rotation.NewSecret(w.Directory.addSignIn(who))
+	w.Directory.signIns[pem.Reveal()] = &signIn{holder: clientID}
 }
 
-func (d *MemoryDirectory) addSignIn(who string) string {
+// AddPerson makes up somebody with a refresh token.
+func (w *World) AddPerson() (account string, refresh rotation.Secret) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Directory.made++
+	account = fmt.Sprintf("55555555-5555-4555-8555-%012d", w.Directory.made)
+	return account, rotation.NewSecret(w.Directory.refreshToken(account))
+}
+
+func (d *MemoryDirectory) refreshToken(account string) string {
 	d.made++
-	value := fmt.Sprintf("canary-sign-in-%020d", d.made)
-	d.signIns[value] = &signIn{holder: who}
+	value := fmt.Sprintf("canary-refresh-%020d", d.made)
+	d.signIns[value] = &signIn{holder: account}
+	return value
+}
+
+// Newest returns the refresh token that somebody got last.
+func (w *World) Newest(account string) (value rotation.Secret) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for v, s := range w.Directory.signIns {
+		if s.holder == account && v > value.Reveal() {
+			value = rotation.NewSecret(v)
+		}
+	}
 	return value
 }
 
@@ -221,6 +242,8 @@ type DirectoryPort interface {
 	rotation.Directory
 	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
 	Owners(ctx context.Context, token rotation.Token, app rotation.Application) ([]string, error)
+	Certificate(ctx context.Context, app rotation.Application, pem rotation.Secret, chain bool) (rotation.Token, error)
+	Refresh(ctx context.Context, app rotation.Application, refresh rotation.Secret) (rotation.Token, rotation.Secret, error)
 }
 
 // DirectoryPort returns the directory as the process that is alive sees it.
@@ -268,20 +291,34 @@ func (d *MemoryDirectory) issue(who string) rotation.Token {
 	return rotation.Token{Value: rotation.NewSecret(value), ExpiresAt: time.Now().Add(time.Hour)}
 }
 
-// SignIn gets a token with what [World.AddSignIn] made up.
-func (d directoryPort) SignIn(ctx context.Context, value rotation.Secret) (token rotation.Token, err error) {
+// Certificate signs in as an application.
+func (d directoryPort) Certificate(ctx context.Context, a rotation.Application, pem rotation.Secret, _ bool) (token rotation.Token, err error) {
 	err = d.p.read(ctx, func() error {
-		s := d.d.signIns[value.Reveal()]
-		if s == nil || s.gone {
-			return &rotation.Error{Op: "signing in", Class: rotation.ActorRefused, Status: 401, Code: "AADSTS700027"}
+		s, x := d.d.signIns[pem.Reveal()], d.d.byClient(a.ClientID)
+		if s == nil || s.gone || x == nil || s.holder != x.ClientID {
+			return &rotation.Error{Op: "signing in", Class: rotation.CertificateRefused, Status: 401, Code: "AADSTS700027"}
 		}
 		token = d.d.issue(s.holder)
-		if x := d.d.byClient(s.holder); x != nil {
-			token.Roles, token.ObjectID = x.roles, "sp-"+x.ObjectID
-		}
+		token.Roles, token.ObjectID = x.roles, "sp-"+x.ObjectID
 		return nil
 	})
 	return token, err
+}
+
+// Refresh signs in as a person, and returns a new refresh token; the old one stays
+// good.
+func (d directoryPort) Refresh(ctx context.Context, _ rotation.Application, refresh rotation.Secret) (token rotation.Token, renewed rotation.Secret, err error) {
+	err = d.p.read(ctx, func() error {
+		s := d.d.signIns[refresh.Reveal()]
+		if s == nil || s.gone {
+			return &rotation.Error{Op: "signing in", Class: rotation.SignInExpired, Status: 400, Code: "AADSTS700082"}
+		}
+		token = d.d.issue(s.holder)
+		token.Scopes, token.ObjectID = []string{"User.Read", "Application.ReadWrite.All"}, s.holder
+		renewed = rotation.NewSecret(d.d.refreshToken(s.holder))
+		return nil
+	})
+	return token, renewed, err
 }
 
 // may reports whether the holder of a token may write x's credentials.
@@ -430,10 +467,21 @@ func (d directoryPort) ServicePrincipalPasswords(ctx context.Context, token rota
 func (d directoryPort) Owners(ctx context.Context, token rotation.Token, a rotation.Application) (ids []string, err error) {
 	err = d.p.read(ctx, func() error {
 		x, err := d.find("reading owners", token, a)
-		if err == nil && x.owner {
-			ids = []string{"sp-" + x.ObjectID}
+		if err != nil {
+			return err
 		}
-		return err
+		if x.owner {
+			ids = append(ids, "sp-"+x.ObjectID)
+		}
+		for who, owns := range x.owners {
+			if other := d.d.byClient(who); owns && other != nil {
+				who = "sp-" + other.ObjectID
+			}
+			if owns {
+				ids = append(ids, who)
+			}
+		}
+		return nil
 	})
 	return ids, err
 }

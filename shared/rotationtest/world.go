@@ -208,6 +208,9 @@ func (w *World) check(op string) {
 		if rec.Phase == rotation.Deleting && rec.Current == nil {
 			continue // everything goes
 		}
+		if !latest.Enabled && rec.Current == nil {
+			continue // nothing was published before, and nothing is now
+		}
 		if !latest.Enabled || !w.Directory.live(latest.Tags[rotation.TagClient], latest.Value.Reveal()) {
 			w.violate(fmt.Sprintf("P1: after %s: what is published for %s does not authenticate (phase %s)", op, id, rec.Phase))
 		}
@@ -231,6 +234,10 @@ func (w *World) CheckEnd(id string) {
 	}
 	if rec.Lease.Token != "" {
 		w.violate("P5: the lease was not given back")
+	}
+	w.checkAuth(&rec)
+	if rec.Target.ClientID == "" {
+		return // it rotates nothing
 	}
 	if rec.Current == nil {
 		w.violate("P3: no current credential")
@@ -262,6 +269,29 @@ func (w *World) CheckEnd(id string) {
 				w.violate("R4: a staged version is still enabled")
 			}
 		}
+	}
+}
+
+// checkAuth checks that exactly what the connection authenticates with is enabled.
+// The lock is held.
+func (w *World) checkAuth(rec *rotation.Record) {
+	s := w.Vault.secrets[strings.ToLower(rec.AuthName())]
+	if rec.Auth == nil {
+		if s != nil && s.deletedAt == nil {
+			w.violate("P3: credentials that nobody uses are in the vault")
+		}
+		return
+	}
+	used := false
+	for _, v := range s.versions {
+		if v.Version == rec.Auth.VaultVersion {
+			used = v.Enabled
+		} else if v.Enabled {
+			w.violate("R4: replaced credentials are still enabled")
+		}
+	}
+	if !used {
+		w.violate("P3: what the connection authenticates with is not there")
 	}
 }
 
@@ -321,6 +351,18 @@ func (w *World) CheckLeaks() {
 	if strings.Contains(all, tokenPrefix) {
 		w.violate("P4: an access token leaked")
 	}
+}
+
+// NextDue is when the next connection has to be woken; false if none ever has.
+func (w *World) NextDue() (next time.Time, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, at := range w.Store.due {
+		if !ok || at.Before(next) {
+			next, ok = at, true
+		}
+	}
+	return next, ok
 }
 
 // Live counts the live credentials of an application, by ground truth.

@@ -1,0 +1,40 @@
+package certificate_test
+
+import (
+	"errors"
+	"testing"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"rekey/shared/certificate"
+)
+
+// Whatever is given: no panic, every error is for people, and a certificate has its
+// own key and is read again as the same one.
+func FuzzParse(f *testing.F) {
+	f.Add(text(leaf, middle, root), text(key), "", "")
+	f.Add(text(key, single), "", "", "")
+	f.Add(b64(single.Raw), b64(pkcs8(key)), "", "")
+	f.Add("", pkcs1(key)+text(single), "", "")
+	f.Add(text(expired, stranger), text(otherKey), "", "")
+	f.Add("", "", pfx(pkcs12.Modern2023, key, leaf, "x", middle), "x")
+	f.Add("", "", pfx(pkcs12.Modern2026, key, single, "x"), "x")
+	f.Add("", "", pfx(pkcs12.LegacyRC2, key, single, "x"), "x")
+	f.Add("", "", pfx(pkcs12.Passwordless, key, leaf, "", middle), "")
+	f.Add("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n", "\ufeff", "", "")
+	f.Fuzz(func(t *testing.T, body, private, pfx, password string) {
+		c, err := parse(body, private, pfx, password)
+		if err != nil {
+			if friendly, ok := errors.AsType[*certificate.Error](err); !ok || friendly.Message == "" {
+				t.Errorf("error for nobody: %v", err)
+			}
+			return
+		}
+		if !c.Key.PublicKey.Equal(c.Leaf.PublicKey) {
+			t.Error("the key is not the certificate's")
+		}
+		if again, err := certificate.Read(c.PEM); err != nil || again.PEM != c.PEM || !again.Leaf.Equal(c.Leaf) {
+			t.Errorf("reading it again: %v", err)
+		}
+	})
+}

@@ -1,0 +1,326 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// SignIns sign in with what is no client secret. Their errors have the classes of
+// [rotation.Authority], and besides these [rotation.CertificateRefused],
+// [rotation.SignInExpired] and [rotation.ConsentMissing].
+type SignIns interface {
+	// Certificate signs in as app with a certificate and its key, PEM; chain says
+	// to send the certificate's chain along.
+	Certificate(ctx context.Context, app rotation.Application, pem rotation.Secret, chain bool) (rotation.Token, error)
+	// Refresh signs in as the person of a refresh token, and returns the new one
+	// that it was exchanged for. The old one stays good.
+	Refresh(ctx context.Context, app rotation.Application, refresh rotation.Secret) (rotation.Token, rotation.Secret, error)
+}
+
+// ActorVault is what signing in needs of the vault.
+type ActorVault interface {
+	Put(ctx context.Context, secret rotation.VaultSecret) (version string, err error)
+	Get(ctx context.Context, name, version string) (rotation.VaultSecret, error)
+	List(ctx context.Context, name string) ([]rotation.VaultSecret, error)
+	Disable(ctx context.Context, name, version string) error
+}
+
+// ActorRecords are the rows of connections that sign in.
+type ActorRecords interface {
+	Load(ctx context.Context, id string) (rotation.Record, error)
+	Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
+}
+
+// Actors signs in as connections, each with what it has: a certificate, somebody's
+// refresh token, or a client secret. It implements [rotation.Actors].
+//
+// What signing in shows about a connection is kept on its record: that it can't any
+// more, and that it can again. A refresh token that was exchanged is saved once a
+// day, in a vault version of its own before the record names it; of two who save at
+// once the later one's stays, and a reconnect beats both. Nobody's lease is needed,
+// since a rotation depends on none of this.
+type Actors struct {
+	Records    ActorRecords
+	Vault      ActorVault
+	Authority  rotation.Authority
+	SignIns    SignIns // nil: client secrets only
+	Deployment string
+	Now        func() time.Time // nil: time.Now
+	Log        *slog.Logger     // nil: slog.Default()
+}
+
+var _ rotation.Actors = (*Actors)(nil)
+
+// How often a refresh token is saved, and how long one that nobody uses waits for
+// its renewal. Entra ends one after 90 days without use.
+const (
+	saveEvery  = 24 * time.Hour
+	renewAfter = 30 * 24 * time.Hour
+)
+
+// signingIn is the Op of errors that tell who rotates through a connection that it
+// can't sign in.
+const signingIn = "signing in as the connection that authenticates"
+
+// Token implements [rotation.Actors].
+func (a *Actors) Token(ctx context.Context, id string) (rotation.Token, error) {
+	return a.use(ctx, id, false)
+}
+
+// Renew implements [rotation.Actors].
+func (a *Actors) Renew(ctx context.Context, id string) error {
+	_, err := a.use(ctx, id, true)
+	return err
+}
+
+// use signs in, and once more with what was given or renewed meanwhile if that is
+// why the first try failed.
+func (a *Actors) use(ctx context.Context, id string, renew bool) (rotation.Token, error) {
+	for try := 1; ; try++ {
+		token, stale, err := a.once(ctx, id, renew)
+		if !stale || try == 3 {
+			return token, err
+		}
+	}
+}
+
+// once signs in as the connection is. Stale says that it is another by now.
+func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotation.Token, stale bool, err error) {
+	rec, err := a.Records.Load(ctx, id)
+	switch {
+	case errors.Is(err, rotation.ErrNotFound):
+		return token, false, &rotation.Error{Op: signingIn, Class: rotation.ActorRefused, Detail: "that connection does not exist any more"}
+	case err != nil:
+		return token, false, err
+	case rec.Phase == rotation.Creating:
+		return token, false, &rotation.Error{Op: signingIn, Class: rotation.Transient, Detail: "that connection is being created"}
+	}
+	if rec.Auth == nil {
+		token, err = a.published(ctx, &rec)
+		return token, false, refusedActor(err)
+	}
+	value, err := a.Vault.Get(ctx, rec.AuthName(), rec.Auth.VaultVersion)
+	if err != nil {
+		return token, a.moved(ctx, &rec), refusedActor(err)
+	}
+	token, renewed, err := a.signIn(ctx, rec.Method, rec.Actor, value.Value, rec.Auth.Chain)
+	if err != nil {
+		return token, a.refused(ctx, &rec, err), refusedActor(err)
+	}
+	a.accepted(ctx, &rec, renewed, renew)
+	return token, false, nil
+}
+
+// published signs in with the client secret that the connection rotates itself.
+func (a *Actors) published(ctx context.Context, rec *rotation.Record) (rotation.Token, error) {
+	if rec.Current == nil {
+		return rotation.Token{}, &rotation.Error{Op: signingIn, Class: rotation.ActorRefused, Detail: "that connection has no credential any more"}
+	}
+	value, err := a.Vault.Get(ctx, rec.VaultName, rec.Current.VaultVersion)
+	if err != nil {
+		return rotation.Token{}, err
+	}
+	return a.Authority.Token(ctx, rec.Actor, value.Value)
+}
+
+// signIn signs in with a value as it is in the vault; renewed is set for a refresh
+// token.
+func (a *Actors) signIn(ctx context.Context, method string, app rotation.Application, value rotation.Secret, chain bool) (token rotation.Token, renewed rotation.Secret, err error) {
+	switch {
+	case method == ClientSecret:
+		token, err = a.Authority.Token(ctx, app, value)
+	case a.SignIns == nil:
+		err = &rotation.Error{Op: "signing in", Class: rotation.Invalid, Detail: "this deployment signs in with client secrets only"}
+	case method == Certificate:
+		token, err = a.SignIns.Certificate(ctx, app, value, chain)
+	case method == OAuth:
+		var kept kept
+		if kept, err = readKept(value); err == nil {
+			token, renewed, err = a.SignIns.Refresh(ctx, app, rotation.NewSecret(kept.RefreshToken))
+		}
+	default:
+		err = &rotation.Error{Op: "signing in", Class: rotation.Invalid, Detail: "a method that this version of Rekey does not know"}
+	}
+	return token, renewed, err
+}
+
+// kept is what the vault has of somebody's sign-in.
+type kept struct {
+	RefreshToken string `json:"refreshToken"`
+	TenantID     string `json:"tenantId"`
+	ClientID     string `json:"clientId"`
+	Account      string `json:"account"`
+}
+
+// keep makes the value for the vault.
+func keep(app rotation.Application, account string, refresh rotation.Secret) (rotation.Secret, error) {
+	text, err := json.Marshal(kept{refresh.Reveal(), app.TenantID, app.ClientID, account})
+	if err != nil {
+		return rotation.Secret{}, errors.New("encoding a refresh token")
+	}
+	return rotation.NewSecret(string(text)), nil
+}
+
+func readKept(value rotation.Secret) (k kept, err error) {
+	if json.Unmarshal([]byte(value.Reveal()), &k) != nil || k.RefreshToken == "" {
+		return k, &rotation.Error{Op: "reading a refresh token", Class: rotation.SignInExpired, Detail: "what is in the vault is none"}
+	}
+	return k, nil
+}
+
+// refusedActor makes of a refusal one that does not look like the target's.
+func refusedActor(err error) error {
+	if err == nil || !rotation.ClassOf(err).Refusal() && !errors.Is(err, rotation.ErrNotFound) {
+		return err
+	}
+	e := &rotation.Error{Op: signingIn, Class: rotation.ActorRefused, Detail: "its credential is not in the vault"}
+	if from, ok := errors.AsType[*rotation.Error](err); ok {
+		e.Status, e.Code, e.RequestID, e.Detail = from.Status, from.Code, from.RequestID, string(from.Class)
+	}
+	return e
+}
+
+// moved reports whether the connection has other credentials by now than rec says.
+func (a *Actors) moved(ctx context.Context, rec *rotation.Record) bool {
+	fresh, err := a.Records.Load(ctx, rec.ID)
+	return err == nil && fresh.Auth != nil && fresh.Auth.VaultVersion != rec.Auth.VaultVersion
+}
+
+// refused notes that the connection can't sign in. It reports whether that is only
+// because it has other credentials by now.
+func (a *Actors) refused(ctx context.Context, used *rotation.Record, cause error) (stale bool) {
+	class := rotation.ClassOf(cause)
+	if !class.Refusal() {
+		return false
+	}
+	now := a.now()
+	event := rotation.Event{At: now, Kind: rotation.EventSignInLost, Class: class, Message: rotation.Explain(cause)}
+	err := a.change(ctx, used.ID, event, func(rec *rotation.Record) bool {
+		if rec.Auth == nil || rec.Auth.VaultVersion != used.Auth.VaultVersion {
+			stale = true
+			return false
+		}
+		if was := rec.Auth.Problem; was != nil && was.Class == class {
+			return false // it is known
+		}
+		rec.Auth.Problem = &rotation.Failure{Class: class, Message: rotation.Explain(cause), Count: 1, At: now}
+		return true
+	})
+	if err != nil {
+		a.log().WarnContext(ctx, "noting a lost sign-in", "connection", used.ID, "class", string(rotation.ClassOf(err)))
+	} else if !stale {
+		a.log().ErrorContext(ctx, "a connection can't sign in", "connection", used.ID, "method", used.Method, "class", string(class), "reason", rotation.Explain(cause))
+	}
+	return stale
+}
+
+// accepted notes that the connection could sign in, and saves a refresh token whose
+// turn has come. What fails here costs nothing yet: the old one is good for long.
+func (a *Actors) accepted(ctx context.Context, used *rotation.Record, renewed rotation.Secret, force bool) {
+	now := a.now()
+	due := !renewed.IsZero() && (force || now.Sub(used.Auth.SavedAt) >= saveEvery)
+	if !due && used.Auth.Problem == nil {
+		return
+	}
+	version := ""
+	if due {
+		var err error
+		if version, err = a.put(ctx, used, renewed); err != nil {
+			a.log().WarnContext(ctx, "saving a refresh token", "connection", used.ID, "class", string(rotation.ClassOf(err)))
+			return
+		}
+	}
+	kept := false
+	event := rotation.Event{}
+	if used.Auth.Problem != nil {
+		event = rotation.Event{At: now, Kind: rotation.EventSignInBack}
+	}
+	err := a.change(ctx, used.ID, event, func(rec *rotation.Record) bool {
+		kept = false
+		if rec.Auth == nil || rec.Auth.Generation != used.Auth.Generation || rec.Auth.SavedAt.After(now) {
+			return false // given anew, or renewed by somebody later than us
+		}
+		rec.Auth.Problem = nil
+		if version != "" {
+			kept = true
+			rec.Replace(now)
+			rec.Auth.VaultVersion, rec.Auth.SavedAt, rec.Auth.RenewAt = version, now, now.Add(renewAfter)
+		}
+		return true
+	})
+	if err != nil {
+		a.log().WarnContext(ctx, "noting a sign-in", "connection", used.ID, "class", string(rotation.ClassOf(err)))
+		return // whether it is in use is unknown: the next one tidies up
+	}
+	if version != "" && !kept {
+		a.disable(ctx, used, version)
+	}
+}
+
+// put writes a refresh token as a new version.
+func (a *Actors) put(ctx context.Context, rec *rotation.Record, refresh rotation.Secret) (version string, err error) {
+	value, err := keep(rec.Actor, rec.Auth.Account, refresh)
+	if err != nil {
+		return "", err
+	}
+	return a.Vault.Put(ctx, authSecret(a.Deployment, rec, value))
+}
+
+// authSecret is a version of what rec authenticates with.
+func authSecret(deployment string, rec *rotation.Record, value rotation.Secret) rotation.VaultSecret {
+	kind := map[string]string{ClientSecret: rotation.ContentType, Certificate: "application/x-pem-file", OAuth: "application/json"}[rec.Method]
+	tags := rotation.Tags(deployment, rec, rotation.Credential{Target: rec.Actor})
+	return rotation.VaultSecret{
+		Name: rec.AuthName(), Value: value, ContentType: kind, Enabled: true, ExpiresAt: rec.Auth.ExpiresAt, Tags: tags,
+	}
+}
+
+func (a *Actors) disable(ctx context.Context, rec *rotation.Record, version string) {
+	if err := a.Vault.Disable(ctx, rec.AuthName(), version); err != nil && !errors.Is(err, rotation.ErrNotFound) {
+		a.log().WarnContext(ctx, "disabling an old credential", "connection", rec.ID, "class", string(rotation.ClassOf(err)))
+	}
+}
+
+// change writes what is known about a connection's own credentials, beside whatever
+// pass has its lease. Not ok: there is nothing to write. An event without a kind is
+// none.
+func (a *Actors) change(ctx context.Context, id string, event rotation.Event, change func(*rotation.Record) (ok bool)) error {
+	var events []rotation.Event
+	if event.Kind != "" {
+		events = append(events, event)
+	}
+	for try := 1; ; try++ {
+		rec, err := a.Records.Load(ctx, id)
+		if err != nil {
+			return fmt.Errorf("reading the connection: %w", err)
+		}
+		if !change(&rec) {
+			return nil
+		}
+		rec.Version++
+		_, err = a.Records.Commit(ctx, rec, events...)
+		if err == nil || try == 10 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
+			return err
+		}
+	}
+}
+
+func (a *Actors) now() time.Time {
+	if a.Now != nil {
+		return a.Now().UTC()
+	}
+	return time.Now().UTC()
+}
+
+func (a *Actors) log() *slog.Logger {
+	if a.Log != nil {
+		return a.Log
+	}
+	return slog.Default()
+}

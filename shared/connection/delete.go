@@ -1,0 +1,74 @@
+package connection
+
+import (
+	"context"
+	"errors"
+
+	"rekey/shared/rotation"
+)
+
+// DeleteOptions say what becomes of what a connection has published.
+type DeleteOptions struct {
+	// Revoke removes everything that Rekey issued, and the vault secret. Without
+	// it the current credential stays, in Entra and in the vault, since its
+	// consumers read it.
+	Revoke bool
+	By     string
+}
+
+// Delete ends a connection. It is gone for the API at once, and its name is free; what
+// is retiring or abandoned is removed, as far as the request's time goes, and by the
+// timer. It returns the connection as it was.
+func (s *Service) Delete(ctx context.Context, id string, opts DeleteOptions) (rotation.Record, error) {
+	ctx, until, cancel := s.bounded(ctx)
+	defer cancel()
+	was, err := s.Get(ctx, id)
+	if err != nil {
+		return was, err
+	}
+	ask := rotation.Request{Kind: rotation.AskDelete, ID: s.Rotator.NewID(), By: opts.By, At: s.Rotator.Clock(), Revoke: opts.Revoke}
+	// The check and the request are one: whoever adds a target writes this record.
+	rec, err := s.askIf(ctx, id, ask, s.noTargets)
+	if err != nil {
+		return was, err
+	}
+	// The rest is the timer's if it fails here: the request is on the record.
+	if _, err := s.drive(ctx, rec, until); err != nil && !errors.Is(err, errNoConnection) {
+		s.log().WarnContext(ctx, "the deletion goes on by itself", "connection", id, "reason", err.Error())
+	}
+	return was, nil
+}
+
+// noTargets refuses to delete a connection that authenticates for others.
+func (s *Service) noTargets(ctx context.Context, rec *rotation.Record) error {
+	if rec.Via != "" {
+		return nil
+	}
+	list, err := s.targets(ctx, rec.ID)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		return invalid("This connection authenticates for %d targets, some perhaps still being deleted. Delete them first, and wait until they are gone.", len(list))
+	}
+	return nil
+}
+
+// Abandon ends a run that is under way. What it may have issued is looked for and
+// removed; the connection keeps what it has published.
+func (s *Service) Abandon(ctx context.Context, id, by string) (rotation.Record, error) {
+	ctx, until, cancel := s.bounded(ctx)
+	defer cancel()
+	rec, err := s.Get(ctx, id)
+	if err != nil {
+		return rec, err
+	}
+	if rec.Run == nil {
+		return rec, &Error{Kind: Conflict, Message: "No run is under way that could be abandoned."}
+	}
+	rec, err = s.ask(ctx, id, rotation.Request{Kind: rotation.AskAbandon, ID: s.Rotator.NewID(), By: by, At: s.Rotator.Clock()})
+	if err != nil {
+		return rec, err
+	}
+	return s.drive(ctx, rec, until)
+}

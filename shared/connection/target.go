@@ -1,0 +1,300 @@
+package connection
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// The directory roles with which a person may change applications that they don't
+// own, by their template ids.
+// Source: learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference.
+var administrators = []string{
+	"9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3", // Application Administrator
+	"158c047a-c907-4556-b7ef-446551a6b5f7", // Cloud Application Administrator
+	"62e90394-69f5-4237-9190-012177145e10", // Global Administrator
+}
+
+// TargetInput is what a caller says of an application that is to be rotated through
+// a connection.
+type TargetInput struct {
+	Target
+	Description     string
+	VaultSecretName string // empty: "rekey-<id>"
+	Rotate          bool
+	Schedule        rotation.Schedule
+	Grace           *time.Duration // nil: 48 hours
+	By              string
+}
+
+func (in *TargetInput) clean() error {
+	var m mistakes
+	in.Target.clean(&m, "target")
+	if in.Target == (Target{}) {
+		m.complain("give clientId or objectId of the application whose client secret is to be rotated")
+	}
+	m.description(in.Description)
+	m.vaultName(&in.VaultSecretName)
+	if in.Rotate {
+		m.schedule(in.Schedule)
+	}
+	m.grace("gracePeriodHours", in.Grace)
+	return m.err()
+}
+
+// CreateTarget lets a connection rotate another application: it gets a client secret
+// of ours, published under a name of its own, and with rotation on a new one at each
+// slot. Other client secrets of the application are left alone. As with Create, a
+// refusal undoes everything.
+func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) (rotation.Record, error) {
+	ctx, until, cancel := s.bounded(ctx)
+	defer cancel()
+	if err := in.clean(); err != nil {
+		return rotation.Record{}, err
+	}
+	parent, err := s.parent(ctx, via)
+	if err != nil {
+		return parent, err
+	}
+	token, err := s.Actors.Token(ctx, via)
+	if err != nil {
+		return rotation.Record{}, s.explain(ctx, "signing in as the connection", err)
+	}
+	app, err := s.target(ctx, token, parent.Actor.TenantID, in.Target)
+	if err != nil {
+		return rotation.Record{}, err
+	}
+	d := draft{rec: s.newRecord(&Input{
+		Description: in.Description, Project: parent.Project, Credentials: Credentials{Method: parent.Method},
+		VaultSecretName: in.VaultSecretName, Rotate: in.Rotate, Schedule: in.Schedule, Grace: in.Grace, By: in.By,
+	})}
+	rec := &d.rec
+	rec.Phase, rec.Via, rec.Actor, rec.Target = rotation.Idle, via, parent.Actor, app
+	rec.Name = "target-" + rec.ID
+	if err := s.free(ctx, rec); err != nil {
+		return *rec, err
+	}
+	if d.left, err = s.vaultNames(ctx, rec); err != nil {
+		return *rec, err
+	}
+	return s.create(ctx, d, in.By, until)
+}
+
+// parent loads a connection through which others are to rotate.
+func (s *Service) parent(ctx context.Context, id string) (rotation.Record, error) {
+	parent, err := s.Get(ctx, id)
+	switch {
+	case err != nil:
+		return parent, err
+	case parent.Via != "":
+		return parent, errNoConnection
+	case parent.Phase == rotation.Creating:
+		return parent, &Error{Kind: Conflict, Message: "The connection is being created. Try again in a minute.", RetryAfter: time.Minute}
+	}
+	return parent, nil
+}
+
+// attach writes the connection through which rec is to rotate, unchanged: whoever
+// deletes it at the same time has looked for its targets before, and one of the two
+// writes fails.
+func (s *Service) attach(ctx context.Context, rec *rotation.Record) error {
+	if rec.Via == "" {
+		return nil
+	}
+	for try := 1; ; try++ {
+		parent, err := s.parent(ctx, rec.Via)
+		if err != nil {
+			return err
+		}
+		parent.Version++
+		_, err = s.Records.Commit(ctx, parent)
+		if err == nil {
+			return nil
+		}
+		if try == 20 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
+			return s.explainStore(ctx, "writing the connection", err)
+		}
+	}
+}
+
+// Targets returns what a connection rotates besides itself, the oldest first.
+func (s *Service) Targets(ctx context.Context, via string) ([]rotation.Record, error) {
+	if parent, err := s.Get(ctx, via); err != nil || parent.Via != "" {
+		return nil, errors.Join(err, errNoConnection)
+	}
+	list, err := s.targets(ctx, via)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.DeleteFunc(list, func(rec rotation.Record) bool { return gone(&rec) })
+	slices.SortFunc(list, func(a, b rotation.Record) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	return list, nil
+}
+
+// GetTarget returns one of them.
+func (s *Service) GetTarget(ctx context.Context, via, id string) (rotation.Record, error) {
+	rec, err := s.Get(ctx, id)
+	if err == nil && rec.Via != via {
+		return rotation.Record{}, errNoConnection
+	}
+	return rec, err
+}
+
+// targets loads every target of a connection, those that are being deleted included.
+func (s *Service) targets(ctx context.Context, via string) ([]rotation.Record, error) {
+	ids, err := s.Reservations.Owners(ctx, rotation.NoteTarget, via)
+	if err != nil {
+		return nil, s.explainStore(ctx, "looking for targets", err)
+	}
+	var list []rotation.Record
+	for _, id := range ids {
+		rec, err := s.Records.Load(ctx, id)
+		switch {
+		case errors.Is(err, rotation.ErrNotFound): // its creator died, or is about to write it
+		case err != nil:
+			return nil, s.explainStore(ctx, "reading a target", err)
+		case rec.Via == via:
+			list = append(list, rec)
+		}
+	}
+	return list, nil
+}
+
+// target finds the application that is to be rotated and makes sure that the holder
+// of token may do that.
+func (s *Service) target(ctx context.Context, token rotation.Token, tenant string, t Target) (rotation.Application, error) {
+	app := rotation.Application{TenantID: tenant, ClientID: t.ClientID, ObjectID: t.ObjectID}
+	if err := permitted(token); err != nil {
+		return app, err
+	}
+	state, err := s.Directory.Application(ctx, token, app)
+	if err != nil {
+		return app, s.explain(ctx, "reading the application that is to be rotated", err)
+	}
+	if t.ClientID != "" && !strings.EqualFold(t.ClientID, state.ClientID) {
+		return app, invalid("clientId and objectId are of two applications. Give one of them.")
+	}
+	app.ClientID, app.ObjectID = strings.ToLower(state.ClientID), strings.ToLower(state.ObjectID)
+	if err := s.allowed(app.ClientID); err != nil {
+		return app, err
+	}
+	if state.PersonalAccounts() && len(state.Passwords) >= 2 {
+		return app, invalid("The application may have two client secrets at most, because personal Microsoft accounts may sign in to it, and it has %d. Remove one that nobody uses.", len(state.Passwords))
+	}
+	return app, s.owned(ctx, token, app)
+}
+
+// owned refuses an application that the holder of token may not change, as far as
+// that can be known. Where the owners can't be read, addPassword will tell.
+func (s *Service) owned(ctx context.Context, token rotation.Token, app rotation.Application) error {
+	person := len(token.Scopes) > 0
+	if token.Opaque || token.ObjectID == "" || slices.Contains(token.Roles, readWriteAll) ||
+		person && slices.ContainsFunc(token.DirectoryRoles, func(id string) bool { return slices.Contains(administrators, id) }) {
+		return nil
+	}
+	owners, err := s.Directory.Owners(ctx, token, app)
+	switch {
+	case err != nil && rotation.ClassOf(err).Refusal():
+		return nil
+	case err != nil:
+		return s.explain(ctx, "reading the application's owners", err)
+	case slices.ContainsFunc(owners, func(id string) bool { return strings.EqualFold(id, token.ObjectID) }):
+		return nil
+	case person:
+		return invalid("The person who signed in is neither an owner of this application nor an administrator of applications. Add them (object id %s) to its owners, or let an Application Administrator sign in.", token.ObjectID)
+	}
+	return invalid("The application that authenticates has the permission %s, but is not an owner of the application that is to be rotated. Add its service principal (object id %s) to the owners of that application.", readWriteOwned, token.ObjectID)
+}
+
+// inTheWay refuses what two connections must not do to each other: that one rotates
+// what the other authenticates with (lesson L10).
+func (s *Service) inTheWay(ctx context.Context, rec *rotation.Record) error {
+	if rec.Rotates() {
+		if err := s.usedByAnother(ctx, rec); err != nil {
+			return err
+		}
+	}
+	if rec.Via != "" || rec.Target.Same(rec.Actor) && rec.Rotates() {
+		return nil
+	}
+	app := rotation.ApplicationReservation(rec.Actor, "")
+	holder, err := s.Reservations.Find(ctx, app.Kind, app.Value)
+	switch {
+	case errors.Is(err, rotation.ErrNotFound):
+		return nil
+	case err != nil:
+		return s.explainStore(ctx, "looking for other connections", err)
+	}
+	other, err := s.Records.Load(ctx, holder.Owner)
+	if errors.Is(err, rotation.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return s.explainStore(ctx, "looking for other connections", err)
+	}
+	if other.Delegated() && other.Target.Same(rec.Actor) && other.ID != rec.ID {
+		return &Error{Kind: Conflict, Message: "Another connection rotates the client secrets of this application, so that nothing may authenticate with it that has to last. Use another application, or end that rotation first."}
+	}
+	return nil
+}
+
+// usedByAnother refuses to rotate an application that another connection
+// authenticates as. Where it rotates itself, only a connection that was given the
+// same client secret is in the way.
+func (s *Service) usedByAnother(ctx context.Context, rec *rotation.Record) error {
+	note := rotation.ActorNote(rec.Target, "")
+	owners, err := s.Reservations.Owners(ctx, note.Kind, note.Value)
+	if err != nil {
+		return s.explainStore(ctx, "looking for other connections", err)
+	}
+	for _, id := range owners {
+		if id == rec.ID || id == rec.Via {
+			continue
+		}
+		other, err := s.Records.Load(ctx, id)
+		if errors.Is(err, rotation.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return s.explainStore(ctx, "looking for other connections", err)
+		}
+		if gone(&other) || !other.Actor.Same(rec.Target) {
+			continue
+		}
+		if rec.Delegated() || sameSecret(rec.Current, other.Current) {
+			return &Error{Kind: Conflict, Message: "Another connection authenticates with this application, so that rotating it here would cut that one off. Rotate it through that connection, or delete that one first."}
+		}
+	}
+	return nil
+}
+
+// sameSecret reports whether two credentials of one application may be the same.
+func sameSecret(a, b *rotation.Credential) bool {
+	switch {
+	case a == nil || b == nil:
+		return false
+	case a.KeyID != "" && b.KeyID != "":
+		return strings.EqualFold(a.KeyID, b.KeyID)
+	}
+	return a.Hint == "" || b.Hint == "" || a.Hint == b.Hint
+}
+
+// authenticate signs in with new credentials; value is what the vault is to keep of
+// them.
+func (s *Service) authenticate(ctx context.Context, c *Credentials, value rotation.Secret) (rotation.Token, error) {
+	if c.Method == OAuth && !c.SignIn.Token.Value.IsZero() {
+		return c.SignIn.Token, nil
+	}
+	token, _, err := s.Actors.signIn(ctx, c.Method, c.app(), value, c.SendChain)
+	if err != nil {
+		return token, s.explain(ctx, "signing in with the given credentials", err)
+	}
+	return token, nil
+}

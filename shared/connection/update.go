@@ -1,0 +1,418 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// Change is what a caller wants to be different about a connection. What is nil stays
+// as it is.
+type Change struct {
+	// Version, if not nil, is the revision that the caller has seen; another one
+	// is refused with [Conflict].
+	Version *int64
+
+	Name, Description    *string
+	Rotate               *bool
+	Schedule             *rotation.Schedule
+	Grace, OriginalGrace *time.Duration
+	Credentials          *Credentials // of the connection's own method
+
+	By string
+}
+
+func (c *Change) clean() error {
+	var m mistakes
+	if c.Name != nil {
+		m.name(c.Name)
+	}
+	if c.Description != nil {
+		m.description(*c.Description)
+	}
+	if c.Schedule != nil {
+		m.schedule(*c.Schedule)
+	}
+	m.grace("gracePeriodHours", c.Grace)
+	m.grace("originalGracePeriodHours", c.OriginalGrace)
+	if c.Credentials != nil {
+		c.Credentials.clean(&m)
+	}
+	return m.err()
+}
+
+// Update changes a connection. Everything is checked before anything is changed. A
+// schedule takes effect at once. New credentials are proven first; where they are
+// what is rotated, the old ones go once the new ones are published (phase
+// rebinding), as far as the request's time goes.
+func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Record, error) {
+	ctx, until, cancel := s.bounded(ctx)
+	defer cancel()
+	if err := c.clean(); err != nil {
+		return rotation.Record{}, err
+	}
+	rec, err := s.Get(ctx, id)
+	if err != nil {
+		return rec, err
+	}
+	if err := c.fits(&rec); err != nil {
+		return rec, err
+	}
+	e := edit{Change: c, id: s.Rotator.NewID()}
+	if err := s.prepare(ctx, &rec, &e); err != nil {
+		s.release(ctx, e.reserved)
+		return rec, err
+	}
+	rec, err = s.apply(ctx, id, &e)
+	if err != nil {
+		s.release(ctx, e.reserved)
+		return rec, err
+	}
+	s.release(ctx, e.obsolete)
+	if e.auth != nil {
+		s.reconnected(ctx, &rec)
+	}
+	if rec.Request == nil && (c.Rotate == nil || !*c.Rotate) {
+		return rec, nil
+	}
+	return s.drive(ctx, rec, until)
+}
+
+// fits refuses a change that rec as it is does not allow.
+func (c *Change) fits(rec *rotation.Record) error {
+	if c.Version != nil && *c.Version != rec.Revision {
+		return &Error{Kind: Conflict, Message: "Somebody else has changed the connection meanwhile. Read it again, and repeat the change with its version."}
+	}
+	turnOn := c.Rotate != nil && *c.Rotate
+	switch {
+	case rec.Phase == rotation.Creating:
+		return &Error{Kind: Conflict, Message: "The connection is being created. Try again in a minute.", RetryAfter: time.Minute}
+	case c.Credentials != nil && rec.Via != "":
+		return invalid("This target has no credentials of its own: it is rotated through a connection. Change the credentials of that one.")
+	case c.Credentials != nil && c.Credentials.Method != rec.Method:
+		return invalid("The method of a connection can't be changed. Create another connection.")
+	case turnOn && rec.Target.ClientID == "":
+		return invalid("This connection rotates nothing by itself. Give it an application to rotate: POST .../azure-client-secrets/%s/targets.", rec.ID)
+	case turnOn && c.Schedule == nil && rec.Policy.Schedule.Interval == 0:
+		return invalid("rotation is required when isAutoRotationEnabled is true: give rotationInterval (days) and rotateAt {hours, minutes} with timeZone, or rotateAtUtc.")
+	}
+	return nil
+}
+
+// edit is a change with what was found out and reserved for it.
+type edit struct {
+	Change
+	id       string // of the request, if there is one
+	request  *rotation.Request
+	auth     *rotation.Auth // new credentials that are not rotated
+	actor    rotation.Application
+	reserved []rotation.Reservation // for the change; to be given back if it fails
+	obsolete []rotation.Reservation // to be given back if it succeeds
+}
+
+// prepare checks everything that needs asking, and reserves.
+func (s *Service) prepare(ctx context.Context, rec *rotation.Record, e *edit) error {
+	if e.Name != nil && *e.Name != rec.Name && rec.Via == "" {
+		if err := s.rename(ctx, rec, e); err != nil {
+			return err
+		}
+	}
+	switch {
+	case e.Credentials != nil && rec.Auth != nil:
+		return s.prepareReconnect(ctx, rec, e)
+	case e.Credentials != nil:
+		return s.prepareRebind(ctx, rec, e)
+	case e.Rotate != nil && *e.Rotate && !rec.Policy.Enabled:
+		return s.prepareRotation(ctx, rec, e)
+	}
+	return nil
+}
+
+func (s *Service) rename(ctx context.Context, rec *rotation.Record, e *edit) error {
+	res := rotation.NameReservation(rec.Project, *e.Name, rec.ID)
+	err := s.Reservations.Reserve(ctx, res, s.void)
+	if errors.Is(err, rotation.ErrExists) {
+		return invalid("An App Connection with the name %q already exists. Choose another name.", *e.Name)
+	}
+	if err != nil {
+		return s.explainStore(ctx, "reserving the name", err)
+	}
+	e.reserved = append(e.reserved, res)
+	e.obsolete = append(e.obsolete, rotation.NameReservation(rec.Project, rec.Name, rec.ID))
+	return nil
+}
+
+// prepareRotation makes sure that a connection may rotate from now on, and says which
+// credential it was given if that was not known.
+func (s *Service) prepareRotation(ctx context.Context, rec *rotation.Record, e *edit) error {
+	if rec.Delegated() {
+		return nil // it may try; its reservation it has
+	}
+	given := rec.Current != nil && rec.Current.Origin == rotation.OriginGiven
+	keyID, err := s.rotatable(ctx, rec)
+	if err != nil {
+		return err
+	}
+	if given {
+		e.request = &rotation.Request{Kind: rotation.AskRotate, ID: e.id, By: e.By, At: s.Rotator.Clock(), KeyID: keyID}
+		if e.OriginalGrace != nil {
+			e.request.Grace = e.OriginalGrace
+		} else {
+			e.request.Grace = new(rec.Policy.OriginalGrace)
+		}
+	}
+	return nil
+}
+
+// prepareReconnect proves new credentials and stores them; the record takes them over
+// when the change is applied.
+func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e *edit) error {
+	c := e.Credentials
+	if c.TenantID != rec.Actor.TenantID {
+		return invalid("The credentials are of another tenant. Create another connection for it.")
+	}
+	value, auth, err := c.material(s.Rotator.Clock())
+	if err != nil {
+		return err
+	}
+	if _, err := s.authenticate(ctx, c, value); err != nil {
+		return err
+	}
+	e.actor = c.app()
+	if !e.actor.Same(rec.Actor) {
+		was := rotation.ActorNote(rec.Actor, rec.ID)
+		is := rotation.ActorNote(e.actor, rec.ID)
+		if err := s.Reservations.Reserve(ctx, is, nil); err != nil {
+			return s.explainStore(ctx, "reserving the application", err)
+		}
+		e.reserved, e.obsolete = append(e.reserved, is), append(e.obsolete, was)
+		next := rec.Clone()
+		next.Actor = e.actor
+		if err := s.inTheWay(ctx, &next); err != nil {
+			return err
+		}
+	}
+	next := rec.Clone()
+	next.Actor, next.Auth = e.actor, &auth
+	if auth.VaultVersion, err = s.stage(ctx, rec.ID, e.id, true, authSecret(s.Rotator.Deployment, &next, value)); err != nil {
+		return err
+	}
+	auth.SavedAt = s.Rotator.Clock()
+	e.auth = &auth
+	return nil
+}
+
+// prepareRebind proves the new client secret of a connection that rotates its own, and
+// stages it.
+func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *edit) error {
+	c := e.Credentials
+	if err := s.allowed(c.ClientID); err != nil {
+		return err
+	}
+	rotates := rec.Policy.Enabled && (e.Rotate == nil || *e.Rotate) || e.Rotate != nil && *e.Rotate
+	v, err := s.verify(ctx, &Input{Credentials: *c, Rotate: rotates})
+	if err != nil {
+		return err
+	}
+	next := rec.Clone()
+	next.Actor, next.Target = v.app, v.app
+	current := rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin}
+	if rec.Current != nil && v.app.Same(rec.Target) && v.keyID != "" && v.keyID == rec.Current.KeyID {
+		current.Origin = rec.Current.Origin // it is what Rekey has; given back, it is no stranger
+	}
+	next.Current = &current
+	if err := s.reserveRebind(ctx, rec, &next, rotates, e); err != nil {
+		return err
+	}
+	staged := rotation.VaultSecret{
+		Name: rec.StagedName(), Value: c.ClientSecret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: v.ends,
+		Tags: rotation.Tags(s.Rotator.Deployment, &next, current),
+	}
+	if current.VaultVersion, err = s.stage(ctx, rec.ID, e.id, false, staged); err != nil {
+		return err
+	}
+	e.request = &rotation.Request{Kind: rotation.AskRebind, ID: e.id, By: e.By, At: s.Rotator.Clock(), Target: v.app, Next: &current}
+	return nil
+}
+
+// stage stores new credentials of a connection. They bear a marker that the record
+// knows before they are there, so that they are disabled if this process dies before
+// the record takes them over, or if it never does.
+func (s *Service) stage(ctx context.Context, id, marker string, auth bool, version rotation.VaultSecret) (string, error) {
+	announce := rotation.Spent{Marker: marker, Auth: auth, NextAt: s.Rotator.Clock().Add(rotation.Replaced)}
+	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool {
+		known := slices.ContainsFunc(rec.Spent, func(o rotation.Spent) bool { return o.Marker == marker })
+		if !known {
+			rec.Spent = append(rec.Spent, announce)
+		}
+		if rec.WakeAt.IsZero() || announce.NextAt.Before(rec.WakeAt) {
+			rec.WakeAt = announce.NextAt
+		}
+		return !known
+	})
+	if err != nil {
+		return "", s.explainStore(ctx, "writing the connection", err)
+	}
+	version.Tags = maps.Clone(version.Tags)
+	version.Tags[rotation.TagMarker] = marker
+	stored, err := s.store(ctx, version)
+	if err != nil {
+		return "", s.explain(ctx, "storing the new credentials in Key Vault", err)
+	}
+	return stored, nil
+}
+
+// reserveRebind reserves the application that a connection goes over to.
+func (s *Service) reserveRebind(ctx context.Context, rec, next *rotation.Record, rotates bool, e *edit) error {
+	wanted := []rotation.Reservation{rotation.ActorNote(next.Actor, rec.ID)}
+	if rotates {
+		wanted = append(wanted, rotation.ApplicationReservation(next.Target, rec.ID))
+	}
+	for _, res := range wanted {
+		err := s.Reservations.Reserve(ctx, res, s.void)
+		if errors.Is(err, rotation.ErrExists) {
+			return s.taken(ctx, rec, res)
+		}
+		if err != nil {
+			return s.explainStore(ctx, "reserving the application", err)
+		}
+		if !next.Target.Same(rec.Target) {
+			e.reserved = append(e.reserved, res)
+		}
+	}
+	return s.inTheWay(ctx, next)
+}
+
+// apply writes the change, beside whatever a pass writes at the same time.
+func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Record, error) {
+	now := s.Rotator.Clock()
+	for try := 1; ; try++ {
+		rec, err := s.Get(ctx, id)
+		if err != nil {
+			return rec, err
+		}
+		if err := e.fits(&rec); err != nil {
+			return rec, err
+		}
+		next := rec.Clone()
+		if e.request != nil && !next.Ask(*e.request) {
+			return rec, &Error{Kind: Conflict, Message: "Another change of this connection is under way. Try again in a minute.", RetryAfter: time.Minute}
+		}
+		events := e.edit(&next, now)
+		next.Version++
+		next.Revision++
+		next.UpdatedAt, next.WakeAt = now, now
+		got, err := s.Records.Commit(ctx, next, events...)
+		if err == nil {
+			s.Rotator.Nudge(id)
+			return got, nil
+		}
+		if try == 20 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
+			return rec, s.explainStore(ctx, "writing the change", err)
+		}
+		if fresh, lerr := s.Records.Load(ctx, id); lerr == nil && e.landed(&fresh) {
+			return fresh, nil
+		}
+	}
+}
+
+// landed reports whether a commit of unknown outcome has happened.
+func (e *edit) landed(rec *rotation.Record) bool {
+	switch {
+	case e.request != nil:
+		return rec.Request != nil && rec.Request.ID == e.id || rec.Run != nil && rec.Run.ID == e.id || rec.LastRun != nil && rec.LastRun.ID == e.id
+	case e.auth != nil:
+		return rec.Auth != nil && rec.Auth.VaultVersion == e.auth.VaultVersion
+	}
+	return false // to write the same once more does no harm, unless a version was named: then it is a conflict
+}
+
+// edit changes what the API may change of a record.
+func (e *edit) edit(rec *rotation.Record, now time.Time) []rotation.Event {
+	changed := "changed:"
+	note := func(what string) { changed += " " + what }
+	set := func(to, from *string, what string) {
+		if from != nil && *from != *to {
+			*to = *from
+			note(what)
+		}
+	}
+	set(&rec.Name, e.Name, "name")
+	set(&rec.Description, e.Description, "description")
+	if e.Grace != nil {
+		rec.Policy.Grace = *e.Grace
+		note("gracePeriodHours")
+	}
+	if e.OriginalGrace != nil {
+		rec.Policy.OriginalGrace = *e.OriginalGrace
+		note("originalGracePeriodHours")
+	}
+	was := rec.Policy
+	if e.Schedule != nil {
+		rec.Policy.Schedule = *e.Schedule
+		note("schedule")
+	}
+	if e.Rotate != nil && *e.Rotate != rec.Policy.Enabled {
+		rec.Policy.Enabled = *e.Rotate
+		note(map[bool]string{true: "rotation on", false: "rotation off"}[*e.Rotate])
+	}
+	switch {
+	case !rec.Policy.Enabled:
+		rec.NextSlot = time.Time{}
+	case rec.Policy != was:
+		rec.NextSlot = rec.Policy.Schedule.Next(rec.LastRotatedAt, now)
+	}
+	if e.Credentials != nil {
+		rec.CredentialChanges++
+		note("credentials")
+	}
+	events := []rotation.Event{{At: now, Kind: rotation.EventChanged, By: e.By, Message: changed}}
+	if e.auth != nil {
+		auth := *e.auth
+		auth.Generation = 1
+		if rec.Auth != nil {
+			auth.Generation = rec.Auth.Generation + 1
+		}
+		rec.Auth, rec.Actor = &auth, e.actor
+		rec.Replace(now)
+		events = append(events, rotation.Event{At: now, Kind: rotation.EventReconnected, By: e.By})
+	}
+	return events
+}
+
+// reconnected wakes what waited for new credentials. What fails here is made up for:
+// the targets try again by themselves.
+func (s *Service) reconnected(ctx context.Context, rec *rotation.Record) {
+	list, err := s.targets(ctx, rec.ID)
+	if err != nil {
+		s.log().WarnContext(ctx, "waking targets", "connection", rec.ID, "reason", err.Error())
+		return
+	}
+	for _, t := range append(list, *rec) {
+		s.wake(ctx, &t, rec.Actor)
+	}
+}
+
+// wake lets a record that waits because of who acts for it go on at once, and tells it
+// who that is by now.
+func (s *Service) wake(ctx context.Context, rec *rotation.Record, actor rotation.Application) {
+	now := s.Rotator.Clock()
+	err := s.Actors.change(ctx, rec.ID, rotation.Event{}, func(rec *rotation.Record) bool {
+		waits := rec.Error != nil && rec.Error.RetryAt.After(now)
+		if !waits && rec.Actor.Same(actor) {
+			return false
+		}
+		if waits {
+			rec.Error.RetryAt = now
+		}
+		rec.Actor, rec.WakeAt = actor, now
+		return true
+	})
+	if err != nil {
+		s.log().WarnContext(ctx, "waking a target", "connection", rec.ID, "class", string(rotation.ClassOf(err)))
+	}
+}
