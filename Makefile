@@ -89,6 +89,11 @@ bench: stage ## measure cold start, a rotation's overhead, the timer's requests,
 	@./build/bench
 .PHONY: bench
 
+infra-check: go ## check infra/azure and infra/aws, with terraform or tofu where there is one
+	$(GO) test -count=1 ./infra/check
+	@./infra/check/terraform.sh
+.PHONY: infra-check
+
 clean: ## remove what was built
 	rm -rf build dist .local
 .PHONY: clean

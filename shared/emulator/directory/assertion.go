@@ -4,9 +4,7 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -25,9 +23,10 @@ func (d *Directory) checkAssertion(r *http.Request, app *application, form url.V
 		return refuse(7000218)
 	}
 	var header struct {
-		Algorithm  string `json:"alg"`
-		Type       string `json:"typ"`
-		Thumbprint string `json:"x5t#S256"`
+		Algorithm  string   `json:"alg"`
+		Type       string   `json:"typ"`
+		Thumbprint string   `json:"x5t#S256"`
+		Chain      []string `json:"x5c"`
 	}
 	var claims struct {
 		Audience  string `json:"aud"`
@@ -41,15 +40,18 @@ func (d *Directory) checkAssertion(r *http.Request, app *application, form url.V
 	if !ok || header.Algorithm != "PS256" {
 		return refuse(50012, "Client assertion is malformed or not signed by PS256.")
 	}
-	key, shown := app.certificate(header.Thumbprint)
-	if key == nil {
-		return refuse(700027, "The key was not found.", shown, app.clientID)
+	now := d.config.now()
+	certificate, shown := app.certificate(header.Thumbprint, header.Chain, now)
+	if certificate == nil || rsaKey(certificate) == nil {
+		return refuse(700027, "not registered", "The key was not found.", shown, "", app.clientID)
+	}
+	if now.After(certificate.NotAfter) || certificate.NotBefore.After(now.Add(clockSkew)) {
+		return refuse(700027, "expired", "The key used is expired.", shown, validity(certificate), app.clientID)
 	}
 	digest := sha256.Sum256([]byte(signed))
-	if rsa.VerifyPSS(key, crypto.SHA256, digest[:], signature, nil) != nil {
-		return refuse(700027, "The key used is invalid.", shown, app.clientID)
+	if rsa.VerifyPSS(rsaKey(certificate), crypto.SHA256, digest[:], signature, nil) != nil {
+		return refuse(700027, "not registered", "The key used is invalid.", shown, "", app.clientID)
 	}
-	now := d.config.now()
 	expires := time.Unix(claims.Expires, 0)
 	switch {
 	case claims.Audience != "https://"+r.Host+r.URL.Path:
@@ -86,28 +88,4 @@ func splitAssertion(assertion string, header, claims any) (signed string, signat
 	}
 	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
 	return parts[0] + "." + parts[1], signature, err == nil
-}
-
-// certificate finds the key of the registered certificate with that SHA-256
-// thumbprint, which MSAL encodes in standard base64 and the documentation in
-// base64url. It also returns the thumbprint in the form that errors show.
-func (a *application) certificate(thumbprint string) (*rsa.PublicKey, string) {
-	plain := strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(thumbprint), "=")
-	want, err := base64.RawURLEncoding.DecodeString(plain)
-	if err != nil {
-		return nil, ""
-	}
-	shown := strings.ToUpper(hex.EncodeToString(want))
-	for _, c := range a.Certificates {
-		if sum := sha256.Sum256(c.Raw); string(sum[:]) == string(want) {
-			return rsaKey(c), shown
-		}
-	}
-	return nil, shown
-}
-
-// rsaKey returns nil for other kinds of keys, which Entra does not accept.
-func rsaKey(c *x509.Certificate) *rsa.PublicKey {
-	key, _ := c.PublicKey.(*rsa.PublicKey)
-	return key
 }

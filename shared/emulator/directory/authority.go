@@ -1,8 +1,9 @@
 package directory
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -13,19 +14,50 @@ import (
 // maxBody bounds what is read of a request's body.
 const maxBody = 64 << 10
 
-// Authority serves Entra's discovery document and token endpoint (the client
-// credentials grant) under /{tenant}. It has to be reached by https, and issues its
+// Authority serves Entra's discovery document, keys, token endpoint and the pages
+// for people under /{tenant}. It has to be reached by https, and issues its
 // addresses under the host that the request names, because MSAL requires the
 // issuer's host to be the authority's.
 func (d *Directory) Authority() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
-		d.serve(OpDiscovery, w, r, d.discover, d.failEntra)
-	})
+	handle := func(pattern, op string, next http.HandlerFunc, fail func(http.ResponseWriter, int, string, string)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { d.serve(op, w, r, next, fail) })
+	}
+	handle("GET /{tenant}/v2.0/.well-known/openid-configuration", OpDiscovery, d.discover, d.failEntra)
+	handle("GET /{tenant}/discovery/v2.0/keys", OpKeys, d.publish, d.failEntra)
+	handle("GET /{tenant}/oauth2/v2.0/authorize", OpAuthorize, d.authorize, d.failPage)
+	handle("POST /{tenant}/oauth2/v2.0/authorize", OpDecide, d.decide, d.failPage)
+	handle("GET /{tenant}/v2.0/adminconsent", OpAdminConsent, d.askAdministrator, d.failPage)
+	handle("POST /{tenant}/v2.0/adminconsent", OpDecideAdmin, d.decideForTenant, d.failPage)
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", func(w http.ResponseWriter, r *http.Request) {
-		d.serve(OpToken, w, r, d.token, d.failEntra)
+		d.serve(tokenOperation(w, r), w, r, d.token, d.failEntra)
 	})
 	return mux
+}
+
+// tokenOperation tells the grants apart for the hook, before the call is carried out.
+// What is no form counts as the client credentials grant.
+func tokenOperation(w http.ResponseWriter, r *http.Request) string {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), broken{err}))
+	form, _ := url.ParseQuery(string(data))
+	switch form.Get("grant_type") {
+	case "authorization_code":
+		return OpRedeem
+	case "refresh_token":
+		return OpRefresh
+	}
+	return OpToken
+}
+
+// broken ends a body as it ended when it was read the first time.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	return 0, io.EOF
 }
 
 func (d *Directory) knowsTenant(tenant string) bool {
@@ -36,10 +68,8 @@ func (d *Directory) knowsTenant(tenant string) bool {
 
 func (d *Directory) discover(w http.ResponseWriter, r *http.Request) {
 	tenant := r.PathValue("tenant")
-	if !d.knowsTenant(tenant) {
-		e := refuse(90002, tenant)
-		e.name = "invalid_tenant" // the token endpoint says invalid_request
-		d.writeEntraError(w, e)
+	if !anyTenant(tenant) && !d.knowsTenant(tenant) {
+		d.writeEntraError(w, unknownAtDiscovery(tenant))
 		return
 	}
 	base := "https://" + r.Host + "/" + tenant
@@ -47,7 +77,10 @@ func (d *Directory) discover(w http.ResponseWriter, r *http.Request) {
 		"token_endpoint":                        base + "/oauth2/v2.0/token",
 		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt"},
 		"authorization_endpoint":                base + "/oauth2/v2.0/authorize",
-		"issuer":                                base + "/v2.0",
+		"jwks_uri":                              base + "/discovery/v2.0/keys",
+		"issuer":                                issuerAt(r, tenant),
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"response_modes_supported":              []string{"query"},
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"pairwise"},
 		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
@@ -55,11 +88,24 @@ func (d *Directory) discover(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+func unknownAtDiscovery(tenant string) *entraError {
+	e := refuse(90002, tenant)
+	e.name = "invalid_tenant" // the token endpoint says invalid_request
+	return e
+}
+
 func (d *Directory) token(w http.ResponseWriter, r *http.Request) {
 	form, refused := readForm(w, r)
 	var answer map[string]any
 	if refused == nil {
-		answer, refused = d.clientCredentials(r, form)
+		switch form.Get("grant_type") {
+		case "authorization_code":
+			answer, refused = d.redeem(r, form)
+		case "refresh_token":
+			answer, refused = d.refresh(r, form)
+		default:
+			answer, refused = d.clientCredentials(r, form)
+		}
 	}
 	if refused != nil {
 		d.writeEntraError(w, refused)
@@ -70,8 +116,22 @@ func (d *Directory) token(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// readForm reads the parameters of the body; those of the address do not count.
+// readForm reads the parameters of a request for a token.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *entraError) {
+	form, refused := readBody(w, r)
+	if refused != nil {
+		return nil, refused
+	}
+	for _, name := range []string{"grant_type", "client_id"} {
+		if form.Get(name) == "" {
+			return nil, refuse(900144, name)
+		}
+	}
+	return form, nil
+}
+
+// readBody reads the parameters of the body; those of the address do not count.
+func readBody(w http.ResponseWriter, r *http.Request) (url.Values, *entraError) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
 		return nil, refuse(900144, "grant_type") // nothing was found in the body
@@ -83,11 +143,6 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *entraError) 
 	for name, values := range r.PostForm {
 		if len(values) > 1 {
 			return nil, refuse(9000411, name)
-		}
-	}
-	for _, name := range []string{"grant_type", "client_id"} {
-		if r.PostForm.Get(name) == "" {
-			return nil, refuse(900144, name)
 		}
 	}
 	return r.PostForm, nil
@@ -117,7 +172,7 @@ func (d *Directory) clientCredentials(r *http.Request, form url.Values) (map[str
 	if refused != nil {
 		return nil, refused
 	}
-	token, _ := d.issue(app, audience, kind)
+	token := d.issue(app, audience, kind)
 	seconds := int(d.config.tokenLifetime().Seconds())
 	return map[string]any{
 		"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token,
@@ -165,76 +220,6 @@ func (a *application) audience(scope string) (string, *entraError) {
 		return "", refuse(70011, scope)
 	}
 	return found[0], nil
-}
-
-// entraError is a refusal of the token endpoint. All of its codes and texts are
-// seen in the wild or documented at
-// learn.microsoft.com/entra/identity-platform/reference-error-codes.
-type entraError struct {
-	code   int // AADSTS number
-	status int
-	name   string // OAuth error
-	text   string
-}
-
-var entraErrors = map[int]entraError{
-	7000215: {status: 401, name: "invalid_client", text: "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '%s'."},
-	7000222: {status: 401, name: "invalid_client", text: "The provided client secret keys for app '%s' are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds."},
-	7000218: {status: 401, name: "invalid_client", text: "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."},
-	700016:  {status: 400, name: "unauthorized_client", text: "Application with identifier '%s' was not found in the directory '%s'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."},
-	90002:   {status: 400, name: "invalid_request", text: "Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant."},
-	700027:  {status: 401, name: "invalid_client", text: "The certificate with identifier used to sign the client assertion is not registered on application. [Reason - %s, Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'.]"},
-	50012:   {status: 401, name: "invalid_client", text: "Authentication failed. [Reason - %s]"},
-	70021:   {status: 400, name: "invalid_request", text: "No matching federated identity record found for presented assertion. Assertion Issuer: '%s'. Assertion Subject: '%s'. Assertion Audience: '%s'. https://docs.microsoft.com/en-us/azure/active-directory/develop/workload-identity-federation"},
-	50013:   {status: 401, name: "invalid_client", text: "Assertion failed signature validation. [Reason - %s]"},
-	700024:  {status: 401, name: "invalid_client", text: "Client assertion is not within its valid time range."},
-	70011:   {status: 400, name: "invalid_scope", text: "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid. The scope %s is not valid."},
-	70003:   {status: 400, name: "unsupported_grant_type", text: "The app requested an unsupported grant type '%s'."},
-	900144:  {status: 400, name: "invalid_request", text: "The request body must contain the following parameter: '%s'."},
-	9000411: {status: 400, name: "invalid_request", text: "The request is not properly formatted. The parameter '%s' is duplicated."},
-	90055:   {status: 429, name: "temporarily_unavailable", text: "There are too many incoming requests. This exception is thrown for blocked tenants."},
-	90033:   {status: 503, name: "temporarily_unavailable", text: "A transient error has occurred. Please try again."},
-}
-
-// refuse makes the error with that AADSTS number, which is in the table.
-func refuse(code int, args ...any) *entraError {
-	e := entraErrors[code]
-	e.code = code
-	e.text = fmt.Sprintf(e.text, args...)
-	return &e
-}
-
-// failEntra writes an error that the hook asked for.
-func (d *Directory) failEntra(w http.ResponseWriter, status int, code, message string) {
-	e := entraError{code: 90033, status: status, name: "server_error", text: message}
-	if status == http.StatusTooManyRequests {
-		e.code, e.name = 90055, "temporarily_unavailable"
-	}
-	if n := 0; code != "" {
-		if _, err := fmt.Sscanf(strings.TrimPrefix(code, "AADSTS"), "%d", &n); err == nil {
-			e.code, e.name = n, "invalid_client"
-			if known, ok := entraErrors[n]; ok {
-				e.name = known.name
-			}
-		} else {
-			e.name = code
-		}
-	}
-	d.writeEntraError(w, &e)
-}
-
-func (d *Directory) writeEntraError(w http.ResponseWriter, e *entraError) {
-	trace, correlation := newGUID(), newGUID()
-	at := d.config.now().Format("2006-01-02 15:04:05Z")
-	w.Header().Set("x-ms-request-id", trace)
-	w.Header().Set("Cache-Control", "no-store, no-cache")
-	writeJSON(w, e.status, map[string]any{
-		"error": e.name,
-		"error_description": fmt.Sprintf("AADSTS%d: %s\r\nTrace ID: %s\r\nCorrelation ID: %s\r\nTimestamp: %s",
-			e.code, e.text, trace, correlation, at),
-		"error_codes": []int{e.code}, "timestamp": at, "trace_id": trace, "correlation_id": correlation,
-		"error_uri": fmt.Sprintf("https://login.microsoftonline.com/error?code=%d", e.code),
-	})
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -181,11 +181,17 @@ func TestCertificate(t *testing.T) {
 	w.wantEntra("the same assertion again", w.ask(w.tenant, wire.form), 401, "invalid_client", 50012)
 }
 
-// assertion is signed by key, with the claims changed.
+// assertion is signed by key.
 func assertion(t *testing.T, key *rsa.PrivateKey, thumbprint string, claims map[string]any) string {
 	t.Helper()
+	return signAssertion(t, key, map[string]any{"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint}, claims)
+}
+
+// signAssertion is assertion with any header.
+func signAssertion(t *testing.T, key *rsa.PrivateKey, header, claims map[string]any) string {
+	t.Helper()
 	var parts []string
-	for _, part := range []any{map[string]any{"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint}, claims} {
+	for _, part := range []any{header, claims} {
 		data, err := json.Marshal(part)
 		if err != nil {
 			t.Fatal(err)
@@ -201,18 +207,29 @@ func assertion(t *testing.T, key *rsa.PrivateKey, thumbprint string, claims map[
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
+// assertionClaims are good ones.
+func (w *world) assertionClaims(app directory.Application) map[string]any {
+	return map[string]any{
+		"aud": w.login.URL + "/" + w.tenant + "/oauth2/v2.0/token", "iss": app.ClientID, "sub": app.ClientID,
+		"jti": rand.Text(), "nbf": w.now().Unix(), "exp": w.now().Add(10 * time.Minute).Unix(),
+	}
+}
+
+// thumbprint is x5t#S256 as the documentation has it.
+func thumbprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
 func TestAssertions(t *testing.T) {
 	certificate, key := newCertificate(t)
 	_, otherKey := newCertificate(t)
 	w := newWorld(t, directory.Config{})
 	app := w.register(directory.Registration{Settings: directory.Settings{Certificates: []*x509.Certificate{certificate}}})
 	sum := sha256.Sum256(certificate.Raw)
-	thumbprint := base64.RawURLEncoding.EncodeToString(sum[:])
+	thumbprint := thumbprint(certificate)
 	claims := func(change string, value any) map[string]any {
-		all := map[string]any{
-			"aud": w.login.URL + "/" + w.tenant + "/oauth2/v2.0/token", "iss": app.ClientID, "sub": app.ClientID,
-			"jti": rand.Text(), "nbf": w.now().Unix(), "exp": w.now().Add(10 * time.Minute).Unix(),
-		}
+		all := w.assertionClaims(app)
 		if change != "" {
 			all[change] = value
 		}

@@ -13,6 +13,32 @@
 // it ([Propagation]), since the real directory is eventually consistent (its token
 // endpoint included). Writes may have a budget ([Quotas]).
 //
+// # Signing in
+//
+// People ([User]) sign in at the authorize endpoint and consent for their tenant at
+// the admin consent endpoint, as an application with [Settings.RedirectURIs] asks them
+// to. Both show one page without a script. Nobody is ever signed in already. The
+// element ids and form fields are made to be held on to by tests; [Person] fills them
+// in without a browser:
+//
+//	page             body id        what it has
+//	sign-in          sign-in        #application, #scopes; radio buttons "user" with the object id as
+//	                                value and #user-<object id>, of which login_hint (a user principal
+//	                                name) chooses one; checkbox "organization" (#organization, "true"),
+//	                                which consents for the whole tenant; the buttons "decision":
+//	                                #approve ("approve") and #decline ("decline")
+//	admin consent    admin-consent  the same without the checkbox
+//	no right to it   need-approval  a link back to the application, #return
+//	error            error          #error with the AADSTS number and text
+//
+// The forms carry the request in hidden fields of the parameters' names, and anything
+// else in them is refused. What is wrong with client_id or redirect_uri is shown to
+// the person; everything after that is told to the application by a redirect.
+//
+// The emulator knows less than Entra: response_mode query, code challenges by S256
+// and no others, the delegated permissions of Graph that this package has constants
+// for, and no application permissions in consent.
+//
 // What is assumed and not verified against the real service is listed in
 // docs/assumptions.md.
 package directory
@@ -57,8 +83,8 @@ type Config struct {
 	// with or without that prefix; if it is empty, one that is usual for the
 	// status is used.
 	Hook fault.Hook
-	// Issued is told of every client secret and access token that comes into
-	// being, so that a test can look for them where they must not be. Nil: nobody
+	// Issued is told of every client secret, authorization code, access, refresh
+	// and ID token that comes into being, so that a test can look for them where they must not be. Nil: nobody
 	// is told. It must not call the directory.
 	Issued func(value string)
 }
@@ -93,13 +119,21 @@ func (c Config) maxPasswords() int {
 // The operations that [Config.Hook] is asked about and [Directory.Calls] counts.
 const (
 	OpDiscovery           = "entra.discovery"
-	OpToken               = "entra.token"
+	OpToken               = "entra.token"   // the client credentials grant
+	OpRedeem              = "entra.redeem"  // the authorization code grant
+	OpRefresh             = "entra.refresh" // the refresh token grant
+	OpKeys                = "entra.keys"
+	OpAuthorize           = "entra.authorize" // the sign-in page
+	OpDecide              = "entra.decide"    // its form
+	OpAdminConsent        = "entra.adminConsent"
+	OpDecideAdmin         = "entra.decideAdminConsent"
 	OpGetApplication      = "graph.getApplication"
 	OpListApplications    = "graph.listApplications"
 	OpListOwners          = "graph.listOwners"
 	OpGetServicePrincipal = "graph.getServicePrincipal"
 	OpAddPassword         = "graph.addPassword"
 	OpRemovePassword      = "graph.removePassword"
+	OpGetMe               = "graph.getMe"
 )
 
 // Directory is the directory. Its methods may be called from many goroutines.
@@ -115,6 +149,12 @@ type Directory struct {
 	replicas     replicas
 	spent        map[spender][]time.Time // when what was written
 	writes       Writes
+
+	users         map[string]*user // by object id
+	consents      map[consentKey]map[string]bool
+	codes         map[[32]byte]*authorizationCode // by hash
+	refreshTokens map[[32]byte]*refreshToken      // by hash
+	keys          []signingKey                    // the last one signs
 }
 
 // New returns an empty directory.
@@ -128,6 +168,11 @@ func New(c Config) *Directory {
 		calls:        map[string]int{},
 		replicas:     newReplicas(Propagation{Max: c.Propagation, Replicas: c.Replicas, Seed: c.Seed}),
 		spent:        map[spender][]time.Time{},
+
+		users:         map[string]*user{},
+		consents:      map[consentKey]map[string]bool{},
+		codes:         map[[32]byte]*authorizationCode{},
+		refreshTokens: map[[32]byte]*refreshToken{},
 	}
 }
 

@@ -3,7 +3,6 @@ package directory
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,7 +11,7 @@ import (
 )
 
 // Graph serves the part of Microsoft Graph v1.0 that deals with the client secrets
-// of applications, under /v1.0.
+// of applications, and /me, under /v1.0.
 func (d *Directory) Graph() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("request-id", newGUID())
@@ -49,10 +48,17 @@ type call struct {
 	handle   func(*Directory, http.ResponseWriter, *http.Request, call, caller) *graphError
 }
 
-// caller is who a token was issued to.
+// caller is who a token was issued to, and who it acts for.
 type caller struct {
-	app   *application
-	roles []string
+	grant
+	tenantID string
+}
+
+func (g grant) caller() caller {
+	if g.user != nil {
+		return caller{g, g.user.TenantID}
+	}
+	return caller{g, g.app.tenantID}
 }
 
 // A path is /v1.0/set, and after that either /id or (appId='id'), and possibly
@@ -64,6 +70,9 @@ var (
 
 func (d *Directory) route(r *http.Request) (call, *graphError) {
 	m := graphPath.FindStringSubmatch(r.URL.Path)
+	if r.URL.Path == "/v1.0/me" {
+		m = []string{"", "me", "", "", ""}
+	}
 	if m == nil {
 		return call{}, badRequest("Resource not found for the segment.")
 	}
@@ -71,6 +80,8 @@ func (d *Directory) route(r *http.Request) (call, *graphError) {
 	one := m[2] != "" || m[3] != ""
 	method := http.MethodGet
 	switch {
+	case set == "me":
+		c.op, c.handle = OpGetMe, (*Directory).getMe
 	case set == "servicePrincipals" && m[3] != "" && action == "":
 		c.op, c.handle = OpGetServicePrincipal, (*Directory).getServicePrincipal
 	case set == "applications" && !one && action == "":
@@ -105,15 +116,15 @@ func (d *Directory) graph(w http.ResponseWriter, r *http.Request, c call) *graph
 	if !ok {
 		return &graphError{http.StatusUnauthorized, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired, or it was not issued for this resource.", nil}
 	}
-	if d.applications[g.app.objectID] == nil {
+	if d.applications[g.app.objectID] == nil || g.user != nil && d.users[g.user.objectID] == nil {
 		return &graphError{http.StatusUnauthorized, "Authorization_IdentityNotFound", "The identity of the calling application could not be established.", nil}
 	}
 	if r.Method != http.MethodGet {
-		if refused := d.spend(w, g.app, d.named(c)); refused != nil {
+		if refused := d.spend(w, g.caller(), d.named(c)); refused != nil {
 			return refused
 		}
 	}
-	return c.handle(d, w, r, c, caller{g.app, g.roles})
+	return c.handle(d, w, r, c, g.caller())
 }
 
 // named returns the application that c names; nil if there is none. The caller holds
@@ -138,7 +149,7 @@ func (d *Directory) subject(c call) fault.Subject {
 // find returns the application that c names, as far as who may know of it.
 func (d *Directory) find(c call, who caller) (*application, *graphError) {
 	app := d.named(c)
-	if app == nil || app.tenantID != who.app.tenantID {
+	if app == nil || app.tenantID != who.tenantID {
 		id := c.objectID + c.clientID // one of them is empty
 		return nil, &graphError{http.StatusNotFound, "Request_ResourceNotFound",
 			fmt.Sprintf("Resource '%s' does not exist or one of its queried reference-property objects are not present.", id), nil}
@@ -149,14 +160,26 @@ func (d *Directory) find(c call, who caller) (*application, *graphError) {
 var denied = &graphError{http.StatusForbidden, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", nil}
 
 // mayRead: any permission on applications, OwnedBy included, opens all of the
-// tenant's for reading.
+// tenant's for reading. A user who is a member of the tenant may read them anyway, so
+// that for it the delegated permission decides.
 func (who caller) mayRead() bool {
-	return slices.ContainsFunc(who.roles, func(role string) bool {
-		return slices.Contains([]string{RoleReadAll, RoleReadWriteAll, RoleReadWriteOwnedBy, RoleDirectoryReadAll}, role)
-	})
+	enough := []string{RoleReadAll, RoleReadWriteAll, RoleReadWriteOwnedBy, RoleDirectoryReadAll}
+	have := who.roles
+	if who.user != nil {
+		enough = []string{RoleReadAll, RoleReadWriteAll, RoleDirectoryReadAll, ScopeDirectoryReadWriteAll}
+		have = who.scopes
+	}
+	return slices.ContainsFunc(have, func(p string) bool { return slices.Contains(enough, p) })
 }
 
+// mayWrite: delegated, the permission opens no more than the user may, who has to own
+// the application or to be one of those that administer all of them.
+// Source: learn.microsoft.com/graph/api/application-addpassword, permissions.
 func (who caller) mayWrite(app *application) bool {
+	if who.user != nil {
+		return slices.Contains(who.scopes, RoleReadWriteAll) &&
+			(who.user.administrator() || slices.Contains(app.Owners, who.user.objectID))
+	}
 	return slices.Contains(who.roles, RoleReadWriteAll) ||
 		slices.Contains(who.roles, RoleReadWriteOwnedBy) && slices.Contains(app.Owners, who.app.servicePrincipalID)
 }
@@ -174,32 +197,6 @@ func (d *Directory) getApplication(w http.ResponseWriter, r *http.Request, c cal
 		return refused
 	}
 	d.writeEntity(w, r, "applications/$entity", q.pick(app.show(d.viewFor(r))))
-	return nil
-}
-
-var appIDFilter = regexp.MustCompile(`^appId eq '([^']*)'$`)
-
-func (d *Directory) listApplications(w http.ResponseWriter, r *http.Request, _ call, who caller) *graphError {
-	if !who.mayRead() {
-		return denied
-	}
-	q, refused := parseQuery(r, applicationProperties, "$filter", "$count")
-	if refused != nil {
-		return refused
-	}
-	m := appIDFilter.FindStringSubmatch(q.filter)
-	if m == nil {
-		return badRequest("Invalid filter clause. The emulator knows appId eq '...' only.")
-	}
-	found := []any{}
-	if app := d.byClientID(m[1]); app != nil && app.tenantID == who.app.tenantID {
-		found = append(found, q.pick(app.show(d.viewFor(r))))
-	}
-	list := map[string]any{"value": found}
-	if q.count {
-		list["@odata.count"] = len(found)
-	}
-	d.writeEntity(w, r, "applications", list)
 	return nil
 }
 
@@ -264,57 +261,4 @@ func showPasswords(list []*password, v view) []any {
 		}
 	}
 	return shown
-}
-
-func (d *Directory) writeEntity(w http.ResponseWriter, r *http.Request, context string, body map[string]any) {
-	body["@odata.context"] = "https://" + r.Host + "/v1.0/$metadata#" + context
-	writeJSON(w, http.StatusOK, body)
-}
-
-// The properties that may be selected.
-var (
-	applicationProperties = []string{"id", "appId", "displayName", "signInAudience", "passwordCredentials"}
-	principalProperties   = []string{"id", "appId", "displayName", "accountEnabled", "passwordCredentials"}
-	ownerProperties       = []string{"id"}
-)
-
-type query struct {
-	selected []string // empty: everything
-	filter   string
-	count    bool
-}
-
-func parseQuery(r *http.Request, properties []string, options ...string) (query, *graphError) {
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return query{}, badRequest("The query string is malformed.")
-	}
-	for name := range values {
-		if name != "$select" && !slices.Contains(options, name) {
-			return query{}, badRequest(fmt.Sprintf("The query parameter '%s' is not supported.", name))
-		}
-	}
-	q := query{filter: values.Get("$filter"), count: values.Get("$count") == "true"}
-	if values.Has("$select") {
-		q.selected = strings.Split(values.Get("$select"), ",")
-	}
-	for _, s := range q.selected {
-		if !slices.Contains(properties, s) {
-			return query{}, badRequest(fmt.Sprintf("Could not find a property named '%s'.", s))
-		}
-	}
-	return q, nil
-}
-
-func (q query) pick(all map[string]any) map[string]any {
-	if q.selected == nil {
-		return all
-	}
-	picked := map[string]any{}
-	for _, name := range q.selected {
-		if value, ok := all[name]; ok {
-			picked[name] = value
-		}
-	}
-	return picked
 }

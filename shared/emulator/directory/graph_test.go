@@ -79,7 +79,6 @@ func TestGraphReads(t *testing.T) {
 		byID + "?$expand=owners":                       {400, "Request_BadRequest"},
 		byID + "/keys":                                 {400, "Request_BadRequest"},
 		byID + "/addPassword":                          {405, "Request_BadRequest"},
-		"/applications":                                {400, "Request_BadRequest"},
 		"/users":                                       {400, "Request_BadRequest"},
 		"/servicePrincipals/" + w.app.ObjectID:         {400, "Request_BadRequest"},
 		"/servicePrincipals(appId='" + w.tenant + "')": {404, "Request_ResourceNotFound"},

@@ -77,7 +77,7 @@ type spender struct {
 
 // spend takes a write of who on target, nil if there is none such, out of the
 // budgets, or refuses it. The caller holds d.mu.
-func (d *Directory) spend(w http.ResponseWriter, who, target *application) *graphError {
+func (d *Directory) spend(w http.ResponseWriter, who caller, target *application) *graphError {
 	q := d.config.Quotas
 	d.writes.Asked++
 	type account struct {
@@ -86,11 +86,11 @@ func (d *Directory) spend(w http.ResponseWriter, who, target *application) *grap
 		refused *int
 	}
 	accounts := []account{
-		{spender{"Tenant_Application", who.clientID, who.tenantID}, q.Application, &d.writes.Application},
+		{spender{"Tenant_Application", who.app.clientID, who.tenantID}, q.Application, &d.writes.Application},
 		{spender{"Tenant", "", who.tenantID}, q.Tenant, &d.writes.Tenant},
 	}
 	if target != nil && target.personalAccounts() {
-		accounts = append(accounts, account{spender{"Personal", who.clientID, who.tenantID}, q.Personal, &d.writes.Personal})
+		accounts = append(accounts, account{spender{"Personal", who.app.clientID, who.tenantID}, q.Personal, &d.writes.Personal})
 	}
 	now := d.config.now()
 	for _, a := range accounts {
@@ -125,12 +125,12 @@ func (b Budget) pause(writes []time.Time, now time.Time) time.Duration {
 }
 
 // refuse answers with what Graph documents about throttled requests.
-func (q Quotas) refuse(w http.ResponseWriter, s spender, who *application, pause time.Duration) *graphError {
+func (q Quotas) refuse(w http.ResponseWriter, s spender, who caller, pause time.Duration) *graphError {
 	scope := s.scope
 	if scope == "Personal" {
 		scope = "Application"
 	}
-	w.Header().Set("x-ms-throttle-scope", scope+"/Write/"+who.clientID+"/"+who.tenantID)
+	w.Header().Set("x-ms-throttle-scope", scope+"/Write/"+who.app.clientID+"/"+who.tenantID)
 	w.Header().Set("x-ms-throttle-information", "WriteLimitExceeded")
 	if !q.Silent {
 		seconds := int64((pause + time.Second - 1) / time.Second)

@@ -34,7 +34,10 @@ type Settings struct {
 	Policy         Policy   // the app management policy that applies
 	Resources      []string // resources besides Graph that it gets tokens for
 	Certificates   []*x509.Certificate
+	TrustedIssuers []TrustedIssuer       // whose certificates do as well
 	Federated      []FederatedCredential // who else may vouch for it
+	RedirectURIs   []string              // where people may be sent back to, compared exactly
+	Delegated      []string              // delegated permissions that /.default asks for
 	MaxPasswords   int                   // how many client secrets fit in; 0 means as [Config] says
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,53 +15,72 @@ import (
 type grant struct {
 	app      *application
 	audience string
-	roles    []string // as they were when it was issued
+	roles    []string // application permissions, as they were when it was issued
+	user     *user    // who it acts for; nil: the application itself
+	scopes   []string // delegated permissions, likewise
 	expires  time.Time
 }
 
-// issue makes an access token. The caller holds d.mu.
+// issue makes an access token for an application. The caller holds d.mu.
+func (d *Directory) issue(app *application, audience, clientAuthentication string) string {
+	g := grant{app: app, audience: audience}
+	claims := map[string]any{
+		"appidacr": clientAuthentication, "idtyp": "app", "tid": app.tenantID,
+		"oid": app.servicePrincipalID, "sub": app.servicePrincipalID,
+	}
+	if audience == ResourceGraph {
+		g.roles = slices.Clone(app.Roles)
+	}
+	if len(g.roles) > 0 {
+		claims["roles"] = g.roles
+	}
+	return d.remember(g, claims)
+}
+
+// issueDelegated makes an access token for Graph on behalf of a user. The caller
+// holds d.mu.
+func (d *Directory) issueDelegated(g userGrant, permissions []string) string {
+	claims := map[string]any{
+		"appidacr": g.clientAuthentication, "idtyp": "user", "tid": g.user.TenantID,
+		"oid": g.user.objectID, "sub": pairwise(g.app, g.user), "name": g.user.Name, "upn": g.user.principal,
+		"scp": strings.Join(permissions, " "), "wids": g.user.wids(),
+	}
+	return d.remember(grant{app: g.app, audience: ResourceGraph, user: g.user, scopes: permissions}, claims)
+}
+
+// remember makes a token with these claims and those that all have.
 //
 // It looks like Graph's, which are of version 1.0 and are not for clients to
 // verify: the signature is random. Only the token itself, remembered by its hash,
 // opens anything.
-func (d *Directory) issue(app *application, audience, clientAuthentication string) (token string, expires time.Time) {
+func (d *Directory) remember(g grant, claims map[string]any) string {
 	now := d.config.now()
-	expires = now.Add(d.config.tokenLifetime())
-	var roles []string
-	if audience == ResourceGraph {
-		roles = slices.Clone(app.Roles)
-	}
-	if d.config.OpaqueTokens {
-		token = randomText(64)
-	} else {
-		claims := map[string]any{
-			"aud": audience, "iss": "https://sts.windows.net/" + app.tenantID + "/",
-			"iat": now.Unix(), "nbf": now.Unix(), "exp": expires.Unix(),
-			"appid": app.clientID, "appidacr": clientAuthentication, "idtyp": "app",
-			"oid": app.servicePrincipalID, "sub": app.servicePrincipalID, "tid": app.tenantID,
-			"uti": randomText(16), "ver": "1.0",
-		}
-		if len(roles) > 0 {
-			claims["roles"] = roles
-		}
+	g.expires = now.Add(d.config.tokenLifetime())
+	token := randomText(64)
+	if !d.config.OpaqueTokens {
+		tenant, _ := claims["tid"].(string)
+		maps.Copy(claims, map[string]any{
+			"aud": g.audience, "iss": "https://sts.windows.net/" + tenant + "/", "appid": g.app.clientID,
+			"iat": now.Unix(), "nbf": now.Unix(), "exp": g.expires.Unix(), "uti": randomText(16), "ver": "1.0",
+		})
 		token = segment(map[string]any{"typ": "JWT", "alg": "RS256", "kid": "emulated"}) +
 			"." + segment(claims) + "." + randomText(256)
 	}
 	maps.DeleteFunc(d.tokens, func(_ [32]byte, g grant) bool { return !g.expires.After(now) })
-	d.tokens[sha256.Sum256([]byte(token))] = grant{app, audience, roles, expires}
+	d.tokens[sha256.Sum256([]byte(token))] = g
 	d.config.issued(token)
-	return token, expires
+	return token
 }
 
 // Holder returns the client id of the application that token was issued to for
 // audience, one of the Resource constants, so that an emulator of that resource can
-// tell whether to accept it. Not ok are expired tokens and those of applications
-// that are gone. That a client secret was removed revokes no token.
+// tell whether to accept it. Not ok are expired tokens, those of applications that
+// are gone and those for users. That a client secret was removed revokes no token.
 func (d *Directory) Holder(token, audience string) (clientID string, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	g, ok := d.grant(token, audience)
-	if !ok || d.applications[g.app.objectID] == nil {
+	if !ok || d.applications[g.app.objectID] == nil || g.user != nil {
 		return "", false
 	}
 	return g.app.clientID, true

@@ -1,0 +1,81 @@
+# Who the app is, and all that it may do. Neither identity has a permission in Entra
+# or Microsoft Graph: Rekey rotates with the permission of the application that is
+# being rotated, so that no identity of yours could change every application.
+
+# What Rekey's code runs as.
+resource "azurerm_user_assigned_identity" "rekey" {
+  name                = "${var.name}-id"
+  resource_group_name = azurerm_resource_group.rekey.name
+  location            = azurerm_resource_group.rekey.location
+  tags                = var.tags
+}
+
+# What the platform fetches and stores the package as. It is apart so that the
+# storage log tells a deployment from a rotation. As it is attached to the same app,
+# it is no wall against code that runs in it.
+resource "azurerm_user_assigned_identity" "deployment" {
+  name                = "${var.name}-deployment-id"
+  resource_group_name = azurerm_resource_group.rekey.name
+  location            = azurerm_resource_group.rekey.location
+  tags                = var.tags
+}
+
+# Reads and writes rows of Rekey's table. It can NOT read or write another table of
+# the account, nor change who may, and no row of the table holds a secret.
+resource "azurerm_role_assignment" "records" {
+  scope                = local.table_id
+  role_definition_name = "Storage Table Data Contributor"
+  principal_id         = azurerm_user_assigned_identity.rekey.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+# Reads, writes, disables and deletes secrets of this vault. It can NOT purge what is
+# deleted (purge protection is on), give anybody access, change the vault or its
+# network rules, or touch keys and certificates; and it has no role on any other
+# vault. Not per secret: a role on one secret can be given only once that exists, and
+# Rekey makes one for each connection and would need the right to give itself roles,
+# which is far more. Those who read a secret do get a role on that one: see the README.
+resource "azurerm_role_assignment" "secrets" {
+  scope                = azurerm_key_vault.rekey.id
+  role_definition_name = "Key Vault Secrets Officer"
+  principal_id         = azurerm_user_assigned_identity.rekey.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+# What the Functions host needs in AzureWebJobsStorage: the timer's lock and status,
+# and the host's keys. The host makes those containers itself, so it is the account.
+# It can NOT read or write a table or a queue, make keys or signatures, or change the
+# account. It could replace the package, which is why the account is for Rekey alone.
+resource "azurerm_role_assignment" "host" {
+  scope                = azurerm_storage_account.rekey.id
+  role_definition_name = "Storage Blob Data Owner"
+  principal_id         = azurerm_user_assigned_identity.rekey.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+# Sends logs and metrics to this one resource. It can NOT read any: whoever takes the
+# app over sees no log of it.
+resource "azurerm_role_assignment" "telemetry" {
+  scope                = azurerm_application_insights.rekey.id
+  role_definition_name = "Monitoring Metrics Publisher"
+  principal_id         = azurerm_user_assigned_identity.rekey.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+# Stores and fetches the package. It can NOT reach another container, the table or
+# the vault.
+resource "azurerm_role_assignment" "package" {
+  scope                = local.package_container_id
+  role_definition_name = "Storage Blob Data Contributor"
+  principal_id         = azurerm_user_assigned_identity.deployment.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+# People that may read every published secret. They can NOT write one.
+resource "azurerm_role_assignment" "readers" {
+  for_each = var.vault_readers
+
+  scope                = azurerm_key_vault.rekey.id
+  role_definition_name = "Key Vault Secrets User"
+  principal_id         = each.value
+}

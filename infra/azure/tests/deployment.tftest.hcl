@@ -1,0 +1,165 @@
+# terraform test, or tofu test: plans against a provider that is made up, so that it
+# needs no subscription. infra/check asserts more, without any provider.
+
+mock_provider "azurerm" {
+  mock_resource "azurerm_storage_account" {
+    defaults = {
+      id                     = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Storage/storageAccounts/rekeytestst"
+      primary_table_endpoint = "https://rekeytestst.table.core.windows.net/"
+      primary_blob_endpoint  = "https://rekeytestst.blob.core.windows.net/"
+    }
+  }
+  mock_resource "azurerm_key_vault" {
+    defaults = {
+      id        = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.KeyVault/vaults/rekey-test-kv"
+      vault_uri = "https://rekey-test-kv.vault.azure.net/"
+    }
+  }
+  mock_data "azurerm_client_config" {
+    defaults = {
+      tenant_id = "00000000-0000-0000-0000-000000000000"
+    }
+  }
+}
+
+variables {
+  subscription_id = "00000000-0000-0000-0000-000000000000"
+  location        = "westeurope"
+  name            = "rekey-test"
+  alert_emails    = ["oncall@example.com"]
+}
+
+run "closed_by_default" {
+  command = plan
+
+  assert {
+    condition     = !azurerm_storage_account.rekey.shared_access_key_enabled
+    error_message = "the storage account has keys"
+  }
+  assert {
+    condition     = !azurerm_key_vault.rekey.public_network_access_enabled
+    error_message = "the vault is on the internet"
+  }
+  assert {
+    condition     = azurerm_key_vault.rekey.purge_protection_enabled && azurerm_key_vault.rekey.rbac_authorization_enabled
+    error_message = "the vault lacks purge protection or RBAC"
+  }
+  assert {
+    condition     = length(azurerm_function_app_flex_consumption.rekey.auth_settings_v2) == 0
+    error_message = "App Service authentication is on without being asked for"
+  }
+  assert {
+    condition     = length(azurerm_app_service_custom_hostname_binding.rekey) == 0
+    error_message = "a custom domain is bound without being asked for"
+  }
+}
+
+run "roles" {
+  command = plan
+
+  assert {
+    condition     = azurerm_role_assignment.secrets.role_definition_name == "Key Vault Secrets Officer"
+    error_message = "Rekey's role on the vault is another one"
+  }
+  assert {
+    condition     = azurerm_role_assignment.records.role_definition_name == "Storage Table Data Contributor"
+    error_message = "Rekey's role on the table is another one"
+  }
+}
+
+run "runtime_and_schedule" {
+  command = plan
+
+  assert {
+    condition     = azurerm_function_app_flex_consumption.rekey.runtime_name == "custom"
+    error_message = "the runtime is no custom handler"
+  }
+  assert {
+    condition     = local.settings.REKEY_ROTATION_SCHEDULE == "0 * * * * *"
+    error_message = "the timer's schedule is another one"
+  }
+}
+
+run "another_period" {
+  command = plan
+
+  variables {
+    timer_period_minutes = 5
+  }
+
+  assert {
+    condition     = local.settings.REKEY_ROTATION_SCHEDULE == "0 */5 * * * *"
+    error_message = "the timer's schedule does not follow its period"
+  }
+}
+
+run "readers_of_the_vault" {
+  command = plan
+
+  variables {
+    vault_readers           = { operators = "11111111-1111-1111-1111-111111111111" }
+    vault_allowed_ip_ranges = ["203.0.113.7/32"]
+  }
+
+  assert {
+    condition     = azurerm_key_vault.rekey.public_network_access_enabled && azurerm_key_vault.rekey.network_acls[0].default_action == "Deny"
+    error_message = "an allowed address opens the vault to others, or not at all"
+  }
+  assert {
+    condition     = azurerm_role_assignment.readers["operators"].role_definition_name == "Key Vault Secrets User"
+    error_message = "who reads may do more"
+  }
+}
+
+run "app_service_authentication" {
+  command = plan
+
+  variables {
+    app_service_authentication = {
+      tenant_id = "22222222-2222-2222-2222-222222222222"
+      client_id = "33333333-3333-3333-3333-333333333333"
+    }
+  }
+
+  assert {
+    condition     = azurerm_function_app_flex_consumption.rekey.auth_settings_v2[0].unauthenticated_action == "Return401"
+    error_message = "App Service lets callers through that it does not know"
+  }
+}
+
+run "custom_domain" {
+  command = plan
+
+  variables {
+    custom_domain = "rekey.example.com"
+  }
+
+  assert {
+    condition     = output.redirect_uri == "https://rekey.example.com/organization/app-connections/azure/oauth/callback"
+    error_message = "the redirect URI is not below the custom domain"
+  }
+  assert {
+    condition     = local.settings.REKEY_PUBLIC_URL == "https://rekey.example.com"
+    error_message = "Rekey does not know its own address"
+  }
+}
+
+run "a_key_in_place_of_its_hash" {
+  command = plan
+
+  variables {
+    api_keys = ["ci:rotate:not-a-hash"]
+  }
+
+  expect_failures = [var.api_keys]
+}
+
+run "nobody_is_told" {
+  command = plan
+
+  variables {
+    alert_emails = []
+  }
+
+  expect_failures = [var.alert_emails]
+}

@@ -1,0 +1,290 @@
+package check
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/function/stdlib"
+)
+
+// module is a Terraform module whose expressions can be evaluated.
+type module struct {
+	resources map[string]block // by "type.name"; data sources with "data." before it
+	locals    map[string]cty.Value
+	outputs   map[string]block
+	providers []string
+	ctx       *hcl.EvalContext
+}
+
+// block is a block, or one nested in it.
+type block struct {
+	body    *hclsyntax.Body
+	ctx     *hcl.EvalContext
+	comment string // the lines of comment right above it
+}
+
+// load parses the .tf files of the folder. vars are the values of variables, in
+// place of their defaults; known are attributes that exist only after a deployment.
+func load(fsys fs.FS, vars map[string]cty.Value, known map[string]string) (*module, error) {
+	files, err := fs.Glob(fsys, "*.tf")
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, errors.New("there are no .tf files")
+	}
+	m := &module{resources: make(map[string]block), locals: make(map[string]cty.Value), outputs: make(map[string]block),
+		ctx: &hcl.EvalContext{Variables: make(map[string]cty.Value), Functions: functions}}
+	var blocks []*hclsyntax.Block
+	for _, name := range files {
+		src, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, err
+		}
+		f, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+		if diags.HasErrors() {
+			return nil, diags
+		}
+		for _, b := range f.Body.(*hclsyntax.Body).Blocks {
+			blocks = append(blocks, b)
+			m.add(b, commentAbove(src, b.DefRange().Start.Line))
+		}
+	}
+	m.variables(blocks, vars)
+	m.references(blocks, known)
+	if err := m.evaluateLocals(blocks); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *module) add(b *hclsyntax.Block, comment string) {
+	nb := block{body: b.Body, ctx: m.ctx, comment: comment}
+	switch b.Type {
+	case "resource":
+		m.resources[strings.Join(b.Labels, ".")] = nb
+	case "data":
+		m.resources["data."+strings.Join(b.Labels, ".")] = nb
+	case "output":
+		m.outputs[b.Labels[0]] = nb
+	case "provider":
+		m.providers = append(m.providers, b.Labels[0])
+	}
+}
+
+// commentAbove returns the comment that ends on the line before line.
+func commentAbove(src []byte, line int) string {
+	lines := strings.Split(string(src), "\n")
+	first := line - 1 // lines count from 1
+	for first > 0 && strings.HasPrefix(lines[first-1], "#") {
+		first--
+	}
+	return strings.Join(lines[first:line-1], "\n")
+}
+
+func (m *module) variables(blocks []*hclsyntax.Block, vars map[string]cty.Value) {
+	values := make(map[string]cty.Value)
+	for _, b := range blocks {
+		if b.Type != "variable" {
+			continue
+		}
+		name := b.Labels[0]
+		values[name] = cty.DynamicVal
+		if v, ok := vars[name]; ok {
+			values[name] = v
+		} else if d := b.Body.Attributes["default"]; d != nil {
+			if v, diags := d.Expr.Value(m.ctx); !diags.HasErrors() {
+				values[name] = v
+			}
+		}
+	}
+	m.ctx.Variables["var"] = cty.ObjectVal(values)
+}
+
+// references gives every attribute of a resource that an expression asks for a name
+// as its value, unless it is known.
+func (m *module) references(blocks []*hclsyntax.Block, known map[string]string) {
+	types := make(map[string]map[string]map[string]cty.Value) // type, name, attribute
+	for _, b := range blocks {
+		// The visitor finds fault with nothing.
+		_ = hclsyntax.VisitAll(b.Body, func(n hclsyntax.Node) hcl.Diagnostics {
+			ref, ok := n.(*hclsyntax.ScopeTraversalExpr)
+			if !ok {
+				return nil
+			}
+			kind, name, attr, ok := reference(ref.Traversal)
+			if !ok {
+				return nil
+			}
+			if types[kind] == nil {
+				types[kind] = make(map[string]map[string]cty.Value)
+			}
+			if types[kind][name] == nil {
+				types[kind][name] = make(map[string]cty.Value)
+			}
+			whole := kind + "." + name + "." + attr
+			types[kind][name][attr] = cty.StringVal(cmp.Or(known[whole], "<"+whole+">"))
+			return nil
+		})
+	}
+	data := make(map[string]cty.Value)
+	for kind, names := range types {
+		values := make(map[string]cty.Value)
+		for name, attrs := range names {
+			values[name] = cty.ObjectVal(attrs)
+			if b, ok := m.resources[kind+"."+name]; ok && (b.body.Attributes["count"] != nil || b.body.Attributes["for_each"] != nil) {
+				values[name] = cty.DynamicVal // how many there are is not known here
+			}
+		}
+		if short, ok := strings.CutPrefix(kind, "data."); ok {
+			data[short] = cty.ObjectVal(values)
+		} else {
+			m.ctx.Variables[kind] = cty.ObjectVal(values)
+		}
+	}
+	m.ctx.Variables["data"] = cty.ObjectVal(data)
+}
+
+// reference takes type.name.attribute apart; the type of a data source has "data."
+// before it. ok is false for what is no attribute of a resource.
+func reference(t hcl.Traversal) (kind, name, attr string, ok bool) {
+	var steps []string
+	for _, s := range t {
+		switch s := s.(type) {
+		case hcl.TraverseRoot:
+			steps = append(steps, s.Name)
+		case hcl.TraverseAttr:
+			steps = append(steps, s.Name)
+		}
+	}
+	if len(steps) > 1 && steps[0] == "data" {
+		steps = append([]string{"data." + steps[1]}, steps[2:]...)
+	}
+	if len(steps) < 3 || !strings.Contains(steps[0], "_") { // var, local, each, ... have none
+		return "", "", "", false
+	}
+	return steps[0], steps[1], steps[2], true
+}
+
+// evaluateLocals evaluates locals in the order in which they need each other.
+func (m *module) evaluateLocals(blocks []*hclsyntax.Block) error {
+	open := make(map[string]hclsyntax.Expression)
+	for _, b := range blocks {
+		if b.Type == "locals" {
+			for name, a := range b.Body.Attributes {
+				open[name] = a.Expr
+			}
+		}
+	}
+	for len(open) > 0 {
+		progress := false
+		for name, expr := range open {
+			if slices.ContainsFunc(expr.Variables(), func(t hcl.Traversal) bool {
+				if t.RootName() != "local" || len(t) < 2 {
+					return false
+				}
+				a, ok := t[1].(hcl.TraverseAttr)
+				return ok && open[a.Name] != nil
+			}) {
+				continue
+			}
+			m.ctx.Variables["local"] = cty.ObjectVal(m.locals)
+			v, diags := expr.Value(m.ctx)
+			if diags.HasErrors() {
+				return fmt.Errorf("evaluating local.%s: %w", name, diags)
+			}
+			m.locals[name], progress = v, true
+			delete(open, name)
+		}
+		if !progress {
+			return errors.New("locals need each other in a circle")
+		}
+	}
+	m.ctx.Variables["local"] = cty.ObjectVal(m.locals)
+	return nil
+}
+
+// named returns the names ("type.name") of the resources of a type, sorted.
+func (m *module) named(kind string) []string {
+	var names []string
+	for name := range m.resources {
+		if ok, _ := path.Match(kind+".*", name); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// value evaluates an attribute; it is unknown if there is none, and if it depends on
+// what only a deployment knows.
+func (b block) value(attr string) cty.Value {
+	if b.body == nil || b.body.Attributes[attr] == nil {
+		return cty.DynamicVal
+	}
+	v, diags := b.body.Attributes[attr].Expr.Value(b.ctx)
+	if diags.HasErrors() {
+		return cty.DynamicVal
+	}
+	return v
+}
+
+// text returns an attribute that is a string; "" if it is none.
+func (b block) text(attr string) string { return text(b.value(attr)) }
+
+func text(v cty.Value) string {
+	if !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+		return ""
+	}
+	return v.AsString()
+}
+
+// is reports whether an attribute is set to that bool. A default of the provider
+// does not count: it changes from version to version.
+func (b block) is(attr string, want bool) bool {
+	v := b.value(attr)
+	return v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool && v.True() == want
+}
+
+// number returns an attribute that is a number; -1 if it is none.
+func (b block) number(attr string) float64 {
+	v := b.value(attr)
+	if !v.IsKnown() || v.IsNull() || v.Type() != cty.Number {
+		return -1
+	}
+	n, _ := v.AsBigFloat().Float64()
+	return n
+}
+
+// nested returns the first block of a type in b, also if it is dynamic; an empty one
+// if there is none.
+func (b block) nested(kind string) block {
+	if b.body == nil {
+		return block{}
+	}
+	for _, n := range b.body.Blocks {
+		switch {
+		case n.Type == kind:
+			return block{body: n.Body, ctx: b.ctx}
+		case n.Type == "dynamic" && n.Labels[0] == kind:
+			return block{body: n.Body, ctx: b.ctx}.nested("content")
+		}
+	}
+	return block{}
+}
+
+// functions are those of Terraform that the module uses outside of validations.
+var functions = map[string]function.Function{
+	"coalesce": stdlib.CoalesceFunc, "concat": stdlib.ConcatFunc, "format": stdlib.FormatFunc, "join": stdlib.JoinFunc,
+	"length": stdlib.LengthFunc, "lower": stdlib.LowerFunc, "merge": stdlib.MergeFunc, "replace": stdlib.ReplaceFunc,
+	"toset": stdlib.MakeToFunc(cty.Set(cty.String)), "trimsuffix": stdlib.TrimSuffixFunc,
+}

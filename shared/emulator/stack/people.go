@@ -1,0 +1,52 @@
+package stack
+
+import (
+	"fmt"
+	"net/http"
+
+	"rekey/shared/emulator/directory"
+)
+
+// OAuthApplication is what Rekey's OAuth method needs: an application that people of
+// any tenant sign in to, and two of them in the stack's own.
+type OAuthApplication struct {
+	directory.Application
+	Administrator string // object id of a user who may consent to everything
+	Ordinary      string // object id of a user who may not
+}
+
+// AddOAuthApplication registers an application for signing in, with this redirect URI
+// and a client secret. Nobody has consented to anything yet.
+func (s *Stack) AddOAuthApplication(redirectURI string) (OAuthApplication, error) {
+	app, err := s.Directory.AddApplication(directory.Registration{TenantID: s.TenantID, Settings: directory.Settings{
+		DisplayName: "Rekey sign-in", SignInAudience: "AzureADMultipleOrgs",
+		RedirectURIs: []string{redirectURI}, Delegated: []string{directory.ScopeUserRead, directory.RoleReadWriteAll},
+	}})
+	if err != nil {
+		return OAuthApplication{}, fmt.Errorf("registering the OAuth application: %w", err)
+	}
+	added := OAuthApplication{Application: app}
+	for _, one := range []struct {
+		id   *string
+		user directory.User
+	}{
+		{&added.Administrator, directory.User{TenantID: s.TenantID, Name: "Ada Administrator", Roles: []string{directory.ApplicationAdministrator}}},
+		{&added.Ordinary, directory.User{TenantID: s.TenantID, Name: "Otto Ordinary"}},
+	} {
+		if *one.id, err = s.Directory.AddUser(one.user); err != nil {
+			return OAuthApplication{}, fmt.Errorf("adding people: %w", err)
+		}
+	}
+	return added, nil
+}
+
+// CallerToken is an Entra access token of the stack's tenant for a caller of Rekey's
+// own API; see [directory.Directory.AccessToken] for the claims.
+func (s *Stack) CallerToken(claims map[string]any) string {
+	return s.Directory.AccessToken(s.AuthorityURL, s.TenantID, claims)
+}
+
+// Person is a user who signs in to the stack's directory without a browser.
+func (s *Stack) Person(userID string) directory.Person {
+	return directory.Person{UserID: userID, Client: &http.Client{Transport: &http.Transport{TLSClientConfig: s.TLS, DisableKeepAlives: true}}}
+}
