@@ -22,7 +22,10 @@ var classes = map[int]rotation.Class{
 	7000222: rotation.CredentialExpired,
 	700016:  rotation.ApplicationMissing,
 	90002:   rotation.TenantMissing,
-	900023:  rotation.TenantMissing, // no valid tenant identifier
+	900023:  rotation.TenantMissing,      // no valid tenant identifier
+	700027:  rotation.CertificateRefused, // not registered, or not its signature
+	50012:   rotation.CertificateRefused,
+	700024:  rotation.CertificateRefused, // not within its valid time range
 	50033:   rotation.Transient,
 	90024:   rotation.Transient,
 	90033:   rotation.Transient,
@@ -40,20 +43,29 @@ func (a *Authority) failure(err error) *rotation.Error {
 		// No answer, or one that MSAL could not make sense of.
 		return &rotation.Error{Op: op, Class: rotation.Transient}
 	}
-	reply := failed.RawResponse
+	e, _ := a.refusal(op, failed.RawResponse)
+	return e
+}
+
+// refusalBody is what is read of an error's body.
+type refusalBody struct {
+	Error    string `json:"error"`
+	SubError string `json:"suberror"`
+	Codes    []int  `json:"error_codes"`
+	TraceID  string `json:"trace_id"`
+}
+
+// refusal describes an answer that is no token.
+func (a *Authority) refusal(op string, reply *http.Response) (*rotation.Error, refusalBody) {
 	e := &rotation.Error{
 		Op:         op,
 		Status:     reply.StatusCode,
 		RequestID:  answer.Printable(reply.Header.Get("x-ms-request-id")),
 		RetryAfter: answer.RetryAfter(reply.Header, a.now()),
 	}
-	var body struct {
-		Error   string `json:"error"`
-		Codes   []int  `json:"error_codes"`
-		TraceID string `json:"trace_id"`
-	}
+	var body refusalBody
 	if data, err := io.ReadAll(io.LimitReader(reply.Body, maxBody)); err != nil || json.Unmarshal(data, &body) != nil {
-		body.Error, body.Codes, body.TraceID = "", nil, ""
+		body = refusalBody{}
 	}
 	if e.RequestID == "" {
 		e.RequestID = answer.Printable(body.TraceID)
@@ -62,7 +74,7 @@ func (a *Authority) failure(err error) *rotation.Error {
 	if e.Class == rotation.Transient && reply.StatusCode == http.StatusServiceUnavailable && e.RetryAfter > 0 {
 		e.Class = rotation.Throttled
 	}
-	return e
+	return e, body
 }
 
 // classify fails closed: a refusal is believed only if it has the form of Entra's,

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,13 +15,16 @@ type Budget struct {
 	Per    time.Duration
 }
 
-// The budgets that Graph documents for identity and access, less a fortieth: what is
-// under way is counted by us when it is sent and by Graph when it arrives.
+// The budgets that Graph documents for identity and access.
 // Source: learn.microsoft.com/graph/throttling-limits (Entra contract, section 1).
 var (
-	perApplication = Budget{3000 - 3000/40, 150 * time.Second}
-	perTenant      = Budget{18000 - 18000/40, 5 * time.Minute}
+	perApplication = Budget{3000, 150 * time.Second}.careful()
+	perTenant      = Budget{18000, 5 * time.Minute}.careful()
 )
+
+// careful takes a fortieth off, and makes the time a little longer: what is on its
+// way is counted by us when it is sent, and by Graph when it arrives.
+func (b Budget) careful() Budget { return Budget{b.Writes - b.Writes/40, b.Per + b.Per/50} }
 
 // refusedPause is how long writes stop after a 429 that does not say how long.
 const refusedPause = 10 * time.Second
@@ -58,25 +62,51 @@ func (p *Pace) Reserve(now time.Time, actor rotation.Application, most time.Dura
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	windows := p.of(now, actor)
+	at := earliest(now, windows)
+	if at.Sub(now) <= most {
+		for _, w := range windows {
+			w.book(at)
+		}
+		return at.Sub(now), true
+	}
+	return windows[0].turnAway(now, at), false
+}
+
+// Room implements [rotation.Pacer].
+func (p *Pace) Room(now time.Time, actor rotation.Application, most time.Duration) (wait time.Duration, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	windows := p.of(now, actor)
+	at := earliest(now, windows)
+	if at.Sub(now) <= most {
+		return at.Sub(now), true
+	}
+	return windows[0].turnAway(now, at), false
+}
+
+// earliest is when the next write has room in every window, after what the first,
+// the application's own, has booked.
+func earliest(now time.Time, windows []*window) time.Time {
 	at := now
+	if own := windows[0].booked; len(own) > 0 && own[len(own)-1].After(at) {
+		at = own[len(own)-1]
+	}
 	for _, w := range windows {
 		if free := w.free(now); free.After(at) {
 			at = free
 		}
 	}
-	if at.Sub(now) <= most {
-		for _, w := range windows {
-			w.booked = append(w.booked, at)
-		}
-		return at.Sub(now), true
-	}
-	// They come back one after the other, so that they keep their order.
-	w := windows[0]
+	return at
+}
+
+// turnAway returns how long one for whom there is room at at is to wait before it
+// asks again: they come back one after the other, so that they keep their order.
+func (w *window) turnAway(now, at time.Time) time.Duration {
 	if w.turned.After(at) {
 		at = w.turned
 	}
 	w.turned = at.Add(w.Per / time.Duration(w.Writes))
-	return at.Sub(now), false
+	return at.Sub(now)
 }
 
 // Refused implements [rotation.Pacer].
@@ -128,26 +158,32 @@ func (w *window) idle(now time.Time) bool {
 	return (n == 0 || !w.booked[n-1].After(now.Add(-w.Per))) && !w.blocked.After(now) && !w.turned.After(now)
 }
 
-// free is when the next write has room.
+// free is when the next write has room. Later bookings count as if they were earlier:
+// that is never too soon.
 func (w *window) free(now time.Time) time.Time {
 	at := now
-	if n := len(w.booked); n > 0 {
-		if at.Before(w.booked[n-1]) {
-			at = w.booked[n-1] // one after the other
-		}
-		if n >= w.Writes {
-			if room := w.booked[n-w.Writes].Add(w.Per); room.After(at) {
-				at = room
-			}
-			// Only the last of them count from now on. In bulk, so that a
-			// booking costs the same however many there were.
-			if n >= 2*w.Writes {
-				w.booked = append(make([]time.Time, 0, 2*w.Writes), w.booked[n-w.Writes:]...)
-			}
+	if n := len(w.booked); n >= w.Writes {
+		if room := w.booked[n-w.Writes].Add(w.Per); room.After(at) {
+			at = room
 		}
 	}
 	if w.blocked.After(at) {
 		at = w.blocked
 	}
 	return at
+}
+
+// book takes a write at a time that was free. Of a tenant's applications one may have
+// to wait and another not, so that it need not be the last.
+func (w *window) book(at time.Time) {
+	i := len(w.booked)
+	for i > 0 && w.booked[i-1].After(at) {
+		i--
+	}
+	w.booked = slices.Insert(w.booked, i, at)
+	// Only the last of them count from now on. In bulk, so that a booking costs the
+	// same however many there were.
+	if n := len(w.booked); n >= 2*w.Writes {
+		w.booked = append(make([]time.Time, 0, 2*w.Writes), w.booked[n-w.Writes:]...)
+	}
 }

@@ -75,7 +75,7 @@ type signIns struct {
 }
 
 type signIn struct {
-	mu    sync.Mutex // held while signing in
+	busy  chan struct{} // has room for one: whoever signs in
 	token Token
 	err   error // a refusal
 	at    time.Time
@@ -94,7 +94,7 @@ func (s *signIns) of(id string) *signIn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byID[id] == nil {
-		s.byID[id] = &signIn{}
+		s.byID[id] = &signIn{busy: make(chan struct{}, 1)}
 	}
 	return s.byID[id]
 }
@@ -110,8 +110,12 @@ func (s *signIns) forget(id string) {
 // actorToken gets a token of the connection that authenticates for rec.
 func (p *pass) actorToken(ctx context.Context, rec *Record) (Token, error) {
 	s := p.signIns.of(rec.actor())
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.busy <- struct{}{}:
+		defer func() { <-s.busy }()
+	case <-ctx.Done():
+		return Token{}, context.Cause(ctx)
+	}
 	switch now := p.now(); {
 	case !s.token.Value.IsZero() && s.token.ExpiresAt.After(now.Add(tokenReserve)):
 		return s.token, nil

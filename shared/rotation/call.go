@@ -126,17 +126,39 @@ func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Toke
 	return Token{}, refused
 }
 
-// pace waits until the directory has room for another write of who acts for rec. If
-// that takes longer than the pass and its lease last, it says how long.
+// patience is how long a pass may wait for a call that takes timeout.
+func (p *pass) patience(now time.Time, timeout time.Duration) time.Duration {
+	return max(0, min(p.until.Sub(now), p.lease.Until.Add(-p.Rules.Skew-timeout).Sub(now)))
+}
+
+// crowded is the error of a write that would have to wait for longer than its pass
+// lasts.
+func crowded(wait time.Duration) error {
+	return &Error{Op: "waiting for room in the directory's quota", Class: Throttled, RetryAfter: wait}
+}
+
+// paceable asks beforehand whether there will be room for a write in time, so that
+// nothing is prepared in vain.
+func (p *pass) paceable(rec *Record, timeout time.Duration) error {
+	if p.Pacer == nil {
+		return nil
+	}
+	now := p.now()
+	if wait, ok := p.Pacer.Room(now, rec.Actor, p.patience(now, timeout)); !ok {
+		return crowded(wait)
+	}
+	return nil
+}
+
+// pace waits until the directory has room for another write of who acts for rec.
 func (p *pass) pace(ctx context.Context, rec *Record, timeout time.Duration) error {
 	if p.Pacer == nil {
 		return nil
 	}
 	now := p.now()
-	most := min(p.until.Sub(now), p.lease.Until.Add(-p.Rules.Skew-timeout).Sub(now))
-	wait, ok := p.Pacer.Reserve(now, rec.Actor, max(most, 0))
+	wait, ok := p.Pacer.Reserve(now, rec.Actor, p.patience(now, timeout))
 	if !ok {
-		return &Error{Op: "waiting for room in the directory's quota", Class: Throttled, RetryAfter: wait}
+		return crowded(wait)
 	}
 	for at := now.Add(wait); wait > 0; wait = at.Sub(p.now()) { // a nudge ends a wait early
 		if _, err := p.wait(ctx, wait); err != nil {

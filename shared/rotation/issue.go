@@ -112,12 +112,13 @@ func (p *pass) nextAttempt(ctx context.Context, rec Record) (Record, error) {
 // is in the record, leads to the credential. If we die after the value is staged,
 // it is adopted by its tags.
 func (p *pass) issue(ctx context.Context, rec Record) (Record, error) {
-	if err := p.pace(ctx, &rec, p.Rules.IssueTimeout+2*p.Rules.CallTimeout); err != nil {
-		return p.notBegun(ctx, rec, err)
-	}
 	token, app, err := p.prepare(ctx, &rec)
 	if err != nil {
 		p.denied(&rec, err)
+		return p.notBegun(ctx, rec, err)
+	}
+	// Last, so that what is booked is when it is sent. It is free while there is room.
+	if err := p.pace(ctx, &rec, p.issueNeeds()); err != nil {
 		return p.notBegun(ctx, rec, err)
 	}
 	start := p.now()
@@ -137,6 +138,9 @@ func (p *pass) issue(ctx context.Context, rec Record) (Record, error) {
 
 // prepare makes sure of everything that can be known before a credential is issued.
 func (p *pass) prepare(ctx context.Context, rec *Record) (token Token, app ApplicationState, err error) {
+	if err = p.paceable(rec, p.issueNeeds()); err != nil {
+		return token, app, err
+	}
 	token, err = p.tokenFor(ctx, rec, rec.Target)
 	if err != nil {
 		return token, app, lostFor(rec.Run, err)
@@ -151,11 +155,15 @@ func (p *pass) prepare(ctx context.Context, rec *Record) (token Token, app Appli
 	if _, err = p.put(ctx, p.stagedSecret(rec, Secret{}), false); err != nil {
 		return token, app, err
 	}
-	if !p.Rules.fits(p.now(), p.lease, p.Rules.IssueTimeout+2*p.Rules.CallTimeout) {
-		return token, app, errNoTime // the value must find time to be staged
+	if !p.Rules.fits(p.now(), p.lease, p.issueNeeds()) {
+		return token, app, errNoTime
 	}
 	return token, app, nil
 }
+
+// issueNeeds is the time that issuing takes at most: the value must find time to be
+// staged.
+func (p *pass) issueNeeds() time.Duration { return p.Rules.IssueTimeout + 2*p.Rules.CallTimeout }
 
 // notBegun takes the intent back after what comes before addPassword has failed. For
 // want of time, too: the next pass may then issue, where it would have to reconcile.

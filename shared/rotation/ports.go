@@ -164,6 +164,8 @@ type Pacer interface {
 	// be sent. Not ok: that would be longer than most; nothing is booked, and wait
 	// is when to ask again.
 	Reserve(now time.Time, actor Application, most time.Duration) (wait time.Duration, ok bool)
+	// Room is Reserve without booking.
+	Room(now time.Time, actor Application, most time.Duration) (wait time.Duration, ok bool)
 	// Refused says that the directory refused a write of actor, and for how long
 	// it asked to wait; 0 if it did not say.
 	Refused(now time.Time, actor Application, retryAfter time.Duration)

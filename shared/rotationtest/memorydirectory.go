@@ -18,12 +18,50 @@ type MemoryDirectory struct {
 	Refuse *rotation.Error
 	// Issued counts the credentials that AddPassword made.
 	Issued int
+	// Quota is how many writes one caller may make in any QuotaPer; 0: any number.
+	Quota    int
+	QuotaPer time.Duration
+	// Writes are all that were asked for, with those that the quota refused.
+	Writes []Write
 
 	world   *World
 	apps    map[string]*app    // by object id
+	clients map[string]*app    // by client id
 	holders map[string]string  // of tokens: who got them, a client id or a person's object id
 	signIns map[string]*signIn // by value: what others than client secrets sign in with
 	made    int
+}
+
+// Write is one that was asked for.
+type Write struct {
+	At       time.Time
+	By       string // client id, or a person's object id
+	ClientID string // of the application
+	Add      bool   // and not a removal
+	Refused  bool   // by the quota
+}
+
+// spend takes a write out of the caller's quota, or refuses it.
+func (d *MemoryDirectory) spend(op string, token rotation.Token, x *app) error {
+	now := time.Now()
+	w := Write{At: now, By: d.holders[token.Value.Reveal()], ClientID: x.ClientID, Add: op == addingPassword}
+	var pause time.Duration
+	if d.Quota > 0 {
+		n := 0
+		for i := len(d.Writes) - 1; i >= 0 && now.Sub(d.Writes[i].At) < d.QuotaPer && pause == 0; i-- {
+			if o := d.Writes[i]; o.By == w.By && !o.Refused {
+				if n++; n == d.Quota {
+					pause = o.At.Add(d.QuotaPer).Sub(now)
+				}
+			}
+		}
+	}
+	w.Refused = pause > 0
+	d.Writes = append(d.Writes, w)
+	if !w.Refused {
+		return nil
+	}
+	return &rotation.Error{Op: op, Class: rotation.Throttled, Status: 429, Code: "TooManyRequests", RetryAfter: pause.Truncate(time.Second) + time.Second}
 }
 
 // signIn is a certificate, or a person's refresh token.
@@ -73,7 +111,7 @@ func (w *World) AddApplication() (a rotation.Application, secret rotation.Secret
 		roles:       []string{"Application.ReadWrite.OwnedBy"}, owner: true,
 	}
 	x.owners = make(map[string]bool)
-	d.apps[x.ObjectID] = x
+	d.apps[x.ObjectID], d.clients[x.ClientID] = x, x
 	ago := time.Now().AddDate(0, -6, 0)
 	orig := d.add(x, "made by hand", ago, ago.AddDate(2, 0, 0))
 	return x.Application, rotation.NewSecret(orig.value), orig.KeyID
@@ -204,14 +242,7 @@ func (d *MemoryDirectory) add(a *app, name string, start, end time.Time) *passwo
 	return p
 }
 
-func (d *MemoryDirectory) byClient(clientID string) *app {
-	for _, a := range d.apps {
-		if strings.EqualFold(a.ClientID, clientID) {
-			return a
-		}
-	}
-	return nil
-}
+func (d *MemoryDirectory) byClient(clientID string) *app { return d.clients[strings.ToLower(clientID)] }
 
 // live reports whether value authenticates, once everything has replicated.
 func (d *MemoryDirectory) live(clientID, value string) bool {
@@ -376,6 +407,9 @@ func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a 
 		if err != nil {
 			return err
 		}
+		if err := d.d.spend(op, token, x); err != nil {
+			return err
+		}
 		live := 0
 		for _, p := range x.passwords {
 			if p.removedAt == nil {
@@ -413,11 +447,9 @@ func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a 
 func (w *World) checkDeadline(ctx context.Context, marker string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for id, r := range w.Store.rows {
+	id, _, _ := strings.Cut(strings.TrimPrefix(marker, "rekey/"+Deployment+"/"), "/")
+	if r, ok := w.Store.rows[id]; ok {
 		rec := r.record()
-		if !strings.HasPrefix(marker, rotation.MarkerPrefix(Deployment, id)) {
-			continue
-		}
 		deadline, ok := ctx.Deadline()
 		if !ok || deadline.After(rec.Lease.Until.Add(-rotation.DefaultRules().Skew)) {
 			w.violate("R2: addPassword may outlast the lease")
@@ -433,6 +465,9 @@ func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token,
 	return d.p.write(ctx, "graph.removePassword", func() error {
 		x, err := d.find(op, token, a)
 		if err != nil {
+			return err
+		}
+		if err := d.d.spend(op, token, x); err != nil {
 			return err
 		}
 		if !d.d.may(token, x) {
