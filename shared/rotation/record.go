@@ -324,6 +324,9 @@ type Event struct {
 	KeyID   string    `json:"keyId,omitempty"`
 	Class   Class     `json:"class,omitempty"`
 	Message string    `json:"message,omitempty"`
+	// Notice says that somebody has to be told: the state of the connection has
+	// changed for better or worse.
+	Notice bool `json:"notice,omitempty"`
 }
 
 // The kinds of events.
