@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"rekey/shared/rotation"
@@ -304,7 +305,8 @@ func (a *Actors) change(ctx context.Context, id string, event rotation.Event, ch
 			return nil
 		}
 		rec.Version++
-		_, err = a.Records.Commit(ctx, rec, events...)
+		all := append(slices.Clip(events), rotation.Tell(&rec, a.now())...)
+		_, err = a.Records.Commit(ctx, rec, all...)
 		if err == nil || try == 10 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
 			return err
 		}

@@ -303,6 +303,7 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 			return rec, &Error{Kind: Conflict, Message: "Another change of this connection is under way. Try again in a minute.", RetryAfter: time.Minute}
 		}
 		events := e.edit(&next, now)
+		events = append(events, rotation.Tell(&next, now)...)
 		next.Version++
 		next.Revision++
 		next.UpdatedAt, next.WakeAt = now, now

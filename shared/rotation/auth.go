@@ -205,5 +205,5 @@ func (p *pass) warnAuth(ctx context.Context, rec Record) (Record, error) {
 		if rec.Auth != nil && rec.Auth.Generation == given {
 			rec.Auth.Warned = days
 		}
-	}, Event{Kind: EventExpiring, Message: message})
+	}, Event{Kind: EventExpiring, Message: message, Notice: true})
 }

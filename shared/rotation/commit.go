@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -27,7 +28,8 @@ func (p *pass) commitIf(ctx context.Context, rec Record, mine func(fresh *Record
 		change(&next)
 		next.CommitID = id
 		next.Version++
-		saved, err := p.save(ctx, next, events)
+		all := append(slices.Clip(events), Tell(&next, p.now())...)
+		saved, err := p.save(ctx, next, all)
 		if err == nil {
 			return saved, nil
 		}
@@ -85,7 +87,7 @@ func (p *pass) settle(ctx context.Context, rec Record, change func(*Record), eve
 	after := rec.Clone()
 	change(&after)
 	for _, h := range after.ByHand[len(rec.ByHand):] {
-		events = append(events, Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason})
+		events = append(events, Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
 		p.log.Error("remove by hand", "key", h.KeyID, "application", h.Target.ClientID, "reason", h.Reason)
 	}
 	return p.commit(ctx, rec, change, events...)

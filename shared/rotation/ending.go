@@ -183,5 +183,5 @@ func (p *pass) warn(ctx context.Context, rec Record) (Record, error) {
 		if slices.Contains(WarnDays, days) {
 			rec.WarnedAt = days
 		}
-	}, Event{Kind: EventExpiring, KeyID: rec.Current.KeyID, Message: message})
+	}, Event{Kind: EventExpiring, KeyID: rec.Current.KeyID, Message: message, Notice: true})
 }

@@ -72,7 +72,7 @@ func (p *pass) beginRun(ctx context.Context, rec Record) (Record, error) {
 	}
 	events := []Event{{Kind: EventStarted, RunID: run.ID, Trigger: run.Trigger, By: run.By}}
 	if p.Rules.lost(rec.Current, now) {
-		events = append(events, Event{Kind: EventLost, RunID: run.ID, KeyID: rec.Current.KeyID, Class: CredentialLost, Message: CredentialLost.Advice()})
+		events = append(events, Event{Kind: EventLost, RunID: run.ID, KeyID: rec.Current.KeyID, Class: CredentialLost, Message: CredentialLost.Advice(), Notice: true})
 		p.log.Error("the published credential is lost", "key", rec.Current.KeyID, "advice", CredentialLost.Advice())
 	}
 	p.intend(&run, now, &rec)

@@ -63,13 +63,18 @@ func (r *Rotator) Pass(ctx context.Context, id string, opts PassOptions) (Record
 }
 
 // pass is Pass for a caller that has a worker already.
-func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions, s *signIns) (Record, error) {
+func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions, s *signIns) (rec Record, err error) {
+	if r.Observer != nil {
+		var end func(*Record, error)
+		ctx, end = r.Observer.Pass(ctx, id)
+		defer func() { end(&rec, err) }()
+	}
 	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, signIns: s}
 	if p.until.IsZero() {
 		p.until = r.now().Add(r.Rules.Pass)
 	}
 	p.log = r.log().With("connection", id)
-	rec, err := p.take(ctx)
+	rec, err = p.take(ctx)
 	if err != nil {
 		return rec, err
 	}
@@ -160,6 +165,10 @@ func (p *pass) readsBack(rec *Record) bool {
 // step does one action, which ends in one commit, and logs it.
 func (p *pass) step(ctx context.Context, rec Record, a Action) (Record, error) {
 	start := p.now()
+	ended := func(string, Class) {}
+	if p.Observer != nil {
+		ctx, ended = p.Observer.Step(ctx, &rec, a.Do)
+	}
 	next, err := p.do(ctx, rec, a)
 	attrs := []any{"step", string(a.Do), "phase", string(next.Phase), "duration", p.now().Sub(start)}
 	if run := cmp.Or(rec.Run, next.Run); run != nil {
@@ -169,19 +178,34 @@ func (p *pass) step(ctx context.Context, rec Record, a Action) (Record, error) {
 		}
 		attrs = append(attrs, "run", run.ID, "key", key)
 	}
-	switch {
-	case errors.Is(err, ErrNotFound) && a.Do == Purge:
-		p.log.Info("step", append(attrs, "outcome", "ok")...)
-	case err != nil:
-		p.log.Warn("step", append(attrs, "outcome", "stopped", "reason", err.Error())...)
-	case next.Error != nil && (rec.Error == nil || next.Error.At != rec.Error.At):
-		p.log.Warn("step", append(attrs, "outcome", "failed", "class", string(next.Error.Class), "reason", next.Error.Message, "retryAt", next.Error.RetryAt)...)
-	case a.Do == Check && next.Run != nil && next.Run.Failures > 0:
-		p.log.Info("step", append(attrs, "outcome", "refused", "inARow", next.Run.Failures)...) // not replicated yet, as a rule
+	outcome, class := judged(&rec, &next, a, err)
+	ended(outcome, class)
+	switch outcome {
+	case "stopped":
+		p.log.Warn("step", append(attrs, "outcome", outcome, "reason", err.Error())...)
+	case "failed":
+		p.log.Warn("step", append(attrs, "outcome", outcome, "class", string(class), "reason", next.Error.Message, "retryAt", next.Error.RetryAt)...)
+	case "refused":
+		p.log.Info("step", append(attrs, "outcome", outcome, "inARow", next.Run.Failures)...) // not replicated yet, as a rule
 	default:
-		p.log.Info("step", append(attrs, "outcome", "ok")...)
+		p.log.Info("step", append(attrs, "outcome", outcome)...)
 	}
 	return next, err
+}
+
+// judged says in a word how a step went.
+func judged(rec, next *Record, a Action, err error) (outcome string, class Class) {
+	switch {
+	case errors.Is(err, ErrNotFound) && a.Do == Purge:
+		return "ok", ""
+	case err != nil:
+		return "stopped", ClassOf(err)
+	case next.Error != nil && (rec.Error == nil || next.Error.At != rec.Error.At):
+		return "failed", next.Error.Class
+	case a.Do == Check && next.Run != nil && next.Run.Failures > 0:
+		return "refused", ""
+	}
+	return "ok", ""
 }
 
 // do is the one switch from what was decided to what does it.

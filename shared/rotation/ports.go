@@ -156,6 +156,15 @@ type Directory interface {
 	RemovePassword(ctx context.Context, token Token, app Application, keyID string) error
 }
 
+// Observer sees what passes do, for metrics and traces. What its methods return is
+// called at the end of what they saw begin; the context goes to everything in between.
+type Observer interface {
+	Pass(ctx context.Context, id string) (context.Context, func(rec *Record, err error))
+	Step(ctx context.Context, rec *Record, do Do) (context.Context, func(outcome string, class Class))
+	// Due is told of each look at the index what is due, the oldest first.
+	Due(now time.Time, due []Due)
+}
+
 // Pacer keeps the writes of applications below what the directory takes, so that
 // many connections which are due at once are served in their order instead of being
 // refused. It knows of this process's writes only; the directory has the last word.

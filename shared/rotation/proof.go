@@ -212,9 +212,6 @@ func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
 		asked = nil
 	}
 	latest, version, err := p.republish(ctx, &rec)
-	if rec.Current == nil && rec.Phase == Publishing {
-		err = p.unpublish(ctx, &rec, run.KeyID)
-	}
 	if errors.Is(err, ErrNotFound) && (latest.Version == "" || latest.Tags[TagKeyID] != run.KeyID) {
 		err = nil // current can't be read any more, but nobody reads the attempt's credential either
 	}

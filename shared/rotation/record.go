@@ -103,6 +103,7 @@ type Record struct {
 	Spent     []Spent     `json:"spent"`
 	ByHand    []ByHand    `json:"byHand"`
 	WarnedAt  int         `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
+	Told      string      `json:"told"`     // what is wrong that notices were given of; see [Tell]
 }
 
 // Application is an app registration. ObjectID may be empty until it is known.
@@ -351,6 +352,8 @@ const (
 	EventRebindRefused   = "connection.rebind-refused"
 	EventCredentialGiven = "credential.given"
 	EventChanged         = "connection.changed"      // by the API
+	EventAttention       = "connection.attention"    // something is wrong that was not before
+	EventRecovered       = "connection.recovered"    // and nothing is any more
 	EventReconnected     = "connection.reconnected"  // with new credentials of its own
 	EventSignInLost      = "connection.sign-in-lost" // it can't authenticate any more
 	EventSignInBack      = "connection.sign-in-back"

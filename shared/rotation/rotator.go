@@ -30,9 +30,10 @@ type Rotator struct {
 	Authority Authority
 	Directory Directory
 
-	Actors  Actors // required for connections that authenticate with something else than what they rotate
-	Pacer   Pacer  // nil: writes are not paced
-	History Pruner // nil: history is kept for ever
+	Actors   Actors   // required for connections that authenticate with something else than what they rotate
+	Pacer    Pacer    // nil: writes are not paced
+	History  Pruner   // nil: history is kept for ever
+	Observer Observer // nil: nobody looks
 
 	Rules      Rules
 	Deployment string // in markers and tags

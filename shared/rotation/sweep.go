@@ -73,6 +73,9 @@ func (s *sweep) start(ctx context.Context) error {
 	cctx, cancel := context.WithTimeout(ctx, s.r.Rules.CallTimeout)
 	due, failed := s.r.Store.Due(cctx, s.r.now(), sweepLimit) // a part of the index may have answered
 	cancel()
+	if s.r.Observer != nil && failed == nil {
+		s.r.Observer.Due(s.r.now(), due)
+	}
 	for i, d := range due {
 		if !s.r.now().Before(s.until) {
 			s.late(len(due) - i)

@@ -2,7 +2,7 @@ package rotation
 
 import (
 	"fmt"
-	"strconv"
+	"time"
 )
 
 // The tags of every version that Rekey writes. They are enough to rebuild the
@@ -19,6 +19,8 @@ const (
 	TagMarker     = "rekey-marker"
 	TagOrigin     = "rekey-origin"
 	TagSchedule   = "rekey-schedule"
+	TagVia        = "rekey-via" // the connection that authenticates
+	TagProject    = "rekey-project"
 	TagProbe      = "rekey-probe" // "true" on a version that holds no credential
 )
 
@@ -39,6 +41,8 @@ func Tags(deployment string, rec *Record, c Credential) map[string]string {
 		TagMarker:     c.Marker,
 		TagOrigin:     string(c.Origin),
 		TagSchedule:   scheduleTag(rec.Policy),
+		TagVia:        rec.Via,
+		TagProject:    rec.Project,
 	}
 	for k, v := range tags {
 		if v == "" {
@@ -48,13 +52,32 @@ func Tags(deployment string, rec *Record, c Credential) map[string]string {
 	return tags
 }
 
-// scheduleTag is "30d 03:15 Europe/Berlin", or "off".
+// scheduleTag is "30d 03:15 Europe/Berlin 48h0m0s", the last being the grace period, or
+// "off".
 func scheduleTag(p Policy) string {
 	if !p.Enabled {
 		return "off"
 	}
 	s := p.Schedule
-	return strconv.Itoa(s.Interval) + "d " + fmt.Sprintf("%02d:%02d", s.Hours, s.Minutes) + " " + s.Zone
+	return fmt.Sprintf("%dd %02d:%02d %s %s", s.Interval, s.Hours, s.Minutes, s.Zone, p.Grace)
+}
+
+// ParseSchedule reads the tag [TagSchedule]; not ok if it is none that this version
+// writes. "off" is the zero Policy.
+func ParseSchedule(tag string) (p Policy, ok bool) {
+	if tag == "off" {
+		return Policy{}, true
+	}
+	var grace string
+	n, err := fmt.Sscanf(tag, "%dd %d:%d %s %s", &p.Schedule.Interval, &p.Schedule.Hours, &p.Schedule.Minutes, &p.Schedule.Zone, &grace)
+	if err != nil || n != 5 || p.Schedule.Validate() != nil {
+		return Policy{}, false
+	}
+	if p.Grace, err = time.ParseDuration(grace); err != nil || p.Grace < 0 {
+		return Policy{}, false
+	}
+	p.Enabled = true
+	return p, true
 }
 
 // ours reports whether tags name this deployment and this connection.

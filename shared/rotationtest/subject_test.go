@@ -133,6 +133,7 @@ type subject struct {
 	secret rotation.Secret
 	keyID  string // current when it began
 	id     string
+	actors rotation.Actors // of one that rotates through another application
 }
 
 // inBubble runs a test with a settled connection and checks the promises after it.
@@ -174,7 +175,7 @@ func newSubject(t *testing.T, w *rotationtest.World, n int) *subject {
 func (s *subject) rotator() *rotation.Rotator {
 	r := s.w.Rotator()
 	via := service{r.Store, r.Vault, r.Authority, r.Directory, &s.h}
-	r.Store, r.Vault, r.Authority, r.Directory = via, vaultOf{via}, via, via
+	r.Store, r.Vault, r.Authority, r.Directory, r.Actors = via, vaultOf{via}, via, via, s.actors
 	return r
 }
 
@@ -313,3 +314,31 @@ func isStaged(v rotation.VaultSecret) bool {
 }
 
 func isPublished(v rotation.VaultSecret) bool { return !strings.HasSuffix(v.Name, "-staged") }
+
+// delegate makes the subject one that rotates through another application and has no
+// credential of its own yet.
+func (s *subject) delegate(t *testing.T) {
+	t.Helper()
+	acting, secret, _ := s.w.AddApplication()
+	s.w.Own(s.app.ClientID, acting.ClientID, true)
+	s.actors = actor{s.w, acting, secret}
+	if err := s.w.VaultPort().Delete(t.Context(), s.record().VaultName); err != nil {
+		t.Fatal(err)
+	}
+	s.edit(func(rec *rotation.Record) {
+		rec.Via, rec.Actor, rec.Current, rec.VaultName = "parent", acting, nil, "rekey-target"
+	})
+}
+
+// actor signs in as the application that rotates others.
+type actor struct {
+	w      *rotationtest.World
+	app    rotation.Application
+	secret rotation.Secret
+}
+
+func (a actor) Token(ctx context.Context, _ string) (rotation.Token, error) {
+	return a.w.DirectoryPort().Token(ctx, a.app, a.secret)
+}
+
+func (a actor) Renew(context.Context, string) error { return nil }

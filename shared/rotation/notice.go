@@ -1,0 +1,75 @@
+package rotation
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// The words for what a person is told about, as [Record.Told] keeps them.
+const (
+	troubleFailing    = "failing"     // rotations, for a reason that a person has to change, or for the fifth time
+	troubleSignIn     = "sign-in"     // the connection can't authenticate
+	troubleNotRemoved = "not-removed" // an old credential resists
+)
+
+// persistent is from how many failures in a row on what may pass by itself is told.
+const persistent = 5
+
+// Tell returns the notices that a change of rec makes due, and notes on rec that they
+// were given: one when something is wrong that was not before, and one when all is
+// well again. Whoever writes a record calls it last.
+//
+// All is well only once nothing is under way: a new attempt that has got further than
+// the last one is no recovery yet.
+func Tell(rec *Record, now time.Time) (notices []Event) {
+	told := strings.FieldsFunc(rec.Told, func(r rune) bool { return r == ',' })
+	wrong := rec.troubles()
+	for _, w := range wrong {
+		if !slices.Contains(told, w.word) {
+			told = append(told, w.word)
+			event := w.event
+			event.At, event.Notice = now, true
+			notices = append(notices, event)
+		}
+	}
+	if len(wrong) == 0 && len(told) > 0 && rec.Phase == Idle && rec.Run == nil && rec.Error == nil {
+		notices = append(notices, Event{At: now, Kind: EventRecovered, Notice: true, Message: "What was wrong (" + strings.Join(told, ", ") + ") is no more."})
+		told = nil
+	}
+	rec.Told = strings.Join(told, ",")
+	return notices
+}
+
+// trouble is something that a person has to know of.
+type trouble struct {
+	word  string
+	event Event
+}
+
+// troubles are what is wrong with r now, and stays wrong by itself.
+func (r *Record) troubles() (list []trouble) {
+	if r.Phase == Deleting || r.Phase == Creating {
+		return nil
+	}
+	if e := r.Error; e != nil && (e.Class.Refusal() || e.Count >= persistent) {
+		list = append(list, trouble{troubleFailing, Event{Kind: EventAttention, Class: e.Class, Message: e.Message}})
+	}
+	if r.Auth != nil && r.Auth.Problem != nil {
+		list = append(list, trouble{troubleSignIn, Event{Kind: EventAttention, Class: r.Auth.Problem.Class, Message: r.Auth.Problem.Message}})
+	}
+	resists := func(m Removal) bool { return m.Problem != "" && (m.Problem.Refusal() || m.Tries >= persistent) }
+	for _, o := range r.Retiring {
+		if resists(o.Removal) {
+			list = append(list, trouble{troubleNotRemoved, Event{Kind: EventAttention, Class: o.Problem, KeyID: o.KeyID, Message: "An old client secret could not be removed so far. " + o.Problem.Advice()}})
+			return list
+		}
+	}
+	for _, o := range r.Abandoned {
+		if resists(o.Removal) {
+			list = append(list, trouble{troubleNotRemoved, Event{Kind: EventAttention, Class: o.Problem, KeyID: o.KeyID, Message: "A client secret of an attempt that was given up could not be removed so far. " + o.Problem.Advice()}})
+			return list
+		}
+	}
+	return list
+}

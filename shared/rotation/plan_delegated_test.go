@@ -1,0 +1,121 @@
+package rotation_test
+
+import (
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+var acting = rotation.Application{TenantID: "t", ClientID: "acting", ObjectID: "a"}
+
+// through is an application that is rotated through another connection.
+func through(rec rotation.Record) rotation.Record {
+	rec.Via, rec.Actor = "parent", acting
+	return rec
+}
+
+// signsIn is a connection that authenticates with something of its own and rotates
+// nothing.
+func signsIn(a rotation.Auth) rotation.Record {
+	return rotation.Record{ID: "c", Phase: rotation.Idle, Acknowledged: true, Actor: acting, Auth: &a}
+}
+
+func TestPlanDelegated(t *testing.T) {
+	testPlan(t, mine, []planRow{
+		{"an application without a credential of ours gets its first at once", with(through(idle()), empty), do(rotation.BeginRun)},
+		{"after a failure at the retry time", with(through(idle()), empty, failed), waitFor(hour)},
+		{"not with rotation off", with(through(idle()), empty, policyOff), forever},
+		{"then it follows the schedule", through(idle()), waitFor(10 * day)},
+		{"its old credentials are removed like any other", with(through(idle()), retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"and what an abandoned first attempt left", with(through(idle()), empty, policyOff, abandons(orphan())), do(rotation.RemoveOrphan)},
+		{"by hand also with rotation off", with(through(idle()), empty, policyOff, asked(rotation.AskRotate)), do(rotation.BeginRun)},
+		{"deleted with revoke, its last credential goes too", with(through(deleting()), revoking), do(rotation.RevokeCurrent)},
+		{"one that rotates nothing and never ends waits for ever", signsIn(rotation.Auth{}), forever},
+		{"what the caller gave is looked for", func() rotation.Record {
+			rec := signsIn(rotation.Auth{})
+			rec.Phase = rotation.Creating
+			return rec
+		}(), do(rotation.Adopt)},
+	})
+}
+
+func TestPlanSignIn(t *testing.T) {
+	testPlan(t, mine, []planRow{
+		{"a certificate that ends in 40 days is warned of in 10", signsIn(rotation.Auth{ExpiresAt: now.Add(40 * day)}), waitFor(10 * day)},
+		{"at 30 days", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day)}), do(rotation.WarnAuth)},
+		{"once", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day), Warned: 30}), waitFor(16 * day)},
+		{"at 14 days", signsIn(rotation.Auth{ExpiresAt: now.Add(14 * day), Warned: 30}), do(rotation.WarnAuth)},
+		{"with one warning for several that were missed", signsIn(rotation.Auth{ExpiresAt: now.Add(2 * day), Warned: 30}), do(rotation.WarnAuth)},
+		{"after the last there is nothing to wait for", signsIn(rotation.Auth{ExpiresAt: now.Add(hour), Warned: 1}), forever},
+		{"rotation does not prevent it", func() rotation.Record {
+			rec := idle()
+			rec.Auth = &rotation.Auth{ExpiresAt: now.Add(3 * day)}
+			return rec
+		}(), do(rotation.WarnAuth)},
+		{"a refresh token is renewed when its time has come", signsIn(rotation.Auth{RenewAt: now}), do(rotation.Renew)},
+		{"and not before", signsIn(rotation.Auth{RenewAt: now.Add(day)}), waitFor(day)},
+		{"nobody signs in for a connection that is being deleted", func() rotation.Record {
+			rec := signsIn(rotation.Auth{RenewAt: now, ExpiresAt: now})
+			rec.Phase = rotation.Deleting
+			return rec
+		}(), do(rotation.Purge)},
+		{"replaced credentials are disabled", func() rotation.Record {
+			rec := signsIn(rotation.Auth{VaultVersion: "v2"})
+			rec.Replace(now.Add(-rotation.Replaced))
+			return rec
+		}(), do(rotation.Disable)},
+	})
+}
+
+// What is rotated belongs to one connection, and what authenticates is known by it.
+func TestReservations(t *testing.T) {
+	own := idle()
+	own.Name, own.Project = "billing", "p"
+	target := through(idle())
+	with := signsIn(rotation.Auth{})
+	with.Name, with.VaultName = "ci", "v"
+	for name, tt := range map[string]struct {
+		rec  rotation.Record
+		want map[rotation.ReservationKind]int
+	}{
+		"one that rotates itself":    {own, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 2, rotation.ReserveApplication: 1, rotation.NoteActor: 1}},
+		"one that is rotated":        {target, map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.ReserveApplication: 1, rotation.NoteTarget: 1}},
+		"one that only signs in":     {with, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 3, rotation.NoteActor: 1}},
+		"a target with rotation off": {func() rotation.Record { rec := target; rec.Policy.Enabled = false; return rec }(), map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.ReserveApplication: 1, rotation.NoteTarget: 1}},
+	} {
+		got := map[rotation.ReservationKind]int{}
+		for _, res := range tt.rec.Reservations() {
+			got[res.Kind]++
+			if res.Kind == rotation.ReserveApplication && res.Value != "t billing" {
+				t.Errorf("%s reserves the application %q", name, res.Value)
+			}
+		}
+		for kind, n := range tt.want {
+			if got[kind] != n {
+				t.Errorf("%s: %d of %s, want %d", name, got[kind], kind, n)
+			}
+			delete(got, kind)
+		}
+		if len(got) > 0 {
+			t.Errorf("%s also reserves %v", name, got)
+		}
+	}
+}
+
+func TestScheduleNext(t *testing.T) {
+	s := rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
+	for name, tt := range map[string]struct{ done, want time.Time }{
+		"a whole interval after the last":         {now.Add(-5 * day), time.Date(2026, 4, 5, 3, 0, 0, 0, time.UTC)},
+		"at the next time of day if that is past": {now.Add(-90 * day), time.Date(2026, 3, 11, 3, 0, 0, 0, time.UTC)},
+		"never rotated is just now":               {time.Time{}, time.Date(2026, 4, 10, 3, 0, 0, 0, time.UTC)},
+	} {
+		if got := s.Next(tt.done, now); !got.Equal(tt.want) {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+	s.Hours = 13
+	if got := s.Next(now.Add(-90*day), now); !got.Equal(now.Add(hour)) {
+		t.Errorf("the time of day is still to come: %s", got)
+	}
+}

@@ -1,0 +1,122 @@
+package rotationtest_test
+
+import (
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+)
+
+// A person is told once when a rotation fails for want of permission, however often it
+// is tried, and once when it works again.
+func TestToldOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *subject) {
+		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Denied = true })
+		s.sweep(12 * hour)
+		if rec := s.record(); rec.Error == nil || rec.Error.Count < 3 {
+			t.Fatalf("error %+v, want one that was tried often", rec.Error)
+		}
+		told := s.events(rotation.EventAttention)
+		if len(told) != 1 || !told[0].Notice || told[0].Class != rotation.Permission || told[0].Message == "" {
+			t.Errorf("notices %+v, want one", told)
+		}
+		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Denied = false })
+		s.sweep(48 * hour)
+		back := s.events(rotation.EventRecovered)
+		if len(back) != 1 || !back[0].Notice {
+			t.Errorf("recovered %+v, want once", back)
+		}
+		if rec := s.record(); rec.Told != "" {
+			t.Errorf("told of %q", rec.Told)
+		}
+		s.rotated(rotation.OnSchedule)
+	})
+}
+
+// What passes by itself is nobody's business, until it has not passed for long.
+func TestNotToldOfHiccups(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *subject) {
+		n := 0
+		s.h.add = func(add func() (rotation.Issued, error)) (rotation.Issued, error) {
+			if n++; n <= 2 {
+				return rotation.Issued{}, &rotation.Error{Op: "adding a password", Class: rotation.Throttled, Status: 429}
+			}
+			return add()
+		}
+		s.sweep(3 * hour)
+		if told := s.events(rotation.EventAttention); len(told) != 0 {
+			t.Errorf("notices %+v", told)
+		}
+		s.rotated(rotation.OnSchedule)
+	})
+}
+
+// An old credential that can't be removed is told of, though the rotation went well.
+func TestToldOfWhatIsNotRemoved(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *subject) {
+		refuse := true
+		s.h.removing = func(string) error {
+			if refuse {
+				return &rotation.Error{Op: "removing a password", Class: rotation.Permission, Status: 403}
+			}
+			return nil
+		}
+		s.sweep(4 * day)
+		told := s.events(rotation.EventAttention)
+		if len(told) != 1 || told[0].KeyID != s.keyID {
+			t.Errorf("notices %+v, want one about %s", told, s.keyID)
+		}
+		refuse = false
+		s.sweep(2 * day)
+		if back := s.events(rotation.EventRecovered); len(back) != 1 {
+			t.Errorf("recovered %+v", back)
+		}
+	})
+}
+
+// A version of an attempt that never became current is switched off before its
+// credential is removed: nobody reads a value from the vault that does not work.
+func TestFirstRunIsWithdrawn(t *testing.T) {
+	for _, how := range []rotation.RequestKind{rotation.AskAbandon, rotation.AskDelete, ""} {
+		t.Run("by "+string(how), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *subject) {
+				s.delegate(t)
+				published := false
+				s.h.put = func(v rotation.VaultSecret) error {
+					if isPublished(v) && !published { // it lands, but nobody learns of it; from then on the value is refused
+						published = true
+						return unknown("writing a secret")
+					}
+					return nil
+				}
+				s.h.token = func(secret rotation.Secret) error {
+					if published && secret.Reveal() != s.secret.Reveal() {
+						return &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+					}
+					return nil
+				}
+				s.w.OutsideBreak(false)
+				s.sweep(2 * time.Minute)
+				if !published {
+					t.Fatal("the attempt was not published")
+				}
+				if how != "" {
+					s.ask(rotation.Request{Kind: how})
+				}
+				s.sweep(hour)
+				s.h.token, s.h.put = nil, nil
+				s.sweep(2 * hour)
+				if how == rotation.AskDelete {
+					if s.exists() {
+						t.Error("the connection is still there")
+					}
+					s.live(2)
+					return
+				}
+				s.w.CheckEnd(s.id)
+				s.live(3)
+			})
+		})
+	}
+}
