@@ -42,6 +42,9 @@ type subject struct {
 	account string // of a person
 	parent  string // the connection that the target at id is rotated through
 	other   rotation.Application
+
+	otherSecret rotation.Secret
+	otherKey    string
 }
 
 func newSubject(t *testing.T) *subject {
