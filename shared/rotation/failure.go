@@ -72,13 +72,31 @@ func (p *pass) failRun(ctx context.Context, rec Record, err error, also func(*Re
 	return p.fail(ctx, rec, err, func(rec *Record) {
 		also(rec)
 		undo := !rec.Acknowledged && rec.Run.Trigger == OnCreation
+		again := rec.Run.request()
 		p.dropRun(rec, now, "failed", Explain(err))
+		if again != nil && rec.Request == nil {
+			rec.Request, rec.Error.Request = again, again.ID
+		}
 		if undo {
 			rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
 			rec.Error.RetryAt = now // undoing need not wait
 			hasten(rec, now)
 		}
 	}, event)
+}
+
+// request is what asked for the run, to be tried again after a refusal; nil if nobody
+// did: what the schedule or the loss of a credential began they begin again.
+func (r *Run) request() *Request {
+	q := Request{Kind: AskRotate, ID: r.ID, By: r.By, At: r.StartedAt, Grace: new(r.Grace)}
+	switch r.Trigger {
+	case OnRequest:
+		return &q
+	case OnEmergency:
+		q.Kind, q.Grace = AskEmergency, nil
+		return &q
+	}
+	return nil
 }
 
 // endAttempt gives the run's attempt up: whatever may bear its marker is to be

@@ -74,6 +74,9 @@ func (r Rules) Wake(now time.Time, rec *Record) time.Time {
 
 // planPhase plans requests and phases.
 func (r Rules) planPhase(now time.Time, rec *Record, lease Lease) Action {
+	if rec.Phase == Idle && rec.refusedRequest() && rec.Error.RetryAt.After(now) {
+		return Action{Do: Wait, At: rec.Error.RetryAt} // the slot waits, too
+	}
 	if rec.Request != nil {
 		if a, ok := r.planRequest(now, rec); ok {
 			return pausedFor(rec, now, a)

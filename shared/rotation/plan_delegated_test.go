@@ -40,6 +40,17 @@ func TestPlanDelegated(t *testing.T) {
 	})
 }
 
+func TestPlanRefusedRequest(t *testing.T) {
+	testPlan(t, mine, []planRow{
+		{"a rotation that was refused waits for its retry time", with(idle(), asked(rotation.AskRotate), failedFor("q")), waitFor(hour)},
+		{"and so does the slot", with(idle(), asked(rotation.AskRotate), failedFor("q"), slot(now.Add(-minute))), waitFor(hour)},
+		{"then it is tried again", with(idle(), asked(rotation.AskRotate), pausedEnough, func(r *rotation.Record) { r.Error.Request = "q" }), do(rotation.BeginRun)},
+		{"an emergency likewise", with(idle(), asked(rotation.AskEmergency), failedFor("q")), waitFor(hour)},
+		{"a new request does not wait for the failure of another", with(idle(), asked(rotation.AskRotate), failedFor("another")), do(rotation.BeginRun)},
+		{"removals go on meanwhile", with(idle(), asked(rotation.AskRotate), failedFor("q"), retires(old(now))), doAt(rotation.Revoke, 0)},
+	})
+}
+
 func TestPlanSignIn(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"a certificate that ends in 40 days is warned of in 10", signsIn(rotation.Auth{ExpiresAt: now.Add(40 * day)}), waitFor(10 * day)},

@@ -176,13 +176,23 @@ func (q *Request) ends() bool {
 }
 
 // Ask puts a request on the record, unless one of the same or a higher rank is
-// pending, which is then the answer. It reports whether it did.
+// pending, which is then the answer. It reports whether it did. A rotation that was
+// refused and waits to be tried again is no answer: a new one is tried at once, and
+// abandoning ends it.
 func (r *Record) Ask(q Request) bool {
-	if r.Request != nil && r.Request.Kind.Rank() >= q.Kind.Rank() {
+	replaces := r.refusedRequest() && (q.Kind == AskAbandon || q.Kind.Rank() >= r.Request.Kind.Rank())
+	if r.Request != nil && r.Request.Kind.Rank() >= q.Kind.Rank() && !replaces {
 		return false
 	}
 	r.Request = &q
 	return true
+}
+
+// refusedRequest reports whether the pending request is a rotation that was refused
+// before.
+func (r *Record) refusedRequest() bool {
+	q := r.Request
+	return q != nil && (q.Kind == AskRotate || q.Kind == AskEmergency) && r.Error != nil && r.Error.Request == q.ID
 }
 
 // Lease is the right to work on a connection until a moment (rule R2).
