@@ -1,5 +1,7 @@
-// Package entra proves client secrets at Microsoft Entra's token endpoint: it is
-// the [rotation.Authority] on azidentity.
+// Package entra signs in at Microsoft Entra. It proves client secrets at the token
+// endpoint, as the [rotation.Authority] on azidentity; it signs in with certificates
+// likewise; and for people it sends browsers to Entra, redeems the codes that they
+// come back with, and exchanges their refresh tokens (signin.go).
 //
 // A token that MSAL has in its cache says nothing about the secret, since MSAL
 // returns it whatever secret the client holds. [Authority.Token] therefore makes a
@@ -53,6 +55,9 @@ type Config struct {
 	Emulated bool
 	// DiscoveryTTL is how long discovery documents are kept; 0 means an hour.
 	DiscoveryTTL time.Duration
+	// OAuth is the application that people sign in to. Without its ClientID nobody
+	// can.
+	OAuth OAuthApplication
 	// HTTPClient carries the requests; nil means one with the standard
 	// library's defaults. Redirects are not followed in either case: they would
 	// carry the client secret elsewhere.
@@ -64,8 +69,11 @@ type Config struct {
 
 // Authority is Entra's token endpoint. It is safe for concurrent use.
 type Authority struct {
+	host    string // without a slash at its end
 	scope   string
 	options azidentity.ClientSecretCredentialOptions
+	client  *http.Client // follows no redirects
+	oauth   oauthApplication
 	now     func() time.Time
 }
 
@@ -86,14 +94,18 @@ func New(c Config) (*Authority, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Authority{scope: c.GraphScope, options: options(c), now: c.Now}, nil
+	cache := newDiscoveryCache(c)
+	return &Authority{
+		host: strings.TrimRight(c.AuthorityHost, "/"), scope: c.GraphScope, options: options(c, cache), client: cache.client,
+		oauth: oauthApplication{OAuthApplication: c.OAuth}, now: c.Now,
+	}, nil
 }
 
-func options(c Config) azidentity.ClientSecretCredentialOptions {
+func options(c Config, cache *discoveryCache) azidentity.ClientSecretCredentialOptions {
 	return azidentity.ClientSecretCredentialOptions{
 		ClientOptions: azcore.ClientOptions{
 			Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: c.AuthorityHost},
-			Transport: newDiscoveryCache(c),
+			Transport: cache,
 			// The caller knows how urgent it is and waits with its lease in mind.
 			Retry: policy.RetryOptions{MaxRetries: -1},
 		},

@@ -1,0 +1,165 @@
+package oauth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"rekey/shared/oauth"
+)
+
+// style is all there is of design. The policy names its hash, so that no other style
+// is applied.
+const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:3em auto;padding:0 1em;color:#222}
+dt{font-weight:600}dd{margin:0 0 .6em}button{font:inherit;padding:.5em 1.4em}.note,.entra{color:#555}.entra{font-family:monospace;overflow-wrap:anywhere}`
+
+var styleHash = func() string {
+	sum := sha256.Sum256([]byte(style))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}()
+
+// elsewhere is where the start page's form may lead: to ourselves, and from there to
+// Entra, which may send people on to their organisation's own sign-in. Browsers hold
+// all these redirects against the policy.
+const elsewhere = "'self' https:"
+
+// policy is the Content-Security-Policy of a page whose form, if it has one, may lead
+// to these places.
+func policy(forms string) string {
+	return "default-src 'none'; style-src " + styleHash + "; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// page is what the template shows. Its ids are what tests hold on to.
+type page struct {
+	ID, Title  string
+	Text       string
+	Problem    oauth.Problem
+	Invitation *oauth.Invitation
+	Until      string
+	Result     *oauth.Result
+	Again      bool // ask again by itself
+}
+
+// titles are the headings of outcomes and problems.
+var titles = map[oauth.Kind]string{
+	oauth.Connected: "Connected", oauth.Reconnected: "Connected again", oauth.Declined: "Not connected: the permissions were declined",
+	oauth.NeedsAdmin: "Not connected: an administrator has to consent", oauth.CodeSpent: "Not connected: too late, or twice",
+	oauth.Setup: "Not connected: the OAuth application is not set up", oauth.Identity: "Not connected: not the expected sign-in",
+	oauth.Refused: "Not connected", oauth.Interrupted: "Interrupted", oauth.Failed: "Not connected: no answer", oauth.Working: "One moment",
+}
+
+var problemTitles = map[oauth.Problem]string{
+	oauth.Unknown: "Unknown link", oauth.Expired: "Expired link", oauth.Used: "Used link", oauth.OtherBrowser: "Another browser",
+	oauth.Malformed: "Not connected", oauth.Unavailable: "Not now", oauth.ConsentGiven: "Consent was given", oauth.ConsentRefused: "Consent was not given",
+}
+
+// The form has no action, so that it goes to the page's own address, and no state
+// stands in the page.
+var pages = template.Must(template.New("page").Parse(`<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">{{if .Again}}<meta http-equiv="refresh" content="2">{{end}}<title>{{.Title}} - Rekey</title><style>` + style + `</style></head>
+<body id="{{.ID}}"{{with .Result}} class="{{.Kind}}"{{end}}{{with .Problem}} class="{{.}}"{{end}}>
+<h1>{{.Title}}</h1>
+{{with .Invitation}}<p><strong id="requester">{{.RequestedBy}}</strong> asks you to sign in to Microsoft Entra, so that Rekey {{if .Again}}can go on managing{{else}}can manage{{end}} client secrets of applications in your tenant on your behalf.</p>
+<dl>
+<dt>Connection</dt><dd id="name">{{.Name}}{{if .Again}} (signing in again){{end}}</dd>
+{{with .Description}}<dt>Description</dt><dd id="description">{{.}}</dd>{{end}}
+<dt>Tenant</dt><dd id="tenant">{{.TenantID}}</dd>
+{{with .Rotates}}<dt>Application whose client secret is rotated</dt><dd id="rotates">{{.}}</dd>{{end}}
+</dl>
+<form method="post"><button id="continue" type="submit">Continue to Microsoft Entra</button></form>
+<p class="note">If you did not expect this, close the page. Nothing happens then. The link is good until {{$.Until}}.</p>{{end}}
+{{with .Result}}<p id="message">{{.Text}}</p>
+{{if .AdminConsentURL}}<p><a id="admin-consent" rel="noreferrer" href="{{.AdminConsentURL}}">Consent as an administrator</a></p>{{end}}
+{{if .OtherAccount}}<p id="other-account">Another account than before has signed in. The connection acts as that one from now on.</p>{{end}}
+<dl><dt>Connection</dt><dd id="name">{{.Name}}</dd><dt>Tenant</dt><dd id="tenant">{{.TenantID}}</dd>
+{{with .ConnectionID}}<dt>Id</dt><dd id="connection">{{.}}</dd>{{end}}</dl>
+{{with .Entra}}<p class="note">Microsoft Entra said:</p><p class="entra" id="entra">{{.}}</p>{{end}}{{end}}
+{{with .Text}}<p id="message">{{.}}</p>{{end}}
+</body></html>
+`))
+
+// answer writes one response.
+type answer struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	id     string
+	policy string
+	status int // what was answered
+}
+
+// json reports whether the client wants JSON. A browser that lists it beside HTML
+// wants a page.
+func (a *answer) json() bool {
+	accept := strings.Join(a.r.Header.Values("Accept"), ",")
+	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
+}
+
+// write answers with a page, or with body for who wants JSON.
+func (a *answer) write(status int, p page, body any) {
+	var data []byte
+	kind := "text/html; charset=utf-8"
+	if a.json() {
+		kind, data = "application/json; charset=utf-8", encode(body)
+	} else if p.ID != "" {
+		var b bytes.Buffer
+		if err := pages.Execute(&b, p); err != nil {
+			panic(err) // a constant template over our own types
+		}
+		data = b.Bytes()
+	}
+	a.head(status, kind)
+	a.w.Write(data)
+}
+
+// head writes what every answer has. The referrer is withheld because addresses have
+// states in them.
+func (a *answer) head(status int, kind string) {
+	h := a.w.Header()
+	if kind != "" {
+		h.Set("Content-Type", kind)
+	}
+	h.Set("Content-Security-Policy", a.policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Accept, Cookie")
+	a.status = status
+	a.w.WriteHeader(status)
+}
+
+// redirect leads on by GET. Where it leads is never taken from the request.
+func (a *answer) redirect(to string) {
+	a.w.Header().Set("Location", to)
+	a.head(http.StatusSeeOther, "")
+}
+
+// problem answers with a text of ours.
+func (a *answer) problem(status int, message string) { a.refuse(status, "Not here", "", message) }
+
+func (a *answer) refuse(status int, title string, problem oauth.Problem, message string) {
+	body := map[string]any{"reqId": a.id, "statusCode": status, "message": message}
+	if status >= http.StatusBadRequest {
+		body["error"] = statusName(status)
+	}
+	if problem != "" {
+		body["problem"] = problem
+	}
+	a.write(status, page{ID: "problem", Title: title, Text: message, Problem: problem}, body)
+}
+
+// about tells of a problem.
+func (a *answer) about(p oauth.Problem) {
+	statuses := map[oauth.Problem]int{
+		oauth.Unknown: http.StatusNotFound, oauth.Expired: http.StatusGone, oauth.Used: http.StatusGone, oauth.OtherBrowser: http.StatusForbidden,
+		oauth.Malformed: http.StatusBadRequest, oauth.Unavailable: http.StatusServiceUnavailable,
+		oauth.ConsentGiven: http.StatusOK, oauth.ConsentRefused: http.StatusForbidden,
+	}
+	a.refuse(statuses[p], problemTitles[p], p, p.Message())
+}
+
+// statusName is a status as the API's errors spell it.
+func statusName(status int) string { return strings.ReplaceAll(http.StatusText(status), " ", "") }

@@ -1,0 +1,44 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"rekey/shared/config"
+	"rekey/shared/connection"
+	"rekey/shared/entra"
+	"rekey/shared/keyvault"
+	"rekey/shared/oauth"
+	"rekey/shared/openid"
+	"rekey/shared/rotation"
+	"rekey/shared/tablestore"
+)
+
+// oauthApplication is what people sign in to. Its secret is given, or read from Key
+// Vault when it is first needed.
+func oauthApplication(c config.Config, vault *keyvault.Vault) entra.OAuthApplication {
+	return entra.OAuthApplication{ClientID: c.OAuth.ClientID, Secret: func(ctx context.Context) (rotation.Secret, error) {
+		if c.OAuth.SecretName == "" {
+			return c.OAuth.ClientSecret, nil
+		}
+		secret, err := vault.Get(ctx, c.OAuth.SecretName, "")
+		return secret.Value, err
+	}}
+}
+
+// connectPeople puts connecting by OAuth together; nil where the settings leave it off.
+func connectPeople(c config.Config, client *http.Client, store *tablestore.Store, authority *entra.Authority, connections *connection.Service, log *slog.Logger) (*oauth.Flow, error) {
+	if c.OAuth.ClientID == "" || c.PublicURL == "" {
+		return nil, nil
+	}
+	tokens, err := openid.New(openid.Config{AuthorityHost: c.AuthorityHost, HTTPClient: client})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the verification of ID tokens: %w", err)
+	}
+	return &oauth.Flow{
+		Store: store, Authority: authority, IDTokens: tokens, Connections: connections,
+		ClientID: c.OAuth.ClientID, PublicURL: c.PublicURL, Log: log,
+	}, nil
+}

@@ -1,0 +1,295 @@
+package entra
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"rekey/shared/rotation"
+)
+
+// This file speaks to the token endpoint itself, because MSAL shows a refresh token
+// to nobody. Source of the requests and answers:
+// learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow.
+
+// OAuthApplication is the registration that people sign in to.
+type OAuthApplication struct {
+	ClientID string
+	// Secret returns its client secret. It is asked once, and again when Entra
+	// refuses what it said; its errors are [rotation.Error]s.
+	Secret func(ctx context.Context) (rotation.Secret, error)
+}
+
+// oauthApplication keeps the secret.
+type oauthApplication struct {
+	OAuthApplication
+
+	mu     sync.Mutex
+	secret rotation.Secret
+}
+
+// read returns the secret. other, if not zero, is the one that Entra refuses, so that
+// it is read once more.
+func (o *oauthApplication) read(ctx context.Context, op string, other rotation.Secret) (rotation.Secret, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ClientID == "" || o.Secret == nil {
+		return rotation.Secret{}, &rotation.Error{Op: op, Class: rotation.Invalid, Detail: "this deployment has no OAuth application"}
+	}
+	if !o.secret.IsZero() && o.secret != other {
+		return o.secret, nil
+	}
+	secret, err := o.Secret(ctx)
+	switch {
+	case errors.Is(err, rotation.ErrNotFound) || err == nil && secret.IsZero():
+		return secret, &rotation.Error{Op: op, Class: rotation.Invalid, Detail: "the client secret of the OAuth application is not where the settings say; that is for whoever runs Rekey"}
+	case err != nil:
+		return secret, err
+	}
+	o.secret = secret
+	return secret, nil
+}
+
+// The permissions that people grant. Application.ReadWrite.All is the least with
+// which a person's token may change client secrets; User.Read is what Entra gives
+// with every sign-in.
+const (
+	readUser          = "User.Read"
+	writeApplications = "Application.ReadWrite.All"
+)
+
+// resource is Graph's address, as it stands before its permissions.
+func (a *Authority) resource() string { return strings.TrimSuffix(a.scope, ".default") }
+
+// scopes asks for an ID token, a refresh token and the permissions.
+func (a *Authority) scopes() string {
+	return "openid profile offline_access " + a.resource() + readUser + " " + a.resource() + writeApplications
+}
+
+// SignInRequest is what a browser takes along to Entra.
+type SignInRequest struct {
+	TenantID    string
+	RedirectURI string
+	State       string
+	Nonce       string
+	Challenge   string // S256 of the code verifier, RFC 7636
+}
+
+// SignInURL is where a person signs in. The account is asked for each time: whoever
+// connects a tenant should see as whom.
+func (a *Authority) SignInURL(r SignInRequest) string {
+	return a.address(r.TenantID, "oauth2/v2.0/authorize", url.Values{
+		"client_id": {a.oauth.ClientID}, "response_type": {"code"}, "response_mode": {"query"}, "redirect_uri": {r.RedirectURI},
+		"scope": {a.scopes()}, "state": {r.State}, "nonce": {r.Nonce}, "prompt": {"select_account"},
+		"code_challenge": {r.Challenge}, "code_challenge_method": {"S256"},
+	})
+}
+
+// AdminConsentURL is where an administrator consents for the whole tenant.
+// Source: learn.microsoft.com/entra/identity-platform/v2-admin-consent.
+func (a *Authority) AdminConsentURL(tenantID, redirectURI, state string) string {
+	return a.address(tenantID, "v2.0/adminconsent", url.Values{
+		"client_id": {a.oauth.ClientID}, "scope": {a.scope}, "redirect_uri": {redirectURI}, "state": {state},
+	})
+}
+
+// Issuer is the tenant's name in ID tokens, and in the parameter iss of an answer that
+// has one (RFC 9207).
+func (a *Authority) Issuer(tenantID string) string { return a.address(tenantID, "v2.0", nil) }
+
+func (a *Authority) address(tenantID, path string, query url.Values) string {
+	u := a.host + "/" + url.PathEscape(tenantID) + "/" + path
+	if query != nil {
+		u += "?" + query.Encode()
+	}
+	return u
+}
+
+// Redeemed is what a code is worth. Nothing of it is verified yet.
+type Redeemed struct {
+	Token        rotation.Token // for Graph
+	RefreshToken rotation.Secret
+	IDToken      rotation.Secret
+}
+
+// Redeem exchanges an authorization code, once: whether a lost answer has spent it
+// can't be known. The verifier is empty where the code was asked for without a
+// challenge. Errors are as for Refresh.
+func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier rotation.Secret, redirectURI string) (Redeemed, error) {
+	const op = "redeeming an authorization code"
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {redirectURI}}
+	if !verifier.IsZero() {
+		form.Set("code_verifier", verifier.Reveal())
+	}
+	got, err := a.exchange(ctx, op, tenantID, form)
+	switch {
+	case err != nil:
+		return Redeemed{}, err
+	case got.RefreshToken.IsZero() || got.IDToken.IsZero():
+		return Redeemed{}, &rotation.Error{Op: op, Class: rotation.Invalid, Status: http.StatusOK, Detail: "no refresh token or no ID token came along: the sign-in has to ask for openid and offline_access"}
+	case !got.grants(writeApplications):
+		return Redeemed{}, &rotation.Error{Op: op, Class: rotation.ConsentMissing, Status: http.StatusOK, Detail: writeApplications + " was not granted"}
+	}
+	return Redeemed{a.token(got), got.RefreshToken, got.IDToken}, nil
+}
+
+// Refresh signs in as the person of a refresh token, and returns the new one, or the
+// same where Entra gave none. The old one stays good.
+//
+// The classes of its errors, besides the usual: [rotation.SignInExpired] where the
+// person has to sign in again; [rotation.ConsentMissing]; [rotation.Invalid] where it
+// is Rekey's own registration that is refused, which no person who signs in again
+// could change.
+func (a *Authority) Refresh(ctx context.Context, app rotation.Application, refresh rotation.Secret) (rotation.Token, rotation.Secret, error) {
+	const op = "signing in with a refresh token"
+	if refresh.IsZero() || !strings.EqualFold(app.ClientID, a.oauth.ClientID) && a.oauth.ClientID != "" {
+		return rotation.Token{}, rotation.Secret{}, &rotation.Error{Op: op, Class: rotation.SignInExpired, Detail: "the sign-in was to another OAuth application than this deployment has now"}
+	}
+	got, err := a.exchange(ctx, op, app.TenantID, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}})
+	if err != nil {
+		return rotation.Token{}, rotation.Secret{}, err
+	}
+	if got.RefreshToken.IsZero() {
+		got.RefreshToken = refresh
+	}
+	return a.token(got), got.RefreshToken, nil
+}
+
+// grant is an answer of the token endpoint.
+type grant struct {
+	AccessToken  rotation.Secret `json:"access_token"`
+	ExpiresIn    json.Number     `json:"expires_in"` // seconds
+	Scope        string          `json:"scope"`
+	RefreshToken rotation.Secret `json:"refresh_token"`
+	IDToken      rotation.Secret `json:"id_token"`
+}
+
+// grants reports whether a permission is among those granted, as far as the answer
+// says. Entra writes it with Graph's address or without.
+func (g grant) grants(permission string) bool {
+	return g.Scope == "" || slices.ContainsFunc(strings.Fields(g.Scope), func(s string) bool {
+		return strings.EqualFold(s[strings.LastIndexByte(s, '/')+1:], permission)
+	})
+}
+
+func (a *Authority) token(g grant) rotation.Token {
+	seconds, _ := g.ExpiresIn.Int64() // exchange has checked it
+	return describe(azcore.AccessToken{Token: g.AccessToken.Reveal(), ExpiresOn: a.now().Add(time.Duration(seconds) * time.Second)})
+}
+
+// exchange sends a grant as the OAuth application. Where Entra refuses its secret, the
+// secret is read again, once, since it may have been replaced.
+func (a *Authority) exchange(ctx context.Context, op, tenantID string, form url.Values) (grant, error) {
+	if !validTenant(tenantID) {
+		return grant{}, &rotation.Error{Op: op, Class: rotation.TenantMissing}
+	}
+	secret, err := a.oauth.read(ctx, op, rotation.Secret{})
+	if err != nil {
+		return grant{}, err
+	}
+	form.Set("client_id", a.oauth.ClientID)
+	form.Set("scope", a.scopes())
+	got, err := a.post(ctx, op, tenantID, form, secret)
+	if e, ok := errors.AsType[*rotation.Error](err); ok && ownSecret[e.Code] {
+		again, rerr := a.oauth.read(ctx, op, secret)
+		if rerr != nil || again == secret {
+			return got, err
+		}
+		return a.post(ctx, op, tenantID, form, again)
+	}
+	return got, err
+}
+
+func (a *Authority) post(ctx context.Context, op, tenantID string, form url.Values, secret rotation.Secret) (grant, error) {
+	form.Set("client_secret", secret.Reveal())
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.address(tenantID, "oauth2/v2.0/token", nil), strings.NewReader(form.Encode()))
+	if err != nil {
+		return grant{}, &rotation.Error{Op: op, Class: rotation.Invalid, Detail: "the authority host makes no address"}
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "application/json")
+	reply, err := a.client.Do(r)
+	if err != nil { // its text has the address
+		return grant{}, &rotation.Error{Op: op, Class: rotation.Transient}
+	}
+	defer reply.Body.Close()
+	if reply.StatusCode != http.StatusOK {
+		return grant{}, a.signInFailure(op, reply)
+	}
+	var got grant
+	data, err := io.ReadAll(io.LimitReader(reply.Body, maxBody))
+	if err == nil {
+		err = json.Unmarshal(data, &got)
+	}
+	if seconds, nerr := got.ExpiresIn.Int64(); err != nil || nerr != nil || seconds <= 0 || got.AccessToken.IsZero() {
+		return grant{}, &rotation.Error{Op: op, Class: rotation.Transient, Status: reply.StatusCode, Detail: "the answer is no token"}
+	}
+	return got, nil
+}
+
+// ownSecret are the codes that say that the OAuth application's secret is wrong or has
+// expired.
+var ownSecret = map[string]bool{"AADSTS7000215": true, "AADSTS7000222": true}
+
+// signInClasses says what the codes mean where a person's grant is exchanged. What is
+// not here goes by OAuth's own error.
+var signInClasses = map[int]rotation.Class{
+	65001:   rotation.ConsentMissing,
+	65004:   rotation.ConsentMissing, // the person declined
+	90094:   rotation.ConsentMissing, // an administrator has to
+	700016:  rotation.ConsentMissing, // the application is not in the tenant any more
+	54005:   rotation.SignInExpired,  // the code was redeemed already
+	70008:   rotation.SignInExpired,
+	70043:   rotation.SignInExpired, // sign-in frequency
+	700082:  rotation.SignInExpired, // 90 idle days
+	50173:   rotation.SignInExpired, // revoked, or the password was changed
+	50057:   rotation.SignInExpired, // the account is disabled
+	50011:   rotation.Invalid,       // the redirect URI is not registered
+	500112:  rotation.Invalid,       // the redirect URI is not the one of the code
+	7000215: rotation.Invalid,       // these are our own
+	7000222: rotation.Invalid,
+	7000218: rotation.Invalid,
+	700025:  rotation.Invalid, // registered as a public client
+	9002325: rotation.Invalid, // registered as a single-page application
+}
+
+// ours is the Detail of what only whoever runs Rekey can put right.
+const ours = "the OAuth application of this deployment is not set up right: that is for whoever runs Rekey"
+
+// signInFailure is the error of a person's grant that was not exchanged.
+func (a *Authority) signInFailure(op string, reply *http.Response) *rotation.Error {
+	e, body := a.refusal(op, reply)
+	if !e.Class.Refusal() || e.Class == rotation.TenantMissing {
+		return e
+	}
+	class, known := rotation.Class(""), false
+	for _, n := range body.Codes {
+		if c, ok := signInClasses[n]; ok {
+			class, known, e.Code = c, true, "AADSTS"+strconv.Itoa(n)
+			break
+		}
+	}
+	switch {
+	case known:
+	case body.SubError == "consent_required" || body.Error == "consent_required":
+		class = rotation.ConsentMissing
+	case body.Error == "invalid_grant" || body.Error == "interaction_required":
+		class = rotation.SignInExpired
+	default:
+		class = rotation.Invalid
+	}
+	if e.Class = class; class == rotation.Invalid {
+		e.Detail = ours
+	}
+	return e
+}

@@ -1,0 +1,247 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"rekey/shared/connection"
+	"rekey/shared/openid"
+	"rekey/shared/rotation"
+)
+
+// Problem is why a request of a browser is about no flow that it can go on with. It is
+// part of an address, so that it says nothing that is not the same for everybody.
+type Problem string
+
+// The problems; the last two are answers to a request for an administrator's consent.
+const (
+	Unknown        Problem = "unknown"
+	Expired        Problem = "expired"
+	Used           Problem = "used"
+	OtherBrowser   Problem = "other-browser"
+	Malformed      Problem = "malformed"
+	Unavailable    Problem = "unavailable"
+	ConsentGiven   Problem = "consent-given"
+	ConsentRefused Problem = "consent-refused"
+)
+
+var problems = map[Problem]string{
+	Unknown:        "This link is not known. Links are good for ten minutes and for one sign-in. Ask for a new one.",
+	Expired:        "This link has expired: links are good for ten minutes. Nothing was stored. Ask for a new one.",
+	Used:           "This link was used already. A link is good for one sign-in. If the connection is not there, ask for a new one.",
+	OtherBrowser:   "This sign-in was not begun in this browser, so it was not accepted, and nothing was stored. Open the link that you were given in the browser in which you sign in; if that does not help, allow cookies for this site.",
+	Malformed:      "Microsoft Entra's answer can't be read, so nothing was stored. Ask for a new link and begin again.",
+	Unavailable:    "Rekey can't look at the sign-in right now. Nothing was stored. Ask for a new link in a minute.",
+	ConsentGiven:   "Microsoft Entra says that an administrator has consented. Nothing is connected by that alone: ask for a new link and sign in.",
+	ConsentRefused: "Microsoft Entra says that consent was not given, so nothing has changed. Only an administrator can consent: a Global Administrator, or an Application Administrator or Cloud Application Administrator.",
+}
+
+// Message says what happened and what to do; empty for what is none of the above.
+func (p Problem) Message() string { return problems[p] }
+
+// Kind says what came of a flow.
+type Kind string
+
+// The kinds of outcomes.
+const (
+	Connected   Kind = "connected"
+	Reconnected Kind = "reconnected"
+	Declined    Kind = "declined"      // by the person
+	NeedsAdmin  Kind = "needs-admin"   // an administrator has to consent first
+	CodeSpent   Kind = "code-spent"    // or expired
+	Setup       Kind = "setup"         // the OAuth application is not registered as it has to be
+	Identity    Kind = "identity"      // the ID token is not what was expected
+	Refused     Kind = "refused"       // by Entra, or because of the connection
+	Interrupted Kind = "interrupted"   // nobody knows
+	Failed      Kind = "unavailable"   // a service did not answer
+	Working     Kind = "still-working" // ask again
+)
+
+// Outcome is what came of a flow. It is stored for an hour, and has no secret.
+type Outcome struct {
+	Kind         Kind   `json:"kind"`
+	Message      string `json:"message,omitempty"` // what to do; empty where the kind says it all
+	Entra        string `json:"entra,omitempty"`   // what the callback said for Entra. It may be forged: to be shown as text only
+	ConnectionID string `json:"connectionId,omitempty"`
+	OtherAccount bool   `json:"otherAccount,omitempty"` // another person than before has signed in
+}
+
+// Done reports whether the connection can sign in now.
+func (o Outcome) Done() bool { return o.Kind == Connected || o.Kind == Reconnected }
+
+var messages = map[Kind]string{
+	Connected:   "The tenant is connected. You can close this page.",
+	Reconnected: "The connection can sign in again. You can close this page.",
+	Declined:    "The permissions were declined, so nothing was connected and nothing was stored. If that was a mistake, ask for a new link.",
+	NeedsAdmin:  "These permissions need an administrator's consent. Let an administrator of the tenant open the link below, then ask for a new link and sign in. Nothing was stored.",
+	CodeSpent:   "Microsoft Entra's code was used already or has expired. Nothing was stored. Ask for a new link and sign in again.",
+	Identity:    "Microsoft Entra's answer is not for this sign-in, so it was not accepted, and nothing was stored. Ask for a new link, and choose an account of the tenant that it names.",
+	Refused:     "Microsoft Entra refused the sign-in. Nothing was stored. If what it says below does not help, show it to whoever runs Rekey.",
+	Interrupted: "The sign-in was interrupted, and nobody knows how far it came. Look for the connection; if it is not there, or still can't sign in, ask for a new link.",
+	Failed:      "A service did not answer properly while the sign-in was being finished. Nothing was stored. Ask for a new link and sign in again.",
+	Working:     "The sign-in is being finished. This page asks again by itself.",
+}
+
+// Text is what to tell the person.
+func (o Outcome) Text() string {
+	if o.Message != "" {
+		return o.Message
+	}
+	return messages[o.Kind]
+}
+
+// Result is what a browser gets to see at the end.
+type Result struct {
+	Outcome
+	Name, TenantID string
+	// AdminConsentURL is where an administrator consents; empty unless the kind is
+	// [NeedsAdmin].
+	AdminConsentURL string
+}
+
+// giveUp is when a flow that was taken and has no outcome was interrupted: later than
+// any request may last.
+const giveUp = 10 * time.Minute
+
+// Result returns what came of a flow, to the browser that took it up.
+func (f *Flow) Result(ctx context.Context, id string, jar Jar) (Result, Problem) {
+	if !idForm.MatchString(id) {
+		return Result{}, Unknown
+	}
+	p, _, problem := f.load(ctx, id)
+	switch {
+	case problem != "":
+		return Result{}, problem
+	case !p.bound(f.held(id, jar), id):
+		return Result{}, OtherBrowser
+	case p.TakenBy == "":
+		return Result{}, Unknown
+	}
+	r := Result{Name: p.Name, TenantID: p.TenantID}
+	switch {
+	case p.Outcome != nil:
+		r.Outcome = *p.Outcome
+	case f.now().Sub(p.TakenAt) < giveUp:
+		r.Kind = Working
+	default:
+		r.Kind = Interrupted
+	}
+	if r.Kind == NeedsAdmin {
+		r.AdminConsentURL = f.Authority.AdminConsentURL(p.TenantID, f.redirectURI(), consentState)
+	}
+	return r, ""
+}
+
+// aadsts finds Entra's own number at the beginning of an error's description.
+var aadsts = regexp.MustCompile(`^AADSTS([0-9]{4,8})\b`)
+
+// refusedByEntra is the outcome of a callback with an error. The numbers are Entra's;
+// what is none of them goes by OAuth's name.
+// Sources: learn.microsoft.com/entra/identity-platform/reference-error-codes and
+// v2-oauth2-auth-code-flow.
+func refusedByEntra(name, description string) Outcome {
+	out := Outcome{Kind: Refused, Entra: quote(name, description)}
+	number := ""
+	if m := aadsts.FindStringSubmatch(description); m != nil {
+		number = m[1]
+	}
+	switch number {
+	case "65004":
+		out.Kind = Declined
+	case "65001", "90094", "90093", "90095", "900941":
+		out.Kind = NeedsAdmin
+	case "50011", "500113", "700016", "650053", "70001", "700051":
+		out.Kind, out.Message = Setup, setup
+	case "54005", "70008":
+		out.Kind = CodeSpent
+	default:
+		switch name {
+		case "access_denied":
+			out.Kind = Declined
+		case "consent_required":
+			out.Kind = NeedsAdmin
+		case "invalid_client", "unauthorized_client", "unsupported_response_type", "invalid_resource", "invalid_scope":
+			out.Kind, out.Message = Setup, setup
+		case "server_error", "temporarily_unavailable":
+			out.Kind = Failed
+		}
+	}
+	return out
+}
+
+const setup = "The application that people sign in to is not registered as it has to be. Nothing was stored. Show this page to whoever runs Rekey: redirect URI, client secret and permissions of the OAuth application have to be right."
+
+// maxQuote is how much of Entra's words is kept, in characters.
+const maxQuote = 300
+
+// quote makes one line of printable text of what a callback says. Entra's own trace
+// ids come after a line break and stay, since its support asks for them.
+func quote(name, description string) string {
+	text := strings.Join(strings.Fields(name+" "+description), " ")
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, text)
+	if runes := []rune(text); len(runes) > maxQuote {
+		text = string(runes[:maxQuote]) + "…"
+	}
+	return text
+}
+
+// unredeemed is the outcome of a code that Entra did not take.
+func (f *Flow) unredeemed(ctx context.Context, err error) Outcome {
+	f.log().WarnContext(ctx, "a code was not redeemed", "reason", safe(err))
+	e, ok := errors.AsType[*rotation.Error](err)
+	if !ok || !e.Class.Refusal() {
+		return Outcome{Kind: Failed}
+	}
+	out := Outcome{Kind: Refused, Entra: e.Code}
+	switch e.Class {
+	case rotation.ConsentMissing:
+		out.Kind = NeedsAdmin
+	case rotation.SignInExpired:
+		out.Kind = CodeSpent
+	case rotation.Invalid, rotation.VaultRefused:
+		out.Kind, out.Message = Setup, setup
+	}
+	return out
+}
+
+// unverified is the outcome of an ID token that is not accepted.
+func (f *Flow) unverified(ctx context.Context, err error) Outcome {
+	refusal, ok := errors.AsType[openid.Refusal](err)
+	if !ok {
+		f.log().WarnContext(ctx, "an ID token could not be verified", "reason", safe(err))
+		return Outcome{Kind: Failed}
+	}
+	f.log().WarnContext(ctx, "an ID token was refused", "reason", string(refusal))
+	return Outcome{Kind: Identity}
+}
+
+// unmade is the outcome of a connection that was not made or not changed.
+func (f *Flow) unmade(ctx context.Context, err error) Outcome {
+	e, ok := errors.AsType[*connection.Error](err)
+	if !ok {
+		f.log().ErrorContext(ctx, "finishing a sign-in", "reason", safe(err))
+		return Outcome{Kind: Interrupted}
+	}
+	out := Outcome{Kind: Refused, Message: e.Message}
+	if e.Kind == connection.Unavailable {
+		out.Kind = Failed
+	}
+	return out
+}
+
+// safe is what may be logged of an error: what an adapter made.
+func safe(err error) string {
+	if e, ok := errors.AsType[*rotation.Error](err); ok {
+		return e.Error()
+	}
+	return string(rotation.ClassOf(err))
+}
