@@ -29,6 +29,14 @@ func gates(id string) []gate {
 		{http.MethodGet, secrets + "/" + id, auth.Read},
 		{http.MethodPost, secrets + "/" + id + "/rotate-credentials", auth.Rotate},
 		{http.MethodGet, secrets + "/" + id + "/rotations", auth.Read},
+		{http.MethodGet, "/openapi.json", auth.Read},
+		{http.MethodPost, secrets + "/inspect", auth.Write},
+		{http.MethodPost, secrets + "/oauth/authorize", auth.Write},
+		{http.MethodPatch, secrets + "/" + id, auth.Write},
+		{http.MethodGet, secrets + "/" + id + "/clients", auth.Write},
+		{http.MethodGet, secrets + "/" + id + "/audit", auth.Admin},
+		{http.MethodGet, secrets + "/" + id + "/targets", auth.Read},
+		{http.MethodPost, secrets + "/" + id + "/targets", auth.Write},
 	}
 }
 
@@ -43,7 +51,7 @@ func TestRolesOfEachRoute(t *testing.T) {
 	const nobody = auth.Role(0)
 	for _, g := range gates(made.ID) {
 		var body any
-		if g.method == http.MethodPost {
+		if g.method != http.MethodGet {
 			body = "{" // gets past the door and no further
 		}
 		for _, role := range []auth.Role{nobody, auth.Read, auth.Write, auth.Rotate, auth.Admin} {
@@ -53,7 +61,7 @@ func TestRolesOfEachRoute(t *testing.T) {
 				got.refuses(t, http.StatusUnauthorized, "API key", "Authorization: Bearer")
 			case role < g.role:
 				got.refuses(t, http.StatusForbidden, g.role.String(), role.String())
-			case g.method == http.MethodPost:
+			case g.method != http.MethodGet:
 				got.refuses(t, http.StatusBadRequest, "not JSON")
 			case got.status != http.StatusOK:
 				t.Errorf("%s %s as %s: status %d: %s", g.method, g.path, role, got.status, got.body)

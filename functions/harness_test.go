@@ -27,6 +27,7 @@ import (
 	"rekey/shared/app"
 	"rekey/shared/auth"
 	"rekey/shared/config"
+	"rekey/shared/connection"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/stack"
 	"rekey/shared/host"
@@ -146,10 +147,21 @@ func newWorld(t *testing.T, o options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Rotator.Now, a.Connections.Budget = now.Now, o.budget
+	complete(a)
+	a.Rotator.Now, a.Connections.Actors.Now, a.Connections.Budget = now.Now, now.Now, o.budget
 	server := httptest.NewServer(functions.HTTP(a, &host.Once{}))
 	t.Cleanup(server.Close)
 	return &world{T: t, clock: now, app: a, client: &client{t: t, url: server.URL, keys: keys, watch: watch, stack: services}}
+}
+
+// complete wires what app.New does not.
+func complete(a *app.App) {
+	if c := a.Connections; c.Applications == nil {
+		c.Applications, _ = c.Directory.(connection.Applications)
+	}
+	if c := a.Connections; c.Notes == nil {
+		c.Notes, _ = c.Records.(connection.Notes)
+	}
 }
 
 // reply is an answer of the API.
@@ -199,6 +211,14 @@ func (c *client) send(r *http.Request) reply {
 
 // try is send for a request that may get no answer.
 func (c *client) try(r *http.Request) (reply, error) {
+	sent, err := r.GetBody()
+	if err != nil {
+		return reply{}, err
+	}
+	body, err := io.ReadAll(sent)
+	if err != nil {
+		return reply{}, err
+	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return reply{}, err
@@ -213,7 +233,9 @@ func (c *client) try(r *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	c.watch.saw("answer to "+r.Method+" "+r.URL.Path, header.String()+string(data))
-	return reply{resp.StatusCode, resp.Header, data}, nil
+	got := reply{resp.StatusCode, resp.Header, data}
+	described(c.t, r, string(body), got)
+	return got, nil
 }
 
 // decode reads an answer that must be a success.
@@ -231,20 +253,33 @@ func decode[T any](t *testing.T, r reply) T {
 
 // view is what the tests read of a connection.
 type view struct {
-	ID              string
-	Name            string
-	VaultSecretName string
-	CredentialsHash string
-	Rotation        *struct {
-		State          string
-		Settled        bool
-		RotationStatus *string
-		NextRotationAt *time.Time
-		Current        *struct{ KeyID, Hint string }
-		Retiring       []struct{ KeyID string }
-		ByHand         []struct{ KeyID, Reason string }
-		LastRun        *struct{ ID, Trigger, Outcome, KeyID string }
+	ID                    string
+	Name, Description     string
+	Version               int64
+	Credentials           struct{ TenantID, ClientID string }
+	IsAutoRotationEnabled bool
+	VaultSecretName       string
+	CredentialsHash       string
+	Attention             []string
+	Rotation              *rotationView
+	Authentication        *struct {
+		Thumbprint string
+		ExpiresAt  *time.Time
 	}
+}
+
+type rotationView struct {
+	State            string
+	Settled          bool
+	RotationInterval int
+	TimeZone         string
+	RotationStatus   *string
+	NextRotationAt   *time.Time
+	Current          *struct{ KeyID, Hint string }
+	Retiring         []struct{ KeyID string }
+	ByHand           []struct{ KeyID, Reason string }
+	LastRun          *struct{ ID, Trigger, Outcome, KeyID string }
+	Target           *struct{ ClientID, ObjectID string }
 }
 
 // one reads an answer with one connection.

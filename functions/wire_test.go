@@ -71,6 +71,7 @@ var infisical = map[string]string{
 // not appear by accident.
 var ours = map[string]string{
 	"appConnection.vaultSecretName":                   "string",
+	"appConnection.attention":                         "list",
 	"appConnection.rotation.state":                    "string",
 	"appConnection.rotation.settled":                  "bool",
 	"appConnection.rotation.rotateAt":                 "object",
@@ -184,7 +185,7 @@ func TestLists(t *testing.T) {
 		}
 	}
 	options := w.call(auth.Read, http.MethodGet, "/options", nil)
-	const want = `{"appConnectionOptions":[{"app":"azure-client-secrets","methods":["client-secret"],"name":"Azure Client Secrets"}]}`
+	const want = `{"appConnectionOptions":[{"name":"Azure Client Secrets","app":"azure-client-secrets","methods":["oauth","client-secret","certificate"]}]}`
 	if got := strings.TrimSpace(string(options.body)); got != want {
 		t.Errorf("options: %s", got)
 	}

@@ -6,26 +6,23 @@
 // authenticated here, before anything about it is looked at, by the same code on
 // every host. Errors are JSON and say what to do; nothing that a caller sent is
 // ever quoted back, since it may be a secret in the wrong place.
+//
+// openapi.json describes it, and the tests hold every request and answer against
+// that.
 package connections
 
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"math"
-	"mime"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/host"
+	"rekey/shared/oauth"
 	"rekey/shared/rotation"
 )
 
@@ -35,31 +32,80 @@ const Base = "/api/v1/app-connections"
 // app is the name of the kind of connections that there is.
 const app = "azure-client-secrets"
 
-// maxBody is the most that a request may hold. A certificate with its chain is a
-// few kilobytes.
-const maxBody = 256 << 10
-
 // Service is what the API does with connections.
 type Service interface {
-	Create(ctx context.Context, in connection.Input) (rotation.Record, error)
+	Reader
+	Writer
+	Targets
+	Rotations
+	Checks
+}
+
+// Reader looks connections up. What Get and ByName return may also be a target.
+type Reader interface {
 	Get(ctx context.Context, id string) (rotation.Record, error)
 	ByName(ctx context.Context, project, name string) (rotation.Record, error)
 	List(ctx context.Context, project *string) ([]rotation.Record, error)
-	Rotate(ctx context.Context, id string, opts connection.RotateOptions) (rotation.Record, error)
-	History(ctx context.Context, id, cursor string, limit int) ([]rotation.Event, string, error)
 }
 
-// Handler is the API. Its fields are set once; all but Once and Log are required.
+// Writer makes, changes and deletes connections; the latter two also targets.
+type Writer interface {
+	Create(ctx context.Context, in connection.Input) (rotation.Record, error)
+	Update(ctx context.Context, id string, c connection.Change) (rotation.Record, error)
+	Delete(ctx context.Context, id string, opts connection.DeleteOptions) (rotation.Record, error)
+	// Once carries out once what may come again; see [connection.Service.Once].
+	Once(ctx context.Context, k connection.Keyed, do func(id string) (rotation.Record, error)) (rotation.Record, error)
+}
+
+// Targets are the applications that are rotated through a connection.
+type Targets interface {
+	CreateTarget(ctx context.Context, via string, in connection.TargetInput) (rotation.Record, error)
+	Targets(ctx context.Context, via string) ([]rotation.Record, error)
+	GetTarget(ctx context.Context, via, id string) (rotation.Record, error)
+}
+
+// Rotations are what is done with a connection's or a target's credentials.
+type Rotations interface {
+	Rotate(ctx context.Context, id string, opts connection.RotateOptions) (rotation.Record, error)
+	DryRun(ctx context.Context, id string, opts connection.RotateOptions) (connection.Plan, error)
+	Abandon(ctx context.Context, id, by string) (rotation.Record, error)
+	History(ctx context.Context, id, cursor string, limit int) ([]rotation.Event, string, error)
+	Audit(ctx context.Context, id, cursor string, limit int) ([]rotation.Event, string, error)
+}
+
+// Checks ask Entra and change nothing there.
+type Checks interface {
+	Check(ctx context.Context, id string) (connection.Check, error)
+	Inspect(ctx context.Context, c connection.Credentials) (connection.Inspection, error)
+	Clients(ctx context.Context, id string, q connection.ClientQuery) (connection.ClientList, error)
+}
+
+// OAuth connects people. The errors of both are of type [*connection.Error].
+type OAuth interface {
+	// Begin makes a link for a person to sign in with.
+	Begin(ctx context.Context, r oauth.Request) (oauth.Begun, error)
+	// Redeem exchanges the authorization code of Infisical's flow for credentials.
+	Redeem(ctx context.Context, code rotation.Secret, tenantID string) (connection.Credentials, error)
+}
+
+// Handler is the API. Its fields are set once; those that may be left out say so.
 type Handler struct {
 	Service Service
 	// Authenticate says who sent a request; see [auth.Authenticator].
 	Authenticate func(*http.Request) (auth.Caller, error)
-	Deployment   string           // what the API calls orgId
-	Now          func() time.Time // nil: time.Now
+	Deployment   string // what the API calls orgId
+
+	// OAuthClientID is the application that people connect with. Empty, and OAuth
+	// nil: that is not configured.
+	OAuthClientID string
+	OAuth         OAuth
+	// Limit slows down callers who ask too often. Nil: nobody.
+	Limit *auth.Limiter
 	// Once answers requests that the host sends twice. Nil where the host does not
 	// do that, such as on Lambda.
 	Once *host.Once
-	Log  *slog.Logger
+	Now  func() time.Time // nil: time.Now
+	Log  *slog.Logger     // nil: slog.Default()
 }
 
 // request is one authenticated request.
@@ -68,39 +114,6 @@ type request struct {
 	caller auth.Caller
 	params map[string]string
 	body   []byte
-}
-
-// route is a line of the API.
-type route struct {
-	method  string
-	pattern string // below Base; "{x}" matches one segment
-	role    auth.Role
-	serve   func(h *Handler, r *request) (any, error)
-}
-
-// routes are tried in order, so fixed words come before {id}.
-var routes = []route{
-	{"GET", "", auth.Read, (*Handler).list},
-	{"GET", "options", auth.Read, (*Handler).options},
-	{"GET", app, auth.Read, (*Handler).list},
-	{"POST", app, auth.Write, (*Handler).create},
-	{"GET", app + "/available", auth.Read, (*Handler).available},
-	{"GET", app + "/connection-name/{name}", auth.Read, (*Handler).byName},
-	{"GET", app + "/{id}", auth.Read, (*Handler).get},
-	{"POST", app + "/{id}/rotate-credentials", auth.Rotate, (*Handler).rotate},
-	{"GET", app + "/{id}/rotations", auth.Read, (*Handler).rotations},
-}
-
-// problem is an error of the API itself.
-type problem struct {
-	status  int
-	message string
-}
-
-func (p *problem) Error() string { return p.message }
-
-func badRequest(format string, args ...any) *problem {
-	return &problem{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
 // ServeHTTP answers one request: who is it, what do they want, may they.
@@ -115,21 +128,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		h.fail(r.Context(), out, id, err)
 	}
+	if errors.Is(err, errFlood) {
+		return // a line for each would help whoever guesses to fill the log
+	}
 	h.log().InfoContext(r.Context(), "request", "request", id, "caller", caller.Name, "kind", caller.Kind,
 		"method", r.Method, "route", pattern, "status", out.status, "duration", h.now().Sub(start))
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (caller auth.Caller, pattern string, err error) {
-	caller, err = h.Authenticate(r)
-	if err != nil {
-		return auth.Caller{}, "", err
+	if caller, err = h.admit(r); err != nil {
+		return caller, "", err
 	}
 	found, params, err := match(r)
 	if err != nil {
 		return caller, "", err
 	}
 	if !caller.Role.Allows(found.role) {
-		return caller, found.pattern, &problem{http.StatusForbidden, fmt.Sprintf("This needs the role %q; %q has the role %q.", found.role, caller.Name, caller.Role)}
+		return caller, found.pattern, forbidden("This needs the role %q; %q has the role %q.", found.role, caller.Name, caller.Role)
 	}
 	req := &request{Request: r, caller: caller, params: params}
 	if req.body, err = body(w, r); err != nil {
@@ -151,150 +166,38 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (call
 	return caller, found.pattern, nil
 }
 
-// match finds the route. A path that is not written in its plain form, with double
-// or encoded slashes or dot segments, is no path of ours.
-func match(r *http.Request) (route, map[string]string, error) {
-	path, ok := strings.CutPrefix(r.URL.EscapedPath(), Base)
-	if !ok || path != "" && path[0] != '/' {
-		return route{}, nil, &problem{http.StatusNotFound, "There is nothing at this address."}
-	}
-	path = strings.TrimPrefix(path, "/")
-	other := false
-	for _, rt := range routes {
-		params, ok := rt.match(path)
-		switch {
-		case ok && rt.method == r.Method:
-			return rt, params, nil
-		case ok:
-			other = true
+// errFlood says that too many requests came from nobody knows whom.
+var errFlood = errors.New("too many requests of unknown callers")
+
+// admit finds out who sent a request, and whether they may send one more now.
+func (h *Handler) admit(r *http.Request) (auth.Caller, error) {
+	caller, err := h.Authenticate(r)
+	switch {
+	case err != nil && h.Limit != nil:
+		if after, ok := h.Limit.AllowUnknown(h.now()); !ok {
+			return auth.Caller{}, &problem{status: http.StatusTooManyRequests, message: "Too many requests come without a valid credential.", after: after, cause: errFlood}
+		}
+		return auth.Caller{}, unsure(err)
+	case err != nil:
+		return auth.Caller{}, unsure(err)
+	case h.Limit != nil:
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+		if after, ok := h.Limit.Allow(caller.Name, !reads, h.now()); !ok {
+			return caller, &problem{status: http.StatusTooManyRequests, message: "You send requests faster than this deployment takes them. Wait as long as Retry-After says.", after: after}
 		}
 	}
-	if other {
-		return route{}, nil, &problem{http.StatusMethodNotAllowed, "This address does not take the method " + strconv.Quote(r.Method) + "."}
-	}
-	return route{}, nil, &problem{http.StatusNotFound, "There is nothing at this address. See " + Base + "/options for what there is."}
+	return caller, nil
 }
 
-func (rt route) match(path string) (map[string]string, bool) {
-	have, want := strings.Split(path, "/"), strings.Split(rt.pattern, "/")
-	if len(have) != len(want) {
-		return nil, false
+// unsure tells a credential that is not good from one that could not be checked.
+func unsure(err error) error {
+	if errors.Is(err, auth.ErrUnauthenticated) || errors.Is(err, auth.ErrUnconfigured) {
+		return err
 	}
-	params := make(map[string]string)
-	for i, w := range want {
-		switch {
-		case strings.HasPrefix(w, "{"):
-			if have[i] == "" || strings.Contains(have[i], "%") || have[i] == "." || have[i] == ".." {
-				return nil, false
-			}
-			params[strings.Trim(w, "{}")] = have[i]
-		case w != have[i]:
-			return nil, false
-		}
+	return &problem{
+		status: http.StatusServiceUnavailable, message: "Your access token could not be checked, because Entra's signing keys could not be read. Try again.",
+		after: 10 * time.Second, cause: err,
 	}
-	return params, true
-}
-
-// body reads what was sent, if it is JSON and not too large.
-func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Method == http.MethodGet {
-		return nil, nil
-	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &problem{http.StatusRequestEntityTooLarge, fmt.Sprintf("The request is larger than %d KiB.", maxBody>>10)}
-	}
-	if err != nil {
-		return nil, badRequest("The request did not arrive completely; send it again.")
-	}
-	if kind := r.Header.Get("Content-Type"); len(data) > 0 && kind != "" {
-		if t, _, err := mime.ParseMediaType(kind); err != nil || t != "application/json" {
-			return nil, &problem{http.StatusUnsupportedMediaType, "The body must be JSON, with Content-Type: application/json."}
-		}
-	}
-	return data, nil
-}
-
-// decode reads the body into v. Members that v does not have are ignored, since
-// existing clients send some. Errors name the member, never its value.
-func (r *request) decode(v any) error {
-	err := json.Unmarshal(r.body, v)
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return badRequest("%s has the wrong type: it must be %s.", cmp.Or(e.Field, "The body"), typeName(e))
-	}
-	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return badRequest("The body is not JSON: there is a mistake near byte %d.", e.Offset)
-	}
-	return badRequest("The body is not JSON.")
-}
-
-func typeName(e *json.UnmarshalTypeError) string {
-	switch name := e.Type.Kind().String(); name {
-	case "struct", "map":
-		return "an object"
-	case "bool":
-		return "true or false"
-	case "string":
-		return "a string"
-	default:
-		return "a whole number"
-	}
-}
-
-// fail answers with what the caller can do about err, and nothing else.
-func (h *Handler) fail(ctx context.Context, w http.ResponseWriter, id string, err error) {
-	status, message := http.StatusInternalServerError, "Something went wrong inside Rekey. The log has more under this request id."
-	var after time.Duration
-	if p, ok := errors.AsType[*problem](err); ok {
-		status, message = p.status, p.message
-	} else if e, ok := errors.AsType[*connection.Error](err); ok {
-		status, message, after = statusOf(e.Kind), e.Message, e.RetryAfter
-	} else if errors.Is(err, auth.ErrUnconfigured) {
-		status, message = http.StatusUnauthorized, "No callers are configured, so everybody is refused. The log says what to set."
-		h.log().WarnContext(ctx, "refused: nobody may call", "advice", "set REKEY_API_KEYS (make apikey prints an entry)")
-	} else if errors.Is(err, auth.ErrUnauthenticated) {
-		status, message = http.StatusUnauthorized, "Send an API key that this deployment knows as Authorization: Bearer <key>."
-	} else {
-		h.log().ErrorContext(ctx, "request failed", "request", id, "reason", rotation.ClassOf(err), "type", fmt.Sprintf("%T", err))
-	}
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="rekey"`)
-	}
-	if after > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
-	}
-	h.write(w, status, map[string]any{
-		"reqId": id, "statusCode": status, "error": strings.ReplaceAll(http.StatusText(status), " ", ""), "message": message,
-	})
-}
-
-func statusOf(k connection.Kind) int {
-	switch k {
-	case connection.Invalid:
-		return http.StatusBadRequest
-	case connection.Conflict:
-		return http.StatusConflict
-	case connection.NotFound:
-		return http.StatusNotFound
-	case connection.Unavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
-
-func (h *Handler) write(w http.ResponseWriter, status int, v any) {
-	data, err := json.Marshal(v)
-	if err != nil { // our own types: a mistake in this package
-		status, data = http.StatusInternalServerError, []byte(`{"statusCode":500,"error":"InternalServerError"}`)
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	w.Write(append(data, '\n'))
 }
 
 func (h *Handler) log() *slog.Logger { return cmp.Or(h.Log, slog.Default()) }
@@ -304,15 +207,4 @@ func (h *Handler) now() time.Time {
 		return h.Now()
 	}
 	return time.Now()
-}
-
-// answer remembers the status for the log.
-type answer struct {
-	http.ResponseWriter
-	status int
-}
-
-func (a *answer) WriteHeader(status int) {
-	a.status = status
-	a.ResponseWriter.WriteHeader(status)
 }

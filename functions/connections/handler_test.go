@@ -22,40 +22,128 @@ const id = "0b1e7e57-0000-4000-8000-00000000000a"
 
 var now = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
-// service answers as its fields say; what is nil must not be asked.
+// service answers as its fields say. What is nil must not be asked, but for get and
+// getTarget, which then know everything.
 type service struct {
-	create  func(connection.Input) (rotation.Record, error)
-	get     func(id string) (rotation.Record, error)
-	rotate  func(id string, opts connection.RotateOptions) (rotation.Record, error)
-	history func(cursor string, limit int) ([]rotation.Event, string, error)
+	create       func(connection.Input) (rotation.Record, error)
+	update       func(connection.Change) (rotation.Record, error)
+	delete       func(connection.DeleteOptions) (rotation.Record, error)
+	get          func(id string) (rotation.Record, error)
+	list         func(project *string) ([]rotation.Record, error)
+	createTarget func(via string, in connection.TargetInput) (rotation.Record, error)
+	targets      func(via string) ([]rotation.Record, error)
+	getTarget    func(via, id string) (rotation.Record, error)
+	rotate       func(id string, opts connection.RotateOptions) (rotation.Record, error)
+	dryRun       func(opts connection.RotateOptions) (connection.Plan, error)
+	abandon      func(by string) (rotation.Record, error)
+	history      func(cursor string, limit int) ([]rotation.Event, string, error)
+	audit        func(id, cursor string, limit int) ([]rotation.Event, string, error)
+	check        func() (connection.Check, error)
+	inspect      func(connection.Credentials) (connection.Inspection, error)
+	clients      func(connection.ClientQuery) (connection.ClientList, error)
+	once         func(k connection.Keyed, do func(id string) (rotation.Record, error)) (rotation.Record, error)
 }
 
 func (s service) Create(_ context.Context, in connection.Input) (rotation.Record, error) {
 	return s.create(in)
 }
-func (s service) Get(_ context.Context, id string) (rotation.Record, error) { return s.get(id) }
+
+func (s service) Update(_ context.Context, _ string, c connection.Change) (rotation.Record, error) {
+	return s.update(c)
+}
+
+func (s service) Delete(_ context.Context, _ string, opts connection.DeleteOptions) (rotation.Record, error) {
+	return s.delete(opts)
+}
+
+func (s service) Get(_ context.Context, id string) (rotation.Record, error) {
+	if s.get == nil {
+		return rotation.Record{ID: id, Method: connection.ClientSecret}, nil
+	}
+	return s.get(id)
+}
+
 func (s service) ByName(_ context.Context, _, name string) (rotation.Record, error) {
 	return s.get(name)
 }
-func (s service) List(context.Context, *string) ([]rotation.Record, error) { return nil, nil }
+
+func (s service) List(_ context.Context, project *string) ([]rotation.Record, error) {
+	return s.list(project)
+}
+
+func (s service) Once(_ context.Context, k connection.Keyed, do func(id string) (rotation.Record, error)) (rotation.Record, error) {
+	if s.once == nil && k.Key == "" {
+		return do("")
+	}
+	return s.once(k, do)
+}
+
+func (s service) CreateTarget(_ context.Context, via string, in connection.TargetInput) (rotation.Record, error) {
+	return s.createTarget(via, in)
+}
+
+func (s service) Targets(_ context.Context, via string) ([]rotation.Record, error) {
+	return s.targets(via)
+}
+
+func (s service) GetTarget(_ context.Context, via, id string) (rotation.Record, error) {
+	if s.getTarget == nil {
+		return rotation.Record{ID: id, Via: via}, nil
+	}
+	return s.getTarget(via, id)
+}
+
 func (s service) Rotate(_ context.Context, id string, opts connection.RotateOptions) (rotation.Record, error) {
 	return s.rotate(id, opts)
 }
+
+func (s service) DryRun(_ context.Context, _ string, opts connection.RotateOptions) (connection.Plan, error) {
+	return s.dryRun(opts)
+}
+
+func (s service) Abandon(_ context.Context, _, by string) (rotation.Record, error) {
+	return s.abandon(by)
+}
+
 func (s service) History(_ context.Context, _, cursor string, limit int) ([]rotation.Event, string, error) {
 	return s.history(cursor, limit)
+}
+
+func (s service) Audit(_ context.Context, id, cursor string, limit int) ([]rotation.Event, string, error) {
+	return s.audit(id, cursor, limit)
+}
+
+func (s service) Check(context.Context, string) (connection.Check, error) { return s.check() }
+
+func (s service) Inspect(_ context.Context, c connection.Credentials) (connection.Inspection, error) {
+	return s.inspect(c)
+}
+
+func (s service) Clients(_ context.Context, _ string, q connection.ClientQuery) (connection.ClientList, error) {
+	return s.clients(q)
 }
 
 // ask sends one request of an administrator below the API's base, and returns the
 // answer with what was logged.
 func ask(t *testing.T, s service, method, path, body string, header ...string) (*httptest.ResponseRecorder, string) {
 	t.Helper()
-	var log bytes.Buffer
-	h := &connections.Handler{
-		Service: s, Deployment: "test", Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	return askOf(t, handler(s, auth.Admin), method, path, body, header...)
+}
+
+// handler is the API for one caller.
+func handler(s service, role auth.Role) *connections.Handler {
+	return &connections.Handler{
+		Service: s, Deployment: "test", Now: func() time.Time { return now },
 		Authenticate: func(*http.Request) (auth.Caller, error) {
-			return auth.Caller{Name: "boss", Role: auth.Admin, Kind: auth.KindKey}, nil
+			return auth.Caller{Name: "boss", Role: role, Kind: auth.KindKey}, nil
 		},
 	}
+}
+
+func askOf(t *testing.T, h *connections.Handler, method, path, body string, header ...string) (*httptest.ResponseRecorder, string) {
+	t.Helper()
+	var log bytes.Buffer
+	h.Log = slog.New(slog.NewTextHandler(&log, nil))
 	r := httptest.NewRequestWithContext(t.Context(), method, connections.Base+path, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])

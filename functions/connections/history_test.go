@@ -22,6 +22,7 @@ type past struct {
 		KeyID             string
 		RevokedAt, GoneAt *time.Time
 	}
+	NextCursor string
 }
 
 func ago(minutes int) time.Time { return now.Add(-time.Duration(minutes) * time.Minute) }
@@ -87,12 +88,40 @@ func TestHistoryLimit(t *testing.T) {
 	}
 }
 
+// Pages of runs are cut between runs, wherever the pages of events are cut.
+func TestHistoryPages(t *testing.T) {
+	var events []rotation.Event
+	for i := range 5 {
+		run := fmt.Sprintf("r%d", i)
+		events = append(events, rotation.Event{At: ago(3 * i), Kind: rotation.EventPublished, RunID: run, KeyID: "k"},
+			rotation.Event{At: ago(3*i + 1), Kind: rotation.EventStarted, RunID: run, By: "adam"}, rotation.Event{At: ago(3*i + 2), Kind: rotation.EventGone, KeyID: run})
+	}
+	for size := 1; size <= len(events); size++ {
+		var runs []string
+		revoked, pages := 0, 0
+		for cursor := ""; ; {
+			got := tell(t, events, size, "?limit=2&cursor="+cursor)
+			for _, r := range got.Rotations {
+				runs = append(runs, r.ID+r.RequestedBy+r.Outcome)
+			}
+			revoked += len(got.Revocations)
+			pages++
+			if cursor = got.NextCursor; cursor == "" {
+				break
+			}
+		}
+		if strings.Join(runs, " ") != "r0adamsuccess r1adamsuccess r2adamsuccess r3adamsuccess r4adamsuccess" || revoked != 5 || pages != 3 {
+			t.Errorf("pages of %d events: %d pages, %d revocations, runs %q", size, pages, revoked, runs)
+		}
+	}
+}
+
 // tell asks for the history of events, of which the service gives size at a time.
 func tell(t *testing.T, events []rotation.Event, size int, query string) past {
 	t.Helper()
-	s := service{history: func(cursor string, _ int) ([]rotation.Event, string, error) {
+	s := service{history: func(cursor string, limit int) ([]rotation.Event, string, error) {
 		from, _ := strconv.Atoi(cursor)
-		to := min(from+size, len(events))
+		to := min(from+min(size, limit), len(events))
 		next := ""
 		if to < len(events) {
 			next = strconv.Itoa(to)

@@ -85,7 +85,7 @@ type Directory interface {
 }
 
 // Service creates connections and takes requests about them. Its fields are set
-// once; all but Refused, Budget and Log are required.
+// once; all but Applications, Policies, Notes, Refused, Budget and Log are required.
 type Service struct {
 	Rotator      *rotation.Rotator
 	Actors       *Actors
@@ -93,6 +93,9 @@ type Service struct {
 	Reservations Reservations
 	Vault        Vault
 	Directory    Directory
+	Applications Applications // nil: the tenant's applications can't be listed
+	Policies     Policies     // nil: [Service.Check] says nothing about them
+	Notes        Notes        // nil: [Service.Once] refuses requests with a key
 
 	// Refused are applications that must not be rotated: Rekey's own, and the
 	// one of the OAuth connections (lesson L10). By lower-case client id, with
@@ -180,11 +183,7 @@ func (s *Service) History(ctx context.Context, id, cursor string, limit int) ([]
 	if _, err := s.Get(ctx, id); err != nil {
 		return nil, "", err
 	}
-	events, next, err := s.Records.History(ctx, id, cursor, limit)
-	if err != nil {
-		return nil, "", s.explainStore(ctx, "reading the history", err)
-	}
-	return events, next, nil
+	return s.events(ctx, id, cursor, limit)
 }
 
 // explainStore is explain for errors of the table. One that refuses has nothing to

@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -159,7 +160,7 @@ func (s *Service) created(ctx context.Context, rec rotation.Record, handed, err 
 // works on it while the given secret is in this process only.
 func (s *Service) newRecord(in *Input) rotation.Record {
 	now := s.Rotator.Clock()
-	id := newUUID()
+	id := cmp.Or(in.ID, newUUID())
 	rec := rotation.Record{
 		Schema: rotation.Schema, ID: id, Name: in.Name, Description: in.Description, Project: in.Project,
 		Method: in.Method, VaultName: in.VaultSecretName, CreatedAt: now, CreatedBy: in.By, UpdatedAt: now,

@@ -63,7 +63,8 @@ func (s *Service) Abandon(ctx context.Context, id, by string) (rotation.Record, 
 	if err != nil {
 		return rec, err
 	}
-	if rec.Run == nil {
+	pending := rec.Request != nil && (rec.Request.Kind == rotation.AskRotate || rec.Request.Kind == rotation.AskEmergency)
+	if rec.Run == nil && !pending {
 		return rec, &Error{Kind: Conflict, Message: "No run is under way that could be abandoned."}
 	}
 	rec, err = s.ask(ctx, id, rotation.Request{Kind: rotation.AskAbandon, ID: s.Rotator.NewID(), By: by, At: s.Rotator.Clock()})

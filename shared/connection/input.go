@@ -35,6 +35,7 @@ type Input struct {
 	OriginalGrace *time.Duration // nil: none
 
 	By string // who asks, for the history
+	ID string // of the connection to be; empty: a new one. See [Service.Once]
 }
 
 // Credentials are what a connection authenticates with, by one of three methods.

@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -13,6 +14,7 @@ type RotateOptions struct {
 	Grace     *time.Duration // nil: the connection's
 	Emergency bool           // no grace, everything old goes now
 	By        string
+	ID        string // of the request; empty: a new one. See [Service.Once]
 }
 
 // Rotate asks for a rotation and works on it as far as the request's time goes.
@@ -30,7 +32,7 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 	if rec.Run != nil && rec.Error == nil && !opts.Emergency {
 		return rec, nil // one that pauses after a failure is asked to go on at once (rule R9)
 	}
-	ask := rotation.Request{Kind: rotation.AskRotate, ID: s.Rotator.NewID(), By: opts.By, At: s.Rotator.Clock(), Grace: opts.Grace}
+	ask := rotation.Request{Kind: rotation.AskRotate, ID: cmp.Or(opts.ID, s.Rotator.NewID()), By: opts.By, At: s.Rotator.Clock(), Grace: opts.Grace}
 	if opts.Emergency {
 		ask.Kind = rotation.AskEmergency
 	}

@@ -30,6 +30,7 @@ type TargetInput struct {
 	Schedule        rotation.Schedule
 	Grace           *time.Duration // nil: 48 hours
 	By              string
+	ID              string // as in [Input]
 }
 
 func (in *TargetInput) clean() error {
@@ -71,7 +72,7 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	}
 	d := draft{rec: s.newRecord(&Input{
 		Description: in.Description, Project: parent.Project, Credentials: Credentials{Method: parent.Method},
-		VaultSecretName: in.VaultSecretName, Rotate: in.Rotate, Schedule: in.Schedule, Grace: in.Grace, By: in.By,
+		VaultSecretName: in.VaultSecretName, Rotate: in.Rotate, Schedule: in.Schedule, Grace: in.Grace, By: in.By, ID: in.ID,
 	})}
 	rec := &d.rec
 	rec.Phase, rec.Via, rec.Actor, rec.Target = rotation.Idle, via, parent.Actor, app

@@ -83,15 +83,7 @@ func (s *Service) identify(ctx context.Context, token rotation.Token, app rotati
 	if keyID != "" {
 		return s.named(state.Passwords, principal, secret, keyID)
 	}
-	fits := func(list []rotation.Password) (out []rotation.Password) {
-		for _, w := range list {
-			if w.ExpiresAt.After(s.Rotator.Clock()) && (w.Hint == "" || w.Hint == hint(secret)) {
-				out = append(out, w)
-			}
-		}
-		return out
-	}
-	own, elsewhere := fits(state.Passwords), fits(principal)
+	own, elsewhere := s.fitting(state.Passwords, secret), s.fitting(principal, secret)
 	switch {
 	case len(own) == 1 && len(elsewhere) == 0 && !unread:
 		return own[0], nil

@@ -33,7 +33,7 @@ func (d *Directory) Applications(ctx context.Context, token rotation.Token, sear
 		return nil, "", c.failure(err)
 	}
 	first := listQuery(search, limit)
-	builder, options := applications.NewApplicationsRequestBuilderInternal(nil, adapter), &applications.ApplicationsRequestBuilderGetRequestConfiguration{
+	builder, options := applications.NewApplicationsRequestBuilderInternal(map[string]string{}, adapter), &applications.ApplicationsRequestBuilderGetRequestConfiguration{
 		Headers: abstractions.NewRequestHeaders(), QueryParameters: first,
 	}
 	if first.Search != nil {

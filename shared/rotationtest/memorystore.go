@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/notice"
 	"rekey/shared/rotation"
 )
 
@@ -22,6 +23,7 @@ type MemoryStore struct {
 	due      map[string]time.Time
 	history  map[string][]historyRow // oldest first
 	reserved map[string]rotation.Reservation
+	notices  map[string]notice.Notice // by id
 	etags    int
 }
 
@@ -132,13 +134,14 @@ func (s *MemoryStore) put(rec *rotation.Record, more map[string]string, events [
 	if !rec.WakeAt.IsZero() {
 		s.due[rec.ID] = rec.WakeAt
 	}
-	s.note(rec, events)
+	s.note(rec, rec.Version, events)
 }
 
-func (s *MemoryStore) note(rec *rotation.Record, events []rotation.Event) {
+func (s *MemoryStore) note(rec *rotation.Record, version int64, events []rotation.Event) {
 	if len(events) > 0 {
-		s.history[rec.ID] = append(s.history[rec.ID], historyRow{rec.Version, slices.Clone(events)})
+		s.history[rec.ID] = append(s.history[rec.ID], historyRow{version, slices.Clone(events)})
 	}
+	s.keepNotices(rec, version, events)
 }
 
 func (s storePort) Remove(ctx context.Context, rec rotation.Record, events ...rotation.Event) error {
@@ -152,7 +155,7 @@ func (s storePort) Remove(ctx context.Context, rec rotation.Record, events ...ro
 		}
 		delete(s.s.rows, rec.ID)
 		delete(s.s.due, rec.ID)
-		s.s.note(&rec, events)
+		s.s.note(&rec, rec.Version+1, events)
 		return nil
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/notice"
 	"rekey/shared/rotation"
 )
 
@@ -63,7 +64,7 @@ type World struct {
 // NewWorld returns an empty world.
 func NewWorld(t testing.TB) *World {
 	w := &World{t: t, Latency: 40 * time.Millisecond, process: 1, Log: &Log{}}
-	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{}, reserved: map[string]rotation.Reservation{}}
+	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{}, reserved: map[string]rotation.Reservation{}, notices: map[string]notice.Notice{}}
 	w.Vault = &MemoryVault{world: w, secrets: map[string]*secret{}}
 	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, clients: map[string]*app{}, holders: map[string]string{}, signIns: map[string]*signIn{}}
 	return w
@@ -335,7 +336,11 @@ func (w *World) CheckLeaks() {
 	if err != nil {
 		w.violate("encoding history: " + err.Error())
 	}
-	all := string(rows) + w.Log.String()
+	notices, err := json.Marshal(w.Store.notices)
+	if err != nil {
+		w.violate("encoding notices: " + err.Error())
+	}
+	all := string(rows) + string(notices) + w.Log.String()
 	for _, r := range w.Store.rows {
 		all += string(r.data)
 	}

@@ -18,7 +18,8 @@ type drift struct {
 	oldGone     bool // the wake-up to delete is not there
 	newThere    bool // the wake-up to insert is there
 	history     []rotation.Event
-	historyETag string // not empty: the history row is there, with history in it
+	historyETag string          // not empty: the history row is there, with history in it
+	notices     map[string]bool // by key: the notice is there
 }
 
 // look finds out why a transaction met a row that is missing or exists already. It
@@ -59,5 +60,7 @@ func (s *Store) look(ctx context.Context, c change) (drift, error) {
 		}
 		d.history, d.historyETag = h.events, string(row.ETag)
 	}
-	return d, nil
+	var err error
+	d.notices, err = s.lookNotices(ctx, op, c)
+	return d, err
 }

@@ -13,11 +13,12 @@ func TestKeysStayAsTheyAre(t *testing.T) {
 	app := rotation.ApplicationReservation(rotation.Application{TenantID: "T", ClientID: "C"}, "")
 	for got, want := range map[string]string{
 		partitionKey("0195c2c4-6a1e-7f00-8000-000000000001"): "s01",
-		partitionKey("one"):     "s0f",
-		connectionKey("one"):    "conn-one",
-		dueKey(wake, "one"):     "due-20300102T020405Z-one",
-		historyKey("one", 1):    "hist-one-9223372036854775806",
-		historyKey("one", 9e18): "hist-one-0223372036854775807",
+		partitionKey("one"):           "s0f",
+		connectionKey("one"):          "conn-one",
+		dueKey(wake, "one"):           "due-20300102T020405Z-one",
+		historyKey("one", 1):          "hist-one-9223372036854775806",
+		historyKey("one", 9e18):       "hist-one-0223372036854775807",
+		noticeKey(wake, "one", 42, 1): "evt-20300102T020405Z-one-0000000000000000042-01",
 		reservationKey(rotation.Reservation{Kind: "name", Value: "org-My app_1/ü"}): "name-org-My_20app_5f1_2f_c3_bc",
 		reservationKey(rotation.Reservation{Kind: "vault", Value: "rekey-a"}):       "vault-rekey-a",
 		reservationKey(app): "app-" + digest("t c"),
@@ -41,5 +42,14 @@ func TestForeignKeysAreNotTakenForOurs(t *testing.T) {
 		if d, ok := parseDueKey(key); ok {
 			t.Errorf("%s is taken for %v", key, d)
 		}
+	}
+	for _, key := range []string{"evt-", "evt-20300102T020405Z-0000000000000000042-01", "evt-20300102T020405Z-one-42-01", "evt-20301302T020405Z-one-0000000000000000042-01",
+		"evt-20300102T020405Z-one-0000000000000000042-x", "evt-20300102T020405Z--0000000000000000042-01-", "due-20300102T020405Z-one-0000000000000000042-01"} {
+		if n, ok := parseNoticeKey(key); ok {
+			t.Errorf("%s is taken for %+v", key, n)
+		}
+	}
+	if n, ok := parseNoticeKey("evt-20300102T020405Z-one-0000000000000000007-01-0000000000000000042-03"); !ok || n.Connection != "one-0000000000000000007-01" || n.Version != 42 || n.Place != 3 {
+		t.Errorf("got %+v, %v", n, ok)
 	}
 }

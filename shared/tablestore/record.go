@@ -67,6 +67,7 @@ type change struct {
 	rec     rotation.Record
 	version int64 // of the history row
 	events  []rotation.Event
+	notices bool // the events that somebody has to be told of become notices
 }
 
 // write carries c out in one transaction.
@@ -77,7 +78,7 @@ func (s *Store) write(ctx context.Context, c change) (rotation.Record, error) {
 	if c.kind != aztables.TransactionTypeAdd && c.rec.Handle.ETag == "" {
 		return c.rec, fmt.Errorf("%s that was not loaded: %w", c.op, rotation.ErrConflict)
 	}
-	c.rec.Schema = rotation.Schema
+	c.rec.Schema, c.notices = rotation.Schema, s.notices
 	c.rec.WakeAt = roundUp(c.rec.WakeAt)
 	if !c.rec.WakeAt.IsZero() && (c.rec.WakeAt.Year() < 1 || c.rec.WakeAt.Year() > 9999) {
 		return c.rec, refused(c.op, "OutOfRangeInput", "the wake-up is not in the years 1 to 9999")
@@ -151,6 +152,7 @@ func (c *change) transaction(d drift) (*transaction, error) {
 		}
 		t.add(kind, historyKey(c.rec.ID, c.version), d.historyETag, properties)
 	}
+	c.addNotices(t, d)
 	return t, nil
 }
 

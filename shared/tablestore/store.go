@@ -10,6 +10,7 @@
 //	RowKey        conn-<id>                        the record
 //	              due-<yyyymmddThhmmssZ>-<id>      its wake-up
 //	              hist-<id>-<reversed version>     its history, newest first
+//	              evt-<time>-<id>-<version>-<n>    what somebody has to be told
 //	              name-, vault-, app-<value>       reservations
 //
 // Each member of [rotation.Record] is one string property that holds its JSON, and
@@ -62,6 +63,9 @@ type Config struct {
 	// Retry is how reads are repeated; the zero value means two more tries,
 	// 200 ms and more apart. Writes are never repeated.
 	Retry policy.RetryOptions
+	// Notices keeps each event that somebody has to be told of in a row of its own
+	// until it is delivered. Without it nobody would ever take these rows away.
+	Notices bool
 	// Now is the clock that reservations and their age are read from; nil means
 	// [time.Now].
 	Now func() time.Time
@@ -71,6 +75,8 @@ type Config struct {
 type Store struct {
 	table *aztables.Client
 	now   func() time.Time
+
+	notices bool
 
 	creating sync.Mutex
 	created  bool // by this process
@@ -100,7 +106,7 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{table: service.NewClient(cfg.Table), now: cfg.Now}, nil
+	return &Store{table: service.NewClient(cfg.Table), now: cfg.Now, notices: cfg.Notices}, nil
 }
 
 func (cfg Config) service() (*aztables.ServiceClient, error) {

@@ -64,7 +64,7 @@ func newFixture(t *testing.T, cfg table.Config, wrap func(policy.Transporter) po
 		transport = wrap(transport)
 	}
 	store, err := tablestore.New(tablestore.Config{
-		ServiceURL: url, Credential: credential{}, Transport: transport,
+		ServiceURL: url, Credential: credential{}, Transport: transport, Notices: true,
 		Retry: policy.RetryOptions{MaxRetries: 2, RetryDelay: time.Nanosecond, MaxRetryDelay: time.Nanosecond},
 	})
 	if err != nil {

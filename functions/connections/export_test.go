@@ -1,0 +1,16 @@
+package connections
+
+// Line is a route as the tests hold it against the document.
+type Line struct{ Method, Path, Role string }
+
+// Lines returns every route.
+func Lines() (lines []Line) {
+	for _, rt := range routes {
+		path := Base
+		if rt.pattern != "" {
+			path += "/" + rt.pattern
+		}
+		lines = append(lines, Line{rt.method, path, rt.role.String()})
+	}
+	return lines
+}

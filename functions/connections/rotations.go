@@ -1,0 +1,203 @@
+package connections
+
+import (
+	"context"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/rotation"
+)
+
+// rotate takes an optional body. A dry run says what would be done, and does nothing.
+func (h *Handler) rotate(r *request) (any, error) {
+	var b struct {
+		GracePeriodHours *float64 `json:"gracePeriodHours"`
+		Emergency        bool     `json:"emergency"`
+		DryRun           bool     `json:"dryRun"`
+	}
+	if len(r.body) > 0 {
+		if err := r.decode(&b); err != nil {
+			return nil, err
+		}
+	}
+	grace, err := hours("gracePeriodHours", b.GracePeriodHours)
+	if err != nil {
+		return nil, err
+	}
+	if b.Emergency && grace != nil && *grace != 0 {
+		return nil, badRequest("An emergency has no grace period: leave gracePeriodHours out.")
+	}
+	rec, err := h.subject(r)
+	if err != nil {
+		return nil, err
+	}
+	opts := connection.RotateOptions{Grace: grace, Emergency: b.Emergency, By: r.caller.Name}
+	if b.DryRun {
+		return h.dryRun(r.Context(), rec.ID, opts)
+	}
+	keyed, err := r.keyed(rec.ID)
+	if err != nil {
+		return nil, err
+	}
+	return h.one(h.Service.Once(r.Context(), keyed, func(id string) (rotation.Record, error) {
+		opts.ID = id
+		return h.Service.Rotate(r.Context(), rec.ID, opts)
+	}))
+}
+
+// planView is what a rotation would do.
+type planView struct {
+	Running bool       `json:"running"` // a run is under way, which would be the answer
+	Steps   []stepView `json:"steps"`
+}
+
+type stepView struct {
+	At    time.Time `json:"at"` // at the earliest
+	What  string    `json:"what"`
+	Calls []string  `json:"calls"`
+	KeyID *string   `json:"keyId"`
+}
+
+func (h *Handler) dryRun(ctx context.Context, id string, opts connection.RotateOptions) (any, error) {
+	p, err := h.Service.DryRun(ctx, id, opts)
+	if err != nil {
+		return nil, err
+	}
+	v := planView{Running: p.Running, Steps: []stepView{}}
+	for _, s := range p.Steps {
+		v.Steps = append(v.Steps, stepView{s.At, s.What, append([]string{}, s.Calls...), some(s.KeyID)})
+	}
+	return map[string]any{"plan": v}, nil
+}
+
+func (h *Handler) abandon(r *request) (any, error) {
+	rec, err := h.subject(r)
+	if err != nil {
+		return nil, err
+	}
+	return h.one(h.Service.Abandon(r.Context(), rec.ID, r.caller.Name))
+}
+
+// historyRun is a run as the history shows it.
+type historyRun struct {
+	runView
+	RequestedBy string `json:"requestedBy,omitempty"`
+}
+
+// revocation is a credential that was removed.
+type revocation struct {
+	KeyID     string     `json:"keyId"`
+	RevokedAt *time.Time `json:"revokedAt"`
+	GoneAt    *time.Time `json:"goneAt"` // it has stopped showing in the directory
+}
+
+// The most runs that one answer has, and how many events are read at a time.
+const (
+	maxRuns     = 200
+	historyPage = 500
+)
+
+// rotations lists the runs, the newest first, and what was revoked meanwhile.
+func (h *Handler) rotations(r *request) (any, error) {
+	limit, err := r.whole("limit", 50, maxRuns)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := h.subject(r)
+	if err != nil {
+		return nil, err
+	}
+	f := fold{byRun: map[string]int{}, byKey: map[string]int{}, runs: []historyRun{}, revoked: []revocation{}}
+	next, err := h.history(r.Context(), rec.ID, r.URL.Query().Get("cursor"), limit, &f)
+	if err != nil {
+		return nil, err
+	}
+	return listing{"rotations": f.runs, "revocations": f.revoked}.next(next), nil
+}
+
+// history reads events until it has the beginnings of limit runs, and returns where the
+// one before them ends: a run begins after the last one has ended.
+func (h *Handler) history(ctx context.Context, id, cursor string, limit int, f *fold) (next string, err error) {
+	for {
+		events, next, err := h.Service.History(ctx, id, cursor, historyPage)
+		if err != nil {
+			return "", err
+		}
+		for i, e := range events {
+			f.add(e)
+			if f.begun < limit {
+				continue
+			}
+			if i < len(events)-1 { // only the store knows its cursors
+				_, next, err = h.Service.History(ctx, id, cursor, i+1)
+			}
+			return next, err
+		}
+		if next == "" {
+			return "", nil
+		}
+		cursor = next
+	}
+}
+
+// fold makes runs of events, which come newest first.
+type fold struct {
+	runs    []historyRun
+	byRun   map[string]int
+	begun   int
+	revoked []revocation
+	byKey   map[string]int
+}
+
+func (f *fold) add(e rotation.Event) {
+	switch e.Kind {
+	case rotation.EventRevoked, rotation.EventGone:
+		f.addRevocation(e)
+	case rotation.EventStarted, rotation.EventIssued, rotation.EventPublished, rotation.EventFailed, rotation.EventAttemptDropped:
+		f.addRun(e)
+	}
+}
+
+func (f *fold) addRun(e rotation.Event) {
+	i, ok := f.byRun[e.RunID]
+	if !ok {
+		i = len(f.runs)
+		f.byRun[e.RunID] = i
+		f.runs = append(f.runs, historyRun{runView: runView{ID: e.RunID, Trigger: string(e.Trigger), Outcome: "running"}})
+	}
+	run := &f.runs[i]
+	switch e.Kind {
+	case rotation.EventStarted:
+		run.StartedAt, run.RequestedBy = e.At, e.By
+		f.begun++
+	case rotation.EventIssued:
+		if run.KeyID == "" {
+			run.KeyID = e.KeyID
+		}
+	case rotation.EventPublished:
+		run.Outcome, run.KeyID, run.FinishedAt = "success", e.KeyID, when(e.At)
+	case rotation.EventFailed:
+		run.Outcome, run.Message, run.FinishedAt = "failed", e.Message, when(e.At)
+	case rotation.EventAttemptDropped:
+		if run.Message == "" {
+			run.Message = "an attempt was given up: " + e.Message
+		}
+	}
+}
+
+func (f *fold) addRevocation(e rotation.Event) {
+	if e.KeyID == "" {
+		return
+	}
+	i, ok := f.byKey[e.KeyID]
+	if !ok {
+		i = len(f.revoked)
+		f.byKey[e.KeyID] = i
+		f.revoked = append(f.revoked, revocation{KeyID: e.KeyID})
+	}
+	if e.Kind == rotation.EventGone {
+		f.revoked[i].GoneAt = when(e.At)
+	} else {
+		f.revoked[i].RevokedAt = when(e.At)
+	}
+}

@@ -1,0 +1,220 @@
+package connections
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rekey/shared/auth"
+	"rekey/shared/connection"
+	"rekey/shared/rotation"
+)
+
+// maxBody is the most that a request may hold. A certificate with its chain is a
+// few kilobytes.
+const maxBody = 256 << 10
+
+// route is a line of the API.
+type route struct {
+	method  string
+	pattern string    // below Base; "{x}" matches one segment
+	role    auth.Role // the least that may use it; some of what it does may need more
+	serve   func(h *Handler, r *request) (any, error)
+}
+
+const (
+	one     = app + "/{id}"
+	targets = one + "/targets"
+	target  = targets + "/{targetId}"
+)
+
+// routes are tried in order, so fixed words come before {id}.
+var routes = []route{
+	{"GET", "", auth.Read, (*Handler).list},
+	{"GET", "options", auth.Read, (*Handler).options},
+	{"GET", "openapi.json", auth.Read, (*Handler).openAPI},
+	{"GET", app, auth.Read, (*Handler).list},
+	{"POST", app, auth.Write, (*Handler).create},
+	{"GET", app + "/available", auth.Read, (*Handler).available},
+	{"POST", app + "/inspect", auth.Write, (*Handler).inspect},
+	{"POST", app + "/oauth/authorize", auth.Write, (*Handler).authorize},
+	{"GET", app + "/connection-name/{name}", auth.Read, (*Handler).byName},
+	{"GET", one, auth.Read, (*Handler).get},
+	{"PATCH", one, auth.Write, (*Handler).update},
+	{"DELETE", one, auth.Write, (*Handler).delete},
+	{"POST", one + "/test", auth.Write, (*Handler).test},
+	{"GET", one + "/clients", auth.Write, (*Handler).clients},
+	{"POST", one + "/rotate-credentials", auth.Rotate, (*Handler).rotate},
+	{"GET", one + "/rotations", auth.Read, (*Handler).rotations},
+	{"POST", one + "/rotations/abandon", auth.Admin, (*Handler).abandon},
+	{"GET", one + "/audit", auth.Admin, (*Handler).audit},
+	{"GET", targets, auth.Read, (*Handler).listTargets},
+	{"POST", targets, auth.Write, (*Handler).createTarget},
+	{"GET", target, auth.Read, (*Handler).get},
+	{"PATCH", target, auth.Write, (*Handler).update},
+	{"DELETE", target, auth.Write, (*Handler).delete},
+	{"POST", target + "/test", auth.Write, (*Handler).test},
+	{"POST", target + "/rotate-credentials", auth.Rotate, (*Handler).rotate},
+	{"GET", target + "/rotations", auth.Read, (*Handler).rotations},
+	{"POST", target + "/rotations/abandon", auth.Admin, (*Handler).abandon},
+	{"GET", target + "/audit", auth.Admin, (*Handler).audit},
+}
+
+// match finds the route. A path that is not written in its plain form, with double
+// or encoded slashes or dot segments, is no path of ours.
+func match(r *http.Request) (route, map[string]string, error) {
+	path, ok := strings.CutPrefix(r.URL.EscapedPath(), Base)
+	if !ok || path != "" && path[0] != '/' {
+		return route{}, nil, notFound("There is nothing at this address.")
+	}
+	path = strings.TrimPrefix(path, "/")
+	var allow []string
+	for _, rt := range routes {
+		params, ok := rt.match(path)
+		switch {
+		case ok && rt.method == r.Method:
+			return rt, params, nil
+		case ok && !slices.Contains(allow, rt.method):
+			allow = append(allow, rt.method)
+		}
+	}
+	if len(allow) > 0 {
+		return route{}, nil, &problem{
+			status: http.StatusMethodNotAllowed, message: "This address does not take the method " + strconv.Quote(r.Method) + ".", allow: allow,
+		}
+	}
+	return route{}, nil, notFound("There is nothing at this address. See " + Base + "/openapi.json for what there is.")
+}
+
+func (rt route) match(path string) (map[string]string, bool) {
+	have, want := strings.Split(path, "/"), strings.Split(rt.pattern, "/")
+	if len(have) != len(want) {
+		return nil, false
+	}
+	params := make(map[string]string)
+	for i, w := range want {
+		switch {
+		case strings.HasPrefix(w, "{"):
+			if have[i] == "" || strings.Contains(have[i], "%") || have[i] == "." || have[i] == ".." {
+				return nil, false
+			}
+			params[strings.Trim(w, "{}")] = have[i]
+		case w != have[i]:
+			return nil, false
+		}
+	}
+	return params, true
+}
+
+// body reads what was sent, if it is JSON and not too large.
+func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.Method == http.MethodGet {
+		return nil, nil
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, &problem{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("The request is larger than %d KiB.", maxBody>>10)}
+	}
+	if err != nil {
+		return nil, badRequest("The request did not arrive completely; send it again.")
+	}
+	if kind := r.Header.Get("Content-Type"); len(data) > 0 && kind != "" {
+		if t, _, err := mime.ParseMediaType(kind); err != nil || t != "application/json" {
+			return nil, &problem{status: http.StatusUnsupportedMediaType, message: "The body must be JSON, with Content-Type: application/json."}
+		}
+	}
+	return data, nil
+}
+
+// decode reads the body into v. Members that v does not have are ignored, since
+// existing clients send some. Errors name the member, never its value.
+func (r *request) decode(v any) error {
+	err := json.Unmarshal(r.body, v)
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return badRequest("%s has the wrong type: it must be %s.", cmp.Or(e.Field, "The body"), typeName(e))
+	}
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return badRequest("The body is not JSON: there is a mistake near byte %d.", e.Offset)
+	}
+	return badRequest("The body is not JSON.")
+}
+
+func typeName(e *json.UnmarshalTypeError) string {
+	switch name := e.Type.Kind().String(); name {
+	case "struct", "map":
+		return "an object"
+	case "bool":
+		return "true or false"
+	case "string":
+		return "a string"
+	default:
+		return "a whole number"
+	}
+}
+
+// id is one that the path names. What can't be an id is answered as what is not
+// there.
+func (r *request) id(name string) (string, error) {
+	id := strings.ToLower(r.params[name])
+	if !connection.ValidID(id) {
+		return "", errNoConnection
+	}
+	return id, nil
+}
+
+var errNoConnection = &connection.Error{Kind: connection.NotFound, Message: "There is no such connection."}
+
+// subject is the connection that the path names, or the target of it. Each has its
+// own addresses: under the other's it is not there.
+func (h *Handler) subject(r *request) (rotation.Record, error) {
+	id, err := r.id("id")
+	if err != nil {
+		return rotation.Record{}, err
+	}
+	if _, ok := r.params["targetId"]; ok {
+		targetID, err := r.id("targetId")
+		if err != nil {
+			return rotation.Record{}, err
+		}
+		return h.Service.GetTarget(r.Context(), id, targetID)
+	}
+	rec, err := h.Service.Get(r.Context(), id)
+	if err == nil && rec.Via != "" {
+		return rotation.Record{}, errNoConnection
+	}
+	return rec, err
+}
+
+// whole reads a query parameter that is a number between 1 and most.
+func (r *request) whole(name string, otherwise, most int) (int, error) {
+	q := r.URL.Query().Get(name)
+	if q == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(q)
+	if err != nil || n < 1 || n > most {
+		return 0, badRequest("%s must be 1 to %d.", name, most)
+	}
+	return n, nil
+}
+
+// flag reads a query parameter that is true or false.
+func (r *request) flag(name string) (bool, error) {
+	switch r.URL.Query().Get(name) {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	}
+	return false, badRequest("%s must be true or false.", name)
+}

@@ -1,0 +1,116 @@
+package connections
+
+import (
+	"errors"
+	"strings"
+
+	"rekey/shared/auth"
+	"rekey/shared/connection"
+	"rekey/shared/rotation"
+)
+
+// update changes a connection or a target. Members of rotation that are left out stay as
+// they are, so that a change is made of what the record says at the time: if somebody
+// else changes it in between, it is made anew.
+func (h *Handler) update(r *request) (any, error) {
+	var b updateBody
+	if err := r.decode(&b); err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		rec, err := h.subject(r)
+		if err != nil {
+			return nil, err
+		}
+		c, err := h.change(&b, &rec, r.caller)
+		if err != nil {
+			return nil, err
+		}
+		if c.Credentials != nil {
+			if err := h.redeem(r.Context(), c.Credentials); err != nil {
+				return nil, err
+			}
+		}
+		merged := b.Version == nil && c.Schedule != nil && c.Credentials == nil
+		if merged {
+			c.Version = &rec.Revision
+		}
+		got, err := h.Service.Update(r.Context(), rec.ID, c)
+		if !merged || try == 3 || !overtaken(err, got.Revision, rec.Revision) {
+			return h.one(got, err)
+		}
+	}
+}
+
+// overtaken reports whether a change was refused because of one that came before it.
+func overtaken(err error, now, before int64) bool {
+	e, ok := errors.AsType[*connection.Error](err)
+	return ok && e.Kind == connection.Conflict && now != before
+}
+
+// change turns the body into what the service takes, for rec as it is.
+func (h *Handler) change(b *updateBody, rec *rotation.Record, caller auth.Caller) (connection.Change, error) {
+	c := connection.Change{Version: b.Version, Name: b.Name, Description: b.Description.text, Rotate: b.IsAutoRotationEnabled, By: caller.Name}
+	if err := b.unchangeable(rec); err != nil {
+		return c, err
+	}
+	on := rec.Policy.Enabled
+	if b.IsAutoRotationEnabled != nil {
+		on = *b.IsAutoRotationEnabled
+	}
+	if on && !caller.Role.Allows(auth.Rotate) {
+		switch {
+		case !rec.Policy.Enabled:
+			return c, errTurnOn
+		case b.Credentials != nil && !rec.Delegated():
+			// The new secret is rotated at once, and the old one removed.
+			return c, forbidden("New credentials of a connection that rotates them need the role %q.", auth.Rotate)
+		}
+	}
+	p, err := b.Rotation.plan(on && !rec.Policy.Enabled, rec.Policy.Schedule, slot(rec, h.now()), h.now())
+	if err != nil {
+		return c, err
+	}
+	c.Schedule, c.Grace, c.OriginalGrace = p.schedule, p.grace, p.originalGrace
+	if b.Credentials == nil {
+		return c, nil
+	}
+	given := *b.Credentials
+	if given.TenantID == "" {
+		given.TenantID = rec.Actor.TenantID
+	}
+	if given.ClientID == "" {
+		given.ClientID = rec.Actor.ClientID
+	}
+	if given.SendCertificateChain == nil && rec.Auth != nil {
+		given.SendCertificateChain = &rec.Auth.Chain
+	}
+	if rec.Via != "" {
+		return c, badRequest("A target has no credentials of its own: it is rotated through its connection. Change the credentials of that one.")
+	}
+	read, err := h.read(rec.Method, &given)
+	c.Credentials = &read
+	return c, err
+}
+
+// unchangeable refuses to change what stays as it was created. A client may send it
+// all the same, as long as it is the same.
+func (b *updateBody) unchangeable(rec *rotation.Record) error {
+	same := func(given *string, is string) bool {
+		return given == nil || strings.EqualFold(strings.TrimSpace(*given), is)
+	}
+	switch {
+	case b.GatewayID != nil || b.GatewayPoolID != nil || b.PlatformManaged:
+		return errUnsupported
+	case !same(b.Method, rec.Method):
+		return badRequest("The method of a connection can't be changed. Create another connection.")
+	case !same(b.ProjectID, rec.Project):
+		return badRequest("The project of a connection can't be changed. Create another connection.")
+	case !same(b.VaultSecretName, rec.VaultName):
+		return badRequest("The Key Vault secret of a connection can't be changed, since its consumers read it. Create another connection.")
+	}
+	if t := b.Rotation.target(); t != nil && (!same(&t.ClientID, rec.Target.ClientID) && t.ClientID != "" || !same(&t.ObjectID, rec.Target.ObjectID) && t.ObjectID != "") {
+		return badRequest("The application that is rotated can't be changed. Add another one: POST .../azure-client-secrets/{id}/targets.")
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package functions_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+
+	"rekey/functions/connections"
+)
+
+// document is the API's own description of itself, ready to hold messages against.
+var document = sync.OnceValues(func() (routers.Router, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(connections.Document)
+	if err != nil {
+		return nil, err
+	}
+	return legacy.NewRouter(doc, openapi3.DisableExamplesValidation())
+})
+
+// described holds an answer against the document, and the request, too, if it was
+// granted: what is refused may be as wrong as a test likes. What is at no address of
+// the document is refused, and that is all it says about it.
+func described(t *testing.T, r *http.Request, body string, got reply) {
+	t.Helper()
+	if got.status >= http.StatusInternalServerError && got.header.Get("Content-Type") == "" {
+		return // of whoever stands before a handler that has died
+	}
+	router, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := r.Clone(context.WithoutCancel(r.Context()))
+	sent.URL.Scheme, sent.URL.Host, sent.Body = "", "", io.NopCloser(strings.NewReader(body))
+	if body == "" {
+		sent.Body = http.NoBody
+	}
+	route, params, err := router.FindRoute(sent)
+	if err != nil {
+		if got.status < http.StatusBadRequest {
+			t.Errorf("%s %s is answered with status %d and is not in the document: %v", r.Method, r.URL.Path, got.status, err)
+		}
+		return
+	}
+	in := &openapi3filter.RequestValidationInput{
+		Request: sent, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, MultiError: true},
+	}
+	if got.status == http.StatusOK {
+		if err := openapi3filter.ValidateRequest(sent.Context(), in); err != nil {
+			t.Errorf("%s %s: the request is not as the document says: %v", r.Method, r.URL.Path, err)
+		}
+	}
+	out := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: in, Status: got.status, Header: got.header, Body: io.NopCloser(bytes.NewReader(got.body)), Options: in.Options,
+	}
+	if err := openapi3filter.ValidateResponse(sent.Context(), out); err != nil {
+		t.Errorf("%s %s: the answer is not as the document says: %v\n%s", r.Method, r.URL.Path, err, got.body)
+	}
+}

@@ -1,0 +1,73 @@
+package connection
+
+import (
+	"slices"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// The words that say why a person should look at a connection.
+const (
+	Expiring     = "expiring"       // what is published or authenticates ends soon, and no rotation prevents it
+	Expired      = "expired"        // it has ended
+	Failing      = "failing"        // the last step failed for a reason that a person has to change, or often
+	Lost         = "lost"           // the published client secret does not work any more
+	SignInLost   = "sign-in"        // the connection can't authenticate
+	RemoveByHand = "remove-by-hand" // a client secret that only a person can remove
+	NotRemoved   = "not-removed"    // Rekey could not remove an old client secret so far
+	Overdue      = "overdue"        // nothing has begun an hour after it was due: does the timer run?
+)
+
+// From how many failures in a row on something is a person's business that may also
+// pass by itself, and from when on what is due is late.
+const (
+	often = 5
+	late  = time.Hour
+)
+
+// Attention says in short words why a person should look at a connection, the most
+// urgent first; nil if there is no reason to. It is what lists are filtered by.
+func Attention(rec *rotation.Record, now time.Time) (words []string) {
+	say := func(when bool, word string) {
+		if when {
+			words = append(words, word)
+		}
+	}
+	failed := rec.Error != nil && (rec.Error.Class.Refusal() || rec.Error.Count >= often)
+	soon, over := ends(rec, now)
+	say(failed && rec.Error.Class == rotation.CredentialLost, Lost)
+	say(over, Expired)
+	say(rec.Auth != nil && rec.Auth.Problem != nil, SignInLost)
+	say(failed && rec.Error.Class != rotation.CredentialLost, Failing)
+	say(rec.Policy.Enabled && rec.Run == nil && rec.Error == nil && !rec.NextSlot.IsZero() && now.Sub(rec.NextSlot) > late, Overdue)
+	say(soon && !over, Expiring)
+	say(unremoved(rec), NotRemoved)
+	say(len(rec.ByHand) > 0, RemoveByHand)
+	return words
+}
+
+// ends reports whether a credential of rec ends soon, or has ended.
+func ends(rec *rotation.Record, now time.Time) (soon, over bool) {
+	look := func(at time.Time, prevented bool, days int) {
+		if at.IsZero() {
+			return
+		}
+		over = over || !at.After(now)
+		soon = soon || !prevented && !at.AddDate(0, 0, -days).After(now)
+	}
+	if c := rec.Current; c != nil {
+		look(c.ExpiresAt, rec.Policy.Enabled && rec.Error == nil && !rec.NextSlot.IsZero() && rec.NextSlot.Before(c.ExpiresAt), rotation.WarnDays[0])
+	}
+	if rec.Auth != nil {
+		look(rec.Auth.ExpiresAt, false, rotation.AuthWarnDays[0])
+	}
+	return soon, over
+}
+
+// unremoved reports whether a credential that should be gone resists.
+func unremoved(rec *rotation.Record) bool {
+	resists := func(r rotation.Removal) bool { return r.Problem != "" && (r.Problem.Refusal() || r.Tries >= often) }
+	return slices.ContainsFunc(rec.Retiring, func(o rotation.Retiring) bool { return resists(o.Removal) }) ||
+		slices.ContainsFunc(rec.Abandoned, func(o rotation.Abandoned) bool { return resists(o.Removal) })
+}

@@ -1,0 +1,195 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// Check is what a look at a connection has shown. What nil stands for is not known.
+type Check struct {
+	Authenticates bool
+	Problem       rotation.Class // why it does not, or why the application can't be read; empty: neither
+	Permissions   []Permission
+	Owns          *bool // whoever authenticates owns what is rotated, which may be itself
+	// TwoSecretLimit says that the application may have two client secrets at most;
+	// ClientSecrets is how many it has.
+	TwoSecretLimit *bool
+	ClientSecrets  *int
+	Policy         *PasswordPolicy
+	Why            []string // why it can't rotate; empty: it can
+}
+
+// PasswordPolicy is what the tenant's app management policies say about new client
+// secrets of an application.
+type PasswordPolicy struct {
+	Forbidden bool
+	Longest   time.Duration // that one may live; 0: without limit
+}
+
+// Policies reads app management policies. Few may: reading them needs a permission of
+// its own, which nothing else here needs.
+type Policies interface {
+	PasswordPolicy(ctx context.Context, token rotation.Token, app rotation.Application) (forbidden bool, longest time.Duration, err error)
+}
+
+// Permission is a Graph permission that matters to Rekey, or that is there and does
+// not.
+type Permission struct {
+	Name      string
+	Type      string // "application", or "delegated": of a person
+	Has       *bool  // nil: the token can't be read
+	NeededFor string
+}
+
+// Check signs in as a connection, or as the one of a target, and reads what it needs for
+// rotating: permissions, the application, its owners. It changes nothing in Entra.
+func (s *Service) Check(ctx context.Context, id string) (Check, error) {
+	ctx, _, cancel := s.bounded(ctx)
+	defer cancel()
+	rec, err := s.Get(ctx, id)
+	if err != nil {
+		return Check{}, err
+	}
+	if rec.Phase == rotation.Creating {
+		return Check{}, &Error{Kind: Conflict, Message: "The connection is being created. Try again in a minute.", RetryAfter: time.Minute}
+	}
+	actor, person := rec.ID, rec.Method == OAuth
+	if rec.Via != "" {
+		actor = rec.Via
+	}
+	token, err := s.Actors.Token(ctx, actor)
+	if class := rotation.ClassOf(err); err != nil && class.Refusal() {
+		class = cause(err)
+		return Check{Problem: class, Permissions: permissions(rotation.Token{Opaque: true}, person), Why: []string{class.Advice()}}, nil
+	}
+	if err != nil {
+		return Check{}, s.explain(ctx, "signing in as the connection", err)
+	}
+	c := Check{Authenticates: true, Permissions: permissions(token, person)}
+	return c, s.look(ctx, token, &rec, &c)
+}
+
+// cause is the class behind a refusal that was made to look like the actor's.
+func cause(err error) rotation.Class {
+	e, ok := errors.AsType[*rotation.Error](err)
+	if !ok {
+		return rotation.ClassOf(err)
+	}
+	if behind := rotation.Class(e.Detail); e.Class == rotation.ActorRefused && behind.Advice() != "" {
+		return behind
+	}
+	return e.Class
+}
+
+// permissions lists what a token may do. An application has roles, a person scopes.
+func permissions(token rotation.Token, person bool) []Permission {
+	kind, have := "application", token.Roles
+	needed := []Permission{
+		{Name: readWriteOwned, NeededFor: "rotating the client secrets of applications that it owns, and listing applications"},
+		{Name: readWriteAll, NeededFor: "rotating applications that it does not own; without these it is more than is needed"},
+	}
+	if person {
+		kind, have = "delegated", token.Scopes
+		needed = []Permission{
+			{Name: readWriteAll, NeededFor: "rotating the client secrets of applications that the person owns or administers, and listing applications"},
+			{Name: "User.Read", NeededFor: "signing in"},
+		}
+	}
+	for i := range needed {
+		needed[i].Type = kind
+		if !token.Opaque {
+			needed[i].Has = new(slices.Contains(have, needed[i].Name))
+		}
+	}
+	for _, name := range have {
+		known := slices.ContainsFunc(needed, func(p Permission) bool { return p.Name == name })
+		if !known && strings.Contains(name, ".") { // openid, profile and email are no permissions of Graph's
+			needed = append(needed, Permission{Name: name, Type: kind, Has: new(true), NeededFor: "nothing that Rekey does"})
+		}
+	}
+	return needed
+}
+
+// look reads what is to be rotated. Refusals are findings; only what an outside service
+// failed to answer is an error.
+func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.Record, c *Check) error {
+	if rec.Target.ClientID == "" {
+		c.Why = append(c.Why, "It has no application of its own to rotate. Whether it may rotate a target is tested there: POST .../targets/{targetId}/test.")
+		return nil
+	}
+	if err := c.find(permitted(token)); err != nil {
+		return err
+	}
+	state, err := s.Directory.Application(ctx, token, rec.Target)
+	if err != nil {
+		c.Problem = rotation.ClassOf(err)
+		return c.find(s.explain(ctx, "reading the application", err))
+	}
+	c.TwoSecretLimit, c.ClientSecrets = new(state.PersonalAccounts()), new(len(state.Passwords))
+	if *c.TwoSecretLimit && *c.ClientSecrets >= 2 {
+		c.Why = append(c.Why, "The application may have two client secrets at most, because personal Microsoft accounts may sign in to it, and it has two. Wait until Rekey has removed an old one, or remove one that nobody uses.")
+	}
+	app := rotation.Application{TenantID: rec.Target.TenantID, ClientID: rec.Target.ClientID, ObjectID: state.ObjectID}
+	if err := s.lookForOwners(ctx, token, app, c); err != nil {
+		return err
+	}
+	s.lookForPolicy(ctx, token, app, rec.Policy, c)
+	if rec.Current != nil && rec.Current.Origin == rotation.OriginGiven && !rec.Delegated() {
+		_, err := s.find(ctx, rec)
+		return c.find(err)
+	}
+	return nil
+}
+
+func (s *Service) lookForOwners(ctx context.Context, token rotation.Token, app rotation.Application, c *Check) error {
+	owners, err := s.Directory.Owners(ctx, token, app)
+	switch {
+	case err != nil && !rotation.ClassOf(err).Refusal():
+		return s.explain(ctx, "reading the application's owners", err)
+	case err == nil && token.ObjectID != "":
+		c.Owns = new(slices.ContainsFunc(owners, func(id string) bool { return strings.EqualFold(id, token.ObjectID) }))
+	}
+	if c.Owns != nil && *c.Owns {
+		return nil
+	}
+	return c.find(s.owned(ctx, token, app))
+}
+
+// lookForPolicy looks whether a policy forbids what rotating with p needs: a client
+// secret that lives for the interval and the grace period, with three days to spare
+// (rule R10). A policy that can't be read is found out by issuing.
+func (s *Service) lookForPolicy(ctx context.Context, token rotation.Token, app rotation.Application, p rotation.Policy, c *Check) {
+	if s.Policies == nil {
+		return
+	}
+	forbidden, longest, err := s.Policies.PasswordPolicy(ctx, token, app)
+	if err != nil {
+		return
+	}
+	const day = 24 * time.Hour
+	c.Policy = &PasswordPolicy{forbidden, longest}
+	needed := time.Duration(p.Schedule.Interval)*day + p.Grace + 3*day
+	switch {
+	case forbidden:
+		c.Why = append(c.Why, rotation.PolicyForbidden.Advice())
+	case longest > 0 && longest < needed:
+		c.Why = append(c.Why, rotation.PolicyLifetime.Advice())
+	}
+}
+
+// find notes a refusal as a finding, once, and returns any other error.
+func (c *Check) find(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if err == nil || !ok || e.Kind == Unavailable {
+		return err
+	}
+	if !slices.Contains(c.Why, e.Message) {
+		c.Why = append(c.Why, e.Message)
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package connection_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// policies is one policy for everybody.
+type policies struct {
+	forbidden bool
+	longest   time.Duration
+	err       error
+}
+
+func (p policies) PasswordPolicy(context.Context, rotation.Token, rotation.Application) (bool, time.Duration, error) {
+	return p.forbidden, p.longest, p.err
+}
+
+// A policy that would stop the rotation is told beforehand, where it can be read. The
+// connection rotates every 30 days, with a grace period of 2.
+func TestCheckOfPolicies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		if _, err := s.create(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.sweep(t, 30*time.Minute)
+		const day = 24 * time.Hour
+		for name, tt := range map[string]struct {
+			policy policies
+			known  bool
+			why    string
+		}{
+			"none":            {policies{}, true, ""},
+			"long enough":     {policies{longest: 35 * day}, true, ""},
+			"too short":       {policies{longest: 34 * day}, true, "limits how long"},
+			"forbidden":       {policies{forbidden: true}, true, "forbids new client secrets"},
+			"can't be read":   {policies{err: &rotation.Error{Class: rotation.Permission}}, false, ""},
+			"nobody answered": {policies{err: errors.New("reset")}, false, ""},
+		} {
+			service := service(s.w)
+			service.Policies = tt.policy
+			got, err := service.Check(t.Context(), s.id)
+			if err != nil || (got.Policy != nil) != tt.known || (len(got.Why) == 0) != (tt.why == "") || !strings.Contains(strings.Join(got.Why, ""), tt.why) {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		}
+		s.check(t)
+	})
+}
