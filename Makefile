@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  = -s -w -X rekey/shared/app.Version=$(VERSION)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ROOT     = build/azure
-FUNCTIONS = connections rotatedue health
+FUNCTIONS = connections oauth rotatedue health
 
 .DEFAULT_GOAL := help
 

@@ -1,5 +1,5 @@
 // Package rotatedue is the timer function: it runs a pass for every connection that
-// has something to be done.
+// has something to be done, and beside that tells people what they have to know.
 //
 // It keeps no state of its own. What is due is in the table, so that a tick that is
 // late, missed or started by hand needs no care, and two at once do no harm.
@@ -25,16 +25,18 @@ type Sweeper interface {
 }
 
 // Handler answers the Functions host. A tick outlives the host's connection, as a
-// pass is not undone for want of a listener.
-func Handler(s Sweeper, log *slog.Logger) http.Handler {
+// pass is not undone for want of a listener. n may be nil: nobody is told anything.
+func Handler(s Sweeper, n Notifier, log *slog.Logger) http.Handler {
 	return host.TimerHandler(Name, func(ctx context.Context, t host.Timer) (any, error) {
-		return Tick(context.WithoutCancel(ctx), s, t, log)
+		return Tick(context.WithoutCancel(ctx), s, n, t, log)
 	})
 }
 
-// Tick is one tick on any host.
-func Tick(ctx context.Context, s Sweeper, t host.Timer, log *slog.Logger) (rotation.Swept, error) {
+// Tick is one tick on any host. Its result and its error are the sweep's alone.
+func Tick(ctx context.Context, s Sweeper, n Notifier, t host.Timer, log *slog.Logger) (rotation.Swept, error) {
 	start := s.Clock()
+	ended := accompany(ctx, n, t, log)
+	defer ended()
 	swept, err := s.Sweep(ctx)
 	attrs := []any{"invocation", t.InvocationID, "pastDue", t.IsPastDue, "due", swept.Due, "passes", swept.Passes,
 		"leased", swept.Leased, "failed", swept.Failed, "late", swept.Late, "duration", s.Clock().Sub(start)}

@@ -26,7 +26,7 @@ func TestTick(t *testing.T) {
 	var log bytes.Buffer
 	swept, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotation.Swept, error) {
 		return rotation.Swept{Due: 3, Passes: 2, Leased: 1}, nil
-	}), host.Timer{InvocationID: "i-1", IsPastDue: true}, slog.New(slog.NewTextHandler(&log, nil)))
+	}), nil, host.Timer{InvocationID: "i-1", IsPastDue: true}, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil || swept.Due != 3 {
 		t.Errorf("Tick = %+v, %v", swept, err)
 	}
@@ -43,7 +43,7 @@ func TestFailedTick(t *testing.T) {
 	failure := errors.New("table down")
 	_, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotation.Swept, error) {
 		return rotation.Swept{}, failure
-	}), host.Timer{}, slog.New(slog.NewTextHandler(&log, nil)))
+	}), nil, host.Timer{}, slog.New(slog.NewTextHandler(&log, nil)))
 	if !errors.Is(err, failure) || !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "outcome=failed") {
 		t.Errorf("Tick = %v; log %s", err, log.String())
 	}
@@ -60,7 +60,7 @@ func TestTickOutlivesTheHost(t *testing.T) {
 		<-connection.Done()
 		swept, during = true, ctx.Err()
 		return rotation.Swept{}, nil
-	}), slog.New(slog.DiscardHandler))
+	}), nil, slog.New(slog.DiscardHandler))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connection = r.Context()
 		h.ServeHTTP(w, r)

@@ -124,7 +124,14 @@ A second application, "reporting", is untouched and waits for you:
   . %[1]s
   curl -sS "$REKEY_URL%[2]s" -H "Authorization: Bearer $REKEY_API_KEY"
 
-The README has the lines that connect and rotate it. The timer looks every minute for what is due.
+The README has the lines that connect and rotate it. To connect the whole tenant by signing in, as
+Ada Administrator or as Otto Ordinary, ask for a link and open it in a browser, which will warn of
+the emulator's certificate:
+
+  curl -sS "$REKEY_URL%[2]s/azure-client-secrets/oauth/authorize" -H "Authorization: Bearer $REKEY_API_KEY" \
+    -H 'Content-Type: application/json' -d '{"name":"tenant","tenantId":"'"$TENANT_ID"'"}'
+
+The timer looks every minute for what is due.
 The log is %[3]s. Ctrl-C stops everything.
 `, rel(filepath.Join(dir, "demo.env")), connections.Base, rel(filepath.Join(dir, "rekey.log")))
 }

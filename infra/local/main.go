@@ -24,6 +24,7 @@ import (
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/functionshost"
 	"rekey/shared/emulator/stack"
+	"rekey/shared/oauth"
 )
 
 func main() {
@@ -61,13 +62,20 @@ func run(ctx context.Context, root, dir, port string, out io.Writer) error {
 		return err
 	}
 	defer services.Stop()
+	addr := net.JoinHostPort("127.0.0.1", port)
+	people, err := services.AddOAuthApplication("http://" + addr + oauth.CallbackPath)
+	if err != nil {
+		return err
+	}
 	key, hash, err := auth.NewKey(rand.Reader)
 	if err != nil {
 		return fmt.Errorf("making an API key: %w", err)
 	}
 	host, err := functionshost.New(functionshost.Config{
-		Root: root, Addr: net.JoinHostPort("127.0.0.1", port), Stdout: logFile, Log: slog.New(slog.NewJSONHandler(logFile, nil)),
-		Env: append(environ(), append(services.Env(), "REKEY_API_KEYS=demo:admin:"+hash, "REKEY_ROTATION_SCHEDULE=0 * * * * *")...),
+		Root: root, Addr: addr, Stdout: logFile, Log: slog.New(slog.NewJSONHandler(logFile, nil)),
+		Env: append(environ(), append(services.Env(), "REKEY_API_KEYS=demo:admin:"+hash, "REKEY_ROTATION_SCHEDULE=0 * * * * *",
+			"REKEY_PUBLIC_URL=http://"+addr, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID="+people.ClientID,
+			"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET="+people.Secret)...),
 	})
 	if err != nil {
 		return fmt.Errorf("reading the staged app (make stage makes it): %w", err)
@@ -85,7 +93,11 @@ func run(ctx context.Context, root, dir, port string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("registering the second sample: %w", err)
 	}
-	if err := writeEnv(filepath.Join(dir, "demo.env"), d, second); err != nil {
+	certificate, err := addCertificate(services, dir)
+	if err != nil {
+		return err
+	}
+	if err := writeEnv(filepath.Join(dir, "demo.env"), d, second, certificate); err != nil {
 		return err
 	}
 	d.stay(dir)
@@ -121,11 +133,13 @@ func environ() []string {
 
 // writeEnv leaves what the README's curl lines need, for this user only: it has the
 // secret of a sample and an API key of this stack.
-func writeEnv(path string, d demo, second directory.Application) error {
+func writeEnv(path string, d demo, second directory.Application, certificate certificateSample) error {
 	var b strings.Builder
 	for _, kv := range [][2]string{
 		{"REKEY_URL", d.url}, {"REKEY_API_KEY", d.key.Reveal()},
 		{"TENANT_ID", second.TenantID}, {"CLIENT_ID", second.ClientID}, {"CLIENT_SECRET", second.Secret}, {"CLIENT_SECRET_KEY_ID", second.KeyID},
+		{"CERTIFICATE_CLIENT_ID", certificate.clientID}, {"CERTIFICATE_FILE", certificate.file}, {"CERTIFICATE_KEY_FILE", certificate.keyFile},
+		{"TARGET_CLIENT_ID", certificate.target},
 		{"AUTHORITY_HOST", d.services.AuthorityURL}, {"GRAPH_URL", d.services.GraphURL}, {"KEY_VAULT_URL", d.services.VaultURL},
 		{"TABLE_SERVICE", d.services.TableService}, {"CA_FILE", d.services.CAFile},
 		{"FAULTS_URL", d.services.AdminURL}, // docs/faults.md

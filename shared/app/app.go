@@ -23,8 +23,11 @@ import (
 	"rekey/shared/entra"
 	"rekey/shared/graph"
 	"rekey/shared/keyvault"
+	"rekey/shared/notice"
+	"rekey/shared/oauth"
 	"rekey/shared/rotation"
 	"rekey/shared/tablestore"
+	"rekey/shared/telemetry"
 )
 
 // Version is what is running; it is stamped by the linker.
@@ -37,6 +40,9 @@ type App struct {
 	Callers     *auth.Authenticator
 	Connections *connection.Service
 	Rotator     *rotation.Rotator
+	OAuth       *oauth.Flow          // nil: connecting by OAuth is not configured
+	Notices     *notice.Deliverer    // nil: there is no webhook
+	Telemetry   *telemetry.Telemetry // nil: no metrics and traces are exported
 }
 
 // New puts an App together. Its error says what is wrong with the settings.
@@ -45,8 +51,10 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	measure := measured(c, log)
+	client.Transport = measure.Transport(client.Transport)
 	own := &identity{config: c, client: client, log: log}
-	table := tablestore.Config{ConnectionString: c.TableConnection, Transport: client}
+	table := tablestore.Config{ConnectionString: c.TableConnection, Transport: client, Notices: c.Webhook.On()}
 	if c.TableURL != "" {
 		table.ServiceURL, table.Credential = c.TableURL, own
 	}
@@ -58,7 +66,7 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the key vault: %w", err)
 	}
-	authority, err := entra.New(entra.Config{AuthorityHost: c.AuthorityHost, GraphScope: graphScope(c), Emulated: c.Emulated, HTTPClient: client})
+	authority, err := entra.New(entra.Config{AuthorityHost: c.AuthorityHost, GraphScope: graphScope(c), Emulated: c.Emulated, OAuth: oauthApplication(c, vault), HTTPClient: client})
 	if err != nil {
 		return nil, fmt.Errorf("preparing Entra: %w", err)
 	}
@@ -66,17 +74,29 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing Graph: %w", err)
 	}
+	actors := &connection.Actors{
+		Records: store, Vault: vault, Authority: authority, SignIns: authority, Deployment: c.Deployment, Log: log,
+	}
 	rotator := &rotation.Rotator{
-		Store: store, History: store, Vault: vault, Authority: authority, Directory: directory,
-		Rules: c.Rules, Deployment: c.Deployment, Parallel: c.MaxParallel, Log: log,
+		Store: store, History: store, Vault: vault, Authority: authority, Directory: directory, Actors: actors, Pacer: &graph.Pace{},
+		Observer: measure.Observer(), Rules: c.Rules, Deployment: c.Deployment, Parallel: c.MaxParallel, Log: log,
+	}
+	connections := &connection.Service{
+		Rotator: rotator, Actors: actors, Records: store, Reservations: store, Vault: vault, Directory: reader{authority, directory},
+		Refused: refused(c), Log: log,
+	}
+	flow, err := connectPeople(c, client, store, authority, connections, log)
+	if err != nil {
+		return nil, err
+	}
+	deliverer, err := notices(c, store, vault, client, log)
+	if err != nil {
+		return nil, err
 	}
 	return &App{
 		Config: c, Log: log, Rotator: rotator,
-		Callers: &auth.Authenticator{Keys: c.Callers.Keys},
-		Connections: &connection.Service{
-			Rotator: rotator, Records: store, Reservations: store, Vault: vault, Directory: reader{authority, directory},
-			Refused: refused(c), Log: log,
-		},
+		Callers:     &auth.Authenticator{Keys: c.Callers.Keys},
+		Connections: connections, OAuth: flow, Notices: deliverer, Telemetry: measure,
 	}, nil
 }
 

@@ -124,9 +124,9 @@ func within(host string, domains []string) bool {
 
 // emulated refuses real addresses: with REKEY_EMULATED Rekey trusts more, and
 // removes credentials sooner, than real ones allow.
-func (r *reader) emulated(c Config, tableHost string) {
+func (r *reader) emulated(c Config) {
 	hosts := []struct{ name, host string }{
-		{"REKEY_TABLE_SERVICE", tableHost},
+		{"REKEY_TABLE_SERVICE", (&url.URL{Host: c.TableHost}).Hostname()},
 		{"REKEY_KEY_VAULT_URL", hostOf(c.KeyVaultURL)},
 		{"AZURE_AUTHORITY_HOST", hostOf(c.AuthorityHost)},
 		{"REKEY_GRAPH_URL", hostOf(c.GraphURL)},

@@ -32,6 +32,9 @@ type Config struct {
 	// holds the account's key. Required.
 	TableURL        string
 	TableConnection rotation.Secret
+	// TableHost is the host that either of them leads to, with the port if that is
+	// written there.
+	TableHost string
 
 	// KeyVaultURL is REKEY_KEY_VAULT_URL, https. Required.
 	KeyVaultURL string
@@ -48,11 +51,14 @@ type Config struct {
 	Identity Identity
 	OAuth    OAuth
 	Callers  Callers
+	Webhook  Webhook
 
 	// Rules are rotation's defaults with what the variables named at [Load] say.
 	// Two are derived, in the proportions of rule R2: IssueTimeout is twice
 	// CallTimeout, and Pass is Lease less twice Skew.
 	Rules rotation.Rules
+	// Telemetry is where metrics and traces go. Default nowhere.
+	Telemetry Telemetry
 	// MaxParallel is REKEY_MAX_PARALLEL, how many connections are worked on at
 	// once, 1 to 1000. Default 64.
 	MaxParallel int
@@ -116,6 +122,9 @@ func (c Config) Unconfigured() []string {
 	} else if c.PublicURL == "" {
 		out = append(out, "Connecting by OAuth is off: set REKEY_PUBLIC_URL to the address under which browsers reach Rekey.")
 	}
+	if !c.Webhook.On() {
+		out = append(out, "Nobody is told when a connection needs a person: set "+webhookURL+", and "+webhookSecret+" or "+webhookSecretName+".")
+	}
 	return out
 }
 
@@ -159,13 +168,14 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 		Emulated:    r.boolean("REKEY_EMULATED"),
 		CAFile:      r.text("REKEY_CA_FILE"),
 	}
-	var tableHost string
-	c.TableURL, c.TableConnection, tableHost = r.table("REKEY_TABLE_SERVICE", c.Emulated)
+	c.TableURL, c.TableConnection, c.TableHost = r.table("REKEY_TABLE_SERVICE", c.Emulated)
+	c.Telemetry = r.telemetry()
 	c.Identity.Federated = r.federated(c.Identity, c.Emulated)
+	c.Webhook = r.webhook(c.Emulated)
 	c.Rules = r.rules(c.Emulated)
 	r.relations(c)
 	if c.Emulated {
-		r.emulated(c, tableHost)
+		r.emulated(c)
 	}
 	if err := errors.Join(r.errs...); err != nil {
 		return Config{}, err

@@ -94,6 +94,8 @@ func TestEverythingSet(t *testing.T) {
 		"REKEY_SETTLE_MIN_AGE":       "4s",
 		"REKEY_MAX_PARALLEL":         "8",
 		"REKEY_CA_FILE":              "ca.pem",
+		"REKEY_WEBHOOK_URL":          hook,
+		"REKEY_WEBHOOK_SECRET":       hookSecret,
 	}))
 	if c.Deployment != "a-23456-89" || c.TableURL != "https://127.0.0.1:10002/devstoreaccount1" || c.AuthorityHost != "https://localhost:8444" ||
 		c.GraphURL != "https://[::1]:8445" || c.PublicURL != "http://localhost:7071" || c.MaxParallel != 8 || !c.Emulated || c.CAFile != "ca.pem" {
@@ -290,13 +292,14 @@ func TestUnconfigured(t *testing.T) {
 		set  settings
 		want []string // a word of each
 	}{
-		{"nothing", settings{}, []string{"REKEY_API_KEYS", "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID"}},
-		{"keys", settings{"REKEY_API_KEYS": "ci:read:" + hash}, []string{"OAuth"}},
-		{"tokens", settings{"REKEY_AUTH_TENANT_ID": guid, "REKEY_AUTH_AUDIENCE": "a"}, []string{"OAuth"}},
+		{"nothing", settings{}, []string{"REKEY_API_KEYS", "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID", "REKEY_WEBHOOK_URL"}},
+		{"keys", settings{"REKEY_API_KEYS": "ci:read:" + hash}, []string{"OAuth", "REKEY_WEBHOOK_URL"}},
+		{"tokens", settings{"REKEY_AUTH_TENANT_ID": guid, "REKEY_AUTH_AUDIENCE": "a"}, []string{"OAuth", "REKEY_WEBHOOK_URL"}},
 		{"OAuth without an address", settings{"REKEY_API_KEYS": "ci:read:" + hash, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid,
-			"REKEY_OAUTH_CLIENT_SECRET_NAME": "oauth"}, []string{"REKEY_PUBLIC_URL"}},
+			"REKEY_OAUTH_CLIENT_SECRET_NAME": "oauth"}, []string{"REKEY_PUBLIC_URL", "REKEY_WEBHOOK_URL"}},
 		{"all", settings{"REKEY_API_KEYS": "ci:read:" + hash, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid,
-			"REKEY_OAUTH_CLIENT_SECRET_NAME": "oauth", "REKEY_PUBLIC_URL": "https://rekey.example.com/prefix"}, nil},
+			"REKEY_OAUTH_CLIENT_SECRET_NAME": "oauth", "REKEY_PUBLIC_URL": "https://rekey.example.com/prefix",
+			"REKEY_WEBHOOK_URL": hook, "REKEY_WEBHOOK_SECRET_NAME": "webhook"}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -177,8 +177,8 @@ func (r *reader) keys(name string) []auth.Key {
 	return keys
 }
 
-// table reads the table service: an https URL or a connection string. host is what
-// it will be reached at, empty if that is wrong already.
+// table reads the table service: an https URL or a connection string. host, with
+// its port, is what it will be reached at, empty if that is wrong already.
 func (r *reader) table(name string, emulated bool) (address string, connection rotation.Secret, host string) {
 	const form = "the table service's https URL, like https://name.table.core.windows.net, or a storage connection string"
 	s := r.required(name, r.text(name), form)
@@ -191,7 +191,7 @@ func (r *reader) table(name string, emulated bool) (address string, connection r
 			r.wrong(name, "must be %s", form)
 			return "", rotation.Secret{}, ""
 		}
-		return strings.TrimRight(u.String(), "/"), rotation.Secret{}, u.Hostname()
+		return strings.TrimRight(u.String(), "/"), rotation.Secret{}, u.Host
 	}
 	endpoint, ok := tableEndpoint(s)
 	if !ok {
@@ -201,7 +201,7 @@ func (r *reader) table(name string, emulated bool) (address string, connection r
 	if endpoint.Scheme != "https" && !emulated {
 		r.wrong(name, "must use https, outside of REKEY_EMULATED")
 	}
-	return "", rotation.NewSecret(s), endpoint.Hostname()
+	return "", rotation.NewSecret(s), endpoint.Host
 }
 
 // tableEndpoint says where a connection string leads, by aztables' rules. A shared

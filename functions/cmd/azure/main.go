@@ -17,6 +17,7 @@ import (
 	"rekey/shared/app"
 	"rekey/shared/config"
 	"rekey/shared/host"
+	"rekey/shared/telemetry"
 )
 
 func main() {
@@ -49,11 +50,13 @@ func run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	defer a.Telemetry.Shutdown(ctx)
 	listener, err := host.Listen(ctx, port)
 	if err != nil {
 		return fmt.Errorf("listening for the host: %w", err)
 	}
-	timer, rest := rotatedue.Handler(a.Rotator, log), functions.HTTP(a, &host.Once{})
+	timer := a.Telemetry.Handler(telemetry.Timer, rotatedue.Handler(a.Rotator, a.Notices, log))
+	rest := functions.HTTP(a, &host.Once{})
 	log.Info("handler ready", "version", app.Version, "deployment", settings.Deployment)
 	return host.Serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/"+rotatedue.Name {

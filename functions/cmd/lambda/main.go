@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"rekey/shared/app"
 	"rekey/shared/config"
 	"rekey/shared/host"
+	"rekey/shared/telemetry"
 )
 
 func main() {
@@ -50,8 +52,15 @@ func newFunction(log *slog.Logger) (any, error) {
 		if lc, ok := lambdacontext.FromContext(ctx); ok {
 			t.InvocationID = lc.AwsRequestID
 		}
-		return rotatedue.Tick(ctx, a.Rotator, t, log)
+		ctx, end := a.Telemetry.Invocation(ctx, telemetry.Timer, rotatedue.Name, t.InvocationID)
+		swept, err := rotatedue.Tick(ctx, a.Rotator, a.Notices, t, log)
+		end(err)
+		return swept, err
 	}
+	handle := host.LambdaHandler(functions.HTTP(a, nil), tick, log)
 	log.Info("function ready", "version", app.Version, "deployment", settings.Deployment)
-	return host.LambdaHandler(functions.HTTP(a, nil), tick, log), nil
+	return func(ctx context.Context, event json.RawMessage) (any, error) {
+		defer a.Telemetry.Flush(ctx) // the process is frozen once it has answered
+		return handle(ctx, event)
+	}, nil
 }

@@ -1,0 +1,182 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// reclaimAfter is how old a reservation of a connection without a record has to be
+// before it is void; see package connection.
+const reclaimAfter = 10 * time.Minute
+
+// Apply writes the records that plan found missing, those that authenticate for others
+// first, and says on plan how it went. It reserves before it writes, as a creation does,
+// and writes no record that is there: what somebody else has made meanwhile stays.
+//
+// Of records that are there it makes sure that they have their reservations, which may
+// have been lost without them. The error is that of ctx; what concerns one connection is
+// said there.
+func (r *Rebuilder) Apply(ctx context.Context, plan *Plan) error {
+	w := &writer{r, map[string]bool{}}
+	for _, c := range plan.Connections {
+		w.coming[c.ID] = c.Outcome == Missing
+	}
+	for i := range plan.Connections {
+		c := &plan.Connections[i]
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		switch c.Outcome {
+		case Missing:
+			w.write(ctx, c)
+		case Present:
+			w.mend(ctx, c)
+		}
+	}
+	return nil
+}
+
+// writer writes what one look has found.
+type writer struct {
+	*Rebuilder
+	coming map[string]bool // connections that are going to have a record
+}
+
+func (w *writer) write(ctx context.Context, c *Connection) {
+	ctx, cancel := context.WithTimeout(ctx, w.Rules.Lease)
+	defer cancel()
+	outcome, why := w.create(ctx, c)
+	c.Outcome = outcome
+	switch {
+	case outcome == Held:
+		c.ByPerson = append(c.ByPerson, why)
+	case why != "":
+		c.Notes = append(c.Notes, why)
+	}
+	w.log().InfoContext(ctx, "rebuilding", "connection", c.ID, "outcome", string(outcome), "retiring", len(c.Record.Retiring), "abandoned", len(c.Record.Abandoned), "byHand", len(c.Record.ByHand))
+}
+
+func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
+	rec := c.Record.Clone()
+	if rec.Via != "" {
+		parent, err := w.Records.Load(ctx, rec.Via)
+		switch {
+		case errors.Is(err, rotation.ErrNotFound), err == nil && parent.Phase == rotation.Deleting:
+			return Held, "The connection that it is rotated through has no record. Rebuild that one first."
+		case err != nil:
+			return Unclear, rotation.Explain(err)
+		}
+	}
+	for i, res := range rec.Reservations() {
+		err := w.Reservations.Reserve(ctx, res, w.void)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, rotation.ErrExists) {
+			return Unclear, rotation.Explain(err) // what was reserved is kept for the next try
+		}
+		w.release(ctx, rec.ID, rec.Reservations()[:i])
+		return Held, taken(res.Kind)
+	}
+	now := w.now()
+	if rec.WakeAt.IsZero() || rec.WakeAt.Before(now) {
+		rec.WakeAt = w.Rules.Wake(now, &rec)
+	}
+	got, err := w.Records.Create(ctx, rec, events(&rec, now)...)
+	if err == nil {
+		c.Record = got
+		return Rebuilt, ""
+	}
+	if errors.Is(err, rotation.ErrExists) {
+		return Present, "Somebody else has written its record meanwhile."
+	}
+	if got, lerr := w.Records.Load(ctx, rec.ID); lerr == nil {
+		c.Record = got
+		return Rebuilt, ""
+	}
+	return Unclear, rotation.Explain(err)
+}
+
+// events are the first lines of the history.
+func events(rec *rotation.Record, now time.Time) []rotation.Event {
+	first := rotation.Event{At: now, Kind: EventRebuilt, By: By, Message: fmt.Sprintf(
+		"the record was lost and is written again from what Key Vault and Entra have; to be removed: %d, to be looked for: %d, left to a person: %d",
+		len(rec.Retiring), len(rec.Abandoned), len(rec.ByHand))}
+	if rec.Current != nil {
+		first.KeyID = rec.Current.KeyID
+	}
+	list := []rotation.Event{first}
+	for _, h := range rec.ByHand {
+		list = append(list, rotation.Event{At: now, Kind: rotation.EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
+	}
+	return append(list, rotation.Tell(rec, now)...)
+}
+
+func taken(kind rotation.ReservationKind) string {
+	switch kind {
+	case rotation.ReserveName:
+		return "Another connection has its name; perhaps this one was being deleted. Delete or rename the other one if this one is needed."
+	case rotation.ReserveApplication:
+		return "Another connection rotates its application; perhaps somebody has created it anew. Delete one of the two."
+	}
+	return "Another connection has its vault secret. Delete one of the two."
+}
+
+// release gives up what was reserved for a connection that can't be written, unless
+// somebody else has written it meanwhile and needs it.
+func (w *writer) release(ctx context.Context, id string, made []rotation.Reservation) {
+	if _, err := w.Records.Load(ctx, id); !errors.Is(err, rotation.ErrNotFound) {
+		return
+	}
+	for _, res := range made {
+		if err := w.Reservations.Release(ctx, res); err != nil { // it becomes void by itself
+			w.log().WarnContext(ctx, "releasing a reservation", "kind", string(res.Kind), "class", string(rotation.ClassOf(err)))
+		}
+	}
+}
+
+// void reports whether nobody needs a reservation any more. One whose connection is
+// going to be written again is needed.
+func (w *writer) void(ctx context.Context, held rotation.Reservation) (bool, error) {
+	rec, err := w.Records.Load(ctx, held.Owner)
+	switch {
+	case errors.Is(err, rotation.ErrNotFound):
+		return !w.coming[held.Owner] && w.now().Sub(held.At) > reclaimAfter, nil
+	case errors.Is(err, rotation.ErrNewerSchema):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	for _, res := range rec.Reservations() {
+		if res.Kind == held.Kind && res.Value == held.Value {
+			return rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
+		}
+	}
+	return rec.Request == nil && rec.Phase != rotation.Deleting, nil
+}
+
+// mend reserves again what a record that is there holds. Its own reservations are found
+// and kept.
+func (w *writer) mend(ctx context.Context, c *Connection) {
+	ctx, cancel := context.WithTimeout(ctx, w.Rules.Lease)
+	defer cancel()
+	rec, err := w.Records.Load(ctx, c.ID)
+	if err != nil || rec.Phase == rotation.Deleting || rec.Request != nil && rec.Request.Kind == rotation.AskDelete {
+		return
+	}
+	for _, res := range rec.Reservations() {
+		err := w.Reservations.Reserve(ctx, res, w.void)
+		switch {
+		case errors.Is(err, rotation.ErrExists):
+			c.ByPerson = append(c.ByPerson, taken(res.Kind))
+		case err != nil:
+			c.Outcome = Unclear
+			c.Notes = append(c.Notes, rotation.Explain(err))
+			return
+		}
+	}
+}
