@@ -41,6 +41,10 @@ apikey: go ## make an API key: make apikey NAME=ci ROLE=rotate
 	@$(GO) run ./infra/apikey -name '$(NAME)' -role '$(or $(ROLE),read)'
 .PHONY: apikey
 
+rebuild: go ## after the table was lost: show what Key Vault still knows (WRITE=yes writes it, CONNECTION=id)
+	@$(GO) run ./infra/rebuild $(if $(filter yes,$(WRITE)),-write) $(if $(CONNECTION),-connection '$(CONNECTION)')
+.PHONY: rebuild
+
 azurite: ## install Azurite for the tests, where there is npm
 	@if [ ! -d infra/local/node_modules/azurite ]; then \
 		command -v npm >/dev/null || { echo "npm is missing: tests against Azurite will be skipped"; exit 0; }; \

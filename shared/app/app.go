@@ -83,7 +83,7 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	}
 	connections := &connection.Service{
 		Rotator: rotator, Actors: actors, Records: store, Reservations: store, Vault: vault, Directory: reader{authority, directory},
-		Refused: refused(c), Log: log,
+		Applications: directory, Policies: directory, Notes: store, Refused: refused(c), Log: log,
 	}
 	flow, err := connectPeople(c, client, store, authority, connections, log)
 	if err != nil {

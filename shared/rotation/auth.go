@@ -178,6 +178,9 @@ func (p *pass) renew(ctx context.Context, rec Record) (Record, error) {
 	if ctx.Err() != nil {
 		return rec, context.Cause(ctx)
 	}
+	if err != nil {
+		p.log.Warn("renewing a sign-in", "class", string(ClassOf(err)), "reason", Explain(err))
+	}
 	planned, now := rec.Auth.RenewAt, p.now()
 	return p.commit(ctx, rec, func(rec *Record) {
 		if rec.Auth == nil || !rec.Auth.RenewAt.Equal(planned) {

@@ -1,0 +1,162 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"rekey/shared/rotation"
+)
+
+// prepareReconnect proves new credentials and stores them; the record takes them over
+// when the change is applied.
+func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e *edit) error {
+	c := e.Credentials
+	if c.TenantID != rec.Actor.TenantID {
+		return invalid("The credentials are of another tenant. Create another connection for it.")
+	}
+	value, auth, err := c.material(s.Rotator.Clock())
+	if err != nil {
+		return err
+	}
+	if _, err := s.authenticate(ctx, c, value); err != nil {
+		return err
+	}
+	e.actor = c.app()
+	if !e.actor.Same(rec.Actor) {
+		was := rotation.ActorNote(rec.Actor, rec.ID)
+		is := rotation.ActorNote(e.actor, rec.ID)
+		if err := s.Reservations.Reserve(ctx, is, nil); err != nil {
+			return s.explainStore(ctx, "reserving the application", err)
+		}
+		e.reserved, e.obsolete = append(e.reserved, is), append(e.obsolete, was)
+		next := rec.Clone()
+		next.Actor = e.actor
+		if err := s.inTheWay(ctx, &next); err != nil {
+			return err
+		}
+	}
+	next := rec.Clone()
+	next.Actor, next.Auth = e.actor, &auth
+	if auth.VaultVersion, err = s.stage(ctx, rec.ID, e.id, true, authSecret(s.Rotator.Deployment, &next, value)); err != nil {
+		return err
+	}
+	auth.SavedAt = s.Rotator.Clock()
+	e.auth = &auth
+	return nil
+}
+
+// prepareRebind proves the new client secret of a connection that rotates its own, and
+// stages it.
+func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *edit) error {
+	c := e.Credentials
+	if err := s.allowed(c.ClientID); err != nil {
+		return err
+	}
+	rotates := rec.Policy.Enabled && (e.Rotate == nil || *e.Rotate) || e.Rotate != nil && *e.Rotate
+	v, err := s.verify(ctx, &Input{Credentials: *c, Rotate: rotates})
+	if err != nil {
+		return err
+	}
+	next := rec.Clone()
+	next.Actor, next.Target = v.app, v.app
+	current := rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin}
+	if rec.Current != nil && v.app.Same(rec.Target) && v.keyID != "" && v.keyID == rec.Current.KeyID {
+		current.Origin = rec.Current.Origin // it is what Rekey has; given back, it is no stranger
+	}
+	next.Current = &current
+	if err := s.reserveRebind(ctx, rec, &next, rotates, e); err != nil {
+		return err
+	}
+	staged := rotation.VaultSecret{
+		Name: rec.StagedName(), Value: c.ClientSecret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: v.ends,
+		Tags: rotation.Tags(s.Rotator.Deployment, &next, current),
+	}
+	if current.VaultVersion, err = s.stage(ctx, rec.ID, e.id, false, staged); err != nil {
+		return err
+	}
+	e.request = &rotation.Request{Kind: rotation.AskRebind, ID: e.id, By: e.By, At: s.Rotator.Clock(), Target: v.app, Next: &current}
+	return nil
+}
+
+// stage stores new credentials of a connection. They bear a marker that the record
+// knows before they are there, so that they are disabled if this process dies before
+// the record takes them over, or if it never does.
+func (s *Service) stage(ctx context.Context, id, marker string, auth bool, version rotation.VaultSecret) (string, error) {
+	announce := rotation.Spent{Marker: marker, Auth: auth, NextAt: s.Rotator.Clock().Add(rotation.Replaced)}
+	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool {
+		known := slices.ContainsFunc(rec.Spent, func(o rotation.Spent) bool { return o.Marker == marker })
+		if !known {
+			rec.Spent = append(rec.Spent, announce)
+		}
+		if rec.WakeAt.IsZero() || announce.NextAt.Before(rec.WakeAt) {
+			rec.WakeAt = announce.NextAt
+		}
+		return !known
+	})
+	if err != nil {
+		return "", s.explainStore(ctx, "writing the connection", err)
+	}
+	version.Tags = maps.Clone(version.Tags)
+	version.Tags[rotation.TagMarker] = marker
+	stored, err := s.store(ctx, version)
+	if err != nil {
+		return "", s.explain(ctx, "storing the new credentials in Key Vault", err)
+	}
+	return stored, nil
+}
+
+// reserveRebind reserves the application that a connection goes over to.
+func (s *Service) reserveRebind(ctx context.Context, rec, next *rotation.Record, rotates bool, e *edit) error {
+	wanted := []rotation.Reservation{rotation.ActorNote(next.Actor, rec.ID)}
+	if rotates {
+		wanted = append(wanted, rotation.ApplicationReservation(next.Target, rec.ID))
+	}
+	for _, res := range wanted {
+		err := s.Reservations.Reserve(ctx, res, s.void)
+		if errors.Is(err, rotation.ErrExists) {
+			return s.taken(ctx, rec, res)
+		}
+		if err != nil {
+			return s.explainStore(ctx, "reserving the application", err)
+		}
+		if !next.Target.Same(rec.Target) {
+			e.reserved = append(e.reserved, res)
+		}
+	}
+	return s.inTheWay(ctx, next)
+}
+
+// reconnected wakes what waited for new credentials. What fails here is made up for:
+// the targets try again by themselves.
+func (s *Service) reconnected(ctx context.Context, rec *rotation.Record) {
+	list, err := s.targets(ctx, rec.ID)
+	if err != nil {
+		s.log().WarnContext(ctx, "waking targets", "connection", rec.ID, "reason", err.Error())
+		return
+	}
+	for _, t := range append(list, *rec) {
+		s.wake(ctx, &t, rec.Actor)
+	}
+}
+
+// wake lets a record that waits because of who acts for it go on at once, and tells it
+// who that is by now.
+func (s *Service) wake(ctx context.Context, rec *rotation.Record, actor rotation.Application) {
+	now := s.Rotator.Clock()
+	err := s.Actors.change(ctx, rec.ID, rotation.Event{}, func(rec *rotation.Record) bool {
+		waits := rec.Error != nil && rec.Error.RetryAt.After(now)
+		if !waits && rec.Actor.Same(actor) {
+			return false
+		}
+		if waits {
+			rec.Error.RetryAt = now
+		}
+		rec.Actor, rec.WakeAt = actor, now
+		return true
+	})
+	if err != nil {
+		s.log().WarnContext(ctx, "waking a target", "connection", rec.ID, "class", string(rotation.ClassOf(err)))
+	}
+}

@@ -1,0 +1,72 @@
+package rotation
+
+import "time"
+
+// RequestKind says what the API asks a pass to do. A higher rank replaces a
+// pending request of a lower one (rule R12).
+type RequestKind string
+
+// The kinds of requests, from the lowest rank to the highest.
+const (
+	AskRotate    RequestKind = "rotate"
+	AskAbandon   RequestKind = "abandon"
+	AskEmergency RequestKind = "emergency"
+	AskRebind    RequestKind = "rebind"
+	AskDelete    RequestKind = "delete"
+)
+
+// Rank orders the kinds.
+func (k RequestKind) Rank() int {
+	switch k {
+	case AskRotate:
+		return 1
+	case AskAbandon:
+		return 2
+	case AskEmergency:
+		return 3
+	case AskRebind:
+		return 4
+	case AskDelete:
+		return 5
+	}
+	return 0
+}
+
+// Request is what the API asks for. The pass that takes it over clears it.
+type Request struct {
+	Kind  RequestKind    `json:"kind"`
+	ID    string         `json:"id"` // becomes the run's id
+	By    string         `json:"by"`
+	At    time.Time      `json:"at"`
+	Grace *time.Duration `json:"grace,omitempty"` // overrides the policy's
+	KeyID string         `json:"keyId,omitempty"` // rotate: the key id of a given credential, found meanwhile
+
+	Revoke bool        `json:"revoke,omitempty"` // delete: current goes too
+	Target Application `json:"target,omitzero"`  // rebind: the application that the new credential is of
+	Next   *Credential `json:"next,omitempty"`   // rebind: the new credential, VaultVersion being a staged version
+}
+
+// ends reports whether q ends the run that is under way.
+func (q *Request) ends() bool {
+	return q.Kind == AskAbandon || q.Kind == AskRebind || q.Kind == AskDelete
+}
+
+// Ask puts a request on the record, unless one of the same or a higher rank is
+// pending, which is then the answer. It reports whether it did. A rotation that was
+// refused and waits to be tried again is no answer: a new one is tried at once, and
+// abandoning ends it.
+func (r *Record) Ask(q Request) bool {
+	replaces := r.refusedRequest() && (q.Kind == AskAbandon || q.Kind.Rank() >= r.Request.Kind.Rank())
+	if r.Request != nil && r.Request.Kind.Rank() >= q.Kind.Rank() && !replaces {
+		return false
+	}
+	r.Request = &q
+	return true
+}
+
+// refusedRequest reports whether the pending request is a rotation that was refused
+// before.
+func (r *Record) refusedRequest() bool {
+	q := r.Request
+	return q != nil && (q.Kind == AskRotate || q.Kind == AskEmergency) && r.Error != nil && r.Error.Request == q.ID
+}
