@@ -35,10 +35,10 @@ locals {
     # stops passes. What passes by itself is left out unless it goes on.
     rotation-failing = {
       severity    = 2
-      description = "A rotation fails and won't succeed by itself, or something has to be removed by hand. The connection's lastRun and byHand say what to do."
+      description = "A rotation fails and won't succeed by itself, a connection can't sign in any more, or something has to be removed by hand. The connection's lastRun and byHand say what to do."
       query       = <<-KQL
         ${local.lines}
-        | where (msg == 'step' and outcome == 'failed') or msg in ('pass stopped', 'remove by hand')
+        | where (msg == 'step' and outcome == 'failed') or msg in ('pass stopped', 'remove by hand', 'sign-in lost')
         | extend passing = msg == 'pass stopped' or tostring(line.class) in ('transient', 'throttled', 'concurrency')
         | summarize failures = count(), lasting = countif(not(passing)) by connection = tostring(line.connection)
         | where lasting > 0 or failures >= 5

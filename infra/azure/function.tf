@@ -40,6 +40,11 @@ locals {
     INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID = var.oauth.client_id
     REKEY_OAUTH_CLIENT_SECRET_NAME                    = var.oauth.secret_name
   }
+
+  webhook = var.webhook == null ? {} : {
+    REKEY_WEBHOOK_URL         = var.webhook.url
+    REKEY_WEBHOOK_SECRET_NAME = var.webhook.secret_name
+  }
 }
 
 resource "azurerm_service_plan" "rekey" {
@@ -80,7 +85,7 @@ resource "azurerm_function_app_flex_consumption" "rekey" {
   webdeploy_publish_basic_authentication_enabled = false # deployments sign in with Entra
   virtual_network_subnet_id                      = azurerm_subnet.app.id
 
-  app_settings = merge(local.settings, local.host_storage, local.telemetry, local.api_keys, local.callers, local.oauth)
+  app_settings = merge(local.settings, local.host_storage, local.telemetry, local.api_keys, local.callers, local.oauth, local.webhook)
 
   site_config {
     minimum_tls_version                    = "1.2"

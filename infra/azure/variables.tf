@@ -77,6 +77,15 @@ variable "oauth" {
   default = null
 }
 
+variable "webhook" {
+  description = "Where notices go: an https address, and the name of the vault secret with the signing key (whsec_...), which is put there by hand. Null: no notices."
+  type = object({
+    url         = string
+    secret_name = string
+  })
+  default = null
+}
+
 variable "app_service_authentication" {
   description = "Let App Service authenticate callers by Entra before Rekey does. API keys then no longer work, since App Service refuses them. Null: Rekey does it alone."
   type = object({

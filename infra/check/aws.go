@@ -223,7 +223,7 @@ var alarms = map[string]struct {
 	missing string
 }{
 	"TimerStalled":       {"SweepFilter", []string{`"sweep"`, `"ok"`}, "breaching"}, // silence is what it is about
-	"RotationFailing":    {"FailureFilter", []string{`"step"`, `"failed"`, `"the published credential is lost"`, `"remove by hand"`}, "notBreaching"},
+	"RotationFailing":    {"FailureFilter", []string{`"step"`, `"failed"`, `"the published credential is lost"`, `"remove by hand"`, `"sign-in lost"`}, "notBreaching"},
 	"CredentialExpiring": {"ExpiringFilter", []string{`"credential expires"`, "$.days <= 7"}, "notBreaching"},
 }
 

@@ -12,13 +12,13 @@ import (
 
 // logged are the lines that alerts wait for, as the program writes them; a test
 // compares them with its source.
-var logged = []string{"sweep", "step", "pass stopped", "the published credential is lost", "remove by hand", "credential expires"}
+var logged = []string{"sweep", "step", "pass stopped", "the published credential is lost", "remove by hand", "sign-in lost", "credential expires"}
 
 // alerts are what has to be noticed, each with words that its query can't do without.
 var alerts = map[string][]string{
 	"timer-stalled":       {"'sweep'", "'ok'"},
 	"credential-lost":     {"'the published credential is lost'"},
-	"rotation-failing":    {"'step'", "'failed'", "'pass stopped'", "'remove by hand'"},
+	"rotation-failing":    {"'step'", "'failed'", "'pass stopped'", "'remove by hand'", "'sign-in lost'"},
 	"credential-expiring": {"'credential expires'", "<= 7"},
 }
 

@@ -216,7 +216,7 @@ func (a *Actors) refused(ctx context.Context, used *rotation.Record, cause error
 	if err != nil {
 		a.log().WarnContext(ctx, "noting a lost sign-in", "connection", used.ID, "class", string(rotation.ClassOf(err)))
 	} else if !stale {
-		a.log().ErrorContext(ctx, "a connection can't sign in", "connection", used.ID, "method", used.Method, "class", string(class), "reason", rotation.Explain(cause))
+		a.log().ErrorContext(ctx, "sign-in lost", "connection", used.ID, "method", used.Method, "class", string(class), "reason", rotation.Explain(cause))
 	}
 	return stale
 }
