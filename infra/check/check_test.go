@@ -89,7 +89,7 @@ func TestMistakesAzure(t *testing.T) {
 		"nobody told":             {"alerts.tf", "action_groups = [azurerm_monitor_action_group.rekey.id]", "action_groups = []", "alerts of the log tell nobody"},
 		"reads not recorded":      {"diagnostics.tf", `category_group = "audit"`, `category_group = "allLogs"`, "who reads secrets is not recorded"},
 		"logs by key":             {"monitoring.tf", "local_authentication_enabled = false # the connection", "local_authentication_enabled = true # the connection", "may write logs"},
-		"an option lost":          {"function.tf", "local.callers, local.oauth)", "local.callers)", "the variable oauth does not reach"},
+		"an option lost":          {"function.tf", "local.oauth, local.webhook)", "local.callers)", "the variable oauth does not reach"},
 		"locals in a circle":      {"function.tf", "    REKEY_PUBLIC_URL        = \"https://${local.hostname}\"", "    REKEY_PUBLIC_URL        = local.settings.REKEY_DEPLOYMENT", "in a circle"},
 		"no Terraform":            {"main.tf", `resource "azurerm_resource_group" "rekey" {`, `resource "azurerm_resource_group" "rekey"`, "reading the module"},
 	} {
