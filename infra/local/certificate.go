@@ -21,6 +21,7 @@ import (
 type certificateSample struct {
 	clientID, file, keyFile string
 	target                  string // client id
+	other                   string // client id of an application that only administrators may change
 }
 
 // addCertificate registers the two, and leaves certificate and key as files for this
@@ -65,6 +66,10 @@ func addCertificate(services *stack.Stack, dir string) (s certificateSample, err
 	if err != nil {
 		return s, fmt.Errorf("registering the target: %w", err)
 	}
-	s.clientID, s.target = app.ClientID, target.ClientID
+	intranet, err := services.Directory.AddApplication(directory.Registration{TenantID: services.TenantID, Settings: directory.Settings{DisplayName: "intranet"}})
+	if err != nil {
+		return s, fmt.Errorf("registering the second target: %w", err)
+	}
+	s.clientID, s.target, s.other = app.ClientID, target.ClientID, intranet.ClientID
 	return s, nil
 }

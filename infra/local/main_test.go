@@ -185,7 +185,7 @@ func TestReadme(t *testing.T) {
 	env := demoEnv(t, dir)
 	pasted := paste(t, here)
 	find(t, pasted, `"keyId":"([0-9a-f-]{36})"`)
-	for _, words := range []string{`"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215", `"vaultSecretName":"payroll-secret"`, `"authorizationUrl":"http`} {
+	for _, words := range []string{`"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215", `"vaultSecretName":"payroll-secret"`, `/organization/app-connections/azure/oauth/start?`, `"outcome":"connected"`, `"vaultSecretName":"intranet-secret"`} {
 		if !strings.Contains(pasted, words) {
 			t.Errorf("the README's lines do not lead to %q:\n%s", words, pasted)
 		}

@@ -100,6 +100,10 @@ type Callers struct {
 	// REKEY_AUTH_AUDIENCE: whose Entra tokens are accepted. Both or none.
 	TenantID string
 	Audience string
+	// AppService says that WEBSITE_AUTH_ENABLED, which App Service sets, is "true" in
+	// any case: its own authentication stands in front, and may vouch for callers of
+	// TenantID. It is false on AWS Lambda, whatever is set there.
+	AppService bool
 }
 
 // issueTimeout is what addPassword gets: twice a call (rule R2: 30 s and 60 s),
@@ -116,6 +120,9 @@ func (c Config) Unconfigured() []string {
 	var out []string
 	if len(c.Callers.Keys) == 0 && c.Callers.Audience == "" {
 		out = append(out, "Nobody may call the API: set REKEY_API_KEYS (make apikey prints a key and its entry), or REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE to accept Entra tokens.")
+	}
+	if c.Callers.AppService && c.Callers.TenantID == "" {
+		out = append(out, "App Service's authentication is on, but nobody whom it knows may call: set REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE to say of which tenant they may be.")
 	}
 	if c.OAuth.ClientID == "" {
 		out = append(out, "Connecting by OAuth is off: set "+oauthClientID+", and "+oauthClientSecret+" or REKEY_OAUTH_CLIENT_SECRET_NAME.")
@@ -162,7 +169,7 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 		Callers: Callers{
 			Keys:     r.keys("REKEY_API_KEYS"),
 			TenantID: r.match("REKEY_AUTH_TENANT_ID", "", guidForm, "the tenant's id (a GUID)"),
-			Audience: r.text("REKEY_AUTH_AUDIENCE"),
+			Audience: r.text("REKEY_AUTH_AUDIENCE"), AppService: r.appService(),
 		},
 		MaxParallel: r.number("REKEY_MAX_PARALLEL", 64, 1, 1000),
 		Emulated:    r.boolean("REKEY_EMULATED"),

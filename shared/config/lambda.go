@@ -39,7 +39,7 @@ func (r *reader) federated(id Identity, emulated bool) Federated {
 	if emulated && realAWS(hostOf(sts)) {
 		r.wrong("REKEY_STS_URL", "is the real AWS, which REKEY_EMULATED=true does not allow: write the emulator's address")
 	}
-	if r.text("AWS_LAMBDA_FUNCTION_NAME") == "" || !id.ClientSecret.IsZero() {
+	if !r.onLambda() || !id.ClientSecret.IsZero() {
 		return Federated{}
 	}
 	for _, name := range []string{"AZURE_TENANT_ID", "AZURE_CLIENT_ID"} {
@@ -57,6 +57,8 @@ func (r *reader) federated(id Identity, emulated bool) Federated {
 		STSURL:          sts,
 	}
 }
+
+func (r *reader) onLambda() bool { return r.text("AWS_LAMBDA_FUNCTION_NAME") != "" }
 
 // requiredSecret is required for a secret.
 func (r *reader) requiredSecret(name, form string) rotation.Secret {

@@ -76,6 +76,15 @@ func (r *reader) boolean(name string) bool {
 	return false
 }
 
+// appService reads whether App Service's authentication is on. The variable is the
+// platform's, so that no value of it is a mistake; the Functions host reads it by .NET's
+// bool.TryParse, and so in any case. Source: Azure/azure-functions-host,
+// IsEasyAuthEnabled. In front of Lambda nothing takes a client's header away, so there
+// the variable, if somebody has set it, means nothing.
+func (r *reader) appService() bool {
+	return strings.EqualFold(r.text("WEBSITE_AUTH_ENABLED"), "true") && !r.onLambda()
+}
+
 func (r *reader) number(name string, byDefault, least, most int) int {
 	s := r.text(name)
 	if s == "" {
