@@ -144,8 +144,11 @@ func (p *pass) publish(ctx context.Context, rec Record) (Record, error) {
 	old := rec.Target
 	got, err := p.settle(ctx, rec, func(rec *Record) { p.published(rec, next) },
 		Event{Kind: kind, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, By: run.By})
-	if err == nil && !old.Same(got.Target) && got.Rotates() {
-		p.releaseReservation(ctx, ApplicationReservation(old, rec.ID)) // if we die here, it is reclaimable
+	if err == nil && !old.Same(got.Target) {
+		if got.Rotates() {
+			p.releaseReservation(ctx, ApplicationReservation(old, rec.ID)) // if we die here, it is reclaimable
+		}
+		p.releaseReservation(ctx, ActorNote(old, rec.ID)) // a hint: whoever finds it looks at the record
 	}
 	if err == nil {
 		p.prune(ctx, got)
