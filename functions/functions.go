@@ -3,8 +3,10 @@
 package functions
 
 import (
+	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"rekey/functions/connections"
 	"rekey/functions/health"
@@ -19,7 +21,7 @@ import (
 // sends twice.
 func HTTP(a *app.App, once *host.Once) http.Handler {
 	api := &connections.Handler{
-		Service: a.Connections, Authenticate: a.Callers.Authenticate, Deployment: a.Config.Deployment, Once: once, Log: a.Log,
+		Service: a.Connections, Authenticate: a.Callers.Authenticate, Deployment: a.Config.Deployment, Limit: a.Limit, Once: once, Log: a.Log,
 	}
 	people := &pages.Handler{PublicURL: a.Config.PublicURL, AuthorityURL: a.Config.AuthorityHost, Log: a.Log}
 	if a.OAuth != nil { // else the interfaces would not be nil
@@ -34,11 +36,47 @@ func HTTP(a *app.App, once *host.Once) http.Handler {
 			api.ServeHTTP(w, r) // it refuses what is not below its own path
 		}
 	}))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == health.Path { // asked all the time, and does nothing that could be measured
+	return arriving(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.EscapedPath() == health.Path { // asked all the time, and does nothing that could be measured
 			probe.ServeHTTP(w, r)
 			return
 		}
 		measured.ServeHTTP(w, r)
+	}))
+}
+
+// arrival is how long the body of a request may take to arrive.
+const arrival = 30 * time.Second
+
+// arriving sees to it that nobody holds a connection by sending a body that never ends.
+// It matters most for those whom nobody knows: net/http reads what is left of a body
+// before it answers, so that even a refusal would wait for as long as they like. The
+// server has no ReadTimeout for this, since that would end a pass; see [host.Serve].
+// Where the connection takes no deadline, on Lambda, the body is there already.
+func arriving(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connection := http.NewResponseController(w)
+		// A deadline is by the machine's clock, and by no other.
+		if r.ContentLength == 0 || connection.SetReadDeadline(time.Now().Add(arrival)) != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		bounded := *r
+		bounded.Body = &body{r.Body, connection}
+		h.ServeHTTP(w, &bounded)
 	})
+}
+
+// body is one that has to arrive in time. Once it has, the deadline goes: what the
+// server reads from then on is whether the client is still there.
+type body struct {
+	io.ReadCloser
+	connection *http.ResponseController
+}
+
+func (b *body) Read(p []byte) (n int, err error) {
+	if n, err = b.ReadCloser.Read(p); err == io.EOF {
+		_ = b.connection.SetReadDeadline(time.Time{}) // the connection has gone, and the deadline with it
+	}
+	return n, err
 }

@@ -25,6 +25,7 @@ import (
 	"rekey/shared/keyvault"
 	"rekey/shared/notice"
 	"rekey/shared/oauth"
+	"rekey/shared/openid"
 	"rekey/shared/rotation"
 	"rekey/shared/tablestore"
 	"rekey/shared/telemetry"
@@ -38,6 +39,7 @@ type App struct {
 	Config      config.Config
 	Log         *slog.Logger
 	Callers     *auth.Authenticator
+	Limit       *auth.Limiter // of requests, for this process
 	Connections *connection.Service
 	Rotator     *rotation.Rotator
 	OAuth       *oauth.Flow          // nil: connecting by OAuth is not configured
@@ -85,9 +87,9 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 		Rotator: rotator, Actors: actors, Records: store, Reservations: store, Vault: vault, Directory: reader{authority, directory},
 		Applications: directory, Policies: directory, Notes: store, Refused: refused(c), Log: log,
 	}
-	flow, err := connectPeople(c, client, store, authority, connections, log)
+	tokens, err := openid.New(openid.Config{AuthorityHost: c.AuthorityHost, HTTPClient: client})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("preparing the verification of tokens: %w", err)
 	}
 	deliverer, err := notices(c, store, vault, client, log)
 	if err != nil {
@@ -95,8 +97,8 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	}
 	return &App{
 		Config: c, Log: log, Rotator: rotator,
-		Callers:     &auth.Authenticator{Keys: c.Callers.Keys},
-		Connections: connections, OAuth: flow, Notices: deliverer, Telemetry: measure,
+		Callers: callers(c, tokens), Limit: auth.NewLimiter(auth.Limits{}),
+		Connections: connections, OAuth: connectPeople(c, tokens, store, authority, connections, log), Notices: deliverer, Telemetry: measure,
 	}, nil
 }
 
@@ -104,6 +106,15 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 type reader struct {
 	rotation.Authority
 	*graph.Directory
+}
+
+// callers are those whom the settings let in.
+func callers(c config.Config, tokens *openid.Verifier) *auth.Authenticator {
+	a := &auth.Authenticator{Keys: c.Callers.Keys, AppService: c.Callers.AppService, TenantID: c.Callers.TenantID}
+	if c.Callers.Audience != "" {
+		a.Tokens = &auth.EntraTokens{Verifier: tokens, Audience: c.Callers.Audience, TenantID: c.Callers.TenantID}
+	}
+	return a
 }
 
 // graphScope is what tokens for Graph are asked for. A national cloud has one of

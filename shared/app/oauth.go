@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net/http"
 
 	"rekey/shared/config"
 	"rekey/shared/connection"
@@ -29,16 +27,12 @@ func oauthApplication(c config.Config, vault *keyvault.Vault) entra.OAuthApplica
 }
 
 // connectPeople puts connecting by OAuth together; nil where the settings leave it off.
-func connectPeople(c config.Config, client *http.Client, store *tablestore.Store, authority *entra.Authority, connections *connection.Service, log *slog.Logger) (*oauth.Flow, error) {
+func connectPeople(c config.Config, tokens *openid.Verifier, store *tablestore.Store, authority *entra.Authority, connections *connection.Service, log *slog.Logger) *oauth.Flow {
 	if c.OAuth.ClientID == "" || c.PublicURL == "" {
-		return nil, nil
-	}
-	tokens, err := openid.New(openid.Config{AuthorityHost: c.AuthorityHost, HTTPClient: client})
-	if err != nil {
-		return nil, fmt.Errorf("preparing the verification of ID tokens: %w", err)
+		return nil
 	}
 	return &oauth.Flow{
 		Store: store, Authority: authority, IDTokens: tokens, Connections: connections,
 		ClientID: c.OAuth.ClientID, PublicURL: c.PublicURL, Log: log,
-	}, nil
+	}
 }

@@ -9,10 +9,6 @@ import (
 	"rekey/shared/rotation"
 )
 
-// reclaimAfter is how old a reservation of a connection without a record has to be
-// before it is void; see package connection.
-const reclaimAfter = 10 * time.Minute
-
 // Apply writes the records that plan found missing, those that authenticate for others
 // first, and says on plan how it went. It reserves before it writes, as a creation does,
 // and writes no record that is there: what somebody else has made meanwhile stays.
@@ -139,13 +135,13 @@ func (w *writer) release(ctx context.Context, id string, made []rotation.Reserva
 	}
 }
 
-// void reports whether nobody needs a reservation any more. One whose connection is
+// void reports whether nobody needs a reservation any more that is old. One whose connection is
 // going to be written again is needed.
 func (w *writer) void(ctx context.Context, held rotation.Reservation) (bool, error) {
 	rec, err := w.Records.Load(ctx, held.Owner)
 	switch {
 	case errors.Is(err, rotation.ErrNotFound):
-		return !w.coming[held.Owner] && w.now().Sub(held.At) > reclaimAfter, nil
+		return !w.coming[held.Owner], nil
 	case errors.Is(err, rotation.ErrNewerSchema):
 		return false, nil
 	case err != nil:

@@ -1,6 +1,8 @@
 package rebuild_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +37,38 @@ func TestPublishedDoesNotWork(t *testing.T) {
 		}
 		s.works()
 		w.sweep(3 * day)
+		w.settled(s)
+	})
+}
+
+// The same of a connection that is not rotated: a person is told.
+func TestPublishedDoesNotWorkWithoutRotation(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := w.rotating()
+		off := false
+		if _, err := w.service().Rotate(w.t.Context(), s.id, connection.RotateOptions{By: "tester"}); err != nil {
+			t.Fatal(err)
+		}
+		w.sweep(hour)
+		if _, err := w.service().Update(w.t.Context(), s.id, connection.Change{Rotate: &off, By: "tester"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.service().Rotate(w.t.Context(), s.id, connection.RotateOptions{By: "tester"}); err != nil {
+			t.Fatal(err) // so that a tag says "off"
+		}
+		w.sweep(hour)
+		was := s.record()
+		w.OutsideBreak(true)
+		w.RemoveByHand(was.Current.KeyID)
+		w.LoseTable(nil)
+		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
+		if c.Record.Policy.Enabled || len(c.ByPerson) != 1 || !c.Record.NextSlot.IsZero() || c.Record.Policy.Grace != 48*hour {
+			t.Errorf("by person %q, record %+v", c.ByPerson, c.Record)
+		}
+		s.emergency()
+		w.sweep(hour)
+		w.OutsideBreak(false)
+		s.works()
 		w.settled(s)
 	})
 }
@@ -116,6 +150,155 @@ func TestApplicationIsUnreadable(t *testing.T) {
 		w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Roles = roles })
 		w.sweep(3 * day)
 		w.settled(s)
+	})
+}
+
+// What is in its grace period can't be looked at either, for want of a permission: it is
+// looked for by its marker when that has ended, and the original is a person's.
+func TestReplacedIsUnreadable(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := w.subject()
+		in := s.input()
+		grace := 72 * hour
+		in.OriginalGrace = &grace
+		s.make(in)
+		w.sweep(hour)
+		if _, err := w.service().Rotate(w.t.Context(), s.id, connection.RotateOptions{By: "tester"}); err != nil {
+			t.Fatal(err)
+		}
+		w.sweep(hour)
+		was := s.record()
+		if len(was.Retiring) != 2 {
+			t.Fatalf("retiring: %+v", was.Retiring)
+		}
+		var roles []string
+		w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { roles, a.Roles = a.Roles, nil })
+		w.LoseTable(nil)
+		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
+		if len(c.Record.Abandoned) == 0 || c.Record.Abandoned[0].NextAt.Before(time.Now().Add(47*hour)) {
+			t.Errorf("abandoned: %+v", c.Record.Abandoned)
+		}
+		if len(c.Record.ByHand) != 1 || c.Record.ByHand[0].KeyID != s.keyID {
+			t.Errorf("by hand: %+v", c.Record.ByHand)
+		}
+		w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Roles = roles })
+		w.sweep(4 * day)
+		if live := w.Live(s.app.ClientID); live != 4 { // with two foreign ones and the original
+			t.Errorf("%d client secrets are alive, want 4", live)
+		}
+		w.settled(s)
+	})
+}
+
+// The original in its grace period goes after it, as it would have.
+func TestOriginalInGrace(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := w.subject()
+		in := s.input()
+		grace := 72 * hour
+		in.OriginalGrace = &grace
+		s.make(in)
+		w.sweep(hour)
+		w.LoseTable(nil)
+		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
+		if len(c.Record.Retiring) != 1 || c.Record.Retiring[0].KeyID != s.keyID {
+			t.Errorf("retiring: %+v", c.Record.Retiring)
+		}
+		w.sweep(4 * day)
+		if w.IsLive(s.keyID) {
+			t.Error("it is still alive")
+		}
+		w.settled(s)
+	})
+}
+
+// A replica that has not heard of what is published refuses it at first.
+func TestRefusedAtFirst(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := w.rotating()
+		was := s.record()
+		w.LoseTable(nil)
+		r := w.rebuilder()
+		r.Directory = &reluctant{Directory: r.Directory, left: 2}
+		plan, err := r.Scan(w.t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := want(t, plan, s.id, rebuild.Missing); c.Record.Current.KeyID != was.Current.KeyID || len(c.ByPerson)+len(c.Notes) != 0 {
+			t.Errorf("current %+v, notes %q, by person %q", c.Record.Current, c.Notes, c.ByPerson)
+		}
+	})
+}
+
+// reluctant is a directory that refuses so many tokens first.
+type reluctant struct {
+	rebuild.Directory
+	left int
+}
+
+func (d *reluctant) Token(ctx context.Context, app rotation.Application, secret rotation.Secret) (rotation.Token, error) {
+	if d.left--; d.left >= 0 {
+		return rotation.Token{}, &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+	}
+	return d.Directory.Token(ctx, app, secret)
+}
+
+// Of what a connection authenticates with only the newest that works stays enabled.
+func TestSignInTwice(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := w.subject()
+		s.make(rotatingFor(s))
+		w.sweep(hour)
+		was := s.record()
+		v, _ := w.Published(was.AuthName())
+		v.Value = rotation.NewSecret("not a certificate that anybody knows")
+		for _, put := range []rotation.VaultSecret{mustGet(w, was.AuthName()), v} {
+			time.Sleep(time.Second)
+			if _, err := w.VaultPort().Put(w.t.Context(), put); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.sweep(hour)
+		w.LoseTable(nil)
+		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
+		if auth := c.Record.Auth; auth.VaultVersion == was.Auth.VaultVersion || auth.Problem != nil || auth.Thumbprint != was.Auth.Thumbprint || !auth.ExpiresAt.Equal(was.Auth.ExpiresAt) {
+			t.Errorf("auth %+v, before %+v", auth, was.Auth)
+		}
+		w.settled(s)
+	})
+}
+
+func mustGet(w *world, name string) rotation.VaultSecret {
+	w.t.Helper()
+	v, err := w.VaultPort().Get(w.t.Context(), name, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}
+
+// What a connection authenticates with was disabled, or is gone.
+func TestSignInIsNotThere(t *testing.T) {
+	inBubble(t, func(w *world) {
+		disabled, gone := w.subject(), w.subject()
+		disabled.make(rotatingFor(disabled))
+		gone.make(rotatingFor(gone))
+		w.sweep(hour)
+		one, two := disabled.record(), gone.record()
+		if err := w.VaultPort().Disable(w.t.Context(), one.AuthName(), one.Auth.VaultVersion); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.VaultPort().Delete(w.t.Context(), two.AuthName()); err != nil {
+			t.Fatal(err)
+		}
+		w.Purge(two.AuthName())
+		w.LoseTable(nil)
+		plan := w.rebuild("")
+		for s, says := range map[*subject]string{disabled: "Enable", gone: "create it again"} {
+			if c := want(t, plan, s.id, rebuild.Held); !strings.Contains(strings.Join(c.ByPerson, " "), says) {
+				t.Errorf("by person %q, want %q", c.ByPerson, says)
+			}
+		}
 	})
 }
 
@@ -244,4 +427,12 @@ func TestWrittenOver(t *testing.T) {
 		w.sweep(3 * day)
 		w.settled(s)
 	})
+}
+
+func ids(list []rotation.Retiring) (all []string) {
+	for _, o := range list {
+		all = append(all, o.KeyID)
+	}
+	slices.Sort(all)
+	return all
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,6 +211,11 @@ func TestDeletedStays(t *testing.T) {
 		if plan.NeedsPerson() {
 			t.Errorf("a person is needed: %+v", plan)
 		}
+
+		w.Purge("rekey-" + rotated.id + "-staged") // its retention has ended
+		want(t, w.rebuild(""), rotated.id, rebuild.Deleted)
+		want(t, w.rebuild(rotated.id), rotated.id, rebuild.Rebuilt) // who names it knows better
+		w.settled(rotated)
 	})
 }
 
@@ -219,90 +223,6 @@ func rotatingFor(s *subject) connection.Input {
 	in := s.certificate()
 	in.Target, in.Rotate, in.Schedule = connection.Target{ClientID: s.app.ClientID}, true, schedule
 	return in
-}
-
-// What bears our marker and stands in no tag is told of and left alone for good.
-func TestMarkedStranger(t *testing.T) {
-	inBubble(t, func(w *world) {
-		s := w.rotating()
-		stranger := w.AddMarked(s.app.ClientID, rotation.MarkerPrefix(rotationtest.Deployment, s.id)+"0123456789")
-		w.LoseTable(nil)
-		plan := w.rebuild("")
-		c := want(t, plan, s.id, rebuild.Rebuilt)
-		if !plan.NeedsPerson() || len(c.ByPerson) != 1 || !strings.Contains(c.ByPerson[0], stranger) {
-			t.Errorf("by person: %q", c.ByPerson)
-		}
-		if rec := s.record(); len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != stranger || len(rec.Abandoned) != 0 {
-			t.Errorf("by hand %+v, abandoned %+v", rec.ByHand, rec.Abandoned)
-		}
-		w.sweep(70 * day)
-		if !w.IsLive(stranger) {
-			t.Error("it was removed")
-		}
-		w.settled(s)
-	})
-}
-
-// A secret that was copied together with its tags is told from the original where that
-// has its staged secret; else nobody can tell.
-func TestCopy(t *testing.T) {
-	inBubble(t, func(w *world) {
-		s, off := w.rotating(), w.subject()
-		in := off.input()
-		in.Rotate = false
-		off.make(in)
-		for _, of := range []*subject{s, off} {
-			v, _ := w.Published(of.record().VaultName)
-			v.Name = "copy-of-" + v.Name
-			w.Seed(v)
-		}
-		w.LoseTable(nil)
-		plan := w.rebuild("")
-		if c := want(t, plan, s.id, rebuild.Rebuilt); len(c.ByPerson) != 1 || !strings.Contains(c.ByPerson[0], "copy-of-") {
-			t.Errorf("by person: %q", c.ByPerson)
-		}
-		want(t, plan, off.id, rebuild.Held)
-		w.settled(s)
-	})
-}
-
-// Tags that somebody has made up never lead to a client secret that Rekey did not issue.
-func TestForgedTags(t *testing.T) {
-	const id = "0b8ab8a7-0000-4000-8000-000000000001"
-	marker := rotation.MarkerPrefix(rotationtest.Deployment, id) + "ABCDEFGHIJ"
-	for name, forge := range map[string]func(tags map[string]string, s *subject){
-		"issued, with somebody's key id": func(tags map[string]string, s *subject) { tags[rotation.TagKeyID] = s.foreign },
-		"issued, with somebody's and no mark": func(tags map[string]string, s *subject) {
-			tags[rotation.TagKeyID] = s.foreign
-			delete(tags, rotation.TagMarker)
-		},
-		"named, with a key id that does not fit": func(tags map[string]string, s *subject) {
-			tags[rotation.TagKeyID], tags[rotation.TagOrigin] = s.foreign, string(rotation.OriginNamed)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(w *world) {
-				s := w.subject()
-				s.id = id
-				tags := map[string]string{
-					rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: id, rotation.TagName: "forged", rotation.TagMethod: connection.ClientSecret,
-					rotation.TagTenant: s.app.TenantID, rotation.TagClient: s.app.ClientID, rotation.TagMarker: marker, rotation.TagOrigin: string(rotation.OriginIssued),
-					rotation.TagSchedule: "30d 03:00 UTC 48h0m0s",
-				}
-				forge(tags, s)
-				w.Seed(rotation.VaultSecret{Name: "forged", Value: s.secret, Tags: tags})
-				w.Seed(rotation.VaultSecret{Name: "forged-staged", Value: s.secret, Tags: tags})
-				plan := w.rebuild("")
-				if c := want(t, plan, id, rebuild.Rebuilt); len(c.ByPerson) == 0 {
-					t.Error("nobody is told")
-				}
-				w.sweep(70 * day)
-				if !w.IsLive(s.foreign) || !w.IsLive(s.keyID) {
-					t.Error("a client secret was removed that is none of Rekey's")
-				}
-			})
-		})
-	}
 }
 
 // Tags without a connection, and applications that Rekey stands on.
@@ -340,6 +260,37 @@ func TestNameIsTaken(t *testing.T) {
 	})
 }
 
+// A reservation of somebody who has died long ago is void; one of a connection that is
+// there is not.
+func TestReservationIsHeld(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s, next := w.rotating(), w.rotating()
+		name := rotation.NameReservation("", s.record().Name, "0b8ab8a7-0000-4000-8000-000000000009")
+		app := rotation.ApplicationReservation(next.app, "0b8ab8a7-0000-4000-8000-000000000009")
+		w.LoseTable(nil)
+		time.Sleep(20 * time.Minute)
+		for _, res := range []rotation.Reservation{name, app} {
+			if err := w.StorePort().Reserve(w.t.Context(), res, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := w.rebuilder()
+		plan, err := r.Rebuild(w.t.Context(), "") // which waits for less than ten minutes
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, of := range []*subject{s, next} {
+			want(t, plan, of.id, rebuild.Held)
+		}
+		time.Sleep(10 * time.Minute)
+		plan = w.rebuild("")
+		for _, of := range []*subject{s, next} {
+			want(t, plan, of.id, rebuild.Rebuilt)
+		}
+		w.settled(s, next)
+	})
+}
+
 // A service that does not answer makes a connection unclear, and another run clears it.
 func TestUnclear(t *testing.T) {
 	inBubble(t, func(w *world) {
@@ -347,7 +298,7 @@ func TestUnclear(t *testing.T) {
 		name := s.record().VaultName
 		w.LoseTable(nil)
 		r := w.rebuilder()
-		r.Vault = flaky{r.Vault, name}
+		r.Vault = flaky{r.Vault, name, time.Now().Add(hour)}
 		plan, err := r.Rebuild(w.t.Context(), "")
 		if err != nil || !plan.NeedsPerson() {
 			t.Errorf("needs a person %t, %v", plan.NeedsPerson(), err)
@@ -365,14 +316,60 @@ func TestUnclear(t *testing.T) {
 	})
 }
 
-// flaky is a vault that does not answer for one secret.
+// What was unclear when the wait began is not written after it: nobody knows whether it
+// was under way.
+func TestUnclearAtFirst(t *testing.T) {
+	inBubble(t, func(w *world) {
+		parent, s, other := w.subject(), w.subject(), w.rotating()
+		in := parent.certificate()
+		parent.make(in)
+		s.target(parent.id, in.ClientID)
+		w.sweep(hour)
+		rec := parent.record()
+		w.LoseTable(nil)
+		r := w.rebuilder()
+		r.Vault = flaky{r.Vault, rec.AuthName(), time.Now().Add(time.Minute)}
+		plan, err := r.Rebuild(w.t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, plan, other.id, rebuild.Rebuilt)
+		want(t, plan, parent.id, rebuild.Unclear)
+		want(t, plan, s.id, rebuild.Unclear)
+		if n := len(w.Records()); n != 1 {
+			t.Errorf("%d records, want 1", n)
+		}
+		plan = w.rebuild("")
+		want(t, plan, s.id, rebuild.Rebuilt)
+		w.settled(parent, s, other)
+	})
+}
+
+// Who stops it gets an error, and finds nothing written.
+func TestStopped(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := w.rotating()
+		w.LoseTable(nil)
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+		defer cancel()
+		if _, err := w.rebuilder().Rebuild(ctx, ""); err == nil {
+			t.Error("no error")
+		}
+		if _, ok := w.Record(s.id); ok {
+			t.Error("it was written before its time")
+		}
+	})
+}
+
+// flaky is a vault that does not answer for one secret, for a while.
 type flaky struct {
 	rebuild.Vault
-	name string
+	name  string
+	until time.Time
 }
 
 func (f flaky) List(ctx context.Context, name string) ([]rotation.VaultSecret, error) {
-	if name == f.name {
+	if name == f.name && time.Now().Before(f.until) {
 		return nil, &rotation.Error{Op: "listing versions", Class: rotation.Transient, Status: 503}
 	}
 	return f.Vault.List(ctx, name)
@@ -406,12 +403,4 @@ func TestRebuildDies(t *testing.T) {
 			})
 		}
 	}
-}
-
-func ids(list []rotation.Retiring) (all []string) {
-	for _, o := range list {
-		all = append(all, o.KeyID)
-	}
-	slices.Sort(all)
-	return all
 }

@@ -235,12 +235,15 @@ func (s *scan) finish(d *draft) {
 	if c := rec.Current; c != nil && c.Origin == rotation.OriginIssued {
 		rec.LastRotatedAt = d.published[0].CreatedAt
 	}
-	if rec.Policy.Enabled && rec.Current != nil {
+	switch { // what is published should be what works
+	case rec.Current == nil:
+	case rec.Policy.Enabled && d.latest:
 		rec.NextSlot = rec.Policy.Schedule.Next(d.published[0].CreatedAt, now)
-		if !d.latest {
-			rec.NextSlot = now // what is published is not what works
-			d.Notes = append(d.Notes, "It is rotated at once, because what is published last does not work or is not Rekey's.")
-		}
+	case rec.Policy.Enabled:
+		rec.NextSlot = now
+		d.Notes = append(d.Notes, "It is rotated at once, because what is published last does not work or is not Rekey's.")
+	case !d.latest && rec.Error == nil:
+		d.ByPerson = append(d.ByPerson, "What is published last does not work or is not Rekey's. Rotate it, or reconnect it.")
 	}
 	rec.WakeAt = s.Rules.Wake(now, rec)
 	d.Record = rec.Clone()

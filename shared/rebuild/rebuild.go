@@ -119,9 +119,10 @@ type Connection struct {
 	// Record is what is written, or was, of one that is Missing or Rebuilt.
 	Record rotation.Record
 
-	touched  time.Time // when the newest of its versions was written
-	Notes    []string  // what is worth knowing
-	ByPerson []string  // what a person has to do
+	Notes    []string // what is worth knowing
+	ByPerson []string // what a person has to do
+
+	touched time.Time // when the newest of its versions was written
 }
 
 // Plan is what a look has found.

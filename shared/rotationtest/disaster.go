@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"rekey/shared/rotation"
@@ -20,6 +21,15 @@ func (w *World) LoseTable(keep func(id string) bool) {
 	maps.DeleteFunc(w.Store.due, func(id string, _ time.Time) bool { return lost(id) })
 	maps.DeleteFunc(w.Store.history, func(id string, _ []historyRow) bool { return lost(id) })
 	maps.DeleteFunc(w.Store.reserved, func(_ string, r rotation.Reservation) bool { return lost(r.Owner) })
+}
+
+// Purge takes a soft-deleted secret away for good, as the end of its retention does.
+func (w *World) Purge(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.Vault.secrets[strings.ToLower(name)]; s != nil && s.deletedAt != nil {
+		delete(w.Vault.secrets, strings.ToLower(name))
+	}
 }
 
 // Reserved returns who holds the reservations, by what they are of, without those that

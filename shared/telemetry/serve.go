@@ -58,8 +58,8 @@ func (t *Telemetry) Handler(trigger string, h http.Handler) http.Handler {
 // on, traceparent alone is read, as it has room for two ids and nothing else; tracestate
 // and baggage would put into our traces whatever a caller likes.
 //
-// Source: www.w3.org/TR/trace-context. The Functions host sends it with the invocations
-// of timers too; their bodies name no trace.
+// Source: www.w3.org/TR/trace-context. For a timer the header is the only place too: the
+// body of its invocation names no trace.
 func caller(r *http.Request) context.Context {
 	values := r.Header.Values("traceparent")
 	if len(values) != 1 {

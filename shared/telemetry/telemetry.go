@@ -44,8 +44,8 @@ type Config struct {
 
 	// Sampler is one of the values of OTEL_TRACES_SAMPLER, Ratio its argument. Empty
 	// means always_on, unlike OpenTelemetry's own default parentbased_always_on: the
-	// traceparent of Azure's front ends says "not sampled" whether or not anybody
-	// collects their spans, and Rekey would seem not to trace at all.
+	// traceparent of Azure's front ends can say "not sampled" though nobody asked for
+	// that, and Rekey would seem not to trace at all.
 	// Source: github.com/open-telemetry/opentelemetry-js/issues/3057.
 	Sampler string
 	Ratio   float64
@@ -135,8 +135,7 @@ type provider interface {
 	Shutdown(ctx context.Context) error
 }
 
-// both does it to both providers at once and waits until ctx ends. The SDK heeds ctx
-// only where it waits itself, so waiting is done here.
+// both does it to both providers at once. The SDK returns when ctx ends.
 func (t *Telemetry) both(ctx context.Context, do func(provider, context.Context) error) {
 	var busy sync.WaitGroup
 	for _, p := range t.sdk().providers {
@@ -146,11 +145,5 @@ func (t *Telemetry) both(ctx context.Context, do func(provider, context.Context)
 			}
 		})
 	}
-	done := make(chan struct{})
-	go func() { busy.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		t.exported("all", ctx.Err())
-	}
+	busy.Wait()
 }

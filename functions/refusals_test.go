@@ -1,0 +1,344 @@
+package functions_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rekey/functions/connections"
+	"rekey/shared/app"
+	"rekey/shared/auth"
+)
+
+// operation is one that the API's document describes.
+type operation struct {
+	method, path string
+	role         auth.Role // the least that may use it, as the document says
+}
+
+var (
+	needs = regexp.MustCompile(`Needs the role (read|write|rotate|admin)\.`)
+	verbs = []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+		http.MethodTrace, "PROPFIND", "QUERY", "get", "Delete",
+	}
+)
+
+// operations reads the document, with these ids in the place of its parameters.
+func operations(t *testing.T, id, target string) []operation {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]struct{ Description string }
+	}
+	if err := json.Unmarshal(connections.Document, &doc); err != nil {
+		t.Fatal(err)
+	}
+	fill := strings.NewReplacer("{id}", id, "{targetId}", target, "{name}", "operator")
+	var list []operation
+	for path, methods := range doc.Paths {
+		for method, about := range methods {
+			m := needs.FindStringSubmatch(about.Description)
+			if m == nil {
+				t.Fatalf("%s %s: the document does not say which role it needs", method, path)
+			}
+			role, err := auth.ParseRole(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, operation{strings.ToUpper(method), fill.Replace(path), role})
+		}
+	}
+	slices.SortFunc(list, func(a, b operation) int { return strings.Compare(a.path+a.method, b.path+b.method) })
+	if len(list) < 28 {
+		t.Fatalf("the document has %d operations", len(list))
+	}
+	return list
+}
+
+// trick is a way of asking for something else than it looks like, for somebody on the
+// way or for us. What it makes of the path is sent as it stands.
+type trick struct {
+	name    string
+	path    func(string) string // nil: as it is
+	headers string              // lines, each with its end
+}
+
+// at returns a path with sep in the place of its last slash.
+func at(path, sep string) string {
+	i := strings.LastIndexByte(path, '/')
+	return path[:i] + sep + path[i+1:]
+}
+
+var tricks = []trick{
+	{name: "as it is"},
+	{name: "a double slash before", path: func(p string) string { return "/" + p }},
+	{name: "a double slash within", path: func(p string) string { return at(p, "//") }},
+	{name: "an encoded slash", path: func(p string) string { return at(p, "%2f") }},
+	{name: "a slash encoded twice", path: func(p string) string { return at(p, "%252F") }},
+	{name: "a backslash", path: func(p string) string { return at(p, `\`) }},
+	{name: "an encoded backslash", path: func(p string) string { return at(p, "%5c") }},
+	{name: "a slash behind", path: func(p string) string { return p + "/" }},
+	{name: "a dot behind", path: func(p string) string { return p + "." }},
+	{name: "an encoded dot behind", path: func(p string) string { return p + "%2e" }},
+	{name: "a dot segment", path: func(p string) string { return at(p, "/./") }},
+	{name: "a dot segment behind", path: func(p string) string { return p + "/." }},
+	{name: "an encoded dot segment", path: func(p string) string { return at(p, "/%2e/") }},
+	{name: "up and down", path: func(p string) string { return at(p, "/x/../") }},
+	{name: "up and down, encoded", path: func(p string) string { return at(p, "/x/%2e%2E/") }},
+	{name: "up and down, all encoded", path: func(p string) string { return at(p, "%2fx%2f%2e%2e%2f") }},
+	{name: "from what is open", path: func(p string) string { return "/health/.." + p }},
+	{name: "from what is open, encoded", path: func(p string) string { return "/health%2f..%2f" + p[1:] }},
+	{name: "from the pages", path: func(p string) string { return "/organization/app-connections/azure/oauth/../../../.." + p }},
+	{name: "upper case", path: strings.ToUpper},
+	{name: "a letter encoded", path: func(p string) string { return fmt.Sprintf("%s%%%02x", p[:len(p)-1], p[len(p)-1]) }},
+	{name: "a path parameter", path: func(p string) string { return p + ";/health" }},
+	{name: "a zero byte", path: func(p string) string { return p + "%00/health" }},
+	{name: "a line's end", path: func(p string) string { return p + "%0d%0aX-Injected:%20yes" }},
+	{name: "an overlong slash", path: func(p string) string { return at(p, "%c0%af") }},
+	{name: "a wide slash", path: func(p string) string { return at(p, "%ef%bc%8f") }},
+	{name: "an extension", path: func(p string) string { return p + ".json" }},
+	{name: "a fragment", path: func(p string) string { return p + "%23/health" }},
+	{name: "an address", path: func(p string) string { return "http://evil.example" + p }},
+	{name: "a method in the query", path: func(p string) string { return p + "?_method=GET&method=GET&x-http-method=GET" }},
+	{name: "a key in the query", path: func(p string) string { return p + "?code=master&access_token=x&api_key=x" }},
+	{name: "another method: GET", headers: "X-HTTP-Method-Override: GET\r\nX-HTTP-Method: GET\r\nX-Method-Override: GET\r\n_method: GET\r\n"},
+	{name: "another method: DELETE", headers: "X-HTTP-Method-Override: DELETE\r\nX-HTTP-Method: DELETE\r\nX-Method-Override: DELETE\r\n_method: DELETE\r\n"},
+	{name: "another address", headers: "X-Original-URL: /health\r\nX-Rewrite-URL: /health\r\nX-Forwarded-Uri: /health\r\nX-Forwarded-Path: /health\r\n"},
+	{name: "another host", headers: "X-Forwarded-Host: localhost\r\nX-Forwarded-Server: localhost\r\nX-Host: localhost\r\nForwarded: for=127.0.0.1;host=localhost;proto=https\r\n"},
+	{name: "from this machine", headers: "X-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\nClient-IP: 127.0.0.1\r\nTrue-Client-IP: 127.0.0.1\r\n"},
+	{name: "from the host", headers: "X-Azure-Functions-InvocationId: " + unknownID + "\r\nX-ms-invocation-id: " + unknownID + "\r\nX-Functions-Key: master\r\nX-MS-SITE-RESTRICTED-TOKEN: x\r\n"},
+	{name: "of a page", headers: "Origin: https://evil.example\r\nAccess-Control-Request-Method: DELETE\r\nAccess-Control-Request-Headers: authorization\r\n"},
+	{name: "a cookie", headers: "Cookie: AppServiceAuthSession=x; Authorization=Bearer x; rekey=admin\r\n"},
+}
+
+// wire is one request as it goes over the wire.
+type wire struct {
+	method, target, headers, body string
+}
+
+// exchange sends one request as it is written and returns the answer. What can't be read
+// as an answer fails the test.
+func (c *client) exchange(w wire) reply {
+	c.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	if !strings.Contains("\r\n"+w.headers, "\r\nHost: ") {
+		w.headers = "Host: rekey.example\r\n" + w.headers
+	}
+	request := fmt.Sprintf("%s %s HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s", w.method, w.target, len(w.body), w.headers, w.body)
+	if _, err := io.WriteString(conn, request); err != nil {
+		c.t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: w.method})
+	if err != nil {
+		c.t.Fatalf("%s %s: %v", w.method, w.target, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatalf("%s %s: %v", w.method, w.target, err)
+	}
+	c.watch.saw("answer to "+w.method+" "+w.target, fmt.Sprint(resp.Header, string(body)))
+	return reply{resp.StatusCode, resp.Header, body}
+}
+
+// refused requires that an answer is a refusal with one of these statuses, in the API's
+// form, which leads nowhere, sets nothing and lets no page in. A request that is none by
+// HTTP's own rules may have the server's answer.
+func (c *client) refused(what string, got reply, statuses ...int) {
+	c.t.Helper()
+	if !slices.Contains(statuses, got.status) {
+		c.t.Errorf("%s: status %d, want %v: %s", what, got.status, statuses, got.body)
+	}
+	for name := range got.header {
+		if name == "Location" || name == "Set-Cookie" || name == "X-Injected" || strings.HasPrefix(name, "Access-Control-") {
+			c.t.Errorf("%s: the answer has %s: %q", what, name, got.header[name])
+		}
+	}
+	if strings.Contains(string(got.body), "evil.example") || strings.Contains(string(got.body), "X-Injected") {
+		c.t.Errorf("%s: the answer repeats what was sent: %s", what, got.body)
+	}
+	if got.status == http.StatusBadRequest && strings.HasPrefix(string(got.body), "400 Bad Request") {
+		return // of net/http
+	}
+	if kind := got.header.Get("Content-Type"); kind != "application/json; charset=utf-8" || got.header.Get("Cache-Control") != "no-store" {
+		c.t.Errorf("%s: Content-Type %q, Cache-Control %q", what, kind, got.header.Get("Cache-Control"))
+	}
+}
+
+// untouched requires that table, vault and directory are as they were.
+func (c *client) untouched(what string, before map[string]string) {
+	c.t.Helper()
+	if list := changes(before, c.truth()); len(list) != 0 {
+		c.t.Errorf("%s: changed: %q", what, list)
+	}
+}
+
+// outsiders are credentials that open nothing, as header lines.
+func (w *world) outsiders() map[string]string {
+	var app strings.Builder
+	forged(w.stack.TenantID).Write(&app)
+	return map[string]string{
+		"nobody":                         "",
+		"with App Service's headers":     app.String(),
+		"with a key nobody has":          "Authorization: Bearer rk_" + strings.Repeat("A", 43) + "\r\n",
+		"with a token nobody has signed": "Authorization: Bearer eyJhbGciOiJub25lIn0.eyJyb2xlcyI6WyJDb25uZWN0aW9ucy5BZG1pbiJdfQ.\r\n",
+		"with a password":                "Authorization: Basic YWRtaW46YWRtaW4=\r\nProxy-Authorization: Basic YWRtaW46YWRtaW4=\r\n",
+	}
+}
+
+// newWalkedWorld is a world with a connection that has a target, at rest, in which
+// nobody is slowed down: the walks are faster than any caller.
+func newWalkedWorld(t *testing.T) (w *world, id, target, insider string) {
+	t.Helper()
+	w = newCallersWorld(t, nil, func(a *app.App) { a.Limit = auth.NewLimiter(auth.Limits{Reads: 1e6, Writes: 1e6, Unknown: 1e6}) })
+	insider = w.token([]string{"Somebody.Elses"}, nil) // before any time has passed in the directory
+	operator, made := w.authenticator()
+	one := w.target(w.call(auth.Rotate, http.MethodPost, secrets+"/"+made.ID+"/targets", object{"clientId": w.owned(operator).ClientID}))
+	w.settle()
+	return w, made.ID, one.ID, insider
+}
+
+// Whoever has no credential that counts is refused at every address and by every method,
+// whatever form the request has, and finds out nothing.
+func TestOutsidersAreRefused(t *testing.T) {
+	t.Parallel()
+	w, id, target, _ := newWalkedWorld(t)
+	before := w.truth()
+	asked := 0
+	for who, credential := range w.outsiders() {
+		for _, op := range operations(t, id, target) {
+			for _, trick := range tricks {
+				path := op.path
+				if trick.path != nil {
+					path = trick.path(path)
+				}
+				asked++
+				got := w.exchange(wire{op.method, path, trick.headers + credential, `{"name":"x"}`})
+				want := []int{http.StatusUnauthorized}
+				if strings.Contains(path, "%c0") || strings.Contains(path, "%00") || strings.Contains(path, `\`) {
+					want = append(want, http.StatusBadRequest)
+				}
+				if strings.HasPrefix(path, "/organization/") { // refused as a page that there isn't
+					want = []int{http.StatusNotFound}
+					got.header.Set("Content-Type", "application/json; charset=utf-8")
+				}
+				w.refused(who+": "+trick.name+": "+op.method+" "+path, got, want...)
+			}
+		}
+		w.untouched(who, before)
+	}
+	t.Logf("%d requests", asked)
+}
+
+// The same with methods that the document doesn't know: to who is unknown they look like
+// any other, and an administrator is told that there is no such method.
+func TestOtherMethodsAreRefused(t *testing.T) {
+	t.Parallel()
+	w, id, target, _ := newWalkedWorld(t)
+	before := w.truth()
+	takes := map[string][]string{}
+	for _, op := range operations(t, id, target) {
+		takes[op.path] = append(takes[op.path], op.method)
+	}
+	admin := "Authorization: Bearer " + w.keys[auth.Admin].Reveal() + "\r\n"
+	for path, methods := range takes {
+		for _, verb := range verbs {
+			what := verb + " " + path
+			w.refused(what, w.exchange(wire{verb, path, "", `{"name":"x"}`}), http.StatusUnauthorized)
+			if slices.Contains(methods, verb) {
+				continue
+			}
+			got := w.exchange(wire{verb, path, admin, `{"name":"x"}`})
+			// A word of the API in the place of an id is the id of nothing.
+			w.refused(what+" as admin", got, http.StatusMethodNotAllowed, http.StatusNotFound)
+			allow := strings.Split(got.header.Get("Allow"), ", ")
+			for _, method := range methods {
+				if got.status == http.StatusMethodNotAllowed && (!slices.Contains(allow, method) || slices.Contains(allow, verb)) {
+					t.Errorf("%s allows %q, want %q", what, allow, methods)
+				}
+			}
+		}
+	}
+	w.untouched("other methods", before)
+}
+
+// Who is known and lacks the role is refused, in whatever form; the log names them.
+func TestInsidersWithoutTheRole(t *testing.T) {
+	t.Parallel()
+	w, id, target, insider := newWalkedWorld(t)
+	before := w.truth()
+	refusals := map[string]int{} // by caller
+	lesser := map[auth.Role]auth.Role{auth.Write: auth.Read, auth.Rotate: auth.Write, auth.Admin: auth.Rotate}
+	for _, op := range operations(t, id, target) {
+		who := map[string]string{"app:" + callerApp: insider}
+		if below, ok := lesser[op.role]; ok {
+			who[below.String()] = w.keys[below].Reveal()
+		}
+		for name, credential := range who {
+			for _, trick := range tricks {
+				path := op.path
+				if trick.path != nil {
+					path = trick.path(path)
+				}
+				what := name + ": " + trick.name + ": " + op.method + " " + path
+				got := w.exchange(wire{op.method, path, trick.headers + "Authorization: Bearer " + credential + "\r\n", `{"name":"x"}`})
+				want := []int{http.StatusForbidden}
+				switch {
+				case strings.HasPrefix(path, "/organization/"):
+					want = []int{http.StatusNotFound}
+					got.header.Set("Content-Type", "application/json; charset=utf-8")
+				case trick.path != nil && !strings.Contains(path, "?") && !strings.HasPrefix(path, "http:"):
+					want = []int{http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed}
+				}
+				w.refused(what, got, want...)
+				if got.status == http.StatusForbidden {
+					refusals[name]++
+				}
+			}
+		}
+	}
+	w.untouched("insiders", before)
+	logged := map[string]int{}
+	for text := range strings.Lines(w.watch.log()) {
+		var l line
+		if json.Unmarshal([]byte(text), &l) == nil && l.Msg == "request" && l.Status == http.StatusForbidden {
+			logged[l.Caller]++
+		}
+	}
+	if !maps.Equal(logged, refusals) || len(refusals) != 4 {
+		t.Errorf("refused were %v, and in the log are %v", refusals, logged)
+	}
+}
+
+// Who may read, and asks for another method in a header or in the query, has read.
+func TestMethodOverridesMeanNothing(t *testing.T) {
+	t.Parallel()
+	w, id, target, _ := newWalkedWorld(t)
+	before := w.truth()
+	for _, op := range operations(t, id, target) {
+		if op.method != http.MethodGet || op.role != auth.Read {
+			continue
+		}
+		for _, verb := range []string{"DELETE", "PATCH", "POST"} {
+			headers := "X-HTTP-Method-Override: " + verb + "\r\nX-HTTP-Method: " + verb + "\r\nX-Method-Override: " + verb + "\r\nAuthorization: Bearer " + w.keys[auth.Admin].Reveal() + "\r\n"
+			if got := w.exchange(wire{http.MethodGet, op.path + "?_method=" + verb + "&revoke=true", headers, `{"_method":"` + verb + `"}`}); got.status != http.StatusOK {
+				t.Errorf("%s with %s: status %d: %s", op.path, verb, got.status, got.body)
+			}
+		}
+	}
+	w.untouched("overrides", before)
+}
