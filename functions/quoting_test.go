@@ -1,9 +1,7 @@
 package functions_test
 
 import (
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +51,7 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 		send("GET", one+"/"+id+"/audit?limit="+lines, "", "")
 		send("GET", one+"/"+id+"/targets/"+lines, "", "")
 		send("DELETE", one+"/"+id+"?revoke="+lines, "", "")
-		send("POST", one+"/"+id+"/rotate-credentials?dryRun="+lines, "", "")
+		send("POST", one+"/"+id+"/rotate-credentials", "", `{"dryRun":"`+canary+`"}`)
 		send("POST", one, "Idempotency-Key: "+strings.Repeat(canary, 20)+"\r\n", `{"name":"`+canary+`"}`)
 		send("POST", one, "Content-Type: "+canary+"\r\n", canary)
 		send("POST", one, "Authorization: Bearer "+canary+"\r\n", canary)
@@ -78,9 +76,9 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 			t.Errorf("the log has what was sent: %s", text)
 		}
 	}
-	for name := range maps.Keys(callers) {
-		if n := strings.Count(log, `"msg":"request"`) - strings.Count(log, `"status":200`); n == 0 || !strings.Contains(log, `"caller":"`+name+`"`) {
-			t.Errorf("%q is not in the log after %d requests", name, asked[name])
+	for name, n := range asked {
+		if logged := strings.Count(log, `"caller":"`+name+`"`); logged < n-1 { // one of them has two Authorization headers: nobody's
+			t.Errorf("%q is in the log %d times after %d requests", name, logged, n)
 		}
 	}
 }
@@ -131,7 +129,5 @@ func TestFloodOfOneCaller(t *testing.T) {
 			t.Errorf("%s: %d", path, got.status)
 		}
 	}
-	if !slices.Contains([]int{http.StatusBadRequest}, w.call(auth.Rotate, http.MethodPost, secrets, "{").status) {
-		t.Error("another caller's writes are slowed down")
-	}
+	w.call(auth.Rotate, http.MethodPost, secrets, "{").refuses(t, http.StatusBadRequest, "not JSON")
 }

@@ -154,16 +154,12 @@ func TestStalledBodies(t *testing.T) {
 				l.incoming <- there
 				begun := time.Now()
 				fmt.Fprintf(here, "%s HTTP/1.1\r\nHost: rekey.example\r\nContent-Type: application/json\r\n%s\r\n", c.head, c.headers)
-				if c.drip > 0 {
-					go func() {
-						for {
-							if _, err := here.Write([]byte(" ")); err != nil {
-								return
-							}
-							time.Sleep(c.drip)
-						}
-					}()
-				}
+				var drops sync.WaitGroup
+				drops.Go(func() {
+					for err := error(nil); c.drip > 0 && err == nil; time.Sleep(c.drip) {
+						_, err = here.Write([]byte(" "))
+					}
+				})
 				resp, err := http.ReadResponse(bufio.NewReader(here), nil)
 				if err != nil {
 					t.Fatal(err)
@@ -176,6 +172,7 @@ func TestStalledBodies(t *testing.T) {
 					t.Errorf("answered after %s", d)
 				}
 				here.Close()
+				drops.Wait()
 				stop()
 				if err := <-ended; err != nil {
 					t.Error(err)

@@ -1,0 +1,211 @@
+package functions_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rekey/functions/connections"
+	"rekey/shared/auth"
+	"rekey/shared/oauth"
+)
+
+// route is what the function.json of an HTTP function says.
+type route struct {
+	function, path string
+	methods        []string // upper case; empty: all
+}
+
+// routes reads every function.json that is deployed, and the names of the timers.
+func routes(t *testing.T) (open []route, timers []string) {
+	t.Helper()
+	files, err := filepath.Glob("*/function.json")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("function.json: %q, %v", files, err)
+	}
+	for _, file := range files {
+		var f struct {
+			Bindings []struct {
+				Type, Route, AuthLevel string
+				Methods                []string
+			}
+		}
+		data, err := os.ReadFile(file)
+		if err != nil || json.Unmarshal(data, &f) != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		switch b := f.Bindings[0]; b.Type {
+		case "httpTrigger":
+			r := route{function: filepath.Dir(file), path: "/" + b.Route}
+			for _, m := range b.Methods {
+				r.methods = append(r.methods, strings.ToUpper(m))
+			}
+			open = append(open, r)
+		case "timerTrigger":
+			timers = append(timers, filepath.Dir(file))
+		default:
+			t.Fatalf("%s: a trigger %q", file, b.Type)
+		}
+	}
+	return open, timers
+}
+
+// stall begins a request and never ends it. What it returns waits for the answer.
+func (c *client) stall(head string) (answer func() (status int, after time.Duration)) {
+	c.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	begun := time.Now()
+	// More than the host would read ahead.
+	fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: rekey.example\r\nContent-Length: 200000\r\n\r\n", head)
+	return func() (int, time.Duration) {
+		defer conn.Close()
+		conn.SetReadDeadline(begun.Add(time.Minute))
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			c.t.Errorf("%s: no answer: %v", head, err)
+			return 0, time.Since(begun)
+		}
+		resp.Body.Close()
+		return resp.StatusCode, time.Since(begun)
+	}
+}
+
+// Behind the host, which takes paths apart and puts them together again in its own two
+// ways, the same are refused as at the handler itself.
+func TestRefusalsBehindTheHost(t *testing.T) {
+	t.Parallel()
+	unixOnly(t)
+	for name, mode := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := deploy(t, mode)
+			a := d.sample()
+			made := d.create(a, off...)
+			d.settled(made.ID)
+			before := d.truth()
+			stalled := []func() (int, time.Duration){
+				d.stall("POST " + connections.Base + secrets),
+				d.stall("POST " + connections.Base + secrets + "/" + made.ID + "/rotate-credentials"),
+			}
+			d.byFunction()
+			d.byOperation(made.ID)
+			d.untouched("all of it", before)
+			for _, answer := range stalled {
+				if status, after := answer(); status != http.StatusUnauthorized || after > 50*time.Second {
+					t.Errorf("a body that stalls: status %d after %s", status, after)
+				}
+			}
+			d.untouched("stalled bodies", before)
+			for text := range strings.Lines(d.watch.log()) {
+				if strings.Contains(text, "evil.example") || strings.Contains(text, "panic") {
+					t.Errorf("the log has %s", text)
+				}
+			}
+			d.managed(a, made.VaultSecretName, a.KeyID)
+		})
+	}
+}
+
+// byFunction asks every function by every method, without credentials.
+func (d *deployed) byFunction() {
+	d.Helper()
+	open, timers := routes(d.T)
+	for _, r := range open {
+		path := strings.NewReplacer("{*path}", "azure-client-secrets", "{step}", "start").Replace(r.path)
+		for _, verb := range verbs {
+			got := d.exchange(wire{verb, path, "", ""})
+			want := []int{http.StatusNotFound} // of the host: no such function
+			switch {
+			case len(r.methods) > 0 && !slices.Contains(r.methods, verb):
+			case r.function == "health":
+				want = []int{http.StatusOK}
+			case r.function == "connections":
+				want = []int{http.StatusUnauthorized}
+			case r.function == "oauth": // off here: there is no such page
+				want = []int{http.StatusNotFound}
+			default:
+				d.Fatalf("the function %s is not known to this test: who may call it?", r.function)
+			}
+			if !slices.Contains(want, got.status) {
+				d.Errorf("%s %s: status %d, want %v: %s", verb, path, got.status, want, got.body)
+			}
+		}
+	}
+	// An invocation of a timer comes from the host and from nobody else.
+	invocation := `{"Data":{"timer":{"IsPastDue":false}},"Metadata":{}}`
+	for _, timer := range timers {
+		for _, path := range []string{"/" + timer, "/" + strings.ToUpper(timer), "//" + timer, "/" + timer + "/", "/api/" + timer, connections.Base + "/../../../" + timer,
+			connections.Base + "/%2e%2e/%2e%2e/%2e%2e/" + timer, oauth.Base + "..%2f..%2f..%2f..%2f" + timer, "/health/../" + timer, "http://127.0.0.1/" + timer} {
+			got := d.exchange(wire{"POST", path, "Host: 127.0.0.1\r\nX-Azure-Functions-InvocationId: " + unknownID + "\r\n", invocation})
+			if got.status < 300 || strings.Contains(string(got.body), "Outputs") {
+				d.Errorf("%s: status %d: %s", path, got.status, got.body)
+			}
+		}
+	}
+}
+
+// byOperation asks for every operation without credentials and with too small a role,
+// and for some of them in every form. What the host makes of a form may be the plain one
+// or nothing; it may not be granted. A limit holds behind the host, so not all of it is
+// asked in every form.
+func (d *deployed) byOperation(id string) {
+	d.Helper()
+	var everything strings.Builder
+	forged(d.stack.TenantID).Write(&everything)
+	ask := func(what string, op operation, trick trick, credential string, want ...int) {
+		d.Helper()
+		path := op.path
+		if trick.path != nil {
+			path = trick.path(path)
+			want = append(want, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusBadRequest)
+		}
+		what += ": " + trick.name + ": " + op.method + " " + path
+		got := d.exchange(wire{op.method, path, trick.headers + credential, `{"name":"x"}`})
+		if got.status/100 == 3 { // to the plain form of the same path, where it is refused
+			to := got.header.Get("Location")
+			if !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.HasPrefix(to, `/\`) {
+				d.Errorf("%s leads to %q", what, to)
+			}
+			return
+		}
+		if !slices.Contains(want, got.status) {
+			d.Errorf("%s: status %d, want %v: %s", what, got.status, want, got.body)
+		}
+		for _, header := range []string{"Location", "Set-Cookie", "X-Injected", "Access-Control-Allow-Origin"} {
+			if value := got.header.Get(header); value != "" {
+				d.Errorf("%s: %s: %q", what, header, value)
+			}
+		}
+	}
+	lesser := map[auth.Role]auth.Role{auth.Write: auth.Read, auth.Rotate: auth.Write, auth.Admin: auth.Rotate}
+	const unauthorized, forbidden = http.StatusUnauthorized, http.StatusForbidden
+	for _, op := range operations(d.T, id, unknownID) {
+		ask("nobody", op, trick{}, "", unauthorized)
+		ask("forged", op, trick{}, everything.String(), unauthorized)
+		key := ""
+		if below, ok := lesser[op.role]; ok {
+			key = "Authorization: Bearer " + d.keys[below].Reveal() + "\r\n"
+			ask(below.String(), op, trick{}, key, forbidden)
+		}
+		if !strings.HasSuffix(op.path, "/"+id) || op.method == http.MethodPatch {
+			continue
+		}
+		for _, trick := range tricks {
+			ask("nobody", op, trick, "", unauthorized)
+			if key != "" {
+				ask("reader", op, trick, key, forbidden)
+			}
+		}
+	}
+}

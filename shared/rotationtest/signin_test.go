@@ -1,0 +1,85 @@
+package rotationtest_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+)
+
+// counted counts how often somebody signs in.
+type counted struct {
+	actor
+	n    atomic.Int32
+	err  error         // instead of a token
+	left time.Duration // how long tokens are good; 0: as long as they are
+}
+
+func (c *counted) Token(ctx context.Context, id string) (rotation.Token, error) {
+	c.n.Add(1)
+	if c.err != nil {
+		return rotation.Token{}, c.err
+	}
+	token, err := c.actor.Token(ctx, id)
+	if c.left != 0 {
+		token.ExpiresAt = time.Now().Add(c.left)
+	}
+	return token, err
+}
+
+// Who acts for many signs in once for all of them, as long as the token is good. A
+// refusal answers those who wait; what passes by itself each of them tries. After the
+// directory has refused what a token asked for, a new one is got: what is granted
+// meanwhile shows in new tokens only.
+func TestSignInsAreShared(t *testing.T) {
+	const n = 5
+	refuse := func(class rotation.Class, status int) func(func() (rotation.Issued, error)) (rotation.Issued, error) {
+		return func(func() (rotation.Issued, error)) (rotation.Issued, error) {
+			return rotation.Issued{}, &rotation.Error{Op: "adding a password", Class: class, Status: status}
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		err    error
+		left   time.Duration
+		add    func(func() (rotation.Issued, error)) (rotation.Issued, error)
+		shared bool // one sign-in for all; else each has its own at least
+	}{
+		{name: "the token is good", shared: true},
+		{name: "it ends during the pass", left: 9 * time.Minute},
+		{name: "the sign-in is refused", err: &rotation.Error{Op: "signing in", Class: rotation.ActorRefused}, shared: true},
+		{name: "the sign-in has no answer", err: &rotation.Error{Op: "signing in", Class: rotation.Transient}},
+		{name: "a permission is missing", add: refuse(rotation.Permission, 403)},
+		{name: "the token is refused", add: refuse(rotation.CredentialInvalid, 401)},
+		{name: "the application is full", add: refuse(rotation.Full, 403), shared: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := rotationtest.NewWorld(t)
+				c := &counted{actor: actor{w: w}, err: tt.err, left: tt.left}
+				c.app, c.secret, _ = w.AddApplication()
+				var s *subject
+				for i := range n {
+					s = newSubject(t, w, i)
+					w.Own(s.app.ClientID, c.app.ClientID, true)
+					s.edit(func(rec *rotation.Record) { rec.Via, rec.Actor = "parent", c.app })
+				}
+				s.actors, s.h.add = c, tt.add
+				time.Sleep(hour)
+				r := s.rotator()
+				r.Parallel = 1 // one after the other
+				if _, err := r.Sweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if got := c.n.Load(); tt.shared && got != 1 || !tt.shared && got < n {
+					t.Errorf("%d sign-ins of one that acts for %d", got, n)
+				}
+				s.check()
+			})
+		})
+	}
+}
