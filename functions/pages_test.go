@@ -145,7 +145,6 @@ func TestEntrasWordsAreText(t *testing.T) {
 // The pages are bound to their own state: who has none, or has somebody else's, finds
 // nothing and changes nothing, whatever form the request has.
 func TestPagesWithoutTheirState(t *testing.T) {
-	t.Parallel()
 	w, people := newOAuthWorld(t)
 	link, state := w.invited("tenant")
 	before := w.truth()

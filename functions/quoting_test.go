@@ -12,7 +12,6 @@ import (
 // What a caller sent may be a secret in the wrong place: whoever it comes from, a
 // refusal repeats it neither in the answer nor in the log, which names the caller.
 func TestRefusalsQuoteNothing(t *testing.T) {
-	t.Parallel()
 	w, id, target, insider := newWalkedWorld(t)
 	before := w.truth()
 	const canary = "hunter2-UNSEEN"
@@ -43,6 +42,8 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 		}
 		one := connections.Base + secrets
 		send("GET", connections.Base+"/"+lines, "", "")
+		send(canary, one, "", "")
+		send(canary, "/organization/app-connections/azure/oauth/start", "", "")
 		send("GET", "/"+lines, "", "")
 		send("GET", one+"/"+lines, "", "")
 		send("GET", one+"/connection-name/"+canary, "", "")
@@ -77,7 +78,7 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 		}
 	}
 	for name, n := range asked {
-		if logged := strings.Count(log, `"caller":"`+name+`"`); logged < n-1 { // one of them has two Authorization headers: nobody's
+		if logged := strings.Count(log, `"caller":"`+name+`"`); logged < n-2 { // one has two Authorization headers, one is a page's: nobody's
 			t.Errorf("%q is in the log %d times after %d requests", name, logged, n)
 		}
 	}
@@ -86,7 +87,6 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 // Requests that nobody knows who sent are slowed down as they are deployed, and take no
 // known caller's share.
 func TestFloodOfOutsiders(t *testing.T) {
-	t.Parallel()
 	w := newCallersWorld(t, nil, nil)
 	statuses := map[int]int{}
 	for range 600 {
@@ -112,7 +112,6 @@ func TestFloodOfOutsiders(t *testing.T) {
 
 // A known caller who asks too often is told so, by name and without harm to others.
 func TestFloodOfOneCaller(t *testing.T) {
-	t.Parallel()
 	w := newCallersWorld(t, nil, nil)
 	var last reply
 	for range 400 {

@@ -44,7 +44,6 @@ func (w *world) served() {
 // What is too large is refused before it is kept, and for those whom nobody knows before
 // it is read.
 func TestOversize(t *testing.T) {
-	t.Parallel()
 	w := newCallersWorld(t, nil, nil)
 	w.served()
 	made := w.create(w.sample(), off...)

@@ -87,7 +87,7 @@ func match(r *http.Request) (route, map[string]string, error) {
 	}
 	if len(allow) > 0 {
 		return route{}, nil, &problem{
-			status: http.StatusMethodNotAllowed, message: "This address does not take the method " + strconv.Quote(r.Method) + ".", allow: allow,
+			status: http.StatusMethodNotAllowed, message: "This address does not take that method; Allow says which it takes.", allow: allow,
 		}
 	}
 	return route{}, nil, notFound("There is nothing at this address. See " + Base + "/openapi.json for what there is.")

@@ -78,7 +78,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.serve(a, step)
 	}
-	h.log().InfoContext(r.Context(), "request", "request", id, "function", "oauth", "method", r.Method, "route", step,
+	h.log().InfoContext(r.Context(), "request", "request", id, "function", "oauth", "method", verb(r.Method), "route", step,
 		"status", a.status, "duration", h.now().Sub(start))
 }
 
@@ -231,6 +231,16 @@ func origin(address string) string {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host
+}
+
+// verb is a method as it may be logged: one that HTTP does not know is what somebody
+// made up, and may be anything.
+func verb(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
 }
 
 func (h *Handler) log() *slog.Logger { return cmp.Or(h.Log, slog.Default()) }

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -53,8 +54,10 @@ func plant(v any) any {
 	return v
 }
 
-// quotes reports whether text has the canary or enough of it.
-func quotes(text string) bool { return strings.Contains(text, canary[:9]) }
+// quotes reports whether text has the canary, or enough of it, in whatever case.
+func quotes(text string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(canary[:9]))
+}
 
 // Whatever the host's port receives as an invocation is answered by a JSON object, with
 // 200 if the function ran and with 500 if that was no invocation; nothing of the body
@@ -109,15 +112,15 @@ func checkTimer(t *testing.T, body []byte) {
 	case got != nil && (!valid || w.Code != http.StatusOK || logged.Len() > 0 || got.InvocationID != invocationID):
 		t.Errorf("it ran as %+v: status %d, log %q", got, w.Code, &logged)
 	}
-	if got != nil && got.Last.Location() != got.Last.UTC().Location() {
-		t.Errorf("the last tick is in %s", got.Last.Location())
+	if got != nil && (got.Last.Location() != time.UTC || got.Next.Location() != time.UTC || got.LastUpdated.Location() != time.UTC) {
+		t.Errorf("times that are not in UTC: %+v", got)
 	}
 	if quotes(w.Body.String() + logged.String()) {
 		t.Errorf("the invocation is quoted: %s %s", w.Body, &logged)
 	}
 }
 
-// echoes answers with what it was asked, as bytes or as text.
+// echoes answers with the body that it got, and sets more than one cookie.
 func echoes(t *testing.T, got **http.Request) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*got = r
@@ -198,7 +201,7 @@ func checkLambda(t *testing.T, event []byte) {
 func asked(t *testing.T, event []byte) (e events.LambdaFunctionURLRequest) {
 	t.Helper()
 	if err := json.Unmarshal(event, &e); err != nil {
-		t.Skip("the library's type is stricter about members that are of no use here")
+		t.Skip("the library's type is stricter, about members that are of no use here")
 	}
 	return e
 }
@@ -206,7 +209,7 @@ func asked(t *testing.T, event []byte) (e events.LambdaFunctionURLRequest) {
 func checkRequest(t *testing.T, event []byte, r *http.Request) {
 	t.Helper()
 	e := asked(t, event)
-	if r.Method == "" || r.URL == nil || r.Host != r.Header.Get("Host")+r.Host || r.RequestURI != r.URL.RequestURI() || r.URL.RawQuery != e.RawQueryString {
+	if r.Method == "" || r.URL == nil || r.RequestURI != r.URL.RequestURI() || r.URL.RawQuery != e.RawQueryString {
 		t.Errorf("request %+v", r)
 	}
 	if path, err := url.PathUnescape(e.RawPath); err == nil && e.RawPath != "" && (r.URL.Path != path || r.URL.EscapedPath() != e.RawPath && r.URL.EscapedPath() != (&url.URL{Path: path}).EscapedPath()) {
@@ -216,8 +219,8 @@ func checkRequest(t *testing.T, event []byte, r *http.Request) {
 		if name != http.CanonicalHeaderKey(name) {
 			t.Errorf("the header %q is not found by its name", name)
 		}
-		for _, reserved := range []string{"Host", "Transfer-Encoding", "X-Azure-Functions-", "X-Ms-Invocation-Id", "X-Ms-Client-Principal", "X-Ms-Token-"} {
-			if name == reserved || strings.HasSuffix(reserved, "-") && strings.HasPrefix(name, reserved) || strings.HasPrefix(name, "X-Ms-Client-Principal") {
+		for _, others := range []string{"Host", "Transfer-Encoding", "X-Azure-Functions-", "X-Ms-Invocation-Id", "X-Ms-Client-Principal", "X-Ms-Token-"} {
+			if name == others || strings.HasPrefix(name, others) && strings.HasPrefix(others, "X-") {
 				t.Errorf("the header %s came through", name)
 			}
 		}

@@ -79,13 +79,18 @@ const drain = 3 * time.Second
 //
 // It returns nil if it ended because ctx did.
 func Serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	mux.Handle("/", handler)
-
 	server := &http.Server{
-		Handler:  mux,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError),
+		// This is no ServeMux, which answers a path in another form by a redirect to
+		// the plain one, before anybody has asked who is there.
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.EscapedPath() == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+				w.WriteHeader(http.StatusOK)
+				return
+			}
+			handler.ServeHTTP(w, r)
+		}),
+		DisableGeneralOptionsHandler: true, // likewise OPTIONS *
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelError),
 		// There is no ReadTimeout and no WriteTimeout: both would end a pass,
 		// which may take functionTimeout. The peer is the host on this machine,
 		// which limits both the size of a body and the length of an invocation.

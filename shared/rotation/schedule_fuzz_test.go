@@ -57,26 +57,26 @@ var jumpy = []string{
 // end of the gap that swallows it; what it refuses ends all the same.
 func FuzzSchedule(f *testing.F) {
 	for i := range jumpy {
-		f.Add("", byte(i), 1, 2, 30, int64(1774661400), int64(0), uint32(0))         // the day before summer time begins in Europe
-		f.Add("", byte(i), 30, 0, 0, int64(1792886400), int64(1), uint32(999999999)) // and ends
-		f.Add("", byte(i), 7, 23, 30, int64(1711755000), int64(-1), uint32(86400))   // Nuuk goes over midnight
+		f.Add("", byte(i), int16(1), int8(2), int8(30), int64(1774661400), int64(0), uint32(0))         // the day before summer time begins in Europe
+		f.Add("", byte(i), int16(30), int8(0), int8(0), int64(1792886400), int64(1), uint32(999999999)) // and ends
+		f.Add("", byte(i), int16(7), int8(23), int8(30), int64(1711755000), int64(-1), uint32(86400))   // Nuuk goes over midnight
 	}
 	for _, zone := range []string{"", "UTC", "Local", "Etc/GMT+12", "../zoneinfo/UTC", "Middle/Earth"} {
-		f.Add(zone, byte(255), 1, 3, 0, int64(1774661400), int64(0), uint32(0))
+		f.Add(zone, byte(255), int16(1), int8(3), int8(0), int64(1774661400), int64(0), uint32(0))
 	}
-	f.Add("Pacific/Apia", byte(255), 1, 3, 0, int64(1325199600), int64(0), uint32(0))
-	f.Add("UTC", byte(255), 0, 24, -1, int64(0), int64(1)<<62, uint32(0))
-	f.Fuzz(func(t *testing.T, zone string, pick byte, interval, hours, minutes int, done, nanos int64, later uint32) {
+	f.Add("Pacific/Apia", byte(255), int16(1), int8(3), int8(0), int64(1325199600), int64(0), uint32(0))
+	f.Add("UTC", byte(255), int16(0), int8(24), int8(-1), int64(0), int64(1)<<62, uint32(0))
+	f.Fuzz(func(t *testing.T, zone string, pick byte, interval int16, hours, minutes int8, done, nanos int64, later uint32) {
 		if int(pick) < len(jumpy) {
 			zone = jumpy[pick]
 		}
-		s := rotation.Schedule{Interval: interval, Hours: hours, Minutes: minutes, Zone: zone}
+		s := rotation.Schedule{Interval: int(interval), Hours: int(hours), Minutes: int(minutes), Zone: zone}
 		const years = 365 * 24 * 60 * 60
 		at := time.Unix(done%(200*years), nanos%1e9).UTC() // 1770 to 2169
 		now := at.Add(time.Duration(later) * time.Second)  // up to 136 years
 		if s.Validate() != nil {
 			s.Hours, s.Minutes = 3, 0 // a zone that has vanished, or an interval of nobody's
-			s.Interval = min(interval, 365)
+			s.Interval = min(s.Interval, 365)
 			if next := s.After(at, now); !next.After(now) {
 				t.Errorf("%+v: After(%s, %s) = %s", s, at, now, next)
 			}
@@ -89,8 +89,11 @@ func FuzzSchedule(f *testing.F) {
 		checkFirst(t, s, loc, at)
 		checkNext(t, s, loc, at, now)
 		slot := s.First(at)
+		checkNext(t, s, loc, at, slot) // a slot that is now is not the next
 		for range 4 {
-			slot = checkAfter(t, s, loc, slot, slot)
+			next := checkAfter(t, s, loc, slot, slot)
+			checkAfter(t, s, loc, slot, next)
+			slot = next
 		}
 		checkAfter(t, s, loc, slot, slot.Add(time.Duration(later)*time.Second))
 	})

@@ -1,0 +1,130 @@
+package connection_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// A reconnect beats the renewal of what was there before, however late that ends, and
+// the version that the renewal has written in vain does not stay.
+func TestReconnectDuringARenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		c := s.signedIn(t)
+		s.sweep(t, time.Hour)
+		a, m := s.slowly()
+		var refresh rotation.Secret
+		m.before = func() { refresh = s.reconnect(t, c) }
+		if err := a.Renew(t.Context(), s.id); err != nil {
+			t.Fatal(err)
+		}
+		s.inVault(t, refresh)
+		if n := s.enabled(t); n != 2 { // the one before is disabled later
+			t.Errorf("%d versions can be read, want the one in use and the one before", n)
+		}
+		s.sweep(t, time.Hour)
+		s.w.CheckEnd(s.id)
+		s.inVault(t, refresh)
+		s.check(t)
+	})
+}
+
+// Of two who renew at once the later one's refresh token stays, whoever comes to write
+// it down first.
+func TestTwoRenewalsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		s.signedIn(t)
+		s.sweep(t, time.Hour)
+		a, m := s.slowly()
+		m.after = func() {
+			if err := actors(s.w).Renew(t.Context(), s.id); err != nil {
+				t.Errorf("the later one: %v", err)
+			}
+		}
+		if err := a.Renew(t.Context(), s.id); err != nil {
+			t.Errorf("the earlier one: %v", err)
+		}
+		s.inVault(t, s.w.Newest(s.account))
+		if n := s.enabled(t); n != 2 {
+			t.Errorf("%d versions can be read, want the one in use and the one before", n)
+		}
+		s.sweep(t, time.Hour)
+		s.w.CheckEnd(s.id)
+		s.check(t)
+	})
+}
+
+// What is renewed while older credentials are being disabled is not taken for one of
+// them, though the record does not name it yet.
+func TestRenewalWhileOthersAreDisabled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		c := s.signedIn(t)
+		s.sweep(t, time.Hour)
+		s.reconnect(t, c)
+		time.Sleep(rotation.Replaced + time.Minute)
+		a, m := s.slowly()
+		m.after = func() { service(s.w).Rotator.Sweep(t.Context()) }
+		if err := a.Renew(t.Context(), s.id); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.enabled(t); n != 2 {
+			t.Errorf("%d versions can be read, want the new one and the one before", n)
+		}
+		if _, err := actors(s.w).Token(t.Context(), s.id); err != nil {
+			t.Errorf("with what was renewed: %v", err)
+		}
+		s.sweep(t, time.Hour)
+		s.w.CheckEnd(s.id)
+		s.check(t)
+	})
+}
+
+// A refresh token is saved once a day, not at every use.
+func TestSavedOnceADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		s.signedIn(t)
+		rec, _ := s.w.Record(s.id)
+		saves := 0
+		for range 40 { // ten days
+			time.Sleep(6 * time.Hour)
+			if _, err := actors(s.w).Token(t.Context(), s.id); err != nil {
+				t.Fatal(err)
+			}
+			was := rec.Auth.VaultVersion
+			if rec, _ = s.w.Record(s.id); rec.Auth.VaultVersion != was {
+				saves++
+			}
+		}
+		if saves < 8 || saves > 10 {
+			t.Errorf("saved %d times in ten days", saves)
+		}
+		s.check(t)
+	})
+}
+
+// A renewal that fails is tried again once a day, which is often enough.
+func TestRenewalFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		s.signedIn(t)
+		rec, _ := s.w.Record(s.id)
+		time.Sleep(time.Until(rec.Auth.RenewAt))
+		s.w.Withdraw(s.account)
+		a, m := s.slowly()
+		for end := time.Now().Add(5 * 24 * time.Hour); time.Now().Before(end); time.Sleep(10 * time.Minute) {
+			r := service(s.w).Rotator
+			r.Actors = a
+			r.Sweep(t.Context())
+		}
+		if m.calls < 4 || m.calls > 6 {
+			t.Errorf("tried %d times in five days", m.calls)
+		}
+		s.check(t)
+	})
+}
