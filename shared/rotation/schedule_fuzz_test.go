@@ -73,7 +73,7 @@ func FuzzSchedule(f *testing.F) {
 		s := rotation.Schedule{Interval: int(interval), Hours: int(hours), Minutes: int(minutes), Zone: zone}
 		const years = 365 * 24 * 60 * 60
 		at := time.Unix(done%(200*years), nanos%1e9).UTC() // 1770 to 2169
-		now := at.Add(time.Duration(later) * time.Second)  // up to 136 years
+		now := at.Add(time.Duration(later%(10*years)) * time.Second)
 		if s.Validate() != nil {
 			s.Hours, s.Minutes = 3, 0 // a zone that has vanished, or an interval of nobody's
 			s.Interval = min(s.Interval, 365)
@@ -95,7 +95,7 @@ func FuzzSchedule(f *testing.F) {
 			checkAfter(t, s, loc, slot, next)
 			slot = next
 		}
-		checkAfter(t, s, loc, slot, slot.Add(time.Duration(later)*time.Second))
+		checkAfter(t, s, loc, slot, slot.Add(now.Sub(at)))
 	})
 }
 

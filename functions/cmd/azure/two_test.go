@@ -31,6 +31,9 @@ type crowd struct {
 // newCrowd writes n records as they are on the day of their rotation.
 func newCrowd(t *testing.T, w *world, n int) *crowd {
 	t.Helper()
+	// Many at once, on a machine that has other things to do: the short times with which
+	// a killed handler is missed quickly are too short here.
+	w.env = append(w.env, "REKEY_CALL_TIMEOUT=3s", "REKEY_LEASE=15s")
 	env := map[string]string{}
 	for _, e := range w.env {
 		k, v, _ := strings.Cut(e, "=")
