@@ -72,7 +72,10 @@ func (p *pass) load(ctx context.Context) (Record, error) {
 		cctx, cancel := context.WithTimeout(ctx, p.Rules.CallTimeout)
 		rec, err := p.Store.Load(cctx, p.id)
 		cancel()
-		if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNewerSchema) || try == 4 || ctx.Err() != nil {
+		if err == nil {
+			err = rec.whole()
+		}
+		if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNewerSchema) || errors.Is(err, errNotWhole) || try == 4 || ctx.Err() != nil {
 			return rec, err
 		}
 		if _, err := p.wait(ctx, time.Duration(try)*500*time.Millisecond); err != nil {

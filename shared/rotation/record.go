@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -312,6 +313,20 @@ func ActorNote(app Application, owner string) Reservation {
 // ApplicationReservation keeps an application to one rotating connection (rule R11).
 func ApplicationReservation(app Application, owner string) Reservation {
 	return Reservation{Kind: ReserveApplication, Value: strings.ToLower(app.TenantID + " " + app.ClientID), Owner: owner}
+}
+
+// errNotWhole says that a row was written by something else than Rekey, or by hand.
+var errNotWhole = errors.New("the record says that a run is under way, but not which; correct it, or rebuild it")
+
+// whole refuses a record of which nobody knows what it means: it must not stop others.
+func (r *Record) whole() error {
+	switch r.Phase {
+	case Issuing, Verifying, Publishing, Rebinding:
+		if r.Run == nil {
+			return errNotWhole
+		}
+	}
+	return nil
 }
 
 // Settled reports whether nothing is under way or overdue: what waits for its

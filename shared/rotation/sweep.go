@@ -124,7 +124,7 @@ func (s *sweep) pass(ctx context.Context, id string) {
 			opts.Until = end
 		}
 	}
-	_, err := s.r.pass(ctx, id, opts, s.signIns)
+	err := s.guarded(ctx, id, opts)
 	s.r.rest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,6 +142,18 @@ func (s *sweep) pass(ctx context.Context, id string) {
 		s.swept.Failed++
 		s.r.log().Error("pass stopped", "connection", id, "reason", err.Error())
 	}
+}
+
+// guarded runs one pass so that a mistake of ours in it ends nothing else: the others go
+// on, and the connection is tried again when its lease is over.
+func (s *sweep) guarded(ctx context.Context, id string, opts PassOptions) (err error) {
+	defer func() {
+		if v := recover(); v != nil { // not printed: it may be anything
+			err = fmt.Errorf("a pass ended in a panic of type %T; please report it", v)
+		}
+	}()
+	_, err = s.r.pass(ctx, id, opts, s.signIns)
+	return err
 }
 
 // wait waits until every pass has ended (false), or for at most d if that is not 0
