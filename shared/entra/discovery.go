@@ -49,13 +49,13 @@ func newDiscoveryCache(c Config) *discoveryCache {
 // Do implements azcore's policy.Transporter.
 func (c *discoveryCache) Do(r *http.Request) (*http.Response, error) {
 	if !isDiscovery(r) {
-		return c.client.Do(r)
+		return c.send(r)
 	}
 	key := r.URL.String()
 	if d, ok := c.fresh(key); ok {
 		return d.answer(r), nil
 	}
-	answer, err := c.client.Do(r)
+	answer, err := c.send(r)
 	if err != nil || answer.StatusCode != http.StatusOK {
 		return answer, err
 	}
@@ -69,6 +69,16 @@ func (c *discoveryCache) Do(r *http.Request) (*http.Response, error) {
 		c.keep(key, d)
 	}
 	return d.answer(r), nil
+}
+
+// send sends r and follows no redirect. It goes past http.Client, which rewinds the body
+// for a redirect before it asks whether to follow it, while that may still be being
+// sent.
+func (c *discoveryCache) send(r *http.Request) (*http.Response, error) {
+	if c.client.Transport == nil {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return c.client.Transport.RoundTrip(r)
 }
 
 // isDiscovery recognises the two requests that MSAL makes before it asks for a
