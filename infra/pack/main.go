@@ -25,11 +25,12 @@ func main() {
 	azure := flag.String("azure", "build/azure", "staged app root; its handler is for linux/amd64")
 	lambda := flag.String("lambda", "build/lambda", "folder of <arch>/bootstrap")
 	dist := flag.String("dist", "dist", "where the files go")
+	arch := flag.String("arch", "amd64", "what the handler was built for")
+	lambdaArchs := flag.String("lambda-arch", "amd64,arm64", "what there is a bootstrap for")
 	flag.Parse()
-	packages := []archive{
-		azureApp(*azure, "amd64"),
-		lambdaFunction(*lambda, "amd64"),
-		lambdaFunction(*lambda, "arm64"),
+	packages := []archive{azureApp(*azure, *arch)}
+	for a := range strings.SplitSeq(*lambdaArchs, ",") {
+		packages = append(packages, lambdaFunction(*lambda, a))
 	}
 	if err := pack(*dist, packages, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
