@@ -136,14 +136,17 @@ func TestPagesEscape(t *testing.T) {
 			Kind: oauth.NeedsAdmin, Entra: evil, ConnectionID: evil, Message: evil,
 		}},
 	}
-	for _, path := range []string{"start?state=" + state, "result?flow=abc"} {
+	for path, values := range map[string]int{"start?state=" + state: 5, "result?flow=abc": 5} {
 		resp := visit(t, f, "GET", oauth.Base+path)
 		var body bytes.Buffer
 		if _, err := body.ReadFrom(resp.Body); err != nil {
 			t.Fatal(err)
 		}
-		if text := body.String(); strings.Contains(text, "<script") || strings.Contains(text, `href="javascript:`) || !strings.Contains(text, "&lt;script&gt;") {
-			t.Errorf("%s: %s", path, text)
+		if text := body.String(); strings.Contains(text, "<script") || strings.Contains(text, `href="javascript:`) || strings.Count(text, "&lt;script&gt;") != values {
+			t.Errorf("%s: not %d values, escaped: %s", path, values, text)
+		}
+		if text := body.String(); strings.Contains(text, "%") {
+			t.Errorf("%s: a value is missing: %s", path, text)
 		}
 	}
 }

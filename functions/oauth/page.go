@@ -1,10 +1,8 @@
 package oauth
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"html/template"
 	"net/http"
 	"strings"
 
@@ -32,7 +30,7 @@ func policy(forms string) string {
 	return "default-src 'none'; style-src " + styleHash + "; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
-// page is what the template shows. Its ids are what tests hold on to.
+// page is what is shown.
 type page struct {
 	ID, Title  string
 	Text       string
@@ -55,31 +53,6 @@ var problemTitles = map[oauth.Problem]string{
 	oauth.Unknown: "Unknown link", oauth.Expired: "Expired link", oauth.Used: "Used link", oauth.OtherBrowser: "Another browser",
 	oauth.Malformed: "Not connected", oauth.Unavailable: "Not now", oauth.ConsentGiven: "Consent was given", oauth.ConsentRefused: "Consent was not given",
 }
-
-// The form has no action, so that it goes to the page's own address, and no state
-// stands in the page.
-var pages = template.Must(template.New("page").Parse(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">{{if .Again}}<meta http-equiv="refresh" content="2">{{end}}<title>{{.Title}} - Rekey</title><style>` + style + `</style></head>
-<body id="{{.ID}}"{{with .Result}} class="{{.Kind}}"{{end}}{{with .Problem}} class="{{.}}"{{end}}>
-<h1>{{.Title}}</h1>
-{{with .Invitation}}<p><strong id="requester">{{.RequestedBy}}</strong> asks you to sign in to Microsoft Entra, so that Rekey {{if .Again}}can go on managing{{else}}can manage{{end}} client secrets of applications in your tenant on your behalf.</p>
-<dl>
-<dt>Connection</dt><dd id="name">{{.Name}}{{if .Again}} (signing in again){{end}}</dd>
-{{with .Description}}<dt>Description</dt><dd id="description">{{.}}</dd>{{end}}
-<dt>Tenant</dt><dd id="tenant">{{.TenantID}}</dd>
-{{with .Rotates}}<dt>Application whose client secret is rotated</dt><dd id="rotates">{{.}}</dd>{{end}}
-</dl>
-<form method="post"><button id="continue" type="submit">Continue to Microsoft Entra</button></form>
-<p class="note">If you did not expect this, close the page. Nothing happens then. The link is good until {{$.Until}}.</p>{{end}}
-{{with .Result}}<p id="message">{{.Text}}</p>
-{{if .AdminConsentURL}}<p><a id="admin-consent" rel="noreferrer" href="{{.AdminConsentURL}}">Consent as an administrator</a></p>{{end}}
-{{if .OtherAccount}}<p id="other-account">Another account than before has signed in. The connection acts as that one from now on.</p>{{end}}
-<dl><dt>Connection</dt><dd id="name">{{.Name}}</dd><dt>Tenant</dt><dd id="tenant">{{.TenantID}}</dd>
-{{with .ConnectionID}}<dt>Id</dt><dd id="connection">{{.}}</dd>{{end}}</dl>
-{{with .Entra}}<p class="note">Microsoft Entra said:</p><p class="entra" id="entra">{{.}}</p>{{end}}{{end}}
-{{with .Text}}<p id="message">{{.}}</p>{{end}}
-</body></html>
-`))
 
 // answer writes one response.
 type answer struct {
@@ -104,11 +77,7 @@ func (a *answer) write(status int, p page, body any) {
 	if a.json() {
 		kind, data = "application/json; charset=utf-8", encode(body)
 	} else if p.ID != "" {
-		var b bytes.Buffer
-		if err := pages.Execute(&b, p); err != nil {
-			panic(err) // a constant template over our own types
-		}
-		data = b.Bytes()
+		data = p.html()
 	}
 	a.head(status, kind)
 	a.w.Write(data)

@@ -32,8 +32,8 @@ func build(t *testing.T, src, dir string) (azure, lambda string) {
 	}
 	azure, lambda = filepath.Join(dir, "azure"), filepath.Join(dir, "lambda")
 	for _, program := range []struct{ out, path, tags string }{
-		{filepath.Join(azure, "handler"), "./functions/cmd/azure", ""},
-		{filepath.Join(lambda, runtime.GOARCH, "bootstrap"), "./functions/cmd/lambda", "lambda.norpc"},
+		{filepath.Join(azure, "handler"), "./functions/cmd/azure", "grpcnotrace"},
+		{filepath.Join(lambda, runtime.GOARCH, "bootstrap"), "./functions/cmd/lambda", "grpcnotrace,lambda.norpc"},
 	} {
 		cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", program.tags, "-trimpath", "-buildvcs=false",
 			"-ldflags", "-s -w -X rekey/shared/app.Version="+version, "-o", program.out, program.path)
