@@ -1,51 +1,4 @@
-locals {
-  # NCRONTAB with seconds. The host resolves it; without it the timer does not start.
-  schedule = var.timer_period_minutes == 1 ? "0 * * * * *" : "0 */${var.timer_period_minutes} * * * *"
-
-  settings = {
-    REKEY_DEPLOYMENT        = var.deployment
-    REKEY_TABLE_SERVICE     = trimsuffix(azurerm_storage_account.rekey.primary_table_endpoint, "/")
-    REKEY_KEY_VAULT_URL     = trimsuffix(azurerm_key_vault.rekey.vault_uri, "/")
-    REKEY_PUBLIC_URL        = "https://${local.hostname}"
-    REKEY_ROTATION_SCHEDULE = local.schedule
-
-    # Alone, it names the managed identity that Rekey is.
-    AZURE_CLIENT_ID = azurerm_user_assigned_identity.rekey.client_id
-  }
-
-  # All three are needed; with the account's name alone the host looks for a
-  # connection string. AzureWebJobsStorage itself has to be given as empty: otherwise
-  # the provider writes a connection string without a key there, which the host
-  # prefers (hashicorp/terraform-provider-azurerm, issue 29149).
-  host_storage = {
-    AzureWebJobsStorage              = ""
-    AzureWebJobsStorage__accountName = azurerm_storage_account.rekey.name
-    AzureWebJobsStorage__credential  = "managedidentity"
-    AzureWebJobsStorage__clientId    = azurerm_user_assigned_identity.rekey.client_id
-  }
-
-  telemetry = {
-    # Application Insights takes nothing without a token.
-    APPLICATIONINSIGHTS_AUTHENTICATION_STRING = "ClientId=${azurerm_user_assigned_identity.rekey.client_id};Authorization=AAD"
-  }
-
-  api_keys = length(var.api_keys) == 0 ? {} : { REKEY_API_KEYS = join(",", var.api_keys) }
-
-  callers = var.callers == null ? {} : {
-    REKEY_AUTH_TENANT_ID = var.callers.tenant_id
-    REKEY_AUTH_AUDIENCE  = var.callers.audience
-  }
-
-  oauth = var.oauth == null ? {} : {
-    INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID = var.oauth.client_id
-    REKEY_OAUTH_CLIENT_SECRET_NAME                    = var.oauth.secret_name
-  }
-
-  webhook = var.webhook == null ? {} : {
-    REKEY_WEBHOOK_URL         = var.webhook.url
-    REKEY_WEBHOOK_SECRET_NAME = var.webhook.secret_name
-  }
-}
+# The app itself. What it is told is in settings.tf, what it may do in identity.tf.
 
 resource "azurerm_service_plan" "rekey" {
   name                = "${var.name}-plan"
@@ -76,7 +29,11 @@ resource "azurerm_function_app_flex_consumption" "rekey" {
   storage_user_assigned_identity_id = azurerm_user_assigned_identity.deployment.id
 
   identity {
-    type         = "UserAssigned"
+    # Its own identity as well: what settings refer to, the platform fetches as that one,
+    # since the provider can't name another on Flex Consumption
+    # (hashicorp/terraform-provider-azurerm, issue 28928). It is there from the start,
+    # without any role, because the provider does not see the id of one that is added.
+    type         = "SystemAssigned, UserAssigned"
     identity_ids = [azurerm_user_assigned_identity.rekey.id, azurerm_user_assigned_identity.deployment.id]
   }
 
@@ -85,7 +42,7 @@ resource "azurerm_function_app_flex_consumption" "rekey" {
   webdeploy_publish_basic_authentication_enabled = false # deployments sign in with Entra
   virtual_network_subnet_id                      = azurerm_subnet.app.id
 
-  app_settings = merge(local.settings, local.host_storage, local.telemetry, local.api_keys, local.callers, local.oauth, local.webhook)
+  app_settings = merge(local.settings, local.host, local.optional, local.referenced)
 
   site_config {
     minimum_tls_version                    = "1.2"

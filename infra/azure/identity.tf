@@ -1,4 +1,4 @@
-# Who the app is, and all that it may do. Neither identity has a permission in Entra
+# Who the app is, and all that it may do. No identity of it has a permission in Entra
 # or Microsoft Graph: Rekey rotates with the permission of the application that is
 # being rotated, so that no identity of yours could change every application.
 
@@ -34,7 +34,7 @@ resource "azurerm_role_assignment" "records" {
 # network rules, or touch keys and certificates; and it has no role on any other
 # vault. Not per secret: a role on one secret can be given only once that exists, and
 # Rekey makes one for each connection and would need the right to give itself roles,
-# which is far more. Those who read a secret do get a role on that one: see the README.
+# which is far more. Those who read a secret do get a role on that one: below.
 resource "azurerm_role_assignment" "secrets" {
   scope                = azurerm_key_vault.rekey.id
   role_definition_name = "Key Vault Secrets Officer"
@@ -78,4 +78,26 @@ resource "azurerm_role_assignment" "readers" {
   scope                = azurerm_key_vault.rekey.id
   role_definition_name = "Key Vault Secrets User"
   principal_id         = each.value
+}
+
+# Applications that may read one published secret, each its own. They can NOT read
+# another, or write any.
+resource "azurerm_role_assignment" "secret_readers" {
+  for_each = { for r in var.secret_readers : "${r.secret_name}/${r.principal_id}" => r }
+
+  scope                = "${azurerm_key_vault.rekey.id}/secrets/${each.value.secret_name}"
+  role_definition_name = "Key Vault Secrets User"
+  principal_id         = each.value.principal_id
+}
+
+# The app's own identity, as which the platform fetches the secrets that settings refer
+# to. It can NOT read another secret, or write any, and has no other role: none at all
+# where no setting refers to one.
+resource "azurerm_role_assignment" "referenced" {
+  for_each = toset(values(local.references))
+
+  scope                = "${azurerm_key_vault.rekey.id}/secrets/${each.value}"
+  role_definition_name = "Key Vault Secrets User"
+  principal_id         = azurerm_function_app_flex_consumption.rekey.identity[0].principal_id
+  principal_type       = "ServicePrincipal"
 }

@@ -8,6 +8,11 @@ output "deploy" {
   value       = "az functionapp deployment source config-zip --resource-group ${azurerm_resource_group.rekey.name} --name ${azurerm_function_app_flex_consumption.rekey.name} --src rekey-azure.zip"
 }
 
+output "refresh" {
+  description = "The command that fetches anew what settings refer to in the vault."
+  value       = "az rest --method post --url ${azurerm_function_app_flex_consumption.rekey.id}/config/configreferences/appsettings/refresh?api-version=2022-03-01"
+}
+
 output "vault_url" {
   description = "The vault that secrets are published in."
   value       = azurerm_key_vault.rekey.vault_uri

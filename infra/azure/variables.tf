@@ -60,30 +60,120 @@ variable "api_keys" {
 }
 
 variable "callers" {
-  description = "REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE: Entra access tokens of this tenant for this audience are accepted. Null: only API keys are."
+  description = "REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE: Entra access tokens of this tenant for this audience are accepted. Empty: only API keys are."
   type = object({
-    tenant_id = string
-    audience  = string
+    tenant_id = optional(string)
+    audience  = optional(string)
   })
-  default = null
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = (var.callers.tenant_id == null) == (var.callers.audience == null)
+    error_message = "Both or none: a token is accepted by its tenant and its audience."
+  }
 }
 
 variable "oauth" {
-  description = "The Entra application with which people connect by OAuth. Its secret is put into the vault by hand, under this name, so that it is in no state file. Null: no OAuth."
+  description = "The Entra application with which people connect by OAuth. Its secret is put into the vault by hand, under this name, so that it is in no state file. Empty: no OAuth."
   type = object({
-    client_id   = string
-    secret_name = string
+    client_id   = optional(string)
+    secret_name = optional(string)
   })
-  default = null
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = (var.oauth.client_id == null) == (var.oauth.secret_name == null)
+    error_message = "Both or none: the application needs its client id and the name of its secret."
+  }
 }
 
 variable "webhook" {
-  description = "Where notices go: an https address, and the name of the vault secret with the signing key (whsec_...), which is put there by hand. Null: no notices."
+  description = "Where notices go. Two secrets of the vault, put there by hand: the receiver's https address, which often holds its key, and the signing key (whsec_...). Empty: no notices."
   type = object({
-    url         = string
-    secret_name = string
+    url_secret_name = optional(string)
+    secret_name     = optional(string)
   })
-  default = null
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = (var.webhook.url_secret_name == null) == (var.webhook.secret_name == null)
+    error_message = "Both or none: the receiver has to be able to tell who calls."
+  }
+  validation {
+    condition     = alltrue([for name in values(var.webhook) : name == null || can(regex("^[0-9a-zA-Z-]{1,127}$", name))])
+    error_message = "Names of Key Vault secrets: 1 to 127 letters, digits and hyphens. The address itself does not belong here."
+  }
+}
+
+variable "telemetry" {
+  description = "Where traces and metrics go besides Application Insights: OpenTelemetry's variables, see docs/telemetry.md. A receiver's key is named, as a secret of the vault. Empty: nowhere."
+  type = object({
+    endpoint                    = optional(string) # https://collector:4318, for both
+    traces_endpoint             = optional(string) # the complete URL, for one alone
+    metrics_endpoint            = optional(string)
+    headers_secret_name         = optional(string) # of a secret like api-key=...
+    traces_headers_secret_name  = optional(string)
+    metrics_headers_secret_name = optional(string)
+    protocol                    = optional(string)
+    traces_protocol             = optional(string)
+    metrics_protocol            = optional(string)
+    traces_exporter             = optional(string) # otlp or none
+    metrics_exporter            = optional(string)
+    disabled                    = optional(bool)
+    service_name                = optional(string)
+    resource_attributes         = optional(string) # key=value, comma-separated
+    traces_sampler              = optional(string)
+    traces_sampler_ratio        = optional(number)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([for name in [var.telemetry.headers_secret_name, var.telemetry.traces_headers_secret_name, var.telemetry.metrics_headers_secret_name] :
+      name == null || can(regex("^[0-9a-zA-Z-]{1,127}$", name))
+    ])
+    error_message = "Names of Key Vault secrets: 1 to 127 letters, digits and hyphens. The headers themselves don't belong here."
+  }
+}
+
+variable "tuning" {
+  description = "REKEY_MAX_PARALLEL, REKEY_VERIFY_SUCCESSES, _SPACING, _MIN_AGE, _MIN_AGE_FIRST, and REKEY_REVOKE_MIN_AGE; durations like 90s or 1h30m. Gates can be raised, not lowered: the program refuses less than its defaults."
+  type = object({
+    max_parallel         = optional(number) # 64
+    verify_successes     = optional(number) # 3
+    verify_spacing       = optional(string) # 5s
+    verify_min_age       = optional(string) # 5m
+    verify_min_age_first = optional(string) # 15s
+    revoke_min_age       = optional(string) # 60s
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([for d in [var.tuning.verify_spacing, var.tuning.verify_min_age, var.tuning.verify_min_age_first, var.tuning.revoke_min_age] :
+      d == null || can(regex("^([0-9]+(ms|s|m|h))+$", d))
+    ])
+    error_message = "Durations are numbers with a unit, such as 90s or 1h30m."
+  }
+  validation {
+    condition     = var.tuning.max_parallel == null || try(var.tuning.max_parallel >= 1 && var.tuning.max_parallel <= 1000, false)
+    error_message = "max_parallel is 1 to 1000."
+  }
+}
+
+variable "authority_host" {
+  description = "AZURE_AUTHORITY_HOST: where the applications that Rekey rotates sign in, if not at https://login.microsoftonline.com. Null: there."
+  type        = string
+  default     = null
+}
+
+variable "graph_url" {
+  description = "REKEY_GRAPH_URL: of the same cloud, if not https://graph.microsoft.com. Null: that."
+  type        = string
+  default     = null
 }
 
 variable "app_service_authentication" {
@@ -94,6 +184,11 @@ variable "app_service_authentication" {
     allowed_audiences = optional(list(string), [])
   })
   default = null
+
+  validation {
+    condition     = var.app_service_authentication == null || var.callers.tenant_id != null
+    error_message = "Set callers as well: it says of which tenant they may be whom App Service lets through."
+  }
 }
 
 variable "custom_domain" {
@@ -109,9 +204,18 @@ variable "allowed_ip_ranges" {
 }
 
 variable "vault_readers" {
-  description = "Object ids of those that may read every published secret, such as an operator's group. Applications get a role on their own secret instead: see the README."
+  description = "Object ids of those that may read every published secret, such as an operator's group. Applications get a role on their own secret instead: secret_readers."
   type        = map(string)
   default     = {}
+}
+
+variable "secret_readers" {
+  description = "Who may read one published secret: the name of the vault secret, which must exist, and the object id of an application's service principal or identity."
+  type = list(object({
+    secret_name  = string
+    principal_id = string
+  }))
+  default = []
 }
 
 variable "vault_allowed_ip_ranges" {

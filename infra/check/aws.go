@@ -10,7 +10,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rekey/shared/app/webidentity"
-	"rekey/shared/config"
 )
 
 // AWS checks template.yaml in fsys, a template of CloudFormation with SAM. The error
@@ -27,17 +26,21 @@ func AWS(fsys fs.FS) error {
 	if len(root.Content) != 1 {
 		return fmt.Errorf("reading the template: it is empty")
 	}
-	t := template{at(plain(root.Content[0]), "Resources")}
+	all := plain(root.Content[0])
+	t := template{resources: at(all, "Resources"), parameters: at(all, "Parameters"), conditions: at(all, "Conditions"), outputs: at(all, "Outputs")}
 	var f findings
 	t.checkRole(&f)
 	t.checkLambda(&f)
 	t.checkLambdaSettings(&f)
 	t.checkAlarms(&f)
+	readme, err := fs.ReadFile(fsys, "README.md")
+	f.expect(err == nil, "there is no README.md")
+	t.checkOutputs(&f, string(readme))
 	return f.err()
 }
 
-// template has the resources by name.
-type template struct{ resources any }
+// template has the sections, each by name.
+type template struct{ resources, parameters, conditions, outputs any }
 
 // plain turns a node into maps, lists and strings; a short form such as !Ref X
 // becomes the long one, {"Ref": "X"}.
@@ -188,32 +191,6 @@ func (t template) checkLambda(f *findings) {
 	for _, name := range t.of("AWS::Logs::LogGroup") {
 		f.expect(t.property(name, "RetentionInDays") != nil, "%s keeps logs for ever", name)
 	}
-}
-
-// checkLambdaSettings lets the program read the settings that it would be given.
-func (t template) checkLambdaSettings(f *findings) {
-	// What parameters would have, and what Lambda sets.
-	parameters := map[string]string{
-		"Deployment": "default", "TableService": "https://rekeyst.table.core.windows.net", "KeyVaultUrl": "https://rekey-kv.vault.azure.net",
-		"ApiKeys": apiKey, "AzureTenantId": sample, "AzureClientId": sample,
-	}
-	settings := map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "rekey", "AWS_REGION": "eu-central-1",
-		"AWS_ACCESS_KEY_ID": "ASIA000000000000", "AWS_SECRET_ACCESS_KEY": "sample", "AWS_SESSION_TOKEN": "sample"}
-	variables, _ := t.property("Function", "Environment", "Variables").(map[string]any)
-	for name, v := range variables {
-		f.expect(!strings.HasSuffix(name, "SECRET") && !strings.HasPrefix(name, "AWS_"), "the setting %s has no place in the template", name)
-		if ref, ok := at(v, "Ref").(string); ok {
-			v = parameters[ref]
-		}
-		settings[name] = fmt.Sprint(v)
-	}
-	c, err := config.Load(func(name string) (string, bool) { v, ok := settings[name]; return v, ok })
-	if err != nil {
-		f.expect(false, "the program refuses its settings: %w", err)
-		return
-	}
-	f.expect(c.Identity.Federated.On() && len(c.Callers.Keys) == 1 && c.TableURL == parameters["TableService"] && c.KeyVaultURL == parameters["KeyVaultUrl"] && !c.Emulated,
-		"the settings don't say what the parameters do")
 }
 
 // alarms are what has to be noticed: words of the filter, and what missing data means.

@@ -9,12 +9,11 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
-	"rekey/shared/config"
 	"rekey/shared/tablestore"
 )
 
-// sample is a client id, for what is one only after a deployment.
-const sample = "00000000-0000-4000-8000-000000000000"
+// theApp is the resource that runs the program.
+const theApp = "azurerm_function_app_flex_consumption.rekey"
 
 // apiKey has the form of an entry of REKEY_API_KEYS.
 var apiKey = "check:read:" + strings.Repeat("0", 64)
@@ -31,16 +30,20 @@ func Azure(fsys fs.FS) error {
 	}
 	m.checkStorage(&f)
 	m.checkVault(&f)
-	m.checkRoles(&f)
 	m.checkFunction(&f)
 	m.checkSettings(&f)
 	m.checkMonitoring(&f)
+	readme, err := fs.ReadFile(fsys, "README.md")
+	f.expect(err == nil, "there is no README.md")
+	m.checkOutputs(&f, string(readme), commanded)
+	m.checkOutputs(&f, string(readme), mentioned)
 
 	vars := maps.Clone(required)
 	maps.Copy(vars, options)
 	if m, err = load(fsys, vars, afterwards); err != nil {
 		return fmt.Errorf("reading the module with its options: %w", err)
 	}
+	m.checkRoles(&f)
 	m.checkOptions(&f)
 	return f.err()
 }
@@ -52,12 +55,6 @@ var (
 		"name": cty.StringVal("rekey"), "location": cty.StringVal("westeurope"),
 		"alert_emails": cty.ListVal([]cty.Value{cty.StringVal("oncall@example.com")}),
 		"api_keys":     cty.ListVal([]cty.Value{cty.StringVal(apiKey)}),
-	}
-	// options are values of those that change the app's settings.
-	options = map[string]cty.Value{
-		"callers":       cty.ObjectVal(map[string]cty.Value{"tenant_id": cty.StringVal(sample), "audience": cty.StringVal("api://rekey")}),
-		"oauth":         cty.ObjectVal(map[string]cty.Value{"client_id": cty.StringVal(sample), "secret_name": cty.StringVal("oauth-application")}),
-		"custom_domain": cty.StringVal("rekey.example.com"), "timer_period_minutes": cty.NumberIntVal(5),
 	}
 	// afterwards are attributes that a deployment would have.
 	afterwards = map[string]string{
@@ -119,7 +116,11 @@ var roles = map[string][3]string{
 	"azurerm_role_assignment.package": {"Storage Blob Data Contributor",
 		"<azurerm_storage_account.rekey.id>/blobServices/default/containers/<azurerm_storage_container.package.name>", "<azurerm_user_assigned_identity.deployment.principal_id>"},
 	"azurerm_role_assignment.readers": {"Key Vault Secrets User",
-		"<azurerm_key_vault.rekey.id>", ""}, // whom the operator names
+		"<azurerm_key_vault.rekey.id>", sample},
+	"azurerm_role_assignment.secret_readers": {"Key Vault Secrets User",
+		"<azurerm_key_vault.rekey.id>/secrets/rekey-sample", sample},
+	"azurerm_role_assignment.referenced": {"Key Vault Secrets User",
+		"<azurerm_key_vault.rekey.id>/secrets/headers", "<azurerm_function_app_flex_consumption.rekey.identity[0].principal_id>"},
 }
 
 func (m *module) checkRoles(f *findings) {
@@ -143,7 +144,7 @@ func (m *module) checkRoles(f *findings) {
 }
 
 func (m *module) checkFunction(f *findings) {
-	const name = "azurerm_function_app_flex_consumption.rekey"
+	const name = theApp
 	app, ok := m.resources[name]
 	if !ok {
 		f.expect(false, "there is no %s", name)
@@ -155,60 +156,11 @@ func (m *module) checkFunction(f *findings) {
 	f.expect(app.is("webdeploy_publish_basic_authentication_enabled", false), "%s: a password deploys", name)
 	f.expect(app.text("storage_authentication_type") == "UserAssignedIdentity", "%s: the package is fetched with a key", name)
 	f.expect(app.text("storage_user_assigned_identity_id") == "<azurerm_user_assigned_identity.deployment.id>", "%s: the package is fetched as somebody else", name)
-	f.expect(app.nested("identity").text("type") == "UserAssigned", "%s: it has an identity besides the two", name)
+	f.expect(app.nested("identity").text("type") == "SystemAssigned, UserAssigned", "%s: nobody fetches what settings refer to, or not as its own identity", name)
 	f.expect(app.text("virtual_network_subnet_id") == "<azurerm_subnet.app.id>", "%s: it is not in the network that leads to the vault", name)
 	site := app.nested("site_config")
 	f.expect(slices.Contains([]string{"1.2", "1.3"}, site.text("minimum_tls_version")), "%s: an old TLS version is allowed", name)
 	f.expect(site.nested("cors").body == nil, "%s: browsers of other sites may call", name)
 	auth := app.nested("auth_settings_v2")
 	f.expect(auth.is("require_authentication", true) && auth.text("unauthenticated_action") == "Return401", "%s: App Service authentication lets unknown callers through", name)
-}
-
-// checkSettings lets the program read the settings that it would be given.
-func (m *module) checkSettings(f *findings) {
-	settings, _ := m.settings(f)
-	for name, want := range map[string]string{
-		"REKEY_TABLE_SERVICE": "https://rekeyst.table.core.windows.net", "REKEY_KEY_VAULT_URL": "https://rekey-kv.vault.azure.net",
-		"REKEY_DEPLOYMENT": "default", "REKEY_API_KEYS": apiKey, "REKEY_PUBLIC_URL": "https://rekey.azurewebsites.net", "AZURE_CLIENT_ID": sample,
-		"AzureWebJobsStorage": "", "AzureWebJobsStorage__credential": "managedidentity", "AzureWebJobsStorage__clientId": sample,
-		"AzureWebJobsStorage__accountName":          "<azurerm_storage_account.rekey.name>",
-		"APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "ClientId=" + sample + ";Authorization=AAD",
-	} {
-		got, ok := settings[name]
-		f.expect(ok && got == want, "the setting %s is %q, not %q", name, got, want)
-	}
-	fields := strings.Fields(settings["REKEY_ROTATION_SCHEDULE"])
-	f.expect(len(fields) == 6 && fields[0] == "0", "the timer's schedule REKEY_ROTATION_SCHEDULE is missing, or not every so many minutes")
-	for name := range settings {
-		f.expect(!slices.Contains([]string{"AZURE_CLIENT_SECRET", "REKEY_EMULATED", "REKEY_CA_FILE", "FUNCTIONS_WORKER_RUNTIME", "WEBSITE_RUN_FROM_PACKAGE", "AzureWebJobsDashboard"}, name),
-			"the setting %s has no place in a deployment on Flex Consumption", name)
-		f.expect(!strings.HasSuffix(name, "CLIENT_SECRET"), "the setting %s is a secret", name)
-	}
-}
-
-// checkOptions checks that what is asked for reaches the program.
-func (m *module) checkOptions(f *findings) {
-	settings, c := m.settings(f)
-	f.expect(c.Callers.TenantID == sample && c.Callers.Audience == "api://rekey", "the variable callers does not reach the handler")
-	f.expect(c.OAuth.ClientID == sample && c.OAuth.SecretName == "oauth-application", "the variable oauth does not reach the handler")
-	f.expect(c.PublicURL == "https://rekey.example.com", "the variable custom_domain does not reach the handler")
-	f.expect(settings["REKEY_ROTATION_SCHEDULE"] == "0 */5 * * * *", "the variable timer_period_minutes does not reach the host")
-}
-
-// settings returns the app's settings, and what the program reads in them.
-func (m *module) settings(f *findings) (map[string]string, config.Config) {
-	settings := make(map[string]string)
-	app := m.resources["azurerm_function_app_flex_consumption.rekey"].value("app_settings")
-	if !app.CanIterateElements() {
-		f.expect(false, "the app's settings can't be read")
-		return settings, config.Config{}
-	}
-	for name, v := range app.AsValueMap() {
-		settings[name] = text(v)
-	}
-	c, err := config.Load(func(name string) (string, bool) { v, ok := settings[name]; return v, ok })
-	if err != nil {
-		f.expect(false, "the handler refuses its settings: %w", err)
-	}
-	return settings, c
 }

@@ -1,10 +1,14 @@
 package check
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,4 +69,110 @@ func TestScheduleIsTheTriggers(t *testing.T) {
 		}
 	}
 	t.Error("the timer's trigger takes its schedule from elsewhere than REKEY_ROTATION_SCHEDULE")
+}
+
+var variable = regexp.MustCompile(`"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"`)
+
+// What the templates are compared with is all that the program reads: a name in its
+// source that is never asked for would be compared with nothing.
+func TestKnownIsAll(t *testing.T) {
+	names := known()
+	for _, m := range variable.FindAllStringSubmatch(source(t, "../../shared/config"), -1) {
+		if !slices.Contains(names, m[1]) {
+			t.Errorf("shared/config has the name %s, which it is not seen to ask for", m[1])
+		}
+	}
+	for _, n := range names {
+		if _, has := samples[n]; !has && absent[n] == "" && !slices.Contains([]string{"REKEY_TABLE_SERVICE", "REKEY_KEY_VAULT_URL", "AZURE_TENANT_ID", "AZURE_CLIENT_ID"}, n) {
+			t.Errorf("%s has neither a sample nor a reason to be left out", n)
+		}
+	}
+	for n := range absent {
+		if !slices.Contains(names, n) {
+			t.Errorf("%s may be left out, and the program does not know it", n)
+		}
+	}
+}
+
+// What is left out because a deployment may not have it, the program does refuse there.
+func TestEmulatedOnly(t *testing.T) {
+	values := map[string]string{"REKEY_EMULATED": "true", "REKEY_CA_FILE": "ca.pem", "REKEY_STS_URL": "https://127.0.0.1"}
+	for name, reason := range absent {
+		if reason != emulatedOnly {
+			continue
+		}
+		settings := map[string]string{"REKEY_TABLE_SERVICE": "https://rekeyst.table.core.windows.net", "REKEY_KEY_VAULT_URL": "https://rekey-kv.vault.azure.net"}
+		if _, err := read(settings); err != nil {
+			t.Fatal(err)
+		}
+		settings[name] = cmp.Or(values[name], "6m30s")
+		if _, err := read(settings); err == nil || !strings.Contains(err.Error(), name) && name != "REKEY_EMULATED" {
+			t.Errorf("%s is taken in a deployment: %v", name, err)
+		}
+	}
+}
+
+// What counts as a secret in a template is one to the program too: it does not print it.
+func TestSecretsArePrintedNowhere(t *testing.T) {
+	settings := maps.Clone(samples)
+	settings["REKEY_TABLE_SERVICE"], settings["REKEY_KEY_VAULT_URL"] = "https://rekeyst.table.core.windows.net", "https://rekey-kv.vault.azure.net"
+	c, err := read(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := fmt.Sprintf("%+v", c)
+	for _, name := range []string{"REKEY_WEBHOOK_SECRET_NAME", "REKEY_PUBLIC_URL", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
+		if !strings.Contains(printed, samples[name]) {
+			t.Errorf("%s is not printed, so that this test shows nothing", name)
+		}
+	}
+	for _, name := range secret {
+		_, value, _ := strings.Cut(samples[name], "=")
+		if strings.Contains(printed, cmp.Or(value, samples[name])) {
+			t.Errorf("%s is printed", name)
+		}
+	}
+}
+
+// The example of a developer's settings has every setting that one may choose. What is
+// empty there is not set.
+func TestExampleSettings(t *testing.T) {
+	data, err := os.ReadFile("../../local.settings.json.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var example struct{ Values map[string]string }
+	if err := json.Unmarshal(data, &example); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range known() {
+		_, has := example.Values[name]
+		needed := absent[name] == "" || absent[name] == byName || absent[name] == ownSecret
+		if has != needed {
+			t.Errorf("%s: in the example %v, want %v", name, has, needed)
+		}
+		delete(example.Values, name)
+	}
+	for name := range example.Values {
+		if !slices.Contains([]string{"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "REKEY_ROTATION_SCHEDULE"}, name) {
+			t.Errorf("%s is nobody's setting", name)
+		}
+	}
+}
+
+// The commands for AWS ask infra/azure for outputs too.
+func TestAzureOutputsInTheREADMEForAWS(t *testing.T) {
+	readme, err := os.ReadFile("../aws/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := load(os.DirFS("../azure"), required, afterwards)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f findings
+	m.checkOutputs(&f, string(readme), commanded)
+	if err := f.err(); err != nil || !strings.Contains(string(readme), "output -raw table_id") {
+		t.Error(err)
+	}
 }

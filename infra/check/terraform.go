@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/function"
-	"github.com/zclconf/go-cty/cty/function/stdlib"
+	"github.com/zclconf/go-cty/cty/convert"
 )
 
 // module is a Terraform module whose expressions can be evaluated.
@@ -59,7 +58,9 @@ func load(fsys fs.FS, vars map[string]cty.Value, known map[string]string) (*modu
 			m.add(b, commentAbove(src, b.DefRange().Start.Line))
 		}
 	}
-	m.variables(blocks, vars)
+	if err := m.variables(blocks, vars); err != nil {
+		return nil, err
+	}
 	m.references(blocks, known)
 	if err := m.evaluateLocals(blocks); err != nil {
 		return nil, err
@@ -91,7 +92,8 @@ func commentAbove(src []byte, line int) string {
 	return strings.Join(lines[first:line-1], "\n")
 }
 
-func (m *module) variables(blocks []*hclsyntax.Block, vars map[string]cty.Value) {
+// variables gives every variable its value, or its default, as one of its type.
+func (m *module) variables(blocks []*hclsyntax.Block, vars map[string]cty.Value) error {
 	values := make(map[string]cty.Value)
 	for _, b := range blocks {
 		if b.Type != "variable" {
@@ -106,8 +108,30 @@ func (m *module) variables(blocks []*hclsyntax.Block, vars map[string]cty.Value)
 				values[name] = v
 			}
 		}
+		typed, err := ofType(b.Body.Attributes["type"], values[name])
+		if err != nil {
+			return fmt.Errorf("evaluating var.%s: %w", name, err)
+		}
+		values[name] = typed
 	}
 	m.ctx.Variables["var"] = cty.ObjectVal(values)
+	return nil
+}
+
+// ofType converts a value to a variable's type, with the type's own defaults for
+// what is optional.
+func ofType(a *hclsyntax.Attribute, v cty.Value) (cty.Value, error) {
+	if a == nil || !v.IsWhollyKnown() {
+		return v, nil
+	}
+	t, defaults, diags := typeexpr.TypeConstraintWithDefaults(a.Expr)
+	if diags.HasErrors() {
+		return v, diags
+	}
+	if defaults != nil {
+		v = defaults.Apply(v)
+	}
+	return convert.Convert(v, t)
 }
 
 // references gives every attribute of a resource that an expression asks for a name
@@ -133,6 +157,10 @@ func (m *module) references(blocks []*hclsyntax.Block, known map[string]string) 
 			}
 			whole := kind + "." + name + "." + attr
 			types[kind][name][attr] = cty.StringVal(cmp.Or(known[whole], "<"+whole+">"))
+			// A block of the resource, such as x.y.identity[0].principal_id.
+			if inner, ok := ref.Traversal[len(ref.Traversal)-1].(hcl.TraverseAttr); ok && len(ref.Traversal) == 5 && inner.Name != attr {
+				types[kind][name][attr] = cty.TupleVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{inner.Name: cty.StringVal("<" + whole + "[0]." + inner.Name + ">")})})
+			}
 			return nil
 		})
 	}
@@ -211,80 +239,4 @@ func (m *module) evaluateLocals(blocks []*hclsyntax.Block) error {
 	}
 	m.ctx.Variables["local"] = cty.ObjectVal(m.locals)
 	return nil
-}
-
-// named returns the names ("type.name") of the resources of a type, sorted.
-func (m *module) named(kind string) []string {
-	var names []string
-	for name := range m.resources {
-		if ok, _ := path.Match(kind+".*", name); ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// value evaluates an attribute; it is unknown if there is none, and if it depends on
-// what only a deployment knows.
-func (b block) value(attr string) cty.Value {
-	if b.body == nil || b.body.Attributes[attr] == nil {
-		return cty.DynamicVal
-	}
-	v, diags := b.body.Attributes[attr].Expr.Value(b.ctx)
-	if diags.HasErrors() {
-		return cty.DynamicVal
-	}
-	return v
-}
-
-// text returns an attribute that is a string; "" if it is none.
-func (b block) text(attr string) string { return text(b.value(attr)) }
-
-func text(v cty.Value) string {
-	if !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
-		return ""
-	}
-	return v.AsString()
-}
-
-// is reports whether an attribute is set to that bool. A default of the provider
-// does not count: it changes from version to version.
-func (b block) is(attr string, want bool) bool {
-	v := b.value(attr)
-	return v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool && v.True() == want
-}
-
-// number returns an attribute that is a number; -1 if it is none.
-func (b block) number(attr string) float64 {
-	v := b.value(attr)
-	if !v.IsKnown() || v.IsNull() || v.Type() != cty.Number {
-		return -1
-	}
-	n, _ := v.AsBigFloat().Float64()
-	return n
-}
-
-// nested returns the first block of a type in b, also if it is dynamic; an empty one
-// if there is none.
-func (b block) nested(kind string) block {
-	if b.body == nil {
-		return block{}
-	}
-	for _, n := range b.body.Blocks {
-		switch {
-		case n.Type == kind:
-			return block{body: n.Body, ctx: b.ctx}
-		case n.Type == "dynamic" && n.Labels[0] == kind:
-			return block{body: n.Body, ctx: b.ctx}.nested("content")
-		}
-	}
-	return block{}
-}
-
-// functions are those of Terraform that the module uses outside of validations.
-var functions = map[string]function.Function{
-	"coalesce": stdlib.CoalesceFunc, "concat": stdlib.ConcatFunc, "format": stdlib.FormatFunc, "join": stdlib.JoinFunc,
-	"length": stdlib.LengthFunc, "lower": stdlib.LowerFunc, "merge": stdlib.MergeFunc, "replace": stdlib.ReplaceFunc,
-	"toset": stdlib.MakeToFunc(cty.Set(cty.String)), "trimsuffix": stdlib.TrimSuffixFunc,
 }

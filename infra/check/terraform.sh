@@ -32,6 +32,15 @@ echo "infra-check: $(basename "$tf") fmt: ok"
 # In a copy: nothing is left in the tree, and no state of yours is looked at.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+# What variables take and refuse needs no provider.
+mkdir -p "$work/variables/tests"
+cp infra/azure/variables.tf "$work/variables"
+grep -v '^mock_provider' infra/azure/tests/variables.tftest.hcl >"$work/variables/tests/variables.tftest.hcl"
+"$tf" -chdir="$work/variables" init -backend=false -input=false -no-color >/dev/null
+"$tf" -chdir="$work/variables" test -no-color
+echo "infra-check: $(basename "$tf") test of the variables: ok"
+
 mkdir "$work/tests"
 cp infra/azure/*.tf "$work"
 cp infra/azure/tests/*.tftest.hcl "$work/tests"

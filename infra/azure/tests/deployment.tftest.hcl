@@ -115,6 +115,7 @@ run "app_service_authentication" {
   command = plan
 
   variables {
+    callers = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "api://rekey" }
     app_service_authentication = {
       tenant_id = "22222222-2222-2222-2222-222222222222"
       client_id = "33333333-3333-3333-3333-333333333333"
@@ -144,22 +145,46 @@ run "custom_domain" {
   }
 }
 
-run "a_key_in_place_of_its_hash" {
+run "nothing_asked_for" {
   command = plan
 
-  variables {
-    api_keys = ["ci:rotate:not-a-hash"]
+  assert {
+    condition     = length(local.optional) == 0 && length(local.references) == 0
+    error_message = "a setting is set without being asked for"
   }
-
-  expect_failures = [var.api_keys]
+  assert {
+    condition     = length(azurerm_role_assignment.referenced) == 0
+    error_message = "the app's own identity has a role without being asked for"
+  }
 }
 
-run "nobody_is_told" {
+run "secrets_by_reference" {
   command = plan
 
   variables {
-    alert_emails = []
+    webhook   = { url_secret_name = "webhook-url", secret_name = "webhook-key" }
+    telemetry = { endpoint = "https://collector.example.com:4318", headers_secret_name = "collector" }
   }
 
-  expect_failures = [var.alert_emails]
+  assert {
+    condition     = toset(keys(azurerm_role_assignment.referenced)) == toset(["webhook-url", "collector"])
+    error_message = "the app's own identity may read something else than what settings refer to"
+  }
+  assert {
+    condition     = local.optional.REKEY_WEBHOOK_SECRET_NAME == "webhook-key" && local.optional.OTEL_EXPORTER_OTLP_ENDPOINT == "https://collector.example.com:4318"
+    error_message = "what is asked for does not reach the program"
+  }
+}
+
+run "readers_of_one_secret" {
+  command = plan
+
+  variables {
+    secret_readers = [{ secret_name = "rekey-sample", principal_id = "44444444-4444-4444-4444-444444444444" }]
+  }
+
+  assert {
+    condition     = azurerm_role_assignment.secret_readers["rekey-sample/44444444-4444-4444-4444-444444444444"].role_definition_name == "Key Vault Secrets User"
+    error_message = "who reads one secret may do more"
+  }
 }

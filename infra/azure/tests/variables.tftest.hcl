@@ -1,0 +1,146 @@
+# What variables take and refuse. These need no provider: infra/check/terraform.sh runs
+# them with variables.tf alone, without the next line.
+mock_provider "azurerm" {}
+
+variables {
+  subscription_id = "00000000-0000-0000-0000-000000000000"
+  location        = "westeurope"
+  name            = "rekey-test"
+  alert_emails    = ["oncall@example.com"]
+}
+
+run "everything" {
+  command = plan
+
+  variables {
+    deployment           = "sample"
+    timer_period_minutes = 5
+    api_keys             = ["ci:rotate:0000000000000000000000000000000000000000000000000000000000000000"]
+    callers              = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "api://rekey" }
+    oauth                = { client_id = "33333333-3333-3333-3333-333333333333", secret_name = "oauth-application" }
+    webhook              = { url_secret_name = "webhook-url", secret_name = "webhook-key" }
+    telemetry            = { endpoint = "https://collector.example.com:4318", headers_secret_name = "collector", traces_sampler_ratio = 0.25 }
+    tuning               = { max_parallel = 32, verify_spacing = "6s", revoke_min_age = "1h30m" }
+    authority_host       = "https://login.microsoftonline.us"
+    graph_url            = "https://graph.microsoft.us"
+    vault_readers        = { operators = "11111111-1111-1111-1111-111111111111" }
+    secret_readers       = [{ secret_name = "rekey-sample", principal_id = "44444444-4444-4444-4444-444444444444" }]
+    app_service_authentication = {
+      tenant_id = "22222222-2222-2222-2222-222222222222"
+      client_id = "55555555-5555-5555-5555-555555555555"
+    }
+  }
+}
+
+run "a_key_in_place_of_its_hash" {
+  command = plan
+
+  variables {
+    api_keys = ["ci:rotate:not-a-hash"]
+  }
+
+  expect_failures = [var.api_keys]
+}
+
+run "nobody_is_told" {
+  command = plan
+
+  variables {
+    alert_emails = []
+  }
+
+  expect_failures = [var.alert_emails]
+}
+
+run "a_name_that_is_too_long_for_the_vault" {
+  command = plan
+
+  variables {
+    name = "rekey-of-a-very-long-name"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_tenant_without_an_audience" {
+  command = plan
+
+  variables {
+    callers = { tenant_id = "22222222-2222-2222-2222-222222222222" }
+  }
+
+  expect_failures = [var.callers]
+}
+
+run "an_oauth_application_without_a_secret" {
+  command = plan
+
+  variables {
+    oauth = { client_id = "33333333-3333-3333-3333-333333333333" }
+  }
+
+  expect_failures = [var.oauth]
+}
+
+run "a_webhook_that_signs_nothing" {
+  command = plan
+
+  variables {
+    webhook = { url_secret_name = "webhook-url" }
+  }
+
+  expect_failures = [var.webhook]
+}
+
+run "the_receivers_address_in_place_of_its_secrets_name" {
+  command = plan
+
+  variables {
+    webhook = { url_secret_name = "https://hooks.example.com/key", secret_name = "webhook-key" }
+  }
+
+  expect_failures = [var.webhook]
+}
+
+run "the_receivers_key_in_place_of_its_secrets_name" {
+  command = plan
+
+  variables {
+    telemetry = { endpoint = "https://collector.example.com:4318", headers_secret_name = "api-key=value" }
+  }
+
+  expect_failures = [var.telemetry]
+}
+
+run "a_duration_without_a_unit" {
+  command = plan
+
+  variables {
+    tuning = { verify_min_age = "300" }
+  }
+
+  expect_failures = [var.tuning]
+}
+
+run "more_at_once_than_the_program_takes" {
+  command = plan
+
+  variables {
+    tuning = { max_parallel = 1001 }
+  }
+
+  expect_failures = [var.tuning]
+}
+
+run "app_service_that_lets_nobody_through" {
+  command = plan
+
+  variables {
+    app_service_authentication = {
+      tenant_id = "22222222-2222-2222-2222-222222222222"
+      client_id = "55555555-5555-5555-5555-555555555555"
+    }
+  }
+
+  expect_failures = [var.app_service_authentication]
+}
