@@ -1,0 +1,39 @@
+package connection_test
+
+import (
+	"strings"
+	"testing"
+
+	"rekey/shared/connection"
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+)
+
+// A client secret may be longer than Entra makes them today (40 characters); what can't
+// be one is refused before anybody is asked.
+func TestLengthOfAClientSecret(t *testing.T) {
+	for name, tt := range map[string]struct {
+		secret string
+		ok     bool
+	}{
+		"as Entra makes them":           {strings.Repeat("a~Q8", 10), true},
+		"51 characters":                 {strings.Repeat("x", 51), true},
+		"256 characters":                {strings.Repeat("!~", 128), true},
+		"256 characters between spaces": {" " + strings.Repeat("x", 256) + "\r\n", true},
+		"257 characters":                {strings.Repeat("x", 257), false},
+		"256 bytes that are no ASCII":   {strings.Repeat("é", 128), false},
+		"a line's end within":           {strings.Repeat("x", 20) + "\n" + strings.Repeat("x", 20), false},
+	} {
+		in := connection.Input{Name: "billing", Credentials: connection.Credentials{
+			TenantID: rotationtest.TenantID, ClientID: rotationtest.TenantID, ClientSecret: rotation.NewSecret(tt.secret),
+		}}
+		switch err := in.Clean(); {
+		case !tt.ok && (err == nil || !strings.Contains(err.Error(), "at most 256 printable characters")):
+			t.Errorf("%s: %v", name, err)
+		case tt.ok && err != nil:
+			t.Errorf("%s is refused: %v", name, err)
+		case tt.ok && in.ClientSecret.Reveal() != strings.TrimSpace(tt.secret):
+			t.Errorf("%s is changed", name)
+		}
+	}
+}

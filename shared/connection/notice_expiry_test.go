@@ -1,0 +1,40 @@
+package connection_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// That a certificate ends somebody is told each time that it is warned of, with what to
+// do about it.
+func TestToldOfACertificatesEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withParent(t, s)
+		rec, _ := s.w.Record(s.id)
+		s.sweepEvery(t, 6*time.Hour, time.Until(rec.Auth.ExpiresAt))
+		events, _, err := service(s.w).History(t.Context(), s.id, "", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var days []int
+		for _, e := range events { // the newest first
+			if e.Kind != rotation.EventExpiring {
+				continue
+			}
+			days = append(days, int((rec.Auth.ExpiresAt.Sub(e.At)+12*time.Hour)/(24*time.Hour)))
+			if !e.Notice || !strings.Contains(e.Message, "reconnect") {
+				t.Errorf("warned of and told nobody: %+v", e)
+			}
+		}
+		if want := []int{1, 3, 7, 14, 30}; !slices.Equal(days, want) {
+			t.Errorf("told %v days before the end, want %v", days, want)
+		}
+		s.check(t)
+	})
+}

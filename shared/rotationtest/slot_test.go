@@ -1,0 +1,40 @@
+package rotationtest_test
+
+import (
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// A rotation that somebody asks for and that fails does not move the schedule: the slot
+// stays where it was, and is kept.
+func TestFailedRequestLeavesTheSlot(t *testing.T) {
+	for name, class := range map[string]rotation.Class{"refused": rotation.Permission, "may pass by itself": rotation.Throttled} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *subject) {
+				slot := time.Now().Add(5 * hour)
+				s.edit(func(rec *rotation.Record) { rec.NextSlot = slot })
+				s.h.add = func(func() (rotation.Issued, error)) (rotation.Issued, error) {
+					return rotation.Issued{}, &rotation.Error{Op: "adding a password", Class: class}
+				}
+				s.ask(rotation.Request{Kind: rotation.AskRotate})
+				s.sweep(30 * time.Minute)
+				if rec := s.record(); rec.Error == nil || rec.Error.Class != class || !rec.NextSlot.Equal(slot) {
+					t.Errorf("after it failed: error %+v, next slot %s, want %s", rec.Error, rec.NextSlot, slot)
+				}
+				s.ask(rotation.Request{Kind: rotation.AskAbandon}) // or it would be tried again, and count
+				s.sweep(time.Minute)
+				if next := s.record().NextSlot; !next.Equal(slot) {
+					t.Errorf("after it was abandoned: next slot %s, want %s", next, slot)
+				}
+				s.h.add = nil
+				s.sweep(time.Until(slot) + 20*time.Minute)
+				s.rotated(rotation.OnSchedule)
+				if late := s.record().LastRotatedAt.Sub(slot); late < 0 || late > 15*time.Minute {
+					t.Errorf("rotated %s after the slot", late)
+				}
+			})
+		})
+	}
+}
