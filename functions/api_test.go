@@ -208,7 +208,7 @@ var inputRefusals = []refusal{
 	{"gateway", options{}, 400, []string{"gatewayId", "not supported"}, with("gatewayId", unknownID)},
 	{"no rotation", options{}, 400, []string{"rotation is required", "rotationInterval", "rotateAt"}, with("rotation", absent)},
 	{"no time of day", options{}, 400, []string{"time of day", "rotateAtUtc"}, with("rotation.rotateAt", absent, "rotation.timeZone", absent)},
-	{"bad zone", options{}, 400, []string{"Mars/Phobos", "IANA"}, with("rotation.timeZone", "Mars/Phobos")},
+	{"bad zone", options{}, 400, []string{"time zone", "IANA"}, with("rotation.timeZone", "Mars/Phobos")},
 	{"zone without rotateAt", options{}, 400, []string{"timeZone goes with rotateAt"},
 		with("rotation.rotateAt", absent, "rotation.rotateAtUtc", object{"hours": 1, "minutes": 0})},
 	{"rotateAt and rotateAtUtc disagree", options{}, 400, []string{"rotateAtUtc says 09:00", "Give one of the two"},

@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -145,10 +146,10 @@ func TestDeletion(t *testing.T) {
 
 // event is what the tests read of the audit.
 type event struct {
-	At      time.Time
-	Kind    string
-	By      *string
-	Message *string
+	At       time.Time
+	Kind     string
+	By, From *string
+	Message  *string
 }
 
 // audit reads the whole audit, three events at a time.
@@ -174,10 +175,13 @@ func TestAudit(t *testing.T) {
 	w.patch(auth.Write, made.ID, object{"description": "d", "rotation": object{"rotationInterval": 7}})
 	w.rotateNow(made.ID)
 	w.settle()
-	by := map[string]string{}
+	by, from := map[string]string{}, map[string]string{}
 	for _, e := range w.audit(made.ID, "") {
 		if e.By != nil {
 			by[e.Kind] = *e.By
+		}
+		if e.From != nil {
+			from[e.Kind] = *e.From
 		}
 		if e.Kind == "connection.changed" && *e.Message != "changed: description schedule" {
 			t.Errorf("message %q", *e.Message)
@@ -187,6 +191,13 @@ func TestAudit(t *testing.T) {
 		if by[kind] != want {
 			t.Errorf("%s by %q, want %q", kind, by[kind], want)
 		}
+	}
+	// What Rekey does by itself, or goes on with, comes from nowhere.
+	if want := map[string]string{"connection.created": home, "connection.changed": home, "rotation.requested": home}; !maps.Equal(from, want) {
+		t.Errorf("from %v, want %v", from, want)
+	}
+	if log := w.watch.log(); !strings.Contains(log, `"from":"`+home+`"`) {
+		t.Error("the log does not say where requests came from")
 	}
 	w.patch(auth.Read, made.ID, object{"name": "x"}).refuses(t, http.StatusForbidden, "write")
 	if log := w.watch.log(); !strings.Contains(log, `"caller":"read","kind":"api-key","method":"PATCH","route":"azure-client-secrets/{id}","status":403`) {

@@ -11,7 +11,8 @@ import (
 type eventView struct {
 	At      time.Time `json:"at"`
 	Kind    string    `json:"kind"`
-	By      *string   `json:"by"` // the caller's name; null: Rekey itself
+	By      *string   `json:"by"`   // the caller's name; null: Rekey itself
+	From    *string   `json:"from"` // the IP address of the request
 	RunID   *string   `json:"runId"`
 	Trigger *string   `json:"trigger"`
 	KeyID   *string   `json:"keyId"`
@@ -40,7 +41,7 @@ func (h *Handler) audit(r *request) (any, error) {
 	}
 	views := make([]eventView, 0, len(events))
 	for _, e := range events {
-		views = append(views, eventView{e.At, e.Kind, some(e.By), some(e.RunID), some(string(e.Trigger)), some(e.KeyID), some(string(e.Class)), some(e.Message)})
+		views = append(views, eventView{e.At, e.Kind, some(e.By), some(e.From), some(e.RunID), some(string(e.Trigger)), some(e.KeyID), some(string(e.Class)), some(e.Message)})
 	}
 	return listing{"events": views}.next(next), nil
 }

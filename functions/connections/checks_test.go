@@ -73,12 +73,12 @@ func TestAuditView(t *testing.T) {
 		},
 		audit: func(of, cursor string, limit int) ([]rotation.Event, string, error) {
 			asked = of + cursor
-			return []rotation.Event{{At: now, Kind: rotation.EventDeleting, By: "ci"}, {At: ago(1), Kind: rotation.EventFailed, RunID: "r", Trigger: rotation.OnSchedule, KeyID: "k", Class: rotation.Full, Message: "m"}}, "n", nil
+			return []rotation.Event{{At: now, Kind: rotation.EventDeleting, By: "ci", From: "203.0.113.9"}, {At: ago(1), Kind: rotation.EventFailed, RunID: "r", Trigger: rotation.OnSchedule, KeyID: "k", Class: rotation.Full, Message: "m"}}, "n", nil
 		},
 	}
 	same(t, s, http.MethodGet, id+"/audit?cursor=7", "", `{"events":[
-		{"at":"2026-07-01T12:00:00Z","kind":"connection.deleting","by":"ci","runId":null,"trigger":null,"keyId":null,"class":null,"message":null},
-		{"at":"2026-07-01T11:59:00Z","kind":"rotation.failed","by":null,"runId":"r","trigger":"schedule","keyId":"k","class":"application-full","message":"m"}],"nextCursor":"n"}`)
+		{"at":"2026-07-01T12:00:00Z","kind":"connection.deleting","by":"ci","from":"203.0.113.9","runId":null,"trigger":null,"keyId":null,"class":null,"message":null},
+		{"at":"2026-07-01T11:59:00Z","kind":"rotation.failed","by":null,"from":null,"runId":"r","trigger":"schedule","keyId":"k","class":"application-full","message":"m"}],"nextCursor":"n"}`)
 	if asked != id+"7" {
 		t.Errorf("asked for %s", asked)
 	}

@@ -99,7 +99,7 @@ func planted(body string) (all []string) {
 			break
 		}
 		seen := 0
-		v = plant(v, "", only, &seen)
+		v = plant(v, only, &seen)
 		if out, err := json.Marshal(v); err == nil && only < seen {
 			all = append(all, string(out))
 		}
@@ -107,24 +107,20 @@ func planted(body string) (all []string) {
 	return all
 }
 
-func plant(v any, member string, only int, seen *int) any {
+func plant(v any, only int, seen *int) any {
 	switch v := v.(type) {
 	case string:
-		// What is no time zone is named in the error, so that it can be found.
-		if member == "timeZone" {
-			return v
-		}
 		*seen++
 		if only < 0 || only == *seen-1 {
 			return canary + v
 		}
 	case []any:
 		for i := range v {
-			v[i] = plant(v[i], member, only, seen)
+			v[i] = plant(v[i], only, seen)
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			v[name] = plant(v[name], name, only, seen)
+			v[name] = plant(v[name], only, seen)
 		}
 	}
 	return v

@@ -124,6 +124,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = newID()
 	}
 	out := &answer{ResponseWriter: w, status: http.StatusOK}
+	from := host.Origin(r)
+	r = r.WithContext(connection.WithOrigin(r.Context(), from))
 	caller, pattern, err := h.serve(out, r, id)
 	if err != nil {
 		h.fail(r.Context(), out, id, err)
@@ -132,7 +134,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // a line for each would help whoever guesses to fill the log
 	}
 	h.log().InfoContext(r.Context(), "request", "request", id, "caller", caller.Name, "kind", caller.Kind,
-		"method", verb(r.Method), "route", pattern, "status", out.status, "duration", h.now().Sub(start))
+		"method", verb(r.Method), "route", pattern, "status", out.status, "from", from, "duration", h.now().Sub(start))
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (caller auth.Caller, pattern string, err error) {

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/connection"
 	"rekey/shared/host"
 	"rekey/shared/oauth"
 )
@@ -62,6 +63,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		id = rand.Text()
 	}
+	r = r.WithContext(connection.WithOrigin(r.Context(), host.Origin(r)))
 	// The path is compared as it was written: what is encoded is no path of ours.
 	step, below := strings.CutPrefix(r.URL.EscapedPath(), oauth.Base)
 	methods := steps[step]

@@ -6,6 +6,19 @@ import (
 	"rekey/shared/rotation"
 )
 
+type originKey struct{}
+
+// WithOrigin returns ctx for what is done on behalf of a request from this IP address,
+// which the audit names; "" if it is not known.
+func WithOrigin(ctx context.Context, address string) context.Context {
+	return context.WithValue(ctx, originKey{}, address)
+}
+
+func origin(ctx context.Context) string {
+	address, _ := ctx.Value(originKey{}).(string)
+	return address
+}
+
 // Audit returns everything that was done to a connection, the newest first, from cursor
 // on. Unlike History it does so for connections, too, that are gone, as long as their
 // history is kept.

@@ -282,7 +282,7 @@ func (s *Service) insert(ctx context.Context, rec rotation.Record, by string) (r
 	now := s.Rotator.Clock()
 	rec.Lease = rotation.Lease{Token: s.Rotator.NewID(), Until: now.Add(s.Rotator.Rules.Lease)}
 	rec.WakeAt = rec.Lease.Until
-	event := rotation.Event{At: now, Kind: rotation.EventCreated, By: by}
+	event := rotation.Event{At: now, Kind: rotation.EventCreated, By: by, From: origin(ctx)}
 	got, err := s.Records.Create(ctx, rec, event)
 	for try := 1; err != nil && try <= 3; try++ {
 		back, lerr := s.Records.Load(ctx, rec.ID)

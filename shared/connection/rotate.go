@@ -104,7 +104,7 @@ func (s *Service) askIf(ctx context.Context, id string, ask rotation.Request, ch
 		}
 		next.Version++
 		next.WakeAt = s.Rotator.Clock()
-		got, err := s.Records.Commit(ctx, next, rotation.Event{At: ask.At, Kind: rotation.EventRequested, By: ask.By, RunID: ask.ID, Message: string(ask.Kind)})
+		got, err := s.Records.Commit(ctx, next, rotation.Event{At: ask.At, Kind: rotation.EventRequested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind)})
 		if err == nil {
 			s.Rotator.Nudge(id)
 			return got, nil

@@ -60,7 +60,7 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 	if err := c.fits(&rec); err != nil {
 		return rec, err
 	}
-	e := edit{Change: c, id: s.Rotator.NewID()}
+	e := edit{Change: c, id: s.Rotator.NewID(), from: origin(ctx)}
 	if err := s.prepare(ctx, &rec, &e); err != nil {
 		s.release(ctx, e.reserved)
 		return rec, err
@@ -105,6 +105,7 @@ func (c *Change) fits(rec *rotation.Record) error {
 type edit struct {
 	Change
 	id       string // of the request, if there is one
+	from     string // where it came from, for the audit
 	request  *rotation.Request
 	auth     *rotation.Auth // new credentials that are not rotated
 	actor    rotation.Application
@@ -250,7 +251,7 @@ func (e *edit) edit(rec *rotation.Record, now time.Time) []rotation.Event {
 		rec.CredentialChanges++
 		note("credentials")
 	}
-	events := []rotation.Event{{At: now, Kind: rotation.EventChanged, By: e.By, Message: changed}}
+	events := []rotation.Event{{At: now, Kind: rotation.EventChanged, By: e.By, From: e.from, Message: changed}}
 	if e.auth != nil {
 		auth := *e.auth
 		auth.Generation = 1
@@ -259,7 +260,7 @@ func (e *edit) edit(rec *rotation.Record, now time.Time) []rotation.Event {
 		}
 		rec.Auth, rec.Actor = &auth, e.actor
 		rec.Replace(now)
-		events = append(events, rotation.Event{At: now, Kind: rotation.EventReconnected, By: e.By})
+		events = append(events, rotation.Event{At: now, Kind: rotation.EventReconnected, By: e.By, From: e.from})
 	}
 	return events
 }

@@ -7,6 +7,7 @@ type Event struct {
 	At      time.Time `json:"at"`
 	Kind    string    `json:"kind"` // see the Event... constants
 	By      string    `json:"by,omitempty"`
+	From    string    `json:"from,omitempty"` // the IP address of the request that did it
 	RunID   string    `json:"runId,omitempty"`
 	Trigger Trigger   `json:"trigger,omitempty"`
 	KeyID   string    `json:"keyId,omitempty"`
