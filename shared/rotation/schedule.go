@@ -3,6 +3,7 @@ package rotation
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -25,14 +26,21 @@ func (s Schedule) Location() (*time.Location, error) {
 	if s.Zone == "" || s.Zone == "UTC" {
 		return time.UTC, nil
 	}
-	if s.Zone == "Local" { // LoadLocation would take the machine's
-		return nil, errors.New(`time zone "Local" is not an IANA name`)
-	}
 	loc, err := time.LoadLocation(s.Zone)
-	if err != nil {
-		return nil, fmt.Errorf("time zone %q is not an IANA name such as Europe/Berlin", s.Zone)
+	if err != nil || machineZone(s.Zone) {
+		return nil, errors.New("the time zone is not an IANA name such as Europe/Berlin")
 	}
 	return loc, nil
+}
+
+// machineZone reports whether name, although it can be loaded on some machines, is not
+// a zone's everywhere: it is the machine's own, or a file beside its zones.
+func machineZone(name string) bool {
+	switch name {
+	case "Local", "localtime", "posixrules", "Factory":
+		return true
+	}
+	return strings.HasPrefix(name, "posix/") || strings.HasPrefix(name, "right/")
 }
 
 // Validate reports every mistake in s.
@@ -135,9 +143,13 @@ func (s Schedule) Next(done, now time.Time) time.Time {
 // now: however many were missed, one run serves them all.
 func (s Schedule) After(slot, now time.Time) time.Time {
 	local := slot.In(s.location())
+	day := local.Day()
+	if s.on(local.Year(), local.Month(), day-1).Equal(slot) {
+		day-- // its time was in a gap that ended on the next day
+	}
 	interval := max(s.Interval, 1) // one that was never validated must not loop for ever
 	for n := 1; ; n++ {
-		if next := s.on(local.Year(), local.Month(), local.Day()+n*interval); next.After(now) {
+		if next := s.on(local.Year(), local.Month(), day+n*interval); next.After(now) {
 			return next
 		}
 	}

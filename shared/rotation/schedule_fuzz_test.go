@@ -131,29 +131,24 @@ func checkNext(t *testing.T, s rotation.Schedule, loc *time.Location, done, now 
 	}
 }
 
-// checkAfter returns the slot after slot. Days are counted from the one that the clock
-// shows at slot. A gap over midnight moves a slot to the day after its own; from which
-// of the two the days are counted is not fixed here.
+// checkAfter returns the slot after slot. Days are counted from the slot's own, also
+// where a gap over midnight has moved it to the next.
 func checkAfter(t *testing.T, s rotation.Schedule, loc *time.Location, slot, now time.Time) time.Time {
 	t.Helper()
 	next := s.After(slot, now)
 	if !next.After(now) || next.Location() != time.UTC {
 		t.Fatalf("%+v: After(%s, %s) = %s", s, slot, now, next)
 	}
-	var want time.Time
-	for day := range 2 {
-		shown := shows(slot, loc).AddDate(0, 0, -day)
-		if day > 0 && !firstShowing(timeOfDay(s, shown, 0), loc).Equal(slot) {
-			break
-		}
-		want = slot
-		for n := 1; !want.After(now); n++ {
-			want = firstShowing(timeOfDay(s, shown, n*s.Interval), loc)
-		}
-		if next.Equal(want) {
-			return next
-		}
+	own := shows(slot, loc)
+	if before := own.AddDate(0, 0, -1); firstShowing(timeOfDay(s, before, 0), loc).Equal(slot) {
+		own = before
 	}
-	t.Errorf("%+v: After(%s, %s) = %s, want %s", s, slot.In(loc), now, next.In(loc), want.In(loc))
+	want := slot
+	for n := 1; !want.After(now); n++ {
+		want = firstShowing(timeOfDay(s, own, n*s.Interval), loc)
+	}
+	if !next.Equal(want) {
+		t.Errorf("%+v: After(%s, %s) = %s, want %s", s, slot.In(loc), now, next.In(loc), want.In(loc))
+	}
 	return next
 }

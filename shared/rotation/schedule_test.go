@@ -48,6 +48,8 @@ func TestScheduleAfter(t *testing.T) {
 		{"São Paulo's day begins at 01:00", 1, 0, 0, "America/Sao_Paulo", "2017-10-14T03:00:00Z", "", "2017-10-15T03:00:00Z"},
 		{"and so does Cairo's", 1, 0, 30, "Africa/Cairo", "2024-04-24T22:30:00Z", "", "2024-04-25T22:00:00Z"},
 		{"Apia has no 30 December 2011: the first instant after it", 1, 3, 0, "Pacific/Apia", "2011-12-29T13:00:00Z", "", "2011-12-30T10:00:00Z"},
+		{"Nuuk skips 23:30 into the next day", 7, 23, 30, "America/Nuuk", "2024-03-24T01:30:00Z", "", "2024-03-31T01:00:00Z"},
+		{"which moves the days after it no more than any other", 7, 23, 30, "America/Nuuk", "2024-03-31T01:00:00Z", "", "2024-04-07T00:30:00Z"},
 		{"slots that were missed are skipped", 7, 3, 0, "UTC", "2026-01-01T03:00:00Z", "2026-01-20T00:00:00Z", "2026-01-22T03:00:00Z"},
 		{"a run that is late does not move the next", 7, 3, 0, "UTC", "2026-01-01T03:00:00Z", "2026-01-03T17:00:00Z", "2026-01-08T03:00:00Z"},
 		{"a slot that is now is not the next", 7, 3, 0, "UTC", "2026-01-01T03:00:00Z", "2026-01-08T03:00:00Z", "2026-01-15T03:00:00Z"},
@@ -155,9 +157,14 @@ func TestScheduleValidate(t *testing.T) {
 	if err == nil {
 		t.Fatal("a bad schedule is accepted")
 	}
-	for _, want := range []string{"rotationInterval 366", "hours 24", "minutes -1", `"Local"`} {
+	for _, want := range []string{"rotationInterval 366", "hours 24", "minutes -1", "time zone"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("every mistake is to be reported at once; %q is missing in: %v", want, err)
+		}
+	}
+	for _, zone := range []string{"Local", "localtime", "posixrules", "Factory", "posix/Europe/Berlin", "right/UTC", "europe/../UTC"} {
+		if err := (rotation.Schedule{Interval: 1, Zone: zone}).Validate(); err == nil || strings.Contains(err.Error(), zone) {
+			t.Errorf("%q is no zone, and not to be quoted: %v", zone, err)
 		}
 	}
 	if err := (rotation.Schedule{Interval: 0, Zone: "Middle/Earth"}).Validate(); err == nil || !strings.Contains(err.Error(), "Europe/Berlin") {
