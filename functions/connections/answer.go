@@ -13,6 +13,7 @@ import (
 
 	"rekey/shared/auth"
 	"rekey/shared/connection"
+	"rekey/shared/host"
 	"rekey/shared/rotation"
 )
 
@@ -80,7 +81,7 @@ func (h *Handler) fail(ctx context.Context, w http.ResponseWriter, id string, er
 		header.Set("Allow", strings.Join(p.allow, ", "))
 	}
 	h.write(w, p.status, map[string]any{
-		"reqId": id, "statusCode": p.status, "error": strings.ReplaceAll(http.StatusText(p.status), " ", ""), "message": p.message,
+		"reqId": id, "statusCode": p.status, "error": host.StatusName(p.status), "message": p.message,
 	})
 }
 

@@ -134,7 +134,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // a line for each would help whoever guesses to fill the log
 	}
 	h.log().InfoContext(r.Context(), "request", "request", id, "caller", caller.Name, "kind", caller.Kind,
-		"method", verb(r.Method), "route", pattern, "status", out.status, "from", from, "duration", h.now().Sub(start))
+		"method", host.Verb(r.Method), "route", pattern, "status", out.status, "from", from, "duration", h.now().Sub(start))
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (caller auth.Caller, pattern string, err error) {
@@ -200,16 +200,6 @@ func unsure(err error) error {
 		status: http.StatusServiceUnavailable, message: "Your access token could not be checked, because Entra's signing keys could not be read. Try again.",
 		after: 10 * time.Second, cause: err,
 	}
-}
-
-// verb is a method as it may be logged: one that HTTP does not know is what somebody
-// made up, and may be anything.
-func verb(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return method
-	}
-	return "other"
 }
 
 func (h *Handler) log() *slog.Logger { return cmp.Or(h.Log, slog.Default()) }

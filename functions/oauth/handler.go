@@ -80,7 +80,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.serve(a, step)
 	}
-	h.log().InfoContext(r.Context(), "request", "request", id, "function", "oauth", "method", verb(r.Method), "route", step,
+	h.log().InfoContext(r.Context(), "request", "request", id, "function", "oauth", "method", host.Verb(r.Method), "route", step,
 		"status", a.status, "duration", h.now().Sub(start))
 }
 
@@ -173,7 +173,7 @@ func (h *Handler) result(a *answer) {
 		OtherAccount: got.OtherAccount, Entra: got.Entra, AdminConsentURL: got.AdminConsentURL,
 	}
 	if s := status(got.Kind); s >= http.StatusBadRequest {
-		body.ReqID, body.StatusCode, body.Error = a.id, s, statusName(s)
+		body.ReqID, body.StatusCode, body.Error = a.id, s, host.StatusName(s)
 	}
 	a.write(status(got.Kind), page{ID: "result", Title: titles[got.Kind], Result: &got, Again: got.Kind == oauth.Working}, body)
 }
@@ -233,16 +233,6 @@ func origin(address string) string {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host
-}
-
-// verb is a method as it may be logged: one that HTTP does not know is what somebody
-// made up, and may be anything.
-func verb(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return method
-	}
-	return "other"
 }
 
 func (h *Handler) log() *slog.Logger { return cmp.Or(h.Log, slog.Default()) }

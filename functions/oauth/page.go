@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"rekey/shared/host"
 	"rekey/shared/oauth"
 )
 
@@ -112,7 +113,7 @@ func (a *answer) problem(status int, message string) { a.refuse(status, "Not her
 func (a *answer) refuse(status int, title string, problem oauth.Problem, message string) {
 	body := map[string]any{"reqId": a.id, "statusCode": status, "message": message}
 	if status >= http.StatusBadRequest {
-		body["error"] = statusName(status)
+		body["error"] = host.StatusName(status)
 	}
 	if problem != "" {
 		body["problem"] = problem
@@ -129,6 +130,3 @@ func (a *answer) about(p oauth.Problem) {
 	}
 	a.refuse(statuses[p], problemTitles[p], p, p.Message())
 }
-
-// statusName is a status as the API's errors spell it.
-func statusName(status int) string { return strings.ReplaceAll(http.StatusText(status), " ", "") }

@@ -153,3 +153,16 @@ func isGUID(s string) bool {
 	}
 	return true
 }
+
+// Verb is a method as it may be logged: one that HTTP does not know is what somebody
+// made up, and may be anything.
+func Verb(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+// StatusName is a status as the errors of the API spell it: "NotFound".
+func StatusName(status int) string { return strings.ReplaceAll(http.StatusText(status), " ", "") }
