@@ -44,13 +44,20 @@ func (h functionsHost) tick(t *testing.T) {
 	}
 }
 
+// The scenario on the built-in host: with what was staged, as make run does, and with
+// what comes out of the package.
 func TestAzurePackage(t *testing.T) {
-	root := unpack(t, filepath.Join(packed(t), "rekey-azure.zip"))
-	for name, mode := range map[string]functionshost.Mode{"forwarding": functionshost.Forwarding, "proxying": functionshost.Proxying} {
+	unpacked := unpack(t, filepath.Join(packed(t), "rekey-azure.zip"))
+	for name, at := range map[string]struct {
+		root string
+		mode functionshost.Mode
+	}{
+		"staged": {built.azure, functionshost.Proxying}, "forwarding": {unpacked, functionshost.Forwarding}, "proxying": {unpacked, functionshost.Proxying},
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			host, err := functionshost.New(functionshost.Config{
-				Root: root, Addr: "127.0.0.1:0", Mode: mode, Stdout: w, Log: slog.New(slog.NewJSONHandler(w, nil)),
+				Root: at.root, Addr: "127.0.0.1:0", Mode: at.mode, Stdout: w, Log: slog.New(slog.NewJSONHandler(w, nil)),
 				// The schedule's own tick is not waited for.
 				Env: append(w.env(), "REKEY_ROTATION_SCHEDULE=0 0 3 1 1 *"),
 			})

@@ -93,9 +93,9 @@ func copySources(t *testing.T, to string) {
 
 // built is one build for all tests of this package, whose folder TestMain removes.
 var built struct {
-	once sync.Once
-	dir  string
-	dist string // the packages; empty: not built
+	once        sync.Once
+	dir         string
+	azure, dist string // the staged app, and the packages; empty: not built
 }
 
 func TestMain(m *testing.M) {
@@ -117,7 +117,7 @@ func packed(t *testing.T) string {
 		azure, lambda := build(t, repository, built.dir)
 		dist := filepath.Join(built.dir, "dist")
 		runPack(t, azure, lambda, dist)
-		built.dist = dist
+		built.azure, built.dist = azure, dist
 	})
 	if built.dist == "" {
 		t.Skip("skipped: there are no packages")
