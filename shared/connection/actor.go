@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"rekey/shared/rotation"
@@ -292,25 +290,16 @@ func (a *Actors) disable(ctx context.Context, rec *rotation.Record, version stri
 // pass has its lease. Not ok: there is nothing to write. An event without a kind is
 // none.
 func (a *Actors) change(ctx context.Context, id string, event rotation.Event, change func(*rotation.Record) (ok bool)) error {
-	var events []rotation.Event
-	if event.Kind != "" {
-		events = append(events, event)
-	}
-	for try := 1; ; try++ {
-		rec, err := a.Records.Load(ctx, id)
-		if err != nil {
-			return fmt.Errorf("reading the connection: %w", err)
+	_, err := amend(ctx, a.Records, id, amendment{change: func(rec *rotation.Record) (events []rotation.Event, err error) {
+		if !change(rec) {
+			return nil, errAsItIs
 		}
-		if !change(&rec) {
-			return nil
+		if event.Kind != "" {
+			events = append(events, event)
 		}
-		rec.Version++
-		all := append(slices.Clip(events), rotation.Tell(&rec, a.now())...)
-		_, err = a.Records.Commit(ctx, rec, all...)
-		if err == nil || try == 10 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
-			return err
-		}
-	}
+		return append(events, rotation.Tell(rec, a.now())...), nil
+	}})
+	return err
 }
 
 func (a *Actors) now() time.Time {

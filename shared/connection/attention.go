@@ -19,12 +19,8 @@ const (
 	Overdue      = "overdue"        // nothing has begun an hour after it was due: does the timer run?
 )
 
-// From how many failures in a row on something is a person's business that may also
-// pass by itself, and from when on what is due is late.
-const (
-	often = 5
-	late  = time.Hour
-)
+// late is how long something may have been due before that is a person's business.
+const late = time.Hour
 
 // Attention says in short words why a person should look at a connection, the most
 // urgent first; nil if there is no reason to. It is what lists are filtered by.
@@ -34,7 +30,7 @@ func Attention(rec *rotation.Record, now time.Time) (words []string) {
 			words = append(words, word)
 		}
 	}
-	failed := rec.Error != nil && (rec.Error.Class.Refusal() || rec.Error.Count >= often)
+	failed := rec.Error != nil && rec.Error.Persists()
 	soon, over := ends(rec, now)
 	say(failed && rec.Error.Class == rotation.CredentialLost, Lost)
 	say(over, Expired)
@@ -57,7 +53,7 @@ func ends(rec *rotation.Record, now time.Time) (soon, over bool) {
 		soon = soon || !prevented && !at.AddDate(0, 0, -days).After(now)
 	}
 	if c := rec.Current; c != nil {
-		look(c.ExpiresAt, rec.Policy.Enabled && rec.Error == nil && !rec.NextSlot.IsZero() && rec.NextSlot.Before(c.ExpiresAt), rotation.WarnDays[0])
+		look(c.ExpiresAt, rec.Prevented(), rotation.WarnDays[0])
 	}
 	if rec.Auth != nil {
 		look(rec.Auth.ExpiresAt, false, rotation.AuthWarnDays[0])
@@ -67,7 +63,6 @@ func ends(rec *rotation.Record, now time.Time) (soon, over bool) {
 
 // unremoved reports whether a credential that should be gone resists.
 func unremoved(rec *rotation.Record) bool {
-	resists := func(r rotation.Removal) bool { return r.Problem != "" && (r.Problem.Refusal() || r.Tries >= often) }
-	return slices.ContainsFunc(rec.Retiring, func(o rotation.Retiring) bool { return resists(o.Removal) }) ||
-		slices.ContainsFunc(rec.Abandoned, func(o rotation.Abandoned) bool { return resists(o.Removal) })
+	return slices.ContainsFunc(rec.Retiring, func(o rotation.Retiring) bool { return o.Resists() }) ||
+		slices.ContainsFunc(rec.Abandoned, func(o rotation.Abandoned) bool { return o.Resists() })
 }

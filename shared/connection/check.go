@@ -49,7 +49,7 @@ type Permission struct {
 // Check signs in as a connection, or as the one of a target, and reads what it needs for
 // rotating: permissions, the application, its owners. It changes nothing in Entra.
 func (s *Service) Check(ctx context.Context, id string) (Check, error) {
-	ctx, _, cancel := s.bounded(ctx)
+	ctx, _, _, cancel := s.bounded(ctx)
 	defer cancel()
 	rec, err := s.Get(ctx, id)
 	if err != nil {
@@ -71,7 +71,8 @@ func (s *Service) Check(ctx context.Context, id string) (Check, error) {
 		return Check{}, s.explain(ctx, "signing in as the connection", err)
 	}
 	c := Check{Authenticates: true, Permissions: permissions(token, person)}
-	return c, s.look(ctx, token, &rec, &c)
+	err = s.look(ctx, token, &rec, &c)
+	return c, err
 }
 
 // cause is the class behind a refusal that was made to look like the actor's.

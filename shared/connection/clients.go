@@ -36,7 +36,7 @@ type ClientList struct {
 
 // Clients lists the applications of a connection's tenant, as far as it may see them.
 func (s *Service) Clients(ctx context.Context, id string, q ClientQuery) (ClientList, error) {
-	ctx, _, cancel := s.bounded(ctx)
+	ctx, _, _, cancel := s.bounded(ctx)
 	defer cancel()
 	q.Search = strings.TrimSpace(q.Search)
 	if utf8.RuneCountInString(q.Search) > 256 || strings.ContainsFunc(q.Search, func(r rune) bool { return r < ' ' }) {

@@ -12,6 +12,7 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,8 @@ type Records interface {
 	Load(ctx context.Context, id string) (rotation.Record, error)
 	Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
 	Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
+	// List leaves out what can't be read. Then it returns an error beside the others
+	// and next, which has a method LeftOut() int: how many rows these are.
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
 }
@@ -63,8 +66,8 @@ type Reservations interface {
 	// else holds it, unless that claim is old and reclaim says that it is void.
 	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error
 	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
-	// Owners returns whose reservations of a shared kind have that value.
-	Owners(ctx context.Context, kind rotation.ReservationKind, value string) ([]string, error)
+	// Notes returns the reservations of a shared kind that have that value.
+	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)
 	Release(ctx context.Context, res rotation.Reservation) error
 }
 
@@ -113,18 +116,16 @@ func (s *Service) log() *slog.Logger {
 	return slog.Default()
 }
 
-// bounded detaches ctx from its caller, who cancels nothing by hanging up, and
-// gives it the request's own end.
-func (s *Service) bounded(ctx context.Context) (context.Context, time.Time, context.CancelFunc) {
-	budget := s.Budget
-	if budget == 0 {
-		budget = 25 * time.Second
-	}
-	until := s.Rotator.Clock().Add(budget)
-	// What must not be cut off, such as storing a value that exists nowhere
-	// else, may outlast the budget, but not the lease.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Rotator.Rules.Lease)
-	return ctx, until, cancel
+// bounded detaches ctx from its caller, who cancels nothing by hanging up, and gives
+// it the request's own end. asking is for what only reads: it ends with the request's
+// time. What must not be cut off, such as storing a value that exists nowhere else, may
+// outlast that, but not the lease: it has working.
+func (s *Service) bounded(ctx context.Context) (asking, working context.Context, until time.Time, cancel context.CancelFunc) {
+	budget := cmp.Or(s.Budget, 25*time.Second)
+	until = s.Rotator.Clock().Add(budget)
+	working, stop := context.WithTimeout(context.WithoutCancel(ctx), s.Rotator.Rules.Lease)
+	asking, end := context.WithTimeout(working, budget)
+	return asking, working, until, func() { end(); stop() }
 }
 
 // Get returns a connection.
@@ -158,12 +159,17 @@ func (s *Service) ByName(ctx context.Context, project, name string) (rotation.Re
 	return rec, err
 }
 
-// List returns every connection of a project, or of all projects if it is nil.
+// List returns every connection of a project, or of all projects if it is nil. One that
+// a newer Rekey has written hides no other: it is left out, which is logged. [Service.Get]
+// says what it is.
 func (s *Service) List(ctx context.Context, project *string) ([]rotation.Record, error) {
 	var all []rotation.Record
+	leftOut := 0
 	for cursor := ""; ; {
 		page, next, err := s.Records.List(ctx, cursor, 1000)
-		if err != nil {
+		if some, ok := errors.AsType[unreadable](err); ok {
+			leftOut += some.LeftOut()
+		} else if err != nil {
 			return nil, s.explainStore(ctx, "listing connections", err)
 		}
 		for _, rec := range page {
@@ -171,11 +177,20 @@ func (s *Service) List(ctx context.Context, project *string) ([]rotation.Record,
 				all = append(all, rec)
 			}
 		}
-		if next == "" {
-			return all, nil
+		if cursor = next; cursor == "" {
+			break
 		}
-		cursor = next
 	}
+	if leftOut > 0 {
+		s.log().WarnContext(ctx, "connections left out of a list: their rows can't be read, as after a rollback", "rows", leftOut)
+	}
+	return all, nil
+}
+
+// unreadable is the error of a list that left rows out.
+type unreadable interface {
+	error
+	LeftOut() int
 }
 
 // History returns a connection's events, the newest first.

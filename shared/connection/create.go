@@ -17,6 +17,8 @@ type draft struct {
 	rec   rotation.Record
 	given rotation.VaultSecret // what the vault is to keep; without a name nothing
 	left  rotation.VaultState  // what is under the published name
+
+	secret *rotation.Credential // the client secret among what was given
 }
 
 // Create makes a connection: it validates, reserves, writes the record, puts what was
@@ -27,7 +29,7 @@ type draft struct {
 // Until it returns without an error the connection was promised to nobody: a
 // refusal of Entra undoes everything.
 func (s *Service) Create(ctx context.Context, in Input) (rotation.Record, error) {
-	ctx, until, cancel := s.bounded(ctx)
+	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
 	if err := in.Clean(); err != nil {
 		return rotation.Record{}, err
@@ -35,9 +37,9 @@ func (s *Service) Create(ctx context.Context, in Input) (rotation.Record, error)
 	d := draft{rec: s.newRecord(&in)}
 	var err error
 	if in.rotatesItself() {
-		err = s.draftOwn(ctx, &d, &in)
+		err = s.draftOwn(asking, &d, &in)
 	} else {
-		err = s.draftDelegated(ctx, &d, &in)
+		err = s.draftDelegated(asking, &d, &in)
 	}
 	if err != nil {
 		return d.rec, err
@@ -73,6 +75,7 @@ func (s *Service) draftOwn(ctx context.Context, d *draft, in *Input) error {
 	}
 	rec.Actor, rec.Target = v.app, v.app
 	rec.Current = &rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin}
+	d.secret = rec.Current
 	d.given = rotation.VaultSecret{
 		Name: rec.VaultName, Value: in.ClientSecret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: v.ends,
 		Tags: rotation.Tags(s.Rotator.Deployment, rec, *rec.Current),
@@ -105,6 +108,7 @@ func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error
 			return err
 		}
 	}
+	d.secret = in.secret()
 	d.given = authSecret(s.Rotator.Deployment, rec, value)
 	return nil
 }
@@ -115,7 +119,7 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 	if d.left.Exists {
 		rec.Takeover = d.left.Version
 	}
-	if err := s.reserve(ctx, &rec); err != nil {
+	if err := s.reserve(ctx, &rec, d.secret); err != nil {
 		return rec, err
 	}
 	if err := s.attach(ctx, &rec); err != nil {
@@ -127,7 +131,10 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 		return rec, err
 	}
 	handed := s.handOver(ctx, &rec, d.given)
-	got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: true, Brief: true, Lease: rec.Lease})
+	if handed != nil && rec.Via != "" {
+		return s.withdraw(ctx, rec, handed, until)
+	}
+	got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease})
 	return s.created(ctx, got, handed, err)
 }
 
@@ -148,12 +155,32 @@ func (s *Service) created(ctx context.Context, rec rotation.Record, handed, err 
 		return rec, invalid("%s Nothing was changed.", rec.LastRun.Message)
 	case rec.Phase == rotation.Deleting:
 		return rec, &Error{Kind: Unavailable, Message: "The connection could not be created, and what was begun is being undone. Try again in two minutes.", RetryAfter: 2 * time.Minute}
-	case err != nil:
-		// The row is there and the timer will finish or undo it.
-		s.log().WarnContext(ctx, "creation was interrupted", "connection", rec.ID, "reason", err.Error())
+	case err != nil || handed != nil:
+		// The row is there and the timer will finish or undo it: what was given may
+		// have reached the vault although nobody said so.
+		s.log().WarnContext(ctx, "creation was interrupted", "connection", rec.ID, "reason", cmp.Or(err, handed).Error())
 		return rec, &Error{Kind: Unavailable, Message: "The creation was interrupted; Rekey will finish or undo it by itself. Look for the connection by its name in a few minutes.", RetryAfter: 5 * time.Minute}
 	}
 	return rec, nil
+}
+
+// withdraw takes back a target under whose name nothing can be published. It has no
+// client secret yet, so that nothing else of it remains.
+func (s *Service) withdraw(ctx context.Context, rec rotation.Record, cause error, until time.Time) (rotation.Record, error) {
+	told := s.explain(ctx, "recovering the Key Vault secret that a deleted target has left", cause)
+	_, err := amend(ctx, s.Records, rec.ID, amendment{change: func(rec *rotation.Record) ([]rotation.Event, error) {
+		now := s.Rotator.Clock()
+		rec.Lease, rec.WakeAt, rec.Undo = rotation.Lease{}, now, true
+		rec.Request = &rotation.Request{Kind: rotation.AskDelete, ID: s.Rotator.NewID(), At: now, Revoke: true}
+		return nil, nil
+	}})
+	if err == nil {
+		_, err = s.drive(ctx, rec, until)
+	}
+	if err != nil && !errors.Is(err, errNoConnection) {
+		s.log().WarnContext(ctx, "a target was not withdrawn", "connection", rec.ID, "reason", err.Error())
+	}
+	return rec, told
 }
 
 // newRecord is the row as it begins: with a lease already, so that nobody else
@@ -207,7 +234,7 @@ func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 }
 
 // reserve claims everything, or nothing.
-func (s *Service) reserve(ctx context.Context, rec *rotation.Record) error {
+func (s *Service) reserve(ctx context.Context, rec *rotation.Record, secret *rotation.Credential) error {
 	all := rec.Reservations()
 	for i, res := range all {
 		err := s.Reservations.Reserve(ctx, res, s.void)
@@ -221,7 +248,7 @@ func (s *Service) reserve(ctx context.Context, rec *rotation.Record) error {
 		return s.explainStore(ctx, "reserving the connection's names", err)
 	}
 	// Only now: of two that are in each other's way, at least one sees the other.
-	err := s.inTheWay(ctx, rec)
+	err := s.inTheWay(ctx, rec, secret)
 	if err != nil {
 		s.release(ctx, all)
 	}
@@ -230,6 +257,8 @@ func (s *Service) reserve(ctx context.Context, rec *rotation.Record) error {
 
 // release gives reservations up; one that can't be becomes void by itself.
 func (s *Service) release(ctx context.Context, made []rotation.Reservation) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Rotator.Rules.CallTimeout)
+	defer cancel()
 	for _, res := range made {
 		if err := s.Reservations.Release(ctx, res); err != nil {
 			s.log().WarnContext(ctx, "releasing a reservation", "kind", string(res.Kind), "reason", err.Error())
@@ -243,21 +272,12 @@ func (s *Service) void(ctx context.Context, held rotation.Reservation) (bool, er
 	rec, err := s.Records.Load(ctx, held.Owner)
 	if errors.Is(err, rotation.ErrNotFound) {
 		// Perhaps its creator has reserved and not written the row yet.
-		return s.Rotator.Clock().Sub(held.At) > 10*time.Minute, nil
+		return !s.coming(held), nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if held.Kind == rotation.ReserveApplication {
-		return held.Value != rotation.ApplicationReservation(rec.Target, "").Value &&
-			(rec.Request == nil || held.Value != rotation.ApplicationReservation(rec.Request.Target, "").Value), nil
-	}
-	for _, res := range rec.Reservations() {
-		if res.Kind == held.Kind && res.Value == held.Value {
-			return rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
-		}
-	}
-	return true, nil
+	return !rec.Holds(held) || rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
 }
 
 // taken says what is in the way, and who has it if the caller can know that.
@@ -311,7 +331,7 @@ func (s *Service) handOver(ctx context.Context, rec *rotation.Record, given rota
 		if rec.Target.ClientID == "" {
 			break // nothing will be published
 		}
-		st, err := s.Vault.State(ctx, name)
+		st, err := s.state(ctx, name)
 		if err == nil && st.Deleted {
 			err = s.recoverSecret(ctx, name)
 		}
@@ -338,6 +358,12 @@ func (s *Service) store(ctx context.Context, given rotation.VaultSecret) (versio
 		}
 	}
 	return version, err
+}
+
+func (s *Service) state(ctx context.Context, name string) (rotation.VaultState, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Rotator.Rules.CallTimeout)
+	defer cancel()
+	return s.Vault.State(ctx, name)
 }
 
 func (s *Service) recoverSecret(ctx context.Context, name string) error {

@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"time"
 
 	"rekey/shared/rotation"
 )
@@ -20,7 +21,7 @@ type DeleteOptions struct {
 // is retiring or abandoned is removed, as far as the request's time goes, and by the
 // timer. It returns the connection as it was.
 func (s *Service) Delete(ctx context.Context, id string, opts DeleteOptions) (rotation.Record, error) {
-	ctx, until, cancel := s.bounded(ctx)
+	_, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
 	was, err := s.Get(ctx, id)
 	if err != nil {
@@ -44,11 +45,13 @@ func (s *Service) noTargets(ctx context.Context, rec *rotation.Record) error {
 	if rec.Via != "" {
 		return nil
 	}
-	list, err := s.targets(ctx, rec.ID)
-	if err != nil {
+	list, more, err := s.targets(ctx, rec.ID)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(list) > 0 {
+	case more:
+		return &Error{Kind: Conflict, Message: "A target is being added to this connection. Try again in a minute; then delete that one first.", RetryAfter: time.Minute}
+	case len(list) > 0:
 		return invalid("This connection authenticates for %d targets, some perhaps still being deleted. Delete them first, and wait until they are gone.", len(list))
 	}
 	return nil
@@ -57,7 +60,7 @@ func (s *Service) noTargets(ctx context.Context, rec *rotation.Record) error {
 // Abandon ends a run that is under way. What it may have issued is looked for and
 // removed; the connection keeps what it has published.
 func (s *Service) Abandon(ctx context.Context, id, by string) (rotation.Record, error) {
-	ctx, until, cancel := s.bounded(ctx)
+	_, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
 	rec, err := s.Get(ctx, id)
 	if err != nil {
@@ -66,6 +69,9 @@ func (s *Service) Abandon(ctx context.Context, id, by string) (rotation.Record, 
 	pending := rec.Request != nil && (rec.Request.Kind == rotation.AskRotate || rec.Request.Kind == rotation.AskEmergency)
 	if rec.Run == nil && !pending {
 		return rec, &Error{Kind: Conflict, Message: "No run is under way that could be abandoned."}
+	}
+	if rec.Phase == rotation.Rebinding && !pending {
+		return rec, &Error{Kind: Conflict, Message: "The connection is taking new credentials over. That ends by itself: within half an hour they are published, or it goes back to those from before.", RetryAfter: time.Minute}
 	}
 	rec, err = s.ask(ctx, id, rotation.Request{Kind: rotation.AskAbandon, ID: s.Rotator.NewID(), By: by, At: s.Rotator.Clock()})
 	if err != nil {

@@ -28,13 +28,16 @@ type PlanStep struct {
 // DryRun says what Rotate would do with the same options: it refuses what Rotate would
 // refuse, as far as that can be known without signing in, and writes nothing anywhere.
 func (s *Service) DryRun(ctx context.Context, id string, opts RotateOptions) (Plan, error) {
-	ctx, _, cancel := s.bounded(ctx)
+	ctx, _, _, cancel := s.bounded(ctx)
 	defer cancel()
 	if opts.Grace != nil && (*opts.Grace < 0 || *opts.Grace > maxGrace) {
 		return Plan{}, invalid("gracePeriodHours must be 0 to %d.", int(maxGrace.Hours()))
 	}
 	rec, err := s.Get(ctx, id)
 	if err != nil {
+		return Plan{}, err
+	}
+	if err := roomFor(&rec, opts); err != nil {
 		return Plan{}, err
 	}
 	keyID, err := s.wouldRotate(ctx, &rec)
@@ -49,7 +52,7 @@ func (s *Service) DryRun(ctx context.Context, id string, opts RotateOptions) (Pl
 
 // wouldRotate is rotatable without reserving anything.
 func (s *Service) wouldRotate(ctx context.Context, rec *rotation.Record) (keyID string, err error) {
-	if rec.Target.ClientID == "" || rec.Phase == rotation.Creating || rec.Policy.Enabled || rec.Delegated() {
+	if rec.Target.ClientID == "" || rec.Phase == rotation.Creating || rec.Policy.Enabled && !unidentified(rec) || rec.Delegated() {
 		return s.rotatable(ctx, rec) // which reserves nothing for these
 	}
 	res := rotation.ApplicationReservation(rec.Target, "")
@@ -67,7 +70,7 @@ func (s *Service) wouldRotate(ctx context.Context, rec *rotation.Record) (keyID 
 			return "", s.taken(ctx, rec, holder)
 		}
 	}
-	if rec.Current != nil && rec.Current.Origin == rotation.OriginGiven {
+	if unidentified(rec) {
 		return s.find(ctx, rec)
 	}
 	return "", nil

@@ -219,6 +219,15 @@ func (c *Credentials) material(now time.Time) (rotation.Secret, rotation.Auth, e
 	return c.ClientSecret, rotation.Auth{}, nil
 }
 
+// secret is what is known of the client secret among c, nil if there is none: that it is
+// not one which another connection removes.
+func (c *Credentials) secret() *rotation.Credential {
+	if c.Method != ClientSecret {
+		return nil
+	}
+	return &rotation.Credential{KeyID: c.ClientSecretKeyID, Hint: hint(c.ClientSecret)}
+}
+
 // hint is how Graph shows a secret: its first three characters.
 func hint(s rotation.Secret) string {
 	v := s.Reveal()

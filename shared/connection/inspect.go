@@ -23,7 +23,7 @@ type Candidate struct {
 // ones that begin with the same three characters, or that show none. Nothing is stored
 // and nothing is changed.
 func (s *Service) Inspect(ctx context.Context, c Credentials) (Inspection, error) {
-	ctx, _, cancel := s.bounded(ctx)
+	ctx, _, _, cancel := s.bounded(ctx)
 	defer cancel()
 	var m mistakes
 	c.clean(&m)

@@ -64,7 +64,7 @@ func (s *Service) Once(ctx context.Context, k Keyed, do func(id string) (rotatio
 	if k.Key == "" {
 		return do("")
 	}
-	ctx, _, cancel := s.bounded(ctx)
+	_, ctx, _, cancel := s.bounded(ctx)
 	defer cancel()
 	if s.Notes == nil {
 		return rotation.Record{}, invalid("This deployment keeps no Idempotency-Keys. Leave the header out.")

@@ -31,14 +31,12 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 			return s.explainStore(ctx, "reserving the application", err)
 		}
 		e.reserved, e.obsolete = append(e.reserved, is), append(e.obsolete, was)
-		next := rec.Clone()
-		next.Actor = e.actor
-		if err := s.inTheWay(ctx, &next); err != nil {
-			return err
-		}
 	}
 	next := rec.Clone()
 	next.Actor, next.Auth = e.actor, &auth
+	if err := s.inTheWay(ctx, &next, c.secret()); err != nil {
+		return err
+	}
 	if auth.VaultVersion, err = s.stage(ctx, rec.ID, e.id, true, authSecret(s.Rotator.Deployment, &next, value)); err != nil {
 		return err
 	}
@@ -60,7 +58,7 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 		return err
 	}
 	next := rec.Clone()
-	next.Actor, next.Target = v.app, v.app
+	next.Actor, next.Target, next.Policy.Enabled = v.app, v.app, rotates
 	current := rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin}
 	if rec.Current != nil && v.app.Same(rec.Target) && v.keyID != "" && v.keyID == rec.Current.KeyID {
 		current.Origin = rec.Current.Origin // it is what Rekey has; given back, it is no stranger
@@ -84,6 +82,9 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 // knows before they are there, so that they are disabled if this process dies before
 // the record takes them over, or if it never does.
 func (s *Service) stage(ctx context.Context, id, marker string, auth bool, version rotation.VaultSecret) (string, error) {
+	// A value that exists nowhere else is not cut off halfway.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*s.Rotator.Rules.CallTimeout)
+	defer cancel()
 	announce := rotation.Spent{Marker: marker, Auth: auth, NextAt: s.Rotator.Clock().Add(rotation.Replaced)}
 	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool {
 		known := slices.ContainsFunc(rec.Spent, func(o rotation.Spent) bool { return o.Marker == marker })
@@ -125,13 +126,13 @@ func (s *Service) reserveRebind(ctx context.Context, rec, next *rotation.Record,
 			e.reserved = append(e.reserved, res)
 		}
 	}
-	return s.inTheWay(ctx, next)
+	return s.inTheWay(ctx, next, next.Current)
 }
 
 // reconnected wakes what waited for new credentials. What fails here is made up for:
 // the targets try again by themselves.
 func (s *Service) reconnected(ctx context.Context, rec *rotation.Record) {
-	list, err := s.targets(ctx, rec.ID)
+	list, _, err := s.targets(ctx, rec.ID)
 	if err != nil {
 		s.log().WarnContext(ctx, "waking targets", "connection", rec.ID, "reason", err.Error())
 		return

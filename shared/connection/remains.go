@@ -17,11 +17,11 @@ func Remains(was *rotation.Record, revoke bool) string {
 	switch {
 	case c == nil:
 	case !revoke:
-		tell("The published client secret%s stays, in Entra%s and in the Key Vault secret %q, since its consumers read it; nobody rotates it any more. To remove both, delete with ?revoke=true.", named(c), until(c), was.VaultName)
+		tell("The published client secret%s stays, in Entra%s and in the Key Vault secret %q, since its consumers read it; nobody rotates it any more. To remove both, delete with ?revoke=true.", named(c.KeyID), until(c), was.VaultName)
 	case c.Origin == rotation.OriginIssued:
-		tell("The published client secret%s is being removed from Entra, and the Key Vault secret %q is being deleted.", named(c), was.VaultName)
+		tell("The published client secret%s is being removed from Entra, and the Key Vault secret %q is being deleted.", named(c.KeyID), was.VaultName)
 	default:
-		tell("The Key Vault secret %q is being deleted. The client secret%s in it was not issued by Rekey, so it stays in Entra%s: remove it there if nobody uses it.", was.VaultName, named(c), until(c))
+		tell("The Key Vault secret %q is being deleted. The client secret%s in it was not issued by Rekey, so it stays in Entra%s: remove it there if nobody uses it.", was.VaultName, named(c.KeyID), until(c))
 	}
 	if n := len(was.Retiring) + len(was.Abandoned); n > 0 {
 		tell("%s that Rekey has to remove %s being removed now.", count(n, "older client secret"), map[bool]string{true: "is", false: "are"}[n == 1])
@@ -30,16 +30,16 @@ func Remains(was *rotation.Record, revoke bool) string {
 		tell("What the connection authenticated with is being deleted from Key Vault; its entry in Entra stays.")
 	}
 	for _, o := range was.ByHand {
-		tell("Remove the client secret with the key id %s of the application %s by hand: %s", o.KeyID, o.Target.ClientID, sentence(o.Reason))
+		tell("Remove the client secret%s of the application %s by hand: %s", named(o.KeyID), o.Target.ClientID, sentence(o.Reason))
 	}
 	return strings.Join(say, " ")
 }
 
-func named(c *rotation.Credential) string {
-	if c.KeyID == "" {
+func named(keyID string) string {
+	if keyID == "" {
 		return ""
 	}
-	return " with the key id " + c.KeyID
+	return " with the key id " + keyID
 }
 
 func until(c *rotation.Credential) string {

@@ -20,12 +20,12 @@ type RotateOptions struct {
 // Rotate asks for a rotation and works on it as far as the request's time goes.
 // While a run is under way, that run is the answer; an emergency upgrades it.
 func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (rotation.Record, error) {
-	ctx, until, cancel := s.bounded(ctx)
+	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
 	if opts.Grace != nil && (*opts.Grace < 0 || *opts.Grace > maxGrace) {
 		return rotation.Record{}, invalid("gracePeriodHours must be 0 to %d.", int(maxGrace.Hours()))
 	}
-	rec, err := s.Get(ctx, id)
+	rec, err := s.Get(asking, id)
 	if err != nil {
 		return rec, err
 	}
@@ -36,8 +36,14 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 	if opts.Emergency {
 		ask.Kind = rotation.AskEmergency
 	}
-	if ask.KeyID, err = s.rotatable(ctx, &rec); err != nil {
+	if err := roomFor(&rec, opts); err != nil {
 		return rec, err
+	}
+	if ask.KeyID, err = s.rotatable(asking, &rec); err != nil {
+		return rec, err
+	}
+	if ask.KeyID != "" {
+		ask.KeyIDOf = rec.Current.VaultVersion
 	}
 	rec, err = s.ask(ctx, id, ask)
 	if err != nil {
@@ -46,18 +52,38 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 	return s.drive(ctx, rec, until)
 }
 
+// roomFor refuses to begin a rotation by hand while too many old client secrets are
+// waiting. An emergency ends their grace periods.
+func roomFor(rec *rotation.Record, opts RotateOptions) error {
+	if advice := rec.Crowded(); advice != "" && rec.Run == nil && !opts.Emergency {
+		return &Error{Kind: Conflict, Message: advice, RetryAfter: time.Hour}
+	}
+	return nil
+}
+
 // rotatable makes sure that a connection may be rotated by hand: its key id is
 // known, and the application is its own. It returns the key id if it had to be
-// found.
+// found, which is that of the published version that rec names and of no other.
 func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID string, err error) {
 	switch {
 	case rec.Target.ClientID == "":
 		return "", invalid("This connection rotates nothing by itself. Give it an application to rotate: POST .../azure-client-secrets/%s/targets.", rec.ID)
-	case rec.Phase == rotation.Creating || rec.Policy.Enabled || rec.Delegated():
+	case rec.Phase == rotation.Creating || rec.Policy.Enabled && !unidentified(rec) || rec.Delegated():
 		return "", nil
 	}
-	res := rotation.ApplicationReservation(rec.Target, rec.ID)
-	if rec.Current != nil && rec.Current.Origin == rotation.OriginGiven {
+	// What it is going over to takes the place of what is published before it rotates.
+	next, replaced := rec.Clone(), true
+	switch {
+	case rec.Phase == rotation.Rebinding:
+		next.Target, next.Current = rec.Run.Target, &rotation.Credential{KeyID: rec.Run.KeyID}
+	case rec.Request != nil && rec.Request.Kind == rotation.AskRebind:
+		next.Target, next.Current = rec.Request.Target, rec.Request.Next
+	default:
+		replaced = false
+	}
+	held := rec.Current != nil && rec.Current.Origin == rotation.OriginIssued
+	res := rotation.ApplicationReservation(next.Target, rec.ID)
+	if unidentified(rec) && !replaced {
 		if keyID, err = s.find(ctx, rec); err != nil {
 			return "", err
 		}
@@ -67,7 +93,19 @@ func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID st
 	} else if err != nil {
 		return "", s.explainStore(ctx, "reserving the application", err)
 	}
+	if err := s.usedByAnother(ctx, &next); err != nil {
+		if !held {
+			s.release(ctx, []rotation.Reservation{res})
+		}
+		return "", err
+	}
 	return keyID, nil
+}
+
+// unidentified reports whether nobody has said yet which credential the published client
+// secret is.
+func unidentified(rec *rotation.Record) bool {
+	return rec.Current != nil && rec.Current.Origin == rotation.OriginGiven
 }
 
 // find identifies the published secret of a connection that was given without a
@@ -90,29 +128,29 @@ func (s *Service) ask(ctx context.Context, id string, ask rotation.Request) (rot
 
 // askIf is ask if check has no objection to the record that the request is written on.
 func (s *Service) askIf(ctx context.Context, id string, ask rotation.Request, check func(context.Context, *rotation.Record) error) (rotation.Record, error) {
-	for try := 1; ; try++ {
-		rec, err := s.Get(ctx, id)
-		if err != nil {
-			return rec, err
-		}
-		if err := check(ctx, &rec); err != nil {
-			return rec, err
-		}
-		next := rec.Clone()
-		if !next.Ask(ask) {
-			return rec, nil
-		}
-		next.Version++
-		next.WakeAt = s.Rotator.Clock()
-		got, err := s.Records.Commit(ctx, next, rotation.Event{At: ask.At, Kind: rotation.EventRequested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind)})
-		if err == nil {
-			s.Rotator.Nudge(id)
-			return got, nil
-		}
-		if try == 10 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
-			return rec, s.explainStore(ctx, "writing the request", err)
-		}
+	rec, err := amend(ctx, s.Records, id, amendment{
+		change: func(rec *rotation.Record) ([]rotation.Event, error) {
+			if gone(rec) {
+				return nil, errNoConnection
+			}
+			if err := check(ctx, rec); err != nil {
+				return nil, err
+			}
+			if !rec.Ask(ask) {
+				return nil, errAsItIs
+			}
+			rec.WakeAt = s.Rotator.Clock()
+			return []rotation.Event{{At: ask.At, Kind: rotation.EventRequested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind)}}, nil
+		},
+		landed: func(rec *rotation.Record) bool {
+			return serves(rec, ask.ID) || ask.Kind == rotation.AskDelete && rec.Phase == rotation.Deleting
+		},
+	})
+	if err != nil {
+		return rec, s.explainStore(ctx, "writing the request", err)
 	}
+	s.Rotator.Nudge(id)
+	return rec, nil
 }
 
 // drive works on a connection until the request's time is over. If another pass is

@@ -313,7 +313,7 @@ func (s *subject) request(t *testing.T, q rotation.Request) {
 // end.
 func TestEveryWriteFails(t *testing.T) {
 	total := 0
-	for _, sc := range slices.Concat(scenarios, delegated) {
+	for _, sc := range slices.Concat(scenarios, delegated, givenAgain) {
 		t.Run(sc.name, func(t *testing.T) {
 			writes := play(t, sc, 0, rotationtest.NoFault)
 			if len(writes) == 0 {

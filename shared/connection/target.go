@@ -53,20 +53,20 @@ func (in *TargetInput) clean() error {
 // slot. Other client secrets of the application are left alone. As with Create, a
 // refusal undoes everything.
 func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) (rotation.Record, error) {
-	ctx, until, cancel := s.bounded(ctx)
+	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
 	if err := in.clean(); err != nil {
 		return rotation.Record{}, err
 	}
-	parent, err := s.parent(ctx, via)
+	parent, err := s.parent(asking, via)
 	if err != nil {
 		return parent, err
 	}
-	token, err := s.Actors.Token(ctx, via)
+	token, err := s.Actors.Token(asking, via)
 	if err != nil {
 		return rotation.Record{}, s.explain(ctx, "signing in as the connection", err)
 	}
-	app, err := s.target(ctx, token, parent.Actor.TenantID, in.Target)
+	app, err := s.target(asking, token, parent.Actor.TenantID, in.Target)
 	if err != nil {
 		return rotation.Record{}, err
 	}
@@ -77,10 +77,10 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	rec := &d.rec
 	rec.Phase, rec.Via, rec.Actor, rec.Target = rotation.Idle, via, parent.Actor, app
 	rec.Name = "target-" + rec.ID
-	if err := s.free(ctx, rec); err != nil {
+	if err := s.free(asking, rec); err != nil {
 		return *rec, err
 	}
-	if d.left, err = s.vaultNames(ctx, rec); err != nil {
+	if d.left, err = s.vaultNames(asking, rec); err != nil {
 		return *rec, err
 	}
 	return s.create(ctx, d, in.By, until)
@@ -89,15 +89,20 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 // parent loads a connection through which others are to rotate.
 func (s *Service) parent(ctx context.Context, id string) (rotation.Record, error) {
 	parent, err := s.Get(ctx, id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return parent, err
-	case parent.Via != "":
-		return parent, errNoConnection
-	case parent.Phase == rotation.Creating:
-		return parent, &Error{Kind: Conflict, Message: "The connection is being created. Try again in a minute.", RetryAfter: time.Minute}
 	}
-	return parent, nil
+	return parent, fitsAsParent(&parent)
+}
+
+func fitsAsParent(rec *rotation.Record) error {
+	switch {
+	case gone(rec) || rec.Via != "":
+		return errNoConnection
+	case rec.Phase == rotation.Creating:
+		return &Error{Kind: Conflict, Message: "The connection is being created. Try again in a minute.", RetryAfter: time.Minute}
+	}
+	return nil
 }
 
 // attach writes the connection through which rec is to rotate, unchanged: whoever
@@ -107,20 +112,11 @@ func (s *Service) attach(ctx context.Context, rec *rotation.Record) error {
 	if rec.Via == "" {
 		return nil
 	}
-	for try := 1; ; try++ {
-		parent, err := s.parent(ctx, rec.Via)
-		if err != nil {
-			return err
-		}
-		parent.Version++
-		_, err = s.Records.Commit(ctx, parent)
-		if err == nil {
-			return nil
-		}
-		if try == 20 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
-			return s.explainStore(ctx, "writing the connection", err)
-		}
+	_, err := amend(ctx, s.Records, rec.Via, amendment{change: func(parent *rotation.Record) ([]rotation.Event, error) { return nil, fitsAsParent(parent) }})
+	if err != nil {
+		return s.explainStore(ctx, "writing the connection", err)
 	}
+	return nil
 }
 
 // Targets returns what a connection rotates besides itself, the oldest first.
@@ -128,7 +124,7 @@ func (s *Service) Targets(ctx context.Context, via string) ([]rotation.Record, e
 	if parent, err := s.Get(ctx, via); err != nil || parent.Via != "" {
 		return nil, errors.Join(err, errNoConnection)
 	}
-	list, err := s.targets(ctx, via)
+	list, _, err := s.targets(ctx, via)
 	if err != nil {
 		return nil, err
 	}
@@ -148,24 +144,31 @@ func (s *Service) GetTarget(ctx context.Context, via, id string) (rotation.Recor
 	return rec, err
 }
 
-// targets loads every target of a connection, those that are being deleted included.
-func (s *Service) targets(ctx context.Context, via string) ([]rotation.Record, error) {
-	ids, err := s.Reservations.Owners(ctx, rotation.NoteTarget, via)
+// targets loads every target of a connection, those that are being deleted included,
+// and says whether there may be more in a moment.
+func (s *Service) targets(ctx context.Context, via string) (list []rotation.Record, more bool, err error) {
+	notes, err := s.Reservations.Notes(ctx, rotation.NoteTarget, via)
 	if err != nil {
-		return nil, s.explainStore(ctx, "looking for targets", err)
+		return nil, false, s.explainStore(ctx, "looking for targets", err)
 	}
-	var list []rotation.Record
-	for _, id := range ids {
-		rec, err := s.Records.Load(ctx, id)
+	for _, note := range notes {
+		rec, err := s.Records.Load(ctx, note.Owner)
 		switch {
-		case errors.Is(err, rotation.ErrNotFound): // its creator died, or is about to write it
+		case errors.Is(err, rotation.ErrNotFound):
+			more = more || s.coming(note)
 		case err != nil:
-			return nil, s.explainStore(ctx, "reading a target", err)
+			return nil, false, s.explainStore(ctx, "reading a target", err)
 		case rec.Via == via:
 			list = append(list, rec)
 		}
 	}
-	return list, nil
+	return list, more, nil
+}
+
+// coming reports whether the record of who holds res, which is not there, may be about
+// to be written: later than this its creator has died.
+func (s *Service) coming(res rotation.Reservation) bool {
+	return s.Rotator.Clock().Sub(res.At) <= 10*time.Minute
 }
 
 // target finds the application that is to be rotated and makes sure that the holder
@@ -212,79 +215,6 @@ func (s *Service) owned(ctx context.Context, token rotation.Token, app rotation.
 		return invalid("The person who signed in is neither an owner of this application nor an administrator of applications. Add them (object id %s) to its owners, or let an Application Administrator sign in.", token.ObjectID)
 	}
 	return invalid("The application that authenticates has the permission %s, but is not an owner of the application that is to be rotated. Add its service principal (object id %s) to the owners of that application.", readWriteOwned, token.ObjectID)
-}
-
-// inTheWay refuses what two connections must not do to each other: that one rotates
-// what the other authenticates with (lesson L10).
-func (s *Service) inTheWay(ctx context.Context, rec *rotation.Record) error {
-	if rec.Rotates() {
-		if err := s.usedByAnother(ctx, rec); err != nil {
-			return err
-		}
-	}
-	if rec.Via != "" || rec.Target.Same(rec.Actor) && rec.Rotates() {
-		return nil
-	}
-	app := rotation.ApplicationReservation(rec.Actor, "")
-	holder, err := s.Reservations.Find(ctx, app.Kind, app.Value)
-	switch {
-	case errors.Is(err, rotation.ErrNotFound):
-		return nil
-	case err != nil:
-		return s.explainStore(ctx, "looking for other connections", err)
-	}
-	other, err := s.Records.Load(ctx, holder.Owner)
-	if errors.Is(err, rotation.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return s.explainStore(ctx, "looking for other connections", err)
-	}
-	if other.Delegated() && other.Target.Same(rec.Actor) && other.ID != rec.ID {
-		return &Error{Kind: Conflict, Message: "Another connection rotates the client secrets of this application, so that nothing may authenticate with it that has to last. Use another application, or end that rotation first."}
-	}
-	return nil
-}
-
-// usedByAnother refuses to rotate an application that another connection
-// authenticates as. Where it rotates itself, only a connection that was given the
-// same client secret is in the way.
-func (s *Service) usedByAnother(ctx context.Context, rec *rotation.Record) error {
-	note := rotation.ActorNote(rec.Target, "")
-	owners, err := s.Reservations.Owners(ctx, note.Kind, note.Value)
-	if err != nil {
-		return s.explainStore(ctx, "looking for other connections", err)
-	}
-	for _, id := range owners {
-		if id == rec.ID || id == rec.Via {
-			continue
-		}
-		other, err := s.Records.Load(ctx, id)
-		if errors.Is(err, rotation.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return s.explainStore(ctx, "looking for other connections", err)
-		}
-		if gone(&other) || !other.Actor.Same(rec.Target) {
-			continue
-		}
-		if rec.Delegated() || sameSecret(rec.Current, other.Current) {
-			return &Error{Kind: Conflict, Message: "Another connection authenticates with this application, so that rotating it here would cut that one off. Rotate it through that connection, or delete that one first."}
-		}
-	}
-	return nil
-}
-
-// sameSecret reports whether two credentials of one application may be the same.
-func sameSecret(a, b *rotation.Credential) bool {
-	switch {
-	case a == nil || b == nil:
-		return false
-	case a.KeyID != "" && b.KeyID != "":
-		return strings.EqualFold(a.KeyID, b.KeyID)
-	}
-	return a.Hint == "" || b.Hint == "" || a.Hint == b.Hint
 }
 
 // authenticate signs in with new credentials; value is what the vault is to keep of

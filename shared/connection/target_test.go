@@ -1,10 +1,12 @@
 package connection_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -78,5 +80,41 @@ func TestTargetsOfOthers(t *testing.T) {
 		_, err = svc.CreateTarget(t.Context(), s.id, connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}})
 		missing("a target of a target", err)
 		s.check(t)
+	})
+}
+
+// justBefore does something right before a record is created.
+type justBefore struct {
+	connection.Records
+	do func()
+}
+
+func (j justBefore) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
+	j.do()
+	return j.Records.Create(ctx, rec, events...)
+}
+
+// Of one who adds a target and one who deletes the connection at the same time, one is
+// refused, wherever the one is when the other comes.
+func TestDeletingWhileATargetIsAdded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withParent(t, s)
+		var deleted error
+		adding := service(s.w)
+		adding.Records = justBefore{adding.Records, func() {
+			_, deleted = service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{By: "tester"})
+		}}
+		rec, added := adding.CreateTarget(t.Context(), s.parent, connection.TargetInput{
+			Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+		})
+		if deleted == nil && added == nil {
+			t.Error("both were told that it is done")
+		}
+		s.sweep(t, 2*time.Hour)
+		if exists(s.w, rec.ID) && !exists(s.w, s.parent) {
+			got, _ := s.w.Record(rec.ID)
+			t.Errorf("the target is there without anybody who could rotate it or remove what it has: phase %s, current %v, %d client secrets alive", got.Phase, got.Current != nil, s.w.Live(s.app.ClientID))
+		}
 	})
 }

@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"rekey/shared/rotation"
@@ -48,12 +49,12 @@ func (c *Change) clean() error {
 // what is rotated, the old ones go once the new ones are published (phase
 // rebinding), as far as the request's time goes.
 func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Record, error) {
-	ctx, until, cancel := s.bounded(ctx)
+	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
 	if err := c.clean(); err != nil {
 		return rotation.Record{}, err
 	}
-	rec, err := s.Get(ctx, id)
+	rec, err := s.Get(asking, id)
 	if err != nil {
 		return rec, err
 	}
@@ -61,16 +62,17 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 		return rec, err
 	}
 	e := edit{Change: c, id: s.Rotator.NewID(), from: origin(ctx)}
-	if err := s.prepare(ctx, &rec, &e); err != nil {
-		s.release(ctx, e.reserved)
+	if err := s.prepare(asking, &rec, &e); err != nil {
+		s.giveBack(ctx, id, e.reserved)
 		return rec, err
 	}
 	rec, err = s.apply(ctx, id, &e)
 	if err != nil {
-		s.release(ctx, e.reserved)
+		s.giveBack(ctx, id, e.reserved)
 		return rec, err
 	}
-	s.release(ctx, e.obsolete)
+	s.reaffirm(ctx, &rec, e.reserved)
+	s.giveBack(ctx, id, e.obsolete)
 	if e.auth != nil {
 		s.reconnected(ctx, &rec)
 	}
@@ -78,6 +80,29 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 		return rec, nil
 	}
 	return s.drive(ctx, rec, until)
+}
+
+// giveBack releases what a change has reserved, or needs no longer, except what the
+// connection holds by now: another change may have reserved the same.
+func (s *Service) giveBack(ctx context.Context, id string, list []rotation.Reservation) {
+	if len(list) == 0 {
+		return
+	}
+	rec, err := s.Records.Load(ctx, id)
+	if err != nil {
+		return // they become void by themselves
+	}
+	s.release(ctx, slices.DeleteFunc(slices.Clone(list), func(res rotation.Reservation) bool { return rec.Holds(res) }))
+}
+
+// reaffirm reserves once more what a change has made the connection's: one that failed at
+// the same time may have given it back before this one was written.
+func (s *Service) reaffirm(ctx context.Context, rec *rotation.Record, reserved []rotation.Reservation) {
+	for _, res := range reserved {
+		if err := s.Reservations.Reserve(ctx, res, s.void); err != nil {
+			s.log().ErrorContext(ctx, "a reservation was lost to another connection", "connection", rec.ID, "kind", string(res.Kind), "reason", err.Error())
+		}
+	}
 }
 
 // fits refuses a change that rec as it is does not allow.
@@ -104,7 +129,7 @@ func (c *Change) fits(rec *rotation.Record) error {
 // edit is a change with what was found out and reserved for it.
 type edit struct {
 	Change
-	id       string // of the request, if there is one
+	id       string // of the change, and of its request
 	from     string // where it came from, for the audit
 	request  *rotation.Request
 	auth     *rotation.Auth // new credentials that are not rotated
@@ -151,13 +176,16 @@ func (s *Service) prepareRotation(ctx context.Context, rec *rotation.Record, e *
 	if rec.Delegated() {
 		return nil // it may try; its reservation it has
 	}
+	if rec.Phase == rotation.Rebinding || rec.Request != nil && rec.Request.Kind == rotation.AskRebind {
+		return &Error{Kind: Conflict, Message: "The connection is taking new credentials over. Turn rotation on when that is done, in a minute or two.", RetryAfter: time.Minute}
+	}
 	given := rec.Current != nil && rec.Current.Origin == rotation.OriginGiven
 	keyID, err := s.rotatable(ctx, rec)
 	if err != nil {
 		return err
 	}
 	if given {
-		e.request = &rotation.Request{Kind: rotation.AskRotate, ID: e.id, By: e.By, At: s.Rotator.Clock(), KeyID: keyID}
+		e.request = &rotation.Request{Kind: rotation.AskRotate, ID: e.id, By: e.By, At: s.Rotator.Clock(), KeyID: keyID, KeyIDOf: rec.Current.VaultVersion}
 		if e.OriginalGrace != nil {
 			e.request.Grace = e.OriginalGrace
 		} else {
@@ -170,46 +198,38 @@ func (s *Service) prepareRotation(ctx context.Context, rec *rotation.Record, e *
 // apply writes the change, beside whatever a pass writes at the same time.
 func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Record, error) {
 	now := s.Rotator.Clock()
-	for try := 1; ; try++ {
-		rec, err := s.Get(ctx, id)
-		if err != nil {
-			return rec, err
+	rec, err := amend(ctx, s.Records, id, amendment{landed: e.landed, change: func(rec *rotation.Record) ([]rotation.Event, error) {
+		if gone(rec) {
+			return nil, errNoConnection
 		}
-		if err := e.fits(&rec); err != nil {
-			return rec, err
+		if err := e.fits(rec); err != nil {
+			return nil, err
 		}
-		next := rec.Clone()
-		if e.request != nil && !next.Ask(*e.request) {
-			return rec, &Error{Kind: Conflict, Message: "Another change of this connection is under way. Try again in a minute.", RetryAfter: time.Minute}
+		if e.request != nil && !rec.Ask(*e.request) {
+			return nil, &Error{Kind: Conflict, Message: "Another change of this connection is under way. Try again in a minute.", RetryAfter: time.Minute}
 		}
-		events := e.edit(&next, now)
-		events = append(events, rotation.Tell(&next, now)...)
-		next.Version++
-		next.Revision++
-		next.UpdatedAt, next.WakeAt = now, now
-		got, err := s.Records.Commit(ctx, next, events...)
-		if err == nil {
-			s.Rotator.Nudge(id)
-			return got, nil
-		}
-		if try == 20 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
-			return rec, s.explainStore(ctx, "writing the change", err)
-		}
-		if fresh, lerr := s.Records.Load(ctx, id); lerr == nil && e.landed(&fresh) {
-			return fresh, nil
-		}
+		events := e.edit(rec, now)
+		events = append(events, rotation.Tell(rec, now)...)
+		rec.Revision++
+		rec.UpdatedAt, rec.WakeAt, rec.ChangeID = now, now, e.id
+		return events, nil
+	}})
+	if err != nil {
+		return rec, s.explainStore(ctx, "writing the change", err)
 	}
+	s.Rotator.Nudge(id)
+	return rec, nil
 }
 
 // landed reports whether a commit of unknown outcome has happened.
 func (e *edit) landed(rec *rotation.Record) bool {
 	switch {
 	case e.request != nil:
-		return rec.Request != nil && rec.Request.ID == e.id || rec.Run != nil && rec.Run.ID == e.id || rec.LastRun != nil && rec.LastRun.ID == e.id
+		return serves(rec, e.id)
 	case e.auth != nil:
 		return rec.Auth != nil && rec.Auth.VaultVersion == e.auth.VaultVersion
 	}
-	return false // to write the same once more does no harm, unless a version was named: then it is a conflict
+	return rec.ChangeID == e.id
 }
 
 // edit changes what the API may change of a record.

@@ -19,45 +19,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"rekey/shared/host"
+	"rekey/shared/rotationtest/canary"
 )
-
-// canary stands for a secret in the wrong place.
-const canary = "Canary8Q~in-the-wrong-place"
-
-// planted puts the canary into every string of a JSON document, names of members
-// aside; what is no JSON stays as it is.
-func planted(document []byte) []byte {
-	var v any
-	if json.Unmarshal(document, &v) != nil {
-		return document
-	}
-	out, err := json.Marshal(plant(v))
-	if err != nil {
-		return document
-	}
-	return out
-}
-
-func plant(v any) any {
-	switch v := v.(type) {
-	case string:
-		return v + canary
-	case []any:
-		for i := range v {
-			v[i] = plant(v[i])
-		}
-	case map[string]any:
-		for name := range v {
-			v[name] = plant(v[name])
-		}
-	}
-	return v
-}
-
-// quotes reports whether text has the canary, or enough of it, in whatever case.
-func quotes(text string) bool {
-	return strings.Contains(strings.ToLower(text), strings.ToLower(canary[:9]))
-}
 
 // Whatever the host's port receives as an invocation is answered by a JSON object, with
 // 200 if the function ran and with 500 if that was no invocation; nothing of the body
@@ -68,14 +31,14 @@ func FuzzTimer(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, seed := range []string{
-		tick, "", "null", "{}", "tick", canary, `"` + canary + `"`, `{"Data":null}`, `{"Data":{}}`, `{"Data":7}`, `{"Data":{"` + canary + `":"` + canary + `"}}`,
-		`{"Data":{"t":` + string(quoted) + `}}`, `{"data":{"t":{"isPastDue":1,"ScheduleStatus":[{}]}}}`, `{"Data":{"t":"{\"IsPastDue\":\"` + canary + `\"}"}}`,
+		tick, "", "null", "{}", "tick", canary.Mark, `"` + canary.Mark + `"`, `{"Data":null}`, `{"Data":{}}`, `{"Data":7}`, `{"Data":{"` + canary.Mark + `":"` + canary.Mark + `"}}`,
+		`{"Data":{"t":` + string(quoted) + `}}`, `{"data":{"t":{"isPastDue":1,"ScheduleStatus":[{}]}}}`, `{"Data":{"t":"{\"IsPastDue\":\"` + canary.Mark + `\"}"}}`,
 		`{"Data":{"t":{"ScheduleStatus":{"Last":"9999-12-31T23:59:59.9999999+14:00"}}}}`, `{"Data":{"a":[[[[]]]],"b":{"IsPastDue":true}}}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, b := range [][]byte{body, planted(body)} {
+		for _, b := range canary.Planted(body) {
 			checkTimer(t, b)
 		}
 	})
@@ -115,7 +78,7 @@ func checkTimer(t *testing.T, body []byte) {
 	if got != nil && (got.Last.Location() != time.UTC || got.Next.Location() != time.UTC || got.LastUpdated.Location() != time.UTC) {
 		t.Errorf("times that are not in UTC: %+v", got)
 	}
-	if quotes(w.Body.String() + logged.String()) {
+	if canary.Quoted(w.Body.String() + logged.String()) {
 		t.Errorf("the invocation is quoted: %s %s", w.Body, &logged)
 	}
 }
@@ -156,14 +119,14 @@ func FuzzLambda(f *testing.F) {
 		f.Add(data)
 	}
 	for _, seed := range []string{
-		"", "null", "[]", `"rotate-due"`, `{"rekey":"rotate-due"}`, `{"rekey":"rotate-due","source":"aws.s3"}`, `{"rekey":7}`, canary,
-		`{"version":"2.0","requestContext":{"http":{"method":""}}}`, `{"version":"2.0","isBase64Encoded":true,"body":"` + canary + `","requestContext":{"http":{"method":"GET"}}}`,
+		"", "null", "[]", `"rotate-due"`, `{"rekey":"rotate-due"}`, `{"rekey":"rotate-due","source":"aws.s3"}`, `{"rekey":7}`, canary.Mark,
+		`{"version":"2.0","requestContext":{"http":{"method":""}}}`, `{"version":"2.0","isBase64Encoded":true,"body":"` + canary.Mark + `","requestContext":{"http":{"method":"GET"}}}`,
 		`{"version":"2.0","rawPath":"//evil.example/%2e%2e","rawQueryString":"#?","headers":{"HOST":"a","host":"b","X-Azure-Functions-InvocationId":"c","":""},"requestContext":{"http":{"method":"\n"}}}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, event []byte) {
-		for _, e := range [][]byte{event, planted(event)} {
+		for _, e := range canary.Planted(event) {
 			checkLambda(t, e)
 		}
 	})
@@ -192,7 +155,7 @@ func checkLambda(t *testing.T, event []byte) {
 		checkResponse(t, event, result)
 	case ticks > 0 || got != nil || err == nil || result != nil:
 		t.Errorf("%d ticks, request %v, result %v, %v", ticks, got, result, err)
-	case quotes(err.Error()):
+	case canary.Quoted(err.Error()):
 		t.Errorf("the event is quoted: %v", err)
 	}
 }

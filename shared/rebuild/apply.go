@@ -82,7 +82,8 @@ func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
 	if rec.WakeAt.IsZero() || rec.WakeAt.Before(now) {
 		rec.WakeAt = w.Rules.Wake(now, &rec)
 	}
-	got, err := w.Records.Create(ctx, rec, events(&rec, now)...)
+	first := events(&rec, now) // before rec is passed on: it notes what is told
+	got, err := w.Records.Create(ctx, rec, first...)
 	if err == nil {
 		c.Record = got
 		return Rebuilt, ""
@@ -147,12 +148,10 @@ func (w *writer) void(ctx context.Context, held rotation.Reservation) (bool, err
 	case err != nil:
 		return false, err
 	}
-	for _, res := range rec.Reservations() {
-		if res.Kind == held.Kind && res.Value == held.Value {
-			return rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
-		}
+	if rec.Holds(held) {
+		return rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
 	}
-	return rec.Request == nil && rec.Phase != rotation.Deleting, nil
+	return rec.Phase != rotation.Deleting, nil
 }
 
 // mend reserves again what a record that is there holds. Its own reservations are found

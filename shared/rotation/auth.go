@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -79,6 +80,7 @@ type signIn struct {
 	token Token
 	err   error // a refusal
 	at    time.Time
+	with  string // what was refused, as [pass.credentialOf] says
 }
 
 func newSignIns() *signIns { return &signIns{byID: make(map[string]*signIn)} }
@@ -87,7 +89,8 @@ func newSignIns() *signIns { return &signIns{byID: make(map[string]*signIn)} }
 // than a pass.
 const tokenReserve = 10 * time.Minute
 
-// refusalKept is how long a refusal answers for the others who wait.
+// refusalKept is how long a refusal answers for the others who wait, unless there is
+// something else to sign in with by then.
 const refusalKept = time.Minute
 
 func (s *signIns) of(id string) *signIn {
@@ -116,10 +119,12 @@ func (p *pass) actorToken(ctx context.Context, rec *Record) (Token, error) {
 	case <-ctx.Done():
 		return Token{}, context.Cause(ctx)
 	}
-	switch now := p.now(); {
-	case !s.token.Value.IsZero() && s.token.ExpiresAt.After(now.Add(tokenReserve)):
+	if !s.token.Value.IsZero() && s.token.ExpiresAt.After(p.now().Add(tokenReserve)) {
 		return s.token, nil
-	case s.err != nil && now.Before(s.at.Add(refusalKept)):
+	}
+	// Before signing in: what is given while that is under way is another credential.
+	with, known := p.credentialOf(ctx, rec.actor())
+	if s.err != nil && known && with == s.with && p.now().Before(s.at.Add(refusalKept)) {
 		return Token{}, s.err
 	}
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
@@ -129,10 +134,32 @@ func (p *pass) actorToken(ctx context.Context, rec *Record) (Token, error) {
 	defer cancel()
 	token, err := p.Actors.Token(cctx, rec.actor())
 	s.token, s.err, s.at = token, nil, p.now()
-	if err != nil && ClassOf(err).Refusal() {
-		s.err = err
+	if err != nil && known && ClassOf(err).Refusal() {
+		s.err, s.with = err, with
 	}
 	return token, err
+}
+
+// credentialOf names what a connection signs in with now; not known if that could not be
+// read. One that is gone has nothing.
+func (p *pass) credentialOf(ctx context.Context, id string) (name string, known bool) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return "", false
+	}
+	defer cancel()
+	rec, err := p.Store.Load(cctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return "", true
+	case err != nil:
+		return "", false
+	case rec.Auth != nil:
+		return rec.Actor.ClientID + " " + rec.Auth.VaultVersion, true
+	case rec.Current != nil:
+		return rec.Current.Target.ClientID + " " + rec.Current.VaultVersion, true
+	}
+	return "", true
 }
 
 // denied takes note that the directory refused what an actor's token asked for.

@@ -15,22 +15,38 @@ import (
 // ours, only the API can have written in between, and it writes none of what
 // change writes: change is applied to the fresh row, so that no work is lost.
 // Otherwise the lease is lost. change may therefore run more than once.
+//
+// Each credential that change leaves to a person becomes an event and is logged, and the
+// list of them is kept short ([maxByHand]).
 func (p *pass) commit(ctx context.Context, rec Record, change func(*Record), events ...Event) (Record, error) {
-	return p.commitIf(ctx, rec, func(fresh *Record) bool { return fresh.Lease.Token == p.lease.Token }, change, events...)
+	return p.commitTold(ctx, rec, func(rec *Record) []Event {
+		change(rec)
+		return slices.Clone(events)
+	})
 }
 
-// commitIf is commit under another condition than holding the lease.
-func (p *pass) commitIf(ctx context.Context, rec Record, mine func(fresh *Record) bool, change func(*Record), events ...Event) (Record, error) {
+// commitTold is commit for a change that says itself what happened.
+func (p *pass) commitTold(ctx context.Context, rec Record, change func(*Record) []Event) (Record, error) {
+	return p.commitIf(ctx, rec, func(fresh *Record) bool { return fresh.Lease.Token == p.lease.Token }, change)
+}
+
+// commitIf is commitTold under another condition than holding the lease.
+func (p *pass) commitIf(ctx context.Context, rec Record, mine func(fresh *Record) bool, change func(*Record) []Event) (Record, error) {
 	id := p.NewID()
 	for try := 1; ; try++ {
 		next := rec.Clone()
 		next.WakeAt = p.lease.Until
-		change(&next)
+		events := change(&next)
+		left := slices.Clone(next.ByHand[len(rec.ByHand):])
+		for _, h := range left {
+			events = append(events, Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
+		}
+		next.ByHand = next.ByHand[max(0, len(next.ByHand)-maxByHand):]
 		next.CommitID = id
 		next.Version++
-		all := append(slices.Clip(events), Tell(&next, p.now())...)
-		saved, err := p.save(ctx, next, all)
+		saved, err := p.save(ctx, next, append(events, Tell(&next, p.now())...))
 		if err == nil {
+			p.logByHand(left)
 			return saved, nil
 		}
 		if errors.Is(err, ErrNewerSchema) || try == 5 || ctx.Err() != nil {
@@ -46,6 +62,7 @@ func (p *pass) commitIf(ctx context.Context, rec Record, mine func(fresh *Record
 		case err != nil:
 			return rec, fmt.Errorf("reading back after a commit: %w", err)
 		case fresh.CommitID == id:
+			p.logByHand(left)
 			return fresh, nil
 		case !mine(&fresh):
 			return fresh, ErrLeaseLost
@@ -84,14 +101,8 @@ func (p *pass) load(ctx context.Context) (Record, error) {
 	}
 }
 
-// settle is commit for a change that may leave credentials to a person; each of them
-// becomes an event.
-func (p *pass) settle(ctx context.Context, rec Record, change func(*Record), events ...Event) (Record, error) {
-	after := rec.Clone()
-	change(&after)
-	for _, h := range after.ByHand[len(rec.ByHand):] {
-		events = append(events, Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
+func (p *pass) logByHand(left []ByHand) {
+	for _, h := range left {
 		p.log.Error("remove by hand", "key", h.KeyID, "application", h.Target.ClientID, "reason", h.Reason)
 	}
-	return p.commit(ctx, rec, change, events...)
 }

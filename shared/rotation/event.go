@@ -31,8 +31,9 @@ const (
 	EventFailed          = "rotation.failed"
 	EventAttemptDropped  = "rotation.attempt-abandoned"
 	EventRepublished     = "credential.republished"
-	EventRevoked         = "credential.revoked" // Graph accepted the removal
-	EventGone            = "credential.gone"    // and it has stopped showing
+	EventRevoked         = "credential.revoked"     // Graph accepted the removal
+	EventGone            = "credential.gone"        // and it has stopped showing
+	EventGraceEnded      = "credential.grace-ended" // early, for want of room
 	EventByHand          = "credential.remove-by-hand"
 	EventExpiring        = "credential.expiring"
 	EventLost            = "credential.lost"

@@ -169,6 +169,17 @@ func (p *pass) dropRequest(ctx context.Context, rec Record) (Record, error) {
 	})
 }
 
+// refuse ends a request that can't be served as the record is now. Whoever asked finds why
+// in the last run and in the history.
+func (p *pass) refuse(ctx context.Context, rec Record) (Record, error) {
+	now, asked := p.now(), rec.Request
+	why := rec.Unable(asked)
+	return p.commit(ctx, rec, func(rec *Record) {
+		clearRequest(rec, asked)
+		rec.LastRun = &RunResult{ID: asked.ID, Trigger: OnRequest, StartedAt: asked.At, FinishedAt: now, Outcome: "failed", Message: why}
+	}, Event{Kind: EventFailed, RunID: asked.ID, Trigger: OnRequest, By: asked.By, Message: why})
+}
+
 // clearRequest takes a request off the record, unless the API has replaced it.
 func clearRequest(rec *Record, taken *Request) {
 	if rec.Request != nil && taken != nil && rec.Request.ID == taken.ID && rec.Request.Kind == taken.Kind {

@@ -123,7 +123,7 @@ func (p *pass) postponed(ctx context.Context, rec Record, e entry, err error, al
 		return rec, errors.Join(err, context.Cause(ctx))
 	}
 	p.log.Warn("a removal is postponed", "key", e.keyID, "class", string(ClassOf(err)), "reason", Explain(err))
-	return p.settle(ctx, rec, func(rec *Record) {
+	return p.commit(ctx, rec, func(rec *Record) {
 		p.postpone(rec, e.removal(rec), err)
 		also(rec)
 		if p.hopeless(e.removal(rec)) {

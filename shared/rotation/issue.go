@@ -25,8 +25,9 @@ func (p *pass) adopt(ctx context.Context, rec Record) (Record, error) {
 	if found == nil {
 		return p.commit(ctx, rec, func(rec *Record) {
 			rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
-			if safe := rec.CreatedAt.Add(p.Rules.CallTimeout + p.Rules.SettleSpacing); safe.After(now) {
-				rec.Error = &Failure{Class: Transient, Message: "The " + what + " did not reach Key Vault; the creation is being undone.", Count: 1, At: now, RetryAt: safe}
+			rec.Error = &Failure{
+				Class: Transient, Message: "The " + what + " did not reach Key Vault; the creation is being undone.", Count: 1,
+				At: now, RetryAt: now.Add(p.Rules.CallTimeout + p.Rules.SettleSpacing),
 			}
 		}, Event{Kind: EventUndone, Message: "the " + what + " did not reach Key Vault"})
 	}
@@ -79,7 +80,7 @@ func (p *pass) beginRun(ctx context.Context, rec Record) (Record, error) {
 	return p.commit(ctx, rec, func(rec *Record) {
 		r := run
 		rec.Run, rec.Phase = &r, Issuing
-		if asked != nil && asked.KeyID != "" && rec.Current != nil && rec.Current.Origin == OriginGiven {
+		if c := rec.Current; asked != nil && c != nil && c.Origin == OriginGiven && asked.identifies(c) {
 			rec.Current.KeyID, rec.Current.Origin = asked.KeyID, OriginNamed
 		}
 		clearRequest(rec, asked)

@@ -16,6 +16,15 @@ const (
 // persistent is from how many failures in a row on what may pass by itself is told.
 const persistent = 5
 
+// Persists reports whether f is a person's business: it is one that a person has to
+// change, or did not pass by itself so far.
+func (f *Failure) Persists() bool { return f.Class.Refusal() || f.Count >= persistent }
+
+// Resists reports the same of a removal.
+func (m *Removal) Resists() bool {
+	return m.Problem != "" && (m.Problem.Refusal() || m.Tries >= persistent)
+}
+
 // Tell returns the notices that a change of rec makes due, and notes on rec that they
 // were given: one when something is wrong that was not before, and one when all is
 // well again. Whoever writes a record calls it last.
@@ -52,21 +61,20 @@ func (r *Record) troubles() (list []trouble) {
 	if r.Phase == Deleting || r.Phase == Creating {
 		return nil
 	}
-	if e := r.Error; e != nil && (e.Class.Refusal() || e.Count >= persistent) {
+	if e := r.Error; e != nil && e.Persists() {
 		list = append(list, trouble{troubleFailing, Event{Kind: EventAttention, Class: e.Class, Message: e.Message}})
 	}
 	if r.Auth != nil && r.Auth.Problem != nil {
 		list = append(list, trouble{troubleSignIn, Event{Kind: EventAttention, Class: r.Auth.Problem.Class, Message: r.Auth.Problem.Message}})
 	}
-	resists := func(m Removal) bool { return m.Problem != "" && (m.Problem.Refusal() || m.Tries >= persistent) }
 	for _, o := range r.Retiring {
-		if resists(o.Removal) {
+		if o.Resists() {
 			list = append(list, trouble{troubleNotRemoved, Event{Kind: EventAttention, Class: o.Problem, KeyID: o.KeyID, Message: "An old client secret could not be removed so far. " + o.Problem.Advice()}})
 			return list
 		}
 	}
 	for _, o := range r.Abandoned {
-		if resists(o.Removal) {
+		if o.Resists() {
 			list = append(list, trouble{troubleNotRemoved, Event{Kind: EventAttention, Class: o.Problem, KeyID: o.KeyID, Message: "A client secret of an attempt that was given up could not be removed so far. " + o.Problem.Advice()}})
 			return list
 		}

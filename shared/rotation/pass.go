@@ -105,8 +105,9 @@ func (p *pass) take(ctx context.Context) (Record, error) {
 	}
 	old := rec.Lease.Token
 	p.lease = Lease{Token: p.NewID(), Until: now.Add(p.Rules.Lease)}
-	got, err := p.commitIf(ctx, rec, func(fresh *Record) bool { return fresh.Lease.Token == old }, func(rec *Record) {
+	got, err := p.commitIf(ctx, rec, func(fresh *Record) bool { return fresh.Lease.Token == old }, func(rec *Record) []Event {
 		rec.Lease = p.lease
+		return nil
 	})
 	if errors.Is(err, ErrLeaseLost) {
 		err = ErrLeased
@@ -245,6 +246,8 @@ func (p *pass) do(ctx context.Context, rec Record, a Action) (Record, error) {
 		return p.purge(ctx, rec)
 	case DropRequest:
 		return p.dropRequest(ctx, rec)
+	case Refuse:
+		return p.refuse(ctx, rec)
 	case Disable:
 		return p.disable(ctx, rec, a.Index)
 	case Revoke:

@@ -29,6 +29,7 @@ const (
 	RevokeCurrent Do = "revoke current"     // deleting with revoke, after everything else
 	Purge         Do = "purge"              // deleting: vault, reservations, rows
 	DropRequest   Do = "drop request"       // it has nothing to act on
+	Refuse        Do = "refuse request"     // idle: a rotation by hand that can't be begun; see [Record.Unable]
 	Disable       Do = "disable staged"     // Spent[Index]
 	Revoke        Do = "revoke"             // Retiring[Index]
 	RemoveOrphan  Do = "remove orphan"      // Abandoned[Index], whose key id is known
@@ -109,7 +110,7 @@ func pausedFor(rec *Record, now time.Time, a Action) Action {
 	switch a.Do {
 	case Wait:
 		return a
-	case BeginRun, Upgrade, Hasten, EndRun, BeginDelete, BeginRebind, DropRequest:
+	case BeginRun, Upgrade, Hasten, EndRun, BeginDelete, BeginRebind, DropRequest, Refuse:
 		return a // nothing outside is asked, so nothing can fail again
 	case Withdraw:
 		if q := rec.Request; q != nil && q.ends() && q.ID != rec.Error.Request {
@@ -151,6 +152,8 @@ func (r Rules) planRequest(now time.Time, rec *Record) (a Action, ok bool) {
 		}
 	case AskRotate:
 		switch {
+		case rec.Phase == Idle && rec.Unable(rec.Request) != "":
+			return Action{Do: Refuse}, true
 		case rec.Phase == Idle:
 			return Action{Do: BeginRun}, true
 		case running, rec.Phase == Publishing:

@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -271,6 +272,33 @@ func TestPlanProof(t *testing.T) {
 		{"R6: an emergency, too", age(rotation.OnEmergency, 14*time.Second), waitFor(time.Second)},
 		{"R6: and recovery", age(rotation.OnLoss, 14*time.Second), waitFor(time.Second)},
 		{"R6: then they go on", age(rotation.OnEmergency, 15*time.Second), do(rotation.Promote)},
+	})
+}
+
+// A rotation by hand that can't be begun is refused, not put off. One that nobody can be
+// told of begins all the same.
+func TestPlanUnable(t *testing.T) {
+	crowd := func(n int) change {
+		return func(r *rotation.Record) { r.Retiring = slices.Repeat([]rotation.Retiring{old(now.Add(hour))}, n) }
+	}
+	identified := func(keyID, of string) change {
+		return func(r *rotation.Record) { r.Request.KeyID, r.Request.KeyIDOf = keyID, of }
+	}
+	rotate, emergency, given := asked(rotation.AskRotate), asked(rotation.AskEmergency), origin(rotation.OriginGiven)
+	testPlan(t, mine, []planRow{
+		{"with 31 old ones there is room", with(idle(), rotate, crowd(31)), do(rotation.BeginRun)},
+		{"with 32 there is none", with(idle(), rotate, crowd(32)), do(rotation.Refuse)},
+		{"which a pause does not put off", with(idle(), rotate, crowd(32), failed), do(rotation.Refuse)},
+		{"R12: an emergency begins", with(idle(), emergency, crowd(32)), do(rotation.BeginRun)},
+		{"so does a slot", with(idle(), slot(now), crowd(40)), do(rotation.BeginRun)},
+		{"R6: and recovery", with(idle(), refused(10, now.Add(-hour)), crowd(40)), do(rotation.BeginRun)},
+		{"a run that is under way is the answer all the same", with(verifying(), rotate, crowd(32)), do(rotation.DropRequest)},
+		{"P2: a given secret that was identified is rotated", with(idle(), given, rotate, identified("k", "v1")), do(rotation.BeginRun)},
+		{"P2: one that has been replaced since is not", with(idle(), given, rotate, identified("k", "v0")), do(rotation.Refuse)},
+		{"P2: nor one that nobody has identified", with(idle(), given, rotate), do(rotation.Refuse)},
+		{"P2: nor where it was not noted of which it is", with(idle(), given, rotate, identified("k", "")), do(rotation.Refuse)},
+		{"R12: an emergency leaves it to a person", with(idle(), given, emergency, identified("k", "v0")), do(rotation.BeginRun)},
+		{"so does a slot that comes", with(idle(), given, slot(now)), do(rotation.BeginRun)},
 	})
 }
 

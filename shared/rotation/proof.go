@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,100 +112,6 @@ func (p *pass) promote(ctx context.Context, rec Record) (Record, error) {
 	})
 }
 
-// publish proves once more, writes the value under the published name and makes
-// the credential current. If we die between the two, the next pass proves and
-// publishes again: one more version of the same value.
-func (p *pass) publish(ctx context.Context, rec Record) (Record, error) {
-	staged, err := p.prove(ctx, &rec)
-	if errors.Is(err, errNoTime) || ctx.Err() != nil {
-		return rec, errors.Join(err, context.Cause(ctx))
-	}
-	if err != nil {
-		return p.judge(ctx, rec, err)
-	}
-	run := *rec.Run
-	next := Credential{
-		Target: run.Target, KeyID: run.KeyID, Hint: run.Hint, ExpiresAt: run.ExpiresAt,
-		Origin: cmp.Or(run.Origin, OriginIssued), Marker: run.Marker,
-	}
-	version, err := p.put(ctx, VaultSecret{
-		Name: rec.VaultName, Value: staged.Value, ContentType: ContentType, Enabled: true, ExpiresAt: next.ExpiresAt,
-		Tags: Tags(p.Deployment, &rec, next),
-	}, false)
-	if err != nil {
-		return p.fail(ctx, rec, err, nil)
-	}
-	next.VaultVersion, next.Since = version, p.now()
-	kind := EventPublished
-	if rec.Phase == Rebinding {
-		kind = EventRebound
-	}
-	old := rec.Target
-	got, err := p.settle(ctx, rec, func(rec *Record) { p.published(rec, next) },
-		Event{Kind: kind, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, By: run.By})
-	if err == nil && !old.Same(got.Target) {
-		if got.Rotates() {
-			p.releaseReservation(ctx, ApplicationReservation(old, rec.ID)) // if we die here, it is reclaimable
-		}
-		p.releaseReservation(ctx, ActorNote(old, rec.ID)) // a hint: whoever finds it looks at the record
-	}
-	if err == nil {
-		p.prune(ctx, got)
-	}
-	return got, err
-}
-
-// keepHistory is how long history is kept.
-const keepHistory = 400 * 24 * time.Hour
-
-// prune takes away history that is too old. Once in a rotation is often enough, and
-// what fails is made up for by the next.
-func (p *pass) prune(ctx context.Context, rec Record) {
-	before := p.now().Add(-keepHistory)
-	if p.History == nil || rec.CreatedAt.After(before) {
-		return
-	}
-	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
-	if err != nil {
-		return
-	}
-	defer cancel()
-	if n, err := p.History.Prune(cctx, rec.ID, before); err != nil {
-		p.log.Warn("pruning history", "class", string(ClassOf(err)))
-	} else if n > 0 {
-		p.log.Info("pruned history", "rows", n)
-	}
-}
-
-// published makes next current and ends the run.
-func (p *pass) published(rec *Record, next Credential) {
-	now := next.Since
-	run := rec.Run
-	rebound := rec.Phase == Rebinding
-	if old := rec.Current; old != nil && old.KeyID != next.KeyID {
-		p.retire(rec, *old, now.Add(run.Grace), rebound && !old.Target.Same(next.Target))
-	}
-	rec.Spent = append(rec.Spent, Spent{VaultVersion: run.StagedVersion})
-	rec.Current, rec.Error, rec.WarnedAt = &next, nil, 0
-	endRun(rec, now, "success", "")
-	if rebound {
-		rec.Target = next.Target
-		if !rec.Delegated() {
-			rec.Actor = next.Target
-		}
-		return
-	}
-	rec.LastRotatedAt = now
-	switch {
-	case !rec.Policy.Enabled:
-		rec.NextSlot = time.Time{}
-	case run.Trigger == OnSchedule:
-		rec.NextSlot = rec.Policy.Schedule.After(run.Slot, now)
-	default:
-		rec.NextSlot = rec.Policy.Schedule.First(now)
-	}
-}
-
 // withdraw ends an attempt that may have got as far as being published: what is
 // published is current before the attempt's credential becomes removable (rule R5).
 func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
@@ -215,7 +120,7 @@ func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
 		asked = nil
 	}
 	latest, version, err := p.republish(ctx, &rec)
-	if errors.Is(err, ErrNotFound) && (latest.Version == "" || latest.Tags[TagKeyID] != run.KeyID) {
+	if errors.Is(err, ErrNotFound) && (latest.Version == "" || !p.ours(latest.Tags, &rec) || latest.Tags[TagClient] != run.Target.ClientID || latest.Tags[TagKeyID] != run.KeyID) {
 		err = nil // current can't be read any more, but nobody reads the attempt's credential either
 	}
 	if err != nil {
@@ -286,35 +191,4 @@ func (p *pass) upgrade(ctx context.Context, rec Record) (Record, error) {
 		retryNow(rec, now)
 		clearRequest(rec, asked)
 	}, Event{Kind: EventRequested, RunID: rec.Run.ID, Trigger: OnEmergency, By: asked.By})
-}
-
-// republish makes sure that what is published is current. It returns what it found
-// published, and the version that it had to write if that was not current; neither if
-// there is nothing to publish. [ErrNotFound]: current's value is not there any more.
-func (p *pass) republish(ctx context.Context, rec *Record) (latest VaultSecret, written string, err error) {
-	c := rec.Current
-	if c == nil || c.VaultVersion == "" {
-		return VaultSecret{}, "", nil
-	}
-	latest, err = p.get(ctx, rec.VaultName, "")
-	switch {
-	case err == nil && p.isCurrent(latest, rec):
-		return latest, "", nil
-	case err != nil && !errors.Is(err, ErrNotFound) && !isDisabled(err):
-		return latest, "", err
-	}
-	own, err := p.get(ctx, rec.VaultName, c.VaultVersion)
-	if err != nil {
-		return latest, "", err
-	}
-	written, err = p.put(ctx, VaultSecret{
-		Name: rec.VaultName, Value: own.Value, ContentType: ContentType, Enabled: true, ExpiresAt: c.ExpiresAt,
-		Tags: Tags(p.Deployment, rec, *c),
-	}, false)
-	return latest, written, err
-}
-
-// isCurrent reports whether a published version is of the current credential.
-func (p *pass) isCurrent(v VaultSecret, rec *Record) bool {
-	return p.ours(v.Tags, rec) && v.Tags[TagKeyID] == rec.Current.KeyID
 }

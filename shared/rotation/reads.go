@@ -32,12 +32,10 @@ func (p *pass) look(ctx context.Context, rec Record, i int) (Record, error) {
 	now := p.now()
 	if err != nil {
 		p.log.Warn("an application could not be read", "application", target.ClientID, "class", string(ClassOf(err)), "reason", Explain(err))
-		return p.settle(ctx, rec, func(rec *Record) { p.unread(rec, target, now, err) })
+		return p.commit(ctx, rec, func(rec *Record) { p.unread(rec, target, now, err) })
 	}
 	p.reportStrangers(&rec, app)
-	after := rec.Clone()
-	events := p.judgeReads(&after, target, app, now)
-	return p.commit(ctx, rec, func(rec *Record) { p.judgeReads(rec, target, app, now) }, events...)
+	return p.commitTold(ctx, rec, func(rec *Record) []Event { return p.judgeReads(rec, target, app, now) })
 }
 
 // dutyTarget is the application of the i-th of retiring and abandoned together.
@@ -76,6 +74,7 @@ func (p *pass) unread(rec *Record, target Application, now time.Time, err error)
 
 // judgeReads counts what one read showed and drops what is finished.
 func (p *pass) judgeReads(rec *Record, target Application, app ApplicationState, now time.Time) (events []Event) {
+	room := len(rec.ByHand) + maxAtOnce
 	target.ObjectID = cmp.Or(app.ObjectID, target.ObjectID)
 	rec.learn(target)
 	for i := range rec.Retiring {
@@ -85,18 +84,18 @@ func (p *pass) judgeReads(rec *Record, target Application, app ApplicationState,
 	}
 	for i := range rec.Abandoned {
 		if o := &rec.Abandoned[i]; o.Target.Same(target) && !o.NextAt.After(now) {
-			p.judgeAbandoned(o, app.bearing(o.Marker), now)
+			p.judgeAbandoned(rec, o, app, now, room)
 		}
 	}
 	rec.Retiring = slices.DeleteFunc(rec.Retiring, func(o Retiring) bool {
-		if o.Last || o.GoneReads < p.Rules.SettleReads {
+		if o.Last || o.GoneReads < p.Rules.SettleReads || len(events) == maxAtOnce {
 			return false
 		}
 		events = append(events, Event{Kind: EventGone, KeyID: o.KeyID})
 		return true
 	})
 	rec.Abandoned = slices.DeleteFunc(rec.Abandoned, func(o Abandoned) bool {
-		if o.GoneReads < p.Rules.SettleReads {
+		if o.GoneReads < p.Rules.SettleReads || len(events) == maxAtOnce {
 			return false
 		}
 		events = append(events, Event{Kind: EventGone, KeyID: o.KeyID, Message: "nothing bears the marker of the attempt that was given up"})
@@ -117,11 +116,12 @@ func (p *pass) judgeRetiring(o *Retiring, shows bool, now time.Time) {
 	o.Removal = next
 }
 
-// judgeAbandoned counts one read that looked for a marker; keyID is what bears it.
-// What bears it is removed at once, if it was not just removed. That nothing does
-// counts only once what was issued must have replicated (rule R3); until then reads
-// come more often than that, because an orphan is alive.
-func (p *pass) judgeAbandoned(o *Abandoned, keyID string, now time.Time) {
+// judgeAbandoned counts one read that looked for what was issued under a marker. What is
+// found is removed at once, if it was not just removed. That there is nothing counts only
+// once what was issued must have replicated (rule R3); until then reads come more often
+// than that, because an orphan is alive.
+func (p *pass) judgeAbandoned(rec *Record, o *Abandoned, app ApplicationState, now time.Time, room int) {
+	keyID := orphan(rec, o, app, now, room)
 	next := Removal{RemovedAt: o.RemovedAt, GoneReads: o.GoneReads + 1, NextAt: now.Add(p.Rules.SettleSpacing)}
 	if counts := o.Since.Add(p.Rules.SettleMinAge); now.Before(counts) {
 		next.GoneReads = 0
@@ -129,25 +129,48 @@ func (p *pass) judgeAbandoned(o *Abandoned, keyID string, now time.Time) {
 	}
 	if keyID != "" {
 		next.GoneReads = 0
-		if o.KeyID != keyID || now.After(o.RemovedAt.Add(showsAgain)) {
+		if o.KeyID == "" || now.After(o.RemovedAt.Add(showsAgain)) {
 			o.KeyID, next.RemovedAt, next.NextAt = keyID, time.Time{}, now
 		}
 	}
 	o.Removal = next
 }
 
+// orphan returns the key id of what was issued under o's marker, if app shows it.
+//
+// One credential is issued under a marker at most (rule R1). So where the key id is known,
+// from the directory's own answer, from a tag or because nothing else bore the marker,
+// only that one is ours, and where it is not and several bear the marker, nobody can say
+// which. Whatever else bears it is reported and left alone (promise P2), as far as there is
+// room for it on the list.
+func orphan(rec *Record, o *Abandoned, app ApplicationState, now time.Time, room int) (keyID string) {
+	bearing := app.bearing(o.Marker)
+	if o.KeyID == "" && len(bearing) == 1 && !rec.leftToAPerson(o.Target, bearing[0]) {
+		return bearing[0]
+	}
+	for _, id := range bearing {
+		if !strings.EqualFold(id, o.KeyID) && !rec.leftToAPerson(o.Target, id) && len(rec.ByHand) < room {
+			rec.leave(now, o.Target, id, "it is named "+o.Marker+", like a client secret that Rekey issued and gave up, but nothing says that it is that one")
+		}
+	}
+	if o.KeyID != "" && app.shows(o.KeyID) {
+		return o.KeyID
+	}
+	return ""
+}
+
 func (a ApplicationState) shows(keyID string) bool {
 	return slices.ContainsFunc(a.Passwords, func(w Password) bool { return strings.EqualFold(w.KeyID, keyID) })
 }
 
-// bearing returns the key id of the credential with that display name, or "".
-func (a ApplicationState) bearing(marker string) string {
+// bearing returns the key ids of the credentials with that display name.
+func (a ApplicationState) bearing(marker string) (keyIDs []string) {
 	for _, w := range a.Passwords {
 		if w.DisplayName == marker {
-			return w.KeyID
+			keyIDs = append(keyIDs, w.KeyID)
 		}
 	}
-	return ""
+	return keyIDs
 }
 
 // reportStrangers logs credentials that look like ours but are not in the record.

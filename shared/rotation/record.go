@@ -56,7 +56,7 @@ const (
 // version's properties survive our writes.
 //
 // Two parties write it. The API writes Name, Description, Policy, Request,
-// Revision, UpdatedAt and NextSlot; whoever holds the lease writes the rest. Both
+// Revision, ChangeID, UpdatedAt and NextSlot; whoever holds the lease writes the rest. Both
 // move the due row, and neither writes over the other: see [Rotator.commit].
 type Record struct {
 	Handle Handle `json:"-"`
@@ -95,6 +95,7 @@ type Record struct {
 	CommitID string `json:"commitId"` // of the last commit by a pass
 	Version  int64  `json:"version"`  // +1 with every write, by anybody
 	Revision int64  `json:"revision"` // +1 with every change by the API
+	ChangeID string `json:"changeId"` // of the last of these
 
 	Run       *Run        `json:"run"`
 	LastRun   *RunResult  `json:"lastRun"`
@@ -207,12 +208,13 @@ type Retiring struct {
 	Removal
 }
 
-// Abandoned is the marker of an attempt that was given up. Whatever turns up
-// carrying it is ours and is removed (rule R3).
+// Abandoned is the marker of an attempt that was given up. The one credential that was
+// issued under it is removed once it turns up (rule R3); another one that bears the same
+// name is not ours.
 type Abandoned struct {
 	Target Application `json:"target"`
 	Marker string      `json:"marker"`
-	KeyID  string      `json:"keyId,omitempty"` // once it is known
+	KeyID  string      `json:"keyId,omitempty"` // once it is known; then nothing else is removed
 	Since  time.Time   `json:"since"`           // when it may have been issued
 
 	Removal

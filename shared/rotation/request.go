@@ -39,11 +39,21 @@ type Request struct {
 	By    string         `json:"by"`
 	At    time.Time      `json:"at"`
 	Grace *time.Duration `json:"grace,omitempty"` // overrides the policy's
-	KeyID string         `json:"keyId,omitempty"` // rotate: the key id of a given credential, found meanwhile
+
+	// KeyID is the key id that was found for a given credential, of which only the
+	// value was known (rotate, emergency). KeyIDOf is the published version that held
+	// this value: KeyID says nothing about what was given since.
+	KeyID   string `json:"keyId,omitempty"`
+	KeyIDOf string `json:"keyIdOf,omitempty"`
 
 	Revoke bool        `json:"revoke,omitempty"` // delete: current goes too
 	Target Application `json:"target,omitzero"`  // rebind: the application that the new credential is of
 	Next   *Credential `json:"next,omitempty"`   // rebind: the new credential, VaultVersion being a staged version
+}
+
+// identifies reports whether q says which credential c is.
+func (q *Request) identifies(c *Credential) bool {
+	return q.KeyID != "" && q.KeyIDOf != "" && q.KeyIDOf == c.VaultVersion
 }
 
 // ends reports whether q ends the run that is under way.

@@ -11,7 +11,7 @@ import (
 // P2); otherwise it is only reported.
 func (p *pass) retire(rec *Record, old Credential, after time.Time, last bool) {
 	if old.Origin == OriginGiven || old.KeyID == "" {
-		rec.ByHand = append(rec.ByHand, ByHand{Target: old.Target, KeyID: old.KeyID, Since: p.now(), Reason: "the client secret was given without its key id"})
+		rec.leave(p.now(), old.Target, old.KeyID, "the client secret was given without its key id")
 		return
 	}
 	rec.Retiring = append(rec.Retiring, Retiring{
@@ -108,25 +108,27 @@ func (p *pass) otherToken(ctx context.Context, rec *Record, token Token, target 
 }
 
 // byHand leaves all that is to be removed from target to a person, after it has
-// refused every known credential for a day (rule R7).
+// refused every known credential for a day (rule R7). Of many it leaves some: the others
+// are as hopeless at their next try.
 func (p *pass) byHand(rec *Record, target Application) {
-	now := p.now()
+	now, left := p.now(), 0
 	leave := func(keyID, marker string) {
+		left++
 		reason := "the application has refused every credential that Rekey knows for " + p.Rules.ByHand.String()
 		if keyID == "" {
 			reason += "; look for a client secret named " + marker
 		}
-		rec.ByHand = append(rec.ByHand, ByHand{Target: target, KeyID: keyID, Since: now, Reason: reason})
+		rec.leave(now, target, keyID, reason)
 	}
 	rec.Retiring = slices.DeleteFunc(rec.Retiring, func(o Retiring) bool {
-		if !o.Target.Same(target) || o.RevokeAfter.After(now) {
+		if !o.Target.Same(target) || o.RevokeAfter.After(now) || left == maxAtOnce {
 			return false
 		}
 		leave(o.KeyID, "")
 		return true
 	})
 	rec.Abandoned = slices.DeleteFunc(rec.Abandoned, func(o Abandoned) bool {
-		if !o.Target.Same(target) {
+		if !o.Target.Same(target) || left == maxAtOnce {
 			return false
 		}
 		leave(o.KeyID, o.Marker)

@@ -106,7 +106,7 @@ var WarnDays = []int{14, 7, 3, 1}
 // warned of, or else when the next one will be.
 func warning(now time.Time, rec *Record) (days int, next time.Time) {
 	c := rec.Current
-	if c == nil || c.ExpiresAt.IsZero() || prevented(rec) {
+	if c == nil || c.ExpiresAt.IsZero() || rec.Prevented() {
 		return 0, time.Time{}
 	}
 	return threshold(now, c.ExpiresAt, rec.WarnedAt, WarnDays)
@@ -133,8 +133,8 @@ func threshold(now, ends time.Time, warned int, all []int) (days int, next time.
 	return days, next
 }
 
-// prevented reports whether a rotation that has not failed so far comes before the
+// Prevented reports whether a rotation that has not failed so far comes before the
 // expiry of current.
-func prevented(rec *Record) bool {
-	return rec.Policy.Enabled && rec.Error == nil && !rec.NextSlot.IsZero() && rec.NextSlot.Before(rec.Current.ExpiresAt)
+func (r *Record) Prevented() bool {
+	return r.Policy.Enabled && r.Error == nil && r.Current != nil && !r.NextSlot.IsZero() && r.NextSlot.Before(r.Current.ExpiresAt)
 }

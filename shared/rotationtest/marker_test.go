@@ -37,3 +37,45 @@ func TestMarkerHasNoDate(t *testing.T) {
 		}
 	})
 }
+
+// P2: an attempt of unknown outcome is known by its marker alone. One that bears it is
+// removed; of two nobody knows which was issued, and of what turns up later, that it was
+// not: these are reported and left alone.
+func TestWhatElseBearsTheMarker(t *testing.T) {
+	for name, late := range map[string]bool{"at once": false, "later": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *subject) {
+				s.w.Directory.Propagation = 0
+				marker, copied := "", ""
+				forge := func() { copied = s.w.AddMarked(s.app.ClientID, marker) }
+				s.h.add = func(add func() (rotation.Issued, error)) (rotation.Issued, error) {
+					s.h.add = nil
+					marker = s.record().Run.Marker
+					if _, err := add(); err != nil {
+						return rotation.Issued{}, err
+					}
+					if !late {
+						forge()
+					}
+					return rotation.Issued{}, unknown("adding a password")
+				}
+				if late {
+					s.h.removing = func(string) error { s.h.removing = nil; forge(); return nil }
+				}
+				s.sweep(3 * hour)
+				rec := s.record()
+				if rec.LastRun == nil || rec.LastRun.Outcome != "success" || len(rec.Abandoned) != 0 {
+					t.Fatalf("last run %+v, abandoned %+v", rec.LastRun, rec.Abandoned)
+				}
+				want := map[bool]int{false: 2, true: 1}[late]
+				if by := s.events(rotation.EventByHand); len(by) != want || len(rec.ByHand) != want || !by[0].Notice {
+					t.Errorf("reported: %+v", by)
+				}
+				if !s.w.IsLive(copied) {
+					t.Error("the copy was removed")
+				}
+				s.live(want + 3) // with current, the one before in its grace period, somebody else's
+			})
+		})
+	}
+}

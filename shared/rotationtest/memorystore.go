@@ -99,8 +99,7 @@ func (s storePort) Create(ctx context.Context, rec rotation.Record, events ...ro
 		if _, ok := s.s.rows[rec.ID]; ok {
 			return fmt.Errorf("creating: %w", rotation.ErrExists)
 		}
-		s.s.put(&rec, nil, events)
-		return nil
+		return s.s.put(&rec, nil, events)
 	})
 	return rec, err
 }
@@ -114,18 +113,20 @@ func (s storePort) Commit(ctx context.Context, rec rotation.Record, events ...ro
 		case !ok || r.etag != rec.Handle.ETag:
 			return fmt.Errorf("committing: %w", rotation.ErrConflict)
 		}
-		s.s.put(&rec, r.more, events)
-		return nil
+		return s.s.put(&rec, r.more, events)
 	})
 	return rec, err
 }
 
 // put writes a row and what belongs to it.
-func (s *MemoryStore) put(rec *rotation.Record, more map[string]string, events []rotation.Event) {
+func (s *MemoryStore) put(rec *rotation.Record, more map[string]string, events []rotation.Event) error {
 	rec.WakeAt = roundUp(rec.WakeAt)
 	data, err := json.Marshal(rec)
 	if err != nil {
 		panic(err)
+	}
+	if err := s.refuses(data, events); err != nil {
+		return err
 	}
 	s.etags++
 	rec.Handle = rotation.Handle{ETag: strconv.Itoa(s.etags), Wake: rec.WakeAt}
@@ -135,6 +136,7 @@ func (s *MemoryStore) put(rec *rotation.Record, more map[string]string, events [
 		s.due[rec.ID] = rec.WakeAt
 	}
 	s.note(rec, rec.Version, events)
+	return nil
 }
 
 func (s *MemoryStore) note(rec *rotation.Record, version int64, events []rotation.Event) {
@@ -237,16 +239,16 @@ func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, valu
 	return res, err
 }
 
-func (s storePort) Owners(ctx context.Context, kind rotation.ReservationKind, value string) (owners []string, err error) {
+func (s storePort) Notes(ctx context.Context, kind rotation.ReservationKind, value string) (notes []rotation.Reservation, err error) {
 	err = s.p.read(ctx, func() error {
 		for _, r := range s.s.reserved {
 			if r.Kind == kind && r.Value == value {
-				owners = append(owners, r.Owner)
+				notes = append(notes, r)
 			}
 		}
 		return nil
 	})
-	return owners, err
+	return notes, err
 }
 
 func (s storePort) Release(ctx context.Context, res rotation.Reservation) error {
@@ -262,20 +264,28 @@ func (s storePort) Release(ctx context.Context, res rotation.Reservation) error 
 func (s storePort) List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error) {
 	err = s.p.read(ctx, func() error {
 		ids := make([]string, 0, len(s.s.rows))
-		for id, r := range s.s.rows {
-			if id > cursor && r.schema() <= rotation.Schema {
+		for id := range s.s.rows {
+			if id > cursor {
 				ids = append(ids, id)
 			}
 		}
 		sort.Strings(ids)
-		for i, id := range ids {
-			if i == limit {
-				next = ids[i-1]
+		left := leftOut(0)
+		for _, id := range ids {
+			if len(records) == limit {
+				next = records[limit-1].ID
 				break
+			}
+			if s.s.rows[id].schema() > rotation.Schema {
+				left++
+				continue
 			}
 			rec := s.s.rows[id].record()
 			rec.Handle = rotation.Handle{ETag: s.s.rows[id].etag, Wake: s.s.due[id]}
 			records = append(records, rec)
+		}
+		if left > 0 {
+			return left
 		}
 		return nil
 	})

@@ -30,8 +30,11 @@ type Store interface {
 	// Find returns the claim on a value; [rotation.ErrNotFound] if there is none.
 	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
 	// Owners returns everybody who has reserved a value of a shared kind.
-	Owners(ctx context.Context, kind rotation.ReservationKind, value string) ([]string, error)
-	// List returns records in no particular order; next is empty at the end.
+	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)
+	// List returns records in no particular order; next is empty at the end. Rows
+	// that can't be read, such as those of a newer schema, are left out. Then there
+	// is an error beside the others and next, which wraps why and says how many
+	// they are: it has a method LeftOut() int.
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
 	// History returns events, the newest first; next is empty at the end.
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
@@ -71,6 +74,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"different values are different reservations", storeTest.values},
 		{"a list has every record once", storeTest.list},
 		{"a newer schema is refused", storeTest.newerSchema},
+		{"a list leaves newer records out and says so", storeTest.listNewer},
 		{"unknown properties survive", storeTest.unknownProperties},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(storeTest{newStore(t)}, t) })
@@ -467,15 +471,22 @@ func (s storeTest) notes(t *testing.T) {
 	other := rotation.Reservation{Kind: rotation.NoteActor, Value: value, Owner: rand.Text()}
 	wantStoreError(t, "Reserve of another kind", s.Reserve(ctx, other, nil), nil)
 	wantStoreError(t, "Release", s.Release(ctx, rotation.Reservation{Kind: rotation.NoteTarget, Value: value, Owner: want[0]}), nil)
-	got, err := s.Owners(ctx, rotation.NoteTarget, value)
-	wantStoreError(t, "Owners", err, nil)
+	notes, err := s.Notes(ctx, rotation.NoteTarget, value)
+	wantStoreError(t, "Notes", err, nil)
+	var got []string
+	for _, n := range notes {
+		got = append(got, n.Owner)
+		if n.Kind != rotation.NoteTarget || n.Value != value || n.At.IsZero() {
+			t.Errorf("a note came back as %+v", n)
+		}
+	}
 	slices.Sort(got)
 	want = slices.Sorted(slices.Values(want[1:]))
 	if !slices.Equal(got, want) {
 		t.Errorf("owners %q, want %q", got, want)
 	}
-	if got, err := s.Owners(ctx, rotation.NoteActor, rand.Text()); err != nil || len(got) != 0 {
-		t.Errorf("owners of what nobody noted: %q, %v", got, err)
+	if got, err := s.Notes(ctx, rotation.NoteActor, rand.Text()); err != nil || len(got) != 0 {
+		t.Errorf("notes of what nobody noted: %v, %v", got, err)
 	}
 }
 

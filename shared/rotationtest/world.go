@@ -264,7 +264,7 @@ func (w *World) CheckEnd(id string) {
 		}
 	}
 	s := w.Vault.secrets[strings.ToLower(rec.VaultName)]
-	if s == nil || s.deletedAt != nil || s.versions[len(s.versions)-1].Tags[rotation.TagKeyID] != rec.Current.KeyID {
+	if s == nil || s.deletedAt != nil || !publishes(s.versions[len(s.versions)-1], rec.Current) {
 		w.violate("P1: current is not what is published")
 	}
 	if s := w.Vault.secrets[strings.ToLower(rec.StagedName())]; s != nil {
@@ -274,6 +274,11 @@ func (w *World) CheckEnd(id string) {
 			}
 		}
 	}
+}
+
+// publishes reports whether a version is of c.
+func publishes(v rotation.VaultSecret, c *rotation.Credential) bool {
+	return v.Tags[rotation.TagKeyID] == c.KeyID && (c.KeyID != "" || v.Version == c.VaultVersion)
 }
 
 // checkAuth checks that exactly what the connection authenticates with is enabled.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -21,10 +22,10 @@ type batchAnswerKey struct{}
 
 // batchAnswer is what the service said about a transaction.
 type batchAnswer struct {
-	etags    []string // one per operation, empty where there is none
-	failed   int      // the inner status of a failure, else 0
-	code     string   // its odata code
-	response *http.Response
+	etags  []string    // one per operation, empty where there is none
+	failed int         // the inner status of a failure, else 0
+	code   string      // its odata code
+	header http.Header // its own, and the outer answer's
 }
 
 // batchReader reads the answers to transactions, because aztables v1.4.1 drops
@@ -48,7 +49,9 @@ func (batchReader) Do(req *policy.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer.response = resp
+	outer := resp.Header.Clone()
+	maps.Copy(outer, answer.header)
+	answer.header = outer
 	if dst, ok := req.Raw().Context().Value(batchAnswerKey{}).(*batchAnswer); ok {
 		*dst = *answer
 	}
@@ -82,7 +85,7 @@ func parseBatch(contentType string, body []byte) (*batchAnswer, error) {
 			return nil, errMalformed
 		}
 		if resp.StatusCode >= 400 {
-			answer.failed, answer.code = resp.StatusCode, code(resp.Body)
+			answer.failed, answer.code, answer.header = resp.StatusCode, code(resp.Body), resp.Header
 			return answer, nil
 		}
 		answer.etags = append(answer.etags, resp.Header.Get("ETag"))

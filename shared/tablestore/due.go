@@ -3,9 +3,6 @@ package tablestore
 import (
 	"cmp"
 	"context"
-	"errors"
-	"slices"
-	"sync"
 	"time"
 
 	"rekey/shared/rotation"
@@ -19,23 +16,9 @@ import (
 // If some partitions fail, what the others have is returned together with the
 // error: one that is throttled must not keep the rest from rotating.
 func (s *Store) Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
-	var (
-		found [shards][]rotation.Due
-		errs  [shards]error
-		all   sync.WaitGroup
-	)
-	for shard := range shards {
-		all.Go(func() { found[shard], errs[shard] = s.dueIn(ctx, shard, until, limit) })
-	}
-	all.Wait()
-	due := slices.Concat(found[:]...)
-	slices.SortFunc(due, func(a, b rotation.Due) int {
+	return everywhere(limit, func(shard int) ([]rotation.Due, error) { return s.dueIn(ctx, shard, until, limit) }, func(a, b rotation.Due) int {
 		return cmp.Or(a.Wake.Compare(b.Wake), cmp.Compare(a.ID, b.ID))
 	})
-	return due[:min(limit, len(due))], errors.Join(errs[:]...)
 }
 
 // dueIn returns the oldest wake-ups of one partition.

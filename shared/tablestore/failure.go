@@ -26,7 +26,7 @@ func outcome(op string, write bool, err error) *rotation.Error {
 		return nil
 	}
 	if r, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return answered(op, write, r.StatusCode, r.ErrorCode, r.RawResponse)
+		return answered(op, write, r.StatusCode, r.ErrorCode, header(r.RawResponse))
 	}
 	if a, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
 		return unauthenticated(op, a)
@@ -36,12 +36,9 @@ func outcome(op string, write bool, err error) *rotation.Error {
 
 // answered describes an answer with a status of 400 or more; for a transaction
 // that is the inner one.
-func answered(op string, write bool, status int, code string, resp *http.Response) *rotation.Error {
+func answered(op string, write bool, status int, code string, h http.Header) *rotation.Error {
 	e := &rotation.Error{Op: op, Class: rotation.Invalid, Status: status, Code: answer.Printable(code)}
-	if resp != nil {
-		e.RequestID = answer.Printable(resp.Header.Get("x-ms-request-id"))
-		e.RetryAfter = answer.RetryAfter(resp.Header, time.Time{}) // the table service sends no dates
-	}
+	e.RequestID, e.RetryAfter = answer.Printable(h.Get("x-ms-request-id")), pause(h)
 	switch {
 	case e.Code == "" && status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout:
 		// The table names a code with every refusal. This is something in front of
@@ -61,13 +58,29 @@ func answered(op string, write bool, status int, code string, resp *http.Respons
 // unauthenticated is when Rekey's own identity got no token; nothing was sent.
 func unauthenticated(op string, a *azidentity.AuthenticationFailedError) *rotation.Error {
 	e := &rotation.Error{Op: op, Class: rotation.Transient, Detail: "no token for Rekey's own identity"}
-	if a.RawResponse != nil {
-		e.Status = a.RawResponse.StatusCode
-		if e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests {
-			e.Class = rotation.Invalid
-		}
+	if a.RawResponse == nil {
+		return e
+	}
+	e.Status, e.RetryAfter = a.RawResponse.StatusCode, pause(a.RawResponse.Header)
+	switch {
+	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0:
+		e.Class = rotation.Throttled
+	case e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout:
+		e.Class = rotation.Invalid
 	}
 	return e
+}
+
+// pause is how long the service asks to wait, in seconds or milliseconds; it sends no
+// dates.
+func pause(h http.Header) time.Duration { return answer.RetryAfter(h, time.Time{}) }
+
+// header returns resp's header; empty if there is no answer.
+func header(resp *http.Response) http.Header {
+	if resp == nil {
+		return nil
+	}
+	return resp.Header
 }
 
 // plain returns e as an error, nil if there is none: a nil *rotation.Error must

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -98,23 +99,61 @@ func TestFailedCommits(t *testing.T) {
 }
 
 // refusedIdentity is Rekey's own identity when Entra refuses it.
-type refusedIdentity struct{ status int }
+type refusedIdentity struct {
+	status     int
+	retryAfter string
+}
 
 func (c refusedIdentity) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	return azcore.AccessToken{}, &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: c.status}}
+	return azcore.AccessToken{}, &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.retryAfter}}}}
 }
 
 func TestWithoutATokenNothingWasWritten(t *testing.T) {
-	for status, class := range map[int]rotation.Class{401: rotation.Invalid, 503: rotation.Transient} {
-		store, err := tablestore.New(tablestore.Config{ServiceURL: "https://table.invalid", Credential: refusedIdentity{status}})
+	for _, test := range []struct {
+		identity refusedIdentity
+		class    rotation.Class
+		wait     time.Duration
+	}{
+		{refusedIdentity{401, ""}, rotation.Invalid, 0},
+		{refusedIdentity{408, ""}, rotation.Transient, 0},
+		{refusedIdentity{429, "11"}, rotation.Throttled, 11 * time.Second},
+		{refusedIdentity{503, ""}, rotation.Transient, 0},
+		{refusedIdentity{503, "13"}, rotation.Throttled, 13 * time.Second},
+	} {
+		store, err := tablestore.New(tablestore.Config{ServiceURL: "https://table.invalid", Credential: test.identity})
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = store.Create(t.Context(), rotation.Record{ID: "one"})
 		e, ok := errors.AsType[*rotation.Error](err)
-		if !ok || e.Class != class || e.Status != status || e.UnknownOutcome {
-			t.Errorf("%d: got %v, want class %s", status, err, class)
+		if !ok || e.Class != test.class || e.Status != test.identity.status || e.RetryAfter != test.wait || e.UnknownOutcome {
+			t.Errorf("%+v: got %+v, want class %s", test.identity, err, test.class)
 		}
+	}
+}
+
+// How long to wait is also heard where the answer to a read says it, and where it is the
+// inner answer of a transaction that does.
+func TestRetryAfterIsHeard(t *testing.T) {
+	for _, busy := range []fault.Effect{
+		{Status: 429, Code: "TooManyRequests", Header: http.Header{"Retry-After": {"7"}}},
+		{Status: 503, Code: "ServerBusy", Header: http.Header{"Retry-After": {"7"}}},
+		{Status: 503, Code: "ServerBusy", Header: http.Header{"X-Ms-Retry-After-Ms": {"7000"}}},
+	} {
+		f, on := faulty(t, table.OpGet, &busy)
+		mustCreate(t, f, rotation.Record{ID: "one"})
+		on.Store(true)
+		_, err := f.Load(t.Context(), "one")
+		if e, ok := errors.AsType[*rotation.Error](err); !ok || e.Class != rotation.Throttled || e.RetryAfter != 7*time.Second {
+			t.Errorf("%+v: %v", busy, err)
+		}
+	}
+	f := newFixture(t, table.Config{}, rewriting(func(body []byte) []byte {
+		return bytes.Replace(body, []byte("HTTP/1.1 204 No Content\r\n"), []byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\n"), 1)
+	}))
+	_, err := f.Create(t.Context(), rotation.Record{ID: "one"})
+	if e, ok := errors.AsType[*rotation.Error](err); !ok || e.Status != 503 || e.RetryAfter != 7*time.Second || !e.UnknownOutcome {
+		t.Errorf("within a transaction: %+v", err)
 	}
 }
 
@@ -236,16 +275,22 @@ func TestAnotherWritersETagIsNotTakenForOurs(t *testing.T) {
 }
 
 func TestMalformedAnswersAreUnknownOutcomes(t *testing.T) {
-	for name, body := range map[string]string{
-		"empty":          "", // aztables itself would panic
-		"no parts":       "--x--\r\n",
-		"no multipart":   "ok",
-		"a part too few": "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b--\r\n",
+	always := func(body string) func([]byte) []byte { return func([]byte) []byte { return []byte(body) } }
+	for name, change := range map[string]func([]byte) []byte{
+		"empty":          always(""), // aztables itself would panic
+		"no parts":       func(body []byte) []byte { return body[bytes.LastIndex(body, []byte("--batchresponse_")):] },
+		"no multipart":   always("ok"),
+		"not to be read": func(body []byte) []byte { return bytes.ReplaceAll(body, []byte("HTTP/1.1 204"), []byte("HTTP/1.1")) },
+		"a part too few": func(body []byte) []byte {
+			const part = "--changesetresponse_"
+			end := bytes.LastIndex(body, []byte(part))
+			return slices.Concat(body[:bytes.LastIndex(body[:end], []byte(part))], body[end:])
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, table.Config{}, rewriting(func([]byte) []byte { return []byte(body) }))
-			_, err := f.Create(t.Context(), rotation.Record{ID: "one"})
-			if e, ok := errors.AsType[*rotation.Error](err); !ok || !e.UnknownOutcome {
+			f := newFixture(t, table.Config{}, rewriting(change))
+			_, err := f.Create(t.Context(), rotation.Record{ID: "one", WakeAt: epoch})
+			if e, ok := errors.AsType[*rotation.Error](err); !ok || !e.UnknownOutcome || e.Class != rotation.Transient {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -52,15 +52,18 @@ func dueKey(wake time.Time, id string) string {
 
 // parseDueKey is the reverse of dueKey.
 func parseDueKey(key string) (rotation.Due, bool) {
-	rest, ok := strings.CutPrefix(key, duePrefix)
+	wake, id, ok := cutTime(key, duePrefix)
+	return rotation.Due{ID: id, Wake: wake}, ok
+}
+
+// cutTime returns the time behind the prefix of a key, and what follows it.
+func cutTime(key, prefix string) (at time.Time, rest string, ok bool) {
+	rest, ok = strings.CutPrefix(key, prefix)
 	if !ok || len(rest) < len(dueLayout)+2 || rest[len(dueLayout)] != '-' {
-		return rotation.Due{}, false
+		return time.Time{}, "", false
 	}
-	wake, err := time.Parse(dueLayout, rest[:len(dueLayout)])
-	if err != nil {
-		return rotation.Due{}, false
-	}
-	return rotation.Due{ID: rest[len(dueLayout)+1:], Wake: wake}, true
+	at, err := time.Parse(dueLayout, rest[:len(dueLayout)])
+	return at, rest[len(dueLayout)+1:], err == nil
 }
 
 // historyKey sorts the newest version first.

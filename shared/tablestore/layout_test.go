@@ -19,6 +19,8 @@ func TestKeysStayAsTheyAre(t *testing.T) {
 		historyKey("one", 1):          "hist-one-9223372036854775806",
 		historyKey("one", 9e18):       "hist-one-0223372036854775807",
 		noticeKey(wake, "one", 42, 1): "evt-20300102T020405Z-one-0000000000000000042-01",
+		pendingKey("0f3a"):            "oauth-0f3a",
+		pendingKey("idem-0f3a"):       "once-0f3a",
 		reservationKey(rotation.Reservation{Kind: "name", Value: "org-My app_1/ü"}): "name-org-My_20app_5f1_2f_c3_bc",
 		reservationKey(rotation.Reservation{Kind: "vault", Value: "rekey-a"}):       "vault-rekey-a",
 		reservationKey(app): "app-" + digest("t c"),

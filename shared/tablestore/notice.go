@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -37,21 +35,14 @@ func noticeKey(at time.Time, id string, version int64, place int) string {
 
 // parseNoticeKey returns what of a notice is in its key alone.
 func parseNoticeKey(key string) (n notice.Notice, ok bool) {
-	rest, ok := strings.CutPrefix(key, noticePrefix)
-	if !ok || len(rest) < len(dueLayout)+2 || rest[len(dueLayout)] != '-' {
-		return n, false
-	}
-	if _, err := time.Parse(dueLayout, rest[:len(dueLayout)]); err != nil {
-		return n, false
-	}
-	rest = rest[len(dueLayout)+1:]
+	_, rest, ok := cutTime(key, noticePrefix)
 	rest, place, ok1 := cutLast(rest)
 	rest, version, ok2 := cutLast(rest)
 	var err1, err2 error
 	n.Place, err1 = strconv.Atoi(place)
 	n.Version, err2 = strconv.ParseInt(version, 10, 64)
 	n.ID, n.Connection = key, rest
-	return n, ok1 && ok2 && err1 == nil && err2 == nil && len(version) == 19 && n.Place >= 0 && validID.MatchString(rest)
+	return n, ok && ok1 && ok2 && err1 == nil && err2 == nil && len(version) == 19 && n.Place >= 0 && validID.MatchString(rest)
 }
 
 // cutLast splits s at its last hyphen.
@@ -126,21 +117,9 @@ func (s *Store) lookNotices(ctx context.Context, op string, c change) (map[strin
 //
 // If some partitions fail, what the others have is returned together with the error.
 func (s *Store) Undelivered(ctx context.Context, limit int) ([]notice.Notice, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
-	var (
-		found [shards][]notice.Notice
-		errs  [shards]error
-		all   sync.WaitGroup
-	)
-	for shard := range shards {
-		all.Go(func() { found[shard], errs[shard] = s.undeliveredIn(ctx, shard, limit) })
-	}
-	all.Wait()
-	notices := slices.Concat(found[:]...)
-	slices.SortFunc(notices, func(a, b notice.Notice) int { return cmp.Compare(a.ID, b.ID) }) // begins with the time
-	return notices[:min(limit, len(notices))], errors.Join(errs[:]...)
+	return everywhere(limit, func(shard int) ([]notice.Notice, error) { return s.undeliveredIn(ctx, shard, limit) }, func(a, b notice.Notice) int {
+		return cmp.Compare(a.ID, b.ID) // begins with the time
+	})
 }
 
 func (s *Store) undeliveredIn(ctx context.Context, shard, limit int) ([]notice.Notice, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -14,11 +15,15 @@ import (
 	"rekey/shared/rotation"
 )
 
-// The rows of what somebody has begun and not finished. They lie together, so that
-// what was left behind is found.
+// The rows of what somebody has begun and not finished: authorizations, and requests
+// that may come again. Nothing else sorts between the two prefixes, so that one query
+// finds whatever was left behind.
 const (
 	pendingPrefix = "oauth-"
-	pendingEnd    = "oauth."
+	oncePrefix    = "once-"
+	onceEnd       = "once."
+	// idempotency is what the keys of requests begin with (functions/connections).
+	idempotency = "idem-"
 	// pruned is how many old rows one new row takes along.
 	pruned = 20
 	// maxPending leaves room for base64 within a property.
@@ -31,10 +36,18 @@ type pendingRow struct {
 	Expires time.Time `json:"expires"`
 }
 
+// pendingKey returns the row key of what is put under key.
+func pendingKey(key string) string {
+	if request, ok := strings.CutPrefix(key, idempotency); ok {
+		return oncePrefix + request
+	}
+	return pendingPrefix + key
+}
+
 // Pending returns what was put under key and its ETag, also after it has expired, if
 // it is still there. [rotation.ErrNotFound] otherwise.
 func (s *Store) Pending(ctx context.Context, key string) (value []byte, etag string, err error) {
-	row, found, e := s.get(ctx, "reading a pending authorization", partitionKey(key), pendingPrefix+key)
+	row, found, e := s.get(ctx, "reading a pending authorization", partitionKey(key), pendingKey(key))
 	if e != nil {
 		return nil, "", e
 	}
@@ -67,7 +80,7 @@ func (s *Store) PutPending(ctx context.Context, key string, value []byte, expire
 		PartitionKey string
 		RowKey       string
 		pendingRow
-	}{partitionKey(key), pendingPrefix + key, pendingRow{base64.StdEncoding.EncodeToString(value), expires.UTC()}})
+	}{partitionKey(key), pendingKey(key), pendingRow{base64.StdEncoding.EncodeToString(value), expires.UTC()}})
 	if err != nil {
 		return "", refused(op, "InvalidInput", "the row is not JSON")
 	}
@@ -107,7 +120,7 @@ func (s *Store) addPending(ctx context.Context, op, partition string, body []byt
 func (s *Store) prunePending(ctx context.Context, partition string) {
 	now := s.now()
 	var old []string
-	_ = s.scan(ctx, "looking for expired authorizations", keyRange{partition, pendingPrefix, pendingEnd}, "RowKey,expires", maxPage, func(row []byte) (bool, error) {
+	_ = s.scan(ctx, "looking for expired authorizations", keyRange{partition, pendingPrefix, onceEnd}, "RowKey,expires", maxPage, func(row []byte) (bool, error) {
 		var stored struct {
 			RowKey  string
 			Expires time.Time `json:"expires"`
@@ -121,12 +134,30 @@ func (s *Store) prunePending(ctx context.Context, partition string) {
 		return len(old) < pruned, nil
 	})
 	for _, key := range old {
-		// An expired row is never written again, so there is nothing to lose by
-		// not naming its ETag.
-		anyETag := azcore.ETagAny
-		_, err := s.table.DeleteEntity(once(ctx), partition, key, &aztables.DeleteEntityOptions{IfMatch: &anyETag})
-		if outcome("deleting an expired authorization", write, err) != nil {
+		if s.deleteExpired(ctx, partition, key, now) != nil {
 			return
 		}
 	}
+}
+
+// deleteExpired deletes a row unless it was written again: an Idempotency-Key that comes
+// back after a day is noted in its old row, and without that note its request would be
+// carried out twice. Lists come without ETags (see noticeETag), so that the row is read
+// once more, together with the ETag that the deletion names.
+func (s *Store) deleteExpired(ctx context.Context, partition, key string, now time.Time) error {
+	const op = "deleting an expired authorization"
+	row, found, e := s.get(ctx, op, partition, key)
+	if e != nil || !found {
+		return plain(e)
+	}
+	var stored pendingRow
+	if err := decodeRow(row.Value, &stored); err != nil || !stored.Expires.Before(now) {
+		return err
+	}
+	_, err := s.table.DeleteEntity(once(ctx), partition, key, &aztables.DeleteEntityOptions{IfMatch: &row.ETag})
+	e = outcome(op, write, err)
+	if e != nil && (e.Status == http.StatusPreconditionFailed || e.Status == http.StatusNotFound) {
+		return nil
+	}
+	return plain(e)
 }

@@ -2,8 +2,14 @@ package tablestore_test
 
 import (
 	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"rekey/shared/emulator/azurite"
 	"rekey/shared/emulator/table"
@@ -28,14 +34,71 @@ func TestPendingConformanceAzurite(t *testing.T) {
 // What nobody finished must not pile up, since Azure deletes nothing by itself.
 func TestExpiredAuthorizationsGo(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)
-	for range 400 {
-		if _, err := f.PutPending(t.Context(), rand.Text(), []byte("x"), time.Now().Add(-time.Minute), ""); err != nil {
+	for i := range 400 {
+		key := rand.Text()
+		if i%2 == 0 {
+			key = "idem-" + key
+		}
+		if _, err := f.PutPending(t.Context(), key, []byte("x"), time.Now().Add(-time.Minute), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if left := len(f.service.Rows("oauth-")); left > 16 {
+	if left := len(f.service.Rows("oauth-")) + len(f.service.Rows("once-")); left > 16 {
 		t.Errorf("%d of 400 expired rows are left; each partition may keep its last", left)
 	}
+}
+
+// An Idempotency-Key that comes back after a day is noted in its old, expired row. Who
+// tidies up at that moment must not delete the new note: its request would be carried
+// out once more.
+func TestPruningLeavesWhatWasWrittenAgain(t *testing.T) {
+	for _, before := range []string{http.MethodGet, http.MethodDelete} {
+		writeAgain := func() {}
+		var armed atomic.Bool
+		f := newFixture(t, table.Config{}, func(next policy.Transporter) policy.Transporter {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				if r.Method == before && strings.Contains(r.URL.Path, "once-1") && armed.Swap(false) {
+					writeAgain()
+				}
+				return next.Do(r)
+			})
+		})
+		if _, err := f.PutPending(t.Context(), "idem-1", []byte("old"), time.Now().Add(time.Hour), ""); err != nil {
+			t.Fatal(err)
+		}
+		etag := f.expire(t, "once-1")
+		writeAgain = func() {
+			if _, err := f.PutPending(t.Context(), "idem-1", []byte("new"), time.Now().Add(time.Hour), etag); err != nil {
+				t.Errorf("writing it again: %v", err)
+			}
+		}
+		armed.Store(true)
+		for n := 0; armed.Load() && n < 1000; n++ { // until one lies in the same partition
+			if _, err := f.PutPending(t.Context(), rand.Text(), []byte("x"), time.Now().Add(time.Hour), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if armed.Load() {
+			t.Errorf("before %s: nobody tidied up", before)
+		}
+		if value, _, err := f.Pending(t.Context(), "idem-1"); err != nil || string(value) != "new" {
+			t.Errorf("before %s: what was written again is %q, %v", before, value, err)
+		}
+	}
+}
+
+// expire lets a row expire and returns its ETag.
+func (f *fixture) expire(t *testing.T, rowKey string) string {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"PartitionKey": f.row(t, rowKey).PartitionKey, "RowKey": rowKey, "expires": time.Now().Add(-time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := f.rows.UpdateEntity(t.Context(), body, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer.ETag)
 }
 
 func TestPendingRefuses(t *testing.T) {

@@ -2,8 +2,11 @@ package tablestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
@@ -66,6 +69,27 @@ func rowKey(row []byte) (string, error) {
 	return r.RowKey, err
 }
 
+// everywhere asks all partitions at once and returns the first limit of what they have,
+// in the order of compare. What fails in some is returned together with what the others
+// have.
+func everywhere[T any](limit int, ask func(shard int) ([]T, error), compare func(a, b T) int) ([]T, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var (
+		found [shards][]T
+		errs  [shards]error
+		all   sync.WaitGroup
+	)
+	for shard := range shards {
+		all.Go(func() { found[shard], errs[shard] = ask(shard) })
+	}
+	all.Wait()
+	rows := slices.Concat(found[:]...)
+	slices.SortFunc(rows, compare)
+	return rows[:min(limit, len(rows))], errors.Join(errs[:]...)
+}
+
 // defaultLimit is how many entries a list returns if it is not told.
 const defaultLimit = 100
 
@@ -83,8 +107,8 @@ func pageLimit(limit int) int {
 // so that the order means nothing. next is empty at the end; a page may be empty
 // although there is a next one. The records have no Handle: Load the one to write.
 //
-// One row of a newer schema fails the list with [rotation.ErrNewerSchema]: a list
-// that left it out would say that the connection does not exist.
+// A row that can't be read, such as one of a newer schema, is left out, and the error
+// is an [*UnreadableError]. What is returned beside it is good.
 func (s *Store) List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error) {
 	const op = "listing records"
 	limit = pageLimit(limit)
@@ -92,27 +116,53 @@ func (s *Store) List(ctx context.Context, cursor string, limit int) (records []r
 	if !ok {
 		return nil, "", refused(op, "InvalidInput", "the cursor is not one of this list")
 	}
-	last := ""
-	for ; shard < shards; shard, from = shard+1, connectionPrefix {
+	var unreadable UnreadableError
+	for ; shard < shards && next == ""; shard, from = shard+1, connectionPrefix {
 		r := keyRange{shardKey(shard), from, connectionEnd}
 		err := s.scan(ctx, op, r, "", limit-len(records), func(row []byte) (bool, error) {
 			rec, err := decodeRecord(row, "")
 			if err != nil {
-				return false, err
+				unreadable.add(err)
+				return true, nil
 			}
 			rec.Handle = rotation.Handle{}
-			records, last = append(records, rec), rec.ID
+			records = append(records, rec)
 			return len(records) < limit, nil
 		})
 		if err != nil {
 			return nil, "", fmt.Errorf("listing records: %w", err)
 		}
 		if len(records) == limit {
-			return records, listCursor(shard, last), nil
+			next = listCursor(shard, records[limit-1].ID)
 		}
 	}
-	return records, "", nil
+	if unreadable.rows > 0 {
+		return records, next, &unreadable
+	}
+	return records, next, nil
 }
+
+// UnreadableError says that a list left rows out, and wraps why the first of them can't
+// be read.
+type UnreadableError struct {
+	rows  int
+	first error
+}
+
+func (e *UnreadableError) add(err error) {
+	if e.rows++; e.rows == 1 {
+		e.first = err
+	}
+}
+
+// LeftOut is how many rows these are.
+func (e *UnreadableError) LeftOut() int { return e.rows }
+
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("listing records: %d can't be read: %v", e.rows, e.first)
+}
+
+func (e *UnreadableError) Unwrap() error { return e.first }
 
 // listCursor points behind the record id of a shard.
 func listCursor(shard int, id string) string { return shardKey(shard) + "." + id }

@@ -126,22 +126,22 @@ func (s *Store) replaceReservation(ctx context.Context, op string, res rotation.
 	return e == nil, e
 }
 
-// Owners returns who has a note of that kind and value, in no order. What it returns
-// is a hint: an owner may have died before its record was written.
-func (s *Store) Owners(ctx context.Context, kind rotation.ReservationKind, value string) ([]string, error) {
+// Notes returns every note of that kind and value, in no order. One is a hint: its owner
+// may be about to write its record, or have died before.
+func (s *Store) Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error) {
 	const op = "reading notes"
 	prefix := notePrefix(kind, value)
 	r := keyRange{partitionKey(value), prefix, strings.TrimSuffix(prefix, "-") + "."} // '.' follows '-'
-	var owners []string
+	var notes []rotation.Reservation
 	err := s.scan(ctx, op, r, "", maxPage, func(row []byte) (bool, error) {
 		var stored reservationRow
 		if err := decodeRow(row, &stored); err != nil {
 			return false, err
 		}
-		owners = append(owners, stored.Owner)
+		notes = append(notes, rotation.Reservation(stored))
 		return true, nil
 	})
-	return owners, err
+	return notes, err
 }
 
 // Find returns the reservation of a value; [rotation.ErrNotFound] if it is free.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest/canary"
 )
 
 // The rows beside a record: history, reservations, authorizations and notices. What
@@ -29,14 +30,14 @@ func FuzzRows(f *testing.F) {
 	f.Add(mustJSON(f, map[string]any{"RowKey": "oauth-x", "value": base64.StdEncoding.EncodeToString([]byte{0, 255}), "expires": at}))
 	f.Add(mustJSON(f, map[string]any{"RowKey": noticeKey(at, "one-two", 42, 1), "kind": "k", "at": at, "tries": 3, "until": at, "class": "transient", "later": 1}))
 	for _, seed := range []string{
-		"", "null", "7", "{}", canary, `{"RowKey":7}`, `{"at":"` + canary + `"}`, `{"events":"` + canary + `"}`, `{"events":"[{\"at\":\"` + canary + `\"}]"}`, `{"value":"` + canary + `"}`,
-		`{"RowKey":"evt-20300102T030405Z-one-0000000000000000042--1"}`, `{"RowKey":"evt-20300102T030405Z-` + canary + `-0000000000000000042-01","tries":"many"}`,
+		"", "null", "7", "{}", canary.Mark, `{"RowKey":7}`, `{"at":"` + canary.Mark + `"}`, `{"events":"` + canary.Mark + `"}`, `{"events":"[{\"at\":\"` + canary.Mark + `\"}]"}`, `{"value":"` + canary.Mark + `"}`,
+		`{"RowKey":"evt-20300102T030405Z-one-0000000000000000042--1"}`, `{"RowKey":"evt-20300102T030405Z-` + canary.Mark + `-0000000000000000042-01","tries":"many"}`,
 		`{"RowKey":"due-20300102T030405Z-one"}`, `{"RowKey":"hist-one-+000000000000000001","events":"null"}`, `{"RowKey":"hist-one-5"}`, `{"rowkey":"conn-one","At":null,"kind":"name","value":"","owner":"a b"}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, row []byte) {
-		for _, r := range [][]byte{row, planted(row)} {
+		for _, r := range canary.Planted(row) {
 			checkKey(t, r)
 			checkHistory(t, r)
 			checkReservation(t, r)

@@ -131,7 +131,7 @@ func (s *Store) submit(ctx context.Context, t *transaction) (etags []string, e *
 		_, err := s.table.SubmitTransaction(context.WithValue(once(ctx), batchAnswerKey{}, answer), t.actions, nil)
 		switch {
 		case answer.failed != 0:
-			return answered(t.op, write, answer.failed, answer.code, answer.response)
+			return answered(t.op, write, answer.failed, answer.code, answer.header)
 		case err != nil:
 			return outcome(t.op, write, err)
 		case len(answer.etags) != len(t.actions):

@@ -1,0 +1,59 @@
+package connection_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/rotation"
+)
+
+// Somebody rotates by hand with each deployment, seven times a day, and lets the old ones
+// have a grace period of a month. He is told when there are too many, before anything is
+// begun; whatever begins ends, and an emergency makes room.
+func TestManyGracePeriods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		s.w.AtEnd = true
+		rotate := func(opts connection.RotateOptions) error {
+			opts.By = "deployment"
+			_, err := service(s.w).Rotate(t.Context(), s.id, opts)
+			s.sweepEvery(t, 5*time.Minute, 200*time.Minute)
+			if rec, _ := s.w.Record(s.id); rec.Phase != rotation.Idle || rec.Error != nil {
+				t.Fatalf("for three hours in the phase %s, with %d old ones, error %+v", rec.Phase, len(rec.Retiring), rec.Error)
+			}
+			return err
+		}
+		month := connection.RotateOptions{Grace: new(30 * 24 * time.Hour)}
+		refused := 0
+		for n := range 140 {
+			err := rotate(month)
+			if err == nil && n < rotation.MaxRetiring {
+				continue
+			}
+			if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.Conflict || e.RetryAfter == 0 || n < rotation.MaxRetiring {
+				t.Fatalf("rotation %d: %v", n, err)
+			}
+			if _, err := service(s.w).DryRun(t.Context(), s.id, month); kindOf(err) != connection.Conflict {
+				t.Fatalf("a dry run of what is refused: %v", err)
+			}
+			refused++
+		}
+		if rec, _ := s.w.Record(s.id); refused == 0 || len(rec.Retiring) != rotation.MaxRetiring {
+			t.Errorf("%d refused, %d old ones", refused, len(rec.Retiring))
+		}
+		if err := rotate(connection.RotateOptions{Emergency: true}); err != nil {
+			t.Errorf("an emergency: %v", err)
+		}
+		if rec, _ := s.w.Record(s.id); len(rec.Retiring) != 0 || rec.LastRun.Trigger != rotation.OnEmergency {
+			t.Errorf("after the emergency %d old ones, last run %+v", len(rec.Retiring), rec.LastRun)
+		}
+		if err := rotate(month); err != nil {
+			t.Errorf("after the emergency: %v", err)
+		}
+		s.check(t)
+	})
+}

@@ -1,0 +1,83 @@
+package rotation
+
+import (
+	"fmt"
+	"time"
+)
+
+// Each list of a record is one property of its row, which holds 32,768 characters, and
+// each event of a commit takes one or two of the hundred operations of a transaction. A
+// record that outgrew either could never be written again, whatever has to be done for
+// it, so that these bounds are far below both: an entry takes 300 to 500 characters.
+const (
+	// MaxRetiring is how many old credentials may wait for the end of their grace
+	// period. With that many a rotation by hand is refused, because whoever asks can
+	// be told; one that nobody can be told of in time (by schedule, in an emergency,
+	// after a loss) ends the grace period of the oldest instead.
+	MaxRetiring = 32
+	// maxRetiring is how many may be listed while their removal fails. Of more the
+	// oldest is left to a person.
+	maxRetiring = 2 * MaxRetiring
+	// maxByHand is how many credentials a record lists that only a person can remove.
+	// Older ones were told of by a notice and stay in the history.
+	maxByHand = 32
+	// maxAtOnce is how many credentials of a kind one commit finishes with or leaves
+	// to a person; the rest is the next one's.
+	maxAtOnce = 24
+)
+
+// Unable says, for a person, why a rotation by hand can't be begun on r as it is and what
+// to do about that; empty if it can. Neither passes by itself soon, so that it is refused
+// rather than put off.
+func (r *Record) Unable(q *Request) string {
+	if c := r.Current; c != nil && c.Origin == OriginGiven && !q.identifies(c) {
+		return "The client secret was given without its key id, or has been replaced since that was looked for, so that the old one could not be removed after the rotation. Ask for the rotation again."
+	}
+	return r.Crowded()
+}
+
+// Crowded is Unable for want of room: too many old credentials are waiting.
+func (r *Record) Crowded() string {
+	if len(r.Retiring) < MaxRetiring {
+		return ""
+	}
+	var first time.Time
+	for _, o := range r.Retiring {
+		first = earlier(first, o.RevokeAfter)
+	}
+	return fmt.Sprintf("%d older client secrets of this connection wait to be removed, the first after %s. Wait for that, rotate less often or with a shorter gracePeriodHours, or end all grace periods now by an emergency rotation.",
+		len(r.Retiring), first.UTC().Format(time.RFC3339))
+}
+
+// relieve makes room in a list of old credentials that has grown too long, the oldest
+// first, and returns what is to be told of it.
+func (p *pass) relieve(rec *Record, now time.Time) (events []Event) {
+	if over := len(rec.Retiring) - maxRetiring; over > 0 {
+		for _, o := range rec.Retiring[:over] {
+			rec.leave(now, o.Target, o.KeyID, fmt.Sprintf("it could not be removed, and more than %d old client secrets wait after it", maxRetiring))
+		}
+		rec.Retiring = rec.Retiring[over:]
+	}
+	for i := range len(rec.Retiring) - MaxRetiring {
+		if o := &rec.Retiring[i]; o.RevokeAfter.After(now) {
+			o.RevokeAfter = now
+			events = append(events, Event{Kind: EventGraceEnded, KeyID: o.KeyID, Message: fmt.Sprintf("its grace period was ended, because %d newer client secrets wait, too", MaxRetiring)})
+		}
+	}
+	return events[:min(len(events), maxAtOnce)]
+}
+
+// leave lists a credential as one that only a person can remove.
+func (r *Record) leave(now time.Time, target Application, keyID, reason string) {
+	r.ByHand = append(r.ByHand, ByHand{Target: target, KeyID: keyID, Since: now, Reason: reason})
+}
+
+// leftToAPerson reports whether r lists that credential as such.
+func (r *Record) leftToAPerson(target Application, keyID string) bool {
+	for _, h := range r.ByHand {
+		if h.KeyID == keyID && h.Target.Same(target) {
+			return true
+		}
+	}
+	return false
+}
