@@ -58,6 +58,7 @@ func (w *writer) write(ctx context.Context, c *Connection) {
 
 func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
 	rec := c.Record.Clone()
+	rec.ByHand = rec.ByHand[:min(len(rec.ByHand), rotation.MaxByHand)] // ByPerson has all of them
 	if rec.Via != "" {
 		parent, err := w.Records.Load(ctx, rec.Via)
 		switch {

@@ -1,6 +1,7 @@
 package rebuild_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -29,6 +30,23 @@ func TestMarkedStranger(t *testing.T) {
 		w.sweep(70 * day)
 		if !w.IsLive(stranger) {
 			t.Error("it was removed")
+		}
+		w.settled(s)
+	})
+}
+
+// Of very many of them all are told of; the record lists as many as fit its row.
+func TestManyMarkedStrangers(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := w.rotating()
+		const many = 60
+		for i := range many {
+			w.AddMarked(s.app.ClientID, rotation.MarkerPrefix(rotationtest.Deployment, s.id)+fmt.Sprintf("STRANGER%02d", i))
+		}
+		w.LoseTable(nil)
+		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
+		if got := len(s.record().ByHand); len(c.ByPerson) != many || got != rotation.MaxByHand {
+			t.Errorf("told of %d, listed %d", len(c.ByPerson), got)
 		}
 		w.settled(s)
 	})

@@ -17,7 +17,7 @@ import (
 // Otherwise the lease is lost. change may therefore run more than once.
 //
 // Each credential that change leaves to a person becomes an event and is logged, and the
-// list of them is kept short ([maxByHand]).
+// list of them is kept short ([MaxByHand]).
 func (p *pass) commit(ctx context.Context, rec Record, change func(*Record), events ...Event) (Record, error) {
 	return p.commitTold(ctx, rec, func(rec *Record) []Event {
 		change(rec)
@@ -41,7 +41,7 @@ func (p *pass) commitIf(ctx context.Context, rec Record, mine func(fresh *Record
 		for _, h := range left {
 			events = append(events, Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
 		}
-		next.ByHand = next.ByHand[max(0, len(next.ByHand)-maxByHand):]
+		next.ByHand = next.ByHand[max(0, len(next.ByHand)-MaxByHand):]
 		next.CommitID = id
 		next.Version++
 		saved, err := p.save(ctx, next, append(events, Tell(&next, p.now())...))

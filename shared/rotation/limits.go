@@ -18,9 +18,9 @@ const (
 	// maxRetiring is how many may be listed while their removal fails. Of more the
 	// oldest is left to a person.
 	maxRetiring = 2 * MaxRetiring
-	// maxByHand is how many credentials a record lists that only a person can remove.
+	// MaxByHand is how many credentials a record lists that only a person can remove.
 	// Older ones were told of by a notice and stay in the history.
-	maxByHand = 32
+	MaxByHand = 32
 	// maxAtOnce is how many credentials of a kind one commit finishes with or leaves
 	// to a person; the rest is the next one's.
 	maxAtOnce = 24
