@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"time"
 
 	"rekey/shared/rotation"
 )
@@ -17,19 +18,40 @@ type amendment struct {
 	landed func(rec *rotation.Record) bool
 }
 
-var errAsItIs = errors.New("nothing to write")
+// A change is tried that often, and for that long.
+const (
+	amendments = 20
+	amending   = time.Minute
+)
+
+var (
+	// errAsItIs: there is nothing to write.
+	errAsItIs = errors.New("nothing to write")
+	// errGone: it was perhaps written, and there is no record any more.
+	errGone = errors.New("the record is gone since it was written")
+	// errUnknown is for callers whose change may have been made.
+	errUnknown = &Error{Kind: Unavailable, Message: "An answer was lost, so that nobody knows whether the change was made. Read the connection, and try again if it was not.", RetryAfter: 10 * time.Second}
+)
 
 // amend makes a change, again if somebody else was faster, and returns the record that
 // has it. Whoever has read the record before has to say so with their change: everything
 // that a change depends on is looked at in it.
 func amend(ctx context.Context, records ActorRecords, id string, a amendment) (rotation.Record, error) {
-	lost := false
+	ctx, cancel := context.WithTimeout(ctx, amending)
+	defer cancel()
+	lost := false // the answer to a commit of ours; a conflict is an answer
 	for try := 1; ; try++ {
 		rec, err := records.Load(ctx, id)
-		if err != nil {
+		switch {
+		case lost && errors.Is(err, rotation.ErrNotFound):
+			return rec, errGone
+		case lost && err != nil && try < amendments && again(ctx, try):
+			continue
+		case lost && err != nil:
+			return rec, errors.Join(errUnknown, err)
+		case err != nil:
 			return rec, err
-		}
-		if lost && a.landed != nil && a.landed(&rec) {
+		case lost && a.landed != nil && a.landed(&rec):
 			return rec, nil
 		}
 		next := rec.Clone()
@@ -42,14 +64,24 @@ func amend(ctx context.Context, records ActorRecords, id string, a amendment) (r
 		}
 		next.Version++
 		got, err := records.Commit(ctx, next, events...)
-		if err == nil {
+		switch {
+		case err == nil:
 			return got, nil
-		}
-		lost = lost || rotation.UnknownOutcome(err)
-		if try == 20 || !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
+		case errors.Is(err, rotation.ErrConflict) && try < amendments:
+		case rotation.UnknownOutcome(err) && try < amendments:
+			lost = true
+			again(ctx, try) // a table that does not answer is not asked at once
+		case lost || rotation.UnknownOutcome(err) && !errors.Is(err, rotation.ErrConflict):
+			return rec, errors.Join(errUnknown, err)
+		default:
 			return rec, err
 		}
 	}
+}
+
+// again waits before the next try; false if there is no time left for one.
+func again(ctx context.Context, try int) bool {
+	return pause(ctx, min(time.Duration(try)*200*time.Millisecond, 2*time.Second)) == nil
 }
 
 // serves reports whether rec has taken up a request, whatever has become of it since.

@@ -3,18 +3,18 @@ package connection
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
 	"rekey/shared/rotation"
 )
 
-// errComing says that somebody else is at the same application right now. Of two who
-// are, at least one is refused.
-func errComing() error {
-	return &Error{Kind: Conflict, Message: "Another connection of this application is being created. Try again in a minute.", RetryAfter: time.Minute}
-}
+var (
+	errUsed = &Error{Kind: Conflict, Message: "Another connection authenticates with this application, so that rotating it here would cut that one off. Rotate it through that connection, or delete that one first."}
+	// errComing says that somebody else is at the same application right now. Of two
+	// who are, at least one is refused.
+	errComing = &Error{Kind: Conflict, Message: "Another connection of this application is being created, or given new credentials. Try again in a minute.", RetryAfter: time.Minute}
+)
 
 // inTheWay refuses what two connections must not do to each other: that one removes
 // what the other authenticates with, or publishes (lesson L10). secret is the client
@@ -40,14 +40,17 @@ func (s *Service) inTheWay(ctx context.Context, rec *rotation.Record, secret *ro
 	other, err := s.Records.Load(ctx, holder.Owner)
 	switch {
 	case errors.Is(err, rotation.ErrNotFound) && s.coming(holder):
-		return errComing()
+		return errComing
 	case errors.Is(err, rotation.ErrNotFound):
 		return nil
 	case err != nil:
 		return s.explainStore(ctx, "looking for other connections", err)
-	case other.Delegated() && other.Target.Same(rec.Actor):
+	case other.Delegated() && other.Target.Same(rec.Actor) && other.Via != rec.ID:
 		return &Error{Kind: Conflict, Message: "Another connection rotates the client secrets of this application, so that nothing may authenticate with it that has to last. Use another application, or end that rotation first."}
-	case s.removes(ctx, &other, secret):
+	}
+	if removes, err := s.removes(ctx, &other, rec.Actor, secret); err != nil {
+		return err
+	} else if removes {
 		return &Error{Kind: Conflict, Message: "Another connection rotates this client secret, and will remove it. Use what that one publishes, or give this connection a client secret of its own."}
 	}
 	return nil
@@ -55,20 +58,62 @@ func (s *Service) inTheWay(ctx context.Context, rec *rotation.Record, secret *ro
 
 // removes reports whether a connection that rotates an application is going to remove
 // that client secret of it, or may be.
-func (s *Service) removes(ctx context.Context, rec *rotation.Record, secret *rotation.Credential) bool {
+func (s *Service) removes(ctx context.Context, rec *rotation.Record, app rotation.Application, secret *rotation.Credential) (bool, error) {
 	if secret == nil {
-		return false
+		return false, nil
 	}
-	if !gone(rec) && sameSecret(secret, rec.Current) {
-		return true
+	for _, c := range going(rec) {
+		if c.Target.Same(app) && sameSecret(secret, c) && (!gone(rec) || revoking(rec)) {
+			return true, nil
+		}
 	}
-	return slices.ContainsFunc(rec.Retiring, func(r rotation.Retiring) bool {
-		if secret.KeyID != "" {
-			return strings.EqualFold(secret.KeyID, r.KeyID)
+	for _, r := range rec.Retiring {
+		switch {
+		case !r.Target.Same(app):
+			continue
+		case secret.KeyID != "":
+			if strings.EqualFold(secret.KeyID, r.KeyID) {
+				return true, nil
+			}
+			continue
+		case r.VaultVersion == "":
+			continue
 		}
 		kept, err := s.Vault.Get(ctx, rec.VaultName, r.VaultVersion)
-		return r.VaultVersion != "" && err == nil && sameSecret(secret, &rotation.Credential{Hint: hint(kept.Value)})
-	})
+		switch {
+		case lacking(err): // whoever has the value has it from somewhere else
+		case err != nil:
+			return false, s.explain(ctx, "comparing the client secret with those of another connection", err)
+		case sameSecret(secret, &rotation.Credential{Hint: hint(kept.Value)}):
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// going lists what rec publishes, and what it is going over to.
+func going(rec *rotation.Record) (list []*rotation.Credential) {
+	if rec.Current != nil {
+		list = append(list, rec.Current)
+	}
+	if r := rec.Run; rec.Phase == rotation.Rebinding {
+		list = append(list, &rotation.Credential{Target: r.Target, KeyID: r.KeyID, Hint: r.Hint})
+	}
+	if q := rec.Request; q != nil && q.Kind == rotation.AskRebind {
+		list = append(list, q.Next)
+	}
+	return list
+}
+
+// revoking reports whether what rec publishes is going to be removed with it.
+func revoking(rec *rotation.Record) bool {
+	return rec.Revoke || rec.Request != nil && rec.Request.Kind == rotation.AskDelete && rec.Request.Revoke
+}
+
+// lacking reports whether a version is not there any more, or nobody may read it.
+func lacking(err error) bool {
+	e, ok := errors.AsType[*rotation.Error](err)
+	return errors.Is(err, rotation.ErrNotFound) || ok && e.Detail == rotation.DetailDisabled
 }
 
 // usedByAnother refuses to rotate an application that another connection authenticates
@@ -86,12 +131,23 @@ func (s *Service) usedByAnother(ctx context.Context, rec *rotation.Record) error
 		other, err := s.Records.Load(ctx, note.Owner)
 		switch {
 		case errors.Is(err, rotation.ErrNotFound) && s.coming(note):
-			return errComing()
+			return errComing
 		case errors.Is(err, rotation.ErrNotFound):
 			continue
 		case err != nil:
 			return s.explainStore(ctx, "looking for other connections", err)
-		case gone(&other) || !other.Actor.Same(rec.Target):
+		case gone(&other):
+			continue
+		}
+		for _, c := range going(&other) {
+			if !other.Delegated() && c.Target.Same(rec.Target) && sameSecret(rec.Current, c) {
+				return errUsed
+			}
+		}
+		if !other.Actor.Same(rec.Target) {
+			if s.coming(note) {
+				return errComing // it is going over to the application, perhaps
+			}
 			continue
 		}
 		secret, err := s.secretOf(ctx, &other)
@@ -99,7 +155,7 @@ func (s *Service) usedByAnother(ctx context.Context, rec *rotation.Record) error
 			return err
 		}
 		if rec.Delegated() || sameSecret(rec.Current, secret) {
-			return &Error{Kind: Conflict, Message: "Another connection authenticates with this application, so that rotating it here would cut that one off. Rotate it through that connection, or delete that one first."}
+			return errUsed
 		}
 	}
 	return nil
@@ -108,10 +164,16 @@ func (s *Service) usedByAnother(ctx context.Context, rec *rotation.Record) error
 // secretOf is the client secret that a connection authenticates with, as far as it has
 // to be told from others; nil if it has none.
 func (s *Service) secretOf(ctx context.Context, rec *rotation.Record) (*rotation.Credential, error) {
-	if rec.Auth == nil || rec.Method != ClientSecret {
+	switch {
+	case rec.Auth == nil:
 		return rec.Current, nil
+	case rec.Method != ClientSecret:
+		return nil, nil
 	}
 	kept, err := s.Vault.Get(ctx, rec.AuthName(), rec.Auth.VaultVersion)
+	if lacking(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, s.explain(ctx, "reading another connection's client secret", err)
 	}

@@ -119,14 +119,7 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 	if d.left.Exists {
 		rec.Takeover = d.left.Version
 	}
-	if err := s.reserve(ctx, &rec, d.secret); err != nil {
-		return rec, err
-	}
-	if err := s.attach(ctx, &rec); err != nil {
-		s.release(ctx, rec.Reservations())
-		return rec, err
-	}
-	rec, err := s.insert(ctx, rec, by)
+	rec, err := s.record(ctx, rec, d.secret, by)
 	if err != nil {
 		return rec, err
 	}
@@ -136,6 +129,20 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 	}
 	got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease})
 	return s.created(ctx, got, handed, err)
+}
+
+// record reserves everything and writes the row.
+func (s *Service) record(ctx context.Context, rec rotation.Record, secret *rotation.Credential, by string) (rotation.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, amending)
+	defer cancel()
+	if err := s.reserve(ctx, &rec, secret); err != nil {
+		return rec, err
+	}
+	if err := s.attach(ctx, &rec); err != nil {
+		s.release(ctx, rec.Reservations())
+		return rec, err
+	}
+	return s.insert(ctx, rec, by)
 }
 
 // allowed refuses applications that Rekey itself depends on (lesson L10).
@@ -167,9 +174,13 @@ func (s *Service) created(ctx context.Context, rec rotation.Record, handed, err 
 // withdraw takes back a target under whose name nothing can be published. It has no
 // client secret yet, so that nothing else of it remains.
 func (s *Service) withdraw(ctx context.Context, rec rotation.Record, cause error, until time.Time) (rotation.Record, error) {
+	mine := rec.Lease.Token
 	told := s.explain(ctx, "recovering the Key Vault secret that a deleted target has left", cause)
 	_, err := amend(ctx, s.Records, rec.ID, amendment{change: func(rec *rotation.Record) ([]rotation.Event, error) {
 		now := s.Rotator.Clock()
+		if rec.Lease.Token != mine || gone(rec) {
+			return nil, errAsItIs // it is taken back already, or somebody else's by now
+		}
 		rec.Lease, rec.WakeAt, rec.Undo = rotation.Lease{}, now, true
 		rec.Request = &rotation.Request{Kind: rotation.AskDelete, ID: s.Rotator.NewID(), At: now, Revoke: true}
 		return nil, nil
@@ -206,94 +217,6 @@ func newUUID() string {
 	rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// free looks whether what has to be unique is free, before anybody else is asked.
-// Only reserving decides.
-func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
-	for _, res := range rec.Reservations() {
-		if res.Kind.Shared() {
-			continue
-		}
-		holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
-		if errors.Is(err, rotation.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return s.explainStore(ctx, "looking for other connections", err)
-		}
-		void, err := s.void(ctx, holder)
-		if err != nil {
-			return s.explainStore(ctx, "looking for other connections", err)
-		}
-		if !void {
-			return s.taken(ctx, rec, holder)
-		}
-	}
-	return nil
-}
-
-// reserve claims everything, or nothing.
-func (s *Service) reserve(ctx context.Context, rec *rotation.Record, secret *rotation.Credential) error {
-	all := rec.Reservations()
-	for i, res := range all {
-		err := s.Reservations.Reserve(ctx, res, s.void)
-		if err == nil {
-			continue
-		}
-		s.release(ctx, all[:i+1]) // the one that failed may have been made all the same
-		if errors.Is(err, rotation.ErrExists) {
-			return s.taken(ctx, rec, res)
-		}
-		return s.explainStore(ctx, "reserving the connection's names", err)
-	}
-	// Only now: of two that are in each other's way, at least one sees the other.
-	err := s.inTheWay(ctx, rec, secret)
-	if err != nil {
-		s.release(ctx, all)
-	}
-	return err
-}
-
-// release gives reservations up; one that can't be becomes void by itself.
-func (s *Service) release(ctx context.Context, made []rotation.Reservation) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Rotator.Rules.CallTimeout)
-	defer cancel()
-	for _, res := range made {
-		if err := s.Reservations.Release(ctx, res); err != nil {
-			s.log().WarnContext(ctx, "releasing a reservation", "kind", string(res.Kind), "reason", err.Error())
-		}
-	}
-}
-
-// void reports whether nobody needs a reservation any more: its connection is
-// gone, or holds another value by now.
-func (s *Service) void(ctx context.Context, held rotation.Reservation) (bool, error) {
-	rec, err := s.Records.Load(ctx, held.Owner)
-	if errors.Is(err, rotation.ErrNotFound) {
-		// Perhaps its creator has reserved and not written the row yet.
-		return !s.coming(held), nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return !rec.Holds(held) || rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
-}
-
-// taken says what is in the way, and who has it if the caller can know that.
-func (s *Service) taken(ctx context.Context, rec *rotation.Record, res rotation.Reservation) error {
-	switch res.Kind {
-	case rotation.ReserveName:
-		return invalid("An App Connection with the name %q already exists. Choose another name.", rec.Name)
-	case rotation.ReserveVault:
-		return invalid("The Key Vault secret %q is used by another connection. Choose another vaultSecretName.", rec.VaultName)
-	}
-	e := &Error{Kind: Conflict, Message: "Another connection rotates this application already. An application is rotated by one connection only: use that one, or delete it first."}
-	if other, err := s.Records.Load(ctx, res.Owner); err == nil && other.Phase == rotation.Deleting {
-		e.Message = "A connection of this application is being deleted, and what it has issued is being removed. Try again later."
-		e.RetryAfter = 15 * time.Minute
-	}
-	return e
 }
 
 // insert writes the row, with the lease taken. If nobody knows whether that worked,

@@ -21,9 +21,9 @@ type DeleteOptions struct {
 // is retiring or abandoned is removed, as far as the request's time goes, and by the
 // timer. It returns the connection as it was.
 func (s *Service) Delete(ctx context.Context, id string, opts DeleteOptions) (rotation.Record, error) {
-	_, ctx, until, cancel := s.bounded(ctx)
+	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
-	was, err := s.Get(ctx, id)
+	was, err := s.Get(asking, id)
 	if err != nil {
 		return was, err
 	}
@@ -60,9 +60,9 @@ func (s *Service) noTargets(ctx context.Context, rec *rotation.Record) error {
 // Abandon ends a run that is under way. What it may have issued is looked for and
 // removed; the connection keeps what it has published.
 func (s *Service) Abandon(ctx context.Context, id, by string) (rotation.Record, error) {
-	_, ctx, until, cancel := s.bounded(ctx)
+	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
-	rec, err := s.Get(ctx, id)
+	rec, err := s.Get(asking, id)
 	if err != nil {
 		return rec, err
 	}

@@ -115,15 +115,13 @@ func (s *Service) reserveRebind(ctx context.Context, rec, next *rotation.Record,
 		wanted = append(wanted, rotation.ApplicationReservation(next.Target, rec.ID))
 	}
 	for _, res := range wanted {
+		e.reserved = append(e.reserved, res) // also if nobody knows whether it was made
 		err := s.Reservations.Reserve(ctx, res, s.void)
 		if errors.Is(err, rotation.ErrExists) {
 			return s.taken(ctx, rec, res)
 		}
 		if err != nil {
 			return s.explainStore(ctx, "reserving the application", err)
-		}
-		if !next.Target.Same(rec.Target) {
-			e.reserved = append(e.reserved, res)
 		}
 	}
 	return s.inTheWay(ctx, next, next.Current)

@@ -75,18 +75,18 @@ func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID st
 	next, replaced := rec.Clone(), true
 	switch {
 	case rec.Phase == rotation.Rebinding:
-		next.Target, next.Current = rec.Run.Target, &rotation.Credential{KeyID: rec.Run.KeyID}
+		next.Target, next.Current = rec.Run.Target, &rotation.Credential{KeyID: rec.Run.KeyID, Hint: rec.Run.Hint}
 	case rec.Request != nil && rec.Request.Kind == rotation.AskRebind:
 		next.Target, next.Current = rec.Request.Target, rec.Request.Next
 	default:
 		replaced = false
 	}
-	held := rec.Current != nil && rec.Current.Origin == rotation.OriginIssued
 	res := rotation.ApplicationReservation(next.Target, rec.ID)
 	if unidentified(rec) && !replaced {
 		if keyID, err = s.find(ctx, rec); err != nil {
 			return "", err
 		}
+		next.Current.KeyID = keyID
 	}
 	if err := s.Reservations.Reserve(ctx, res, s.void); errors.Is(err, rotation.ErrExists) {
 		return "", s.taken(ctx, rec, res)
@@ -94,9 +94,7 @@ func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID st
 		return "", s.explainStore(ctx, "reserving the application", err)
 	}
 	if err := s.usedByAnother(ctx, &next); err != nil {
-		if !held {
-			s.release(ctx, []rotation.Reservation{res})
-		}
+		s.giveBack(ctx, rec.ID, []rotation.Reservation{res})
 		return "", err
 	}
 	return keyID, nil
@@ -143,9 +141,12 @@ func (s *Service) askIf(ctx context.Context, id string, ask rotation.Request, ch
 			return []rotation.Event{{At: ask.At, Kind: rotation.EventRequested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind)}}, nil
 		},
 		landed: func(rec *rotation.Record) bool {
-			return serves(rec, ask.ID) || ask.Kind == rotation.AskDelete && rec.Phase == rotation.Deleting
+			return serves(rec, ask.ID) || ask.Kind == rotation.AskDelete && rec.Phase == rotation.Deleting && (rec.Revoke || !ask.Revoke)
 		},
 	})
+	if errors.Is(err, errGone) && ask.Kind == rotation.AskDelete {
+		return rec, nil
+	}
 	if err != nil {
 		return rec, s.explainStore(ctx, "writing the request", err)
 	}

@@ -3,7 +3,6 @@ package connection
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"rekey/shared/rotation"
@@ -80,29 +79,6 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 		return rec, nil
 	}
 	return s.drive(ctx, rec, until)
-}
-
-// giveBack releases what a change has reserved, or needs no longer, except what the
-// connection holds by now: another change may have reserved the same.
-func (s *Service) giveBack(ctx context.Context, id string, list []rotation.Reservation) {
-	if len(list) == 0 {
-		return
-	}
-	rec, err := s.Records.Load(ctx, id)
-	if err != nil {
-		return // they become void by themselves
-	}
-	s.release(ctx, slices.DeleteFunc(slices.Clone(list), func(res rotation.Reservation) bool { return rec.Holds(res) }))
-}
-
-// reaffirm reserves once more what a change has made the connection's: one that failed at
-// the same time may have given it back before this one was written.
-func (s *Service) reaffirm(ctx context.Context, rec *rotation.Record, reserved []rotation.Reservation) {
-	for _, res := range reserved {
-		if err := s.Reservations.Reserve(ctx, res, s.void); err != nil {
-			s.log().ErrorContext(ctx, "a reservation was lost to another connection", "connection", rec.ID, "kind", string(res.Kind), "reason", err.Error())
-		}
-	}
 }
 
 // fits refuses a change that rec as it is does not allow.
@@ -224,12 +200,14 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 // landed reports whether a commit of unknown outcome has happened.
 func (e *edit) landed(rec *rotation.Record) bool {
 	switch {
-	case e.request != nil:
+	case rec.ChangeID == e.id:
+		return true
+	case e.request != nil: // and another change came after it
 		return serves(rec, e.id)
 	case e.auth != nil:
 		return rec.Auth != nil && rec.Auth.VaultVersion == e.auth.VaultVersion
 	}
-	return rec.ChangeID == e.id
+	return false
 }
 
 // edit changes what the API may change of a record.

@@ -3,21 +3,38 @@ package rotation
 import "slices"
 
 // Holds reports whether the record needs a reservation that bears its name: it is one of
-// its own, or one of the application that it is going over to.
+// its own, or one of an application that something under way is about. An application
+// whose credentials wait for their removal is held until they are gone, so that nobody is
+// given one of them for good.
 func (r *Record) Holds(res Reservation) bool {
 	same := func(o Reservation) bool { return o.Kind == res.Kind && o.Value == res.Value }
 	if slices.ContainsFunc(r.Reservations(), same) {
 		return true
 	}
-	// A connection that does not rotate holds its application while it is rotated by hand.
-	apps := []Application{r.Target}
-	if r.Request != nil && r.Request.Kind == AskRebind {
-		apps = append(apps, r.Request.Target)
+	return slices.ContainsFunc(r.about(), func(app Application) bool {
+		// Who authenticates for a delegated one is among its own.
+		return same(ApplicationReservation(app, r.ID)) || !r.Delegated() && same(ActorNote(app, r.ID))
+	})
+}
+
+// about lists the applications that something under way is about.
+func (r *Record) about() (apps []Application) {
+	if q := r.Request; q != nil {
+		switch q.Kind {
+		case AskRotate, AskEmergency: // also where it does not rotate by itself
+			apps = append(apps, r.Target)
+		case AskRebind:
+			apps = append(apps, q.Target)
+		}
 	}
 	if r.Run != nil {
 		apps = append(apps, r.Run.Target)
 	}
-	return slices.ContainsFunc(apps, func(app Application) bool {
-		return app.ClientID != "" && (same(ApplicationReservation(app, r.ID)) || r.Via == "" && !r.Delegated() && same(ActorNote(app, r.ID)))
-	})
+	for _, o := range r.Retiring {
+		apps = append(apps, o.Target)
+	}
+	for _, o := range r.Abandoned {
+		apps = append(apps, o.Target)
+	}
+	return apps
 }

@@ -45,7 +45,7 @@ func (p *pass) publish(ctx context.Context, rec Record) (Record, error) {
 		return append([]Event{event}, p.published(rec, next, was)...)
 	})
 	if err == nil && !old.Same(got.Target) {
-		if got.Rotates() {
+		if got.Rotates() && !got.Holds(ApplicationReservation(old, rec.ID)) {
 			p.releaseReservation(ctx, ApplicationReservation(old, rec.ID)) // if we die here, it is reclaimable
 		}
 		p.releaseReservation(ctx, ActorNote(old, rec.ID)) // a hint: whoever finds it looks at the record

@@ -1,0 +1,127 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// free looks whether what has to be unique is free, before anybody else is asked.
+// Only reserving decides.
+func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
+	for _, res := range rec.Reservations() {
+		if res.Kind.Shared() {
+			continue
+		}
+		holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
+		if errors.Is(err, rotation.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return s.explainStore(ctx, "looking for other connections", err)
+		}
+		void, err := s.void(ctx, holder)
+		if err != nil {
+			return s.explainStore(ctx, "looking for other connections", err)
+		}
+		if !void {
+			return s.taken(ctx, rec, holder)
+		}
+	}
+	return nil
+}
+
+// reserve claims everything, or nothing.
+func (s *Service) reserve(ctx context.Context, rec *rotation.Record, secret *rotation.Credential) error {
+	all := rec.Reservations()
+	for i, res := range all {
+		err := s.Reservations.Reserve(ctx, res, s.void)
+		if err == nil {
+			continue
+		}
+		s.release(ctx, all[:i+1]) // the one that failed may have been made all the same
+		if errors.Is(err, rotation.ErrExists) {
+			return s.taken(ctx, rec, res)
+		}
+		return s.explainStore(ctx, "reserving the connection's names", err)
+	}
+	// Only now: of two that are in each other's way, at least one sees the other.
+	err := s.inTheWay(ctx, rec, secret)
+	if err != nil {
+		s.release(ctx, all)
+	}
+	return err
+}
+
+// release gives reservations up; one that can't be becomes void by itself.
+func (s *Service) release(ctx context.Context, made []rotation.Reservation) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Rotator.Rules.CallTimeout)
+	defer cancel()
+	for _, res := range made {
+		if err := s.Reservations.Release(ctx, res); err != nil {
+			s.log().WarnContext(ctx, "releasing a reservation", "kind", string(res.Kind), "reason", err.Error())
+		}
+	}
+}
+
+// void reports whether nobody needs a reservation any more: its connection is
+// gone, or holds another value by now.
+func (s *Service) void(ctx context.Context, held rotation.Reservation) (bool, error) {
+	rec, err := s.Records.Load(ctx, held.Owner)
+	if errors.Is(err, rotation.ErrNotFound) {
+		// Perhaps its creator has reserved and not written the row yet.
+		return !s.coming(held), nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return !rec.Holds(held) || rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
+}
+
+// taken says what is in the way, and who has it if the caller can know that.
+func (s *Service) taken(ctx context.Context, rec *rotation.Record, res rotation.Reservation) error {
+	switch res.Kind {
+	case rotation.ReserveName:
+		return invalid("An App Connection with the name %q already exists. Choose another name.", rec.Name)
+	case rotation.ReserveVault:
+		return invalid("The Key Vault secret %q is used by another connection. Choose another vaultSecretName.", rec.VaultName)
+	}
+	e := &Error{Kind: Conflict, Message: "Another connection rotates this application already. An application is rotated by one connection only: use that one, or delete it first."}
+	if other, err := s.Records.Load(ctx, res.Owner); err == nil && other.Phase == rotation.Deleting {
+		e.Message = "A connection of this application is being deleted, and what it has issued is being removed. Try again later."
+		e.RetryAfter = 15 * time.Minute
+	}
+	return e
+}
+
+// giveBack releases what a change has reserved, or needs no longer, except what the
+// connection holds by now: another change may have reserved the same.
+func (s *Service) giveBack(ctx context.Context, id string, list []rotation.Reservation) {
+	if len(list) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Rotator.Rules.CallTimeout)
+	defer cancel()
+	rec, err := s.Records.Load(ctx, id)
+	if err != nil {
+		return // they become void by themselves
+	}
+	free := slices.DeleteFunc(slices.Clone(list), func(res rotation.Reservation) bool { return rec.Holds(res) })
+	s.release(ctx, free)
+	if rec, err = s.Records.Load(ctx, id); err == nil {
+		s.reaffirm(ctx, &rec, slices.DeleteFunc(free, func(res rotation.Reservation) bool { return !rec.Holds(res) }))
+	}
+}
+
+// reaffirm reserves once more what a change has made the connection's: one that failed at
+// the same time may have given it back before this one was written.
+func (s *Service) reaffirm(ctx context.Context, rec *rotation.Record, reserved []rotation.Reservation) {
+	for _, res := range reserved {
+		if err := s.Reservations.Reserve(ctx, res, s.void); err != nil {
+			s.log().ErrorContext(ctx, "a reservation was lost to another connection", "connection", rec.ID, "kind", string(res.Kind), "reason", err.Error())
+		}
+	}
+}
