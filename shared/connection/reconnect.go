@@ -110,11 +110,11 @@ func (s *Service) stage(ctx context.Context, id, marker string, auth bool, versi
 
 // reserveRebind reserves the application that a connection goes over to.
 func (s *Service) reserveRebind(ctx context.Context, rec, next *rotation.Record, rotates bool, e *edit) error {
-	wanted := []rotation.Reservation{rotation.ActorNote(next.Actor, rec.ID)}
+	var wanted []rotation.Reservation
 	if rotates {
 		wanted = append(wanted, rotation.ApplicationReservation(next.Target, rec.ID))
 	}
-	for _, res := range wanted {
+	for _, res := range append(wanted, rotation.ActorNote(next.Actor, rec.ID)) {
 		e.reserved = append(e.reserved, res) // also if nobody knows whether it was made
 		err := s.Reservations.Reserve(ctx, res, s.void)
 		if errors.Is(err, rotation.ErrExists) {

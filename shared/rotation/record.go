@@ -276,7 +276,8 @@ func (r *Record) inUse(version string) bool {
 func (r *Record) StagedName() string { return r.VaultName + "-staged" }
 
 // Reservations lists what the record keeps unique. The application is held by
-// connections that rotate only.
+// connections that rotate only. Notes come last: who gets no further than a value that
+// somebody else has must not look, to that one, like somebody who is coming.
 func (r *Record) Reservations() []Reservation {
 	res := []Reservation{
 		{Kind: ReserveVault, Value: strings.ToLower(r.VaultName), Owner: r.ID},
@@ -288,15 +289,13 @@ func (r *Record) Reservations() []Reservation {
 	if r.Auth != nil {
 		res = append(res, Reservation{Kind: ReserveVault, Value: r.AuthName(), Owner: r.ID})
 	}
-	if r.Via != "" {
-		res = append(res, Reservation{Kind: NoteTarget, Value: r.Via, Owner: r.ID})
-	} else {
-		res = append(res, ActorNote(r.Actor, r.ID))
-	}
 	if r.Rotates() {
 		res = append(res, ApplicationReservation(r.Target, r.ID))
 	}
-	return res
+	if r.Via != "" {
+		return append(res, Reservation{Kind: NoteTarget, Value: r.Via, Owner: r.ID})
+	}
+	return append(res, ActorNote(r.Actor, r.ID))
 }
 
 // NameReservation keeps a connection's name unique within its project.
