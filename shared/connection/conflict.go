@@ -84,7 +84,7 @@ func (s *Service) removes(ctx context.Context, rec *rotation.Record, app rotatio
 		case lacking(err): // whoever has the value has it from somewhere else
 		case err != nil:
 			return false, s.explain(ctx, "comparing the client secret with those of another connection", err)
-		case sameSecret(secret, &rotation.Credential{Hint: hint(kept.Value)}):
+		case sameSecret(secret, &rotation.Credential{Hint: kept.Value.Hint()}):
 			return true, nil
 		}
 	}
@@ -112,8 +112,7 @@ func revoking(rec *rotation.Record) bool {
 
 // lacking reports whether a version is not there any more, or nobody may read it.
 func lacking(err error) bool {
-	e, ok := errors.AsType[*rotation.Error](err)
-	return errors.Is(err, rotation.ErrNotFound) || ok && e.Detail == rotation.DetailDisabled
+	return errors.Is(err, rotation.ErrNotFound) || rotation.IsDisabled(err)
 }
 
 // usedByAnother refuses to rotate an application that another connection authenticates
@@ -177,7 +176,7 @@ func (s *Service) secretOf(ctx context.Context, rec *rotation.Record) (*rotation
 	if err != nil {
 		return nil, s.explain(ctx, "reading another connection's client secret", err)
 	}
-	return &rotation.Credential{Hint: hint(kept.Value)}, nil
+	return &rotation.Credential{Hint: kept.Value.Hint()}, nil
 }
 
 // sameSecret reports whether two credentials of one application may be the same.

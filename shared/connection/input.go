@@ -225,13 +225,7 @@ func (c *Credentials) secret() *rotation.Credential {
 	if c.Method != ClientSecret {
 		return nil
 	}
-	return &rotation.Credential{KeyID: c.ClientSecretKeyID, Hint: hint(c.ClientSecret)}
-}
-
-// hint is how Graph shows a secret: its first three characters.
-func hint(s rotation.Secret) string {
-	v := s.Reveal()
-	return v[:min(3, len(v))]
+	return &rotation.Credential{KeyID: c.ClientSecretKeyID, Hint: c.ClientSecret.Hint()}
 }
 
 // policy returns the policy of a new connection.

@@ -58,7 +58,7 @@ func (s *Service) Inspect(ctx context.Context, c Credentials) (Inspection, error
 // fitting returns those of list that secret could be the value of.
 func (s *Service) fitting(list []rotation.Password, secret rotation.Secret) (out []rotation.Password) {
 	for _, w := range list {
-		if w.ExpiresAt.After(s.Rotator.Clock()) && (w.Hint == "" || w.Hint == hint(secret)) {
+		if w.ExpiresAt.After(s.Rotator.Clock()) && (w.Hint == "" || w.Hint == secret.Hint()) {
 			out = append(out, w)
 		}
 	}

@@ -31,7 +31,7 @@ type verified struct {
 // may it rotate, which credential is it? Nothing is changed.
 func (s *Service) verify(ctx context.Context, in *Input) (verified, error) {
 	app := in.app()
-	v := verified{app: app, hint: hint(in.ClientSecret), origin: rotation.OriginGiven}
+	v := verified{app: app, hint: in.ClientSecret.Hint(), origin: rotation.OriginGiven}
 	token, err := s.Directory.Token(ctx, app, in.ClientSecret)
 	if err != nil {
 		return v, s.explain(ctx, "signing in with the given client secret", err)
@@ -127,7 +127,7 @@ func (s *Service) named(own, principal []rotation.Password, secret rotation.Secr
 	switch {
 	case !w.ExpiresAt.After(s.Rotator.Clock()):
 		return w, invalid("The client secret with the key id %s ended on %s, so it can't be the one that was given.", keyID, w.ExpiresAt.Format(time.DateOnly))
-	case w.Hint != "" && w.Hint != hint(secret):
+	case w.Hint != "" && w.Hint != secret.Hint():
 		return w, invalid("The key id %s belongs to another client secret (%q): its first three characters are not those of the secret that was given.", keyID, w.DisplayName)
 	}
 	return w, nil

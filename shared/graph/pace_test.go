@@ -118,3 +118,21 @@ func BenchmarkPace(b *testing.B) {
 		p.Reserve(now, rotation.Application{TenantID: "t", ClientID: "c"}, time.Hour)
 	}
 }
+
+// Bookings are served in the order in which they are made, also where the one who comes
+// later has looked at the clock before.
+func TestPaceKeepsTheOrder(t *testing.T) {
+	p := &Pace{Application: Budget{Writes: 10, Per: time.Minute}}
+	actor := rotation.Application{TenantID: "t", ClientID: "c"}
+	for i, after := range []time.Duration{0, 2 * time.Second, time.Second} {
+		now := paceStart.Add(after)
+		wait, ok := p.Reserve(now, actor, time.Hour)
+		if want := paceStart.Add(time.Duration(min(i, 1)) * 2 * time.Second); !ok || !now.Add(wait).Equal(want) {
+			t.Errorf("booking %d is served at %s, want %s", i, now.Add(wait), want)
+		}
+	}
+	wait, ok := p.Room(paceStart.Add(time.Second), actor, time.Hour)
+	if !ok || wait != time.Second {
+		t.Errorf("the next one has room after %s, want 1s", wait)
+	}
+}

@@ -71,7 +71,7 @@ func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret, trie
 	}
 	for try := 1; ; try++ {
 		token, err = s.Directory.Token(ctx, application(v), got.Value)
-		if err == nil || !refused(err) || try >= tries {
+		if err == nil || !rotation.RefusesCredential(err) || try >= tries {
 			return got.Value, token, err
 		}
 		if err := sleep(ctx, s.Rules.Spacing); err != nil {
@@ -80,20 +80,10 @@ func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret, trie
 	}
 }
 
-// refused reports whether Entra says that a value does not work.
-func refused(err error) bool {
-	switch rotation.ClassOf(err) {
-	case rotation.CredentialRefused, rotation.CredentialExpired, rotation.CredentialInvalid, rotation.ApplicationMissing, rotation.TenantMissing:
-		return true
-	}
-	return false
-}
-
 // useless reports whether there is nothing to be had from a version: its value does not
 // work, or can't be read.
 func useless(err error) bool {
-	e, ok := errors.AsType[*rotation.Error](err)
-	return refused(err) || errors.Is(err, rotation.ErrNotFound) || ok && e.Class == rotation.VaultRefused && e.Detail == rotation.DetailDisabled
+	return rotation.RefusesCredential(err) || errors.Is(err, rotation.ErrNotFound) || rotation.IsDisabled(err)
 }
 
 // directory reads the application that is rotated, as far as anybody can.

@@ -249,16 +249,10 @@ func (s *scan) finish(d *draft) {
 	d.Record = rec.Clone()
 }
 
-// hint is how Graph shows a client secret: its first three characters.
-func hint(value rotation.Secret) string {
-	v := value.Reveal()
-	return v[:min(3, len(v))]
-}
-
 // credential is a published version as a record knows it.
 func credential(v rotation.VaultSecret, since time.Time, value rotation.Secret) *rotation.Credential {
 	return &rotation.Credential{
-		Target: application(v), KeyID: v.Tags[rotation.TagKeyID], VaultVersion: v.Version, Hint: hint(value), ExpiresAt: v.ExpiresAt,
+		Target: application(v), KeyID: v.Tags[rotation.TagKeyID], VaultVersion: v.Version, Hint: value.Hint(), ExpiresAt: v.ExpiresAt,
 		Origin: rotation.Origin(cmp.Or(v.Tags[rotation.TagOrigin], string(rotation.OriginGiven))), Since: since, Marker: v.Tags[rotation.TagMarker],
 	}
 }

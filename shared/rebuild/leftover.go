@@ -124,7 +124,7 @@ func (l *leftovers) doubt(keyID, marker string, origin rotation.Origin, state *r
 		return ""
 	case origin == rotation.OriginIssued && w.DisplayName != marker:
 		return notTheTag
-	case origin == rotation.OriginNamed && w.Hint != "" && !value.IsZero() && w.Hint != hint(value):
+	case origin == rotation.OriginNamed && w.Hint != "" && !value.IsZero() && w.Hint != value.Hint():
 		return notTheValue
 	}
 	return ""

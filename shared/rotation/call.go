@@ -111,14 +111,14 @@ func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Toke
 	refused := error(&Error{Op: "signing in", Class: CredentialInvalid, Detail: "no credential of the application is known any more"})
 	for _, v := range versions {
 		secret, err := p.get(ctx, rec.VaultName, v)
-		if errors.Is(err, ErrNotFound) || isDisabled(err) {
+		if errors.Is(err, ErrNotFound) || IsDisabled(err) {
 			continue
 		}
 		if err != nil {
 			return Token{}, err
 		}
 		token, err := p.token(ctx, app, secret.Value)
-		if err == nil || !refusedToken(err) {
+		if err == nil || !RefusesCredential(err) {
 			return token, err
 		}
 		refused = err
@@ -176,9 +176,9 @@ func (p *pass) written(rec *Record, err error) {
 	p.denied(rec, err)
 }
 
-// refusedToken reports whether err is Entra's word that this credential does not
+// RefusesCredential reports whether err is Entra's word that this credential does not
 // work, now at least.
-func refusedToken(err error) bool {
+func RefusesCredential(err error) bool {
 	switch ClassOf(err) {
 	case CredentialRefused, CredentialExpired, CredentialInvalid, ApplicationMissing, TenantMissing:
 		return true
@@ -186,9 +186,9 @@ func refusedToken(err error) bool {
 	return false
 }
 
-// isDisabled reports whether Key Vault refused to read a version because it is
+// IsDisabled reports whether Key Vault refused to read a version because it is
 // disabled, rather than because of who asked.
-func isDisabled(err error) bool {
+func IsDisabled(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Class == VaultRefused && e.Detail == DetailDisabled
 }

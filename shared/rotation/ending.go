@@ -135,14 +135,14 @@ func (p *pass) deleteOurs(ctx context.Context, rec *Record, name string) error {
 func (p *pass) giveBack(ctx context.Context, rec *Record) error {
 	latest, err := p.get(ctx, rec.VaultName, "")
 	switch {
-	case isDisabled(err): // ours or not, it is not what was there
+	case IsDisabled(err): // ours or not, it is not what was there
 	case errors.Is(err, ErrNotFound):
 		return nil
 	case err != nil || !p.ours(latest.Tags, rec):
 		return err
 	}
 	before, err := p.get(ctx, rec.VaultName, rec.Takeover)
-	if errors.Is(err, ErrNotFound) || isDisabled(err) {
+	if errors.Is(err, ErrNotFound) || IsDisabled(err) {
 		return nil // nothing to give back
 	}
 	if err != nil {

@@ -75,7 +75,7 @@ func (p *pass) assureNothing(ctx context.Context, rec Record, e entry) (got Reco
 func (p *pass) unpublish(ctx context.Context, rec *Record, keyID string) error {
 	latest, err := p.get(ctx, rec.VaultName, "")
 	switch {
-	case errors.Is(err, ErrNotFound) || isDisabled(err):
+	case errors.Is(err, ErrNotFound) || IsDisabled(err):
 		return nil
 	case err != nil:
 		return err
@@ -91,7 +91,7 @@ func (p *pass) unpublish(ctx context.Context, rec *Record, keyID string) error {
 // is refused is counted: often and long enough, it is lost.
 func (p *pass) closed(ctx context.Context, rec Record, e entry, err error) (Record, error) {
 	useful := false
-	if refusedToken(err) && ClassOf(err) != ApplicationMissing { // perhaps another credential of the application still works
+	if RefusesCredential(err) && ClassOf(err) != ApplicationMissing { // perhaps another credential of the application still works
 		_, terr := p.tokenFor(ctx, &rec, e.target)
 		useful = terr == nil
 	}
@@ -141,7 +141,7 @@ func (p *pass) postpone(rec *Record, r *Removal, err error) {
 	r.NextAt = now.Add(backoff(rec.ID, r.Problem, r.Tries, retryAfter(err)))
 	// Rule R6: postponed by a minute. An application that is gone will not be back
 	// in one, and others can look for it.
-	if refusedToken(err) && !(rec.Delegated() && r.Problem == ApplicationMissing) {
+	if RefusesCredential(err) && !(rec.Delegated() && r.Problem == ApplicationMissing) {
 		r.NextAt = now.Add(max(time.Minute, retryAfter(err)))
 	}
 	switch {
@@ -160,7 +160,7 @@ func useless(rec *Record, err error) bool {
 	if rec.Delegated() { // who acts for it can be repaired, but a deletion has to end
 		return rec.Phase == Deleting && ClassOf(err).Refusal()
 	}
-	return refusedToken(err) || errors.Is(err, ErrNotFound) || isDisabled(err) ||
+	return RefusesCredential(err) || errors.Is(err, ErrNotFound) || IsDisabled(err) ||
 		rec.Phase == Deleting && ClassOf(err) == Permission
 }
 

@@ -181,7 +181,7 @@ func (p *pass) notBegun(ctx context.Context, rec Record, err error) (Record, err
 
 // lostFor says of a recovery run that found no credential that works what it means.
 func lostFor(run *Run, err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && run.Trigger == OnLoss && refusedToken(err) {
+	if e, ok := errors.AsType[*Error](err); ok && run.Trigger == OnLoss && RefusesCredential(err) {
 		lost := *e
 		lost.Class = CredentialLost
 		return &lost

@@ -34,7 +34,7 @@ func (p *pass) recognise(ctx context.Context, rec *Record, next *Credential, val
 	if old.Target.Same(next.Target) && (old.Hint == "" || next.Hint == "" || old.Hint == next.Hint) {
 		same, err := p.holds(ctx, rec, old.VaultVersion, value)
 		switch {
-		case errors.Is(err, ErrNotFound) || isDisabled(err):
+		case errors.Is(err, ErrNotFound) || IsDisabled(err):
 			was = unclear
 		case err != nil:
 			return was, err
@@ -50,7 +50,7 @@ func (p *pass) recognise(ctx context.Context, rec *Record, next *Credential, val
 			continue
 		}
 		same, err := p.holds(ctx, rec, o.VaultVersion, value)
-		if err != nil && !errors.Is(err, ErrNotFound) && !isDisabled(err) {
+		if err != nil && !errors.Is(err, ErrNotFound) && !IsDisabled(err) {
 			return was, err
 		}
 		if same { // ours, issued or named before; being current keeps it from being removed

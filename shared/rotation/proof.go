@@ -65,7 +65,7 @@ func (p *pass) prove(ctx context.Context, rec *Record) (VaultSecret, error) {
 // judge counts the outcome of one proof.
 func (p *pass) judge(ctx context.Context, rec Record, err error) (Record, error) {
 	now := p.now()
-	if errors.Is(err, ErrNotFound) || isDisabled(err) {
+	if errors.Is(err, ErrNotFound) || IsDisabled(err) {
 		// The version is gone, disabled or another's: this attempt can't be
 		// proven any more. Its deadline is now (rule R5).
 		p.proof = proof{}
@@ -91,7 +91,7 @@ func (p *pass) judge(ctx context.Context, rec Record, err error) (Record, error)
 		run.NextCheck = now.Add(max(min(p.Rules.Spacing<<min(run.Failures/4, 4), time.Minute), retryAfter(err)))
 	}
 	p.proof = proof{version: run.StagedVersion, lease: p.lease.Token, successes: run.Successes, failures: run.Failures, next: run.NextCheck, at: run.ProvenAt}
-	if err != nil && !refusedToken(err) {
+	if err != nil && !RefusesCredential(err) {
 		return p.commit(ctx, rec, func(rec *Record) { // worth showing
 			p.proof.overlay(rec)
 			rec.Error = p.failure(now, rec, err)

@@ -126,7 +126,7 @@ func (p *pass) republish(ctx context.Context, rec *Record) (latest VaultSecret, 
 	switch {
 	case err == nil && p.isCurrent(latest, rec):
 		return latest, "", nil
-	case err != nil && !errors.Is(err, ErrNotFound) && !isDisabled(err):
+	case err != nil && !errors.Is(err, ErrNotFound) && !IsDisabled(err):
 		return latest, "", err
 	}
 	own, err := p.get(ctx, rec.VaultName, c.VaultVersion)

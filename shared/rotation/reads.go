@@ -195,7 +195,7 @@ func (p *pass) reportStrangers(rec *Record, app ApplicationState) {
 func (p *pass) proveRefused(ctx context.Context, rec Record, i int) (Record, error) {
 	o, e := rec.Retiring[i], retiringEntry(&rec, i)
 	_, err := p.ownToken(ctx, &rec, o)
-	if err != nil && !refusedToken(err) {
+	if err != nil && !RefusesCredential(err) {
 		return p.postponed(ctx, rec, e, err, func(*Record) {})
 	}
 	now := p.now()

@@ -40,6 +40,12 @@ func (s Secret) Reveal() string {
 	return s.value.Value()
 }
 
+// Hint is how Graph shows a client secret: its first three characters.
+func (s Secret) Hint() string {
+	v := s.Reveal()
+	return v[:min(3, len(v))]
+}
+
 // IsZero reports whether there is no value.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
