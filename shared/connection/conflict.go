@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,7 +11,10 @@ import (
 )
 
 var (
-	errUsed = &Error{Kind: Conflict, Message: "Another connection authenticates with this application, so that rotating it here would cut that one off. Rotate it through that connection, or delete that one first."}
+	errUsed    = &Error{Kind: Conflict, Message: "Another connection authenticates with this application, so that rotating it here would cut that one off. Rotate it through that connection, or delete that one first."}
+	errRemoved = &Error{Kind: Conflict, Message: "Another connection rotates this client secret, and will remove it. Use what that one publishes, or give this connection a client secret of its own."}
+	// errOvertaken says that a change does not fit what somebody else has made of its connection.
+	errOvertaken = &Error{Kind: Conflict, Message: "Somebody else has changed the connection meanwhile. Read it again, and repeat the change.", RetryAfter: 10 * time.Second}
 	// errComing says that somebody else is at the same application right now. Of two
 	// who are, at least one is refused.
 	errComing = &Error{Kind: Conflict, Message: "Another connection of this application is being created, or given new credentials. Try again in a minute.", RetryAfter: time.Minute}
@@ -23,6 +27,11 @@ var (
 func (s *Service) inTheWay(ctx context.Context, rec *rotation.Record, secret *rotation.Credential) error {
 	if rec.Rotates() {
 		if err := s.usedByAnother(ctx, rec); err != nil {
+			return err
+		}
+	}
+	if rec.Via == "" && secret != nil {
+		if err := s.removedByAnother(ctx, rec, secret); err != nil {
 			return err
 		}
 	}
@@ -51,9 +60,50 @@ func (s *Service) inTheWay(ctx context.Context, rec *rotation.Record, secret *ro
 	if removes, err := s.removes(ctx, &other, rec.Actor, secret); err != nil {
 		return err
 	} else if removes {
-		return &Error{Kind: Conflict, Message: "Another connection rotates this client secret, and will remove it. Use what that one publishes, or give this connection a client secret of its own."}
+		return errRemoved
 	}
 	return nil
+}
+
+// removedByAnother refuses a client secret that another connection of the application is
+// going to remove, or may, although it need not rotate.
+func (s *Service) removedByAnother(ctx context.Context, rec *rotation.Record, secret *rotation.Credential) error {
+	note := rotation.ActorNote(rec.Actor, "")
+	notes, err := s.Reservations.Notes(ctx, note.Kind, note.Value)
+	if err != nil {
+		return s.explainStore(ctx, "looking for other connections", err)
+	}
+	for _, note := range notes {
+		if note.Owner == rec.ID {
+			continue
+		}
+		other, err := s.Records.Load(ctx, note.Owner)
+		switch {
+		case errors.Is(err, rotation.ErrNotFound):
+			continue // it has nothing to remove yet; one that rotates has the application
+		case err != nil:
+			return s.explainStore(ctx, "looking for other connections", err)
+		case s.changing(&other):
+			return errComing
+		}
+		c := other.Current
+		if c != nil && c.Origin == rotation.OriginIssued && c.Target.Same(rec.Actor) && sameSecret(secret, c) && (!gone(&other) || revoking(&other)) {
+			return errRemoved
+		}
+		if retires, err := s.retires(ctx, &other, rec.Actor, secret); err != nil {
+			return err
+		} else if retires {
+			return errRemoved
+		}
+	}
+	return nil
+}
+
+// changing reports whether somebody may be about to give rec new credentials.
+func (s *Service) changing(rec *rotation.Record) bool {
+	return slices.ContainsFunc(rec.Spent, func(o rotation.Spent) bool {
+		return o.Marker != "" && o.Marker != rec.ChangeID && !serves(rec, o.Marker) && o.NextAt.After(s.Rotator.Clock())
+	})
 }
 
 // removes reports whether a connection that rotates an application is going to remove
@@ -67,6 +117,11 @@ func (s *Service) removes(ctx context.Context, rec *rotation.Record, app rotatio
 			return true, nil
 		}
 	}
+	return s.retires(ctx, rec, app, secret)
+}
+
+// retires reports whether that client secret waits for its removal by rec.
+func (s *Service) retires(ctx context.Context, rec *rotation.Record, app rotation.Application, secret *rotation.Credential) (bool, error) {
 	for _, r := range rec.Retiring {
 		switch {
 		case !r.Target.Same(app):
@@ -137,6 +192,8 @@ func (s *Service) usedByAnother(ctx context.Context, rec *rotation.Record) error
 			return s.explainStore(ctx, "looking for other connections", err)
 		case gone(&other):
 			continue
+		case s.changing(&other):
+			return errComing
 		}
 		for _, c := range going(&other) {
 			if !other.Delegated() && c.Target.Same(rec.Target) && sameSecret(rec.Current, c) {

@@ -32,12 +32,15 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 		}
 		e.reserved, e.obsolete = append(e.reserved, is), append(e.obsolete, was)
 	}
+	if err := s.announce(ctx, rec.ID, e.id, true); err != nil {
+		return err
+	}
 	next := rec.Clone()
 	next.Actor, next.Auth = e.actor, &auth
 	if err := s.inTheWay(ctx, &next, c.secret()); err != nil {
 		return err
 	}
-	if auth.VaultVersion, err = s.stage(ctx, rec.ID, e.id, true, authSecret(s.Rotator.Deployment, &next, value)); err != nil {
+	if auth.VaultVersion, err = s.stage(ctx, e.id, authSecret(s.Rotator.Deployment, &next, value)); err != nil {
 		return err
 	}
 	auth.SavedAt = s.Rotator.Clock()
@@ -64,27 +67,44 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 		current.Origin = rec.Current.Origin // it is what Rekey has; given back, it is no stranger
 	}
 	next.Current = &current
+	if err := s.announce(ctx, rec.ID, e.id, false); err != nil {
+		return err
+	}
 	if err := s.reserveRebind(ctx, rec, &next, rotates, e); err != nil {
+		return err
+	}
+	kept, err := s.shared(ctx, rec)
+	if err != nil {
 		return err
 	}
 	staged := rotation.VaultSecret{
 		Name: rec.StagedName(), Value: c.ClientSecret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: v.ends,
 		Tags: rotation.Tags(s.Rotator.Deployment, &next, current),
 	}
-	if current.VaultVersion, err = s.stage(ctx, rec.ID, e.id, false, staged); err != nil {
+	if current.VaultVersion, err = s.stage(ctx, e.id, staged); err != nil {
 		return err
 	}
-	e.request = &rotation.Request{Kind: rotation.AskRebind, ID: e.id, By: e.By, At: s.Rotator.Clock(), Target: v.app, Next: &current}
+	e.request = &rotation.Request{Kind: rotation.AskRebind, ID: e.id, By: e.By, At: s.Rotator.Clock(), Target: v.app, Next: &current, Keep: kept}
 	return nil
 }
 
-// stage stores new credentials of a connection. They bear a marker that the record
-// knows before they are there, so that they are disabled if this process dies before
-// the record takes them over, or if it never does.
-func (s *Service) stage(ctx context.Context, id, marker string, auth bool, version rotation.VaultSecret) (string, error) {
-	// A value that exists nowhere else is not cut off halfway.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*s.Rotator.Rules.CallTimeout)
-	defer cancel()
+// shared reports whether another connection has the client secret that is to be replaced.
+func (s *Service) shared(ctx context.Context, rec *rotation.Record) (bool, error) {
+	if rec.Rotates() || rec.Current == nil || rec.Current.Origin == rotation.OriginGiven {
+		return false, nil // it is nobody else's, or stays
+	}
+	err := s.usedByAnother(ctx, rec)
+	if errors.Is(err, errUsed) {
+		return true, nil
+	}
+	return false, err
+}
+
+// announce says on the record, before anybody else's is looked at, that new credentials
+// are coming: who looks at this one meanwhile has to see that (see [Service.inTheWay]). They
+// bear the marker, so that they are disabled if this process dies before the record takes
+// them over, or if it never does.
+func (s *Service) announce(ctx context.Context, id, marker string, auth bool) error {
 	announce := rotation.Spent{Marker: marker, Auth: auth, NextAt: s.Rotator.Clock().Add(rotation.Replaced)}
 	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool {
 		known := slices.ContainsFunc(rec.Spent, func(o rotation.Spent) bool { return o.Marker == marker })
@@ -97,8 +117,36 @@ func (s *Service) stage(ctx context.Context, id, marker string, auth bool, versi
 		return !known
 	})
 	if err != nil {
-		return "", s.explainStore(ctx, "writing the connection", err)
+		return s.explainStore(ctx, "writing the connection", err)
 	}
+	return nil
+}
+
+// renounce takes an announcement back whose change was refused, so that it is in nobody's
+// way. Where it may have been made, the announcement ends by itself.
+func (s *Service) renounce(ctx context.Context, id string, e *edit, cause error) {
+	if refused, ok := errors.AsType[*Error](cause); e.Credentials == nil || !ok || refused.Kind == Unavailable {
+		return
+	}
+	now := s.Rotator.Clock()
+	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool {
+		i := slices.IndexFunc(rec.Spent, func(o rotation.Spent) bool { return o.Marker == e.id })
+		if i < 0 {
+			return false
+		}
+		rec.Spent[i].NextAt, rec.WakeAt = now, now
+		return true
+	})
+	if err != nil {
+		s.log().WarnContext(ctx, "taking an announcement back", "connection", id, "class", string(rotation.ClassOf(err)))
+	}
+}
+
+// stage stores new credentials that were announced.
+func (s *Service) stage(ctx context.Context, marker string, version rotation.VaultSecret) (string, error) {
+	// A value that exists nowhere else is not cut off halfway.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.Rotator.Rules.CallTimeout)
+	defer cancel()
 	version.Tags = maps.Clone(version.Tags)
 	version.Tags[rotation.TagMarker] = marker
 	stored, err := s.store(ctx, version)
@@ -118,7 +166,7 @@ func (s *Service) reserveRebind(ctx context.Context, rec, next *rotation.Record,
 		e.reserved = append(e.reserved, res) // also if nobody knows whether it was made
 		err := s.Reservations.Reserve(ctx, res, s.void)
 		if errors.Is(err, rotation.ErrExists) {
-			return s.taken(ctx, rec, res)
+			return s.taken(ctx, next, res)
 		}
 		if err != nil {
 			return s.explainStore(ctx, "reserving the application", err)
@@ -146,13 +194,16 @@ func (s *Service) wake(ctx context.Context, rec *rotation.Record, actor rotation
 	now := s.Rotator.Clock()
 	err := s.Actors.change(ctx, rec.ID, rotation.Event{}, func(rec *rotation.Record) bool {
 		waits := rec.Error != nil && rec.Error.RetryAt.After(now)
-		if !waits && rec.Actor.Same(actor) {
+		told := rec.Via == "" || rec.Actor.Same(actor) // its own is what its credentials are of
+		if !waits && told {
 			return false
 		}
 		if waits {
 			rec.Error.RetryAt = now
 		}
-		rec.Actor, rec.WakeAt = actor, now
+		if rec.WakeAt = now; !told {
+			rec.Actor = actor
+		}
 		return true
 	})
 	if err != nil {

@@ -90,9 +90,19 @@ func (s *Service) taken(ctx context.Context, rec *rotation.Record, res rotation.
 		return invalid("The Key Vault secret %q is used by another connection. Choose another vaultSecretName.", rec.VaultName)
 	}
 	e := &Error{Kind: Conflict, Message: "Another connection rotates this application already. An application is rotated by one connection only: use that one, or delete it first."}
-	if other, err := s.Records.Load(ctx, res.Owner); err == nil && other.Phase == rotation.Deleting {
+	holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
+	if err != nil {
+		return e
+	}
+	other, err := s.Records.Load(ctx, holder.Owner)
+	switch {
+	case err != nil:
+	case gone(&other):
 		e.Message = "A connection of this application is being deleted, and what it has issued is being removed. Try again later."
 		e.RetryAfter = 15 * time.Minute
+	case !slices.ContainsFunc(other.Reservations(), func(r rotation.Reservation) bool { return r.Kind == res.Kind && r.Value == res.Value }):
+		e.Message = "Another connection had this application before, and still has to remove client secrets of it. Wait until none of them is listed as retiring there, or end their grace periods by an emergency rotation of that connection."
+		e.RetryAfter = time.Hour
 	}
 	return e
 }

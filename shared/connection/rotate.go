@@ -45,11 +45,28 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 	if ask.KeyID != "" {
 		ask.KeyIDOf = rec.Current.VaultVersion
 	}
-	rec, err = s.ask(ctx, id, ask)
+	looked := rec.Clone()
+	rec, err = s.askIf(ctx, id, ask, func(_ context.Context, rec *rotation.Record) error {
+		if !rec.Rotates() && !looked.Rotates() && !sameToRotate(&looked, rec) {
+			return errOvertaken
+		}
+		return nil
+	})
 	if err != nil {
 		return rec, err
 	}
 	return s.drive(ctx, rec, until)
+}
+
+// sameToRotate reports whether what a rotation by hand takes the place of is on rec what
+// it was on the record for which that was looked into, or nobody else's anyhow.
+func sameToRotate(looked, rec *rotation.Record) bool {
+	was, is := going(looked), going(rec)
+	if len(was) == 0 || len(is) == 0 {
+		return len(was) == len(is)
+	}
+	a, b := was[len(was)-1], is[len(is)-1]
+	return b.Origin == rotation.OriginIssued || a.Target.Same(b.Target) && a.KeyID == b.KeyID && a.Hint == b.Hint
 }
 
 // roomFor refuses to begin a rotation by hand while too many old client secrets are

@@ -60,14 +60,13 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 	if err := c.fits(&rec); err != nil {
 		return rec, err
 	}
-	e := edit{Change: c, id: s.Rotator.NewID(), from: origin(ctx)}
-	if err := s.prepare(asking, &rec, &e); err != nil {
-		s.giveBack(ctx, id, e.reserved)
-		return rec, err
+	e := edit{Change: c, id: s.Rotator.NewID(), from: origin(ctx), seen: rec.Clone()}
+	if err = s.prepare(asking, &rec, &e); err == nil {
+		rec, err = s.apply(ctx, id, &e)
 	}
-	rec, err = s.apply(ctx, id, &e)
 	if err != nil {
 		s.giveBack(ctx, id, e.reserved)
+		s.renounce(ctx, id, &e, err)
 		return rec, err
 	}
 	s.reaffirm(ctx, &rec, e.reserved)
@@ -105,8 +104,9 @@ func (c *Change) fits(rec *rotation.Record) error {
 // edit is a change with what was found out and reserved for it.
 type edit struct {
 	Change
-	id       string // of the change, and of its request
-	from     string // where it came from, for the audit
+	id       string          // of the change, and of its request
+	seen     rotation.Record // what it was prepared for
+	from     string          // where it came from, for the audit
 	request  *rotation.Request
 	auth     *rotation.Auth // new credentials that are not rotated
 	actor    rotation.Application
@@ -120,6 +120,9 @@ func (s *Service) prepare(ctx context.Context, rec *rotation.Record, e *edit) er
 		if err := s.rename(ctx, rec, e); err != nil {
 			return err
 		}
+	}
+	if e.Rotate != nil && !*e.Rotate && !rec.Delegated() && rec.Target.ClientID != "" {
+		e.obsolete = append(e.obsolete, rotation.ApplicationReservation(rec.Target, rec.ID)) // unless it is still needed
 	}
 	switch {
 	case e.Credentials != nil && rec.Auth != nil:
@@ -181,6 +184,9 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 		if err := e.fits(rec); err != nil {
 			return nil, err
 		}
+		if e.overtaken(rec) {
+			return nil, errOvertaken
+		}
 		if e.request != nil && !rec.Ask(*e.request) {
 			return nil, &Error{Kind: Conflict, Message: "Another change of this connection is under way. Try again in a minute.", RetryAfter: time.Minute}
 		}
@@ -195,6 +201,25 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 	}
 	s.Rotator.Nudge(id)
 	return rec, nil
+}
+
+// overtaken reports whether what was looked at and reserved for the change is not what
+// matters on rec, because somebody else has changed it since.
+func (e *edit) overtaken(rec *rotation.Record) bool {
+	was, is := e.seen.Current, rec.Current
+	replaced := was != nil && is != nil && was.VaultVersion != is.VaultVersion
+	if e.Name != nil && rec.Via == "" && *e.Name == e.seen.Name && *e.Name != rec.Name {
+		return true // nobody has reserved it
+	}
+	switch on := e.Rotate != nil && *e.Rotate; {
+	case e.Credentials != nil && e.auth != nil:
+		return !rec.Actor.Same(e.seen.Actor)
+	case e.Credentials != nil:
+		return rec.Policy.Enabled != e.seen.Policy.Enabled || replaced && !rec.Policy.Enabled
+	case on && !rec.Policy.Enabled && !rec.Delegated():
+		return e.seen.Policy.Enabled || replaced || rec.Phase == rotation.Rebinding || rec.Request != nil && rec.Request.Kind == rotation.AskRebind
+	}
+	return false
 }
 
 // landed reports whether a commit of unknown outcome has happened.

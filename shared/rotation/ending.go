@@ -16,7 +16,7 @@ func (p *pass) beginRebind(ctx context.Context, rec Record) (Record, error) {
 	asked := rec.Request
 	next := asked.Next
 	run := Run{
-		ID: asked.ID, Trigger: OnRebind, By: asked.By, StartedAt: now, Attempt: 1, Target: asked.Target, Grace: rec.Policy.Grace,
+		ID: asked.ID, Trigger: OnRebind, By: asked.By, StartedAt: now, Attempt: 1, Target: asked.Target, Grace: rec.Policy.Grace, Keep: asked.Keep,
 		KeyID: next.KeyID, StagedVersion: next.VaultVersion, Hint: next.Hint, ExpiresAt: next.ExpiresAt, Origin: next.Origin,
 		IssuedAt: asked.At, NextCheck: now, Deadline: now.Add(p.Rules.Attempt),
 	}

@@ -48,7 +48,9 @@ func (p *pass) publish(ctx context.Context, rec Record) (Record, error) {
 		if got.Rotates() && !got.Holds(ApplicationReservation(old, rec.ID)) {
 			p.releaseReservation(ctx, ApplicationReservation(old, rec.ID)) // if we die here, it is reclaimable
 		}
-		p.releaseReservation(ctx, ActorNote(old, rec.ID)) // a hint: whoever finds it looks at the record
+		if note := ActorNote(old, rec.ID); !got.Holds(note) {
+			p.releaseReservation(ctx, note) // a hint: whoever finds it looks at the record
+		}
 	}
 	if err == nil {
 		p.prune(ctx, got)
@@ -88,6 +90,8 @@ func (p *pass) published(rec *Record, next Credential, was likeness) (events []E
 	case old == nil || was == theSame:
 	case was == unclear:
 		rec.leave(now, old.Target, old.KeyID, "it can't be read in Key Vault any more, so that Rekey can't know whether it is the client secret that was given since; remove it if it is another one")
+	case run.Keep:
+		rec.leave(now, old.Target, old.KeyID, "another connection has it, too")
 	default:
 		p.retire(rec, *old, now.Add(run.Grace), rebound && !old.Target.Same(next.Target))
 	}

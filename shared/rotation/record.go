@@ -143,8 +143,9 @@ type Run struct {
 	StartedAt time.Time     `json:"startedAt"`
 	Slot      time.Time     `json:"slot,omitzero"` // the nominal time that a scheduled run serves
 	Grace     time.Duration `json:"grace"`
-	Attempt   int           `json:"attempt"` // 1, 2, ...
-	Target    Application   `json:"target"`  // what the credential is of
+	Keep      bool          `json:"keep,omitempty"` // as in [Request]
+	Attempt   int           `json:"attempt"`        // 1, 2, ...
+	Target    Application   `json:"target"`         // what the credential is of
 	// Marker is the display name that the attempt's credential carries. Empty
 	// when the last attempt is known to have issued nothing, or was abandoned.
 	Marker string `json:"marker"`

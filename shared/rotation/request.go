@@ -48,6 +48,7 @@ type Request struct {
 
 	Revoke bool        `json:"revoke,omitempty"` // delete: current goes too
 	Target Application `json:"target,omitzero"`  // rebind: the application that the new credential is of
+	Keep   bool        `json:"keep,omitempty"`   // rebind: another connection has what is replaced, so that it stays
 	Next   *Credential `json:"next,omitempty"`   // rebind: the new credential, VaultVersion being a staged version
 }
 
