@@ -82,33 +82,8 @@ func TestNothingToRotateByHand(t *testing.T) {
 	})
 }
 
-// A request whose answer is lost is made once, and one for what is gone by then not at all.
-func TestAskingOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		settled(t, s)
-		s.w.Break(1, rotationtest.Applied)
-		if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		if n := s.count(t, rotation.EventRequested); n != 1 {
-			t.Errorf("asked for %d times", n)
-		}
-		s.sweep(t, 3*24*time.Hour)
-		slow := service(s.w)
-		slow.Records = &beforeCommit{slow.Records, func() { s.request(t, rotation.Request{Kind: rotation.AskDelete, ID: "d"}) }}
-		_, err := slow.Rotate(t.Context(), s.id, connection.RotateOptions{})
-		refusal(t, err, connection.NotFound, "")
-		s.sweep(t, 24*time.Hour)
-		if exists(s.w, s.id) {
-			t.Error("it is still there")
-		}
-		s.check(t)
-	})
-}
-
 // The application of a connection that does not rotate is reserved while it is rotated by
-// hand, and given back at once where that is refused, unless what it publishes was issued.
+// hand, and given back at once where that is refused.
 func TestRefusedRotationGivesTheApplicationBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

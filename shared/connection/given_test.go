@@ -233,6 +233,9 @@ func TestTheSameSecretGivenOnceMore(t *testing.T) {
 				if rec.Current.KeyID != before.Current.KeyID || len(rec.ByHand) != 0 {
 					t.Errorf("current %+v, was %+v; by hand %+v", rec.Current, before.Current, rec.ByHand)
 				}
+				if tt.between && rec.Current.Origin != rotation.OriginNamed {
+					t.Errorf("it is %s, although its key id is known", rec.Current.Origin)
+				}
 				s.check(t)
 			})
 		})

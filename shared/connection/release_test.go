@@ -3,6 +3,7 @@ package connection_test
 import (
 	"context"
 	"maps"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,25 +186,28 @@ func TestANameThatNobodyNeeds(t *testing.T) {
 	}
 }
 
-// A name that somebody has just reserved is theirs, although there is no record yet. Ten
-// minutes later whoever that was has died.
+// A name that somebody has just reserved is theirs, although there is no record yet: the
+// next one is told so before anybody is asked about their credentials. Ten minutes later
+// whoever that was has died.
 func TestANameThatIsAboutToBeUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		var meanwhile error
 		slow := service(s.w)
-		slow.Records = justBefore{slow.Records, func() {
-			app, secret, keyID := s.w.AddApplication()
-			in := s.input()
-			in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
-			_, meanwhile = service(s.w).Create(t.Context(), in)
-		}}
-		rec, err := slow.Create(t.Context(), s.input())
-		if err != nil {
-			t.Fatal(err)
+		slow.Records = justBefore{slow.Records, runtime.Goexit}
+		dies(func() { slow.Create(t.Context(), s.input()) })
+		app, secret, keyID := s.w.AddApplication()
+		in := s.input()
+		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: rotation.NewSecret("wrong"), ClientSecretKeyID: keyID}
+		_, err := service(s.w).Create(t.Context(), in)
+		refusal(t, err, connection.Invalid, "already exists")
+		if left := s.w.Records(); len(left) != 0 {
+			t.Errorf("records %v", left)
 		}
-		refusal(t, meanwhile, connection.Invalid, "already exists")
-		s.id = rec.ID
+		time.Sleep(11 * time.Minute)
+		in.ClientSecret = secret
+		if err := s.make(t, in); err != nil {
+			t.Fatalf("after its creator has died: %v", err)
+		}
 		s.holds(t, rotation.NameReservation("", "billing", s.id))
 		s.check(t)
 	})
