@@ -205,7 +205,7 @@ func (s *Service) History(ctx context.Context, id, cursor string, limit int) ([]
 // do with the request: it is whoever deployed Rekey that has to act.
 func (s *Service) explainStore(ctx context.Context, doing string, err error) *Error {
 	e := s.explain(ctx, doing, err)
-	if re, ok := errors.AsType[*rotation.Error](err); ok && re.Class.Refusal() {
+	if re, ok := errors.AsType[*rotation.Error](err); ok && re.Class.Refusal() && !errors.Is(err, errUnknown) {
 		return &Error{Kind: Unavailable, Message: "Table storage refuses Rekey. Give Rekey's identity the role Storage Table Data Contributor on the storage account, and check its network rules. [" + re.Error() + "]"}
 	}
 	return e

@@ -73,6 +73,12 @@ func TestAChangeWhoseAnswerWasLost(t *testing.T) {
 			}
 			return false, &rotation.Error{Op: "writing the row", Class: rotation.Throttled, Status: 429}
 		}}, false, false, 2},
+		"and then not permitted": {unsteady{commit: func(n int) (bool, error) {
+			if n == 1 {
+				return false, errLost
+			}
+			return false, &rotation.Error{Op: "writing the row", Class: rotation.Invalid, Status: 403}
+		}}, false, false, 2},
 		"each time": {unsteady{commit: always(false)}, false, false, 20},
 	} {
 		t.Run(name, func(t *testing.T) {
