@@ -87,18 +87,7 @@ func deletes(rec *rotation.Record) bool {
 func TestATargetIsTakenBackWhileAPassIsAtIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		withParent(t, s)
-		in := connection.TargetInput{
-			Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
-		}
-		first, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := service(s.w).Delete(t.Context(), first.ID, connection.DeleteOptions{Revoke: true}); err != nil {
-			t.Fatal(err)
-		}
-		s.sweep(t, 3*time.Hour)
+		in := s.softDeleted(t)
 		c := service(s.w)
 		c.Vault = unrecovering{c.Vault}
 		lease := rotation.Lease{Token: "of-the-timer", Until: time.Now().Add(time.Hour)}

@@ -8,6 +8,7 @@ import (
 
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 )
 
 // A connection that rotates the client secrets of its own application through a target is
@@ -142,7 +143,7 @@ func TestTheSecretThatARotatingConnectionIsGoingOverTo(t *testing.T) {
 
 // speechless does not tell what one version holds.
 type speechless struct {
-	connection.Vault
+	rotationtest.VaultPort
 	name, version string
 }
 
@@ -150,7 +151,7 @@ func (v speechless) Get(ctx context.Context, name, version string) (rotation.Vau
 	if name == v.name && version == v.version {
 		return rotation.VaultSecret{}, &rotation.Error{Op: "reading a secret", Class: rotation.Throttled, Status: 429}
 	}
-	return v.Vault.Get(ctx, name, version)
+	return v.VaultPort.Get(ctx, name, version)
 }
 
 // Whether a client secret is one that another connection is about to remove can't be found
@@ -163,7 +164,7 @@ func TestASecretThatCannotBeToldFromARetiringOne(t *testing.T) {
 		old, _ := s.w.Published(before.VaultName)
 		s.rotateBy(t, 10*time.Minute)
 		c := service(s.w)
-		c.Vault = speechless{c.Vault, before.VaultName, before.Current.VaultVersion}
+		c.Vault = speechless{s.w.VaultPort(), before.VaultName, before.Current.VaultVersion}
 		in := s.input()
 		in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
 		in.ClientSecret, in.ClientSecretKeyID = old.Value, ""

@@ -1,7 +1,6 @@
 package connection_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,19 +8,6 @@ import (
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
-
-// throttled does not tell right now what one version holds.
-type throttled struct {
-	rotation.Vault
-	name, version string
-}
-
-func (v throttled) Get(ctx context.Context, name, version string) (rotation.VaultSecret, error) {
-	if name == v.name && version == v.version {
-		return rotation.VaultSecret{}, &rotation.Error{Op: "reading a secret", Class: rotation.Throttled, Status: 429}
-	}
-	return v.Vault.Get(ctx, name, version)
-}
 
 // Whether a client secret is given once more can't be found out right now: then it is not
 // taken for another one, of which the old one would be left over, but looked at later.
@@ -36,7 +22,7 @@ func TestASecretThatIsComparedLater(t *testing.T) {
 		published, _ := s.w.Published(before.VaultName)
 		s.rebindTo(t, s.app, published.Value, "")
 		r := s.w.Rotator()
-		r.Vault = throttled{r.Vault, before.VaultName, before.Current.VaultVersion}
+		r.Vault = speechless{s.w.VaultPort(), before.VaultName, before.Current.VaultVersion}
 		time.Sleep(time.Minute)
 		r.Pass(t.Context(), s.id, rotation.PassOptions{Until: time.Now().Add(3 * time.Minute)})
 		if rec := mustRecord(t, s); rec.Phase != rotation.Rebinding || rec.Error == nil {

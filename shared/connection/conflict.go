@@ -151,6 +151,12 @@ func going(rec *rotation.Record) (list []*rotation.Credential) {
 	if rec.Current != nil {
 		list = append(list, rec.Current)
 	}
+	return append(list, goingOver(rec)...)
+}
+
+// goingOver lists what rec is going over to: what is being proven, and what comes after
+// that. Empty: no new credentials are under way.
+func goingOver(rec *rotation.Record) (list []*rotation.Credential) {
 	if r := rec.Run; rec.Phase == rotation.Rebinding {
 		list = append(list, &rotation.Credential{Target: r.Target, KeyID: r.KeyID, Hint: r.Hint})
 	}

@@ -78,18 +78,7 @@ func (unrecovering) Recover(ctx context.Context, _ string) error {
 func TestATargetIsNotLeftWithoutItsSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		withParent(t, s)
-		in := connection.TargetInput{
-			Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
-		}
-		first, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := service(s.w).Delete(t.Context(), first.ID, connection.DeleteOptions{Revoke: true}); err != nil {
-			t.Fatal(err)
-		}
-		s.sweep(t, 3*time.Hour)
+		in := s.softDeleted(t)
 		c := service(s.w)
 		c.Vault = unrecovering{c.Vault}
 		second, err := c.CreateTarget(t.Context(), s.parent, in)
@@ -98,4 +87,23 @@ func TestATargetIsNotLeftWithoutItsSecret(t *testing.T) {
 			t.Errorf("the caller was told that the target is there; a day later it has published nothing: %+v", rec.Error)
 		}
 	})
+}
+
+// softDeleted leaves the vault secret of a target that was deleted, and says how to add
+// that target again.
+func (s *subject) softDeleted(t *testing.T) connection.TargetInput {
+	t.Helper()
+	withParent(t, s)
+	in := connection.TargetInput{
+		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
+	}
+	first, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := service(s.w).Delete(t.Context(), first.ID, connection.DeleteOptions{Revoke: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.sweep(t, 3*time.Hour)
+	return in
 }

@@ -122,25 +122,39 @@ func TestARebindHoldsItsApplication(t *testing.T) {
 	})
 }
 
-// Rotation that is turned on while another application's secret is being taken over is
-// that application's: it is reserved, and nobody else's.
+// Rotation is not turned on while another application's secret is being taken over: what
+// would be looked into is not what would be rotated. It is afterwards, and has the new one.
 func TestRotationTurnedOnWhileRebinding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
-		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false), By: "tester"}); err != nil {
-			t.Fatal(err)
-		}
-		app, secret, keyID := s.w.AddApplication()
-		s.w.Name(keyID)
-		s.rebindTo(t, app, secret, keyID)
-		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), By: "tester"}); err != nil {
-			return // refused until the rebind is over
+		app := s.unrotatedGoesOver(t)
+		on := connection.Change{Rotate: new(true), By: "tester"}
+		if _, err := service(s.w).Update(t.Context(), s.id, on); kindOf(err) != connection.Conflict {
+			t.Errorf("got %v, want a conflict", err)
 		}
 		s.sweep(t, 2*time.Hour)
-		if rec, _ := s.w.Record(s.id); !rec.Policy.Enabled || !rec.Target.Same(app) {
+		if _, err := service(s.w).Update(t.Context(), s.id, on); err != nil {
+			t.Fatal(err)
+		}
+		s.sweep(t, 2*time.Hour)
+		if rec := mustRecord(t, s); !rec.Policy.Enabled || !rec.Target.Same(app) {
 			t.Fatalf("rotation is on: %v, of %s", rec.Policy.Enabled, rec.Target.ClientID)
 		}
 		s.holds(t, rotation.ApplicationReservation(app, s.id))
+		s.check(t)
 	})
+}
+
+// unrotatedGoesOver turns rotation off and leaves the subject going over to another
+// application.
+func (s *subject) unrotatedGoesOver(t *testing.T) rotation.Application {
+	t.Helper()
+	if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false), By: "tester"}); err != nil {
+		t.Fatal(err)
+	}
+	app, secret, keyID := s.w.AddApplication()
+	s.w.Name(keyID)
+	s.rebindTo(t, app, secret, keyID)
+	return app
 }

@@ -89,17 +89,12 @@ func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID st
 		return "", nil
 	}
 	// What it is going over to takes the place of what is published before it rotates.
-	next, replaced := rec.Clone(), true
-	switch {
-	case rec.Phase == rotation.Rebinding:
-		next.Target, next.Current = rec.Run.Target, &rotation.Credential{KeyID: rec.Run.KeyID, Hint: rec.Run.Hint}
-	case rec.Request != nil && rec.Request.Kind == rotation.AskRebind:
-		next.Target, next.Current = rec.Request.Target, rec.Request.Next
-	default:
-		replaced = false
+	next, over := rec.Clone(), goingOver(rec)
+	if len(over) > 0 {
+		next.Target, next.Current = over[0].Target, over[0]
 	}
 	res := rotation.ApplicationReservation(next.Target, rec.ID)
-	if unidentified(rec) && !replaced {
+	if unidentified(rec) && len(over) == 0 {
 		if keyID, err = s.find(ctx, rec); err != nil {
 			return "", err
 		}

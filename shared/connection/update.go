@@ -155,7 +155,7 @@ func (s *Service) prepareRotation(ctx context.Context, rec *rotation.Record, e *
 	if rec.Delegated() {
 		return nil // it may try; its reservation it has
 	}
-	if rec.Phase == rotation.Rebinding || rec.Request != nil && rec.Request.Kind == rotation.AskRebind {
+	if len(goingOver(rec)) > 0 {
 		return &Error{Kind: Conflict, Message: "The connection is taking new credentials over. Turn rotation on when that is done, in a minute or two.", RetryAfter: time.Minute}
 	}
 	given := rec.Current != nil && rec.Current.Origin == rotation.OriginGiven
@@ -217,7 +217,7 @@ func (e *edit) overtaken(rec *rotation.Record) bool {
 	case e.Credentials != nil:
 		return rec.Policy.Enabled != e.seen.Policy.Enabled || replaced && !rec.Policy.Enabled
 	case on && !rec.Policy.Enabled && !rec.Delegated():
-		return e.seen.Policy.Enabled || replaced || rec.Phase == rotation.Rebinding || rec.Request != nil && rec.Request.Kind == rotation.AskRebind
+		return e.seen.Policy.Enabled || replaced || len(goingOver(rec)) > 0
 	}
 	return false
 }
