@@ -113,9 +113,9 @@ func (w *World) Change(clientID string, change func(*AppSettings)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := w.Directory.byClient(clientID)
-	s := AppSettings{Audience: a.audience, Deleted: a.deleted, Denied: a.denied, Longest: a.longest, Forbidden: a.forbidden, Roles: a.roles, NotOwner: !a.owner, Principal: a.principal}
+	s := AppSettings{Audience: a.audience, Deleted: a.deleted, Denied: a.denied, Longest: a.longest, Forbidden: a.forbidden, Roles: a.roles, NotOwner: !a.owner, Principal: a.principal, Refused: a.refused}
 	change(&s)
-	a.audience, a.deleted, a.denied, a.longest, a.forbidden, a.roles, a.owner, a.principal = s.Audience, s.Deleted, s.Denied, s.Longest, s.Forbidden, s.Roles, !s.NotOwner, s.Principal
+	a.audience, a.deleted, a.denied, a.longest, a.forbidden, a.roles, a.owner, a.principal, a.refused = s.Audience, s.Deleted, s.Denied, s.Longest, s.Forbidden, s.Roles, !s.NotOwner, s.Principal, s.Refused
 }
 
 // AppSettings are what a test may change about an application.
@@ -128,6 +128,7 @@ type AppSettings struct {
 	Roles     []string      // of its tokens
 	NotOwner  bool          // its service principal does not own it
 	Principal []rotation.Password
+	Refused   *rotation.Error // what its right credentials are answered with, as when it is disabled
 }
 
 // Expire lets a credential end now.

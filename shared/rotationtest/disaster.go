@@ -78,7 +78,7 @@ func (w *World) WholeVault() WholeVault {
 
 // All implements [WholeVault].
 func (v vaultPort) All(ctx context.Context) (all []rotation.VaultSecret, err error) {
-	err = v.p.read(ctx, func() error {
+	err = v.p.read(ctx, "vault.all", "", func() error {
 		if err := v.check("listing the vault's secrets", "any"); err != nil {
 			return err
 		}

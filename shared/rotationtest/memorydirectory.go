@@ -85,6 +85,7 @@ type app struct {
 	longest   time.Duration
 	forbidden bool
 	roles     []string
+	refused   *rotation.Error // what its right credentials are answered with
 	owner     bool            // of itself
 	owners    map[string]bool // others, by client id or a person's object id
 }
@@ -168,7 +169,7 @@ type directoryPort struct {
 
 func (d directoryPort) Token(ctx context.Context, a rotation.Application, s rotation.Secret) (token rotation.Token, err error) {
 	const op = "signing in"
-	err = d.p.read(ctx, func() error {
+	err = d.p.read(ctx, "graph.token", a.ClientID, func() error {
 		if !strings.EqualFold(a.TenantID, TenantID) {
 			return &rotation.Error{Op: op, Class: rotation.TenantMissing, Status: 400, Code: "AADSTS90002"}
 		}
@@ -182,6 +183,9 @@ func (d directoryPort) Token(ctx context.Context, a rotation.Application, s rota
 			}
 			if !p.ExpiresAt.After(time.Now()) {
 				return &rotation.Error{Op: op, Class: rotation.CredentialExpired, Status: 401, Code: "AADSTS7000222"}
+			}
+			if x.refused != nil {
+				return x.refused
 			}
 			token = d.d.issue(x.ClientID)
 			token.Roles, token.ObjectID = x.roles, "sp-"+x.ObjectID
@@ -201,10 +205,13 @@ func (d *MemoryDirectory) issue(who string) rotation.Token {
 
 // Certificate signs in as an application.
 func (d directoryPort) Certificate(ctx context.Context, a rotation.Application, pem rotation.Secret, _ bool) (token rotation.Token, err error) {
-	err = d.p.read(ctx, func() error {
+	err = d.p.read(ctx, "graph.certificate", a.ClientID, func() error {
 		s, x := d.d.signIns[pem.Reveal()], d.d.byClient(a.ClientID)
 		if s == nil || s.gone || x == nil || s.holder != x.ClientID {
 			return &rotation.Error{Op: "signing in", Class: rotation.CertificateRefused, Status: 401, Code: "AADSTS700027"}
+		}
+		if x.refused != nil {
+			return x.refused
 		}
 		token = d.d.issue(s.holder)
 		token.Roles, token.ObjectID = x.roles, "sp-"+x.ObjectID
@@ -216,7 +223,7 @@ func (d directoryPort) Certificate(ctx context.Context, a rotation.Application, 
 // Refresh signs in as a person, and returns a new refresh token; the old one stays
 // good.
 func (d directoryPort) Refresh(ctx context.Context, _ rotation.Application, refresh rotation.Secret) (token rotation.Token, renewed rotation.Secret, err error) {
-	err = d.p.read(ctx, func() error {
+	err = d.p.read(ctx, "graph.refresh", "", func() error {
 		s := d.d.signIns[refresh.Reveal()]
 		if s == nil || s.gone {
 			return &rotation.Error{Op: "signing in", Class: rotation.SignInExpired, Status: 400, Code: "AADSTS700082"}
@@ -260,7 +267,7 @@ func (d directoryPort) find(op string, token rotation.Token, a rotation.Applicat
 }
 
 func (d directoryPort) Application(ctx context.Context, token rotation.Token, a rotation.Application) (st rotation.ApplicationState, err error) {
-	err = d.p.read(ctx, func() error {
+	err = d.p.read(ctx, "graph.application", a.ClientID, func() error {
 		x, err := d.find("reading an application", token, a)
 		if err != nil {
 			return err
@@ -276,10 +283,11 @@ func (d directoryPort) Application(ctx context.Context, token rotation.Token, a 
 	return st, err
 }
 
-func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a rotation.Application, marker string, expires time.Time) (issued rotation.Issued, err error) {
+func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a rotation.Application, marker string, expires time.Time) (rotation.Issued, error) {
 	const op = addingPassword
 	d.p.w.checkDeadline(ctx, marker)
-	err = d.p.write(ctx, "graph.addPassword", func() error {
+	var issued rotation.Issued
+	err := d.p.write(ctx, "graph.addPassword", a.ClientID, func() error {
 		x, err := d.find(op, token, a)
 		if err != nil {
 			return err
@@ -339,7 +347,7 @@ func (w *World) checkDeadline(ctx context.Context, marker string) {
 
 func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token, a rotation.Application, keyID string) error {
 	const op = removingPassword
-	return d.p.write(ctx, "graph.removePassword", func() error {
+	return d.p.write(ctx, "graph.removePassword", a.ClientID, func() error {
 		x, err := d.find(op, token, a)
 		if err != nil {
 			return err
@@ -366,7 +374,7 @@ func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token,
 }
 
 func (d directoryPort) ServicePrincipalPasswords(ctx context.Context, token rotation.Token, a rotation.Application) (list []rotation.Password, err error) {
-	err = d.p.read(ctx, func() error {
+	err = d.p.read(ctx, "graph.principal", a.ClientID, func() error {
 		x, err := d.find("reading a service principal", token, a)
 		if err == nil {
 			list = x.principal
@@ -377,7 +385,7 @@ func (d directoryPort) ServicePrincipalPasswords(ctx context.Context, token rota
 }
 
 func (d directoryPort) Owners(ctx context.Context, token rotation.Token, a rotation.Application) (ids []string, err error) {
-	err = d.p.read(ctx, func() error {
+	err = d.p.read(ctx, "graph.owners", a.ClientID, func() error {
 		x, err := d.find("reading owners", token, a)
 		if err != nil {
 			return err

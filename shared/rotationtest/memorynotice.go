@@ -38,7 +38,7 @@ func (s *MemoryStore) keepNotices(rec *rotation.Record, version int64, events []
 }
 
 func (s storePort) Undelivered(ctx context.Context, limit int) (all []notice.Notice, err error) {
-	err = s.p.read(ctx, func() error {
+	err = s.p.read(ctx, "store.notices", "", func() error {
 		for _, n := range s.s.notices {
 			all = append(all, n)
 		}
@@ -50,20 +50,24 @@ func (s storePort) Undelivered(ctx context.Context, limit int) (all []notice.Not
 }
 
 func (s storePort) Postpone(ctx context.Context, n notice.Notice, until time.Time, tries int) (notice.Notice, error) {
-	err := s.p.write(ctx, "notice.postpone", func() error {
+	saved := n
+	err := s.p.write(ctx, "notice.postpone", n.ID, func() error {
 		if is, ok := s.s.notices[n.ID]; !ok || is.ETag != n.ETag {
 			return fmt.Errorf("postponing: %w", rotation.ErrConflict)
 		}
 		s.s.etags++
-		n.ETag, n.Until, n.Tries = strconv.Itoa(s.s.etags), until.UTC(), tries
-		s.s.notices[n.ID] = n
+		saved.ETag, saved.Until, saved.Tries = strconv.Itoa(s.s.etags), until.UTC(), tries
+		s.s.notices[saved.ID] = saved
 		return nil
 	})
-	return n, err
+	if err != nil {
+		return n, err
+	}
+	return saved, nil
 }
 
 func (s storePort) Delivered(ctx context.Context, n notice.Notice) error {
-	return s.p.write(ctx, "notice.delivered", func() error {
+	return s.p.write(ctx, "notice.delivered", n.ID, func() error {
 		if is, ok := s.s.notices[n.ID]; !ok || is.ETag != n.ETag {
 			return fmt.Errorf("deleting: %w", rotation.ErrConflict)
 		}

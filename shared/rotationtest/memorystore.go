@@ -3,6 +3,7 @@ package rotationtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -79,7 +80,7 @@ var (
 )
 
 func (s storePort) Load(ctx context.Context, id string) (rec rotation.Record, err error) {
-	err = s.p.read(ctx, func() error {
+	err = s.p.read(ctx, "store.load", id, func() error {
 		r, ok := s.s.rows[id]
 		if !ok {
 			return fmt.Errorf("loading: %w", rotation.ErrNotFound)
@@ -95,27 +96,35 @@ func (s storePort) Load(ctx context.Context, id string) (rec rotation.Record, er
 }
 
 func (s storePort) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
-	err := s.p.write(ctx, "store.create", func() error {
-		if _, ok := s.s.rows[rec.ID]; ok {
+	saved := rec
+	err := s.p.write(ctx, "store.create", rec.ID, func() error {
+		if _, ok := s.s.rows[saved.ID]; ok {
 			return fmt.Errorf("creating: %w", rotation.ErrExists)
 		}
-		return s.s.put(&rec, nil, events)
+		return s.s.put(&saved, nil, events)
 	})
-	return rec, err
+	if err != nil {
+		return rec, err
+	}
+	return saved, nil
 }
 
 func (s storePort) Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
-	err := s.p.write(ctx, "store.commit", func() error {
-		r, ok := s.s.rows[rec.ID]
+	saved := rec
+	err := s.p.write(ctx, "store.commit", rec.ID, func() error {
+		r, ok := s.s.rows[saved.ID]
 		switch {
-		case rec.Schema > rotation.Schema:
+		case saved.Schema > rotation.Schema:
 			return fmt.Errorf("committing: %w", rotation.ErrNewerSchema)
-		case !ok || r.etag != rec.Handle.ETag:
+		case !ok || r.etag != saved.Handle.ETag:
 			return fmt.Errorf("committing: %w", rotation.ErrConflict)
 		}
-		return s.s.put(&rec, r.more, events)
+		return s.s.put(&saved, r.more, events)
 	})
-	return rec, err
+	if err != nil {
+		return rec, err
+	}
+	return saved, nil
 }
 
 // put writes a row and what belongs to it.
@@ -147,7 +156,7 @@ func (s *MemoryStore) note(rec *rotation.Record, version int64, events []rotatio
 }
 
 func (s storePort) Remove(ctx context.Context, rec rotation.Record, events ...rotation.Event) error {
-	return s.p.write(ctx, "store.remove", func() error {
+	return s.p.write(ctx, "store.remove", rec.ID, func() error {
 		r, ok := s.s.rows[rec.ID]
 		if rec.Schema > rotation.Schema {
 			return fmt.Errorf("removing: %w", rotation.ErrNewerSchema)
@@ -163,7 +172,7 @@ func (s storePort) Remove(ctx context.Context, rec rotation.Record, events ...ro
 }
 
 func (s storePort) Due(ctx context.Context, until time.Time, limit int) (due []rotation.Due, err error) {
-	err = s.p.read(ctx, func() error {
+	err = s.p.read(ctx, "store.due", "", func() error {
 		for id, wake := range s.s.due {
 			if !wake.After(until) {
 				due = append(due, rotation.Due{ID: id, Wake: wake})
@@ -196,7 +205,7 @@ func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclai
 	}
 	for {
 		var held rotation.Reservation
-		err := s.p.write(ctx, "store.reserve", func() error {
+		err := s.p.write(ctx, "store.reserve", res.Value, func() error {
 			r, ok := s.s.reserved[key]
 			if ok && r.Owner != res.Owner {
 				held = r
@@ -205,7 +214,7 @@ func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclai
 			s.s.reserved[key] = res
 			return nil
 		})
-		if err == nil || held.Owner == "" || reclaim == nil || time.Since(held.At) <= 10*time.Minute {
+		if !errors.Is(err, rotation.ErrExists) || reclaim == nil || time.Since(held.At) <= 10*time.Minute {
 			return err
 		}
 		free, rerr := reclaim(ctx, held)
@@ -215,7 +224,7 @@ func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclai
 		if !free {
 			return err
 		}
-		err = s.p.write(ctx, "store.reclaim", func() error {
+		err = s.p.write(ctx, "store.reclaim", res.Value, func() error {
 			if s.s.reserved[key] == held {
 				s.s.reserved[key] = res
 			}
@@ -228,7 +237,7 @@ func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclai
 }
 
 func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, value string) (res rotation.Reservation, err error) {
-	err = s.p.read(ctx, func() error {
+	err = s.p.read(ctx, "store.find", value, func() error {
 		r, ok := s.s.reserved[reservationKey(rotation.Reservation{Kind: kind, Value: value})]
 		if !ok {
 			return rotation.ErrNotFound
@@ -240,7 +249,7 @@ func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, valu
 }
 
 func (s storePort) Notes(ctx context.Context, kind rotation.ReservationKind, value string) (notes []rotation.Reservation, err error) {
-	err = s.p.read(ctx, func() error {
+	err = s.p.read(ctx, "store.notes", value, func() error {
 		for _, r := range s.s.reserved {
 			if r.Kind == kind && r.Value == value {
 				notes = append(notes, r)
@@ -252,7 +261,7 @@ func (s storePort) Notes(ctx context.Context, kind rotation.ReservationKind, val
 }
 
 func (s storePort) Release(ctx context.Context, res rotation.Reservation) error {
-	return s.p.write(ctx, "store.release", func() error {
+	return s.p.write(ctx, "store.release", res.Value, func() error {
 		key := reservationKey(res)
 		if s.s.reserved[key].Owner == res.Owner {
 			delete(s.s.reserved, key)
@@ -262,7 +271,7 @@ func (s storePort) Release(ctx context.Context, res rotation.Reservation) error 
 }
 
 func (s storePort) List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error) {
-	err = s.p.read(ctx, func() error {
+	err = s.p.read(ctx, "store.list", "", func() error {
 		ids := make([]string, 0, len(s.s.rows))
 		for id := range s.s.rows {
 			if id > cursor {
@@ -293,7 +302,7 @@ func (s storePort) List(ctx context.Context, cursor string, limit int) (records 
 }
 
 func (s storePort) History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error) {
-	err = s.p.read(ctx, func() error {
+	err = s.p.read(ctx, "store.history", id, func() error {
 		skip, _ := strconv.Atoi(cursor)
 		var all []rotation.Event
 		for _, r := range slices.Backward(s.s.history[id]) {
@@ -311,8 +320,9 @@ func (s storePort) History(ctx context.Context, id, cursor string, limit int) (e
 	return events, next, err
 }
 
-func (s storePort) Prune(ctx context.Context, id string, before time.Time) (n int, err error) {
-	err = s.p.write(ctx, "store.prune", func() error {
+func (s storePort) Prune(ctx context.Context, id string, before time.Time) (int, error) {
+	n := 0
+	err := s.p.write(ctx, "store.prune", id, func() error {
 		rows := s.s.history[id]
 		for len(rows) > 0 && !slices.ContainsFunc(rows[0].Events, func(e rotation.Event) bool { return !e.At.Before(before) }) {
 			rows, n = rows[1:], n+1
@@ -320,7 +330,10 @@ func (s storePort) Prune(ctx context.Context, id string, before time.Time) (n in
 		s.s.history[id] = rows
 		return nil
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // SetProperty and Property play a newer version's part in the conformance suite.

@@ -57,8 +57,9 @@ func (v vaultPort) check(op, name string) error {
 	return nil
 }
 
-func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (version string, err error) {
-	err = v.p.write(ctx, "vault.put", func() error {
+func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (string, error) {
+	version := ""
+	err := v.p.write(ctx, "vault.put", s.Name, func() error {
 		if err := v.check("writing a secret", s.Name); err != nil {
 			return err
 		}
@@ -79,11 +80,14 @@ func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (version str
 		version = s.Version
 		return nil
 	})
-	return version, err
+	if err != nil {
+		return "", err
+	}
+	return version, nil
 }
 
 func (v vaultPort) Get(ctx context.Context, name, version string) (s rotation.VaultSecret, err error) {
-	err = v.p.read(ctx, func() error {
+	err = v.p.read(ctx, "vault.get", name, func() error {
 		if err := v.check("reading a secret", name); err != nil {
 			return err
 		}
@@ -109,7 +113,7 @@ func (v vaultPort) Get(ctx context.Context, name, version string) (s rotation.Va
 }
 
 func (v vaultPort) List(ctx context.Context, name string) (list []rotation.VaultSecret, err error) {
-	err = v.p.read(ctx, func() error {
+	err = v.p.read(ctx, "vault.list", name, func() error {
 		if err := v.check("listing versions", name); err != nil {
 			return err
 		}
@@ -127,7 +131,7 @@ func (v vaultPort) List(ctx context.Context, name string) (list []rotation.Vault
 }
 
 func (v vaultPort) Disable(ctx context.Context, name, version string) error {
-	return v.p.write(ctx, "vault.disable", func() error {
+	return v.p.write(ctx, "vault.disable", name, func() error {
 		if err := v.check("disabling a version", name); err != nil {
 			return err
 		}
@@ -144,7 +148,7 @@ func (v vaultPort) Disable(ctx context.Context, name, version string) error {
 }
 
 func (v vaultPort) Delete(ctx context.Context, name string) error {
-	return v.p.write(ctx, "vault.delete", func() error {
+	return v.p.write(ctx, "vault.delete", name, func() error {
 		if err := v.check("deleting a secret", name); err != nil {
 			return err
 		}
@@ -157,7 +161,7 @@ func (v vaultPort) Delete(ctx context.Context, name string) error {
 }
 
 func (v vaultPort) State(ctx context.Context, name string) (st rotation.VaultState, err error) {
-	err = v.p.read(ctx, func() error {
+	err = v.p.read(ctx, "vault.state", name, func() error {
 		if err := v.check("reading a secret", name); err != nil {
 			return err
 		}
@@ -173,7 +177,7 @@ func (v vaultPort) State(ctx context.Context, name string) (st rotation.VaultSta
 }
 
 func (v vaultPort) Recover(ctx context.Context, name string) error {
-	return v.p.write(ctx, "vault.recover", func() error {
+	return v.p.write(ctx, "vault.recover", name, func() error {
 		have := v.v.secrets[strings.ToLower(name)]
 		if have == nil {
 			return fmt.Errorf("recovering a secret: %w", rotation.ErrNotFound)

@@ -59,6 +59,7 @@ type World struct {
 	armed   bool // faults count
 	broken  []string
 	outside bool // somebody outside broke P1 on purpose
+	hooks   hooks
 }
 
 // NewWorld returns an empty world.
@@ -137,9 +138,9 @@ type port struct {
 	process int
 }
 
-// read carries out a read.
-func (p port) read(ctx context.Context, apply func() error) error {
-	if err := p.enter(ctx); err != nil {
+// read carries out a read, op, of what on names.
+func (p port) read(ctx context.Context, op, on string, apply func() error) error {
+	if err := p.arrive(ctx, op, on); err != nil {
 		return err
 	}
 	p.w.mu.Lock()
@@ -150,10 +151,15 @@ func (p port) read(ctx context.Context, apply func() error) error {
 	return apply()
 }
 
-// write carries out an external write, or breaks it, and checks the promises.
-func (p port) write(ctx context.Context, op string, apply func() error) error {
+// write carries out an external write to what on names, or breaks it, and checks the
+// promises. An apply of a late write runs after write has returned: with an error, the
+// caller must not look at what apply sets.
+func (p port) write(ctx context.Context, op, on string, apply func() error) error {
 	w := p.w
-	if err := p.enter(ctx); err != nil {
+	if err := p.arrive(ctx, op, on); err != nil {
+		return err
+	}
+	if err := p.delay(ctx, op, on, apply); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -181,17 +187,6 @@ func (p port) write(ctx context.Context, op string, apply func() error) error {
 		return errDead
 	}
 	return err
-}
-
-func (p port) enter(ctx context.Context) error {
-	t := time.NewTimer(p.w.Latency)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return &rotation.Error{Op: "calling", Class: rotation.Transient, UnknownOutcome: true}
-	}
 }
 
 // check checks the promises that hold at every instant. The lock is held.

@@ -1,0 +1,125 @@
+package rotationtest
+
+import (
+	"context"
+	"time"
+
+	"rekey/shared/rotation"
+)
+
+// hooks are what a test does to calls of the ports. An operation is named as in
+// [World.Writes]; reads have names of the same form, such as "graph.token" and
+// "vault.get". With a space and the name of a vault secret or the id of an
+// application or record after it, it is that one's only.
+type hooks struct {
+	before map[string]func()
+	slow   map[string]time.Duration
+	late   map[string]time.Duration
+	refuse map[string]error
+}
+
+// Before runs fn before the next call of op, on the caller's goroutine and without
+// a lock. fn may make calls of its own and arm itself again.
+func (w *World) Before(op string, fn func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	put(&w.hooks.before, op, fn)
+}
+
+// Slow makes every call of op take d; 0 takes that back. The caller may give up
+// before, as with any slow service.
+func (w *World) Slow(op string, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	put(&w.hooks.slow, op, d)
+}
+
+// Late lets the next write op time out for its caller and land that much later.
+// What becomes of it then is not told to anyone.
+func (w *World) Late(op string, after time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	put(&w.hooks.late, op, after)
+}
+
+// Refuse answers every call of op with err; nil takes that back.
+func (w *World) Refuse(op string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	put(&w.hooks.refuse, op, err)
+}
+
+func put[V any](m *map[string]V, op string, v V) {
+	if *m == nil {
+		*m = map[string]V{}
+	}
+	(*m)[op] = v
+}
+
+// hook finds what is armed for a call, for all or for the one that it is about.
+func hook[V any](m map[string]V, op, on string) (key string, v V, ok bool) {
+	for _, key := range []string{op + " " + on, op} {
+		if v, ok := m[key]; ok {
+			return key, v, true
+		}
+	}
+	return "", v, false
+}
+
+// arrive runs what is armed for the begin of a call, and lets it take its time.
+func (p port) arrive(ctx context.Context, op, on string) error {
+	w := p.w
+	w.mu.Lock()
+	key, fn, armed := hook(w.hooks.before, op, on)
+	delete(w.hooks.before, key)
+	_, latency, slow := hook(w.hooks.slow, op, on)
+	_, refusal, _ := hook(w.hooks.refuse, op, on)
+	w.mu.Unlock()
+	if armed {
+		fn()
+	}
+	if !slow || latency == 0 {
+		latency = w.Latency
+	}
+	if err := wait(ctx, latency); err != nil {
+		return err
+	}
+	return refusal
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return &rotation.Error{Op: "calling", Class: rotation.Transient, UnknownOutcome: true}
+	}
+}
+
+// longest is how long a late write keeps a caller that set no time-out.
+const longest = time.Minute
+
+// delay takes a late write over, if op is to be one: its caller waits in vain, and it
+// lands after that. It is on its way already, so that it does not matter any more
+// whether the process that sent it lives.
+func (p port) delay(ctx context.Context, op, on string, apply func() error) error {
+	w := p.w
+	w.mu.Lock()
+	key, after, late := hook(w.hooks.late, op, on)
+	delete(w.hooks.late, key)
+	w.mu.Unlock()
+	if !late {
+		return nil
+	}
+	_ = wait(ctx, longest)
+	go func() {
+		time.Sleep(after)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		_ = apply()
+		w.check(op + ", which landed late")
+	}()
+	return &rotation.Error{Op: op, Class: rotation.Transient, UnknownOutcome: true}
+}

@@ -1,0 +1,129 @@
+package rotationtest_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+)
+
+// inABubble runs a test of a world with nothing in it but one application.
+func inABubble(t *testing.T, test func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := rotationtest.NewWorld(t)
+		app, secret, _ := w.AddApplication()
+		test(t, w, app, secret)
+	})
+}
+
+func TestALateWriteTimesOutAndLandsAfterwards(t *testing.T) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, _ rotation.Application, _ rotation.Secret) {
+		write := func(name string) (string, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			return w.VaultPort().Put(ctx, rotation.VaultSecret{Name: name, Value: rotation.NewSecret("v"), Enabled: true})
+		}
+		w.Late("vault.put one", time.Minute)
+		if _, err := write("another"); err != nil {
+			t.Fatalf("a write of another secret: %v", err)
+		}
+		begun := time.Now()
+		if _, err := write("one"); !rotation.UnknownOutcome(err) {
+			t.Errorf("error %v, want one of unknown outcome", err)
+		}
+		if took := time.Since(begun); took < 30*time.Second || took > 31*time.Second {
+			t.Errorf("the caller waited for %s, want its time-out of 30s", took)
+		}
+		w.Restart() // the write is on its way all the same
+		time.Sleep(50 * time.Second)
+		if _, ok := w.Published("one"); ok {
+			t.Error("it has landed already")
+		}
+		time.Sleep(20 * time.Second)
+		if _, ok := w.Published("one"); !ok {
+			t.Error("it has not landed")
+		}
+		if _, err := write("one"); err != nil {
+			t.Errorf("the next write: %v", err)
+		}
+	})
+}
+
+func TestBeforeRunsOnceAheadOfItsCall(t *testing.T) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
+		n := 0
+		w.Before("graph.token", func() {
+			n++
+			if _, err := w.DirectoryPort().Token(t.Context(), app, secret); err != nil {
+				t.Errorf("a call within: %v", err)
+			}
+			w.Change(app.ClientID, func(a *rotationtest.AppSettings) { a.Deleted = true })
+		})
+		for range 2 {
+			if _, err := w.DirectoryPort().Token(t.Context(), app, secret); rotation.ClassOf(err) != rotation.ApplicationMissing {
+				t.Errorf("error %v, want that the application is gone", err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("it ran %d times", n)
+		}
+	})
+}
+
+func TestASlowCallEndsWithItsCallersTimeout(t *testing.T) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
+		sign := func(timeout time.Duration) (time.Duration, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
+			defer cancel()
+			begun := time.Now()
+			_, err := w.DirectoryPort().Token(ctx, app, secret)
+			return time.Since(begun), err
+		}
+		w.Slow("graph.token "+app.ClientID, 40*time.Second)
+		if took, err := sign(30 * time.Second); err == nil || took != 30*time.Second {
+			t.Errorf("after %s: %v", took, err)
+		}
+		if took, err := sign(time.Minute); err != nil || took != 40*time.Second {
+			t.Errorf("after %s: %v", took, err)
+		}
+		w.Slow("graph.token "+app.ClientID, 0)
+		if took, err := sign(time.Minute); err != nil || took != w.Latency {
+			t.Errorf("after %s: %v", took, err)
+		}
+	})
+}
+
+func TestRefuseAnswersEveryCallUntilItIsTakenBack(t *testing.T) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
+		refusal := &rotation.Error{Op: "signing in", Class: rotation.Throttled, Status: 429}
+		w.Refuse("graph.token", refusal)
+		for range 2 {
+			if _, err := w.DirectoryPort().Token(t.Context(), app, secret); !errors.Is(err, refusal) {
+				t.Errorf("error %v", err)
+			}
+		}
+		w.Refuse("graph.token", nil)
+		if _, err := w.DirectoryPort().Token(t.Context(), app, secret); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// As Entra does: conditional access looks at who has signed in already.
+func TestARefusedApplicationIsToldSoOnlyWithTheRightSecret(t *testing.T) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
+		w.Change(app.ClientID, func(a *rotationtest.AppSettings) {
+			a.Refused = &rotation.Error{Op: "signing in", Class: rotation.CredentialInvalid, Status: 400, Code: "AADSTS53003"}
+		})
+		if _, err := w.DirectoryPort().Token(t.Context(), app, secret); rotation.ClassOf(err) != rotation.CredentialInvalid {
+			t.Errorf("with the right secret: %v", err)
+		}
+		if _, err := w.DirectoryPort().Token(t.Context(), app, rotation.NewSecret("wrong")); rotation.ClassOf(err) != rotation.CredentialRefused {
+			t.Errorf("with a wrong one: %v", err)
+		}
+	})
+}
