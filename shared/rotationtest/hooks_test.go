@@ -127,3 +127,35 @@ func TestARefusedApplicationIsToldSoOnlyWithTheRightSecret(t *testing.T) {
 		}
 	})
 }
+
+func TestAHiddenSecretSignsInAndIsNotListed(t *testing.T) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
+		hidden, keyID := w.AddSecret(app.ClientID, rotationtest.SecretOptions{Fresh: true, Hidden: time.Minute})
+		listed := func() (n int) {
+			token, err := w.DirectoryPort().Token(t.Context(), app, hidden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			state, err := w.DirectoryPort().Application(t.Context(), token, app)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range state.Passwords {
+				if p.KeyID == keyID {
+					n++
+				}
+			}
+			return n
+		}
+		if n := listed(); n != 0 {
+			t.Error("it is listed at once")
+		}
+		time.Sleep(time.Minute)
+		if n := listed(); n != 1 {
+			t.Errorf("after a minute it is listed %d times", n)
+		}
+		if all := w.Secrets(app.ClientID); len(all) != 2 || all[0].Value != secret || all[1].KeyID != keyID || !all[1].Works(time.Now()) {
+			t.Errorf("by ground truth: %+v", all)
+		}
+	})
+}

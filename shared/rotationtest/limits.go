@@ -1,6 +1,7 @@
 package rotationtest
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"rekey/shared/rotation"
@@ -26,13 +27,14 @@ func (s *MemoryStore) refuses(data []byte, events []rotation.Event) error {
 	if operations > maxOperations {
 		code = "InvalidInput"
 	}
-	if len(data) > maxProperty {
+	longest := cmp.Or(s.MaxProperty, maxProperty)
+	if len(data) > longest {
 		var properties map[string]json.RawMessage
 		if err := json.Unmarshal(data, &properties); err != nil {
 			panic(err)
 		}
 		for _, value := range properties {
-			if len(value) > maxProperty {
+			if len(value) > longest {
 				code = "PropertyValueTooLarge"
 			}
 		}

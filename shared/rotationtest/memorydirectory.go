@@ -97,6 +97,8 @@ type password struct {
 	named     bool // the original that Rekey may remove
 	addedAt   time.Time
 	removedAt *time.Time
+
+	hiddenUntil time.Time // from reads; zero: like any other
 }
 
 func (d *MemoryDirectory) refreshToken(account string) string {
@@ -274,7 +276,7 @@ func (d directoryPort) Application(ctx context.Context, token rotation.Token, a 
 		}
 		st = rotation.ApplicationState{ObjectID: x.ObjectID, ClientID: x.ClientID, SignInAudience: x.audience}
 		for _, p := range x.passwords {
-			if d.d.shown(p) {
+			if d.d.shown(p) && !time.Now().Before(p.hiddenUntil) {
 				st.Passwords = append(st.Passwords, p.Password)
 			}
 		}

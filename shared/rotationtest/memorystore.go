@@ -19,6 +19,10 @@ import (
 // MemoryStore is a table in memory. Use it through [World.Rotator] or
 // [World.StorePort].
 type MemoryStore struct {
+	// MaxProperty is how many characters a property may have; 0: as many as a table
+	// takes. With fewer a list outgrows its row in hours rather than in days.
+	MaxProperty int
+
 	world    *World
 	rows     map[string]row
 	due      map[string]time.Time

@@ -1,0 +1,140 @@
+package connection_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/expected"
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+)
+
+const day = 24 * time.Hour
+
+// every is a schedule of that many days.
+func every(days int) *rotation.Schedule {
+	return &rotation.Schedule{Interval: days, Hours: 3, Zone: "UTC"}
+}
+
+// rotatedEvery makes a connection that is rotated every so many days.
+func rotatedEvery(t *testing.T, s *subject, days int) {
+	t.Helper()
+	in := s.input()
+	in.Schedule = *every(days)
+	if err := s.make(t, in); err != nil {
+		t.Fatalf("creating: %v", err)
+	}
+	s.sweep(t, 30*time.Minute)
+	s.w.CheckEnd(s.id)
+	s.check(t)
+}
+
+// Sequence 1. Today the next slot alone says when a client secret is replaced: with an
+// interval that was made longer, or after runs that were abandoned, it lies behind the
+// end of the one that is published.
+func TestCurrentIsRotatedBeforeItExpiresWhateverTheInterval(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prepare func(t *testing.T, s *subject)
+		days    int // to look at
+	}{
+		"the interval is made longer": {func(t *testing.T, s *subject) {
+			rotatedEvery(t, s, 7)
+			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Schedule: every(90), By: "tester"}); err != nil {
+				t.Fatal(err)
+			}
+		}, 20},
+		"two runs are abandoned": {func(t *testing.T, s *subject) {
+			rotatedEvery(t, s, 7)
+			before := s.published(t)
+			for range 2 {
+				s.toSlot(t)
+				service(s.w).Rotator.Sweep(t.Context()) // ends before the credential is old enough
+				_, err := service(s.w).Abandon(t.Context(), s.id, "tester")
+				if err != nil && s.published(t).KeyID == before.KeyID { // else it was rotated in time
+					t.Fatal(err)
+				}
+			}
+		}, 10},
+		"rotation with a longer interval is turned on after a rotation by hand": {func(t *testing.T, s *subject) {
+			unrotated(t, s)
+			if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{By: "tester"}); err != nil {
+				t.Fatal(err)
+			}
+			s.sweep(t, 3*day)
+			if !s.published(t).Issued {
+				t.Fatal("it was not rotated by hand")
+			}
+			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: every(365), By: "tester"}); err != nil {
+				t.Fatal(err)
+			}
+		}, 190},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				tt.prepare(t, s)
+				t.Logf("current ends in %s, the next slot is in %s", time.Until(s.published(t).ExpiresAt), time.Until(s.nextSlot(t)))
+				s.check(t)
+				expected.Failure(t, 1, "current ends before the next slot", func(x expected.TB) {
+					s.keepsWorking(t, x, day, time.Duration(tt.days)*day)
+				})
+			})
+		})
+	}
+}
+
+// Sequence 9. Today the lifetime that is asked for takes no account of the grace period,
+// so that a client secret in its grace period ends long before that does.
+func TestAReplacedSecretWorksUntilItsGracePeriodEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		in := s.input()
+		in.Schedule, in.Grace = *every(1), new(30*day)
+		if err := s.make(t, in); err != nil {
+			t.Fatalf("creating: %v", err)
+		}
+		s.sweep(t, 30*time.Minute)
+		old := s.published(t)
+		s.toSlot(t)
+		s.sweep(t, time.Hour)
+		replaced := time.Now()
+		if s.published(t).KeyID == old.KeyID {
+			t.Fatal("it was not rotated")
+		}
+		s.check(t)
+		expected.Failure(t, 9, "it ends on its fifth day", func(x expected.TB) {
+			for time.Since(replaced) < 29*day {
+				s.sweep(t, day)
+				if !s.works(old.KeyID) {
+					x.Fatalf("the old client secret, made %s before, ended %s after it was replaced, with a grace period of 720h", old.ExpiresAt.Sub(old.AddedAt), old.ExpiresAt.Sub(replaced).Round(time.Hour))
+				}
+			}
+		})
+	})
+}
+
+// Sequence 9, the other half: with a long grace period the lifetime that is asked for
+// after the policy has refused the first is the longer one, so that it is refused, too.
+func TestAPolicyAgainstLongLifetimesIsMetByAShorterOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		in := s.input()
+		in.Schedule, in.Grace = *every(1), new(30*day)
+		if err := s.make(t, in); err != nil {
+			t.Fatalf("creating: %v", err)
+		}
+		s.sweep(t, 30*time.Minute)
+		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Longest = 4 * day })
+		before := s.published(t)
+		s.toSlot(t)
+		s.check(t)
+		expected.Failure(t, 9, "the second lifetime that is asked for is 34 days", func(x expected.TB) {
+			s.sweep(t, time.Hour)
+			if now := s.published(t); now.KeyID == before.KeyID {
+				x.Errorf("an hour after its slot it is not rotated: %s", s.trouble(t))
+			}
+		})
+	})
+}

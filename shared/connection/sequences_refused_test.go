@@ -1,0 +1,142 @@
+package connection_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/expected"
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+)
+
+// What Entra answers an application with the right client secret: one that is disabled
+// or kept out by conditional access, and one whose secrets never get known.
+var (
+	keptOut = &rotation.Error{Op: "signing in", Class: rotation.CredentialInvalid, Status: 400, Code: "AADSTS53003"}
+	unknown = &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+)
+
+// refuse lets every sign-in of the subject's application be answered with that.
+func (s *subject) refuse(with *rotation.Error) {
+	s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Refused = with })
+}
+
+// targetKeptOut makes a target that was rotated once and is kept out at its next slot,
+// while the application that acts for it signs in as ever.
+func targetKeptOut(t *testing.T, s *subject) {
+	t.Helper()
+	withTarget(t, s)
+	s.toSlot(t)
+	s.refuse(keptOut)
+}
+
+// orphans counts what was issued for the subject's application and works, but is not
+// what is published.
+func (s *subject) orphans(t *testing.T) (n int) {
+	t.Helper()
+	published := s.published(t).KeyID
+	for _, c := range s.w.Secrets(s.app.ClientID) {
+		if c.Issued && c.Works(time.Now()) && c.KeyID != published {
+			n++
+		}
+	}
+	return n
+}
+
+// Sequence 2. Today an attempt that is refused is given up after half an hour whatever the
+// refusal says, and the next one issues again; what is given up can't be removed, because
+// what is published is refused as well.
+func TestATargetThatIsKeptOutGetsOneNewSecretAndNoOrphans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		targetKeptOut(t, s)
+		slot := time.Now()
+		expected.Failure(t, 2, "a client secret is issued every half hour", func(x expected.TB) {
+			s.sweep(t, 4*time.Hour)
+			if n := s.issued(slot); n > 1 {
+				x.Errorf("after 4 hours %d client secrets were issued, %d of which work and are not published", n, s.orphans(t))
+			}
+			if len(s.attention(t)) == 0 {
+				x.Errorf("nothing is told")
+			}
+		})
+	})
+}
+
+// Sequence 2 after two days. Today the list of what was given up outgrows the row, so that
+// nothing about the connection can be written any more. The row of this test takes an
+// eighth of a table's, so that some hours do.
+func TestATargetThatWasKeptOutForDaysIsDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		targetKeptOut(t, s)
+		s.w.Store.MaxProperty = 4 << 10
+		slot := time.Now()
+		expected.Failure(t, 2, "the record has outgrown its row", func(x expected.TB) {
+			for time.Since(slot) < 8*time.Hour && len(s.w.Violations()) == 0 {
+				s.sweep(t, 30*time.Minute)
+			}
+			t.Logf("after %s: %d client secrets issued, %d of them orphans", time.Since(slot), s.issued(slot), s.orphans(t))
+			for _, broken := range s.w.Violations() {
+				x.Errorf("after %s: broken promise: %s", time.Since(slot), broken)
+			}
+			if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{By: "tester"}); err != nil {
+				x.Errorf("deleting: %v", err)
+			}
+			s.refuse(nil)
+			s.sweep(t, time.Hour)
+			if exists(s.w, s.id) {
+				x.Errorf("an hour after it was deleted and its application is let in again the connection is there")
+			}
+		})
+	})
+}
+
+// Sequence 3. Today an attempt that comes to nothing is followed by the next one after
+// seconds, for ever: the back-off starts again with each client secret that is issued.
+func TestATargetThatNeverSignsInBacksOffAndIsTold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		refusal *rotation.Error
+		most    int // client secrets in a day and a half
+	}{
+		"kept out": {keptOut, 1},
+		// Three attempts a run, and runs an hour, two, four ... apart.
+		"its secrets never get known": {unknown, 24},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				withParent(t, s)
+				s.refuse(tt.refusal)
+				begun := time.Now()
+				err := s.addTarget(t)
+				if !exists(s.w, s.id) || s.id == s.parent {
+					t.Fatalf("the target was not created: %v", err)
+				}
+				var told time.Duration
+				for time.Since(begun) < 36*time.Hour {
+					s.sweep(t, time.Hour)
+					if told == 0 && exists(s.w, s.id) && len(s.attention(t)) > 0 {
+						told = time.Since(begun)
+					}
+				}
+				t.Logf("issued %d, alive %d, first told after %s: %v", s.issued(begun), s.w.Live(s.app.ClientID)-2, told, s.attention(t))
+				expected.Failure(t, 3, "the back-off starts again with each attempt", func(x expected.TB) {
+					if n := s.issued(begun); n > tt.most {
+						x.Errorf("%d client secrets were issued in 36 hours, want %d at most", n, tt.most)
+					}
+				})
+				expected.Failure(t, 3, "nothing is told", func(x expected.TB) {
+					if told == 0 {
+						x.Fatalf("nothing is told in 36 hours")
+					}
+					if told > 2*time.Hour {
+						x.Errorf("it is told after %s only", told)
+					}
+				})
+			})
+		})
+	}
+}
