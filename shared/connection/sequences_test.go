@@ -6,7 +6,6 @@ import (
 
 	"rekey/shared/connection"
 	"rekey/shared/expected"
-	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
 
@@ -58,13 +57,6 @@ func (s *subject) attention(t *testing.T) []string {
 	t.Helper()
 	rec := mustRecord(t, s)
 	return connection.Attention(&rec, time.Now())
-}
-
-// failedToPublish reports whether a write of the published name has failed in the run under way.
-func (s *subject) failedToPublish(t *testing.T) bool {
-	t.Helper()
-	rec := mustRecord(t, s)
-	return rec.Phase == rotation.Publishing && rec.Error != nil
 }
 
 // works reports whether a client secret authenticates.

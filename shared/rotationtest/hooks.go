@@ -14,8 +14,14 @@ import (
 type hooks struct {
 	before map[string]func()
 	slow   map[string]time.Duration
-	late   map[string]time.Duration
+	late   map[string]late
 	refuse map[string]error
+}
+
+// late is how a write is late.
+type late struct {
+	after    time.Duration
+	timedOut chan struct{}
 }
 
 // Before runs fn before the next call of op, on the caller's goroutine and without
@@ -35,11 +41,14 @@ func (w *World) Slow(op string, d time.Duration) {
 }
 
 // Late lets the next write op time out for its caller and land that much later.
-// What becomes of it then is not told to anyone.
-func (w *World) Late(op string, after time.Duration) {
+// What becomes of it then is not told to anyone. The channel is closed when its caller
+// has given up.
+func (w *World) Late(op string, after time.Duration) (timedOut <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	put(&w.hooks.late, op, after)
+	l := late{after, make(chan struct{})}
+	put(&w.hooks.late, op, l)
+	return l.timedOut
 }
 
 // Refuse answers every call of op with err; nil takes that back.
@@ -107,15 +116,16 @@ const longest = time.Minute
 func (p port) delay(ctx context.Context, op, on string, apply func() error) error {
 	w := p.w
 	w.mu.Lock()
-	key, after, late := hook(w.hooks.late, op, on)
+	key, l, armed := hook(w.hooks.late, op, on)
 	delete(w.hooks.late, key)
 	w.mu.Unlock()
-	if !late {
+	if !armed {
 		return nil
 	}
 	_ = wait(ctx, longest)
+	close(l.timedOut)
 	go func() {
-		time.Sleep(after)
+		time.Sleep(l.after)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		_ = apply()

@@ -27,7 +27,7 @@ func TestALateWriteTimesOutAndLandsAfterwards(t *testing.T) {
 			defer cancel()
 			return w.VaultPort().Put(ctx, rotation.VaultSecret{Name: name, Value: rotation.NewSecret("v"), Enabled: true})
 		}
-		w.Late("vault.put one", time.Minute)
+		timedOut := w.Late("vault.put one", time.Minute)
 		if _, err := write("another"); err != nil {
 			t.Fatalf("a write of another secret: %v", err)
 		}
@@ -37,6 +37,11 @@ func TestALateWriteTimesOutAndLandsAfterwards(t *testing.T) {
 		}
 		if took := time.Since(begun); took < 30*time.Second || took > 31*time.Second {
 			t.Errorf("the caller waited for %s, want its time-out of 30s", took)
+		}
+		select {
+		case <-timedOut:
+		default:
+			t.Error("it is not said that the caller has given up")
 		}
 		w.Restart() // the write is on its way all the same
 		time.Sleep(50 * time.Second)

@@ -1,0 +1,83 @@
+package connection_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/expected"
+)
+
+// Sequence 4. Today a write to the vault that has timed out is believed lost as soon as a
+// read does not show it. The run is given up, what it issued is removed, and then the write
+// lands.
+func TestAWriteThatLandsLateNamesNothingThatWasRemoved(t *testing.T) {
+	requests := map[string]func(t *testing.T, c *connection.Service, id string) error{
+		"abandon": func(t *testing.T, c *connection.Service, id string) error {
+			_, err := c.Abandon(t.Context(), id, "tester")
+			return err
+		},
+		"delete": func(t *testing.T, c *connection.Service, id string) error {
+			_, err := c.Delete(t.Context(), id, connection.DeleteOptions{By: "tester"})
+			return err
+		},
+	}
+	for name, ask := range requests {
+		for _, after := range []time.Duration{6 * time.Second, time.Minute, 9 * time.Minute} {
+			t.Run(fmt.Sprintf("%s, %s after its time-out", name, after), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSubject(t)
+					settled(t, s)
+					vault := s.vaultName(t)
+					c := service(s.w)
+					landed, end := s.publishLate(t, c, after)
+					defer end()
+					expected.Failure(t, 4, "the vault names a client secret that was removed", func(x expected.TB) {
+						if err := ask(t, c, s.id); err != nil {
+							x.Fatalf("it was refused: %v", err)
+						}
+						for time.Since(landed) < 30*time.Minute {
+							time.Sleep(10 * time.Second)
+							if c, ok := s.w.PublishedSecret(vault); !ok {
+								x.Fatalf("nothing is published")
+							} else if !c.Works(time.Now()) {
+								x.Fatalf("%s after the write has landed %s is published, which was removed %s ago", time.Since(landed), c.Name, time.Since(c.RemovedAt))
+							}
+						}
+						for _, broken := range s.w.Violations() {
+							x.Errorf("broken promise: %s", broken)
+						}
+					})
+				})
+			})
+		}
+	}
+}
+
+// publishLate rotates the subject up to the write of its published name, which times out
+// and lands that much later, and returns when it has timed out. The timer of c's process
+// goes on for an hour; end waits for it.
+func (s *subject) publishLate(t *testing.T, c *connection.Service, after time.Duration) (lands time.Time, end func()) {
+	t.Helper()
+	timedOut := s.w.Late("vault.put "+s.vaultName(t), after)
+	if _, err := c.Rotate(t.Context(), s.id, connection.RotateOptions{By: "tester"}); err != nil {
+		t.Fatalf("rotating: %v", err)
+	}
+	var timer sync.WaitGroup
+	timer.Go(func() {
+		for begun := time.Now(); time.Since(begun) < time.Hour; time.Sleep(time.Minute) {
+			c.Rotator.Sweep(t.Context())
+		}
+	})
+	select {
+	case <-timedOut:
+	case <-time.After(15 * time.Minute):
+		t.Fatal("nothing was published")
+	}
+	lands = time.Now().Add(after)
+	time.Sleep(time.Second)
+	return lands, timer.Wait
+}
