@@ -66,7 +66,8 @@ func TestCurrentIsRotatedBeforeItExpiresWhateverTheInterval(t *testing.T) {
 			if !s.published(t).Issued {
 				t.Fatal("it was not rotated by hand")
 			}
-			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: every(365), By: "tester"}); err != nil {
+			on := connection.Change{Rotate: new(true), Schedule: every(365), By: "tester"}
+			if _, err := service(s.w).Update(t.Context(), s.id, on); err != nil {
 				t.Fatal(err)
 			}
 		}, 190},
@@ -108,7 +109,8 @@ func TestAReplacedSecretWorksUntilItsGracePeriodEnds(t *testing.T) {
 			for time.Since(replaced) < 29*day {
 				s.sweep(t, day)
 				if !s.works(old.KeyID) {
-					x.Fatalf("the old client secret, made %s before, ended %s after it was replaced, with a grace period of 720h", old.ExpiresAt.Sub(old.AddedAt), old.ExpiresAt.Sub(replaced).Round(time.Hour))
+					x.Fatalf("the old client secret, made for %s, ended %s after it was replaced, with a grace period of 720h",
+						old.ExpiresAt.Sub(old.AddedAt).Round(time.Hour), old.ExpiresAt.Sub(replaced).Round(time.Hour))
 				}
 			}
 		})

@@ -2,7 +2,6 @@ package connection_test
 
 import (
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,7 +43,8 @@ func TestAWriteThatLandsLateNamesNothingThatWasRemoved(t *testing.T) {
 							if c, ok := s.w.PublishedSecret(vault); !ok {
 								x.Fatalf("nothing is published")
 							} else if !c.Works(time.Now()) {
-								x.Fatalf("%s after the write has landed %s is published, which was removed %s ago", time.Since(landed), c.Name, time.Since(c.RemovedAt))
+								x.Fatalf("%s after the write has landed %s is published, which was removed %s ago",
+									time.Since(landed), c.Name, time.Since(c.RemovedAt))
 							}
 						}
 						for _, broken := range s.w.Violations() {
@@ -66,12 +66,7 @@ func (s *subject) publishLate(t *testing.T, c *connection.Service, after time.Du
 	if _, err := c.Rotate(t.Context(), s.id, connection.RotateOptions{By: "tester"}); err != nil {
 		t.Fatalf("rotating: %v", err)
 	}
-	var timer sync.WaitGroup
-	timer.Go(func() {
-		for begun := time.Now(); time.Since(begun) < time.Hour; time.Sleep(time.Minute) {
-			c.Rotator.Sweep(t.Context())
-		}
-	})
+	end = timer(t, c, time.Hour)
 	select {
 	case <-timedOut:
 	case <-time.After(15 * time.Minute):
@@ -79,5 +74,5 @@ func (s *subject) publishLate(t *testing.T, c *connection.Service, after time.Du
 	}
 	lands = time.Now().Add(after)
 	time.Sleep(time.Second)
-	return lands, timer.Wait
+	return lands, end
 }

@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +62,17 @@ func (s *subject) attention(t *testing.T) []string {
 
 // works reports whether a client secret authenticates.
 func (s *subject) works(keyID string) bool { return s.w.IsLive(keyID) }
+
+// timer is the timer of c's process for d, beside the test; end waits for it.
+func timer(t *testing.T, c *connection.Service, d time.Duration) (end func()) {
+	var all sync.WaitGroup
+	all.Go(func() {
+		for begun := time.Now(); time.Since(begun) < d; time.Sleep(time.Minute) {
+			c.Rotator.Sweep(t.Context()) // what it could not do is the next one's
+		}
+	})
+	return all.Wait
+}
 
 // keepsWorking plays the timer for d, and states that what is published works: it is
 // looked at every so often. It stops at the first time that it does not.

@@ -3,6 +3,7 @@ package expected_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -58,8 +59,8 @@ func TestAnAssertionThatFailsIsGreenAndLogsItsFirstFailure(t *testing.T) {
 	if o.failed {
 		t.Errorf("red: %q", o.errors)
 	}
-	if len(o.logs) != 1 || !strings.Contains(o.logs[0], "sequence 7") || !strings.Contains(o.logs[0], "5 secrets") || !strings.Contains(o.logs[0], "it dies") {
-		t.Errorf("log: %q", o.logs)
+	if want := []string{"sequence 7 fails as expected (it dies): 5 secrets"}; !slices.Equal(o.logs, want) {
+		t.Errorf("log: %q, want %q", o.logs, want)
 	}
 }
 

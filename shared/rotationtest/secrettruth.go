@@ -20,7 +20,10 @@ type ClientSecret struct {
 func (c ClientSecret) Works(at time.Time) bool { return c.RemovedAt.IsZero() && c.ExpiresAt.After(at) }
 
 func (p *password) truth() ClientSecret {
-	c := ClientSecret{KeyID: p.KeyID, Name: p.DisplayName, Value: rotation.NewSecret(p.value), Issued: p.issued, AddedAt: p.addedAt, ExpiresAt: p.ExpiresAt}
+	c := ClientSecret{
+		KeyID: p.KeyID, Name: p.DisplayName, Value: rotation.NewSecret(p.value),
+		Issued: p.issued, AddedAt: p.addedAt, ExpiresAt: p.ExpiresAt,
+	}
 	if p.removedAt != nil {
 		c.RemovedAt = *p.removedAt
 	}

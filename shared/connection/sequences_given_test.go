@@ -1,0 +1,193 @@
+package connection_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/expected"
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+)
+
+// again is a change that sends the original along, by its value alone, as a client does
+// that knows nothing else.
+func (s *subject) again() connection.Change {
+	return connection.Change{By: "tester", Credentials: &connection.Credentials{
+		TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret,
+	}}
+}
+
+// Sequence 6. Today a client secret of which the directory does not say how it begins may be
+// any. While the replica that is read does not show the one that was given, the only other
+// candidate is taken for it, and removed.
+func TestASecretWithoutAHintIsNeverTakenForTheGivenOne(t *testing.T) {
+	for name, create := range map[string]func(t *testing.T, s *subject, in connection.Input) error{
+		"rotation on creation": func(t *testing.T, s *subject, in connection.Input) error { return s.make(t, in) },
+		"rotation by hand": func(t *testing.T, s *subject, in connection.Input) error {
+			in.Rotate, in.Schedule = false, rotation.Schedule{}
+			if err := s.make(t, in); err != nil {
+				t.Fatal(err)
+			}
+			_, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{By: "tester", Grace: new(time.Duration)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				_, older := s.w.AddSecret(s.app.ClientID, rotationtest.SecretOptions{NoHint: true})
+				in := s.input()
+				in.ClientSecretKeyID = ""
+				var given string
+				in.ClientSecret, given = s.w.AddSecret(s.app.ClientID, rotationtest.SecretOptions{Fresh: true, Hidden: 5 * time.Minute})
+				s.w.Name(given)
+				time.Sleep(time.Minute) // it signs in by now
+				expected.Failure(t, 6, "the older one is removed in its place", func(x expected.TB) {
+					err := create(t, s, in)
+					s.sweep(t, 3*time.Hour)
+					if !s.works(older) {
+						x.Errorf("the older client secret was removed; the given one works: %t; the answer was: %v", s.works(given), err)
+					}
+					for _, broken := range s.w.Violations() {
+						x.Errorf("broken promise: %s", broken)
+					}
+				})
+			})
+		})
+	}
+}
+
+// Sequence 7. Today a client secret that Rekey has just removed is proven and published again
+// when it is given once more, since replicas still accept it.
+func TestARemovedOriginalThatIsGivenAgainIsNotPublished(t *testing.T) {
+	for name, off := range map[string]bool{"rotation stays on": false, "rotation is turned off with it": true} {
+		for try := range 3 {
+			t.Run(fmt.Sprintf("%s, %d", name, try+1), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSubject(t)
+					s.w.Directory.Propagation = 5 * time.Minute
+					if err := s.make(t, s.input()); err != nil {
+						t.Fatalf("creating: %v", err)
+					}
+					for begun := time.Now(); s.works(s.keyID); s.sweep(t, time.Minute) {
+						if time.Since(begun) > time.Hour {
+							t.Fatal("the original was not removed")
+						}
+					}
+					before := s.published(t)
+					s.check(t)
+					time.Sleep(time.Duration(try) * time.Minute)
+					change := s.again()
+					if off {
+						change.Rotate = new(false)
+					}
+					c := service(s.w)
+					defer timer(t, c, time.Hour)()
+					expected.Failure(t, 7, "it is published and dies", func(x expected.TB) {
+						_, err := c.Update(t.Context(), s.id, change)
+						if err != nil && kindOf(err) != connection.Conflict {
+							x.Errorf("the answer was: %v", err)
+						}
+						dead := time.Duration(0)
+						for begun := time.Now(); time.Since(begun) < 50*time.Minute; time.Sleep(5 * time.Second) {
+							if !s.published(t).Works(time.Now()) {
+								dead += 5 * time.Second
+							}
+						}
+						if dead > 0 {
+							x.Errorf("what is published was dead for %s of 50 minutes; the answer was: %v", dead, err)
+						}
+						s.sweep(t, 3*day)
+						if !s.works(before.KeyID) || s.published(t).KeyID != before.KeyID {
+							x.Errorf("after 3 days the client secret from before, which worked, works: %t", s.works(before.KeyID))
+						}
+					})
+				})
+			})
+		}
+	}
+}
+
+// Sequence 7, where it is not what was given last: a client secret that Rekey issued, which
+// comes back from a consumer. Today it is published again while it waits for its removal, and
+// after that for as long as replicas accept it.
+func TestAReplacedSecretThatIsGivenIsRefused(t *testing.T) {
+	for name, grace := range map[string]time.Duration{"in its grace period": 48 * time.Hour, "right after its removal": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				s.w.Directory.Propagation = 5 * time.Minute
+				settled(t, s)
+				old := s.published(t)
+				if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{By: "tester", Grace: &grace}); err != nil {
+					t.Fatal(err)
+				}
+				replaced := func() bool {
+					return s.published(t).KeyID != old.KeyID && (grace > 0 || !s.works(old.KeyID))
+				}
+				for begun := time.Now(); !replaced(); s.sweep(t, time.Minute) {
+					if time.Since(begun) > time.Hour {
+						t.Fatal("it was not replaced")
+					}
+				}
+				before := s.published(t)
+				s.check(t)
+				expected.Failure(t, 7, "it is published again", func(x expected.TB) {
+					change := s.again()
+					change.Credentials.ClientSecret = old.Value
+					_, err := service(s.w).Update(t.Context(), s.id, change)
+					at := s.published(t)
+					if kindOf(err) != connection.Conflict || at.KeyID != before.KeyID {
+						x.Errorf("the answer was: %v, want a conflict; it is published: %t, and works: %t", err, at.KeyID == old.KeyID, at.Works(time.Now()))
+					}
+					s.sweep(t, time.Hour)
+					if s.published(t).KeyID != before.KeyID {
+						x.Errorf("an hour later another client secret is published")
+					}
+				})
+			})
+		})
+	}
+}
+
+// Sequence 8. Today each edit that sends the original along, as the Terraform provider of
+// Infisical does, publishes that again and rotates.
+func TestEditsThatSendTheOriginalAlongRotateNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		in := s.input()
+		in.OriginalGrace = new(48 * time.Hour)
+		if err := s.make(t, in); err != nil {
+			t.Fatalf("creating: %v", err)
+		}
+		s.sweep(t, time.Hour)
+		before, live := s.published(t), s.w.Live(s.app.ClientID)
+		if !before.Issued || !s.works(s.keyID) {
+			t.Fatal("the original is not in its grace period")
+		}
+		s.check(t)
+		expected.Failure(t, 8, "the original is published again each time, and rotated", func(x expected.TB) {
+			again := 0
+			for n := range 3 {
+				change := s.again()
+				change.Description = new(fmt.Sprint("edit ", n+1))
+				if _, err := service(s.w).Update(t.Context(), s.id, change); err != nil {
+					x.Errorf("edit %d: %v", n+1, err)
+				}
+				for begun := time.Now(); time.Since(begun) < time.Hour; s.sweep(t, 5*time.Second) {
+					if s.published(t).KeyID == s.keyID {
+						again++
+						break
+					}
+				}
+				s.sweep(t, time.Hour)
+			}
+			if now := s.w.Live(s.app.ClientID); now != live || again > 0 || s.published(t).KeyID != before.KeyID {
+				x.Errorf("live client secrets: %d, were %d; the original was published again after %d of 3 edits", now, live, again)
+			}
+		})
+	})
+}
