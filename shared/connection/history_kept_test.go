@@ -1,0 +1,74 @@
+package connection_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/expected"
+)
+
+// kept is how long history is kept.
+const kept = 400 * 24 * time.Hour
+
+// tick plays the timer once a day for d, whether anything is due or not.
+func (s *subject) tick(t *testing.T, d time.Duration) {
+	t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(24 * time.Hour) {
+		service(s.w).Rotator.Sweep(t.Context())
+	}
+}
+
+// pruned fails unless all that is left of a history is younger than history is kept.
+func (s *subject) pruned(t *testing.T, id, why string) {
+	t.Helper()
+	old := 0
+	for _, e := range s.historyOf(t, id) {
+		if time.Since(e.At) > kept+48*time.Hour {
+			old++
+		}
+	}
+	expected.Failure(t, 13, why, func(t expected.TB) {
+		if old > 0 {
+			t.Errorf("%d events are older than history is kept", old)
+		}
+	})
+}
+
+// Sequence 13. Today history is pruned by rotations alone.
+func TestTheHistoryOfAConnectionThatNeverRotatesIsPruned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		unrotated(t, s)
+		for _, says := range []string{"one", "another"} {
+			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: &says, By: "tester"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(s.historyOf(t, s.id)) < 3 {
+			t.Fatal("there is no history that could be pruned")
+		}
+		s.tick(t, kept+30*24*time.Hour)
+		s.pruned(t, s.id, "a pass prunes when it has published")
+		s.check(t)
+	})
+}
+
+// Sequence 13. Today what has no record any more is looked at by nothing.
+func TestTheHistoryOfADeletedConnectionIsPruned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{By: "tester"}); err != nil {
+			t.Fatal(err)
+		}
+		s.sweep(t, 3*24*time.Hour)
+		if exists(s.w, s.id) || len(s.historyOf(t, s.id)) == 0 {
+			t.Fatal("the connection is there, or its history is not")
+		}
+		s.tick(t, kept+30*24*time.Hour)
+		s.pruned(t, s.id, "no pass comes by")
+		s.check(t)
+	})
+}

@@ -1,0 +1,118 @@
+package connection_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/expected"
+	"rekey/shared/rotation"
+)
+
+// What the tests of whole sequences see of a connection. Most of it is the directory's,
+// the vault's or the table's own; what is the record's is read here and nowhere else.
+
+// issuedAfter is when a client secret of an application was first asked for from that
+// time on; zero: never.
+func (s *subject) issuedAfter(clientID string, from time.Time) time.Time {
+	for _, w := range s.w.Directory.Writes {
+		if w.Add && w.ClientID == clientID && !w.At.Before(from) {
+			return w.At
+		}
+	}
+	return time.Time{}
+}
+
+// issuedWithin fails unless a client secret of an application was asked for between two
+// times.
+func (s *subject) issuedWithin(t expected.TB, clientID string, from, until time.Time) {
+	t.Helper()
+	at := s.issuedAfter(clientID, from)
+	switch {
+	case at.IsZero():
+		t.Errorf("due at %s, and not begun at all", clock(from))
+	case at.After(until):
+		t.Errorf("due at %s, begun at %s, %s late", clock(from), clock(at), at.Sub(from).Round(time.Second))
+	}
+}
+
+func clock(at time.Time) string { return at.UTC().Format("15:04:05") }
+
+// historyOf is everything that the table has of a connection's history, also of one
+// that is deleted; the newest first.
+func (s *subject) historyOf(t *testing.T, id string) []rotation.Event {
+	t.Helper()
+	events, next, err := s.w.StorePort().History(t.Context(), id, "", 100_000)
+	if err != nil || next != "" {
+		t.Fatalf("reading the history: %v, more: %q", err, next)
+	}
+	return events
+}
+
+// attention is why the connection says that a person should look at it.
+func (s *subject) attention(t *testing.T, id string) []string {
+	t.Helper()
+	return connection.Attention(new(s.recordOf(t, id)), time.Now())
+}
+
+// notices counts what has been told about a connection.
+func (s *subject) notices(t *testing.T, id string) (n int) {
+	t.Helper()
+	all, err := s.w.NoticePort().Undelivered(t.Context(), 100_000)
+	if err != nil {
+		t.Fatalf("reading the notices: %v", err)
+	}
+	for _, one := range all {
+		if one.Connection == id {
+			n++
+		}
+	}
+	return n
+}
+
+// troubled reports whether a connection says that its last step failed.
+func (s *subject) troubled(t *testing.T, id string) bool {
+	t.Helper()
+	return s.recordOf(t, id).Error != nil
+}
+
+// nextSlot is when a connection is due by its schedule.
+func (s *subject) nextSlot(t *testing.T, id string) time.Time {
+	t.Helper()
+	slot := s.recordOf(t, id).NextSlot
+	if slot.IsZero() {
+		t.Fatalf("connection %s has no next slot", id)
+	}
+	return slot
+}
+
+// published is the key id of what the vault publishes for a connection.
+func (s *subject) published(t *testing.T, id string) string {
+	t.Helper()
+	v, ok := s.w.Published(s.recordOf(t, id).VaultName)
+	if !ok {
+		t.Fatal("nothing is published")
+	}
+	return v.Tags[rotation.TagKeyID]
+}
+
+// recordOf is the row of a connection that has to be there.
+func (s *subject) recordOf(t *testing.T, id string) rotation.Record {
+	t.Helper()
+	rec, ok := s.w.Record(id)
+	if !ok {
+		t.Fatalf("connection %s is gone", id)
+	}
+	return rec
+}
+
+// outgrown is the first thing that the world has seen of a record too large to be
+// written; empty: none.
+func (s *subject) outgrown() string {
+	all := s.w.Violations()
+	if i := slices.IndexFunc(all, func(v string) bool { return len(v) > 0 }); i >= 0 {
+		return all[i]
+	}
+	return ""
+}
