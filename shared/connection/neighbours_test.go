@@ -15,9 +15,8 @@ func daily(hours, minutes int) rotation.Schedule {
 
 // neighbour is a connection beside others.
 type neighbour struct {
-	id   string
-	app  rotation.Application
-	last rotation.Secret // what was given
+	id  string
+	app rotation.Application
 }
 
 // neighbour creates a connection of a new application that rotates its own client
@@ -32,7 +31,7 @@ func (s *subject) neighbour(t *testing.T, name string, schedule rotation.Schedul
 	if err != nil {
 		t.Fatalf("creating %s: %v", name, err)
 	}
-	return neighbour{rec.ID, app, secret}
+	return neighbour{rec.ID, app}
 }
 
 // crowd gives the parent that many targets, all on one schedule.
@@ -47,7 +46,7 @@ func (s *subject) crowd(t *testing.T, n int, schedule rotation.Schedule) (target
 		if err != nil {
 			t.Fatalf("adding a target: %v", err)
 		}
-		targets = append(targets, neighbour{id: rec.ID, app: app})
+		targets = append(targets, neighbour{rec.ID, app})
 	}
 	return targets
 }

@@ -1,13 +1,15 @@
 package connection_test
 
 import (
-	"slices"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"rekey/shared/connection"
 	"rekey/shared/expected"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 )
 
 // What the tests of whole sequences see of a connection. Most of it is the directory's,
@@ -107,12 +109,34 @@ func (s *subject) recordOf(t *testing.T, id string) rotation.Record {
 	return rec
 }
 
-// outgrown is the first thing that the world has seen of a record too large to be
-// written; empty: none.
-func (s *subject) outgrown() string {
-	all := s.w.Violations()
-	if i := slices.IndexFunc(all, func(v string) bool { return len(v) > 0 }); i >= 0 {
-		return all[i]
+// readableStaged counts the versions of values that were not published yet which the
+// vault still gives out.
+func (s *subject) readableStaged(t *testing.T, id string) (n int) {
+	t.Helper()
+	versions, err := s.w.VaultPort().List(t.Context(), new(s.recordOf(t, id)).StagedName())
+	if err != nil {
+		t.Fatalf("listing versions: %v", err)
 	}
-	return ""
+	for _, v := range versions {
+		if v.Enabled {
+			n++
+		}
+	}
+	return n
+}
+
+// saysLeftOut reports whether the log says that a list left out that many rows.
+func (s *subject) saysLeftOut(rows int) bool {
+	for line := range strings.Lines(s.w.Log.String()) {
+		if strings.Contains(line, "left out") && strings.Contains(line, fmt.Sprintf(`"rows":%d`, rows)) {
+			return true
+		}
+	}
+	return false
+}
+
+// writtenByANewer makes the row of a connection one that a newer Rekey has written.
+func (s *subject) writtenByANewer(t *testing.T, id string) {
+	t.Helper()
+	s.w.StorePort().(rotationtest.RawStore).SetProperty(t, id, "schema", rotation.Schema+1)
 }

@@ -1,0 +1,79 @@
+package connection_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/expected"
+	"rekey/shared/rotation"
+)
+
+// another is one more client secret of the subject's application.
+func (s *subject) another() rotation.Secret {
+	secret, _ := s.w.AddForeign(s.app.ClientID)
+	time.Sleep(10 * time.Second) // until it authenticates
+	return secret
+}
+
+// givenTwice makes a connection that rotates nothing, and gives it new credentials twice
+// within a minute, without key ids, so that it has nothing to remove. It returns the last.
+func givenTwice(t *testing.T, s *subject) (last rotation.Secret) {
+	t.Helper()
+	unrotated(t, s)
+	for range 2 {
+		last = s.another()
+		s.giveAnother(t, s.app, last)
+		if v, _ := s.w.Published(s.recordOf(t, s.id).VaultName); v.Value != last {
+			t.Fatal("the new credentials were not taken over")
+		}
+	}
+	return last
+}
+
+// second creates a second connection that publishes a client secret and rotates nothing.
+func (s *subject) second(t *testing.T, secret rotation.Secret) error {
+	t.Helper()
+	_, err := service(s.w).Create(t.Context(), s.publishing("second", secret, ""))
+	return err
+}
+
+// Sequence 19. Today the marks of the credentials that were given count as a creation
+// that is under way, for ten minutes and during the deletion, too.
+func TestAConnectionThatWasDeletedCanBeCreatedAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		last := givenTwice(t, s)
+		if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{By: "tester"}); err != nil {
+			t.Fatalf("deleting: %v", err)
+		}
+		deleted := time.Now()
+		refused := s.second(t, last)
+		for err := refused; err != nil && time.Since(deleted) < time.Hour; err = s.second(t, last) {
+			s.sweep(t, time.Minute)
+		}
+		waited := time.Since(deleted)
+		expected.Failure(t, 19, "the marks of new credentials look like a creation", func(t expected.TB) {
+			if refused != nil {
+				t.Errorf("refused for %s: %v", waited.Round(time.Second), refused)
+			}
+		})
+		s.check(t)
+	})
+}
+
+// Sequence 19. Neither removes anything, so that neither is in the other's way.
+func TestTwoThatRotateNothingShareAnApplicationRightAfterNewCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		givenTwice(t, s)
+		refused := s.second(t, s.another())
+		expected.Failure(t, 19, "the marks of new credentials look like a creation", func(t expected.TB) {
+			if refused != nil {
+				t.Errorf("refused: %v", refused)
+			}
+		})
+		s.check(t)
+	})
+}
