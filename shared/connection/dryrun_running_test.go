@@ -38,9 +38,9 @@ func TestADryRunOfARunningEmergencySaysWhenItPublishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
-		name, before := s.recordOf(t, s.id).VaultName, s.published(t, s.id)
+		name, before := s.recordOf(t, s.id).VaultName, s.publishedOf(t, s.id)
 		s.emergencyFor(t, 16*time.Second)
-		if s.published(t, s.id) != before {
+		if s.publishedOf(t, s.id) != before {
 			t.Fatal("the emergency is over already")
 		}
 		plan, err := service(s.w).DryRun(t.Context(), s.id, connection.RotateOptions{By: "tester"})
@@ -50,7 +50,7 @@ func TestADryRunOfARunningEmergencySaysWhenItPublishes(t *testing.T) {
 		asked, says := time.Now(), foretold(t, plan, name)
 		s.sweep(t, 10*time.Minute)
 		v, _ := s.w.Published(name)
-		if s.published(t, s.id) == before {
+		if s.publishedOf(t, s.id) == before {
 			t.Fatal("the emergency was not served")
 		}
 		expected.Failure(t, 18, "a dry run takes the minimum age of another trigger", func(t expected.TB) {
@@ -67,7 +67,7 @@ func TestADryRunListsNoRemovalThatHasHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
-		old := s.published(t, s.id)
+		old := s.publishedOf(t, s.id)
 		s.emergencyFor(t, 25*time.Second)
 		s.sweep(t, 3*time.Minute)
 		if s.w.IsLive(old) {

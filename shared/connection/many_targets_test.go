@@ -21,11 +21,11 @@ func TestReconnectingManyTargetsStaysWithinTheRequestsTime(t *testing.T) {
 		withParent(t, s)
 		targets := s.crowd(t, 300, daily(6, 0))
 		s.sweep(t, 30*time.Minute)
-		due := s.nextSlot(t, targets[0].id)
+		due := s.nextSlotOf(t, targets[0].id)
 		s.w.Withdraw(s.acting.ClientID)
 		s.sleepUntil(t, due.Add(10*time.Minute))
 		for i, o := range targets {
-			if !s.troubled(t, o.id) {
+			if !s.troubleOf(t, o.id) {
 				t.Fatalf("target %d does not wait for new credentials", i)
 			}
 		}

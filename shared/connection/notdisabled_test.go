@@ -47,9 +47,9 @@ func TestAVaultThatDisablesNothingIsShownAndToldOnce(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
 		s.w.Refuse("vault.disable", notAllowed)
-		before := s.notices(t, s.id)
+		before := s.noticesOf(t, s.id)
 		s.rotateBy(t, 6*time.Hour)
-		words, told := s.attention(t, s.id), s.notices(t, s.id)-before
+		words, told := s.attentionOf(t, s.id), s.noticesOf(t, s.id)-before
 		if s.readableStaged(t, s.id) == 0 {
 			t.Fatal("everything is disabled")
 		}

@@ -52,14 +52,14 @@ func (s *subject) historyOf(t *testing.T, id string) []rotation.Event {
 	return events
 }
 
-// attention is why the connection says that a person should look at it.
-func (s *subject) attention(t *testing.T, id string) []string {
+// attentionOf is why the connection says that a person should look at it.
+func (s *subject) attentionOf(t *testing.T, id string) []string {
 	t.Helper()
 	return connection.Attention(new(s.recordOf(t, id)), time.Now())
 }
 
-// notices counts what has been told about a connection.
-func (s *subject) notices(t *testing.T, id string) (n int) {
+// noticesOf counts what has been told about a connection.
+func (s *subject) noticesOf(t *testing.T, id string) (n int) {
 	t.Helper()
 	all, err := s.w.NoticePort().Undelivered(t.Context(), 100_000)
 	if err != nil {
@@ -73,14 +73,14 @@ func (s *subject) notices(t *testing.T, id string) (n int) {
 	return n
 }
 
-// troubled reports whether a connection says that its last step failed.
-func (s *subject) troubled(t *testing.T, id string) bool {
+// troubleOf reports whether a connection says that its last step failed.
+func (s *subject) troubleOf(t *testing.T, id string) bool {
 	t.Helper()
 	return s.recordOf(t, id).Error != nil
 }
 
-// nextSlot is when a connection is due by its schedule.
-func (s *subject) nextSlot(t *testing.T, id string) time.Time {
+// nextSlotOf is when a connection is due by its schedule.
+func (s *subject) nextSlotOf(t *testing.T, id string) time.Time {
 	t.Helper()
 	slot := s.recordOf(t, id).NextSlot
 	if slot.IsZero() {
@@ -89,8 +89,8 @@ func (s *subject) nextSlot(t *testing.T, id string) time.Time {
 	return slot
 }
 
-// published is the key id of what the vault publishes for a connection.
-func (s *subject) published(t *testing.T, id string) string {
+// publishedOf is the key id of what the vault publishes for a connection.
+func (s *subject) publishedOf(t *testing.T, id string) string {
 	t.Helper()
 	v, ok := s.w.Published(s.recordOf(t, id).VaultName)
 	if !ok {

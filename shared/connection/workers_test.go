@@ -20,7 +20,7 @@ func slowActor(t *testing.T, s *subject) (targets []neighbour, due time.Time, he
 	targets = s.crowd(t, 150, daily(3, 0))
 	healthy = s.neighbour(t, "healthy", daily(3, 1))
 	s.sweep(t, 30*time.Minute)
-	due = s.nextSlot(t, targets[0].id)
+	due = s.nextSlotOf(t, targets[0].id)
 	s.sleepUntil(t, due.Add(-time.Minute))
 	s.w.Slow("graph.certificate "+s.acting.ClientID, 40*time.Second)
 	s.sleepUntil(t, due.Add(30*time.Minute))
@@ -49,7 +49,7 @@ func TestATimedOutSignInIsSharedByThoseWhoWait(t *testing.T) {
 		withParent(t, s)
 		targets := s.crowd(t, 20, daily(3, 0))
 		s.sweep(t, 30*time.Minute)
-		due := s.nextSlot(t, targets[0].id)
+		due := s.nextSlotOf(t, targets[0].id)
 		s.sleepUntil(t, due.Add(-time.Minute))
 		s.w.Slow("graph.certificate "+s.acting.ClientID, 40*time.Second)
 		time.Sleep(time.Until(due))
@@ -58,7 +58,7 @@ func TestATimedOutSignInIsSharedByThoseWhoWait(t *testing.T) {
 		time.Sleep(time.Minute)
 		told := 0
 		for _, o := range targets {
-			if s.troubled(t, o.id) {
+			if s.troubleOf(t, o.id) {
 				told++
 			}
 		}
@@ -83,7 +83,7 @@ func TestTheNextDueConnectionStartsWithinAMinuteWhateverElseWaits(t *testing.T) 
 		s.neighbour(t, "second", daily(8, 57))
 		next := s.neighbour(t, "next", daily(9, 4))
 		s.sweep(t, 30*time.Minute)
-		due := s.nextSlot(t, next.id)
+		due := s.nextSlotOf(t, next.id)
 		s.sleepUntil(t, due.Add(30*time.Minute))
 		expected.Failure(t, 14, "a sweep that has begun passes for 4 min starts nothing until the last one ends", func(t expected.TB) {
 			s.issuedWithin(t, next.app.ClientID, due, due.Add(time.Minute+10*time.Second))
@@ -99,7 +99,7 @@ func TestARequestAnswersInItsTimeWhileAllWorkersAreBusy(t *testing.T) {
 		first, second := s.neighbour(t, "first", daily(3, 0)), s.neighbour(t, "second", daily(3, 0))
 		idle := s.neighbour(t, "idle", daily(12, 0))
 		s.sweep(t, 30*time.Minute)
-		due := s.nextSlot(t, first.id)
+		due := s.nextSlotOf(t, first.id)
 		s.sleepUntil(t, due.Add(-time.Minute))
 		for _, busy := range []neighbour{first, second} {
 			for _, op := range []string{"vault.put", "vault.get", "vault.list"} {
