@@ -55,7 +55,8 @@ func TestADryRunOfARunningEmergencySaysWhenItPublishes(t *testing.T) {
 		}
 		expected.Failure(t, 18, "a dry run takes the minimum age of another trigger", func(t expected.TB) {
 			if late := v.CreatedAt.Sub(says).Abs(); late > time.Minute {
-				t.Errorf("foretold for %s from then on, published after %s", says.Sub(asked).Round(time.Second), v.CreatedAt.Sub(asked).Round(time.Second))
+				after := func(at time.Time) time.Duration { return at.Sub(asked).Round(time.Second) }
+				t.Errorf("foretold for %s from then on, published after %s", after(says), after(v.CreatedAt))
 			}
 		})
 		s.check(t)

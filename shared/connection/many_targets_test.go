@@ -19,7 +19,7 @@ func TestReconnectingManyTargetsStaysWithinTheRequestsTime(t *testing.T) {
 		s := newSubject(t)
 		s.w.AtEnd = true
 		withParent(t, s)
-		targets := s.crowd(t, 300, daily(6, 0))
+		targets := s.crowd(t, 240, daily(6, 0))
 		s.sweep(t, 30*time.Minute)
 		due := s.nextSlotOf(t, targets[0].id)
 		s.w.Withdraw(s.acting.ClientID)
