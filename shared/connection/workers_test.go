@@ -13,18 +13,18 @@ import (
 // slowActor is a connection that signs in for 150 targets, all due at the same time, at
 // which signing in begins to take longer than a call may; and a connection of its own,
 // due a minute later. It plays half an hour.
-func slowActor(t *testing.T, s *subject) (targets []neighbour, due time.Time, healthy neighbour) {
+func slowActor(t *testing.T, s *subject) (due time.Time, healthy neighbour) {
 	t.Helper()
 	s.w.AtEnd = true
 	withParent(t, s)
-	targets = s.crowd(t, 150, daily(3, 0))
+	targets := s.crowd(t, 150, daily(3, 0))
 	healthy = s.neighbour(t, "healthy", daily(3, 1))
 	s.sweep(t, 30*time.Minute)
 	due = s.nextSlotOf(t, targets[0].id)
 	s.sleepUntil(t, due.Add(-time.Minute))
 	s.w.Slow("graph.certificate "+s.acting.ClientID, 40*time.Second)
 	s.sleepUntil(t, due.Add(30*time.Minute))
-	return targets, due, healthy
+	return due, healthy
 }
 
 // Sequence 11. Today the sign-ins hold all 64 workers until the passes end, 64 targets a
@@ -32,7 +32,7 @@ func slowActor(t *testing.T, s *subject) (targets []neighbour, due time.Time, he
 func TestASlowSignInHoldsNoWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		_, due, healthy := slowActor(t, s)
+		due, healthy := slowActor(t, s)
 		expected.Failure(t, 11, "passes that wait for a sign-in hold all workers", func(t expected.TB) {
 			s.issuedWithin(t, healthy.app.ClientID, due.Add(time.Minute), due.Add(2*time.Minute+10*time.Second))
 		})
