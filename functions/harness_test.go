@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/functions"
 	"rekey/functions/connections"
 	"rekey/shared/app"
@@ -31,7 +33,6 @@ import (
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/stack"
 	"rekey/shared/host"
-	"rekey/shared/rotation"
 )
 
 const secrets = "/azure-client-secrets"
@@ -75,7 +76,7 @@ var brisk = settings{
 
 // environment is how Rekey is started against services: their settings, brisk ones,
 // and an API key for each role.
-func environment(services *stack.Stack, keys map[auth.Role]rotation.Secret, entries string, more settings) settings {
+func environment(services *stack.Stack, keys map[auth.Role]secret.Value, entries string, more settings) settings {
 	env := settings{"REKEY_API_KEYS": entries, "REKEY_ROTATION_SCHEDULE": "*/1 * * * * *"}
 	for _, e := range services.Env() {
 		name, value, _ := strings.Cut(e, "=")
@@ -87,9 +88,9 @@ func environment(services *stack.Stack, keys map[auth.Role]rotation.Secret, entr
 }
 
 // newKeys makes an API key for each role, named like it, and their configuration.
-func newKeys(t *testing.T, w *watch) (map[auth.Role]rotation.Secret, string) {
+func newKeys(t *testing.T, w *watch) (map[auth.Role]secret.Value, string) {
 	t.Helper()
-	keys, entries := map[auth.Role]rotation.Secret{}, []string{}
+	keys, entries := map[auth.Role]secret.Value{}, []string{}
 	for _, role := range []auth.Role{auth.Read, auth.Write, auth.Rotate, auth.Admin} {
 		key, hash, err := auth.NewKey(rand.Reader)
 		if err != nil {
@@ -114,7 +115,7 @@ type world struct {
 type client struct {
 	t     *testing.T
 	url   string
-	keys  map[auth.Role]rotation.Secret
+	keys  map[auth.Role]secret.Value
 	watch *watch
 	stack *stack.Stack
 	apps  []directory.Application // those that the test has added

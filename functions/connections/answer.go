@@ -11,10 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/host"
-	"rekey/shared/rotation"
 )
 
 // problem is an error of the API itself.
@@ -68,7 +69,7 @@ func (h *Handler) fail(ctx context.Context, w http.ResponseWriter, id string, er
 	case errors.Is(err, auth.ErrUnconfigured):
 		h.log().WarnContext(ctx, "refused: nobody may call", "advice", "set REKEY_API_KEYS (make apikey prints an entry), or REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE")
 	case p.status >= http.StatusInternalServerError && p.cause != nil:
-		h.log().ErrorContext(ctx, "request failed", "request", id, "reason", rotation.ClassOf(p.cause), "type", fmt.Sprintf("%T", p.cause))
+		h.log().ErrorContext(ctx, "request failed", "request", id, "reason", serviceerror.ClassOf(p.cause), "type", fmt.Sprintf("%T", p.cause))
 	}
 	header := w.Header()
 	if p.status == http.StatusUnauthorized {

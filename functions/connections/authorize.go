@@ -4,9 +4,10 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/auth"
 	"rekey/shared/oauth"
-	"rekey/shared/rotation"
 )
 
 func (h *Handler) connectsPeople() bool { return h.OAuth != nil && h.OAuthClientID != "" }
@@ -49,7 +50,7 @@ func (h *Handler) authorize(r *request) (any, error) {
 		Project: deref(b.ProjectID), VaultSecretName: b.VaultSecretName, Rotate: b.IsAutoRotationEnabled, By: r.caller.Name,
 	}
 	if ask.ConnectionID == "" {
-		p, err := b.Rotation.plan(b.IsAutoRotationEnabled, rotation.Schedule{}, h.now(), h.now())
+		p, err := b.Rotation.plan(b.IsAutoRotationEnabled, schedule.Schedule{}, h.now(), h.now())
 		if err != nil {
 			return nil, err
 		}

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/auth"
 	"rekey/shared/certificate"
 	"rekey/shared/connection"
-	"rekey/shared/rotation"
 )
 
 // newID is the id of a request that the host gave none.
@@ -43,16 +45,16 @@ type credentialsBody struct {
 	TenantID string `json:"tenantId"`
 	ClientID string `json:"clientId"`
 
-	ClientSecret      rotation.Secret `json:"clientSecret"`
-	ClientSecretKeyID *string         `json:"clientSecretKeyId"`
+	ClientSecret      secret.Value `json:"clientSecret"`
+	ClientSecretKeyID *string      `json:"clientSecretKeyId"`
 
-	CertificateBody      rotation.Secret `json:"certificateBody"`
-	PrivateKey           rotation.Secret `json:"privateKey"`
-	PFX                  rotation.Secret `json:"pfx"`                  // ours
-	Password             rotation.Secret `json:"password"`             // ours
-	SendCertificateChain *bool           `json:"sendCertificateChain"` // ours
+	CertificateBody      secret.Value `json:"certificateBody"`
+	PrivateKey           secret.Value `json:"privateKey"`
+	PFX                  secret.Value `json:"pfx"`                  // ours
+	Password             secret.Value `json:"password"`             // ours
+	SendCertificateChain *bool        `json:"sendCertificateChain"` // ours
 
-	Code rotation.Secret `json:"code"`
+	Code secret.Value `json:"code"`
 }
 
 // read makes credentials of what a body has for a method. Those of OAuth are
@@ -110,7 +112,7 @@ func (h *Handler) input(b *createBody, caller auth.Caller) (connection.Input, er
 	if b.GatewayID != nil || b.GatewayPoolID != nil || b.PlatformManaged {
 		return in, errUnsupported
 	}
-	p, err := b.Rotation.plan(b.IsAutoRotationEnabled, rotation.Schedule{}, h.now(), h.now())
+	p, err := b.Rotation.plan(b.IsAutoRotationEnabled, schedule.Schedule{}, h.now(), h.now())
 	if err != nil {
 		return in, err
 	}
@@ -139,7 +141,7 @@ func (b *targetBody) input(by string, now time.Time) (connection.TargetInput, er
 		Target: connection.Target{ClientID: b.ClientID, ObjectID: b.ObjectID}, Description: deref(b.Description),
 		VaultSecretName: b.VaultSecretName, Rotate: b.IsAutoRotationEnabled, By: by,
 	}
-	p, err := b.Rotation.plan(b.IsAutoRotationEnabled, rotation.Schedule{}, now, now)
+	p, err := b.Rotation.plan(b.IsAutoRotationEnabled, schedule.Schedule{}, now, now)
 	if err != nil {
 		return in, err
 	}

@@ -3,8 +3,9 @@ package connections
 import (
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
-	"rekey/shared/rotation"
 )
 
 // checkView is what a test of a connection has shown.
@@ -27,8 +28,8 @@ type policyView struct {
 }
 
 type problemView struct {
-	Class   rotation.Class `json:"class"`
-	Message string         `json:"message"`
+	Class   serviceerror.Class `json:"class"`
+	Message string             `json:"message"`
 }
 
 type permissionView struct {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -50,7 +52,7 @@ func TestCheckViews(t *testing.T) {
 	same(t, s, http.MethodPost, id+"/test", "", `{"test":{"authenticates":true,"problem":null,
 		"permissions":[{"name":"P","type":"application","has":true,"neededFor":"x"},{"name":"Q","type":"delegated","has":null,"neededFor":"y"}],
 		"ownsItself":true,"twoSecretLimit":false,"clientSecrets":2,"policy":{"clientSecretsForbidden":false,"maxLifetimeDays":1.5},"canRotate":true,"why":[]}}`)
-	check = connection.Check{Problem: rotation.TenantMissing, Why: []string{"because"}, Policy: &connection.PasswordPolicy{Forbidden: true}}
+	check = connection.Check{Problem: serviceerror.TenantMissing, Why: []string{"because"}, Policy: &connection.PasswordPolicy{Forbidden: true}}
 	same(t, s, http.MethodPost, id+"/test", "", `{"test":{"authenticates":false,"problem":{"class":"tenant-missing","message":"The tenant was not found. Check the tenant id."},
 		"permissions":[],"ownsItself":null,"twoSecretLimit":null,"clientSecrets":null,"policy":{"clientSecretsForbidden":true,"maxLifetimeDays":null},"canRotate":false,"why":["because"]}}`)
 	same(t, s, http.MethodPost, "inspect", `{"credentials":{}}`, `{"inspection":{"clientSecretKeyId":"k",
@@ -73,7 +75,7 @@ func TestAuditView(t *testing.T) {
 		},
 		audit: func(of, cursor string, limit int) ([]rotation.Event, string, error) {
 			asked = of + cursor
-			return []rotation.Event{{At: now, Kind: rotation.EventDeleting, By: "ci", From: "203.0.113.9"}, {At: ago(1), Kind: rotation.EventFailed, RunID: "r", Trigger: rotation.OnSchedule, KeyID: "k", Class: rotation.Full, Message: "m"}}, "n", nil
+			return []rotation.Event{{At: now, Kind: rotation.EventDeleting, By: "ci", From: "203.0.113.9"}, {At: ago(1), Kind: rotation.EventFailed, RunID: "r", Trigger: rotation.OnSchedule, KeyID: "k", Class: serviceerror.Full, Message: "m"}}, "n", nil
 		},
 	}
 	same(t, s, http.MethodGet, id+"/audit?cursor=7", "", `{"events":[

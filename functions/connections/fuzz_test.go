@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/functions/connections"
 	"rekey/shared/auth"
 	"rekey/shared/connection"
@@ -46,7 +48,7 @@ type deployment struct {
 	api           *connections.Handler
 	log           bytes.Buffer
 	owned, lonely rotation.Application
-	secret        rotation.Secret // of lonely
+	secret        secret.Value // of lonely
 	keyID         string
 }
 

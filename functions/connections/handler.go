@@ -19,6 +19,8 @@ import (
 	"net/http"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/host"
@@ -85,7 +87,7 @@ type OAuth interface {
 	// Begin makes a link for a person to sign in with.
 	Begin(ctx context.Context, r oauth.Request) (oauth.Begun, error)
 	// Redeem exchanges the authorization code of Infisical's flow for credentials.
-	Redeem(ctx context.Context, code rotation.Secret, tenantID string) (connection.Credentials, error)
+	Redeem(ctx context.Context, code secret.Value, tenantID string) (connection.Credentials, error)
 }
 
 // Handler is the API. Its fields are set once; those that may be left out say so.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/functions/connections"
 	"rekey/shared/auth"
 	"rekey/shared/connection"
@@ -259,7 +261,7 @@ func TestCreateInput(t *testing.T) {
 	grace, original := time.Duration(0), 90*time.Minute
 	if in.Name != "billing" || in.Description != "d" || in.Project != "p" || in.TenantID != "t" || in.ClientID != "c" || in.ClientSecret.Reveal() != "s" ||
 		in.ClientSecretKeyID != "k" || in.VaultSecretName != "v" || !in.Rotate || in.By != "boss" ||
-		in.Schedule != (rotation.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}) ||
+		in.Schedule != (schedule.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}) ||
 		in.Grace == nil || *in.Grace != grace || in.OriginalGrace == nil || *in.OriginalGrace != original {
 		t.Errorf("input %+v", in)
 	}

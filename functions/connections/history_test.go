@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -155,7 +158,7 @@ func show(t *testing.T, rec rotation.Record) map[string]any {
 func TestRotationView(t *testing.T) {
 	rec := rotation.Record{
 		ID: id, Phase: rotation.Idle, NextSlot: time.Date(2026, 12, 1, 2, 15, 0, 0, time.UTC),
-		Policy:  rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
+		Policy:  rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
 		LastRun: &rotation.RunResult{ID: "r1", Trigger: rotation.OnCreation, Outcome: "success", KeyID: "k1"},
 	}
 	want := func(r map[string]any, member string, value any) {
@@ -174,7 +177,7 @@ func TestRotationView(t *testing.T) {
 	rec.LastRun.Outcome = "abandoned"
 	want(show(t, rec), "rotationStatus", "failed") // Infisical's clients know two words
 
-	rec.Error = &rotation.Failure{Class: rotation.Permission, Message: "grant it", RetryAt: rec.NextSlot.Add(time.Hour)}
+	rec.Error = &rotation.Failure{Class: serviceerror.Permission, Message: "grant it", RetryAt: rec.NextSlot.Add(time.Hour)}
 	r = show(t, rec)
 	want(r, "rotationStatus", "failed")
 	want(r, "lastRotationMessage", "grant it")

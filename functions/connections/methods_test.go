@@ -8,6 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/functions/connections"
 	"rekey/shared/auth"
 	"rekey/shared/connection"
@@ -23,12 +27,12 @@ type people struct {
 	redeemed int
 }
 
-func (p *people) Redeem(_ context.Context, code rotation.Secret, tenantID string) (connection.Credentials, error) {
+func (p *people) Redeem(_ context.Context, code secret.Value, tenantID string) (connection.Credentials, error) {
 	p.redeemed++
 	if code.Reveal() != "good" || tenantID != tenant {
 		return connection.Credentials{}, &connection.Error{Kind: connection.Invalid, Message: "Entra does not accept credentials.code."}
 	}
-	return connection.Credentials{Method: connection.OAuth, TenantID: tenant, ClientID: client, SignIn: &connection.SignIn{RefreshToken: rotation.NewSecret("refresh"), Account: "ada"}}, nil
+	return connection.Credentials{Method: connection.OAuth, TenantID: tenant, ClientID: client, SignIn: &connection.SignIn{RefreshToken: secret.New("refresh"), Account: "ada"}}, nil
 }
 
 func (p *people) Begin(_ context.Context, r oauth.Request) (oauth.Begun, error) {
@@ -59,7 +63,7 @@ func TestCreateByMethod(t *testing.T) {
 		},
 		`{"name":"n","method":"certificate","credentials":{"tenantId":"t","clientId":"c","pfx":"f","password":"w"},"rotation":{"target":{"objectId":"o"}}}`: func() bool {
 			c := in.Certificate
-			return c.PFX.Reveal() == "f" && c.Password.Reveal() == "w" && !in.SendChain && in.Target == connection.Target{ObjectID: "o"} && in.Schedule == rotation.Schedule{}
+			return c.PFX.Reveal() == "f" && c.Password.Reveal() == "w" && !in.SendChain && in.Target == connection.Target{ObjectID: "o"} && in.Schedule == schedule.Schedule{}
 		},
 		`{"name":"n","method":"client-secret","credentials":{"tenantId":"t","clientId":"c","clientSecret":"s"},"rotation":{"target":{"clientId":"d"}}}`: func() bool {
 			return in.Method == connection.ClientSecret && in.ClientSecret.Reveal() == "s" && in.Target == connection.Target{ClientID: "d"}
@@ -135,7 +139,7 @@ func TestAuthorize(t *testing.T) {
 	p.begun.Grace = nil
 	want := oauth.Request{
 		TenantID: "t", Name: "n", Description: "d", Project: "p", VaultSecretName: "v", Target: connection.Target{ClientID: "c"}, Rotate: true,
-		Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "boss",
+		Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "boss",
 	}
 	if p.begun != want {
 		t.Errorf("begun %+v, want %+v", p.begun, want)
@@ -164,7 +168,7 @@ func TestOptions(t *testing.T) {
 // What a connection authenticates with is shown as far as it may be known.
 func TestAuthenticationView(t *testing.T) {
 	rec := rotation.Record{ID: id, Method: connection.OAuth, Auth: &rotation.Auth{
-		Account: "ada", SavedAt: ago(5), VaultVersion: "v1", Problem: &rotation.Failure{Class: rotation.SignInExpired, Message: "sign in again", At: ago(1)},
+		Account: "ada", SavedAt: ago(5), VaultVersion: "v1", Problem: &rotation.Failure{Class: serviceerror.SignInExpired, Message: "sign in again", At: ago(1)},
 	}}
 	s := service{get: func(string) (rotation.Record, error) { return rec, nil }}
 	w, _ := ask(t, s, http.MethodGet, "/azure-client-secrets/"+id, "")

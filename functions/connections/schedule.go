@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -41,14 +43,14 @@ func (b *rotationBody) target() *connection.Target {
 
 // timing is what a body says about when; nil is what it does not mention.
 type timing struct {
-	schedule             *rotation.Schedule
+	schedule             *schedule.Schedule
 	grace, originalGrace *time.Duration
 }
 
 // plan reads the schedule and the grace periods; base is the schedule so far, if there
 // is one, and slot the next time that it is due. A schedule that is sent while rotation
 // is off is kept for later, so it is validated too.
-func (b *rotationBody) plan(on bool, base rotation.Schedule, slot, now time.Time) (t timing, err error) {
+func (b *rotationBody) plan(on bool, base schedule.Schedule, slot, now time.Time) (t timing, err error) {
 	if b == nil {
 		if on && base.Interval == 0 {
 			err = badRequest("rotation is required when isAutoRotationEnabled is true: give rotationInterval (days) and rotateAt {hours, minutes} with timeZone, or rotateAtUtc.")
@@ -75,7 +77,7 @@ func (b *rotationBody) plan(on bool, base rotation.Schedule, slot, now time.Time
 // schedule changes base as the body says. It takes rotateAt in timeZone, or
 // rotateAtUtc. A client that knows rotateAtUtc only sends it back as it was shown: then
 // the time of day is still that of the zone.
-func (b *rotationBody) schedule(base rotation.Schedule, slot, now time.Time) (rotation.Schedule, error) {
+func (b *rotationBody) schedule(base schedule.Schedule, slot, now time.Time) (schedule.Schedule, error) {
 	s, zone := base, strings.TrimSpace(b.TimeZone)
 	if b.RotationInterval != nil {
 		s.Interval = *b.RotationInterval
@@ -104,7 +106,7 @@ func (b *rotationBody) schedule(base rotation.Schedule, slot, now time.Time) (ro
 // agree refuses a body that says two different times. A zone's offset changes with
 // daylight saving, so rotateAtUtc may be that of today or that of the next slot, which
 // is the one that answers have.
-func (b *rotationBody) agree(s rotation.Schedule, slot, now time.Time) error {
+func (b *rotationBody) agree(s schedule.Schedule, slot, now time.Time) error {
 	if b.RotateAtUTC == nil || s.Validate() != nil {
 		return nil // mistakes are reported by whoever validates
 	}
@@ -117,7 +119,7 @@ func (b *rotationBody) agree(s rotation.Schedule, slot, now time.Time) error {
 }
 
 // atUTC is the schedule's time of day in UTC on the day of t.
-func atUTC(s rotation.Schedule, t time.Time) timeOfDay {
+func atUTC(s schedule.Schedule, t time.Time) timeOfDay {
 	loc, err := s.Location()
 	if err != nil {
 		loc = time.UTC

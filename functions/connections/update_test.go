@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -20,7 +22,7 @@ const target = "0b1e7e57-0000-4000-8000-00000000000b"
 var scheduled = rotation.Record{
 	ID: id, Method: connection.ClientSecret, Revision: 3, VaultName: "rekey-billing", Project: "p",
 	Actor: rotation.Application{TenantID: "t", ClientID: "c"}, Target: rotation.Application{TenantID: "t", ClientID: "c", ObjectID: "o"},
-	Policy:   rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}},
+	Policy:   rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}},
 	NextSlot: time.Date(2026, 12, 1, 2, 15, 0, 0, time.UTC),
 }
 
@@ -70,7 +72,7 @@ func patch(t *testing.T, rec rotation.Record, role auth.Role, body string) (stat
 // What is left out stays as it is; a part of the schedule is merged into the rest.
 func TestUpdate(t *testing.T) {
 	off := scheduled
-	off.Policy.Enabled, off.Policy.Schedule = false, rotation.Schedule{}
+	off.Policy.Enabled, off.Policy.Schedule = false, schedule.Schedule{}
 	certificate := rotation.Record{ID: id, Method: connection.Certificate, Auth: &rotation.Auth{Chain: true}, Actor: rotation.Application{TenantID: "t", ClientID: "c"}}
 	for _, tt := range []struct {
 		rec        rotation.Record
@@ -106,7 +108,7 @@ func TestUpdate(t *testing.T) {
 
 func TestRefusedUpdates(t *testing.T) {
 	off, delegated := scheduled, scheduled
-	off.Policy.Enabled, off.Policy.Schedule = false, rotation.Schedule{}
+	off.Policy.Enabled, off.Policy.Schedule = false, schedule.Schedule{}
 	delegated.Auth = &rotation.Auth{}
 	oauth := rotation.Record{ID: id, Method: connection.OAuth, Auth: &rotation.Auth{}}
 	for _, tt := range []struct {
@@ -269,7 +271,7 @@ func TestCreateTarget(t *testing.T) {
 		"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0},"gracePeriodHours":1}}`)
 	want := connection.TargetInput{
 		Target: connection.Target{ClientID: "c", ObjectID: "o"}, Description: "d", VaultSecretName: "v", Rotate: true,
-		Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "boss",
+		Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "boss",
 	}
 	if grace := in.Grace; w.Code != http.StatusOK || grace == nil || *grace != time.Hour {
 		t.Errorf("grace %v: %s", grace, w.Body)

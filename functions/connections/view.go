@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -51,9 +53,9 @@ type authenticationView struct {
 }
 
 type trouble struct {
-	Class   rotation.Class `json:"class"`
-	Message string         `json:"message"`
-	Since   time.Time      `json:"since"`
+	Class   serviceerror.Class `json:"class"`
+	Message string             `json:"message"`
+	Since   time.Time          `json:"since"`
 }
 
 // targetView is an application that is rotated through a connection.

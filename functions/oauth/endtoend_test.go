@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/oauth"
-	"rekey/shared/rotation"
 )
 
 func TestConnectAndReconnect(t *testing.T) {
@@ -34,7 +36,7 @@ func TestConnectAndReconnect(t *testing.T) {
 		t.Fatal("a revoked refresh token still works")
 	}
 	lost, err := w.conns.Get(t.Context(), before.ID)
-	if err != nil || lost.Auth.Problem == nil || lost.Auth.Problem.Class != rotation.SignInExpired || !strings.Contains(lost.Auth.Problem.Message, "Sign in again") {
+	if err != nil || lost.Auth.Problem == nil || lost.Auth.Problem.Class != serviceerror.SignInExpired || !strings.Contains(lost.Auth.Problem.Message, "Sign in again") {
 		t.Fatalf("the connection says %+v, %v", lost.Auth, err)
 	}
 
@@ -124,7 +126,7 @@ func TestRedeemOfACallersCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := w.flow.Redeem(t.Context(), rotation.NewSecret(back.Query().Get("code")), w.stack.TenantID)
+	c, err := w.flow.Redeem(t.Context(), secret.New(back.Query().Get("code")), w.stack.TenantID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -111,7 +113,7 @@ func (w *world) wire() {
 	must(err)
 	authority, err := entra.New(entra.Config{
 		AuthorityHost: w.stack.AuthorityURL, Emulated: true, Now: w.now, HTTPClient: &http.Client{Transport: swapping{client.Transport, w}},
-		OAuth: entra.OAuthApplication{ClientID: w.app.ClientID, Secret: func(context.Context) (rotation.Secret, error) { return rotation.NewSecret(w.app.Secret), nil }},
+		OAuth: entra.OAuthApplication{ClientID: w.app.ClientID, Secret: func(context.Context) (secret.Value, error) { return secret.New(w.app.Secret), nil }},
 	})
 	must(err)
 	tokens, err := openid.New(openid.Config{AuthorityHost: w.stack.AuthorityURL, HTTPClient: client, Now: w.now})

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/zclconf/go-cty/cty"
+	"rekey/shared/serviceerror"
 
-	"rekey/shared/rotation"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // logged are the lines that alerts wait for, as the program writes them; a test
@@ -23,7 +23,7 @@ var alerts = map[string][]string{
 }
 
 // words are the members' values that queries compare with, and that are no lines.
-var words = []string{"ok", "failed", "{", string(rotation.Transient), string(rotation.Throttled), string(rotation.Concurrency)}
+var words = []string{"ok", "failed", "{", string(serviceerror.Transient), string(serviceerror.Throttled), string(serviceerror.Concurrency)}
 
 var quoted = regexp.MustCompile(`'([^']*)'`)
 

@@ -10,15 +10,16 @@ import (
 	"path/filepath"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/functions/connections"
 	"rekey/shared/emulator/stack"
-	"rekey/shared/rotation"
 )
 
 // demo connects a sample application through the API and tells what happens.
 type demo struct {
 	url      string
-	key      rotation.Secret
+	key      secret.Value
 	out      io.Writer
 	services *stack.Stack
 }

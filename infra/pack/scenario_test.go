@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/auth"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/stack"
-	"rekey/shared/rotation"
 )
 
 // api is where the connections are.
@@ -30,7 +31,7 @@ type host interface {
 // world is the emulated services, who may call, and all that a package says.
 type world struct {
 	*stack.Stack
-	key  rotation.Secret
+	key  secret.Value
 	hash string
 
 	mu     sync.Mutex

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/app"
 	"rekey/shared/config"
 	"rekey/shared/connection"
@@ -69,9 +72,9 @@ func (d *deployment) connect(name string) rotation.Record {
 		d.t.Fatal(err)
 	}
 	rec, err := d.app().Connections.Create(d.t.Context(), connection.Input{
-		Name: name, By: "tester", Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"},
+		Name: name, By: "tester", Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"},
 		Credentials: connection.Credentials{
-			TenantID: sample.TenantID, ClientID: sample.ClientID, ClientSecret: rotation.NewSecret(sample.Secret), ClientSecretKeyID: sample.KeyID,
+			TenantID: sample.TenantID, ClientID: sample.ClientID, ClientSecret: secret.New(sample.Secret), ClientSecretKeyID: sample.KeyID,
 		},
 	})
 	if err != nil || rec.Current == nil || rec.Current.Origin != rotation.OriginIssued {

@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/config"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/stack"
-	"rekey/shared/rotation"
 )
 
 // start starts services and returns the settings that lead to them.
@@ -127,7 +129,7 @@ func TestGraphScope(t *testing.T) {
 func TestRefusedApplications(t *testing.T) {
 	const own, oauth = "0B1E7E57-0000-4000-8000-00000000000A", "0b1e7e57-0000-4000-8000-00000000000b"
 	got := refused(config.Config{
-		Identity: config.Identity{ClientID: own, ClientSecret: rotation.NewSecret("s")}, OAuth: config.OAuth{ClientID: oauth},
+		Identity: config.Identity{ClientID: own, ClientSecret: secret.New("s")}, OAuth: config.OAuth{ClientID: oauth},
 	})
 	want := map[string]string{strings.ToLower(own): "Rekey's own identity", oauth: "the one that people connect with by OAuth"}
 	if !maps.Equal(got, want) {
@@ -142,7 +144,7 @@ func TestRefusedApplications(t *testing.T) {
 // can.
 func TestOwnIdentityRefused(t *testing.T) {
 	_, c := start(t)
-	c.Identity.ClientSecret = rotation.NewSecret("abc8Q~of-another-time-of-another-time-of")
+	c.Identity.ClientSecret = secret.New("abc8Q~of-another-time-of-another-time-of")
 	a, err := New(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +154,7 @@ func TestOwnIdentityRefused(t *testing.T) {
 		t.Errorf("the table: %v", err)
 	}
 	_, err = a.Connections.Vault.State(t.Context(), "nothing")
-	if rotation.ClassOf(err) != rotation.VaultRefused || strings.Contains(err.Error(), c.Identity.ClientSecret.Reveal()) {
+	if serviceerror.ClassOf(err) != serviceerror.VaultRefused || strings.Contains(err.Error(), c.Identity.ClientSecret.Reveal()) {
 		t.Errorf("the vault: %v", err)
 	}
 }

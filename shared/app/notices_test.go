@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/rotation"
 )
 
@@ -28,17 +30,17 @@ func TestNotices(t *testing.T) {
 	defer receiver.Close()
 	s, c := start(t)
 	for name, on := range map[string]struct{ given, named string }{"given": {webhookSecret, ""}, "named": {"", "webhook"}, "off": {}} {
-		if c.Webhook.URL = (rotation.Secret{}); name != "off" {
-			c.Webhook.URL = rotation.NewSecret(receiver.URL + "/hunter2")
+		if c.Webhook.URL = (secret.Value{}); name != "off" {
+			c.Webhook.URL = secret.New(receiver.URL + "/hunter2")
 		}
-		c.Webhook.Secret, c.Webhook.SecretName = rotation.NewSecret(on.given), on.named
+		c.Webhook.Secret, c.Webhook.SecretName = secret.New(on.given), on.named
 		var log strings.Builder
 		a, err := New(c, slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if on.named != "" {
-			if _, err := a.Connections.Vault.Put(t.Context(), rotation.VaultSecret{Name: on.named, Value: rotation.NewSecret(webhookSecret), Enabled: true}); err != nil {
+			if _, err := a.Connections.Vault.Put(t.Context(), rotation.VaultSecret{Name: on.named, Value: secret.New(webhookSecret), Enabled: true}); err != nil {
 				t.Fatal(err)
 			}
 		}

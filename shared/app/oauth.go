@@ -4,20 +4,21 @@ import (
 	"context"
 	"log/slog"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/config"
 	"rekey/shared/connection"
 	"rekey/shared/entra"
 	"rekey/shared/keyvault"
 	"rekey/shared/oauth"
 	"rekey/shared/openid"
-	"rekey/shared/rotation"
 	"rekey/shared/tablestore"
 )
 
 // oauthApplication is what people sign in to. Its secret is given, or read from Key
 // Vault when it is first needed.
 func oauthApplication(c config.Config, vault *keyvault.Vault) entra.OAuthApplication {
-	return entra.OAuthApplication{ClientID: c.OAuth.ClientID, Secret: func(ctx context.Context) (rotation.Secret, error) {
+	return entra.OAuthApplication{ClientID: c.OAuth.ClientID, Secret: func(ctx context.Context) (secret.Value, error) {
 		if c.OAuth.SecretName == "" {
 			return c.OAuth.ClientSecret, nil
 		}

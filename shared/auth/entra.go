@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
 
 // Claims are what a verified Entra access token says, as far as it matters who may
@@ -27,7 +27,7 @@ type Claims struct {
 // errors.Is reports [ErrUnauthenticated] for any other; and another error when it
 // could not tell.
 type AccessTokens interface {
-	AccessToken(ctx context.Context, token rotation.Secret, audience, tenantID string) (Claims, error)
+	AccessToken(ctx context.Context, token secret.Value, audience, tenantID string) (Claims, error)
 }
 
 // EntraTokens knows callers by their Entra access tokens, by one application
@@ -59,7 +59,7 @@ func (e *EntraTokens) Validate(ctx context.Context, token string) (Caller, error
 	if e == nil || e.Verifier == nil || e.Audience == "" || e.TenantID == "" {
 		return Caller{}, ErrUnconfigured
 	}
-	c, err := e.Verifier.AccessToken(ctx, rotation.NewSecret(token), e.Audience, e.TenantID)
+	c, err := e.Verifier.AccessToken(ctx, secret.New(token), e.Audience, e.TenantID)
 	if errors.Is(err, ErrUnauthenticated) {
 		return Caller{}, err
 	}

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/auth"
-	"rekey/shared/rotation"
 )
 
 const (
@@ -23,7 +24,7 @@ type verified struct {
 	err    error
 }
 
-func (v verified) AccessToken(_ context.Context, token rotation.Secret, audience, tenant string) (auth.Claims, error) {
+func (v verified) AccessToken(_ context.Context, token secret.Value, audience, tenant string) (auth.Claims, error) {
 	if token.Reveal() != "a.b.c" || audience != "api://rekey" || tenant != tenantID {
 		return auth.Claims{}, fmt.Errorf("asked for %s of %s", audience, tenant)
 	}

@@ -11,7 +11,7 @@ import (
 	"regexp"
 	"strings"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
 
 // An API key is keyPrefix and 32 random bytes in base64url without padding. The
@@ -63,14 +63,14 @@ func (k Key) String() string {
 
 // NewKey makes an API key from 32 bytes of random, and the hash that is configured
 // for it, in hex. The key exists nowhere else.
-func NewKey(random io.Reader) (key rotation.Secret, hash string, err error) {
+func NewKey(random io.Reader) (key secret.Value, hash string, err error) {
 	var b [keyBytes]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {
-		return rotation.Secret{}, "", fmt.Errorf("reading random bytes: %w", err)
+		return secret.Value{}, "", fmt.Errorf("reading random bytes: %w", err)
 	}
 	s := keyPrefix + base64.RawURLEncoding.EncodeToString(b[:])
 	sum := sha256.Sum256([]byte(s))
-	return rotation.NewSecret(s), hex.EncodeToString(sum[:]), nil
+	return secret.New(s), hex.EncodeToString(sum[:]), nil
 }
 
 // byKey looks for the key among all entries, always all of them and each in

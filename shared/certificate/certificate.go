@@ -28,7 +28,7 @@ import (
 	"strings"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
 
 // What is accepted, at most and at least.
@@ -46,13 +46,13 @@ const (
 type Input struct {
 	// Body is PEM with one certificate or more, in any order, and possibly the
 	// private key; or the base64 of one certificate's DER.
-	Body rotation.Secret
+	Body secret.Value
 	// PrivateKey is PEM, PKCS#8 or PKCS#1 and not encrypted, or the base64 of
 	// such a key's DER. It may be left out where Body has the key.
-	PrivateKey rotation.Secret
+	PrivateKey secret.Value
 	// PFX is the base64 of a PKCS#12 file.
-	PFX      rotation.Secret
-	Password rotation.Secret
+	PFX      secret.Value
+	Password secret.Value
 }
 
 // Certificate is a certificate with its key. Only PEM is secret when it prints;
@@ -60,7 +60,7 @@ type Input struct {
 type Certificate struct {
 	// PEM has the leaf, the chain and the key as PKCS#8, in this order, each as
 	// a block without headers and without text around it.
-	PEM rotation.Secret `json:"-"`
+	PEM secret.Value `json:"-"`
 
 	Leaf *x509.Certificate `json:"-"`
 	Key  *rsa.PrivateKey   `json:"-"`
@@ -106,7 +106,7 @@ func Parse(in Input, now time.Time) (Certificate, error) {
 
 // Read reads the PEM of a [Certificate] again. It does not look at the dates: that
 // a stored certificate has expired is for its reader to find and to say.
-func Read(text rotation.Secret) (Certificate, error) {
+func Read(text secret.Value) (Certificate, error) {
 	found, err := read(Input{Body: text})
 	if err != nil {
 		return Certificate{}, err
@@ -201,7 +201,7 @@ func assemble(leaf *x509.Certificate, chain []*x509.Certificate, key *rsa.Privat
 	}
 	sum1, sum256 := sha1.Sum(leaf.Raw), sha256.Sum256(leaf.Raw)
 	return Certificate{
-		PEM:  rotation.NewSecret(text.String()),
+		PEM:  secret.New(text.String()),
 		Leaf: leaf, Key: key, Chain: chain,
 		ThumbprintSHA256: strings.ToUpper(hex.EncodeToString(sum256[:])),
 		ThumbprintSHA1:   strings.ToUpper(hex.EncodeToString(sum1[:])),

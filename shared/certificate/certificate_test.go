@@ -14,19 +14,20 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/secret"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"software.sslmate.com/src/go-pkcs12"
 
 	"rekey/shared/certificate"
-	"rekey/shared/rotation"
 )
 
 // parse gives body, key, pfx and password, as many as there are.
 func parse(given ...string) (certificate.Certificate, error) {
 	given = append(given, "", "", "", "")
 	return certificate.Parse(certificate.Input{
-		Body: rotation.NewSecret(given[0]), PrivateKey: rotation.NewSecret(given[1]),
-		PFX: rotation.NewSecret(given[2]), Password: rotation.NewSecret(given[3]),
+		Body: secret.New(given[0]), PrivateKey: secret.New(given[1]),
+		PFX: secret.New(given[2]), Password: secret.New(given[3]),
 	}, now)
 }
 
@@ -253,10 +254,10 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestReadIsNotAboutDates(t *testing.T) {
-	if c, err := certificate.Read(rotation.NewSecret(text(expired, key))); err != nil || !c.Leaf.Equal(expired) {
+	if c, err := certificate.Read(secret.New(text(expired, key))); err != nil || !c.Leaf.Equal(expired) {
 		t.Errorf("Read of an expired certificate: %v", err)
 	}
-	if _, err := certificate.Read(rotation.NewSecret(text(single, otherKey))); err == nil {
+	if _, err := certificate.Read(secret.New(text(single, otherKey))); err == nil {
 		t.Error("Read accepts a key of another certificate")
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"encoding/pem"
 	"strings"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
 
 // read collects what the input has.
 func read(in Input) (*material, error) {
-	for _, s := range []rotation.Secret{in.Body, in.PrivateKey, in.PFX, in.Password} {
+	for _, s := range []secret.Value{in.Body, in.PrivateKey, in.PFX, in.Password} {
 		if len(s.Reveal()) > maxInput {
 			return nil, refuse("The input is longer than %d bytes. Leave only the application's certificate and its key.", maxInput)
 		}

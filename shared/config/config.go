@@ -15,6 +15,8 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/auth"
 	"rekey/shared/rotation"
 )
@@ -31,7 +33,7 @@ type Config struct {
 	// URL, used with Rekey's own identity, or a storage connection string, which
 	// holds the account's key. Required.
 	TableURL        string
-	TableConnection rotation.Secret
+	TableConnection secret.Value
 	// TableHost is the host that either of them leads to, with the port if that is
 	// written there.
 	TableHost string
@@ -79,16 +81,16 @@ type Config struct {
 type Identity struct {
 	TenantID     string
 	ClientID     string
-	ClientSecret rotation.Secret
+	ClientSecret secret.Value
 	Federated    Federated
 }
 
 // OAuth is the application with which people connect by OAuth. Its secret is given
 // or named, not both. All of it is optional; it is on if ClientID is set.
 type OAuth struct {
-	ClientID     string          // INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID
-	ClientSecret rotation.Secret // INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET
-	SecretName   string          // REKEY_OAUTH_CLIENT_SECRET_NAME: of a secret in the vault
+	ClientID     string       // INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID
+	ClientSecret secret.Value // INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET
+	SecretName   string       // REKEY_OAUTH_CLIENT_SECRET_NAME: of a secret in the vault
 }
 
 // Callers says who may call. Without keys and tokens nobody may.

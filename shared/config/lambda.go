@@ -3,7 +3,7 @@ package config
 import (
 	"regexp"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
 
 // Federated is how Rekey is known on AWS Lambda, where there is neither a managed
@@ -11,10 +11,10 @@ import (
 // federated credential of the application. It is zero elsewhere, and where there is a
 // client secret. What it holds, Lambda sets.
 type Federated struct {
-	Region          string          // AWS_REGION, whose Security Token Service is asked
-	AccessKeyID     string          // AWS_ACCESS_KEY_ID, of the function's role
-	SecretAccessKey rotation.Secret // AWS_SECRET_ACCESS_KEY
-	SessionToken    rotation.Secret // AWS_SESSION_TOKEN
+	Region          string       // AWS_REGION, whose Security Token Service is asked
+	AccessKeyID     string       // AWS_ACCESS_KEY_ID, of the function's role
+	SecretAccessKey secret.Value // AWS_SECRET_ACCESS_KEY
+	SessionToken    secret.Value // AWS_SESSION_TOKEN
 	// STSURL is REKEY_STS_URL, https, an emulator in the place of the region's own
 	// service. Only with REKEY_EMULATED. Default none.
 	STSURL string
@@ -61,7 +61,7 @@ func (r *reader) federated(id Identity, emulated bool) Federated {
 func (r *reader) onLambda() bool { return r.text("AWS_LAMBDA_FUNCTION_NAME") != "" }
 
 // requiredSecret is required for a secret.
-func (r *reader) requiredSecret(name, form string) rotation.Secret {
+func (r *reader) requiredSecret(name, form string) secret.Value {
 	r.required(name, "", form)
 	return r.secret(name)
 }

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/auth"
-	"rekey/shared/rotation"
 )
 
 var (
@@ -39,9 +40,9 @@ func (r *reader) text(name string) string {
 }
 
 // secret returns a variable as it is: a secret may begin or end with anything.
-func (r *reader) secret(name string) rotation.Secret {
+func (r *reader) secret(name string) secret.Value {
 	s, _ := r.lookup(name)
-	return rotation.NewSecret(s)
+	return secret.New(s)
 }
 
 // required notes that a variable is missing; if it is set but wrong, that is noted
@@ -188,29 +189,29 @@ func (r *reader) keys(name string) []auth.Key {
 
 // table reads the table service: an https URL or a connection string. host, with
 // its port, is what it will be reached at, empty if that is wrong already.
-func (r *reader) table(name string, emulated bool) (address string, connection rotation.Secret, host string) {
+func (r *reader) table(name string, emulated bool) (address string, connection secret.Value, host string) {
 	const form = "the table service's https URL, like https://name.table.core.windows.net, or a storage connection string"
 	s := r.required(name, r.text(name), form)
 	if s == "" {
-		return "", rotation.Secret{}, ""
+		return "", secret.Value{}, ""
 	}
 	if !strings.Contains(s, "=") {
 		u, ok := parseURL(s)
 		if !ok || u.Scheme != "https" {
 			r.wrong(name, "must be %s", form)
-			return "", rotation.Secret{}, ""
+			return "", secret.Value{}, ""
 		}
-		return strings.TrimRight(u.String(), "/"), rotation.Secret{}, u.Host
+		return strings.TrimRight(u.String(), "/"), secret.Value{}, u.Host
 	}
 	endpoint, ok := tableEndpoint(s)
 	if !ok {
 		r.wrong(name, "as a connection string must have AccountName, AccountKey and, unless it is the default, TableEndpoint or EndpointSuffix")
-		return "", rotation.Secret{}, ""
+		return "", secret.Value{}, ""
 	}
 	if endpoint.Scheme != "https" && !emulated {
 		r.wrong(name, "must use https, outside of REKEY_EMULATED")
 	}
-	return "", rotation.NewSecret(s), endpoint.Host
+	return "", secret.New(s), endpoint.Host
 }
 
 // tableEndpoint says where a connection string leads, by aztables' rules. A shared

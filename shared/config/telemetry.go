@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
 
 // Telemetry says where metrics and traces go: the standard variables of OpenTelemetry,
@@ -40,7 +40,7 @@ type Export struct {
 	// Headers is OTEL_EXPORTER_OTLP_TRACES_HEADERS or _METRICS_HEADERS, or
 	// OTEL_EXPORTER_OTLP_HEADERS: name=value with percent-encoded values,
 	// comma-separated. They usually hold the key of the receiver.
-	Headers map[string]rotation.Secret
+	Headers map[string]secret.Value
 }
 
 // On reports whether anything is exported.
@@ -95,14 +95,14 @@ func (r *reader) export(signal string) Export {
 	if endpoint == "OTEL_EXPORTER_OTLP_ENDPOINT" {
 		u.Path = path.Join("/", u.Path, "v1", strings.ToLower(signal))
 	}
-	e := Export{URL: u.String(), Headers: map[string]rotation.Secret{}}
+	e := Export{URL: u.String(), Headers: map[string]secret.Value{}}
 	headers := own("HEADERS")
 	for k, v := range r.pairs(headers) {
 		if !headerNameForm.MatchString(k) || strings.ContainsAny(v, "\r\n\x00") {
 			r.wrong(headers, "must be name=value, comma-separated, with names and values that HTTP allows")
 			break
 		}
-		e.Headers[k] = rotation.NewSecret(v)
+		e.Headers[k] = secret.New(v)
 	}
 	return e
 }

@@ -3,8 +3,9 @@ package config
 import (
 	"net/url"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/notice"
-	"rekey/shared/rotation"
 )
 
 // Webhook is where somebody is told that a connection needs a person, and that it does
@@ -13,11 +14,11 @@ type Webhook struct {
 	// URL is REKEY_WEBHOOK_URL: https, without a user; http on loopback only with
 	// REKEY_EMULATED. It is a Secret because many receivers know their callers by
 	// its path or query. Optional.
-	URL rotation.Secret
+	URL secret.Value
 	// Secret is REKEY_WEBHOOK_SECRET, what notices are signed with: whsec_ and the
 	// base64 of 24 to 64 bytes; several, separated by spaces or commas, while one
 	// replaces another. See [notice.ParseKeys].
-	Secret rotation.Secret
+	Secret secret.Value
 	// SecretName is REKEY_WEBHOOK_SECRET_NAME: of a secret in the vault that holds
 	// the same. It can be replaced there without a restart.
 	SecretName string
@@ -58,10 +59,10 @@ func (r *reader) webhook(emulated bool) Webhook {
 
 // webhookURL reads an address that may have a path and a query. It is not repeated in
 // the error.
-func (r *reader) webhookURL(emulated bool) rotation.Secret {
+func (r *reader) webhookURL(emulated bool) secret.Value {
 	s := r.text(webhookURL)
 	if s == "" {
-		return rotation.Secret{}
+		return secret.Value{}
 	}
 	u, err := url.Parse(s)
 	switch {
@@ -70,9 +71,9 @@ func (r *reader) webhookURL(emulated bool) rotation.Secret {
 	case u.User != nil:
 		r.wrong(webhookURL, "must not have a user or password in it: the receiver knows Rekey by its signature")
 	case u.Scheme == "http" && emulated && loopback(u.Hostname()), u.Scheme == "https":
-		return rotation.NewSecret(s)
+		return secret.New(s)
 	default:
 		r.wrong(webhookURL, "must be an https URL; with REKEY_EMULATED=true also http on localhost")
 	}
-	return rotation.Secret{}
+	return secret.Value{}
 }

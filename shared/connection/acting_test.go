@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/certificate"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -37,14 +40,14 @@ func newCertificate(serial int64) certificate.Input {
 	if err != nil {
 		panic(err)
 	}
-	text := func(kind string, data []byte) rotation.Secret {
-		return rotation.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
+	text := func(kind string, data []byte) secret.Value {
+		return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
 	}
 	return certificate.Input{Body: text("CERTIFICATE", der), PrivateKey: text("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))}
 }
 
 // stored is a certificate as Rekey stores it.
-func stored(in certificate.Input) rotation.Secret {
+func stored(in certificate.Input) secret.Value {
 	c, err := certificate.Parse(in, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
 		panic(err)
@@ -79,6 +82,6 @@ func (s *subject) person() connection.Input {
 }
 
 func rotating(in connection.Input, target rotation.Application) connection.Input {
-	in.Target, in.Rotate, in.Schedule = connection.Target{ClientID: target.ClientID}, true, rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
+	in.Target, in.Rotate, in.Schedule = connection.Target{ClientID: target.ClientID}, true, schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 	return in
 }

@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -16,10 +19,10 @@ import (
 type SignIns interface {
 	// Certificate signs in as app with a certificate and its key, PEM; chain says
 	// to send the certificate's chain along.
-	Certificate(ctx context.Context, app rotation.Application, pem rotation.Secret, chain bool) (rotation.Token, error)
+	Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error)
 	// Refresh signs in as the person of a refresh token, and returns the new one
 	// that it was exchanged for. The old one stays good.
-	Refresh(ctx context.Context, app rotation.Application, refresh rotation.Secret) (rotation.Token, rotation.Secret, error)
+	Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error)
 }
 
 // ActorVault is what signing in needs of the vault.
@@ -93,12 +96,12 @@ func (a *Actors) use(ctx context.Context, id string, renew bool) (rotation.Token
 func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotation.Token, stale bool, err error) {
 	rec, err := a.Records.Load(ctx, id)
 	switch {
-	case errors.Is(err, rotation.ErrNotFound):
-		return token, false, &rotation.Error{Op: signingIn, Class: rotation.ActorRefused, Detail: "that connection does not exist any more"}
+	case errors.Is(err, serviceerror.ErrNotFound):
+		return token, false, &serviceerror.Error{Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection does not exist any more"}
 	case err != nil:
 		return token, false, err
 	case rec.Phase == rotation.Creating:
-		return token, false, &rotation.Error{Op: signingIn, Class: rotation.Transient, Detail: "that connection is being created"}
+		return token, false, &serviceerror.Error{Op: signingIn, Class: serviceerror.Transient, Detail: "that connection is being created"}
 	}
 	if rec.Auth == nil {
 		token, err = a.published(ctx, &rec)
@@ -119,7 +122,7 @@ func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotatio
 // published signs in with the client secret that the connection rotates itself.
 func (a *Actors) published(ctx context.Context, rec *rotation.Record) (rotation.Token, error) {
 	if rec.Current == nil {
-		return rotation.Token{}, &rotation.Error{Op: signingIn, Class: rotation.ActorRefused, Detail: "that connection has no credential any more"}
+		return rotation.Token{}, &serviceerror.Error{Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection has no credential any more"}
 	}
 	value, err := a.Vault.Get(ctx, rec.VaultName, rec.Current.VaultVersion)
 	if err != nil {
@@ -130,21 +133,21 @@ func (a *Actors) published(ctx context.Context, rec *rotation.Record) (rotation.
 
 // signIn signs in with a value as it is in the vault; renewed is set for a refresh
 // token.
-func (a *Actors) signIn(ctx context.Context, method string, app rotation.Application, value rotation.Secret, chain bool) (token rotation.Token, renewed rotation.Secret, err error) {
+func (a *Actors) signIn(ctx context.Context, method string, app rotation.Application, value secret.Value, chain bool) (token rotation.Token, renewed secret.Value, err error) {
 	switch {
 	case method == ClientSecret:
 		token, err = a.Authority.Token(ctx, app, value)
 	case a.SignIns == nil:
-		err = &rotation.Error{Op: "signing in", Class: rotation.Invalid, Detail: "this deployment signs in with client secrets only"}
+		err = &serviceerror.Error{Op: "signing in", Class: serviceerror.Invalid, Detail: "this deployment signs in with client secrets only"}
 	case method == Certificate:
 		token, err = a.SignIns.Certificate(ctx, app, value, chain)
 	case method == OAuth:
 		var kept kept
 		if kept, err = readKept(value); err == nil {
-			token, renewed, err = a.SignIns.Refresh(ctx, app, rotation.NewSecret(kept.RefreshToken))
+			token, renewed, err = a.SignIns.Refresh(ctx, app, secret.New(kept.RefreshToken))
 		}
 	default:
-		err = &rotation.Error{Op: "signing in", Class: rotation.Invalid, Detail: "a method that this version of Rekey does not know"}
+		err = &serviceerror.Error{Op: "signing in", Class: serviceerror.Invalid, Detail: "a method that this version of Rekey does not know"}
 	}
 	return token, renewed, err
 }
@@ -158,28 +161,28 @@ type kept struct {
 }
 
 // keep makes the value for the vault.
-func keep(app rotation.Application, account string, refresh rotation.Secret) (rotation.Secret, error) {
+func keep(app rotation.Application, account string, refresh secret.Value) (secret.Value, error) {
 	text, err := json.Marshal(kept{refresh.Reveal(), app.TenantID, app.ClientID, account})
 	if err != nil {
-		return rotation.Secret{}, errors.New("encoding a refresh token")
+		return secret.Value{}, errors.New("encoding a refresh token")
 	}
-	return rotation.NewSecret(string(text)), nil
+	return secret.New(string(text)), nil
 }
 
-func readKept(value rotation.Secret) (k kept, err error) {
+func readKept(value secret.Value) (k kept, err error) {
 	if json.Unmarshal([]byte(value.Reveal()), &k) != nil || k.RefreshToken == "" {
-		return k, &rotation.Error{Op: "reading a refresh token", Class: rotation.SignInExpired, Detail: "what is in the vault is none"}
+		return k, &serviceerror.Error{Op: "reading a refresh token", Class: serviceerror.SignInExpired, Detail: "what is in the vault is none"}
 	}
 	return k, nil
 }
 
 // refusedActor makes of a refusal one that does not look like the target's.
 func refusedActor(err error) error {
-	if err == nil || !rotation.ClassOf(err).Refusal() && !errors.Is(err, rotation.ErrNotFound) {
+	if err == nil || !serviceerror.ClassOf(err).Refusal() && !errors.Is(err, serviceerror.ErrNotFound) {
 		return err
 	}
-	e := &rotation.Error{Op: signingIn, Class: rotation.ActorRefused, Detail: "its credential is not in the vault"}
-	if from, ok := errors.AsType[*rotation.Error](err); ok {
+	e := &serviceerror.Error{Op: signingIn, Class: serviceerror.ActorRefused, Detail: "its credential is not in the vault"}
+	if from, ok := errors.AsType[*serviceerror.Error](err); ok {
 		e.Status, e.Code, e.RequestID, e.Detail = from.Status, from.Code, from.RequestID, string(from.Class)
 	}
 	return e
@@ -194,12 +197,12 @@ func (a *Actors) moved(ctx context.Context, rec *rotation.Record) bool {
 // refused notes that the connection can't sign in. It reports whether that is only
 // because it has other credentials by now.
 func (a *Actors) refused(ctx context.Context, used *rotation.Record, cause error) (stale bool) {
-	class := rotation.ClassOf(cause)
+	class := serviceerror.ClassOf(cause)
 	if !class.Refusal() {
 		return false
 	}
 	now := a.now()
-	event := rotation.Event{At: now, Kind: rotation.EventSignInLost, Class: class, Message: rotation.Explain(cause)}
+	event := rotation.Event{At: now, Kind: rotation.EventSignInLost, Class: class, Message: serviceerror.Explain(cause)}
 	err := a.change(ctx, used.ID, event, func(rec *rotation.Record) bool {
 		if rec.Auth == nil || rec.Auth.VaultVersion != used.Auth.VaultVersion {
 			stale = true
@@ -208,20 +211,20 @@ func (a *Actors) refused(ctx context.Context, used *rotation.Record, cause error
 		if was := rec.Auth.Problem; was != nil && was.Class == class {
 			return false // it is known
 		}
-		rec.Auth.Problem = &rotation.Failure{Class: class, Message: rotation.Explain(cause), Count: 1, At: now}
+		rec.Auth.Problem = &rotation.Failure{Class: class, Message: serviceerror.Explain(cause), Count: 1, At: now}
 		return true
 	})
 	if err != nil {
-		a.log().WarnContext(ctx, "noting a lost sign-in", "connection", used.ID, "class", string(rotation.ClassOf(err)))
+		a.log().WarnContext(ctx, "noting a lost sign-in", "connection", used.ID, "class", string(serviceerror.ClassOf(err)))
 	} else if !stale {
-		a.log().ErrorContext(ctx, "sign-in lost", "connection", used.ID, "method", used.Method, "class", string(class), "reason", rotation.Explain(cause))
+		a.log().ErrorContext(ctx, "sign-in lost", "connection", used.ID, "method", used.Method, "class", string(class), "reason", serviceerror.Explain(cause))
 	}
 	return stale
 }
 
 // accepted notes that the connection could sign in, and saves a refresh token whose
 // turn has come. What fails here costs nothing yet: the old one is good for long.
-func (a *Actors) accepted(ctx context.Context, used *rotation.Record, renewed rotation.Secret, force bool) {
+func (a *Actors) accepted(ctx context.Context, used *rotation.Record, renewed secret.Value, force bool) {
 	now := a.now()
 	due := !renewed.IsZero() && (force || now.Sub(used.Auth.SavedAt) >= saveEvery)
 	if !due && used.Auth.Problem == nil {
@@ -231,7 +234,7 @@ func (a *Actors) accepted(ctx context.Context, used *rotation.Record, renewed ro
 	if due {
 		var err error
 		if version, err = a.put(ctx, used, renewed); err != nil {
-			a.log().WarnContext(ctx, "saving a refresh token", "connection", used.ID, "class", string(rotation.ClassOf(err)))
+			a.log().WarnContext(ctx, "saving a refresh token", "connection", used.ID, "class", string(serviceerror.ClassOf(err)))
 			return
 		}
 	}
@@ -254,7 +257,7 @@ func (a *Actors) accepted(ctx context.Context, used *rotation.Record, renewed ro
 		return true
 	})
 	if err != nil {
-		a.log().WarnContext(ctx, "noting a sign-in", "connection", used.ID, "class", string(rotation.ClassOf(err)))
+		a.log().WarnContext(ctx, "noting a sign-in", "connection", used.ID, "class", string(serviceerror.ClassOf(err)))
 		return // whether it is in use is unknown: the next one tidies up
 	}
 	if version != "" && !kept {
@@ -263,7 +266,7 @@ func (a *Actors) accepted(ctx context.Context, used *rotation.Record, renewed ro
 }
 
 // put writes a refresh token as a new version.
-func (a *Actors) put(ctx context.Context, rec *rotation.Record, refresh rotation.Secret) (version string, err error) {
+func (a *Actors) put(ctx context.Context, rec *rotation.Record, refresh secret.Value) (version string, err error) {
 	value, err := keep(rec.Actor, rec.Auth.Account, refresh)
 	if err != nil {
 		return "", err
@@ -272,7 +275,7 @@ func (a *Actors) put(ctx context.Context, rec *rotation.Record, refresh rotation
 }
 
 // authSecret is a version of what rec authenticates with.
-func authSecret(deployment string, rec *rotation.Record, value rotation.Secret) rotation.VaultSecret {
+func authSecret(deployment string, rec *rotation.Record, value secret.Value) rotation.VaultSecret {
 	kind := map[string]string{ClientSecret: rotation.ContentType, Certificate: "application/x-pem-file", OAuth: "application/json"}[rec.Method]
 	tags := rotation.Tags(deployment, rec, rotation.Credential{Target: rec.Actor})
 	return rotation.VaultSecret{
@@ -281,8 +284,8 @@ func authSecret(deployment string, rec *rotation.Record, value rotation.Secret) 
 }
 
 func (a *Actors) disable(ctx context.Context, rec *rotation.Record, version string) {
-	if err := a.Vault.Disable(ctx, rec.AuthName(), version); err != nil && !errors.Is(err, rotation.ErrNotFound) {
-		a.log().WarnContext(ctx, "disabling an old credential", "connection", rec.ID, "class", string(rotation.ClassOf(err)))
+	if err := a.Vault.Disable(ctx, rec.AuthName(), version); err != nil && !errors.Is(err, serviceerror.ErrNotFound) {
+		a.log().WarnContext(ctx, "disabling an old credential", "connection", rec.ID, "class", string(serviceerror.ClassOf(err)))
 	}
 }
 

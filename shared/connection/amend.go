@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -43,7 +45,7 @@ func amend(ctx context.Context, records ActorRecords, id string, a amendment) (r
 	for try := 1; ; try++ {
 		rec, err := records.Load(ctx, id)
 		switch {
-		case lost && errors.Is(err, rotation.ErrNotFound):
+		case lost && errors.Is(err, serviceerror.ErrNotFound):
 			return rec, errGone
 		case lost && err != nil && try < amendments && again(ctx, try):
 			continue
@@ -67,11 +69,11 @@ func amend(ctx context.Context, records ActorRecords, id string, a amendment) (r
 		switch {
 		case err == nil:
 			return got, nil
-		case errors.Is(err, rotation.ErrConflict) && try < amendments:
-		case rotation.UnknownOutcome(err) && try < amendments:
+		case errors.Is(err, serviceerror.ErrConflict) && try < amendments:
+		case serviceerror.UnknownOutcome(err) && try < amendments:
 			lost = true
 			again(ctx, try) // a table that does not answer is not asked at once
-		case lost || rotation.UnknownOutcome(err) && !errors.Is(err, rotation.ErrConflict):
+		case lost || serviceerror.UnknownOutcome(err) && !errors.Is(err, serviceerror.ErrConflict):
 			return rec, errors.Join(errUnknown, err)
 		default:
 			return rec, err

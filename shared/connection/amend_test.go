@@ -7,6 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -58,7 +61,7 @@ type whenLost struct {
 	deaf int // how many reads fail then
 }
 
-var errLost = &rotation.Error{Op: "asking the table", Class: rotation.Transient, Status: 504, UnknownOutcome: true}
+var errLost = &serviceerror.Error{Op: "asking the table", Class: serviceerror.Transient, Status: 504, UnknownOutcome: true}
 
 func (l *whenLost) Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
 	got, err := l.Records.Commit(ctx, rec, events...)
@@ -151,7 +154,7 @@ func TestTurnedOnWithALostAnswerAndAnEmergency(t *testing.T) {
 		c.Records = &whenLost{Records: c.Records, do: func(rotation.Record) {
 			s.request(t, rotation.Request{Kind: rotation.AskEmergency, ID: "e"})
 		}}
-		rec, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &rotation.Schedule{Interval: 30, Zone: "UTC"}, By: "tester"})
+		rec, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester"})
 		if got := mustRecord(t, s); got.Policy.Enabled && err != nil {
 			t.Errorf("rotation is on (revision %d), and the caller is told: %v", rec.Revision, err)
 		}

@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -14,9 +17,9 @@ import (
 // deafDirectory does not answer.
 type deafDirectory struct{ connection.Directory }
 
-func (deafDirectory) Token(ctx context.Context, _ rotation.Application, _ rotation.Secret) (rotation.Token, error) {
+func (deafDirectory) Token(ctx context.Context, _ rotation.Application, _ secret.Value) (rotation.Token, error) {
 	<-ctx.Done()
-	return rotation.Token{}, &rotation.Error{Op: "asking for a token", Class: rotation.Transient}
+	return rotation.Token{}, &serviceerror.Error{Op: "asking for a token", Class: serviceerror.Transient}
 }
 
 // A request has 25 seconds; what only reads has no reason to take longer, and one call

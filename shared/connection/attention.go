@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -32,10 +34,10 @@ func Attention(rec *rotation.Record, now time.Time) (words []string) {
 	}
 	failed := rec.Error != nil && rec.Error.Persists()
 	soon, over := ends(rec, now)
-	say(failed && rec.Error.Class == rotation.CredentialLost, Lost)
+	say(failed && rec.Error.Class == serviceerror.CredentialLost, Lost)
 	say(over, Expired)
 	say(rec.Auth != nil && rec.Auth.Problem != nil, SignInLost)
-	say(failed && rec.Error.Class != rotation.CredentialLost, Failing)
+	say(failed && rec.Error.Class != serviceerror.CredentialLost, Failing)
 	say(rec.Policy.Enabled && rec.Run == nil && rec.Error == nil && !rec.NextSlot.IsZero() && now.Sub(rec.NextSlot) > late, Overdue)
 	say(soon && !over, Expiring)
 	say(unremoved(rec), NotRemoved)

@@ -3,6 +3,8 @@ package connection
 import (
 	"context"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -33,7 +35,7 @@ func (s *Service) Audit(ctx context.Context, id, cursor string, limit int) ([]ro
 func (s *Service) events(ctx context.Context, id, cursor string, limit int) ([]rotation.Event, string, error) {
 	events, next, err := s.Records.History(ctx, id, cursor, limit)
 	switch {
-	case err != nil && cursor != "" && rotation.ClassOf(err) == rotation.Invalid:
+	case err != nil && cursor != "" && serviceerror.ClassOf(err) == serviceerror.Invalid:
 		return nil, "", errCursor
 	case err != nil:
 		return nil, "", s.explainStore(ctx, "reading the history", err)

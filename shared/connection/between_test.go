@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -19,7 +22,7 @@ func TestReconnectWhereAnOwnTargetRotatesTheApplication(t *testing.T) {
 		withParent(t, s)
 		s.w.Own(s.acting.ClientID, s.acting.ClientID, true)
 		_, err := service(s.w).CreateTarget(t.Context(), s.parent, connection.TargetInput{
-			Target: connection.Target{ClientID: s.acting.ClientID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
+			Target: connection.Target{ClientID: s.acting.ClientID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +54,7 @@ func TestTheSecretOfAConnectionThatIsBeingRevoked(t *testing.T) {
 			t.Fatal("it is removed already")
 		}
 		in := s.input()
-		in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 		in.ClientSecret, in.ClientSecretKeyID = published.Value, rec.Current.KeyID
 		second, err := service(s.w).Create(t.Context(), in)
 		s.sweep(t, 24*time.Hour)
@@ -68,7 +71,7 @@ func TestTheSecretThatAnotherIsGoingOverTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		in := s.input()
-		in.Rotate, in.Schedule, in.ClientSecretKeyID = false, rotation.Schedule{}, ""
+		in.Rotate, in.Schedule, in.ClientSecretKeyID = false, schedule.Schedule{}, ""
 		if err := s.make(t, in); err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +131,7 @@ func TestTheSecretThatARotatingConnectionIsGoingOverTo(t *testing.T) {
 				s.w.Name(keyID)
 				s.rebindTo(t, app, secret, keyID)
 				in := s.input()
-				in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+				in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 				in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
 				_, err := service(s.w).Create(t.Context(), in)
 				s.sweep(t, 3*time.Hour)
@@ -149,7 +152,7 @@ type speechless struct {
 
 func (v speechless) Get(ctx context.Context, name, version string) (rotation.VaultSecret, error) {
 	if name == v.name && version == v.version {
-		return rotation.VaultSecret{}, &rotation.Error{Op: "reading a secret", Class: rotation.Throttled, Status: 429}
+		return rotation.VaultSecret{}, &serviceerror.Error{Op: "reading a secret", Class: serviceerror.Throttled, Status: 429}
 	}
 	return v.VaultPort.Get(ctx, name, version)
 }
@@ -166,7 +169,7 @@ func TestASecretThatCannotBeToldFromARetiringOne(t *testing.T) {
 		c := service(s.w)
 		c.Vault = speechless{s.w.VaultPort(), before.VaultName, before.Current.VaultVersion}
 		in := s.input()
-		in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 		in.ClientSecret, in.ClientSecretKeyID = old.Value, ""
 		_, err := c.Create(t.Context(), in)
 		s.sweep(t, 3*24*time.Hour)
@@ -193,7 +196,7 @@ func TestTheSecretThatAConnectionHasLeft(t *testing.T) {
 			t.Fatal("it has not gone over, or the old client secret is removed already")
 		}
 		in := s.input()
-		in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 		in.ClientSecret, in.ClientSecretKeyID = left.Value, before.Current.KeyID
 		_, err := service(s.w).Create(t.Context(), in)
 		s.sweep(t, 3*24*time.Hour)

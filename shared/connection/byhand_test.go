@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -89,7 +91,7 @@ func TestRefusedRotationGivesTheApplicationBack(t *testing.T) {
 		s := newSubject(t)
 		unrotated(t, s)
 		in := s.input()
-		in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 		if _, err := service(s.w).Create(t.Context(), in); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -22,7 +25,7 @@ func TestANewScheduleTakesEffect(t *testing.T) {
 		if before.NextSlot.Before(soon.Add(48 * time.Hour)) {
 			t.Fatalf("the slot before is at %s", before.NextSlot)
 		}
-		rec, err := service(s.w).Update(t.Context(), s.id, connection.Change{Schedule: &rotation.Schedule{Interval: 1, Hours: soon.Hour(), Zone: "UTC"}})
+		rec, err := service(s.w).Update(t.Context(), s.id, connection.Change{Schedule: &schedule.Schedule{Interval: 1, Hours: soon.Hour(), Zone: "UTC"}})
 		if err != nil || !rec.UpdatedAt.After(before.UpdatedAt) {
 			t.Fatalf("changed at %s, %v", rec.UpdatedAt, err)
 		}
@@ -93,7 +96,7 @@ func TestAGivenBackNameIsReservedAgain(t *testing.T) {
 		slow := service(s.w)
 		slow.Records = &beforeCommit{slow.Records, func() {
 			wrong := s.input().Credentials
-			wrong.ClientSecret = rotation.NewSecret("wrong")
+			wrong.ClientSecret = secret.New("wrong")
 			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Credentials: &wrong}); err == nil {
 				t.Error("wrong credentials were taken")
 			}
@@ -155,7 +158,7 @@ func TestTheGracePeriodOfTheOriginal(t *testing.T) {
 				s := newSubject(t)
 				withGiven(t, s)
 				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{
-					Rotate: new(true), Schedule: &rotation.Schedule{Interval: 30, Zone: "UTC"}, OriginalGrace: grace,
+					Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, OriginalGrace: grace,
 				}); err != nil {
 					t.Fatal(err)
 				}

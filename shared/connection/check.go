@@ -7,13 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
 // Check is what a look at a connection has shown. What nil stands for is not known.
 type Check struct {
 	Authenticates bool
-	Problem       rotation.Class // why it does not, or why the application can't be read; empty: neither
+	Problem       serviceerror.Class // why it does not, or why the application can't be read; empty: neither
 	Permissions   []Permission
 	Owns          *bool // whoever authenticates owns what is rotated, which may be itself
 	// TwoSecretLimit says that the application may have two client secrets at most;
@@ -63,7 +65,7 @@ func (s *Service) Check(ctx context.Context, id string) (Check, error) {
 		actor = rec.Via
 	}
 	token, err := s.Actors.Token(ctx, actor)
-	if class := rotation.ClassOf(err); err != nil && class.Refusal() {
+	if class := serviceerror.ClassOf(err); err != nil && class.Refusal() {
 		class = cause(err)
 		return Check{Problem: class, Permissions: permissions(rotation.Token{Opaque: true}, person), Why: []string{class.Advice()}}, nil
 	}
@@ -76,12 +78,12 @@ func (s *Service) Check(ctx context.Context, id string) (Check, error) {
 }
 
 // cause is the class behind a refusal that was made to look like the actor's.
-func cause(err error) rotation.Class {
-	e, ok := errors.AsType[*rotation.Error](err)
+func cause(err error) serviceerror.Class {
+	e, ok := errors.AsType[*serviceerror.Error](err)
 	if !ok {
-		return rotation.ClassOf(err)
+		return serviceerror.ClassOf(err)
 	}
-	if behind := rotation.Class(e.Detail); e.Class == rotation.ActorRefused && behind.Advice() != "" {
+	if behind := serviceerror.Class(e.Detail); e.Class == serviceerror.ActorRefused && behind.Advice() != "" {
 		return behind
 	}
 	return e.Class
@@ -128,7 +130,7 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 	}
 	state, err := s.Directory.Application(ctx, token, rec.Target)
 	if err != nil {
-		c.Problem = rotation.ClassOf(err)
+		c.Problem = serviceerror.ClassOf(err)
 		return c.find(s.explain(ctx, "reading the application", err))
 	}
 	c.TwoSecretLimit, c.ClientSecrets = new(state.PersonalAccounts()), new(len(state.Passwords))
@@ -150,7 +152,7 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 func (s *Service) lookForOwners(ctx context.Context, token rotation.Token, app rotation.Application, c *Check) error {
 	owners, err := s.Directory.Owners(ctx, token, app)
 	switch {
-	case err != nil && !rotation.ClassOf(err).Refusal():
+	case err != nil && !serviceerror.ClassOf(err).Refusal():
 		return s.explain(ctx, "reading the application's owners", err)
 	case err == nil && token.ObjectID != "":
 		c.Owns = new(slices.ContainsFunc(owners, func(id string) bool { return strings.EqualFold(id, token.ObjectID) }))
@@ -177,9 +179,9 @@ func (s *Service) lookForPolicy(ctx context.Context, token rotation.Token, app r
 	needed := time.Duration(p.Schedule.Interval)*day + p.Grace + 3*day
 	switch {
 	case forbidden:
-		c.Why = append(c.Why, rotation.PolicyForbidden.Advice())
+		c.Why = append(c.Why, serviceerror.PolicyForbidden.Advice())
 	case longest > 0 && longest < needed:
-		c.Why = append(c.Why, rotation.PolicyLifetime.Advice())
+		c.Why = append(c.Why, serviceerror.PolicyLifetime.Advice())
 	}
 }
 

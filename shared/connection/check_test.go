@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -41,7 +43,7 @@ func TestCheckOfPolicies(t *testing.T) {
 			"long enough":     {policies{longest: 35 * day}, true, ""},
 			"too short":       {policies{longest: 34 * day}, true, "limits how long"},
 			"forbidden":       {policies{forbidden: true}, true, "forbids new client secrets"},
-			"can't be read":   {policies{err: &rotation.Error{Class: rotation.Permission}}, false, ""},
+			"can't be read":   {policies{err: &serviceerror.Error{Class: serviceerror.Permission}}, false, ""},
 			"nobody answered": {policies{err: errors.New("reset")}, false, ""},
 		} {
 			service := service(s.w)

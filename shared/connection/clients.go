@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -66,7 +68,7 @@ func (s *Service) Clients(ctx context.Context, id string, q ClientQuery) (Client
 	for {
 		page, next, err := s.Applications.Applications(ctx, token, q.Search, list.Next, size)
 		switch {
-		case err != nil && list.Next != "" && rotation.ClassOf(err) == rotation.Invalid:
+		case err != nil && list.Next != "" && serviceerror.ClassOf(err) == serviceerror.Invalid:
 			return ClientList{}, errCursor
 		case err != nil:
 			return ClientList{}, s.explain(ctx, "listing applications", err)

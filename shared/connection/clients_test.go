@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -22,7 +24,7 @@ func (a *tenant) Applications(_ context.Context, _ rotation.Token, search, curso
 	a.sizes = append(a.sizes, limit)
 	from, err := strconv.Atoi("0" + cursor)
 	if err != nil {
-		return nil, "", &rotation.Error{Class: rotation.Invalid}
+		return nil, "", &serviceerror.Error{Class: serviceerror.Invalid}
 	}
 	to := min(from+limit-a.short, a.count)
 	for i := from; i < to; i++ {

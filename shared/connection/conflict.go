@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -41,16 +43,16 @@ func (s *Service) inTheWay(ctx context.Context, rec *rotation.Record, secret *ro
 	app := rotation.ApplicationReservation(rec.Actor, "")
 	holder, err := s.Reservations.Find(ctx, app.Kind, app.Value)
 	switch {
-	case errors.Is(err, rotation.ErrNotFound) || err == nil && holder.Owner == rec.ID:
+	case errors.Is(err, serviceerror.ErrNotFound) || err == nil && holder.Owner == rec.ID:
 		return nil
 	case err != nil:
 		return s.explainStore(ctx, "looking for other connections", err)
 	}
 	other, err := s.Records.Load(ctx, holder.Owner)
 	switch {
-	case errors.Is(err, rotation.ErrNotFound) && s.coming(holder):
+	case errors.Is(err, serviceerror.ErrNotFound) && s.coming(holder):
 		return errComing
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return nil
 	case err != nil:
 		return s.explainStore(ctx, "looking for other connections", err)
@@ -79,7 +81,7 @@ func (s *Service) removedByAnother(ctx context.Context, rec *rotation.Record, se
 		}
 		other, err := s.Records.Load(ctx, note.Owner)
 		switch {
-		case errors.Is(err, rotation.ErrNotFound):
+		case errors.Is(err, serviceerror.ErrNotFound):
 			continue // it has nothing to remove yet; one that rotates has the application
 		case err != nil:
 			return s.explainStore(ctx, "looking for other connections", err)
@@ -173,7 +175,7 @@ func revoking(rec *rotation.Record) bool {
 
 // lacking reports whether a version is not there any more, or nobody may read it.
 func lacking(err error) bool {
-	return errors.Is(err, rotation.ErrNotFound) || rotation.IsDisabled(err)
+	return errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err)
 }
 
 // usedByAnother refuses to rotate an application that another connection authenticates
@@ -190,9 +192,9 @@ func (s *Service) usedByAnother(ctx context.Context, rec *rotation.Record) error
 		}
 		other, err := s.Records.Load(ctx, note.Owner)
 		switch {
-		case errors.Is(err, rotation.ErrNotFound) && s.coming(note):
+		case errors.Is(err, serviceerror.ErrNotFound) && s.coming(note):
 			return errComing
-		case errors.Is(err, rotation.ErrNotFound):
+		case errors.Is(err, serviceerror.ErrNotFound):
 			continue
 		case err != nil:
 			return s.explainStore(ctx, "looking for other connections", err)

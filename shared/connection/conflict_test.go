@@ -5,8 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/connection"
-	"rekey/shared/rotation"
 )
 
 // Two who are created at once: one that rotates an application by taking its client
@@ -21,7 +22,7 @@ func TestTheSameSecretGivenTwiceAtOnce(t *testing.T) {
 			_, rotates = service(s.w).Create(t.Context(), s.input())
 		}}
 		in := s.input()
-		in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 		_, publishes := publishing.Create(t.Context(), in)
 		if rotates == nil && publishes == nil {
 			t.Error("both were created")
@@ -40,7 +41,7 @@ func TestTheSecretOfARotatingConnectionGivenToAnother(t *testing.T) {
 		rec, _ := s.w.Record(s.id)
 		published, _ := s.w.Published(rec.VaultName)
 		in := s.input()
-		in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 		in.ClientSecret, in.ClientSecretKeyID = published.Value, rec.Current.KeyID
 		if _, err := service(s.w).Create(t.Context(), in); err == nil {
 			t.Error("it was taken")
@@ -54,10 +55,10 @@ func TestTheSecretOfARotatingConnectionGivenToAnother(t *testing.T) {
 // that another one rotates, or could begin to. It is refused, in whichever order they
 // come; with a client secret of its own it is not.
 func TestTwoThatHaveOneClientSecret(t *testing.T) {
-	schedule := rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
+	plan := schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 	publishing := func(s *subject) connection.Input {
 		in := s.input()
-		in.Name, in.Rotate, in.Schedule = "publishing", false, rotation.Schedule{}
+		in.Name, in.Rotate, in.Schedule = "publishing", false, schedule.Schedule{}
 		return in
 	}
 	// authenticating signs in with the client secret, and rotates another application.
@@ -69,7 +70,7 @@ func TestTwoThatHaveOneClientSecret(t *testing.T) {
 		return in
 	}
 	turnOn := func(t *testing.T, s *subject, id string) error {
-		_, err := service(s.w).Update(t.Context(), id, connection.Change{Rotate: new(true), Schedule: &schedule})
+		_, err := service(s.w).Update(t.Context(), id, connection.Change{Rotate: new(true), Schedule: &plan})
 		return err
 	}
 	byHand := func(t *testing.T, s *subject, id string) error {
@@ -127,7 +128,7 @@ func TestNewCredentialsThatAnotherHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		in := s.input()
-		in.Rotate, in.Schedule = false, rotation.Schedule{}
+		in.Rotate, in.Schedule = false, schedule.Schedule{}
 		if _, err := service(s.w).Create(t.Context(), in); err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +140,7 @@ func TestNewCredentialsThatAnotherHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = service(s.w).Update(t.Context(), second.ID, connection.Change{
-			Rotate: new(true), Schedule: &rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, Credentials: new(s.input().Credentials),
+			Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, Credentials: new(s.input().Credentials),
 		})
 		if kindOf(err) != connection.Conflict {
 			t.Errorf("got %v", err)

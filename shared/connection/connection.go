@@ -19,6 +19,9 @@ import (
 	"log/slog"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -81,7 +84,7 @@ type Vault interface {
 
 // Directory is what validating a credential needs to read.
 type Directory interface {
-	Token(ctx context.Context, app rotation.Application, secret rotation.Secret) (rotation.Token, error)
+	Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error)
 	Application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error)
 	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
 	Owners(ctx context.Context, token rotation.Token, app rotation.Application) (objectIDs []string, err error)
@@ -205,7 +208,7 @@ func (s *Service) History(ctx context.Context, id, cursor string, limit int) ([]
 // do with the request: it is whoever deployed Rekey that has to act.
 func (s *Service) explainStore(ctx context.Context, doing string, err error) *Error {
 	e := s.explain(ctx, doing, err)
-	if re, ok := errors.AsType[*rotation.Error](err); ok && re.Class.Refusal() && !errors.Is(err, errUnknown) {
+	if re, ok := errors.AsType[*serviceerror.Error](err); ok && re.Class.Refusal() && !errors.Is(err, errUnknown) {
 		return &Error{Kind: Unavailable, Message: "Table storage refuses Rekey. Give Rekey's identity the role Storage Table Data Contributor on the storage account, and check its network rules. [" + re.Error() + "]"}
 	}
 	return e
@@ -218,23 +221,23 @@ func (s *Service) explain(ctx context.Context, doing string, err error) *Error {
 		return e
 	}
 	switch {
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return errNoConnection
-	case errors.Is(err, rotation.ErrNewerSchema):
+	case errors.Is(err, serviceerror.ErrNewerSchema):
 		return &Error{Kind: Conflict, Message: "This connection was written by a newer version of Rekey. Upgrade this deployment."}
 	}
 	s.log().WarnContext(ctx, "request failed", "doing", doing, "reason", err.Error())
-	class := rotation.ClassOf(err)
+	class := serviceerror.ClassOf(err)
 	if !class.Refusal() {
 		e := &Error{Kind: Unavailable, Message: "An outside service did not answer properly while " + doing + ". Nothing was changed; try again.", RetryAfter: 10 * time.Second}
-		if re, ok := errors.AsType[*rotation.Error](err); ok && re.RetryAfter > e.RetryAfter {
+		if re, ok := errors.AsType[*serviceerror.Error](err); ok && re.RetryAfter > e.RetryAfter {
 			e.RetryAfter = re.RetryAfter
 		}
 		return e
 	}
 	kind := Invalid
-	if class == rotation.VaultRefused {
+	if class == serviceerror.VaultRefused {
 		kind = Unavailable // nothing that the caller could change in the request
 	}
-	return &Error{Kind: kind, Message: rotation.Explain(err)}
+	return &Error{Kind: kind, Message: serviceerror.Explain(err)}
 }

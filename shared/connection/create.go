@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -232,7 +234,7 @@ func (s *Service) insert(ctx context.Context, rec rotation.Record, by string) (r
 		if lerr == nil {
 			return back, nil
 		}
-		if !errors.Is(lerr, rotation.ErrNotFound) {
+		if !errors.Is(lerr, serviceerror.ErrNotFound) {
 			err = lerr
 			continue
 		}
@@ -276,7 +278,7 @@ func (s *Service) store(ctx context.Context, given rotation.VaultSecret) (versio
 		cctx, cancel := context.WithTimeout(ctx, s.Rotator.Rules.CallTimeout)
 		version, err = s.Vault.Put(cctx, given)
 		cancel()
-		if err == nil || !rotation.UnknownOutcome(err) {
+		if err == nil || !serviceerror.UnknownOutcome(err) {
 			break
 		}
 	}

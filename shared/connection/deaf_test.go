@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -21,7 +23,7 @@ func (r *deafRecords) deaf(ctx context.Context) error {
 		return nil
 	}
 	<-ctx.Done()
-	return &rotation.Error{Op: "asking the table", Class: rotation.Transient, UnknownOutcome: true}
+	return &serviceerror.Error{Op: "asking the table", Class: serviceerror.Transient, UnknownOutcome: true}
 }
 
 func (r *deafRecords) Load(ctx context.Context, id string) (rotation.Record, error) {

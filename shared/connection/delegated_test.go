@@ -7,6 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -40,7 +44,7 @@ func withParent(t *testing.T, s *subject) {
 
 func (s *subject) addTarget(t *testing.T) error {
 	rec, err := service(s.w).CreateTarget(t.Context(), s.parent, connection.TargetInput{
-		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
 	})
 	s.made(rec.ID)
 	return err
@@ -258,7 +262,7 @@ var delegated = []scenario{
 			}
 		},
 		act: func(t *testing.T, s *subject) {
-			service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &rotation.Schedule{Interval: 7, Hours: 4, Zone: "UTC"}, By: "tester"})
+			service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &schedule.Schedule{Interval: 7, Hours: 4, Zone: "UTC"}, By: "tester"})
 		},
 		quiet: 2 * time.Hour,
 		end: func(t *testing.T, s *subject, clean bool) {
@@ -284,11 +288,11 @@ func TestLostSignIn(t *testing.T) {
 		time.Sleep(time.Until(rec.NextSlot))
 		s.sweep(t, time.Hour)
 		rec, _ = s.w.Record(s.id)
-		if rec.Error == nil || rec.Error.Class != rotation.ActorRefused || rec.Phase != rotation.Idle {
+		if rec.Error == nil || rec.Error.Class != serviceerror.ActorRefused || rec.Phase != rotation.Idle {
 			t.Fatalf("phase %s, error %+v", rec.Phase, rec.Error)
 		}
 		parent, _ := s.w.Record(s.parent)
-		if parent.Auth.Problem == nil || parent.Auth.Problem.Class != rotation.CertificateRefused {
+		if parent.Auth.Problem == nil || parent.Auth.Problem.Class != serviceerror.CertificateRefused {
 			t.Errorf("the connection does not say that it can't sign in: %+v", parent.Auth.Problem)
 		}
 		s.w.AddCertificate(s.acting.ClientID, stored(renewed))
@@ -403,7 +407,7 @@ func TestNewestRefreshTokenSurvives(t *testing.T) {
 		s.inVault(t, s.w.Newest(s.account))
 
 		time.Sleep(48 * time.Hour)
-		refresh := rotation.Secret{}
+		refresh := secret.Value{}
 		go func() { two <- actors(s.w).Renew(t.Context(), s.id) }()
 		go func() {
 			var account string
@@ -427,7 +431,7 @@ func TestNewestRefreshTokenSurvives(t *testing.T) {
 }
 
 // inVault fails unless that refresh token is what the connection signs in with.
-func (s *subject) inVault(t *testing.T, want rotation.Secret) {
+func (s *subject) inVault(t *testing.T, want secret.Value) {
 	t.Helper()
 	rec, _ := s.w.Record(s.id)
 	v, err := s.w.VaultPort().Get(t.Context(), rec.AuthName(), rec.Auth.VaultVersion)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -58,7 +60,7 @@ func (s *Service) wouldRotate(ctx context.Context, rec *rotation.Record) (keyID 
 	res := rotation.ApplicationReservation(rec.Target, "")
 	holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
 	switch {
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 	case err != nil:
 		return "", s.explainStore(ctx, "looking for other connections", err)
 	case holder.Owner != rec.ID:

@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -16,7 +19,7 @@ import (
 func withGiven(t *testing.T, s *subject) {
 	t.Helper()
 	in := s.input()
-	in.Rotate, in.Schedule, in.ClientSecretKeyID = false, rotation.Schedule{}, ""
+	in.Rotate, in.Schedule, in.ClientSecretKeyID = false, schedule.Schedule{}, ""
 	if err := s.make(t, in); err != nil {
 		t.Fatalf("creating: %v", err)
 	}
@@ -66,7 +69,7 @@ var givenAgain = []scenario{
 }
 
 // giveAnother gives the connection another client secret, by its value alone.
-func (s *subject) giveAnother(t *testing.T, app rotation.Application, secret rotation.Secret) {
+func (s *subject) giveAnother(t *testing.T, app rotation.Application, secret secret.Value) {
 	service(s.w).Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
 		TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret,
 	}})
@@ -98,7 +101,7 @@ func TestAFoundKeyIDIsOfOneSecret(t *testing.T) {
 			s := newSubject(t)
 			withGiven(t, s)
 			s.rebindTo(t, s.other, s.otherSecret, "")
-			on := connection.Change{Rotate: new(true), Schedule: &rotation.Schedule{Interval: 30, Zone: "UTC"}, By: "tester"}
+			on := connection.Change{Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester"}
 			if _, err := service(s.w).Update(t.Context(), s.id, on); kindOf(err) != connection.Conflict {
 				t.Errorf("while it is not known of what: %v, want a conflict", err)
 			}

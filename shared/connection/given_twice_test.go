@@ -5,13 +5,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
 	"rekey/shared/expected"
-	"rekey/shared/rotation"
 )
 
 // another is one more client secret of the subject's application.
-func (s *subject) another() rotation.Secret {
+func (s *subject) another() secret.Value {
 	secret, _ := s.w.AddForeign(s.app.ClientID)
 	time.Sleep(10 * time.Second) // until it authenticates
 	return secret
@@ -19,7 +20,7 @@ func (s *subject) another() rotation.Secret {
 
 // givenTwice makes a connection that rotates nothing, and gives it new credentials twice
 // within a minute, without key ids, so that it has nothing to remove. It returns the last.
-func givenTwice(t *testing.T, s *subject) (last rotation.Secret) {
+func givenTwice(t *testing.T, s *subject) (last secret.Value) {
 	t.Helper()
 	unrotated(t, s)
 	for range 2 {
@@ -33,7 +34,7 @@ func givenTwice(t *testing.T, s *subject) (last rotation.Secret) {
 }
 
 // second creates a second connection that publishes a client secret and rotates nothing.
-func (s *subject) second(t *testing.T, secret rotation.Secret) error {
+func (s *subject) second(t *testing.T, secret secret.Value) error {
 	t.Helper()
 	_, err := service(s.w).Create(t.Context(), s.publishing("second", secret, ""))
 	return err

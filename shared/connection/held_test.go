@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -53,7 +55,7 @@ func TestNothingHeldIsReleased(t *testing.T) {
 				lost = !readable
 			}}
 			wrong := s.input().Credentials
-			wrong.ClientSecret = rotation.NewSecret("wrong")
+			wrong.ClientSecret = secret.New("wrong")
 			_, err := slow.Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Credentials: &wrong, By: "tester"})
 			refusal(t, err, connection.Invalid, "")
 			if len(seen.released) != 0 {

@@ -7,6 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -33,7 +36,7 @@ func TestAHundredTargets(t *testing.T) {
 			interval := 1 + i%5
 			rec, err := service(s.w).CreateTarget(t.Context(), s.parent, connection.TargetInput{
 				Target: connection.Target{ClientID: app.ClientID}, Rotate: true, By: "tester",
-				Schedule: rotation.Schedule{Interval: interval, Hours: i % 24, Minutes: i % 60, Zone: "UTC"},
+				Schedule: schedule.Schedule{Interval: interval, Hours: i % 24, Minutes: i % 60, Zone: "UTC"},
 			})
 			if err != nil {
 				t.Fatalf("target %d: %v", i, err)
@@ -75,9 +78,9 @@ func TestAHundredTargets(t *testing.T) {
 					t.Errorf("target %d: %d client secrets are alive", i, live)
 				}
 			case i == n-2:
-				wantStuck(t, rec, rotation.Permission, "owner")
+				wantStuck(t, rec, serviceerror.Permission, "owner")
 			default:
-				wantStuck(t, rec, rotation.ApplicationMissing, "not found")
+				wantStuck(t, rec, serviceerror.ApplicationMissing, "not found")
 			}
 		}
 		if parent, _ := s.w.Record(s.parent); parent.Auth.Problem != nil || parent.Error != nil {
@@ -85,7 +88,7 @@ func TestAHundredTargets(t *testing.T) {
 		}
 		// What is mended goes on when asked.
 		s.w.Own(targets[n-2].app.ClientID, s.acting.ClientID, true)
-		if rec, err := service(s.w).Rotate(t.Context(), targets[n-2].id, connection.RotateOptions{}); err != nil || rec.Error != nil && rec.Error.Class == rotation.Permission {
+		if rec, err := service(s.w).Rotate(t.Context(), targets[n-2].id, connection.RotateOptions{}); err != nil || rec.Error != nil && rec.Error.Class == serviceerror.Permission {
 			t.Errorf("after it got its owner back: %v, %+v", err, rec.Error)
 		}
 		s.w.AtEnd = false
@@ -97,7 +100,7 @@ func TestAHundredTargets(t *testing.T) {
 }
 
 // wantStuck fails unless a record keeps what it has published and says what to do.
-func wantStuck(t *testing.T, rec rotation.Record, class rotation.Class, says string) {
+func wantStuck(t *testing.T, rec rotation.Record, class serviceerror.Class, says string) {
 	t.Helper()
 	if rec.Phase != rotation.Idle || rec.Current == nil || rec.Error == nil || rec.Error.Class != class || !strings.Contains(rec.Error.Message, says) {
 		t.Errorf("phase %s, error %+v; want %s: %q", rec.Phase, rec.Error, class, says)
@@ -170,7 +173,7 @@ func TestEveryRequestInEveryPhase(t *testing.T) {
 		live int // afterwards, with the foreign one
 	}{
 		"patch": {func(t *testing.T, s *subject) error {
-			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("changed"), Schedule: &rotation.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}, By: "tester"})
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}, By: "tester"})
 			return err
 		}, false, 2},
 		"rebind": {func(t *testing.T, s *subject) error {
@@ -272,7 +275,7 @@ func TestTwoChangesAtOnce(t *testing.T) {
 			}
 			return failed
 		}
-		if failed := both(connection.Change{Description: new("a")}, connection.Change{Schedule: &rotation.Schedule{Interval: 11, Zone: "UTC"}}); len(failed) > 0 {
+		if failed := both(connection.Change{Description: new("a")}, connection.Change{Schedule: &schedule.Schedule{Interval: 11, Zone: "UTC"}}); len(failed) > 0 {
 			t.Errorf("refused: %v", failed)
 		}
 		rec, _ := s.w.Record(s.id)

@@ -8,6 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/certificate"
 	"rekey/shared/rotation"
 )
@@ -30,7 +33,7 @@ type Input struct {
 	VaultSecretName string // empty: "rekey-<id>"
 
 	Rotate        bool
-	Schedule      rotation.Schedule
+	Schedule      schedule.Schedule
 	Grace         *time.Duration // nil: 48 hours
 	OriginalGrace *time.Duration // nil: none
 
@@ -44,7 +47,7 @@ type Credentials struct {
 	Method             string // empty: [ClientSecret]
 	TenantID, ClientID string // for OAuth, the client id is Rekey's own to know
 
-	ClientSecret      rotation.Secret
+	ClientSecret      secret.Value
 	ClientSecretKeyID string // may be empty: it is found by the secret's hint
 
 	Certificate certificate.Input
@@ -55,7 +58,7 @@ type Credentials struct {
 
 // SignIn is what a person's sign-in yielded.
 type SignIn struct {
-	RefreshToken rotation.Secret
+	RefreshToken secret.Value
 	Token        rotation.Token // for Graph
 	Account      string         // the person's object id
 }
@@ -142,7 +145,7 @@ func (m *mistakes) vaultName(name *string) {
 	}
 }
 
-func (m *mistakes) schedule(s rotation.Schedule) {
+func (m *mistakes) schedule(s schedule.Schedule) {
 	if err := s.Validate(); err != nil {
 		m.complain("rotation: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
@@ -183,7 +186,7 @@ func (c *Credentials) clean(m *mistakes) {
 // cleanSecret trims what is pasted around a secret.
 func (c *Credentials) cleanSecret(m *mistakes) {
 	value := strings.TrimSpace(c.ClientSecret.Reveal())
-	c.ClientSecret = rotation.NewSecret(value)
+	c.ClientSecret = secret.New(value)
 	switch {
 	case value == "":
 		m.complain("credentials.clientSecret is missing")
@@ -201,15 +204,15 @@ func (c *Credentials) app() rotation.Application {
 
 // material is what the vault is to keep of credentials, and what the record is to
 // know about it.
-func (c *Credentials) material(now time.Time) (rotation.Secret, rotation.Auth, error) {
+func (c *Credentials) material(now time.Time) (secret.Value, rotation.Auth, error) {
 	switch c.Method {
 	case Certificate:
 		cert, err := certificate.Parse(c.Certificate, now)
 		if e, ok := errors.AsType[*certificate.Error](err); ok {
-			return rotation.Secret{}, rotation.Auth{}, invalid("%s", e.Message)
+			return secret.Value{}, rotation.Auth{}, invalid("%s", e.Message)
 		}
 		if err != nil {
-			return rotation.Secret{}, rotation.Auth{}, err
+			return secret.Value{}, rotation.Auth{}, err
 		}
 		return cert.PEM, rotation.Auth{ExpiresAt: cert.NotAfter.UTC(), Thumbprint: cert.ThumbprintSHA1, Chain: c.SendChain}, nil
 	case OAuth:

@@ -3,6 +3,9 @@ package connection
 import (
 	"context"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -39,7 +42,7 @@ func (s *Service) Inspect(ctx context.Context, c Credentials) (Inspection, error
 		return Inspection{}, s.explain(ctx, "reading the application", err)
 	}
 	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, c.app())
-	if err != nil && !rotation.ClassOf(err).Refusal() {
+	if err != nil && !serviceerror.ClassOf(err).Refusal() {
 		return Inspection{}, s.explain(ctx, "reading the service principal", err)
 	}
 	in := Inspection{Complete: err == nil}
@@ -56,7 +59,7 @@ func (s *Service) Inspect(ctx context.Context, c Credentials) (Inspection, error
 }
 
 // fitting returns those of list that secret could be the value of.
-func (s *Service) fitting(list []rotation.Password, secret rotation.Secret) (out []rotation.Password) {
+func (s *Service) fitting(list []rotation.Password, secret secret.Value) (out []rotation.Password) {
 	for _, w := range list {
 		if w.ExpiresAt.After(s.Rotator.Clock()) && (w.Hint == "" || w.Hint == secret.Hint()) {
 			out = append(out, w)

@@ -4,8 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
-	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
 
@@ -25,7 +26,7 @@ func TestLengthOfAClientSecret(t *testing.T) {
 		"a line's end within":           {strings.Repeat("x", 20) + "\n" + strings.Repeat("x", 20), false},
 	} {
 		in := connection.Input{Name: "billing", Credentials: connection.Credentials{
-			TenantID: rotationtest.TenantID, ClientID: rotationtest.TenantID, ClientSecret: rotation.NewSecret(tt.secret),
+			TenantID: rotationtest.TenantID, ClientID: rotationtest.TenantID, ClientSecret: secret.New(tt.secret),
 		}}
 		switch err := in.Clean(); {
 		case !tt.ok && (err == nil || !strings.Contains(err.Error(), "at most 256 printable characters")):

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -71,13 +73,13 @@ func TestAChangeWhoseAnswerWasLost(t *testing.T) {
 			if n == 1 {
 				return false, errLost
 			}
-			return false, &rotation.Error{Op: "writing the row", Class: rotation.Throttled, Status: 429}
+			return false, &serviceerror.Error{Op: "writing the row", Class: serviceerror.Throttled, Status: 429}
 		}}, false, false, 2},
 		"and then not permitted": {unsteady{commit: func(n int) (bool, error) {
 			if n == 1 {
 				return false, errLost
 			}
-			return false, &rotation.Error{Op: "writing the row", Class: rotation.Invalid, Status: 403}
+			return false, &serviceerror.Error{Op: "writing the row", Class: serviceerror.Invalid, Status: 403}
 		}}, false, false, 2},
 		"each time": {unsteady{commit: always(false)}, false, false, 20},
 	} {

@@ -4,13 +4,15 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
 
 // daily is a schedule: every day at that time.
-func daily(hours, minutes int) rotation.Schedule {
-	return rotation.Schedule{Interval: 1, Hours: hours, Minutes: minutes, Zone: "UTC"}
+func daily(hours, minutes int) schedule.Schedule {
+	return schedule.Schedule{Interval: 1, Hours: hours, Minutes: minutes, Zone: "UTC"}
 }
 
 // neighbour is a connection beside others.
@@ -21,7 +23,7 @@ type neighbour struct {
 
 // neighbour creates a connection of a new application that rotates its own client
 // secret, which is removed as soon as the next one is published.
-func (s *subject) neighbour(t *testing.T, name string, schedule rotation.Schedule) neighbour {
+func (s *subject) neighbour(t *testing.T, name string, schedule schedule.Schedule) neighbour {
 	t.Helper()
 	app, secret, keyID := s.w.AddApplication()
 	s.w.Name(keyID)
@@ -35,7 +37,7 @@ func (s *subject) neighbour(t *testing.T, name string, schedule rotation.Schedul
 }
 
 // crowd gives the parent that many targets, all on one schedule.
-func (s *subject) crowd(t *testing.T, n int, schedule rotation.Schedule) (targets []neighbour) {
+func (s *subject) crowd(t *testing.T, n int, schedule schedule.Schedule) (targets []neighbour) {
 	t.Helper()
 	for range n {
 		app, _, _ := s.w.AddApplication()

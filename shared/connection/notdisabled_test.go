@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/certificate"
 	"rekey/shared/connection"
 	"rekey/shared/expected"
@@ -13,7 +15,7 @@ import (
 )
 
 // notAllowed is what a vault answers whom it lets write and read, but not change.
-var notAllowed = &rotation.Error{Op: "disabling a version", Class: rotation.VaultRefused, Status: 403, Code: "Forbidden"}
+var notAllowed = &serviceerror.Error{Op: "disabling a version", Class: serviceerror.VaultRefused, Status: 403, Code: "Forbidden"}
 
 // shortRow is how long a list may become here: a quarter of what a table takes, so that a list
 // without a bound gets there four times as fast.

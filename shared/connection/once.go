@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -80,7 +82,7 @@ func (s *Service) Once(ctx context.Context, k Keyed, do func(id string) (rotatio
 				return rec, err
 			}
 			etag, err = s.putNote(ctx, k.Key, mine, etag)
-			if errors.Is(err, rotation.ErrConflict) || errors.Is(err, rotation.ErrExists) || err != nil && rotation.UnknownOutcome(err) {
+			if errors.Is(err, serviceerror.ErrConflict) || errors.Is(err, serviceerror.ErrExists) || err != nil && serviceerror.UnknownOutcome(err) {
 				continue
 			}
 			if err != nil {
@@ -98,7 +100,7 @@ func (s *Service) Once(ctx context.Context, k Keyed, do func(id string) (rotatio
 func (s *Service) note(ctx context.Context, key string) (n note, etag string, err error) {
 	value, etag, err := s.Notes.Pending(ctx, key)
 	switch {
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return note{}, "", nil
 	case err != nil:
 		return note{}, "", s.explainStore(ctx, "looking for the request", err)
@@ -153,7 +155,7 @@ func (s *Service) came(ctx context.Context, k Keyed, id string) (rec rotation.Re
 	}
 	rec, err = s.Records.Load(ctx, of)
 	switch {
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return rotation.Record{}, false, nil
 	case err != nil:
 		return rec, false, s.explainStore(ctx, "looking for what the first request made", err)
@@ -177,6 +179,6 @@ func (s *Service) finish(ctx context.Context, k Keyed, n note, etag string, fail
 		n.State = noteFree
 	}
 	if _, err := s.putNote(ctx, k.Key, n, etag); err != nil {
-		s.log().WarnContext(ctx, "noting how a request went", "class", string(rotation.ClassOf(err)))
+		s.log().WarnContext(ctx, "noting how a request went", "class", string(serviceerror.ClassOf(err)))
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -155,8 +157,8 @@ func TestOnceAtOnce(t *testing.T) {
 // The note was written and nobody was told: it is ours all the same. It could not be
 // written: nothing is done. What was refused may be tried again with the same key.
 func TestOnceWithFaults(t *testing.T) {
-	lost := &rotation.Error{Op: "writing", Class: rotation.Transient, UnknownOutcome: true}
-	down := &rotation.Error{Op: "writing", Class: rotation.VaultRefused}
+	lost := &serviceerror.Error{Op: "writing", Class: serviceerror.Transient, UnknownOutcome: true}
+	down := &serviceerror.Error{Op: "writing", Class: serviceerror.VaultRefused}
 	once(t, func(t *testing.T, c *caller) {
 		c.notes.Fail = func(string) (bool, error) { c.notes.Fail = nil; return true, lost }
 		rec, err := c.connect(t, keyed, nothing, nothing)

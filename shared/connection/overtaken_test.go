@@ -5,11 +5,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
 
-var monthly = rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
+var monthly = schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 
 // A caller who sends the name along with every change, as it is, does not get it back by
 // that: it may be somebody else's since the connection was renamed.

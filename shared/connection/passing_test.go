@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -14,7 +16,7 @@ import (
 // asks are the requests about a connection, by name.
 var asks = map[string]func(t *testing.T, s *subject) error{
 	"patch": func(t *testing.T, s *subject) error {
-		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("renamed"), Description: new("changed"), Schedule: &rotation.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}})
+		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("renamed"), Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}})
 		return err
 	},
 	"off": func(t *testing.T, s *subject) error {

@@ -6,6 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -16,7 +20,7 @@ type slowDirectory struct {
 	by time.Duration
 }
 
-func (d slowDirectory) Token(ctx context.Context, app rotation.Application, secret rotation.Secret) (rotation.Token, error) {
+func (d slowDirectory) Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error) {
 	time.Sleep(d.by)
 	return d.Directory.Token(ctx, app, secret)
 }
@@ -25,7 +29,7 @@ func (d slowDirectory) Token(ctx context.Context, app rotation.Application, secr
 type fullVault struct{ connection.Vault }
 
 func (fullVault) Put(context.Context, rotation.VaultSecret) (string, error) {
-	return "", &rotation.Error{Op: "writing a secret", Class: rotation.VaultRefused, Status: 403, Code: "Forbidden"}
+	return "", &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultRefused, Status: 403, Code: "Forbidden"}
 }
 
 // hangingVault takes nothing and says nothing.
@@ -33,7 +37,7 @@ type hangingVault struct{ connection.Vault }
 
 func (hangingVault) Put(ctx context.Context, _ rotation.VaultSecret) (string, error) {
 	<-ctx.Done()
-	return "", &rotation.Error{Op: "writing a secret", Class: rotation.Transient, UnknownOutcome: true}
+	return "", &serviceerror.Error{Op: "writing a secret", Class: serviceerror.Transient, UnknownOutcome: true}
 }
 
 // Who was told that a connection exists may throw their copy of the client secret away.
@@ -69,7 +73,7 @@ type unrecovering struct{ connection.Vault }
 
 func (unrecovering) Recover(ctx context.Context, _ string) error {
 	<-ctx.Done()
-	return &rotation.Error{Op: "recovering a secret", Class: rotation.Transient, UnknownOutcome: true}
+	return &serviceerror.Error{Op: "recovering a secret", Class: serviceerror.Transient, UnknownOutcome: true}
 }
 
 // The same of a target whose vault secret a deleted one has left soft-deleted: only the
@@ -95,7 +99,7 @@ func (s *subject) softDeleted(t *testing.T) connection.TargetInput {
 	t.Helper()
 	withParent(t, s)
 	in := connection.TargetInput{
-		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
+		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
 	}
 	first, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -138,7 +140,7 @@ func (s *Service) renounce(ctx context.Context, id string, e *edit, cause error)
 		return true
 	})
 	if err != nil {
-		s.log().WarnContext(ctx, "taking an announcement back", "connection", id, "class", string(rotation.ClassOf(err)))
+		s.log().WarnContext(ctx, "taking an announcement back", "connection", id, "class", string(serviceerror.ClassOf(err)))
 	}
 }
 
@@ -165,7 +167,7 @@ func (s *Service) reserveRebind(ctx context.Context, rec, next *rotation.Record,
 	for _, res := range append(wanted, rotation.ActorNote(next.Actor, rec.ID)) {
 		e.reserved = append(e.reserved, res) // also if nobody knows whether it was made
 		err := s.Reservations.Reserve(ctx, res, s.void)
-		if errors.Is(err, rotation.ErrExists) {
+		if errors.Is(err, serviceerror.ErrExists) {
 			return s.taken(ctx, next, res)
 		}
 		if err != nil {
@@ -207,6 +209,6 @@ func (s *Service) wake(ctx context.Context, rec *rotation.Record, actor rotation
 		return true
 	})
 	if err != nil {
-		s.log().WarnContext(ctx, "waking a target", "connection", rec.ID, "class", string(rotation.ClassOf(err)))
+		s.log().WarnContext(ctx, "waking a target", "connection", rec.ID, "class", string(serviceerror.ClassOf(err)))
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -31,7 +33,7 @@ func TestAReconnectEndsAKeptRefusal(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { service(s.w).Rotator.Sweep(t.Context()); close(ended) }()
 		time.Sleep(20 * time.Second)
-		if rec, _ := s.w.Record(s.id); rec.Error == nil || rec.Error.Class != rotation.ActorRefused {
+		if rec, _ := s.w.Record(s.id); rec.Error == nil || rec.Error.Class != serviceerror.ActorRefused {
 			t.Fatalf("the target: %+v", rec.Error)
 		}
 		s.w.AddCertificate(s.acting.ClientID, stored(renewed))

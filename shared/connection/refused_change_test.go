@@ -7,8 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/connection"
-	"rekey/shared/rotation"
 )
 
 // refusal fails unless err is of that kind and says those words.
@@ -24,7 +25,7 @@ func refusal(t *testing.T, err error, kind connection.Kind, says string) {
 func unrotated(t *testing.T, s *subject) {
 	t.Helper()
 	in := s.input()
-	in.Rotate, in.Schedule = false, rotation.Schedule{}
+	in.Rotate, in.Schedule = false, schedule.Schedule{}
 	if err := s.make(t, in); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func TestRefusedChanges(t *testing.T) {
 		return &connection.Credentials{Method: connection.Certificate, TenantID: tenant, ClientID: s.acting.ClientID, Certificate: renewed}
 	}
 	secret := func(s *subject) *connection.Credentials { return new(s.input().Credentials) }
-	on := connection.Change{Rotate: new(true), Schedule: &rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}}
+	on := connection.Change{Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}}
 	for name, tt := range map[string]struct {
 		setup  func(t *testing.T, s *subject)
 		change func(s *subject) connection.Change

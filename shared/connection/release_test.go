@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -48,7 +51,7 @@ func TestRefusedChangeGivesBack(t *testing.T) {
 	for name, update := range map[string]func(t *testing.T, s *subject) error{
 		"its credentials are wrong": func(t *testing.T, s *subject) error {
 			c := s.input().Credentials
-			c.ClientSecret = rotation.NewSecret("wrong")
+			c.ClientSecret = secret.New("wrong")
 			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Credentials: &c})
 			return err
 		},
@@ -67,7 +70,7 @@ func TestRefusedChangeGivesBack(t *testing.T) {
 			app, secret, keyID := s.w.AddApplication()
 			s.w.Name(keyID)
 			in := s.input()
-			in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+			in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 			in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
 			second, err := service(s.w).Create(t.Context(), in)
 			if err != nil {
@@ -195,16 +198,16 @@ func TestANameThatIsAboutToBeUsed(t *testing.T) {
 		slow := service(s.w)
 		slow.Records = justBefore{slow.Records, runtime.Goexit}
 		dies(func() { slow.Create(t.Context(), s.input()) })
-		app, secret, keyID := s.w.AddApplication()
+		app, given, keyID := s.w.AddApplication()
 		in := s.input()
-		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: rotation.NewSecret("wrong"), ClientSecretKeyID: keyID}
+		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret.New("wrong"), ClientSecretKeyID: keyID}
 		_, err := service(s.w).Create(t.Context(), in)
 		refusal(t, err, connection.Invalid, "already exists")
 		if left := s.w.Records(); len(left) != 0 {
 			t.Errorf("records %v", left)
 		}
 		time.Sleep(11 * time.Minute)
-		in.ClientSecret = secret
+		in.ClientSecret = given
 		if err := s.make(t, in); err != nil {
 			t.Fatalf("after its creator has died: %v", err)
 		}
@@ -226,7 +229,7 @@ func TestRefusedCreationGivesBack(t *testing.T) {
 				}
 			}}
 			_, err := slow.CreateTarget(t.Context(), s.parent, connection.TargetInput{
-				Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"},
+				Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"},
 			})
 			refusal(t, err, connection.NotFound, "")
 			s.sweep(t, time.Hour)

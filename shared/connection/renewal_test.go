@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/rotation"
 )
 
@@ -16,7 +18,7 @@ func TestReconnectDuringARenewal(t *testing.T) {
 		c := s.signedIn(t)
 		s.sweep(t, time.Hour)
 		a, m := s.slowly()
-		var refresh rotation.Secret
+		var refresh secret.Value
 		m.before = func() { refresh = s.reconnect(t, c) }
 		if err := a.Renew(t.Context(), s.id); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -28,7 +30,7 @@ func (s *subject) briefly() *connection.Service {
 
 // rebindTo gives the subject the client secret of another application, and leaves it in
 // the phase rebinding.
-func (s *subject) rebindTo(t *testing.T, app rotation.Application, secret rotation.Secret, keyID string) {
+func (s *subject) rebindTo(t *testing.T, app rotation.Application, secret secret.Value, keyID string) {
 	t.Helper()
 	rec, err := s.briefly().Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
 		TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,

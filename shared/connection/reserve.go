@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -17,7 +19,7 @@ func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 			continue
 		}
 		holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
-		if errors.Is(err, rotation.ErrNotFound) {
+		if errors.Is(err, serviceerror.ErrNotFound) {
 			continue
 		}
 		if err != nil {
@@ -43,7 +45,7 @@ func (s *Service) reserve(ctx context.Context, rec *rotation.Record, secret *rot
 			continue
 		}
 		s.release(ctx, all[:i+1]) // the one that failed may have been made all the same
-		if errors.Is(err, rotation.ErrExists) {
+		if errors.Is(err, serviceerror.ErrExists) {
 			return s.taken(ctx, rec, res)
 		}
 		return s.explainStore(ctx, "reserving the connection's names", err)
@@ -71,7 +73,7 @@ func (s *Service) release(ctx context.Context, made []rotation.Reservation) {
 // gone, or holds another value by now.
 func (s *Service) void(ctx context.Context, held rotation.Reservation) (bool, error) {
 	rec, err := s.Records.Load(ctx, held.Owner)
-	if errors.Is(err, rotation.ErrNotFound) {
+	if errors.Is(err, serviceerror.ErrNotFound) {
 		// Perhaps its creator has reserved and not written the row yet.
 		return !s.coming(held), nil
 	}

@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -47,13 +50,13 @@ func TestRenamedBackAtOnce(t *testing.T) {
 // A connection that rotates nothing and was refused to begin with it does not keep its
 // application from everybody else.
 func TestARefusedChangeKeepsNoApplication(t *testing.T) {
-	schedule := rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
+	plan := schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 	for name, refused := range map[string]func(t *testing.T, s *subject) error{
 		"new credentials": func(t *testing.T, s *subject) error {
 			c := service(s.w)
 			c.Vault = fullVault{c.Vault}
 			secret, keyID := s.w.AddForeign(s.app.ClientID)
-			_, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &schedule, Credentials: &connection.Credentials{
+			_, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Credentials: &connection.Credentials{
 				TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
 			}})
 			return err
@@ -66,7 +69,7 @@ func TestARefusedChangeKeepsNoApplication(t *testing.T) {
 					t.Fatal(err)
 				}
 			}}
-			_, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &schedule, Version: new(rec.Revision)})
+			_, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Version: new(rec.Revision)})
 			return err
 		},
 	} {
@@ -74,7 +77,7 @@ func TestARefusedChangeKeepsNoApplication(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
 				in := s.input()
-				in.Rotate, in.Schedule = false, rotation.Schedule{}
+				in.Rotate, in.Schedule = false, schedule.Schedule{}
 				if err := s.make(t, in); err != nil {
 					t.Fatal(err)
 				}
@@ -149,7 +152,7 @@ func TestARefusedRotationKeepsNoApplication(t *testing.T) {
 		}
 		app, secret, keyID := s.w.AddApplication()
 		in := s.input()
-		in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
 		if _, err := service(s.w).Create(t.Context(), in); err != nil {
 			t.Fatal(err)
@@ -173,7 +176,7 @@ func TestARefusedRotationKeepsNoApplication(t *testing.T) {
 type silentNotes struct{ connection.Reservations }
 
 func (silentNotes) Notes(context.Context, rotation.ReservationKind, string) ([]rotation.Reservation, error) {
-	return nil, &rotation.Error{Op: "reading notes", Class: rotation.Transient, Status: 503}
+	return nil, &serviceerror.Error{Op: "reading notes", Class: serviceerror.Transient, Status: 503}
 }
 
 // A connection is rotated by hand, and asked for it once more, in vain. The application
@@ -182,7 +185,7 @@ func TestARefusedRotationKeepsTheRunsApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		in := s.input()
-		in.Rotate, in.Schedule = false, rotation.Schedule{}
+		in.Rotate, in.Schedule = false, schedule.Schedule{}
 		if err := s.make(t, in); err != nil {
 			t.Fatal(err)
 		}

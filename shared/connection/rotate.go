@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -100,7 +102,7 @@ func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID st
 		}
 		next.Current.KeyID = keyID
 	}
-	if err := s.Reservations.Reserve(ctx, res, s.void); errors.Is(err, rotation.ErrExists) {
+	if err := s.Reservations.Reserve(ctx, res, s.void); errors.Is(err, serviceerror.ErrExists) {
 		return "", s.taken(ctx, rec, res)
 	} else if err != nil {
 		return "", s.explainStore(ctx, "reserving the application", err)
@@ -174,7 +176,7 @@ func (s *Service) drive(ctx context.Context, rec rotation.Record, until time.Tim
 		switch {
 		case err == nil:
 			return got, nil
-		case errors.Is(err, rotation.ErrNotFound):
+		case errors.Is(err, serviceerror.ErrNotFound):
 			return got, errNoConnection
 		case !errors.Is(err, rotation.ErrLeased) && !errors.Is(err, rotation.ErrLeaseLost):
 			s.log().WarnContext(ctx, "rotation was interrupted", "connection", rec.ID, "reason", err.Error())

@@ -6,6 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -28,7 +32,7 @@ func TestWhichClientSecretsAreTheSame(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
 				in := s.input()
-				in.Rotate, in.Schedule = false, rotation.Schedule{}
+				in.Rotate, in.Schedule = false, schedule.Schedule{}
 				if !tt.first {
 					in.ClientSecretKeyID = ""
 				}
@@ -72,7 +76,7 @@ func TestAClientSecretInItsGracePeriodGivenToAnother(t *testing.T) {
 				t.Fatalf("retiring %+v", now.Retiring)
 			}
 			in := s.input()
-			in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+			in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 			in.ClientSecret, in.ClientSecretKeyID = old.Value, ""
 			if named {
 				in.ClientSecretKeyID = rec.Current.KeyID
@@ -99,7 +103,7 @@ func TestWhatIsBeingDeletedIsNotInTheWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		in := s.input()
-		in.Rotate, in.Schedule = false, rotation.Schedule{}
+		in.Rotate, in.Schedule = false, schedule.Schedule{}
 		if err := s.make(t, in); err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +143,7 @@ func TestAClientSecretThatCannotBeRead(t *testing.T) {
 type unreadableVault struct{ connection.Vault }
 
 func (unreadableVault) Get(context.Context, string, string) (rotation.VaultSecret, error) {
-	return rotation.VaultSecret{}, &rotation.Error{Op: "reading a secret", Class: rotation.Transient, Status: 503}
+	return rotation.VaultSecret{}, &serviceerror.Error{Op: "reading a secret", Class: serviceerror.Transient, Status: 503}
 }
 
 // The other way round: one that publishes comes while one that rotates is being created.
@@ -150,7 +154,7 @@ func TestTheSameSecretGivenTwiceAtOnceToTheOther(t *testing.T) {
 		rotating := service(s.w)
 		rotating.Records = justBefore{rotating.Records, func() {
 			in := s.input()
-			in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+			in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 			_, publishes = service(s.w).Create(t.Context(), in)
 		}}
 		if _, err := rotating.Create(t.Context(), s.input()); err == nil && publishes == nil {
@@ -162,7 +166,7 @@ func TestTheSameSecretGivenTwiceAtOnceToTheOther(t *testing.T) {
 }
 
 // alike gives the subject's application another client secret that begins as that one does.
-func (s *subject) alike(secret rotation.Secret) (rotation.Secret, string) {
+func (s *subject) alike(secret secret.Value) (secret.Value, string) {
 	for {
 		other, keyID := s.w.AddForeign(s.app.ClientID)
 		s.w.Name(keyID)
@@ -184,9 +188,9 @@ func TestClientSecretsThatBeginAlike(t *testing.T) {
 		}
 		s.sweep(t, time.Hour)
 		now, _ := s.w.Published(mustRecord(t, s).VaultName)
-		give := func(name string, secret rotation.Secret, keyID string) error {
+		give := func(name string, secret secret.Value, keyID string) error {
 			in := s.input()
-			in.Name, in.Rotate, in.Schedule = name, false, rotation.Schedule{}
+			in.Name, in.Rotate, in.Schedule = name, false, schedule.Schedule{}
 			in.ClientSecret, in.ClientSecretKeyID = secret, keyID
 			_, err := service(s.w).Create(t.Context(), in)
 			return err
@@ -282,7 +286,7 @@ func TestWhatADeletionLeavesIsGivenToAnother(t *testing.T) {
 		published, _ := s.w.Published(rec.VaultName)
 		s.request(t, rotation.Request{Kind: rotation.AskDelete, ID: "d"})
 		in := s.input()
-		in.Name, in.Rotate, in.Schedule = "second", false, rotation.Schedule{}
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
 		in.ClientSecret, in.ClientSecretKeyID = published.Value, rec.Current.KeyID
 		if _, err := service(s.w).Create(t.Context(), in); err != nil {
 			t.Errorf("it was refused: %v", err)

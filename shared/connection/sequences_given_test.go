@@ -6,9 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/connection"
 	"rekey/shared/expected"
-	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
 
@@ -27,7 +28,7 @@ func TestASecretWithoutAHintIsNeverTakenForTheGivenOne(t *testing.T) {
 	for name, create := range map[string]func(t *testing.T, s *subject, in connection.Input) error{
 		"rotation on creation": func(t *testing.T, s *subject, in connection.Input) error { return s.make(t, in) },
 		"rotation by hand": func(t *testing.T, s *subject, in connection.Input) error {
-			in.Rotate, in.Schedule = false, rotation.Schedule{}
+			in.Rotate, in.Schedule = false, schedule.Schedule{}
 			if err := s.make(t, in); err != nil {
 				t.Fatal(err)
 			}

@@ -5,21 +5,22 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/expected"
-	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
 
 // What Entra answers an application with the right client secret: one that is disabled
 // or kept out by conditional access, and one whose secrets never get known.
 var (
-	keptOut = &rotation.Error{Op: "signing in", Class: rotation.CredentialInvalid, Status: 400, Code: "AADSTS53003"}
-	unknown = &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+	keptOut = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Status: 400, Code: "AADSTS53003"}
+	unknown = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 )
 
 // refuse lets every sign-in of the subject's application be answered with that.
-func (s *subject) refuse(with *rotation.Error) {
+func (s *subject) refuse(with *serviceerror.Error) {
 	s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Refused = with })
 }
 
@@ -98,7 +99,7 @@ func TestATargetThatWasKeptOutForDaysIsDeleted(t *testing.T) {
 // seconds, for ever: the back-off starts again with each client secret that is issued.
 func TestATargetThatNeverSignsInBacksOffAndIsTold(t *testing.T) {
 	for name, tt := range map[string]struct {
-		refusal *rotation.Error
+		refusal *serviceerror.Error
 		most    int // client secrets in a day and a half
 	}{
 		"kept out": {keptOut, 1},

@@ -5,15 +5,17 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
-	"rekey/shared/rotation"
 )
 
 // publishing is the input of a connection that publishes that client secret of the
 // subject's application, and rotates nothing.
-func (s *subject) publishing(name string, secret rotation.Secret, keyID string) connection.Input {
+func (s *subject) publishing(name string, secret secret.Value, keyID string) connection.Input {
 	in := s.input()
-	in.Name, in.Rotate, in.Schedule = name, false, rotation.Schedule{}
+	in.Name, in.Rotate, in.Schedule = name, false, schedule.Schedule{}
 	in.ClientSecret, in.ClientSecretKeyID = secret, keyID
 	return in
 }

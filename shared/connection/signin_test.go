@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -28,7 +31,7 @@ func (m *meanwhile) Get(ctx context.Context, name, version string) (rotation.Vau
 	return m.ActorVault.Get(ctx, name, version)
 }
 
-func (m *meanwhile) Refresh(ctx context.Context, app rotation.Application, refresh rotation.Secret) (rotation.Token, rotation.Secret, error) {
+func (m *meanwhile) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {
 	if m.calls++; m.calls > 100 {
 		panic("signing in goes round in circles")
 	}
@@ -67,7 +70,7 @@ func (s *subject) signedIn(t *testing.T) connection.Credentials {
 }
 
 // reconnect gives it the sign-in of somebody else.
-func (s *subject) reconnect(t *testing.T, c connection.Credentials) rotation.Secret {
+func (s *subject) reconnect(t *testing.T, c connection.Credentials) secret.Value {
 	t.Helper()
 	account, refresh := s.w.AddPerson()
 	c.SignIn = &connection.SignIn{RefreshToken: refresh, Account: account}
@@ -160,10 +163,10 @@ func TestNothingToSignInWith(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for id, want := range map[string]rotation.Class{
-			"begun": rotation.Transient, "spent": rotation.ActorRefused, "gone": rotation.ActorRefused,
+		for id, want := range map[string]serviceerror.Class{
+			"begun": serviceerror.Transient, "spent": serviceerror.ActorRefused, "gone": serviceerror.ActorRefused,
 		} {
-			if _, err := actors(s.w).Token(t.Context(), id); err == nil || rotation.ClassOf(err) != want {
+			if _, err := actors(s.w).Token(t.Context(), id); err == nil || serviceerror.ClassOf(err) != want {
 				t.Errorf("%s: %v, want %s", id, err, want)
 			}
 		}
@@ -193,7 +196,7 @@ func TestSignInIsBack(t *testing.T) {
 		}
 		s.w.Withdraw(s.acting.ClientID)
 		for range 3 {
-			if _, err := actors(s.w).Token(t.Context(), s.id); rotation.ClassOf(err) != rotation.ActorRefused {
+			if _, err := actors(s.w).Token(t.Context(), s.id); serviceerror.ClassOf(err) != serviceerror.ActorRefused {
 				t.Errorf("without a certificate: %v", err)
 			}
 			time.Sleep(time.Hour)

@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -14,10 +17,10 @@ import (
 type answering struct {
 	connection.SignIns
 	connection.ActorVault
-	fails     error            // of a refresh
-	read      error            // of the vault
-	value     *rotation.Secret // what is in the vault
-	chain     []bool           // with what the certificate was sent
+	fails     error         // of a refresh
+	read      error         // of the vault
+	value     *secret.Value // what is in the vault
+	chain     []bool        // with what the certificate was sent
 	refreshes int
 }
 
@@ -32,15 +35,15 @@ func (a *answering) Get(ctx context.Context, name, version string) (rotation.Vau
 	return v, err
 }
 
-func (a *answering) Certificate(ctx context.Context, app rotation.Application, pem rotation.Secret, chain bool) (rotation.Token, error) {
+func (a *answering) Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error) {
 	a.chain = append(a.chain, chain)
 	return a.SignIns.Certificate(ctx, app, pem, chain)
 }
 
-func (a *answering) Refresh(ctx context.Context, app rotation.Application, refresh rotation.Secret) (rotation.Token, rotation.Secret, error) {
+func (a *answering) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {
 	a.refreshes++
 	if a.fails != nil {
-		return rotation.Token{}, rotation.Secret{}, a.fails
+		return rotation.Token{}, secret.Value{}, a.fails
 	}
 	return a.SignIns.Refresh(ctx, app, refresh)
 }
@@ -60,21 +63,21 @@ func TestWhatALostSignInIs(t *testing.T) {
 		s.signedIn(t)
 		c, a := s.answering()
 		for i, tt := range []struct {
-			class, told rotation.Class
+			class, told serviceerror.Class
 			lost        int
 		}{
-			{rotation.Transient, "", 0},
-			{rotation.SignInExpired, rotation.SignInExpired, 1},
-			{rotation.SignInExpired, rotation.SignInExpired, 1},
-			{rotation.Transient, rotation.SignInExpired, 1},
-			{rotation.ConsentMissing, rotation.ConsentMissing, 2},
+			{serviceerror.Transient, "", 0},
+			{serviceerror.SignInExpired, serviceerror.SignInExpired, 1},
+			{serviceerror.SignInExpired, serviceerror.SignInExpired, 1},
+			{serviceerror.Transient, serviceerror.SignInExpired, 1},
+			{serviceerror.ConsentMissing, serviceerror.ConsentMissing, 2},
 		} {
-			a.fails = &rotation.Error{Op: "signing in", Class: tt.class, Status: 400, Code: "AADSTS0"}
+			a.fails = &serviceerror.Error{Op: "signing in", Class: tt.class, Status: 400, Code: "AADSTS0"}
 			_, err := c.Token(t.Context(), s.id)
 			if err == nil {
 				t.Fatal("it signs in")
 			}
-			told := rotation.Class("")
+			told := serviceerror.Class("")
 			if p := mustRecord(t, s).Auth.Problem; p != nil {
 				told = p.Class
 			}
@@ -90,11 +93,11 @@ func TestWhatALostSignInIs(t *testing.T) {
 // whatever the reason, and with what Entra has said.
 func TestARefusedActorIsNotTheTarget(t *testing.T) {
 	for name, answer := range map[string]func(c *connection.Actors, a *answering){
-		"its credential is gone":  func(_ *connection.Actors, a *answering) { a.read = rotation.ErrNotFound },
-		"what is kept is nothing": func(_ *connection.Actors, a *answering) { a.value = new(rotation.NewSecret("{}")) },
+		"its credential is gone":  func(_ *connection.Actors, a *answering) { a.read = serviceerror.ErrNotFound },
+		"what is kept is nothing": func(_ *connection.Actors, a *answering) { a.value = new(secret.New("{}")) },
 		"secrets only":            func(c *connection.Actors, _ *answering) { c.SignIns = nil },
 		"refused": func(_ *connection.Actors, a *answering) {
-			a.fails = &rotation.Error{Op: "signing in", Class: rotation.SignInExpired, Status: 400, Code: "AADSTS70043"}
+			a.fails = &serviceerror.Error{Op: "signing in", Class: serviceerror.SignInExpired, Status: 400, Code: "AADSTS70043"}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,10 +107,10 @@ func TestARefusedActorIsNotTheTarget(t *testing.T) {
 				c, a := s.answering()
 				answer(c, a)
 				_, err := c.Token(t.Context(), s.id)
-				if rotation.ClassOf(err) != rotation.ActorRefused {
+				if serviceerror.ClassOf(err) != serviceerror.ActorRefused {
 					t.Errorf("got %v", err)
 				}
-				if e, ok := err.(*rotation.Error); ok && a.fails != nil && (e.Status != 400 || e.Code != "AADSTS70043") {
+				if e, ok := err.(*serviceerror.Error); ok && a.fails != nil && (e.Status != 400 || e.Code != "AADSTS70043") {
 					t.Errorf("status %d, code %q", e.Status, e.Code)
 				}
 				if a.fails == nil && a.refreshes > 0 {
@@ -134,14 +137,14 @@ func TestSigningInEnds(t *testing.T) {
 			account, refresh := s.w.AddPerson()
 			was = append(was, account)
 			next := given
-			next.SignIn = &connection.SignIn{RefreshToken: refresh, Account: account, Token: rotation.Token{Value: rotation.NewSecret("new"), Opaque: true}}
+			next.SignIn = &connection.SignIn{RefreshToken: refresh, Account: account, Token: rotation.Token{Value: secret.New("new"), Opaque: true}}
 			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &next}); err != nil {
 				t.Errorf("reconnecting: %v", err)
 			}
 			m.before = again
 		}
 		m.before = again
-		if _, err := a.Token(t.Context(), s.id); rotation.ClassOf(err) != rotation.ActorRefused || m.calls != 3 {
+		if _, err := a.Token(t.Context(), s.id); serviceerror.ClassOf(err) != serviceerror.ActorRefused || m.calls != 3 {
 			t.Errorf("after %d tries: %v", m.calls, err)
 		}
 	})

@@ -10,6 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -32,7 +35,7 @@ func service(w *rotationtest.World) *connection.Service {
 type subject struct {
 	w      *rotationtest.World
 	app    rotation.Application
-	secret rotation.Secret
+	secret secret.Value
 	keyID  string
 	id     string
 
@@ -43,7 +46,7 @@ type subject struct {
 	parent  string // the connection that the target at id is rotated through
 	other   rotation.Application
 
-	otherSecret rotation.Secret
+	otherSecret secret.Value
 	otherKey    string
 }
 
@@ -60,7 +63,7 @@ func (s *subject) input() connection.Input {
 	return connection.Input{
 		Name:        "billing",
 		Credentials: connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret, ClientSecretKeyID: s.keyID},
-		Rotate:      true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+		Rotate:      true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
 	}
 }
 

@@ -8,6 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -27,7 +31,7 @@ type TargetInput struct {
 	Description     string
 	VaultSecretName string // empty: "rekey-<id>"
 	Rotate          bool
-	Schedule        rotation.Schedule
+	Schedule        schedule.Schedule
 	Grace           *time.Duration // nil: 48 hours
 	By              string
 	ID              string // as in [Input]
@@ -154,7 +158,7 @@ func (s *Service) targets(ctx context.Context, via string) (list []rotation.Reco
 	for _, note := range notes {
 		rec, err := s.Records.Load(ctx, note.Owner)
 		switch {
-		case errors.Is(err, rotation.ErrNotFound):
+		case errors.Is(err, serviceerror.ErrNotFound):
 			more = more || s.coming(note)
 		case err != nil:
 			return nil, false, s.explainStore(ctx, "reading a target", err)
@@ -205,7 +209,7 @@ func (s *Service) owned(ctx context.Context, token rotation.Token, app rotation.
 	}
 	owners, err := s.Directory.Owners(ctx, token, app)
 	switch {
-	case err != nil && rotation.ClassOf(err).Refusal():
+	case err != nil && serviceerror.ClassOf(err).Refusal():
 		return nil
 	case err != nil:
 		return s.explain(ctx, "reading the application's owners", err)
@@ -219,7 +223,7 @@ func (s *Service) owned(ctx context.Context, token rotation.Token, app rotation.
 
 // authenticate signs in with new credentials; value is what the vault is to keep of
 // them.
-func (s *Service) authenticate(ctx context.Context, c *Credentials, value rotation.Secret) (rotation.Token, error) {
+func (s *Service) authenticate(ctx context.Context, c *Credentials, value secret.Value) (rotation.Token, error) {
 	if c.Method == OAuth && !c.SignIn.Token.Value.IsZero() {
 		return c.SignIn.Token, nil
 	}

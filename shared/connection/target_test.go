@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -37,7 +39,7 @@ func TestRefusedTargets(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
 				withParent(t, s)
-				in := connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}}
+				in := connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}}
 				reserved := len(s.w.Reserved())
 				tt.prepare(s, &in)
 				_, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
@@ -106,7 +108,7 @@ func TestDeletingWhileATargetIsAdded(t *testing.T) {
 			_, deleted = service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{By: "tester"})
 		}}
 		rec, added := adding.CreateTarget(t.Context(), s.parent, connection.TargetInput{
-			Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+			Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
 		})
 		if deleted == nil && added == nil {
 			t.Error("both were told that it is done")

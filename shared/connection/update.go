@@ -5,6 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -17,7 +20,7 @@ type Change struct {
 
 	Name, Description    *string
 	Rotate               *bool
-	Schedule             *rotation.Schedule
+	Schedule             *schedule.Schedule
 	Grace, OriginalGrace *time.Duration
 	Credentials          *Credentials // of the connection's own method
 
@@ -138,7 +141,7 @@ func (s *Service) prepare(ctx context.Context, rec *rotation.Record, e *edit) er
 func (s *Service) rename(ctx context.Context, rec *rotation.Record, e *edit) error {
 	res := rotation.NameReservation(rec.Project, *e.Name, rec.ID)
 	err := s.Reservations.Reserve(ctx, res, s.void)
-	if errors.Is(err, rotation.ErrExists) {
+	if errors.Is(err, serviceerror.ErrExists) {
 		return invalid("An App Connection with the name %q already exists. Choose another name.", *e.Name)
 	}
 	if err != nil {

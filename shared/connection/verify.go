@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -68,15 +71,15 @@ func permitted(token rotation.Token) error {
 		slices.Contains(token.Scopes, readWriteAll) {
 		return nil
 	}
-	return invalid("%s", rotation.Permission.Advice())
+	return invalid("%s", serviceerror.Permission.Advice())
 }
 
 // identify finds the credential whose value was given, beyond doubt, among those of
 // the application and of its service principal (lesson L9). keyID, if not empty, is
 // what the caller says it is.
-func (s *Service) identify(ctx context.Context, token rotation.Token, app rotation.Application, state rotation.ApplicationState, secret rotation.Secret, keyID string) (rotation.Password, error) {
+func (s *Service) identify(ctx context.Context, token rotation.Token, app rotation.Application, state rotation.ApplicationState, secret secret.Value, keyID string) (rotation.Password, error) {
 	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
-	if err != nil && !rotation.ClassOf(err).Refusal() {
+	if err != nil && !serviceerror.ClassOf(err).Refusal() {
 		return rotation.Password{}, s.explain(ctx, "reading the service principal", err)
 	}
 	unread := err != nil
@@ -114,7 +117,7 @@ func candidates(own, elsewhere []rotation.Password, unread bool) string {
 
 // named checks the key id that the caller named (W5: a wrong one would cut somebody
 // else off).
-func (s *Service) named(own, principal []rotation.Password, secret rotation.Secret, keyID string) (rotation.Password, error) {
+func (s *Service) named(own, principal []rotation.Password, secret secret.Value, keyID string) (rotation.Password, error) {
 	is := func(w rotation.Password) bool { return strings.EqualFold(w.KeyID, keyID) }
 	i := slices.IndexFunc(own, is)
 	if i < 0 {
@@ -174,7 +177,7 @@ func (s *Service) inherited(ctx context.Context, tags map[string]string, rec *ro
 	}
 	_, err := s.Records.Load(ctx, tags[rotation.TagConnection])
 	switch {
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return true, nil
 	case err != nil:
 		return false, s.explainStore(ctx, "looking for the connection that the Key Vault secret was of", err)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/x509"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
@@ -16,14 +19,14 @@ import (
 // certificate's chain along, for applications that trust a subject name and an
 // issuer instead of one certificate. Errors are as for Token; what Entra has against
 // the certificate is class [rotation.CertificateRefused].
-func (a *Authority) Certificate(ctx context.Context, app rotation.Application, pem rotation.Secret, chain bool) (rotation.Token, error) {
+func (a *Authority) Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error) {
 	if !validTenant(app.TenantID) {
-		return rotation.Token{}, &rotation.Error{Op: op, Class: rotation.TenantMissing}
+		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.TenantMissing}
 	}
 	if app.ClientID == "" {
-		return rotation.Token{}, &rotation.Error{Op: op, Class: rotation.ApplicationMissing}
+		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.ApplicationMissing}
 	}
-	unusable := &rotation.Error{Op: op, Class: rotation.CertificateRefused, Detail: "what is in the vault is no certificate with its key"}
+	unusable := &serviceerror.Error{Op: op, Class: serviceerror.CertificateRefused, Detail: "what is in the vault is no certificate with its key"}
 	c, err := certificate.Read(pem)
 	if err != nil {
 		return rotation.Token{}, unusable

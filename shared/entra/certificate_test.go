@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/certificate"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/entra"
@@ -28,8 +31,8 @@ func newCertificate(t *testing.T) certificate.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := func(kind string, data []byte) rotation.Secret {
-		return rotation.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
+	text := func(kind string, data []byte) secret.Value {
+		return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
 	}
 	c, err := certificate.Parse(certificate.Input{Body: text("CERTIFICATE", der), PrivateKey: text("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))}, time.Now())
 	if err != nil {
@@ -57,16 +60,16 @@ func TestCertificate(t *testing.T) {
 	elsewhere.TenantID = "common"
 	for name, tt := range map[string]struct {
 		app  rotation.Application
-		pem  rotation.Secret
-		want rotation.Class
+		pem  secret.Value
+		want serviceerror.Class
 	}{
-		"not uploaded":      {w.target(), unknown.PEM, rotation.CertificateRefused},
-		"no certificate":    {w.target(), rotation.NewSecret("hunter2"), rotation.CertificateRefused},
-		"nothing":           {w.target(), rotation.Secret{}, rotation.CertificateRefused},
-		"other application": {other, known.PEM, rotation.ApplicationMissing},
-		"no tenant":         {elsewhere, known.PEM, rotation.TenantMissing},
+		"not uploaded":      {w.target(), unknown.PEM, serviceerror.CertificateRefused},
+		"no certificate":    {w.target(), secret.New("hunter2"), serviceerror.CertificateRefused},
+		"nothing":           {w.target(), secret.Value{}, serviceerror.CertificateRefused},
+		"other application": {other, known.PEM, serviceerror.ApplicationMissing},
+		"no tenant":         {elsewhere, known.PEM, serviceerror.TenantMissing},
 	} {
-		if _, err := a.Certificate(t.Context(), tt.app, tt.pem, false); rotation.ClassOf(err) != tt.want {
+		if _, err := a.Certificate(t.Context(), tt.app, tt.pem, false); serviceerror.ClassOf(err) != tt.want {
 			t.Errorf("%s: %v, want class %s", name, err, tt.want)
 		}
 	}

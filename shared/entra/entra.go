@@ -15,7 +15,7 @@
 // request, and three when nothing is known yet (two with [Config.Emulated]); the
 // tests of this package count them. The connections are shared by all calls.
 //
-// What goes wrong becomes a [rotation.Error] made from the status and Entra's own
+// What goes wrong becomes a [serviceerror.Error] made from the status and Entra's own
 // error codes. Nothing of the SDK's errors is passed on: they print addresses and
 // whole bodies.
 //
@@ -33,6 +33,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -116,27 +119,27 @@ func options(c Config, cache *discoveryCache) azidentity.ClientSecretCredentialO
 const op = "asking for a token"
 
 // Token asks for a Graph token with secret. See [rotation.Authority] for the errors.
-func (a *Authority) Token(ctx context.Context, app rotation.Application, secret rotation.Secret) (rotation.Token, error) {
+func (a *Authority) Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error) {
 	if !validTenant(app.TenantID) {
-		return rotation.Token{}, &rotation.Error{Op: op, Class: rotation.TenantMissing}
+		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.TenantMissing}
 	}
 	if app.ClientID == "" {
-		return rotation.Token{}, &rotation.Error{Op: op, Class: rotation.ApplicationMissing}
+		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.ApplicationMissing}
 	}
 	if secret.IsZero() {
-		return rotation.Token{}, &rotation.Error{Op: op, Class: rotation.CredentialRefused}
+		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.CredentialRefused}
 	}
 	options := a.options
 	credential, err := azidentity.NewClientSecretCredential(app.TenantID, app.ClientID, secret.Reveal(), &options)
 	if err != nil {
-		return rotation.Token{}, &rotation.Error{Op: op, Class: rotation.CredentialInvalid}
+		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.CredentialInvalid}
 	}
 	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{a.scope}, EnableCAE: false})
 	if err != nil {
 		return rotation.Token{}, a.failure(err)
 	}
 	if token.Token == "" {
-		return rotation.Token{}, &rotation.Error{Op: op, Class: rotation.Transient, Status: http.StatusOK}
+		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.Transient, Status: http.StatusOK}
 	}
 	return describe(token), nil
 }
@@ -155,7 +158,7 @@ func validTenant(id string) bool {
 // describe reads the claims of a token as far as they can be read. Its format is
 // not promised to clients, so whatever is missing is missing.
 func describe(t azcore.AccessToken) rotation.Token {
-	token := rotation.Token{Value: rotation.NewSecret(t.Token), ExpiresAt: t.ExpiresOn, Opaque: true}
+	token := rotation.Token{Value: secret.New(t.Token), ExpiresAt: t.ExpiresOn, Opaque: true}
 	parts := strings.Split(t.Token, ".")
 	if len(parts) != 3 {
 		return token

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/entra"
@@ -102,7 +105,7 @@ func (w *world) target() rotation.Application {
 
 func (w *world) token(t *testing.T, a *entra.Authority) rotation.Token {
 	t.Helper()
-	token, err := a.Token(t.Context(), w.target(), rotation.NewSecret(w.app.Secret))
+	token, err := a.Token(t.Context(), w.target(), secret.New(w.app.Secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,8 +185,8 @@ func TestFailedDiscoveryIsForgotten(t *testing.T) {
 		return nil
 	}})
 	a := w.authority(t, entra.Config{Emulated: true})
-	_, err := a.Token(t.Context(), w.target(), rotation.NewSecret(w.app.Secret))
-	if rotation.ClassOf(err) != rotation.Transient {
+	_, err := a.Token(t.Context(), w.target(), secret.New(w.app.Secret))
+	if serviceerror.ClassOf(err) != serviceerror.Transient {
 		t.Fatalf("got %v, want a transient error", err)
 	}
 	failing = false
@@ -193,19 +196,19 @@ func TestFailedDiscoveryIsForgotten(t *testing.T) {
 func TestErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		effect fault.Effect
-		want   rotation.Error
+		want   serviceerror.Error
 	}{
-		"removed":            {fault.Effect{Status: 401, Code: "7000215"}, rotation.Error{Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}},
-		"expired":            {fault.Effect{Status: 401, Code: "7000222"}, rotation.Error{Class: rotation.CredentialExpired, Status: 401, Code: "AADSTS7000222"}},
-		"any other refusal":  {fault.Effect{Status: 401, Code: "7000112"}, rotation.Error{Class: rotation.CredentialInvalid, Status: 401, Code: "AADSTS7000112"}},
-		"application":        {fault.Effect{Status: 400, Code: "700016"}, rotation.Error{Class: rotation.ApplicationMissing, Status: 400, Code: "AADSTS700016"}},
-		"tenant":             {fault.Effect{Status: 400, Code: "90002"}, rotation.Error{Class: rotation.TenantMissing, Status: 400, Code: "AADSTS90002"}},
-		"code in a 5xx":      {fault.Effect{Status: 500, Code: "7000215"}, rotation.Error{Class: rotation.Transient, Status: 500, Code: "AADSTS7000215"}},
-		"transient as a 400": {fault.Effect{Status: 400, Code: "90033"}, rotation.Error{Class: rotation.Transient, Status: 400, Code: "AADSTS90033"}},
-		"throttled":          {fault.Effect{Status: 429, Header: http.Header{"Retry-After": {"17"}}}, rotation.Error{Class: rotation.Throttled, Status: 429, Code: "AADSTS90055", RetryAfter: 17 * time.Second}},
-		"throttled, no time": {fault.Effect{Status: 429}, rotation.Error{Class: rotation.Throttled, Status: 429, Code: "AADSTS90055"}},
-		"overloaded":         {fault.Effect{Status: 503, Header: http.Header{"Retry-After": {"3"}}}, rotation.Error{Class: rotation.Throttled, Status: 503, Code: "AADSTS90033", RetryAfter: 3 * time.Second}},
-		"connection dropped": {fault.Effect{}, rotation.Error{Class: rotation.Transient}},
+		"removed":            {fault.Effect{Status: 401, Code: "7000215"}, serviceerror.Error{Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}},
+		"expired":            {fault.Effect{Status: 401, Code: "7000222"}, serviceerror.Error{Class: serviceerror.CredentialExpired, Status: 401, Code: "AADSTS7000222"}},
+		"any other refusal":  {fault.Effect{Status: 401, Code: "7000112"}, serviceerror.Error{Class: serviceerror.CredentialInvalid, Status: 401, Code: "AADSTS7000112"}},
+		"application":        {fault.Effect{Status: 400, Code: "700016"}, serviceerror.Error{Class: serviceerror.ApplicationMissing, Status: 400, Code: "AADSTS700016"}},
+		"tenant":             {fault.Effect{Status: 400, Code: "90002"}, serviceerror.Error{Class: serviceerror.TenantMissing, Status: 400, Code: "AADSTS90002"}},
+		"code in a 5xx":      {fault.Effect{Status: 500, Code: "7000215"}, serviceerror.Error{Class: serviceerror.Transient, Status: 500, Code: "AADSTS7000215"}},
+		"transient as a 400": {fault.Effect{Status: 400, Code: "90033"}, serviceerror.Error{Class: serviceerror.Transient, Status: 400, Code: "AADSTS90033"}},
+		"throttled":          {fault.Effect{Status: 429, Header: http.Header{"Retry-After": {"17"}}}, serviceerror.Error{Class: serviceerror.Throttled, Status: 429, Code: "AADSTS90055", RetryAfter: 17 * time.Second}},
+		"throttled, no time": {fault.Effect{Status: 429}, serviceerror.Error{Class: serviceerror.Throttled, Status: 429, Code: "AADSTS90055"}},
+		"overloaded":         {fault.Effect{Status: 503, Header: http.Header{"Retry-After": {"3"}}}, serviceerror.Error{Class: serviceerror.Throttled, Status: 503, Code: "AADSTS90033", RetryAfter: 3 * time.Second}},
+		"connection dropped": {fault.Effect{}, serviceerror.Error{Class: serviceerror.Transient}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, directory.Config{Hook: func(op string, _ *http.Request) *fault.Effect {
@@ -214,10 +217,10 @@ func TestErrors(t *testing.T) {
 				}
 				return &c.effect
 			}})
-			_, err := w.authority(t, entra.Config{Emulated: true}).Token(t.Context(), w.target(), rotation.NewSecret(w.app.Secret))
-			got, ok := errors.AsType[*rotation.Error](err)
+			_, err := w.authority(t, entra.Config{Emulated: true}).Token(t.Context(), w.target(), secret.New(w.app.Secret))
+			got, ok := errors.AsType[*serviceerror.Error](err)
 			if !ok {
-				t.Fatalf("got %v, want a *rotation.Error", err)
+				t.Fatalf("got %v, want a *serviceerror.Error", err)
 			}
 			if c.effect.Status != 0 && got.RequestID == "" {
 				t.Error("no request id")
@@ -253,8 +256,8 @@ func TestForeignAnswers(t *testing.T) {
 				rw.WriteHeader(status)
 				io.WriteString(rw, page)
 			})
-			_, err := w.authority(t, entra.Config{Emulated: true}).Token(t.Context(), w.target(), rotation.NewSecret(w.app.Secret))
-			if rotation.ClassOf(err) != rotation.Transient || strings.Contains(fmt.Sprintf("%v %+v", err, err), "hunter2") {
+			_, err := w.authority(t, entra.Config{Emulated: true}).Token(t.Context(), w.target(), secret.New(w.app.Secret))
+			if serviceerror.ClassOf(err) != serviceerror.Transient || strings.Contains(fmt.Sprintf("%v %+v", err, err), "hunter2") {
 				t.Errorf("got %v, want a transient error without the page", err)
 			}
 			if stolen {
@@ -272,16 +275,16 @@ func TestNothingToAsk(t *testing.T) {
 	for _, tenant := range []string{"", ".", "..", "a/b", "a?b", "a#b", "a b", "a%2fb", "-a", "common", "Organizations", "consumers", "adfs", "dstsv2", "a..b", strings.Repeat("a", 254)} {
 		app := w.target()
 		app.TenantID = tenant
-		if _, err := a.Token(t.Context(), app, rotation.NewSecret("s")); rotation.ClassOf(err) != rotation.TenantMissing {
+		if _, err := a.Token(t.Context(), app, secret.New("s")); serviceerror.ClassOf(err) != serviceerror.TenantMissing {
 			t.Errorf("tenant %q: got %v", tenant, err)
 		}
 	}
 	app := w.target()
 	app.ClientID = ""
-	if _, err := a.Token(t.Context(), app, rotation.NewSecret("s")); rotation.ClassOf(err) != rotation.ApplicationMissing {
+	if _, err := a.Token(t.Context(), app, secret.New("s")); serviceerror.ClassOf(err) != serviceerror.ApplicationMissing {
 		t.Errorf("no client id: got %v", err)
 	}
-	if _, err := a.Token(t.Context(), w.target(), rotation.Secret{}); rotation.ClassOf(err) != rotation.CredentialRefused {
+	if _, err := a.Token(t.Context(), w.target(), secret.Value{}); serviceerror.ClassOf(err) != serviceerror.CredentialRefused {
 		t.Errorf("no secret: got %v", err)
 	}
 	if sent := w.wire.take(); len(sent) != 0 {
@@ -296,8 +299,8 @@ func TestDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	started := time.Now()
-	_, err := w.authority(t, entra.Config{Emulated: true}).Token(ctx, w.target(), rotation.NewSecret(w.app.Secret))
-	if rotation.ClassOf(err) != rotation.Transient || err == nil {
+	_, err := w.authority(t, entra.Config{Emulated: true}).Token(ctx, w.target(), secret.New(w.app.Secret))
+	if serviceerror.ClassOf(err) != serviceerror.Transient || err == nil {
 		t.Errorf("got %v, want a transient error", err)
 	}
 	if waited := time.Since(started); waited > 10*time.Second {

@@ -7,29 +7,28 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"rekey/shared/serviceerror"
 
-	"rekey/shared/answer"
-	"rekey/shared/rotation"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
 // classes says what the AADSTS codes that we tell apart mean. The codes are
 // documented at learn.microsoft.com/entra/identity-platform/reference-error-codes,
 // with the advice not to depend on them; but OAuth's own errors cannot tell a wrong
 // secret from an expired one. A code that is not here is [rotation.CredentialInvalid].
-var classes = map[int]rotation.Class{
-	7000215: rotation.CredentialRefused,
-	7000222: rotation.CredentialExpired,
-	700016:  rotation.ApplicationMissing,
-	90002:   rotation.TenantMissing,
-	900023:  rotation.TenantMissing,      // no valid tenant identifier
-	700027:  rotation.CertificateRefused, // not registered, or not its signature
-	50012:   rotation.CertificateRefused,
-	700024:  rotation.CertificateRefused, // not within its valid time range
-	50033:   rotation.Transient,
-	90024:   rotation.Transient,
-	90033:   rotation.Transient,
-	90055:   rotation.Throttled,
+var classes = map[int]serviceerror.Class{
+	7000215: serviceerror.CredentialRefused,
+	7000222: serviceerror.CredentialExpired,
+	700016:  serviceerror.ApplicationMissing,
+	90002:   serviceerror.TenantMissing,
+	900023:  serviceerror.TenantMissing,      // no valid tenant identifier
+	700027:  serviceerror.CertificateRefused, // not registered, or not its signature
+	50012:   serviceerror.CertificateRefused,
+	700024:  serviceerror.CertificateRefused, // not within its valid time range
+	50033:   serviceerror.Transient,
+	90024:   serviceerror.Transient,
+	90033:   serviceerror.Transient,
+	90055:   serviceerror.Throttled,
 }
 
 // maxBody bounds what is read of an error's body.
@@ -37,11 +36,11 @@ const maxBody = 64 << 10
 
 // failure makes the error of a token that was not issued. A request for a token
 // changes nothing, so its outcome is never of importance.
-func (a *Authority) failure(err error) *rotation.Error {
+func (a *Authority) failure(err error) *serviceerror.Error {
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	if !ok || failed.RawResponse == nil {
 		// No answer, or one that MSAL could not make sense of.
-		return &rotation.Error{Op: op, Class: rotation.Transient}
+		return &serviceerror.Error{Op: op, Class: serviceerror.Transient}
 	}
 	e, _ := a.refusal(op, failed.RawResponse)
 	return e
@@ -56,32 +55,32 @@ type refusalBody struct {
 }
 
 // refusal describes an answer that is no token.
-func (a *Authority) refusal(op string, reply *http.Response) (*rotation.Error, refusalBody) {
-	e := &rotation.Error{
+func (a *Authority) refusal(op string, reply *http.Response) (*serviceerror.Error, refusalBody) {
+	e := &serviceerror.Error{
 		Op:         op,
 		Status:     reply.StatusCode,
-		RequestID:  answer.Printable(reply.Header.Get("x-ms-request-id")),
-		RetryAfter: answer.RetryAfter(reply.Header, a.now()),
+		RequestID:  serviceerror.Printable(reply.Header.Get("x-ms-request-id")),
+		RetryAfter: serviceerror.RetryAfter(reply.Header, a.now()),
 	}
 	var body refusalBody
 	if data, err := io.ReadAll(io.LimitReader(reply.Body, maxBody)); err != nil || json.Unmarshal(data, &body) != nil {
 		body = refusalBody{}
 	}
 	if e.RequestID == "" {
-		e.RequestID = answer.Printable(body.TraceID)
+		e.RequestID = serviceerror.Printable(body.TraceID)
 	}
 	e.Class, e.Code = classify(reply.StatusCode, body.Error, body.Codes)
-	if e.Class == rotation.Transient && reply.StatusCode == http.StatusServiceUnavailable && e.RetryAfter > 0 {
-		e.Class = rotation.Throttled
+	if e.Class == serviceerror.Transient && reply.StatusCode == http.StatusServiceUnavailable && e.RetryAfter > 0 {
+		e.Class = serviceerror.Throttled
 	}
 	return e, body
 }
 
 // classify fails closed: a refusal is believed only if it has the form of Entra's,
 // since a proxy's 403 says nothing about a secret.
-func classify(status int, name string, codes []int) (rotation.Class, string) {
-	code := answer.Printable(name)
-	class, known := rotation.CredentialInvalid, false
+func classify(status int, name string, codes []int) (serviceerror.Class, string) {
+	code := serviceerror.Printable(name)
+	class, known := serviceerror.CredentialInvalid, false
 	for _, n := range codes {
 		if c, ok := classes[n]; ok {
 			class, code, known = c, "AADSTS"+strconv.Itoa(n), true
@@ -93,11 +92,11 @@ func classify(status int, name string, codes []int) (rotation.Class, string) {
 	}
 	switch {
 	case status == http.StatusTooManyRequests:
-		return rotation.Throttled, code
+		return serviceerror.Throttled, code
 	case status < 400 || status >= 500 || status == http.StatusRequestTimeout || code == "":
-		return rotation.Transient, code
+		return serviceerror.Transient, code
 	case !known && (name == "temporarily_unavailable" || name == "server_error"):
-		return rotation.Transient, code
+		return serviceerror.Transient, code
 	}
 	return class, code
 }

@@ -13,6 +13,9 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"rekey/shared/rotation"
@@ -26,8 +29,8 @@ import (
 type OAuthApplication struct {
 	ClientID string
 	// Secret returns its client secret. It is asked once, and again when Entra
-	// refuses what it said; its errors are [rotation.Error]s.
-	Secret func(ctx context.Context) (rotation.Secret, error)
+	// refuses what it said; its errors are [serviceerror.Error]s.
+	Secret func(ctx context.Context) (secret.Value, error)
 }
 
 // oauthApplication keeps the secret.
@@ -35,24 +38,24 @@ type oauthApplication struct {
 	OAuthApplication
 
 	mu     sync.Mutex
-	secret rotation.Secret
+	secret secret.Value
 }
 
 // read returns the secret. other, if not zero, is the one that Entra refuses, so that
 // it is read once more.
-func (o *oauthApplication) read(ctx context.Context, op string, other rotation.Secret) (rotation.Secret, error) {
+func (o *oauthApplication) read(ctx context.Context, op string, other secret.Value) (secret.Value, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ClientID == "" || o.Secret == nil {
-		return rotation.Secret{}, &rotation.Error{Op: op, Class: rotation.Invalid, Detail: "this deployment has no OAuth application"}
+		return secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "this deployment has no OAuth application"}
 	}
 	if !o.secret.IsZero() && o.secret != other {
 		return o.secret, nil
 	}
 	secret, err := o.Secret(ctx)
 	switch {
-	case errors.Is(err, rotation.ErrNotFound) || err == nil && secret.IsZero():
-		return secret, &rotation.Error{Op: op, Class: rotation.Invalid, Detail: "the client secret of the OAuth application is not where the settings say; that is for whoever runs Rekey"}
+	case errors.Is(err, serviceerror.ErrNotFound) || err == nil && secret.IsZero():
+		return secret, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "the client secret of the OAuth application is not where the settings say; that is for whoever runs Rekey"}
 	case err != nil:
 		return secret, err
 	}
@@ -118,14 +121,14 @@ func (a *Authority) address(tenantID, path string, query url.Values) string {
 // Redeemed is what a code is worth. Nothing of it is verified yet.
 type Redeemed struct {
 	Token        rotation.Token // for Graph
-	RefreshToken rotation.Secret
-	IDToken      rotation.Secret
+	RefreshToken secret.Value
+	IDToken      secret.Value
 }
 
 // Redeem exchanges an authorization code, once: whether a lost answer has spent it
 // can't be known. The verifier is empty where the code was asked for without a
 // challenge. Errors are as for Refresh.
-func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier rotation.Secret, redirectURI string) (Redeemed, error) {
+func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier secret.Value, redirectURI string) (Redeemed, error) {
 	const op = "redeeming an authorization code"
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {redirectURI}}
 	if !verifier.IsZero() {
@@ -136,9 +139,9 @@ func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier 
 	case err != nil:
 		return Redeemed{}, err
 	case got.RefreshToken.IsZero() || got.IDToken.IsZero():
-		return Redeemed{}, &rotation.Error{Op: op, Class: rotation.Invalid, Status: http.StatusOK, Detail: "no refresh token or no ID token came along: the sign-in has to ask for openid and offline_access"}
+		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Status: http.StatusOK, Detail: "no refresh token or no ID token came along: the sign-in has to ask for openid and offline_access"}
 	case !got.grants(writeApplications):
-		return Redeemed{}, &rotation.Error{Op: op, Class: rotation.ConsentMissing, Status: http.StatusOK, Detail: writeApplications + " was not granted"}
+		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.ConsentMissing, Status: http.StatusOK, Detail: writeApplications + " was not granted"}
 	}
 	return Redeemed{a.token(got), got.RefreshToken, got.IDToken}, nil
 }
@@ -150,14 +153,14 @@ func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier 
 // person has to sign in again; [rotation.ConsentMissing]; [rotation.Invalid] where it
 // is Rekey's own registration that is refused, which no person who signs in again
 // could change.
-func (a *Authority) Refresh(ctx context.Context, app rotation.Application, refresh rotation.Secret) (rotation.Token, rotation.Secret, error) {
+func (a *Authority) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {
 	const op = "signing in with a refresh token"
 	if refresh.IsZero() || !strings.EqualFold(app.ClientID, a.oauth.ClientID) && a.oauth.ClientID != "" {
-		return rotation.Token{}, rotation.Secret{}, &rotation.Error{Op: op, Class: rotation.SignInExpired, Detail: "the sign-in was to another OAuth application than this deployment has now"}
+		return rotation.Token{}, secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.SignInExpired, Detail: "the sign-in was to another OAuth application than this deployment has now"}
 	}
 	got, err := a.exchange(ctx, op, app.TenantID, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}})
 	if err != nil {
-		return rotation.Token{}, rotation.Secret{}, err
+		return rotation.Token{}, secret.Value{}, err
 	}
 	if got.RefreshToken.IsZero() {
 		got.RefreshToken = refresh
@@ -167,11 +170,11 @@ func (a *Authority) Refresh(ctx context.Context, app rotation.Application, refre
 
 // grant is an answer of the token endpoint.
 type grant struct {
-	AccessToken  rotation.Secret `json:"access_token"`
-	ExpiresIn    json.Number     `json:"expires_in"` // seconds
-	Scope        string          `json:"scope"`
-	RefreshToken rotation.Secret `json:"refresh_token"`
-	IDToken      rotation.Secret `json:"id_token"`
+	AccessToken  secret.Value `json:"access_token"`
+	ExpiresIn    json.Number  `json:"expires_in"` // seconds
+	Scope        string       `json:"scope"`
+	RefreshToken secret.Value `json:"refresh_token"`
+	IDToken      secret.Value `json:"id_token"`
 }
 
 // grants reports whether a permission is among those granted, as far as the answer
@@ -191,16 +194,16 @@ func (a *Authority) token(g grant) rotation.Token {
 // secret is read again, once, since it may have been replaced.
 func (a *Authority) exchange(ctx context.Context, op, tenantID string, form url.Values) (grant, error) {
 	if !validTenant(tenantID) {
-		return grant{}, &rotation.Error{Op: op, Class: rotation.TenantMissing}
+		return grant{}, &serviceerror.Error{Op: op, Class: serviceerror.TenantMissing}
 	}
-	secret, err := a.oauth.read(ctx, op, rotation.Secret{})
+	secret, err := a.oauth.read(ctx, op, secret.Value{})
 	if err != nil {
 		return grant{}, err
 	}
 	form.Set("client_id", a.oauth.ClientID)
 	form.Set("scope", a.scopes())
 	got, err := a.post(ctx, op, tenantID, form, secret)
-	if e, ok := errors.AsType[*rotation.Error](err); ok && ownSecret[e.Code] {
+	if e, ok := errors.AsType[*serviceerror.Error](err); ok && ownSecret[e.Code] {
 		again, rerr := a.oauth.read(ctx, op, secret)
 		if rerr != nil || again == secret {
 			return got, err
@@ -210,17 +213,17 @@ func (a *Authority) exchange(ctx context.Context, op, tenantID string, form url.
 	return got, err
 }
 
-func (a *Authority) post(ctx context.Context, op, tenantID string, form url.Values, secret rotation.Secret) (grant, error) {
+func (a *Authority) post(ctx context.Context, op, tenantID string, form url.Values, secret secret.Value) (grant, error) {
 	form.Set("client_secret", secret.Reveal())
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.address(tenantID, "oauth2/v2.0/token", nil), strings.NewReader(form.Encode()))
 	if err != nil {
-		return grant{}, &rotation.Error{Op: op, Class: rotation.Invalid, Detail: "the authority host makes no address"}
+		return grant{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "the authority host makes no address"}
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
 	reply, err := a.client.Do(r)
 	if err != nil { // its text has the address
-		return grant{}, &rotation.Error{Op: op, Class: rotation.Transient}
+		return grant{}, &serviceerror.Error{Op: op, Class: serviceerror.Transient}
 	}
 	defer reply.Body.Close()
 	if reply.StatusCode != http.StatusOK {
@@ -232,7 +235,7 @@ func (a *Authority) post(ctx context.Context, op, tenantID string, form url.Valu
 		err = json.Unmarshal(data, &got)
 	}
 	if seconds, nerr := got.ExpiresIn.Int64(); err != nil || nerr != nil || seconds <= 0 || got.AccessToken.IsZero() {
-		return grant{}, &rotation.Error{Op: op, Class: rotation.Transient, Status: reply.StatusCode, Detail: "the answer is no token"}
+		return grant{}, &serviceerror.Error{Op: op, Class: serviceerror.Transient, Status: reply.StatusCode, Detail: "the answer is no token"}
 	}
 	return got, nil
 }
@@ -243,36 +246,36 @@ var ownSecret = map[string]bool{"AADSTS7000215": true, "AADSTS7000222": true}
 
 // signInClasses says what the codes mean where a person's grant is exchanged. What is
 // not here goes by OAuth's own error.
-var signInClasses = map[int]rotation.Class{
-	65001:   rotation.ConsentMissing,
-	65004:   rotation.ConsentMissing, // the person declined
-	90094:   rotation.ConsentMissing, // an administrator has to
-	700016:  rotation.ConsentMissing, // the application is not in the tenant any more
-	54005:   rotation.SignInExpired,  // the code was redeemed already
-	70008:   rotation.SignInExpired,
-	70043:   rotation.SignInExpired, // sign-in frequency
-	700082:  rotation.SignInExpired, // 90 idle days
-	50173:   rotation.SignInExpired, // revoked, or the password was changed
-	50057:   rotation.SignInExpired, // the account is disabled
-	50011:   rotation.Invalid,       // the redirect URI is not registered
-	500112:  rotation.Invalid,       // the redirect URI is not the one of the code
-	7000215: rotation.Invalid,       // these are our own
-	7000222: rotation.Invalid,
-	7000218: rotation.Invalid,
-	700025:  rotation.Invalid, // registered as a public client
-	9002325: rotation.Invalid, // registered as a single-page application
+var signInClasses = map[int]serviceerror.Class{
+	65001:   serviceerror.ConsentMissing,
+	65004:   serviceerror.ConsentMissing, // the person declined
+	90094:   serviceerror.ConsentMissing, // an administrator has to
+	700016:  serviceerror.ConsentMissing, // the application is not in the tenant any more
+	54005:   serviceerror.SignInExpired,  // the code was redeemed already
+	70008:   serviceerror.SignInExpired,
+	70043:   serviceerror.SignInExpired, // sign-in frequency
+	700082:  serviceerror.SignInExpired, // 90 idle days
+	50173:   serviceerror.SignInExpired, // revoked, or the password was changed
+	50057:   serviceerror.SignInExpired, // the account is disabled
+	50011:   serviceerror.Invalid,       // the redirect URI is not registered
+	500112:  serviceerror.Invalid,       // the redirect URI is not the one of the code
+	7000215: serviceerror.Invalid,       // these are our own
+	7000222: serviceerror.Invalid,
+	7000218: serviceerror.Invalid,
+	700025:  serviceerror.Invalid, // registered as a public client
+	9002325: serviceerror.Invalid, // registered as a single-page application
 }
 
 // ours is the Detail of what only whoever runs Rekey can put right.
 const ours = "the OAuth application of this deployment is not set up right: that is for whoever runs Rekey"
 
 // signInFailure is the error of a person's grant that was not exchanged.
-func (a *Authority) signInFailure(op string, reply *http.Response) *rotation.Error {
+func (a *Authority) signInFailure(op string, reply *http.Response) *serviceerror.Error {
 	e, body := a.refusal(op, reply)
-	if !e.Class.Refusal() || e.Class == rotation.TenantMissing {
+	if !e.Class.Refusal() || e.Class == serviceerror.TenantMissing {
 		return e
 	}
-	class, known := rotation.Class(""), false
+	class, known := serviceerror.Class(""), false
 	for _, n := range body.Codes {
 		if c, ok := signInClasses[n]; ok {
 			class, known, e.Code = c, true, "AADSTS"+strconv.Itoa(n)
@@ -282,13 +285,13 @@ func (a *Authority) signInFailure(op string, reply *http.Response) *rotation.Err
 	switch {
 	case known:
 	case body.SubError == "consent_required" || body.Error == "consent_required":
-		class = rotation.ConsentMissing
+		class = serviceerror.ConsentMissing
 	case body.Error == "invalid_grant" || body.Error == "interaction_required":
-		class = rotation.SignInExpired
+		class = serviceerror.SignInExpired
 	default:
-		class = rotation.Invalid
+		class = serviceerror.Invalid
 	}
-	if e.Class = class; class == rotation.Invalid {
+	if e.Class = class; class == serviceerror.Invalid {
 		e.Detail = ours
 	}
 	return e

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/emulator/directory"
 	"rekey/shared/entra"
 	"rekey/shared/rotation"
@@ -53,12 +56,12 @@ func newSignIns(t *testing.T) (*signIns, *entra.Authority) {
 	s.secret = s.app.Secret
 	return s, s.authority(t, entra.Config{Emulated: true, Now: func() time.Time { return s.now }, OAuth: entra.OAuthApplication{
 		ClientID: s.app.ClientID,
-		Secret:   func(context.Context) (rotation.Secret, error) { s.asked++; return rotation.NewSecret(s.secret), nil },
+		Secret:   func(context.Context) (secret.Value, error) { s.asked++; return secret.New(s.secret), nil },
 	}})
 }
 
 // code signs in at the address that the authority makes.
-func (s *signIns) code(t *testing.T, a *entra.Authority) rotation.Secret {
+func (s *signIns) code(t *testing.T, a *entra.Authority) secret.Value {
 	t.Helper()
 	sum := sha256.Sum256([]byte(codeVerifier))
 	back, err := directory.Person{UserID: s.admin, Client: &http.Client{Transport: s.wire}}.Approve(t.Context(), a.SignInURL(entra.SignInRequest{
@@ -71,12 +74,12 @@ func (s *signIns) code(t *testing.T, a *entra.Authority) rotation.Secret {
 	if back.Query().Get("state") != "the state" || back.Query().Get("code") == "" {
 		t.Fatalf("came back with %v", back.Query())
 	}
-	return rotation.NewSecret(back.Query().Get("code"))
+	return secret.New(back.Query().Get("code"))
 }
 
 func (s *signIns) redeem(t *testing.T, a *entra.Authority) entra.Redeemed {
 	t.Helper()
-	got, err := a.Redeem(t.Context(), s.app.TenantID, s.code(t, a), rotation.NewSecret(codeVerifier), redirectURI)
+	got, err := a.Redeem(t.Context(), s.app.TenantID, s.code(t, a), secret.New(codeVerifier), redirectURI)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,30 +114,30 @@ func TestSignIn(t *testing.T) {
 func TestCodesAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		spoil func(s *signIns, tenant, verifier, redirect *string)
-		class rotation.Class
+		class serviceerror.Class
 		code  string
 	}{
-		"redeemed before":   {nil, rotation.SignInExpired, "AADSTS54005"},
-		"expired":           {func(s *signIns, _, _, _ *string) { s.now = s.now.Add(11 * time.Minute) }, rotation.SignInExpired, "AADSTS70008"},
-		"another verifier":  {func(_ *signIns, _, v, _ *string) { *v = strings.Repeat("x", 43) }, rotation.SignInExpired, "AADSTS501481"},
-		"no verifier":       {func(_ *signIns, _, v, _ *string) { *v = "" }, rotation.SignInExpired, "AADSTS50148"},
-		"another address":   {func(_ *signIns, _, _, r *string) { *r = "https://elsewhere.example" }, rotation.Invalid, "AADSTS500112"},
-		"another tenant":    {func(s *signIns, tenant, _, _ *string) { *tenant = s.AddTenant() }, rotation.SignInExpired, "AADSTS700005"},
-		"no tenant at all":  {func(_ *signIns, tenant, _, _ *string) { *tenant = "common" }, rotation.TenantMissing, ""},
-		"our secret":        {func(s *signIns, _, _, _ *string) { s.secret = "wrong" }, rotation.Invalid, "AADSTS7000215"},
-		"our secret's lost": {func(s *signIns, _, _, _ *string) { s.secret = "" }, rotation.Invalid, ""},
+		"redeemed before":   {nil, serviceerror.SignInExpired, "AADSTS54005"},
+		"expired":           {func(s *signIns, _, _, _ *string) { s.now = s.now.Add(11 * time.Minute) }, serviceerror.SignInExpired, "AADSTS70008"},
+		"another verifier":  {func(_ *signIns, _, v, _ *string) { *v = strings.Repeat("x", 43) }, serviceerror.SignInExpired, "AADSTS501481"},
+		"no verifier":       {func(_ *signIns, _, v, _ *string) { *v = "" }, serviceerror.SignInExpired, "AADSTS50148"},
+		"another address":   {func(_ *signIns, _, _, r *string) { *r = "https://elsewhere.example" }, serviceerror.Invalid, "AADSTS500112"},
+		"another tenant":    {func(s *signIns, tenant, _, _ *string) { *tenant = s.AddTenant() }, serviceerror.SignInExpired, "AADSTS700005"},
+		"no tenant at all":  {func(_ *signIns, tenant, _, _ *string) { *tenant = "common" }, serviceerror.TenantMissing, ""},
+		"our secret":        {func(s *signIns, _, _, _ *string) { s.secret = "wrong" }, serviceerror.Invalid, "AADSTS7000215"},
+		"our secret's lost": {func(s *signIns, _, _, _ *string) { s.secret = "" }, serviceerror.Invalid, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, a := newSignIns(t)
 			code, tenant, verifier, redirect := s.code(t, a), s.app.TenantID, codeVerifier, redirectURI
 			if test.spoil == nil {
-				if _, err := a.Redeem(t.Context(), tenant, code, rotation.NewSecret(verifier), redirect); err != nil {
+				if _, err := a.Redeem(t.Context(), tenant, code, secret.New(verifier), redirect); err != nil {
 					t.Fatal(err)
 				}
 			} else {
 				test.spoil(s, &tenant, &verifier, &redirect)
 			}
-			_, err := a.Redeem(t.Context(), tenant, code, rotation.NewSecret(verifier), redirect)
+			_, err := a.Redeem(t.Context(), tenant, code, secret.New(verifier), redirect)
 			wantFailure(t, err, test.class, test.code)
 		})
 	}
@@ -142,39 +145,39 @@ func TestCodesAreRefused(t *testing.T) {
 
 func TestRefreshIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
-		spoil func(t *testing.T, s *signIns, app *rotation.Application, refresh *rotation.Secret)
-		class rotation.Class
+		spoil func(t *testing.T, s *signIns, app *rotation.Application, refresh *secret.Value)
+		class serviceerror.Class
 		code  string
 	}{
-		"90 idle days": {func(_ *testing.T, s *signIns, _ *rotation.Application, _ *rotation.Secret) {
+		"90 idle days": {func(_ *testing.T, s *signIns, _ *rotation.Application, _ *secret.Value) {
 			s.now = s.now.AddDate(0, 0, 91)
-		}, rotation.SignInExpired, "AADSTS700082"},
-		"revoked": {func(t *testing.T, s *signIns, _ *rotation.Application, _ *rotation.Secret) {
+		}, serviceerror.SignInExpired, "AADSTS700082"},
+		"revoked": {func(t *testing.T, s *signIns, _ *rotation.Application, _ *secret.Value) {
 			if err := s.RevokeSessions(s.admin); err != nil {
 				t.Fatal(err)
 			}
-		}, rotation.SignInExpired, "AADSTS50173"},
-		"garbage": {func(_ *testing.T, _ *signIns, _ *rotation.Application, refresh *rotation.Secret) {
-			*refresh = rotation.NewSecret("garbage")
-		}, rotation.SignInExpired, "AADSTS70000"},
-		"nothing": {func(_ *testing.T, _ *signIns, _ *rotation.Application, refresh *rotation.Secret) {
-			*refresh = rotation.Secret{}
-		}, rotation.SignInExpired, ""},
-		"consent withdrawn": {func(t *testing.T, s *signIns, _ *rotation.Application, _ *rotation.Secret) {
+		}, serviceerror.SignInExpired, "AADSTS50173"},
+		"garbage": {func(_ *testing.T, _ *signIns, _ *rotation.Application, refresh *secret.Value) {
+			*refresh = secret.New("garbage")
+		}, serviceerror.SignInExpired, "AADSTS70000"},
+		"nothing": {func(_ *testing.T, _ *signIns, _ *rotation.Application, refresh *secret.Value) {
+			*refresh = secret.Value{}
+		}, serviceerror.SignInExpired, ""},
+		"consent withdrawn": {func(t *testing.T, s *signIns, _ *rotation.Application, _ *secret.Value) {
 			if err := s.RevokeConsent(s.app.ClientID, s.admin); err != nil {
 				t.Fatal(err)
 			}
-		}, rotation.ConsentMissing, "AADSTS65001"},
-		"another OAuth application": {func(_ *testing.T, s *signIns, app *rotation.Application, _ *rotation.Secret) {
+		}, serviceerror.ConsentMissing, "AADSTS65001"},
+		"another OAuth application": {func(_ *testing.T, s *signIns, app *rotation.Application, _ *secret.Value) {
 			app.ClientID = s.world.app.ClientID
-		}, rotation.SignInExpired, ""},
+		}, serviceerror.SignInExpired, ""},
 		// Rekey's own secret is not the person's fault.
-		"our secret": {func(t *testing.T, s *signIns, _ *rotation.Application, _ *rotation.Secret) {
+		"our secret": {func(t *testing.T, s *signIns, _ *rotation.Application, _ *secret.Value) {
 			s.secret = "wrong"
 			if err := s.RemovePassword(s.app.ObjectID, s.app.KeyID); err != nil {
 				t.Fatal(err)
 			}
-		}, rotation.Invalid, "AADSTS7000215"},
+		}, serviceerror.Invalid, "AADSTS7000215"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, a := newSignIns(t)
@@ -207,25 +210,25 @@ func TestReplacedOAuthSecret(t *testing.T) {
 func TestOddGrants(t *testing.T) {
 	for name, test := range map[string]struct {
 		edit    func(answer map[string]any)
-		redeem  rotation.Class // of the error; empty: none
-		refresh rotation.Class
+		redeem  serviceerror.Class // of the error; empty: none
+		refresh serviceerror.Class
 	}{
 		"as it is":                 {func(map[string]any) {}, "", ""},
-		"no refresh token":         {func(m map[string]any) { delete(m, "refresh_token") }, rotation.Invalid, ""},
-		"no ID token":              {func(m map[string]any) { delete(m, "id_token") }, rotation.Invalid, ""},
-		"less was granted":         {func(m map[string]any) { m["scope"] = "openid https://graph.microsoft.com/User.Read" }, rotation.ConsentMissing, ""},
+		"no refresh token":         {func(m map[string]any) { delete(m, "refresh_token") }, serviceerror.Invalid, ""},
+		"no ID token":              {func(m map[string]any) { delete(m, "id_token") }, serviceerror.Invalid, ""},
+		"less was granted":         {func(m map[string]any) { m["scope"] = "openid https://graph.microsoft.com/User.Read" }, serviceerror.ConsentMissing, ""},
 		"scopes in the short form": {func(m map[string]any) { m["scope"] = "user.read application.readwrite.all" }, "", ""},
 		"no scope":                 {func(m map[string]any) { delete(m, "scope") }, "", ""},
 		"lifetime as text":         {func(m map[string]any) { m["expires_in"] = "3599" }, "", ""},
-		"no lifetime":              {func(m map[string]any) { delete(m, "expires_in") }, rotation.Transient, rotation.Transient},
-		"no access token":          {func(m map[string]any) { delete(m, "access_token") }, rotation.Transient, rotation.Transient},
-		"another shape":            {func(m map[string]any) { m["refresh_token"] = 5 }, rotation.Transient, rotation.Transient},
+		"no lifetime":              {func(m map[string]any) { delete(m, "expires_in") }, serviceerror.Transient, serviceerror.Transient},
+		"no access token":          {func(m map[string]any) { delete(m, "access_token") }, serviceerror.Transient, serviceerror.Transient},
+		"another shape":            {func(m map[string]any) { m["refresh_token"] = 5 }, serviceerror.Transient, serviceerror.Transient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, a := newSignIns(t)
 			refresh, code := s.redeem(t, a).RefreshToken, s.code(t, a)
 			s.wire.next = edited{s.wire.next, test.edit}
-			_, err := a.Redeem(t.Context(), s.app.TenantID, code, rotation.NewSecret(codeVerifier), redirectURI)
+			_, err := a.Redeem(t.Context(), s.app.TenantID, code, secret.New(codeVerifier), redirectURI)
 			if class := classOf(err); class != test.redeem {
 				t.Errorf("redeeming: %v, want class %q", err, test.redeem)
 			}
@@ -250,7 +253,7 @@ func TestGrantsFollowNoRedirect(t *testing.T) {
 		return &http.Response{StatusCode: 307, Header: http.Header{"Location": {"/elsewhere"}}, Body: http.NoBody, Request: r}, nil
 	})
 	_, _, err := a.Refresh(t.Context(), s.target(), refresh)
-	if followed || classOf(err) != rotation.Transient {
+	if followed || classOf(err) != serviceerror.Transient {
 		t.Errorf("followed %v, %v", followed, err)
 	}
 }
@@ -258,8 +261,8 @@ func TestGrantsFollowNoRedirect(t *testing.T) {
 func TestNoOAuthApplication(t *testing.T) {
 	w := newWorld(t, directory.Config{})
 	a := w.authority(t, entra.Config{Emulated: true})
-	_, _, err := a.Refresh(t.Context(), w.target(), rotation.NewSecret("x"))
-	wantFailure(t, err, rotation.Invalid, "")
+	_, _, err := a.Refresh(t.Context(), w.target(), secret.New("x"))
+	wantFailure(t, err, serviceerror.Invalid, "")
 }
 
 func TestAdminConsentURL(t *testing.T) {
@@ -303,16 +306,16 @@ func (e edited) RoundTrip(r *http.Request) (*http.Response, error) {
 	return reply, nil
 }
 
-func classOf(err error) rotation.Class {
+func classOf(err error) serviceerror.Class {
 	if err == nil {
 		return ""
 	}
-	return rotation.ClassOf(err)
+	return serviceerror.ClassOf(err)
 }
 
-func wantFailure(t *testing.T, err error, class rotation.Class, code string) {
+func wantFailure(t *testing.T, err error, class serviceerror.Class, code string) {
 	t.Helper()
-	e, ok := err.(*rotation.Error)
+	e, ok := err.(*serviceerror.Error)
 	if !ok || e.Class != class || e.Code != code {
 		t.Errorf("got %v, want class %s and code %q", err, class, code)
 	}

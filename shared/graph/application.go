@@ -5,6 +5,9 @@ import (
 	"regexp"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"github.com/google/uuid"
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/microsoft/kiota-abstractions-go/serialization"
@@ -17,10 +20,10 @@ import (
 // begin checks what every call needs before it is sent.
 func (d *Directory) begin(c *call, token rotation.Token, id string) (abstractions.RequestAdapter, error) {
 	if token.Value.IsZero() {
-		return nil, &rotation.Error{Op: c.op, Class: rotation.CredentialInvalid}
+		return nil, &serviceerror.Error{Op: c.op, Class: serviceerror.CredentialInvalid}
 	}
 	if !guid.MatchString(id) {
-		return nil, &rotation.Error{Op: c.op, Class: rotation.ApplicationMissing}
+		return nil, &serviceerror.Error{Op: c.op, Class: serviceerror.ApplicationMissing}
 	}
 	adapter, err := d.adapter(token)
 	if err != nil {
@@ -160,7 +163,7 @@ func (d *Directory) AddPassword(ctx context.Context, token rotation.Token, app r
 	}
 	return rotation.Issued{
 		KeyID:     issued.GetKeyId().String(),
-		Value:     rotation.NewSecret(*issued.GetSecretText()),
+		Value:     secret.New(*issued.GetSecretText()),
 		Hint:      text(issued.GetHint()),
 		ExpiresAt: expires,
 	}, nil
@@ -175,7 +178,7 @@ func (d *Directory) RemovePassword(ctx context.Context, token rotation.Token, ap
 	}
 	id, err := uuid.Parse(keyID)
 	if err != nil {
-		return &rotation.Error{Op: c.op, Class: rotation.Invalid}
+		return &serviceerror.Error{Op: c.op, Class: serviceerror.Invalid}
 	}
 	body := applications.NewItemRemovePasswordPostRequestBody()
 	body.SetKeyId(&id)

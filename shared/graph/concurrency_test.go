@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // Either sign of a collision is enough: Graph's code without the words that usually
@@ -15,14 +15,14 @@ func TestEitherSignOfACollision(t *testing.T) {
 	for _, tt := range []struct {
 		name, code, message string
 		status              int
-		want                rotation.Class
+		want                serviceerror.Class
 	}{
-		{"code alone", "Directory_ConcurrencyViolation", "Try again.", http.StatusConflict, rotation.Concurrency},
-		{"code alone, as 400", "Directory_ConcurrencyViolation", "", http.StatusBadRequest, rotation.Concurrency},
-		{"words alone, as 409", "Request_Conflict", words, http.StatusConflict, rotation.Concurrency},
-		{"words alone, as 400", "Request_BadRequest", words, http.StatusBadRequest, rotation.Concurrency},
-		{"neither", "Request_Conflict", "Try again.", http.StatusConflict, rotation.Invalid},
-		{"words of a refusal", "Authorization_RequestDenied", words, http.StatusForbidden, rotation.Permission},
+		{"code alone", "Directory_ConcurrencyViolation", "Try again.", http.StatusConflict, serviceerror.Concurrency},
+		{"code alone, as 400", "Directory_ConcurrencyViolation", "", http.StatusBadRequest, serviceerror.Concurrency},
+		{"words alone, as 409", "Request_Conflict", words, http.StatusConflict, serviceerror.Concurrency},
+		{"words alone, as 400", "Request_BadRequest", words, http.StatusBadRequest, serviceerror.Concurrency},
+		{"neither", "Request_Conflict", "Try again.", http.StatusConflict, serviceerror.Invalid},
+		{"words of a refusal", "Authorization_RequestDenied", words, http.StatusForbidden, serviceerror.Permission},
 	} {
 		if got := classify(tt.status, tt.code, tt.message); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)

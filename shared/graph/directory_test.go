@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/entra"
@@ -96,7 +98,7 @@ func (w *world) target() rotation.Application {
 
 func (w *world) token(t *testing.T) rotation.Token {
 	t.Helper()
-	token, err := w.authority.Token(t.Context(), w.target(), rotation.NewSecret(w.app.Secret))
+	token, err := w.authority.Token(t.Context(), w.target(), secret.New(w.app.Secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +127,7 @@ func newSubject(t *testing.T, c directory.Config) rotationtest.DirectorySubject 
 		Directory: w.graph,
 		Now:       w.now,
 		App:       w.target(),
-		Secret:    rotation.NewSecret(w.app.Secret),
+		Secret:    secret.New(w.app.Secret),
 		KeyID:     w.app.KeyID,
 		Expire:    func() { w.pass(3 * 365 * 24 * time.Hour) },
 		AdmitPersonal: func() {

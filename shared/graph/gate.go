@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	khttp "github.com/microsoft/kiota-http-go"
+	"rekey/shared/serviceerror"
 
-	"rekey/shared/answer"
-	"rekey/shared/rotation"
+	khttp "github.com/microsoft/kiota-http-go"
 )
 
 // call is one operation on its way through the SDK, and what became of it.
@@ -36,14 +35,14 @@ func (c *call) into(ctx context.Context) context.Context {
 // made is passed on. Everything else is something that went wrong on the way, or an
 // answer that the SDK could not read; nothing of such an error is passed on.
 func (c *call) failure(err error) error {
-	if e, ok := errors.AsType[*rotation.Error](err); ok {
+	if e, ok := errors.AsType[*serviceerror.Error](err); ok {
 		return e
 	}
-	class := rotation.Transient
+	class := serviceerror.Transient
 	if errors.Is(err, errForeignHost) {
-		class = rotation.Invalid
+		class = serviceerror.Invalid
 	}
-	return &rotation.Error{
+	return &serviceerror.Error{
 		Op: c.op, Class: class, Status: c.status, RequestID: c.requestID,
 		UnknownOutcome: c.write && c.sent,
 	}
@@ -66,7 +65,7 @@ func (g *gate) Intercept(pipeline khttp.Pipeline, index int, r *http.Request) (*
 		return nil, errors.New("a request outside of any call")
 	}
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
-		return nil, &rotation.Error{Op: c.op, Class: rotation.Invalid, Detail: "request without a token, not sent"}
+		return nil, &serviceerror.Error{Op: c.op, Class: serviceerror.Invalid, Detail: "request without a token, not sent"}
 	}
 	if err := r.Context().Err(); err != nil {
 		return nil, err
@@ -79,7 +78,7 @@ func (g *gate) Intercept(pipeline khttp.Pipeline, index int, r *http.Request) (*
 	if err != nil {
 		return nil, err
 	}
-	c.status, c.requestID = reply.StatusCode, answer.Printable(reply.Header.Get("request-id"))
+	c.status, c.requestID = reply.StatusCode, serviceerror.Printable(reply.Header.Get("request-id"))
 	if reply.StatusCode >= 200 && reply.StatusCode < 300 {
 		return reply, nil
 	}
@@ -103,7 +102,7 @@ func measure(r *http.Request) error {
 }
 
 // refusal makes the error of an answer that is no success.
-func (g *gate) refusal(c *call, reply *http.Response) *rotation.Error {
+func (g *gate) refusal(c *call, reply *http.Response) *serviceerror.Error {
 	var body struct {
 		Error struct {
 			Code       string `json:"code"`
@@ -116,18 +115,18 @@ func (g *gate) refusal(c *call, reply *http.Response) *rotation.Error {
 	if data, err := io.ReadAll(io.LimitReader(reply.Body, maxBody)); err != nil || json.Unmarshal(data, &body) != nil {
 		body.Error.Code, body.Error.Message = "", ""
 	}
-	e := &rotation.Error{
-		Op: c.op, Status: reply.StatusCode, Code: answer.Printable(body.Error.Code), RequestID: c.requestID,
-		RetryAfter: answer.RetryAfter(reply.Header, g.clock()),
+	e := &serviceerror.Error{
+		Op: c.op, Status: reply.StatusCode, Code: serviceerror.Printable(body.Error.Code), RequestID: c.requestID,
+		RetryAfter: serviceerror.RetryAfter(reply.Header, g.clock()),
 	}
 	if e.RequestID == "" {
-		e.RequestID = answer.Printable(body.Error.InnerError.RequestID)
+		e.RequestID = serviceerror.Printable(body.Error.InnerError.RequestID)
 	}
 	e.Class = classify(e.Status, e.Code, body.Error.Message)
-	if e.Class == rotation.Transient && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 {
-		e.Class = rotation.Throttled
+	if e.Class == serviceerror.Transient && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 {
+		e.Class = serviceerror.Throttled
 	}
-	if e.Class == rotation.PolicyLifetime || e.Class == rotation.PolicyForbidden {
+	if e.Class == serviceerror.PolicyLifetime || e.Class == serviceerror.PolicyForbidden {
 		e.Detail = policyOf(body.Error.Message)
 	}
 	e.UnknownOutcome = c.write && !definite(e.Status, e.Code)
@@ -144,30 +143,30 @@ func definite(status int, code string) bool {
 // classify says what a refusal means. Codes are from learn.microsoft.com/graph/errors
 // and from field reports that the tests name; messages are looked at in
 // [saysCredentialMissing] and [saysConcurrent] only.
-func classify(status int, code, message string) rotation.Class {
+func classify(status int, code, message string) serviceerror.Class {
 	switch {
 	case status == http.StatusTooManyRequests:
-		return rotation.Throttled
+		return serviceerror.Throttled
 	case !definite(status, code):
-		return rotation.Transient
+		return serviceerror.Transient
 	case code == "CredentialInvalidLifetimeAsPerAppPolicy":
-		return rotation.PolicyLifetime
+		return serviceerror.PolicyLifetime
 	case code == "CredentialTypeNotAllowedAsPerAppPolicy":
-		return rotation.PolicyForbidden
+		return serviceerror.PolicyForbidden
 	case code == "Directory_ResourceSizeExceeded", code == "TooManyAppPasswords":
-		return rotation.Full
+		return serviceerror.Full
 	case code == "Directory_ConcurrencyViolation", (status == 400 || status == 409) && saysConcurrent(message):
-		return rotation.Concurrency
+		return serviceerror.Concurrency
 	case status == http.StatusBadRequest && saysCredentialMissing(message):
-		return rotation.CredentialMissing
+		return serviceerror.CredentialMissing
 	case status == http.StatusUnauthorized:
-		return rotation.CredentialInvalid
+		return serviceerror.CredentialInvalid
 	case status == http.StatusForbidden:
-		return rotation.Permission
+		return serviceerror.Permission
 	case status == http.StatusNotFound:
-		return rotation.ApplicationMissing
+		return serviceerror.ApplicationMissing
 	}
-	return rotation.Invalid
+	return serviceerror.Invalid
 }
 
 // saysCredentialMissing and saysConcurrent recognise two answers by their message:

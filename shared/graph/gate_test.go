@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // nowhere is a pipeline that nothing may reach.
@@ -28,7 +28,7 @@ func TestNoTokenNoRequest(t *testing.T) {
 		}
 		r.Header.Set("Authorization", header)
 		_, err = (&gate{time.Now}).Intercept(nowhere{t}, 0, r)
-		if err := c.failure(err); rotation.ClassOf(err) != rotation.Invalid || rotation.UnknownOutcome(err) {
+		if err := c.failure(err); serviceerror.ClassOf(err) != serviceerror.Invalid || serviceerror.UnknownOutcome(err) {
 			t.Errorf("header %q: got %v, want a refusal with a known outcome", header, err)
 		}
 	}

@@ -9,9 +9,9 @@
 //   - The middleware has a fixed order. The SDK's default list has a random one, in
 //     which a retry may send an uncompressed body as a compressed one.
 //   - There is no retry handler and no compression. The caller has its own backoff,
-//     with its lease in mind; Retry-After is in [rotation.Error].
+//     with its lease in mind; Retry-After is in [serviceerror.Error].
 //   - Answers other than 2xx never reach the SDK: the innermost middleware makes
-//     the [rotation.Error] out of them. The SDK's ODataError panics when it is
+//     the [serviceerror.Error] out of them. The SDK's ODataError panics when it is
 //     printed without a message, is replaced by other errors for HTML and empty
 //     bodies, and takes redirects for success.
 //   - A request without an Authorization header is not sent. The SDK leaves the
@@ -31,6 +31,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"rekey/shared/secret"
 
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/microsoft/kiota-abstractions-go/authentication"
@@ -123,7 +125,7 @@ func (d *Directory) adapter(token rotation.Token) (abstractions.RequestAdapter, 
 
 // bearer gives the SDK the one token of a call.
 type bearer struct {
-	token rotation.Secret
+	token secret.Value
 	hosts *authentication.AllowedHostsValidator
 }
 

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/graph"
@@ -20,7 +23,7 @@ import (
 
 // A token and an application for handlers that look at neither.
 var (
-	anyToken = rotation.Token{Value: rotation.NewSecret("token")}
+	anyToken = rotation.Token{Value: secret.New("token")}
 	anyApp   = rotation.Application{
 		TenantID: "00000000-0000-4000-8000-000000000001",
 		ClientID: "00000000-0000-4000-8000-000000000002",
@@ -37,29 +40,29 @@ func TestErrors(t *testing.T) {
 	wait := http.Header{"Retry-After": {"7"}}
 	for name, c := range map[string]struct {
 		effect  fault.Effect
-		class   rotation.Class
+		class   serviceerror.Class
 		unknown bool // of a write
 	}{
-		"permission":                {fault.Effect{Status: 403, Code: "Authorization_RequestDenied"}, rotation.Permission, false},
-		"token":                     {fault.Effect{Status: 401, Code: "InvalidAuthenticationToken"}, rotation.CredentialInvalid, false},
-		"application":               {fault.Effect{Status: 404, Code: "Request_ResourceNotFound"}, rotation.ApplicationMissing, false},
-		"malformed":                 {fault.Effect{Status: 400, Code: "Request_BadRequest"}, rotation.Invalid, false},
-		"full":                      {fault.Effect{Status: 403, Code: "Directory_ResourceSizeExceeded"}, rotation.Full, false}, // microsoft-graph-docs#21469
-		"two at most":               {fault.Effect{Status: 400, Code: "TooManyAppPasswords"}, rotation.Full, false},            // azure-cli#12946
-		"lifetime":                  {fault.Effect{Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy"}, rotation.PolicyLifetime, false},
-		"forbidden":                 {fault.Effect{Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy"}, rotation.PolicyForbidden, false},
-		"concurrency":               {fault.Effect{Status: 409, Code: "Directory_ConcurrencyViolation", Text: concurrent}, rotation.Concurrency, false},
-		"concurrency by message":    {fault.Effect{Status: 409, Code: "Request_Conflict", Text: concurrent}, rotation.Concurrency, false},
-		"concurrency as 400":        {fault.Effect{Status: 400, Code: "Request_BadRequest", Text: concurrent}, rotation.Concurrency, false},
-		"concurrency as 503":        {fault.Effect{Status: 503, Code: "ServiceUnavailable", Text: concurrent}, rotation.Transient, true},
-		"another conflict":          {fault.Effect{Status: 409, Code: "Request_MultipleObjectsWithSameKeyValue"}, rotation.Invalid, false},
-		"no such key":               {fault.Effect{Status: 400, Code: "Request_BadRequest", Text: "No password credential found with keyId " + anyKey}, rotation.CredentialMissing, false},
-		"that message in a 5xx":     {fault.Effect{Status: 500, Code: "Request_BadRequest", Text: "No password credential found with keyId " + anyKey}, rotation.Transient, true},
-		"throttled":                 {fault.Effect{Status: 429, Code: "TooManyRequests", Header: wait}, rotation.Throttled, false},
-		"overloaded, says how long": {fault.Effect{Status: 503, Code: "ServiceUnavailable", Header: wait}, rotation.Throttled, true},
-		"gateway timeout":           {fault.Effect{Status: 504}, rotation.Transient, true},
-		"server error":              {fault.Effect{Status: 500}, rotation.Transient, true},
-		"no answer":                 {fault.Effect{}, rotation.Transient, true},
+		"permission":                {fault.Effect{Status: 403, Code: "Authorization_RequestDenied"}, serviceerror.Permission, false},
+		"token":                     {fault.Effect{Status: 401, Code: "InvalidAuthenticationToken"}, serviceerror.CredentialInvalid, false},
+		"application":               {fault.Effect{Status: 404, Code: "Request_ResourceNotFound"}, serviceerror.ApplicationMissing, false},
+		"malformed":                 {fault.Effect{Status: 400, Code: "Request_BadRequest"}, serviceerror.Invalid, false},
+		"full":                      {fault.Effect{Status: 403, Code: "Directory_ResourceSizeExceeded"}, serviceerror.Full, false}, // microsoft-graph-docs#21469
+		"two at most":               {fault.Effect{Status: 400, Code: "TooManyAppPasswords"}, serviceerror.Full, false},            // azure-cli#12946
+		"lifetime":                  {fault.Effect{Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy"}, serviceerror.PolicyLifetime, false},
+		"forbidden":                 {fault.Effect{Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy"}, serviceerror.PolicyForbidden, false},
+		"concurrency":               {fault.Effect{Status: 409, Code: "Directory_ConcurrencyViolation", Text: concurrent}, serviceerror.Concurrency, false},
+		"concurrency by message":    {fault.Effect{Status: 409, Code: "Request_Conflict", Text: concurrent}, serviceerror.Concurrency, false},
+		"concurrency as 400":        {fault.Effect{Status: 400, Code: "Request_BadRequest", Text: concurrent}, serviceerror.Concurrency, false},
+		"concurrency as 503":        {fault.Effect{Status: 503, Code: "ServiceUnavailable", Text: concurrent}, serviceerror.Transient, true},
+		"another conflict":          {fault.Effect{Status: 409, Code: "Request_MultipleObjectsWithSameKeyValue"}, serviceerror.Invalid, false},
+		"no such key":               {fault.Effect{Status: 400, Code: "Request_BadRequest", Text: "No password credential found with keyId " + anyKey}, serviceerror.CredentialMissing, false},
+		"that message in a 5xx":     {fault.Effect{Status: 500, Code: "Request_BadRequest", Text: "No password credential found with keyId " + anyKey}, serviceerror.Transient, true},
+		"throttled":                 {fault.Effect{Status: 429, Code: "TooManyRequests", Header: wait}, serviceerror.Throttled, false},
+		"overloaded, says how long": {fault.Effect{Status: 503, Code: "ServiceUnavailable", Header: wait}, serviceerror.Throttled, true},
+		"gateway timeout":           {fault.Effect{Status: 504}, serviceerror.Transient, true},
+		"server error":              {fault.Effect{Status: 500}, serviceerror.Transient, true},
+		"no answer":                 {fault.Effect{}, serviceerror.Transient, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, directory.Config{})
@@ -82,11 +85,11 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func check(t *testing.T, doing string, err error, effect fault.Effect, class rotation.Class, unknown bool) {
+func check(t *testing.T, doing string, err error, effect fault.Effect, class serviceerror.Class, unknown bool) {
 	t.Helper()
-	e, ok := errors.AsType[*rotation.Error](err)
+	e, ok := errors.AsType[*serviceerror.Error](err)
 	if !ok {
-		t.Fatalf("%s: got %v, want a *rotation.Error", doing, err)
+		t.Fatalf("%s: got %v, want a *serviceerror.Error", doing, err)
 	}
 	if e.Class != class || e.UnknownOutcome != unknown || e.Status != effect.Status {
 		t.Errorf("%s: got %v, want class %s and status %d, outcome unknown: %v", doing, e, class, effect.Status, unknown)
@@ -107,7 +110,7 @@ func TestPolicyIsNamed(t *testing.T) {
 	w := newWorld(t, directory.Config{})
 	w.change(t, func(s *directory.Settings) { s.Policy = directory.Policy{ID: policyID, MaxLifetime: time.Hour} })
 	_, err := w.graph.AddPassword(t.Context(), w.token(t), w.target(), "marker", w.now().Add(2*time.Hour))
-	if e, ok := errors.AsType[*rotation.Error](err); !ok || e.Detail != "policy "+policyID {
+	if e, ok := errors.AsType[*serviceerror.Error](err); !ok || e.Detail != "policy "+policyID {
 		t.Errorf("got %v, want the policy's id", err)
 	}
 }
@@ -119,7 +122,7 @@ func TestLostAnswer(t *testing.T) {
 	token := w.token(t)
 	w.misbehave(func(string, *http.Request) *fault.Effect { return &fault.Effect{Apply: true} })
 	_, err := w.graph.AddPassword(t.Context(), token, w.target(), "lost", w.now().Add(time.Hour))
-	if !rotation.UnknownOutcome(err) {
+	if !serviceerror.UnknownOutcome(err) {
 		t.Errorf("got %v, want an unknown outcome", err)
 	}
 	if n := len(w.Passwords(w.app.ObjectID)); n != 2 {
@@ -161,8 +164,8 @@ func TestForeignAnswers(t *testing.T) {
 			_, read := d.Application(t.Context(), anyToken, anyApp)
 			_, add := d.AddPassword(t.Context(), anyToken, anyApp, "marker", time.Now().Add(time.Hour))
 			for doing, err := range map[string]error{"reading": read, "adding": add} {
-				e, ok := errors.AsType[*rotation.Error](err)
-				if !ok || e.Class != rotation.Transient || e.Status != c.status || e.UnknownOutcome != (doing == "adding") {
+				e, ok := errors.AsType[*serviceerror.Error](err)
+				if !ok || e.Class != serviceerror.Transient || e.Status != c.status || e.UnknownOutcome != (doing == "adding") {
 					t.Errorf("%s: got %v, want a transient error with status %d", doing, err, c.status)
 				}
 				if strings.Contains(fmt.Sprintf("%v %+v", err, err), "hunter2") {
@@ -244,7 +247,7 @@ func TestTokenStaysAtHome(t *testing.T) {
 		fmt.Fprintf(w, `{"@odata.nextLink":%q,"value":[]}`, foreign+"/v1.0/owners")
 	}))
 	_, err := d.Owners(t.Context(), anyToken, anyApp)
-	if rotation.ClassOf(err) != rotation.Invalid || asked {
+	if serviceerror.ClassOf(err) != serviceerror.Invalid || asked {
 		t.Errorf("got %v, asked elsewhere: %v; want a refusal and no request", err, asked)
 	}
 }
@@ -260,15 +263,15 @@ func TestNothingToAsk(t *testing.T) {
 		_, add := d.AddPassword(t.Context(), anyToken, app, "marker", time.Now())
 		remove := d.RemovePassword(t.Context(), anyToken, app, anyKey)
 		for _, err := range []error{read, principal, owners, add, remove} {
-			if rotation.ClassOf(err) != rotation.ApplicationMissing || rotation.UnknownOutcome(err) {
+			if serviceerror.ClassOf(err) != serviceerror.ApplicationMissing || serviceerror.UnknownOutcome(err) {
 				t.Errorf("id %q: got %v", id, err)
 			}
 		}
 	}
-	if _, err := d.Application(t.Context(), rotation.Token{}, anyApp); rotation.ClassOf(err) != rotation.CredentialInvalid {
+	if _, err := d.Application(t.Context(), rotation.Token{}, anyApp); serviceerror.ClassOf(err) != serviceerror.CredentialInvalid {
 		t.Errorf("no token: got %v", err)
 	}
-	if err := d.RemovePassword(t.Context(), anyToken, anyApp, "x"); rotation.ClassOf(err) != rotation.Invalid {
+	if err := d.RemovePassword(t.Context(), anyToken, anyApp, "x"); serviceerror.ClassOf(err) != serviceerror.Invalid {
 		t.Errorf("no key id: got %v", err)
 	}
 }
@@ -281,12 +284,12 @@ func TestDeadline(t *testing.T) {
 	defer close(release)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := d.AddPassword(over, anyToken, anyApp, "marker", time.Now()); err == nil || rotation.UnknownOutcome(err) {
+	if _, err := d.AddPassword(over, anyToken, anyApp, "marker", time.Now()); err == nil || serviceerror.UnknownOutcome(err) {
 		t.Errorf("over before it began: got %v, want a known outcome", err)
 	}
 	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := d.AddPassword(soon, anyToken, anyApp, "marker", time.Now()); !rotation.UnknownOutcome(err) || rotation.ClassOf(err) != rotation.Transient {
+	if _, err := d.AddPassword(soon, anyToken, anyApp, "marker", time.Now()); !serviceerror.UnknownOutcome(err) || serviceerror.ClassOf(err) != serviceerror.Transient {
 		t.Errorf("over while waiting: got %v, want an unknown outcome", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"rekey/shared/serviceerror"
+
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/microsoftgraph/msgraph-sdk-go/applications"
 
@@ -26,7 +28,7 @@ import (
 func (d *Directory) Applications(ctx context.Context, token rotation.Token, search, cursor string, limit int) (list []rotation.ApplicationState, next string, err error) {
 	c := &call{op: "listing applications"}
 	if token.Value.IsZero() {
-		return nil, "", &rotation.Error{Op: c.op, Class: rotation.CredentialInvalid}
+		return nil, "", &serviceerror.Error{Op: c.op, Class: serviceerror.CredentialInvalid}
 	}
 	adapter, err := d.adapter(token)
 	if err != nil {
@@ -42,7 +44,7 @@ func (d *Directory) Applications(ctx context.Context, token rotation.Token, sear
 	if cursor != "" {
 		query, ok := following(cursor, first)
 		if !ok {
-			return nil, "", &rotation.Error{Op: c.op, Class: rotation.Invalid, Detail: "the cursor is not one of this list"}
+			return nil, "", &serviceerror.Error{Op: c.op, Class: serviceerror.Invalid, Detail: "the cursor is not one of this list"}
 		}
 		builder, options.QueryParameters = applications.NewApplicationsRequestBuilder(d.base+"/applications?"+query, adapter), nil
 	}

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/emulator/directory"
 	"rekey/shared/rotation"
 )
@@ -109,7 +112,7 @@ func TestForeignCursor(t *testing.T) {
 		"too long":          {"billing", edited(func(v url.Values) { v.Set("$skiptoken", strings.Repeat("x", 9000)) })},
 	} {
 		_, _, err := w.graph.Applications(t.Context(), w.token(t), tt.search, tt.cursor, 1)
-		if err == nil || rotation.ClassOf(err) != rotation.Invalid {
+		if err == nil || serviceerror.ClassOf(err) != serviceerror.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -130,7 +133,7 @@ func TestListWire(t *testing.T) {
 		rw.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(rw, `{"value":[]}`)
 	}))
-	token := rotation.Token{Value: rotation.NewSecret("t")}
+	token := rotation.Token{Value: secret.New("t")}
 	for _, search := range []string{"", "billing"} {
 		if _, next, err := d.Applications(t.Context(), token, search, "", 5000); err != nil || next != "" {
 			t.Fatalf("%q: next %q, %v", search, next, err)

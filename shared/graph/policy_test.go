@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // The policy of the application comes before the tenant's; what is off, or for younger
@@ -68,7 +68,7 @@ func TestPasswordPolicyRefused(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `{"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges to complete the operation."}}`)
 	}))
-	if _, _, err := d.PasswordPolicy(t.Context(), anyToken, anyApp); rotation.ClassOf(err) != rotation.Permission {
+	if _, _, err := d.PasswordPolicy(t.Context(), anyToken, anyApp); serviceerror.ClassOf(err) != serviceerror.Permission {
 		t.Errorf("error %v", err)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/graph"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -16,7 +19,7 @@ import (
 type actor struct {
 	w      *rotationtest.World
 	app    rotation.Application
-	secret rotation.Secret
+	secret secret.Value
 }
 
 func (a actor) Token(ctx context.Context, _ string) (rotation.Token, error) {
@@ -31,7 +34,7 @@ func (a actor) due(t *testing.T, n int) map[string]time.Time {
 	t.Helper()
 	now := time.Now()
 	due := make(map[string]time.Time)
-	policy := rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Zone: "UTC"}} // no grace: each has two writes
+	policy := rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}} // no grace: each has two writes
 	for i := range n {
 		target, secret, keyID := a.w.AddApplication()
 		a.w.Own(target.ClientID, a.app.ClientID, true)

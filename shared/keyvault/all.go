@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"rekey/shared/rotation"
@@ -37,7 +39,7 @@ func (v *Vault) All(ctx context.Context) ([]rotation.VaultSecret, error) {
 			}
 			name := nameOf(p.ID)
 			if name == "" {
-				return nil, &rotation.Error{Op: op, Class: rotation.Transient, Detail: "answer without a name"}
+				return nil, &serviceerror.Error{Op: op, Class: serviceerror.Transient, Detail: "answer without a name"}
 			}
 			all = append(all, describe(name, p.ID, p.ContentType, p.Attributes, p.Tags))
 		}

@@ -7,9 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/vault"
-	"rekey/shared/rotation"
 )
 
 // All goes through every page, shows what is latest, and no value.
@@ -21,11 +22,11 @@ func TestAll(t *testing.T) {
 	want := map[string]string{}
 	for i := range 60 { // pages have 25
 		name := fmt.Sprintf("app-%d", i)
-		put(t, s, secret(name, "canary", map[string]string{"n": "old"}))
-		put(t, s, secret(name, "canary", map[string]string{"n": name}))
+		put(t, s, given(name, "canary", map[string]string{"n": "old"}))
+		put(t, s, given(name, "canary", map[string]string{"n": name}))
 		want[name] = name
 	}
-	off := secret("off", "canary", map[string]string{"n": "off"})
+	off := given("off", "canary", map[string]string{"n": "off"})
 	off.Enabled = false
 	put(t, s, off)
 	want["off"] = "off"
@@ -65,10 +66,10 @@ func TestAllFails(t *testing.T) {
 		return &fault.Effect{Status: http.StatusForbidden, Code: "Forbidden"}
 	}})
 	for i := range 30 {
-		put(t, s, secret(fmt.Sprintf("app-%d", i), "canary", nil))
+		put(t, s, given(fmt.Sprintf("app-%d", i), "canary", nil))
 	}
 	all, err := s.All(t.Context())
-	if rotation.ClassOf(err) != rotation.VaultRefused || len(all) != 0 {
+	if serviceerror.ClassOf(err) != serviceerror.VaultRefused || len(all) != 0 {
 		t.Errorf("All: %d secrets, %v", len(all), err)
 	}
 	if err != nil && slices.ContainsFunc([]string{"127.0.0.1", "app-"}, func(s string) bool { return strings.Contains(err.Error(), s) }) {

@@ -7,11 +7,10 @@ import (
 	"io"
 	"net/http"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-
-	"rekey/shared/answer"
-	"rekey/shared/rotation"
 )
 
 // access says whether a failed call may have changed something.
@@ -40,22 +39,22 @@ func (v *Vault) failure(op string, a access, err error) error {
 	}
 	resp, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
-		return &rotation.Error{Op: op, Class: rotation.Transient, UnknownOutcome: bool(a)}
+		return &serviceerror.Error{Op: op, Class: serviceerror.Transient, UnknownOutcome: bool(a)}
 	}
-	out := &rotation.Error{
+	out := &serviceerror.Error{
 		Op:     op,
 		Status: resp.StatusCode,
-		Code:   answer.Printable(resp.ErrorCode),
+		Code:   serviceerror.Printable(resp.ErrorCode),
 		Detail: innerCode(resp.RawResponse),
 	}
 	if resp.RawResponse != nil {
-		out.RequestID = answer.Printable(resp.RawResponse.Header.Get("x-ms-request-id"))
-		out.RetryAfter = answer.RetryAfter(resp.RawResponse.Header, v.now())
+		out.RequestID = serviceerror.Printable(resp.RawResponse.Header.Get("x-ms-request-id"))
+		out.RetryAfter = serviceerror.RetryAfter(resp.RawResponse.Header, v.now())
 	}
 	// Key Vault names what it did not find; a bare 404 is somebody else's, such as a
 	// proxy's, and no reason to believe that a secret is gone.
 	if out.Status == http.StatusNotFound && out.Code != "" {
-		return fmt.Errorf("%s: %w", op, rotation.ErrNotFound)
+		return fmt.Errorf("%s: %w", op, serviceerror.ErrNotFound)
 	}
 	out.Class = classOf(out)
 	// Without a final answer the vault may have done it: see package comment.
@@ -66,20 +65,20 @@ func (v *Vault) failure(op string, a access, err error) error {
 // classOf decides by status, and by code only where a 409 will pass by itself:
 // a name stays blocked for some seconds after a recovery that reads already show
 // (Azure/azure-sdk-for-net#31581).
-func classOf(e *rotation.Error) rotation.Class {
+func classOf(e *serviceerror.Error) serviceerror.Class {
 	switch {
 	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
-		return rotation.VaultRefused
+		return serviceerror.VaultRefused
 	case e.Status == http.StatusConflict && (e.Detail == beingDeleted || e.Detail == beingRecovered):
-		return rotation.Transient
+		return serviceerror.Transient
 	case e.Status == http.StatusConflict:
-		return rotation.VaultConflict
+		return serviceerror.VaultConflict
 	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0:
-		return rotation.Throttled
+		return serviceerror.Throttled
 	case e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status < 400:
-		return rotation.Transient
+		return serviceerror.Transient
 	}
-	return rotation.Invalid
+	return serviceerror.Invalid
 }
 
 // innerCode reads the specific code of Key Vault's error envelope,
@@ -103,7 +102,7 @@ func innerCode(resp *http.Response) string {
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return ""
 	}
-	return answer.Printable(envelope.Error.Inner.Code)
+	return serviceerror.Printable(envelope.Error.Inner.Code)
 }
 
 // maxBody is how much of an error's body is looked at.

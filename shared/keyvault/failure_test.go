@@ -10,11 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/vault"
-	"rekey/shared/rotation"
 )
 
 // operations calls each method of the adapter once.
@@ -24,7 +25,7 @@ var operations = []struct {
 	call     func(ctx context.Context, s stack) error
 }{
 	{"Put", "vault.set", true, func(ctx context.Context, s stack) error {
-		_, err := s.Put(ctx, secret("app", "hunter2hunter2", nil))
+		_, err := s.Put(ctx, given("app", "hunter2hunter2", nil))
 		return err
 	}},
 	{"Get", "vault.get", false, func(ctx context.Context, s stack) error {
@@ -49,24 +50,24 @@ func TestFailures(t *testing.T) {
 	tests := []struct {
 		name    string
 		effect  fault.Effect
-		class   rotation.Class
+		class   serviceerror.Class
 		unknown bool // of a write
 		retried bool // of a read
 		after   time.Duration
 	}{
-		{"bad request", fault.Effect{Status: 400, Code: "BadParameter"}, rotation.Invalid, false, false, 0},
-		{"forbidden", fault.Effect{Status: 403, Code: "Forbidden"}, rotation.VaultRefused, false, false, 0},
-		{"conflict", fault.Effect{Status: 409, Code: "Conflict"}, rotation.VaultConflict, false, false, 0},
-		{"recovering", fault.Effect{Status: 409, Code: "ObjectIsBeingRecovered"}, rotation.Transient, false, false, 0},
-		{"timeout", fault.Effect{Status: 408, Code: "Timeout"}, rotation.Transient, true, true, 0},
-		{"throttled", fault.Effect{Status: 429, Code: "Throttled"}, rotation.Throttled, false, true, 0},
-		{"throttled for seconds", fault.Effect{Status: 429, Code: "Throttled", Header: pause}, rotation.Throttled, false, false, 7 * time.Second},
-		{"throttled until", fault.Effect{Status: 429, Header: date}, rotation.Throttled, false, false, 90 * time.Second},
-		{"error", fault.Effect{Status: 500, Code: "InternalServerError"}, rotation.Transient, true, true, 0},
-		{"unavailable", fault.Effect{Status: 503}, rotation.Transient, true, true, 0},
-		{"unavailable for seconds", fault.Effect{Status: 503, Header: pause}, rotation.Throttled, true, false, 7 * time.Second},
-		{"gateway timeout", fault.Effect{Status: 504}, rotation.Transient, true, true, 0},
-		{"connection dropped", fault.Effect{}, rotation.Transient, true, true, 0},
+		{"bad request", fault.Effect{Status: 400, Code: "BadParameter"}, serviceerror.Invalid, false, false, 0},
+		{"forbidden", fault.Effect{Status: 403, Code: "Forbidden"}, serviceerror.VaultRefused, false, false, 0},
+		{"conflict", fault.Effect{Status: 409, Code: "Conflict"}, serviceerror.VaultConflict, false, false, 0},
+		{"recovering", fault.Effect{Status: 409, Code: "ObjectIsBeingRecovered"}, serviceerror.Transient, false, false, 0},
+		{"timeout", fault.Effect{Status: 408, Code: "Timeout"}, serviceerror.Transient, true, true, 0},
+		{"throttled", fault.Effect{Status: 429, Code: "Throttled"}, serviceerror.Throttled, false, true, 0},
+		{"throttled for seconds", fault.Effect{Status: 429, Code: "Throttled", Header: pause}, serviceerror.Throttled, false, false, 7 * time.Second},
+		{"throttled until", fault.Effect{Status: 429, Header: date}, serviceerror.Throttled, false, false, 90 * time.Second},
+		{"error", fault.Effect{Status: 500, Code: "InternalServerError"}, serviceerror.Transient, true, true, 0},
+		{"unavailable", fault.Effect{Status: 503}, serviceerror.Transient, true, true, 0},
+		{"unavailable for seconds", fault.Effect{Status: 503, Header: pause}, serviceerror.Throttled, true, false, 7 * time.Second},
+		{"gateway timeout", fault.Effect{Status: 504}, serviceerror.Transient, true, true, 0},
+		{"connection dropped", fault.Effect{}, serviceerror.Transient, true, true, 0},
 	}
 	for _, tt := range tests {
 		for _, o := range operations {
@@ -86,9 +87,9 @@ func TestFailures(t *testing.T) {
 				if !hit {
 					t.Fatal("the call did not arrive")
 				}
-				e, ok := errors.AsType[*rotation.Error](err)
+				e, ok := errors.AsType[*serviceerror.Error](err)
 				if !ok {
-					t.Fatalf("err = %v, want an *rotation.Error", err)
+					t.Fatalf("err = %v, want an *serviceerror.Error", err)
 				}
 				if e.Class != tt.class || e.Status != tt.effect.Status || e.UnknownOutcome != (o.write && tt.unknown) {
 					t.Errorf("err = %v", err)
@@ -127,7 +128,7 @@ func wantClean(t *testing.T, s stack, err error) {
 	var unwrapped error
 	for unwrapped = err; errors.Unwrap(unwrapped) != nil; unwrapped = errors.Unwrap(unwrapped) {
 	}
-	if _, ok := unwrapped.(*rotation.Error); !ok && unwrapped != rotation.ErrNotFound {
+	if _, ok := unwrapped.(*serviceerror.Error); !ok && unwrapped != serviceerror.ErrNotFound {
 		t.Errorf("err wraps a %T", unwrapped)
 	}
 }
@@ -141,8 +142,8 @@ func TestAppliedButFailed(t *testing.T) {
 			}
 			return nil
 		}})
-		_, err := s.Put(t.Context(), secret("app", "value", map[string]string{"marker": "m"}))
-		if !rotation.UnknownOutcome(err) {
+		_, err := s.Put(t.Context(), given("app", "value", map[string]string{"marker": "m"}))
+		if !serviceerror.UnknownOutcome(err) {
 			t.Errorf("status %d: %v, want an unknown outcome", status, err)
 		}
 		all, err := s.List(t.Context(), "app")
@@ -172,8 +173,8 @@ func TestTokenRefusedByVault(t *testing.T) {
 	s.emulator.Seed("app", "value", nil)
 	for _, o := range operations {
 		err := o.call(t.Context(), s)
-		e, ok := errors.AsType[*rotation.Error](err)
-		if !ok || e.Class != rotation.VaultRefused || e.Status != 401 || e.UnknownOutcome {
+		e, ok := errors.AsType[*serviceerror.Error](err)
+		if !ok || e.Class != serviceerror.VaultRefused || e.Status != 401 || e.UnknownOutcome {
 			t.Errorf("%s: %v, want a definite 401", o.name, err)
 		}
 	}
@@ -191,20 +192,20 @@ func TestNoToken(t *testing.T) {
 	tests := []struct {
 		name  string
 		err   error
-		class rotation.Class
+		class serviceerror.Class
 		code  string
 	}{
-		{"secret refused", answer(401, `{"error":"invalid_client","error_codes":[7000215]}`), rotation.VaultRefused, "AADSTS7000215"},
-		{"throttled", answer(429, ``), rotation.Throttled, ""},
-		{"unavailable", answer(503, `{"error_codes":["hunter2"]}`), rotation.Transient, ""},
-		{"no answer", errors.New("dial hunter2: refused"), rotation.Transient, ""},
+		{"secret refused", answer(401, `{"error":"invalid_client","error_codes":[7000215]}`), serviceerror.VaultRefused, "AADSTS7000215"},
+		{"throttled", answer(429, ``), serviceerror.Throttled, ""},
+		{"unavailable", answer(503, `{"error_codes":["hunter2"]}`), serviceerror.Transient, ""},
+		{"no answer", errors.New("dial hunter2: refused"), serviceerror.Transient, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := start(t, vault.Config{})
 			s.cred.err = tt.err
-			_, err := s.Put(t.Context(), secret("app", "hunter2hunter2", nil))
-			e, ok := errors.AsType[*rotation.Error](err)
+			_, err := s.Put(t.Context(), given("app", "hunter2hunter2", nil))
+			e, ok := errors.AsType[*serviceerror.Error](err)
 			if !ok || e.Class != tt.class || e.Code != tt.code || e.UnknownOutcome {
 				t.Errorf("err = %#v, want class %q, code %q", err, tt.class, tt.code)
 			}
@@ -246,12 +247,12 @@ func TestStrangeAnswers(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			s := stack{Vault: open(t, server, &credential{}), server: server}
-			_, err := s.Put(t.Context(), secret("app", "hunter2hunter2", nil))
-			if err == nil || rotation.UnknownOutcome(err) != tt.unknown {
+			_, err := s.Put(t.Context(), given("app", "hunter2hunter2", nil))
+			if err == nil || serviceerror.UnknownOutcome(err) != tt.unknown {
 				t.Fatalf("Put: %v, want unknown outcome %v", err, tt.unknown)
 			}
 			wantClean(t, s, err)
-			if errors.Is(err, rotation.ErrNotFound) {
+			if errors.Is(err, serviceerror.ErrNotFound) {
 				t.Errorf("Put: %v, though the vault said nothing", err)
 			}
 			if _, err = s.Get(t.Context(), "app", ""); err == nil {
@@ -271,7 +272,7 @@ func TestEndedContext(t *testing.T) {
 	cancel()
 	s.emulator.Seed("app", "value", nil)
 	for _, o := range operations {
-		if err := o.call(ctx, s); rotation.ClassOf(err) != rotation.Transient || err == nil {
+		if err := o.call(ctx, s); serviceerror.ClassOf(err) != serviceerror.Transient || err == nil {
 			t.Errorf("%s: %v, want a transient failure", o.name, err)
 		} else {
 			wantClean(t, s, err)

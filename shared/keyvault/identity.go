@@ -8,12 +8,11 @@ import (
 	"net/http"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-
-	"rekey/shared/answer"
-	"rekey/shared/rotation"
 )
 
 // identity marks the failures of a credential, so that a call that never reached
@@ -34,7 +33,7 @@ func (i identity) GetToken(ctx context.Context, options policy.TokenRequestOptio
 
 // identityError says that Rekey itself got no token for the vault. Its class is
 // never one of those about a connection's credential, which would be blamed.
-type identityError struct{ failure rotation.Error }
+type identityError struct{ failure serviceerror.Error }
 
 func (e *identityError) Error() string { return "getting a token for the vault: " + e.failure.Error() }
 
@@ -42,20 +41,20 @@ func (e *identityError) Error() string { return "getting a token for the vault: 
 func (e *identityError) NonRetriable() {}
 
 func (i identity) failure(err error) *identityError {
-	out := rotation.Error{Class: rotation.Transient, Detail: "no token for the vault"}
+	out := serviceerror.Error{Class: serviceerror.Transient, Detail: "no token for the vault"}
 	refused, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	if !ok || refused.RawResponse == nil {
 		return &identityError{out}
 	}
 	resp := refused.RawResponse
 	out.Status = resp.StatusCode
-	out.RetryAfter = answer.RetryAfter(resp.Header, i.now())
-	out.RequestID = answer.Printable(resp.Header.Get("x-ms-request-id"))
+	out.RetryAfter = serviceerror.RetryAfter(resp.Header, i.now())
+	out.RequestID = serviceerror.Printable(resp.Header.Get("x-ms-request-id"))
 	switch {
 	case out.Status == http.StatusTooManyRequests:
-		out.Class = rotation.Throttled
+		out.Class = serviceerror.Throttled
 	case out.Status >= 400 && out.Status < 500:
-		out.Class = rotation.VaultRefused
+		out.Class = serviceerror.VaultRefused
 	}
 	var body struct {
 		Codes []int `json:"error_codes"`

@@ -1,9 +1,9 @@
 // Package keyvault keeps values in Azure Key Vault; it is the [rotation.Vault] of
 // production.
 //
-// It promises that a value travels as a [rotation.Secret] up to the request that
+// It promises that a value travels as a [secret.Value] up to the request that
 // spends it, and that nothing which the SDK prints gets out: every failure is an
-// [*rotation.Error] made of a status, validated codes and a request id, or wraps
+// [*serviceerror.Error] made of a status, validated codes and a request id, or wraps
 // [rotation.ErrNotFound]. SDK errors render the vault's address, the secret's name
 // and the response body.
 //
@@ -23,6 +23,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -146,7 +149,7 @@ func (v *Vault) Put(ctx context.Context, secret rotation.VaultSecret) (string, e
 	}
 	version := versionOf(resp.ID)
 	if version == "" {
-		return "", &rotation.Error{Op: op, Class: rotation.Transient, UnknownOutcome: true, Detail: "answer without a version"}
+		return "", &serviceerror.Error{Op: op, Class: serviceerror.Transient, UnknownOutcome: true, Detail: "answer without a version"}
 	}
 	return version, nil
 }
@@ -171,10 +174,10 @@ func (v *Vault) Get(ctx context.Context, name, version string) (rotation.VaultSe
 		return rotation.VaultSecret{}, v.failure(op, read, err)
 	}
 	if resp.Value == nil {
-		return rotation.VaultSecret{}, &rotation.Error{Op: op, Class: rotation.Transient, Detail: "answer without a value"}
+		return rotation.VaultSecret{}, &serviceerror.Error{Op: op, Class: serviceerror.Transient, Detail: "answer without a value"}
 	}
 	s := describe(name, resp.ID, resp.ContentType, resp.Attributes, resp.Tags)
-	s.Value = rotation.NewSecret(*resp.Value)
+	s.Value = secret.New(*resp.Value)
 	return s, nil
 }
 
@@ -198,7 +201,7 @@ func (v *Vault) List(ctx context.Context, name string) ([]rotation.VaultSecret, 
 		page, err := pager.NextPage(ctx)
 		if err != nil {
 			err = v.failure(op, read, err)
-			if errors.Is(err, rotation.ErrNotFound) {
+			if errors.Is(err, serviceerror.ErrNotFound) {
 				return nil, nil
 			}
 			return nil, err
@@ -251,7 +254,7 @@ func (v *Vault) Delete(ctx context.Context, name string) error {
 		return nil
 	}
 	err = v.failure(op, write, err)
-	if e, ok := errors.AsType[*rotation.Error](err); errors.Is(err, rotation.ErrNotFound) || ok && e.Detail == beingDeleted {
+	if e, ok := errors.AsType[*serviceerror.Error](err); errors.Is(err, serviceerror.ErrNotFound) || ok && e.Detail == beingDeleted {
 		return nil
 	}
 	return err
@@ -298,5 +301,5 @@ func plain(tags map[string]*string) map[string]string {
 
 // invalid is what the vault would refuse and is therefore not sent.
 func invalid(op, detail string) error {
-	return &rotation.Error{Op: op, Class: rotation.Invalid, Detail: detail}
+	return &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: detail}
 }

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
@@ -79,8 +82,8 @@ func open(t *testing.T, server *httptest.Server, cred azcore.TokenCredential) *k
 	return v
 }
 
-func secret(name, value string, tags map[string]string) rotation.VaultSecret {
-	return rotation.VaultSecret{Name: name, Value: rotation.NewSecret(value), Enabled: true, Tags: tags}
+func given(name, value string, tags map[string]string) rotation.VaultSecret {
+	return rotation.VaultSecret{Name: name, Value: secret.New(value), Enabled: true, Tags: tags}
 }
 
 func put(t *testing.T, v rotation.Vault, s rotation.VaultSecret) string {
@@ -109,8 +112,8 @@ func TestNewRefuses(t *testing.T) {
 
 func TestOneChallengePerClient(t *testing.T) {
 	s := start(t, vault.Config{Authority: "https://login.example.test/the-tenant"})
-	put(t, s, secret("app", "one", nil))
-	put(t, s, secret("app", "two", nil))
+	put(t, s, given("app", "one", nil))
+	put(t, s, given("app", "two", nil))
 	if _, err := s.Get(t.Context(), "app", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +153,7 @@ func TestSameSecond(t *testing.T) {
 	s := start(t, vault.Config{Now: func() time.Time { return now }})
 	tags := map[string]bool{}
 	for _, marker := range []string{"a", "b", "c"} {
-		put(t, s, secret("app", "value", map[string]string{"marker": marker}))
+		put(t, s, given("app", "value", map[string]string{"marker": marker}))
 	}
 	all, err := s.List(t.Context(), "app")
 	if err != nil {
@@ -166,14 +169,14 @@ func TestSameSecond(t *testing.T) {
 
 func TestDeleteWhileDeleting(t *testing.T) {
 	s := start(t, vault.Config{DeleteDelay: time.Hour})
-	put(t, s, secret("app", "one", nil))
+	put(t, s, given("app", "one", nil))
 	for i := range 2 {
 		if err := s.Delete(t.Context(), "app"); err != nil {
 			t.Errorf("Delete %d: %v", i, err)
 		}
 	}
-	_, err := s.Put(t.Context(), secret("app", "two", nil))
-	if rotation.ClassOf(err) != rotation.Transient || rotation.UnknownOutcome(err) {
+	_, err := s.Put(t.Context(), given("app", "two", nil))
+	if serviceerror.ClassOf(err) != serviceerror.Transient || serviceerror.UnknownOutcome(err) {
 		t.Errorf("Put while deleting: %v, want a transient refusal", err)
 	}
 }
@@ -186,21 +189,21 @@ func TestChecksBeforeSending(t *testing.T) {
 	for _, r := range "abcdefghijklmnop" {
 		many[string(r)] = ""
 	}
-	odd := secret("app", "value", nil)
+	odd := given("app", "value", nil)
 	odd.ContentType = strings.Repeat("x", 256)
 	for what, bad := range map[string]rotation.VaultSecret{
-		"name":         secret("app/../other", "value", nil),
-		"no value":     secret("app", "", nil),
-		"long value":   secret("app", strings.Repeat("x", 25*1024+1), nil),
+		"name":         given("app/../other", "value", nil),
+		"no value":     given("app", "", nil),
+		"long value":   given("app", strings.Repeat("x", 25*1024+1), nil),
 		"content type": odd,
-		"16 tags":      secret("app", "value", many),
-		"tag name":     secret("app", "value", map[string]string{long: ""}),
-		"tag value":    secret("app", "value", map[string]string{"a": long}),
-		"empty tag":    secret("app", "value", map[string]string{"": "a"}),
+		"16 tags":      given("app", "value", many),
+		"tag name":     given("app", "value", map[string]string{long: ""}),
+		"tag value":    given("app", "value", map[string]string{"a": long}),
+		"empty tag":    given("app", "value", map[string]string{"": "a"}),
 	} {
 		_, err := s.Put(t.Context(), bad)
-		if rotation.ClassOf(err) != rotation.Invalid || rotation.UnknownOutcome(err) {
-			t.Errorf("%s: %v, want a definite %q", what, err, rotation.Invalid)
+		if serviceerror.ClassOf(err) != serviceerror.Invalid || serviceerror.UnknownOutcome(err) {
+			t.Errorf("%s: %v, want a definite %q", what, err, serviceerror.Invalid)
 		}
 	}
 	bad := "../../deletedsecrets"
@@ -209,24 +212,24 @@ func TestChecksBeforeSending(t *testing.T) {
 	_, stateErr := s.State(t.Context(), bad)
 	for _, err := range []error{getErr, listErr, stateErr, s.Disable(t.Context(), "app", ""), s.Disable(t.Context(), bad, "a"),
 		s.Disable(t.Context(), "app", bad), s.Delete(t.Context(), bad), s.Recover(t.Context(), bad)} {
-		if rotation.ClassOf(err) != rotation.Invalid || strings.Contains(err.Error(), "..") {
-			t.Errorf("%v, want class %q without the input", err, rotation.Invalid)
+		if serviceerror.ClassOf(err) != serviceerror.Invalid || strings.Contains(err.Error(), "..") {
+			t.Errorf("%v, want class %q without the input", err, serviceerror.Invalid)
 		}
 	}
 	if n := s.emulator.Challenges(); n != 0 {
 		t.Errorf("%d requests were sent", n)
 	}
 	// The largest that is allowed is allowed.
-	put(t, s, secret("app", strings.Repeat("x", 25*1024), map[string]string{long[:256]: long[:256]}))
+	put(t, s, given("app", strings.Repeat("x", 25*1024), map[string]string{long[:256]: long[:256]}))
 }
 
 func TestRecover(t *testing.T) {
 	ctx := t.Context()
 	s := start(t, vault.Config{DeleteDelay: 3 * time.Second, RecoverDelay: 10 * time.Second})
-	if err := s.Recover(ctx, "app"); !errors.Is(err, rotation.ErrNotFound) {
+	if err := s.Recover(ctx, "app"); !errors.Is(err, serviceerror.ErrNotFound) {
 		t.Errorf("Recover of an unknown secret: %v, want ErrNotFound", err)
 	}
-	version := put(t, s, secret("app", "one", map[string]string{"deployment": "default"}))
+	version := put(t, s, given("app", "one", map[string]string{"deployment": "default"}))
 	if err := s.Recover(ctx, "app"); err != nil {
 		t.Errorf("Recover of a live secret: %v", err)
 	}
@@ -267,7 +270,7 @@ func TestRecoverWhileSomebodyElseDoes(t *testing.T) {
 		}
 		return nil
 	}})
-	put(t, s, secret("app", "one", nil))
+	put(t, s, given("app", "one", nil))
 	if err := s.Delete(t.Context(), "app"); err != nil {
 		t.Fatal(err)
 	}
@@ -281,13 +284,13 @@ func TestRecoverWhileSomebodyElseDoes(t *testing.T) {
 
 func TestRecoverEndsWithContext(t *testing.T) {
 	s := start(t, vault.Config{RecoverDelay: 1000 * time.Hour})
-	put(t, s, secret("app", "one", nil))
+	put(t, s, given("app", "one", nil))
 	if err := s.Delete(t.Context(), "app"); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := s.Recover(ctx, "app"); rotation.ClassOf(err) != rotation.Transient || err == nil {
+	if err := s.Recover(ctx, "app"); serviceerror.ClassOf(err) != serviceerror.Transient || err == nil {
 		t.Errorf("Recover = %v, want a transient failure", err)
 	}
 	if n := s.emulator.Calls("vault.recover"); n != 1 {
@@ -305,7 +308,7 @@ func TestStateOfLiveSecrets(t *testing.T) {
 	if state, err := s.State(ctx, "app"); err != nil || !state.Exists || len(state.Tags) != 0 {
 		t.Errorf("State of a foreign secret = %+v, %v", state, err)
 	}
-	version := put(t, s, secret("app", "ours", map[string]string{"connection": "c"}))
+	version := put(t, s, given("app", "ours", map[string]string{"connection": "c"}))
 	if err := s.Disable(ctx, "app", version); err != nil {
 		t.Fatal(err)
 	}

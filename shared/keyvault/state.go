@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -18,9 +20,9 @@ func (v *Vault) State(ctx context.Context, name string) (rotation.VaultState, er
 	switch {
 	case err == nil:
 		return rotation.VaultState{Exists: true, Tags: latest.Tags, Version: latest.Version}, nil
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return v.deletedState(ctx, name)
-	case rotation.ClassOf(err) != rotation.VaultRefused:
+	case serviceerror.ClassOf(err) != serviceerror.VaultRefused:
 		return rotation.VaultState{}, err
 	}
 	// Disabled, or no permission: then the list is refused as well.
@@ -43,7 +45,7 @@ func (v *Vault) deletedState(ctx context.Context, name string) (rotation.VaultSt
 	resp, err := client.GetDeletedSecret(ctx, name, nil)
 	if err != nil {
 		err = v.failure(op, read, err)
-		if errors.Is(err, rotation.ErrNotFound) {
+		if errors.Is(err, serviceerror.ErrNotFound) {
 			return rotation.VaultState{}, nil
 		}
 		return rotation.VaultState{}, err
@@ -74,7 +76,7 @@ func (v *Vault) Recover(ctx context.Context, name string) error {
 				return err
 			}
 		case !seen:
-			return fmt.Errorf("%s: %w", recovering, rotation.ErrNotFound)
+			return fmt.Errorf("%s: %w", recovering, serviceerror.ErrNotFound)
 		}
 		if err := v.wait(ctx); err != nil {
 			return err
@@ -93,7 +95,7 @@ func (v *Vault) startRecovery(ctx context.Context, name string) (bool, error) {
 		return true, nil
 	}
 	err = v.failure(recovering, write, err)
-	if e, ok := errors.AsType[*rotation.Error](err); errors.Is(err, rotation.ErrNotFound) || ok && (e.Detail == beingDeleted || e.Detail == beingRecovered) {
+	if e, ok := errors.AsType[*serviceerror.Error](err); errors.Is(err, serviceerror.ErrNotFound) || ok && (e.Detail == beingDeleted || e.Detail == beingRecovered) {
 		return false, nil
 	}
 	return false, err
@@ -107,6 +109,6 @@ func (v *Vault) wait(ctx context.Context) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return &rotation.Error{Op: recovering, Class: rotation.Transient, UnknownOutcome: true, Detail: "time ran out"}
+		return &serviceerror.Error{Op: recovering, Class: serviceerror.Transient, UnknownOutcome: true, Detail: "time ran out"}
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // How notices are tried again. The standard recommends several days, an exponential
@@ -42,7 +43,7 @@ const (
 type Deliverer struct {
 	Store Store
 	// URL is where notices are posted. Its path and query may be a secret.
-	URL        rotation.Secret
+	URL        secret.Value
 	Keyring    Keyring
 	Deployment string
 	// Client sends the requests; only its Transport is used. nil: net/http's own.
@@ -260,7 +261,7 @@ func (r *round) count(add func(*Round)) {
 
 // trouble notes a failure of ours; that another deliverer has the notice is none.
 func (r *round) trouble(err error) {
-	if err == nil || errors.Is(err, rotation.ErrConflict) {
+	if err == nil || errors.Is(err, serviceerror.ErrConflict) {
 		return
 	}
 	r.mu.Lock()

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/notice"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -35,7 +37,7 @@ func TestRequest(t *testing.T) {
 		}
 		want := `{"specversion":"1.0","id":"evt-20000101T000000Z-one-0000000000000000002-00","source":"rekey/test","type":"rekey.connection.attention","subject":"one",` +
 			`"time":"2000-01-01T00:00:00.01Z","datacontenttype":"application/json","data":{"connection":{"id":"one","name":"name of one","projectId":"p"},` +
-			`"application":{"tenantId":"t","clientId":"c"},"state":"attention","problem":{"class":"permission","message":"No right."},"advice":"` + rotation.Permission.Advice() + `"}}`
+			`"application":{"tenantId":"t","clientId":"c"},"state":"attention","problem":{"class":"permission","message":"No right."},"advice":"` + serviceerror.Permission.Advice() + `"}}`
 		if body := string(s.receiver.bodies[0]); body != want {
 			t.Errorf("body %s\nwant %s", body, want)
 		}
@@ -412,7 +414,7 @@ func TestPoisonIsInNobodysWay(t *testing.T) {
 func TestNoKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
-		v := &vault{err: &rotation.Error{Op: "reading a secret", Class: rotation.VaultRefused}}
+		v := &vault{err: &serviceerror.Error{Op: "reading a secret", Class: serviceerror.VaultRefused}}
 		s.Keyring = &notice.VaultKeys{Vault: v, Name: "webhook"}
 		s.connect("one")
 		s.round() // nothing to send: the vault is not asked
@@ -420,7 +422,7 @@ func TestNoKeys(t *testing.T) {
 			t.Errorf("the vault was read %d times", v.reads)
 		}
 		s.tell("one", "a")
-		if _, err := s.Deliver(t.Context()); rotation.ClassOf(err) != rotation.VaultRefused {
+		if _, err := s.Deliver(t.Context()); serviceerror.ClassOf(err) != serviceerror.VaultRefused {
 			t.Errorf("Deliver: %v", err)
 		}
 		if len(s.receiver.tried) != 0 || len(s.pending()) != 1 {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -60,8 +62,8 @@ type Application struct {
 // Problem is what is wrong. Class is one of the rotation.Class constants, empty where
 // nothing has failed yet; Message is for people.
 type Problem struct {
-	Class   rotation.Class `json:"class,omitempty"`
-	Message string         `json:"message"`
+	Class   serviceerror.Class `json:"class,omitempty"`
+	Message string             `json:"message"`
 }
 
 // body returns the CloudEvent for n. It is the same each time, so that a receiver may

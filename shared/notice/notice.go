@@ -25,7 +25,7 @@ import (
 	"slices"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // Notice is an event that somebody has to be told of, as the store keeps it until it is
@@ -53,7 +53,7 @@ type Notice struct {
 	At      time.Time
 	RunID   string
 	KeyID   string
-	Class   rotation.Class // empty where nothing failed
+	Class   serviceerror.Class // empty where nothing failed
 	Message string
 
 	// Until is when it may be sent; zero: at once. Tries is how often it was sent and

@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/notice"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -146,7 +149,7 @@ func newScene(t *testing.T) *scene {
 // deliverer is that of the process that is alive.
 func (s *scene) deliverer() *notice.Deliverer {
 	return &notice.Deliverer{
-		Store: s.world.NoticePort(), URL: rotation.NewSecret(hookURL), Keyring: mustParse(s.t, referenceSecret), Deployment: "test",
+		Store: s.world.NoticePort(), URL: secret.New(hookURL), Keyring: mustParse(s.t, referenceSecret), Deployment: "test",
 		Client: &http.Client{Transport: s.receiver}, Log: slog.New(slog.NewJSONHandler(s.log, nil)),
 	}
 }
@@ -166,7 +169,7 @@ func (s *scene) tell(id string, messages ...string) {
 	s.t.Helper()
 	var events []rotation.Event
 	for _, m := range messages {
-		events = append(events, rotation.Event{At: time.Now(), Kind: rotation.EventAttention, Class: rotation.Permission, Message: m, Notice: true})
+		events = append(events, rotation.Event{At: time.Now(), Kind: rotation.EventAttention, Class: serviceerror.Permission, Message: m, Notice: true})
 	}
 	store := s.world.StorePort()
 	rec, err := store.Load(s.t.Context(), id)

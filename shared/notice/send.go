@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	"rekey/shared/answer"
+	"rekey/shared/serviceerror"
 )
 
 // maxAnswer is how much of an answer is read, so that its connection can be used again.
@@ -69,7 +69,7 @@ func (d *Deliverer) send(ctx context.Context, keys Keys, n Notice) (outcome, err
 	defer resp.Body.Close()
 	// The status has been read: how the rest of the answer ends changes nothing.
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
-	return outcome{status: resp.StatusCode, retryAfter: answer.RetryAfter(resp.Header, d.now())}, nil
+	return outcome{status: resp.StatusCode, retryAfter: serviceerror.RetryAfter(resp.Header, d.now())}, nil
 }
 
 // client is the one that was given, except that it follows no redirects: a receiver that

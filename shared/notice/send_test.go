@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/notice"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -26,7 +29,7 @@ func over(t *testing.T, url string, transport http.RoundTripper) (notice.Round, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &notice.Deliverer{Store: w.NoticePort(), URL: rotation.NewSecret(url), Keyring: mustParse(t, referenceSecret), Deployment: "test",
+	d := &notice.Deliverer{Store: w.NoticePort(), URL: secret.New(url), Keyring: mustParse(t, referenceSecret), Deployment: "test",
 		Client: &http.Client{Transport: transport}, Log: slog.New(slog.NewJSONHandler(log, nil))}
 	did, err := d.Deliver(t.Context())
 	if err != nil {
@@ -90,8 +93,8 @@ func TestStateAndAdvice(t *testing.T) {
 		state  string
 		advice string // a word of it
 	}{
-		{rotation.Event{Kind: rotation.EventAttention, Class: rotation.Permission, Message: "m"}, notice.StateAttention, "Application.ReadWrite.OwnedBy"},
-		{rotation.Event{Kind: rotation.EventLost, Class: rotation.CredentialLost, Message: "m"}, notice.StateAttention, "reconnect"},
+		{rotation.Event{Kind: rotation.EventAttention, Class: serviceerror.Permission, Message: "m"}, notice.StateAttention, "Application.ReadWrite.OwnedBy"},
+		{rotation.Event{Kind: rotation.EventLost, Class: serviceerror.CredentialLost, Message: "m"}, notice.StateAttention, "reconnect"},
 		{rotation.Event{Kind: rotation.EventExpiring, Message: "m"}, notice.StateAttention, "rotation on"},
 		{rotation.Event{Kind: rotation.EventByHand, KeyID: "k", Message: "m"}, notice.StateAttention, "key id"},
 		{rotation.Event{Kind: "something.new", Message: "m"}, notice.StateAttention, "history"},
@@ -107,7 +110,7 @@ func TestStateAndAdvice(t *testing.T) {
 			t.Fatal(err)
 		}
 		server := httptest.NewServer(receive)
-		d := &notice.Deliverer{Store: w.NoticePort(), URL: rotation.NewSecret(server.URL), Keyring: mustParse(t, referenceSecret), Log: slog.New(slog.DiscardHandler)}
+		d := &notice.Deliverer{Store: w.NoticePort(), URL: secret.New(server.URL), Keyring: mustParse(t, referenceSecret), Log: slog.New(slog.DiscardHandler)}
 		_, err := d.Deliver(t.Context())
 		server.Close()
 		var e notice.Event

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/rotation"
 )
 
@@ -28,21 +30,21 @@ const (
 // more than one while a secret is being replaced: each signs, and the receiver is
 // content with one that it knows. The zero Keys cannot sign.
 type Keys struct {
-	list []rotation.Secret // the decoded bytes
+	list []secret.Value // the decoded bytes
 }
 
 // ParseKeys reads one or more secrets of the form whsec_ and the base64 of 24 to 64
 // bytes, separated by spaces or commas. The error names a secret by its place only.
-func ParseKeys(secret rotation.Secret) (Keys, error) {
+func ParseKeys(given secret.Value) (Keys, error) {
 	var k Keys
 	separator := func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\n' || r == '\r' }
-	for i, text := range strings.FieldsFunc(secret.Reveal(), separator) {
+	for i, text := range strings.FieldsFunc(given.Reveal(), separator) {
 		encoded, ok := strings.CutPrefix(text, secretPrefix)
 		raw, err := base64.StdEncoding.DecodeString(encoded)
 		if !ok || err != nil || len(raw) < minSecret || len(raw) > maxSecret {
 			return Keys{}, fmt.Errorf("secret %d: must be %s and the base64 of %d to %d random bytes", i+1, secretPrefix, minSecret, maxSecret)
 		}
-		k.list = append(k.list, rotation.NewSecret(string(raw)))
+		k.list = append(k.list, secret.New(string(raw)))
 	}
 	if len(k.list) == 0 {
 		return Keys{}, errors.New("there is no secret")

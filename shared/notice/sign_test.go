@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/notice"
 	"rekey/shared/rotation"
 )
@@ -24,9 +27,9 @@ const (
 	referenceSignature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 )
 
-func mustParse(t *testing.T, secret string) notice.Keys {
+func mustParse(t *testing.T, given string) notice.Keys {
 	t.Helper()
-	keys, err := notice.ParseKeys(rotation.NewSecret(secret))
+	keys, err := notice.ParseKeys(secret.New(given))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +65,7 @@ func TestParseKeysRefuses(t *testing.T) {
 		"no base64":      {referenceSecret + " whsec_hunter2~hunter2~hunter2~hunter2", "secret 2"},
 		"asymmetric key": {"whsk_" + encode(32), "whsec_"},
 	} {
-		keys, err := notice.ParseKeys(rotation.NewSecret(test.secret))
+		keys, err := notice.ParseKeys(secret.New(test.secret))
 		if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, want %q", name, err, test.says)
 		}
@@ -95,9 +98,9 @@ type vault struct {
 func (v *vault) Get(_ context.Context, name, version string) (rotation.VaultSecret, error) {
 	v.reads++
 	if name != "webhook" || version != "" {
-		return rotation.VaultSecret{}, rotation.ErrNotFound
+		return rotation.VaultSecret{}, serviceerror.ErrNotFound
 	}
-	return rotation.VaultSecret{Value: rotation.NewSecret(v.value)}, v.err
+	return rotation.VaultSecret{Value: secret.New(v.value)}, v.err
 }
 
 // A secret that was replaced in the vault signs without a restart, and a vault that
@@ -119,7 +122,7 @@ func TestVaultKeys(t *testing.T) {
 			t.Errorf("signed %s after %d reads", got, v.reads)
 		}
 	}
-	v.err = &rotation.Error{Op: "reading a secret", Class: rotation.Transient}
+	v.err = &serviceerror.Error{Op: "reading a secret", Class: serviceerror.Transient}
 	now = now.Add(5 * time.Minute)
 	if got := signature(); got != referenceSignature || v.reads != 2 {
 		t.Errorf("signed %s after %d reads", got, v.reads)
@@ -135,7 +138,7 @@ func TestVaultKeys(t *testing.T) {
 }
 
 func TestVaultKeysWithoutAny(t *testing.T) {
-	denied := &rotation.Error{Op: "reading a secret", Class: rotation.VaultRefused, Status: 403}
+	denied := &serviceerror.Error{Op: "reading a secret", Class: serviceerror.VaultRefused, Status: 403}
 	for name, test := range map[string]struct {
 		vault *vault
 		want  error

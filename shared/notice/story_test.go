@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -21,7 +24,7 @@ func TestStoryOfAConnection(t *testing.T) {
 		now := time.Now()
 		rec := rotation.Record{
 			Schema: rotation.Schema, ID: "5a3d2b1c-0000-4000-8000-000000000001", Name: "billing", VaultName: "billing", Phase: rotation.Idle, Acknowledged: true,
-			Policy: rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Zone: "UTC"}, Grace: 48 * time.Hour},
+			Policy: rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, Grace: 48 * time.Hour},
 			Actor:  app, Target: app, NextSlot: now.Add(time.Hour), WakeAt: now.Add(time.Hour), Version: 1, Revision: 1,
 			Current: &rotation.Credential{Target: app, KeyID: keyID, Origin: rotation.OriginIssued, Since: now, ExpiresAt: now.AddDate(0, 0, 40)},
 		}
@@ -68,7 +71,7 @@ func TestStoryOfAConnection(t *testing.T) {
 		if want := []string{"attention", "recovered"}; !slices.Equal(states, want) {
 			t.Errorf("states %q, want %q", states, want)
 		}
-		if p := s.receiver.taken[0].Data.Problem; p == nil || p.Class != rotation.Permission || p.Message == "" {
+		if p := s.receiver.taken[0].Data.Problem; p == nil || p.Class != serviceerror.Permission || p.Message == "" {
 			t.Errorf("problem %+v", p)
 		}
 		for _, body := range s.receiver.bodies {

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/entra"
 	"rekey/shared/openid"
@@ -89,7 +92,7 @@ func consented(q url.Values) Problem {
 
 // take uses the state up, before the code is redeemed: if this process dies after
 // that, nobody can play the callback again.
-func (f *Flow) take(ctx context.Context, id string, b rotation.Secret) (p pending, etag string, problem Problem) {
+func (f *Flow) take(ctx context.Context, id string, b secret.Value) (p pending, etag string, problem Problem) {
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
 	name := randomText()
@@ -108,17 +111,17 @@ func (f *Flow) take(ctx context.Context, id string, b rotation.Secret) (p pendin
 		switch {
 		case err == nil:
 			return p, etag, ""
-		case errors.Is(err, rotation.ErrConflict), rotation.UnknownOutcome(err):
+		case errors.Is(err, serviceerror.ErrConflict), serviceerror.UnknownOutcome(err):
 			continue
 		}
-		f.log().WarnContext(ctx, "using up a sign-in", "class", string(rotation.ClassOf(err)))
+		f.log().WarnContext(ctx, "using up a sign-in", "class", string(serviceerror.ClassOf(err)))
 		break
 	}
 	return p, "", Unavailable
 }
 
 // conclude does what the flow is for, unless Entra says no. An error wins over a code.
-func (f *Flow) conclude(ctx context.Context, p *pending, id string, b rotation.Secret, q url.Values) Outcome {
+func (f *Flow) conclude(ctx context.Context, p *pending, id string, b secret.Value, q url.Values) Outcome {
 	if q.Has("error") {
 		return refusedByEntra(q.Get("error"), q.Get("error_description"))
 	}
@@ -129,7 +132,7 @@ func (f *Flow) conclude(ctx context.Context, p *pending, id string, b rotation.S
 		return Outcome{Kind: Identity}
 	}
 	identity := openid.Expect{ClientID: f.ClientID, TenantID: p.TenantID, Nonce: nonce(b, id)}
-	c, failed := f.signIn(ctx, rotation.NewSecret(q.Get("code")), verifier(b, id), identity)
+	c, failed := f.signIn(ctx, secret.New(q.Get("code")), verifier(b, id), identity)
 	if failed != nil {
 		return *failed
 	}
@@ -140,7 +143,7 @@ func (f *Flow) conclude(ctx context.Context, p *pending, id string, b rotation.S
 }
 
 // signIn redeems a code and verifies who signed in. What it returns is verified.
-func (f *Flow) signIn(ctx context.Context, code, verifier rotation.Secret, want openid.Expect) (connection.Credentials, *Outcome) {
+func (f *Flow) signIn(ctx context.Context, code, verifier secret.Value, want openid.Expect) (connection.Credentials, *Outcome) {
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
 	got, err := f.Authority.Redeem(ctx, want.TenantID, code, verifier, f.redirectURI())
@@ -209,7 +212,7 @@ func (f *Flow) record(ctx context.Context, id string, p pending, etag string, ou
 		if err == nil {
 			return
 		}
-		if !errors.Is(err, rotation.ErrConflict) && !rotation.UnknownOutcome(err) {
+		if !errors.Is(err, serviceerror.ErrConflict) && !serviceerror.UnknownOutcome(err) {
 			break
 		}
 		fresh, next, problem := f.load(ctx, id)

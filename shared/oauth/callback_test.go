@@ -5,9 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/oauth"
-	"rekey/shared/rotation"
 )
 
 // Every callback that is not what was asked for leads to a page that says so, and
@@ -70,10 +71,10 @@ func TestCallbacks(t *testing.T) {
 			g.q.Set("code", g.w.entra.approve(g.w.T, to).Get("code"))
 		}, kind: oauth.CodeSpent},
 		"our secret is wrong": {spoil: func(g *given) {
-			g.w.entra.fail = &rotation.Error{Op: "redeeming", Class: rotation.Invalid, Status: 401, Code: "AADSTS7000215"}
+			g.w.entra.fail = &serviceerror.Error{Op: "redeeming", Class: serviceerror.Invalid, Status: 401, Code: "AADSTS7000215"}
 		}, kind: oauth.Setup},
-		"no answer":                {spoil: func(g *given) { g.w.entra.fail = &rotation.Error{Op: "redeeming", Class: rotation.Transient} }, kind: oauth.Failed},
-		"consent lost":             {spoil: func(g *given) { g.w.entra.fail = &rotation.Error{Class: rotation.ConsentMissing} }, kind: oauth.NeedsAdmin},
+		"no answer":                {spoil: func(g *given) { g.w.entra.fail = &serviceerror.Error{Op: "redeeming", Class: serviceerror.Transient} }, kind: oauth.Failed},
+		"consent lost":             {spoil: func(g *given) { g.w.entra.fail = &serviceerror.Error{Class: serviceerror.ConsentMissing} }, kind: oauth.NeedsAdmin},
 		"ID token of a tenant":     {spoil: func(g *given) { g.w.entra.claims = func(c *claims) { c.Tenant = other } }, kind: oauth.Identity, redeemed: 1},
 		"ID token for an app":      {spoil: func(g *given) { g.w.entra.claims = func(c *claims) { c.Client = other } }, kind: oauth.Identity, redeemed: 1},
 		"ID token of another flow": {spoil: func(g *given) { g.w.entra.claims = func(c *claims) { c.Nonce = "of another" } }, kind: oauth.Identity, redeemed: 1},
@@ -85,7 +86,7 @@ func TestCallbacks(t *testing.T) {
 		}, kind: oauth.Failed, redeemed: 1},
 		"the table is away": {spoil: func(g *given) {
 			g.w.rows.Fail = func(string) (bool, error) {
-				return false, &rotation.Error{Op: "writing", Class: rotation.Invalid}
+				return false, &serviceerror.Error{Op: "writing", Class: serviceerror.Invalid}
 			}
 		}, problem: oauth.Unavailable},
 	} {

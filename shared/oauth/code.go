@@ -4,9 +4,10 @@ import (
 	"context"
 	"strings"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/connection"
 	"rekey/shared/openid"
-	"rekey/shared/rotation"
 )
 
 // Redeem exchanges a code that a caller's own page got from Entra: Infisical's form of
@@ -14,7 +15,7 @@ import (
 // it. There is no state, nonce or verifier of ours, so that nothing shows that whoever
 // signed in meant this caller; that is the caller's page to see to. Tenant and ID
 // token are verified. Its errors are of type [*connection.Error].
-func (f *Flow) Redeem(ctx context.Context, code rotation.Secret, tenantID string) (connection.Credentials, error) {
+func (f *Flow) Redeem(ctx context.Context, code secret.Value, tenantID string) (connection.Credentials, error) {
 	ctx = context.WithoutCancel(ctx) // the code is spent, whoever goes away
 	tenantID = strings.ToLower(strings.TrimSpace(tenantID))
 	switch {
@@ -23,7 +24,7 @@ func (f *Flow) Redeem(ctx context.Context, code rotation.Secret, tenantID string
 	case !connection.ValidID(tenantID): // the form of a GUID
 		return connection.Credentials{}, &connection.Error{Kind: connection.Invalid, Message: "credentials.tenantId must be a UUID; find it in the portal as \"Directory (tenant) ID\"."}
 	}
-	c, failed := f.signIn(ctx, code, rotation.Secret{}, openid.Expect{ClientID: f.ClientID, TenantID: tenantID, NoNonce: true})
+	c, failed := f.signIn(ctx, code, secret.Value{}, openid.Expect{ClientID: f.ClientID, TenantID: tenantID, NoNonce: true})
 	if failed == nil {
 		return c, nil
 	}

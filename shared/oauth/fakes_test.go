@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/entra"
 	"rekey/shared/oauth"
@@ -83,7 +86,7 @@ func (e *fakeEntra) approve(t *testing.T, address string) url.Values {
 	return url.Values{"code": {code}, "state": {q.Get("state")}, "session_state": {"x"}}
 }
 
-func (e *fakeEntra) Redeem(_ context.Context, tenantID string, code, verifier rotation.Secret, redirectURI string) (entra.Redeemed, error) {
+func (e *fakeEntra) Redeem(_ context.Context, tenantID string, code, verifier secret.Value, redirectURI string) (entra.Redeemed, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.secrets = append(e.secrets, verifier.Reveal())
@@ -96,7 +99,7 @@ func (e *fakeEntra) Redeem(_ context.Context, tenantID string, code, verifier ro
 	sum := sha256.Sum256([]byte(verifier.Reveal()))
 	fits := c.challenge == "" && verifier.IsZero() || c.challenge == base64.RawURLEncoding.EncodeToString(sum[:])
 	if !ok || c.tenant != tenantID || c.redirect != redirectURI || !fits {
-		return entra.Redeemed{}, &rotation.Error{Op: "redeeming", Class: rotation.SignInExpired, Status: 400, Code: "AADSTS70000"}
+		return entra.Redeemed{}, &serviceerror.Error{Op: "redeeming", Class: serviceerror.SignInExpired, Status: 400, Code: "AADSTS70000"}
 	}
 	delete(e.codes, code.Reveal())
 	e.redeemed++
@@ -106,11 +109,11 @@ func (e *fakeEntra) Redeem(_ context.Context, tenantID string, code, verifier ro
 	}
 	token, _ := json.Marshal(id)
 	return entra.Redeemed{
-		Token: rotation.Token{Value: rotation.NewSecret("access-token-must-not-be-seen")}, RefreshToken: rotation.NewSecret(refresh), IDToken: rotation.NewSecret(string(token)),
+		Token: rotation.Token{Value: secret.New("access-token-must-not-be-seen")}, RefreshToken: secret.New(refresh), IDToken: secret.New(string(token)),
 	}, nil
 }
 
-func (e *fakeEntra) IDToken(_ context.Context, raw rotation.Secret, want openid.Expect) (openid.Identity, error) {
+func (e *fakeEntra) IDToken(_ context.Context, raw secret.Value, want openid.Expect) (openid.Identity, error) {
 	var c claims
 	switch err := json.Unmarshal([]byte(raw.Reveal()), &c); {
 	case err != nil:

@@ -38,6 +38,10 @@ import (
 	"log/slog"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/entra"
 	"rekey/shared/openid"
@@ -71,12 +75,12 @@ type Authority interface {
 	SignInURL(r entra.SignInRequest) string
 	AdminConsentURL(tenantID, redirectURI, state string) string
 	Issuer(tenantID string) string
-	Redeem(ctx context.Context, tenantID string, code, verifier rotation.Secret, redirectURI string) (entra.Redeemed, error)
+	Redeem(ctx context.Context, tenantID string, code, verifier secret.Value, redirectURI string) (entra.Redeemed, error)
 }
 
 // IDTokens verifies what Entra says about a person; see package openid.
 type IDTokens interface {
-	IDToken(ctx context.Context, raw rotation.Secret, want openid.Expect) (openid.Identity, error)
+	IDToken(ctx context.Context, raw secret.Value, want openid.Expect) (openid.Identity, error)
 }
 
 // Connections is what a sign-in is for; see package connection.
@@ -118,7 +122,7 @@ type Request struct {
 	Target                     connection.Target // what to rotate through the connection; may be empty
 	VaultSecretName            string
 	Rotate                     bool
-	Schedule                   rotation.Schedule
+	Schedule                   schedule.Schedule
 	Grace                      *time.Duration
 
 	By string // who asks; the person gets to see it
@@ -148,7 +152,7 @@ func (f *Flow) Begin(ctx context.Context, r Request) (Begun, error) {
 	}
 	state := randomText()
 	if _, err := f.put(ctx, idOf(state), p, ""); err != nil {
-		f.log().WarnContext(ctx, "noting a sign-in", "class", string(rotation.ClassOf(err)))
+		f.log().WarnContext(ctx, "noting a sign-in", "class", string(serviceerror.ClassOf(err)))
 		return Begun{}, &connection.Error{Kind: connection.Unavailable, Message: "The sign-in could not be noted down. Try again.", RetryAfter: 10 * time.Second}
 	}
 	return Begun{f.PublicURL + StartPath + "?state=" + state, p.ExpiresAt}, nil
@@ -160,7 +164,7 @@ func (f *Flow) beginNew(ctx context.Context, p *pending, r Request) error {
 		Name: r.Name, Description: r.Description, Project: r.Project,
 		Target: r.Target, VaultSecretName: r.VaultSecretName, Rotate: r.Rotate, Schedule: r.Schedule, Grace: r.Grace, By: r.By,
 		// There is no sign-in yet, and Clean is to check the rest.
-		Credentials: f.credentials(r.TenantID, &connection.SignIn{RefreshToken: rotation.NewSecret("not yet")}),
+		Credentials: f.credentials(r.TenantID, &connection.SignIn{RefreshToken: secret.New("not yet")}),
 	}
 	if err := in.Clean(); err != nil {
 		return err

@@ -9,6 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/oauth"
 	"rekey/shared/rotation"
@@ -19,7 +23,7 @@ func TestConnect(t *testing.T) {
 	grace := 5 * time.Hour
 	r := w.request()
 	r.Target, r.Rotate, r.Grace = connection.Target{ClientID: other}, true, &grace
-	r.Schedule = rotation.Schedule{Interval: 30, Hours: 3, Zone: "Europe/Berlin"}
+	r.Schedule = schedule.Schedule{Interval: 30, Hours: 3, Zone: "Europe/Berlin"}
 	state := w.begin(r)
 	in, problem := w.Open(t.Context(), state)
 	if problem != "" || in.RequestedBy != "alice" || in.Name != "billing" || in.TenantID != tenant || in.Rotates != other || in.Again {
@@ -154,7 +158,7 @@ func TestBeginRefuses(t *testing.T) {
 			w.conns.rec = existing(1)
 		}, connection.Invalid},
 		"the table is away": {func(_ *oauth.Request, w *world) {
-			w.rows.Fail = func(string) (bool, error) { return false, &rotation.Error{Class: rotation.Transient} }
+			w.rows.Fail = func(string) (bool, error) { return false, &serviceerror.Error{Class: serviceerror.Transient} }
 		}, connection.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,7 +186,7 @@ func TestWritesFail(t *testing.T) {
 			n := 0
 			w.rows.Fail = func(string) (bool, error) {
 				if n++; n == broken {
-					return applied, &rotation.Error{Op: "writing", Class: rotation.Transient, UnknownOutcome: true}
+					return applied, &serviceerror.Error{Op: "writing", Class: serviceerror.Transient, UnknownOutcome: true}
 				}
 				return true, nil
 			}
@@ -210,7 +214,7 @@ func TestInterrupted(t *testing.T) {
 	n := 0
 	w.rows.Fail = func(string) (bool, error) {
 		if n++; n > 1 {
-			return false, &rotation.Error{Op: "writing", Class: rotation.Invalid}
+			return false, &serviceerror.Error{Op: "writing", Class: serviceerror.Invalid}
 		}
 		return true, nil
 	}
@@ -227,7 +231,7 @@ func TestInterrupted(t *testing.T) {
 func TestRedeemOfACallersCode(t *testing.T) {
 	w := newWorld(t)
 	w.entra.codes = map[string]issuedCode{"good": {tenant, "", "", public + oauth.CallbackPath}, "elsewhere": {tenant, "", "", "https://elsewhere.example"}, "ours": {tenant, "challenge", "", public + oauth.CallbackPath}}
-	c, err := w.Redeem(t.Context(), rotation.NewSecret("good"), " "+strings.ToUpper(tenant)+" ")
+	c, err := w.Redeem(t.Context(), secret.New("good"), " "+strings.ToUpper(tenant)+" ")
 	if err != nil || c.Method != connection.OAuth || c.TenantID != tenant || c.ClientID != client || c.SignIn.Account != person || c.SignIn.RefreshToken.Reveal() != refresh {
 		t.Errorf("got %+v, %v", c, err)
 	}
@@ -235,7 +239,7 @@ func TestRedeemOfACallersCode(t *testing.T) {
 		"again": {"good", tenant}, "another redirect URI": {"elsewhere", tenant}, "no tenant": {"good", ""}, "a domain": {"good", "contoso.com"},
 		"another tenant": {"elsewhere", other}, "no code": {"", tenant}, "a code of a flow of ours": {"ours", tenant},
 	} {
-		if _, err := w.Redeem(t.Context(), rotation.NewSecret(test.code), test.tenant); err == nil {
+		if _, err := w.Redeem(t.Context(), secret.New(test.code), test.tenant); err == nil {
 			t.Errorf("%s: accepted", name)
 		} else if _, ok := errors.AsType[*connection.Error](err); !ok {
 			t.Errorf("%s: %v is no *connection.Error", name, err)
@@ -243,7 +247,7 @@ func TestRedeemOfACallersCode(t *testing.T) {
 	}
 	w.entra.codes["good"] = issuedCode{tenant, "", "", public + oauth.CallbackPath}
 	w.entra.claims = func(c *claims) { c.Tenant = other }
-	if _, err := w.Redeem(t.Context(), rotation.NewSecret("good"), tenant); err == nil {
+	if _, err := w.Redeem(t.Context(), secret.New("good"), tenant); err == nil {
 		t.Error("an ID token of another tenant was accepted")
 	}
 }
@@ -267,7 +271,7 @@ type impatient struct{ oauth.Store }
 
 func (s impatient) PutPending(ctx context.Context, key string, value []byte, expires time.Time, etag string) (string, error) {
 	if ctx.Err() != nil {
-		return "", &rotation.Error{Op: "writing", Class: rotation.Transient, UnknownOutcome: true}
+		return "", &serviceerror.Error{Op: "writing", Class: serviceerror.Transient, UnknownOutcome: true}
 	}
 	return s.Store.PutPending(ctx, key, value, expires, etag)
 }

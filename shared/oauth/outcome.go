@@ -8,9 +8,10 @@ import (
 	"time"
 	"unicode"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/openid"
-	"rekey/shared/rotation"
 )
 
 // Problem is why a request of a browser is about no flow that it can go on with. It is
@@ -197,17 +198,17 @@ func quote(name, description string) string {
 // unredeemed is the outcome of a code that Entra did not take.
 func (f *Flow) unredeemed(ctx context.Context, err error) Outcome {
 	f.log().WarnContext(ctx, "a code was not redeemed", "reason", safe(err))
-	e, ok := errors.AsType[*rotation.Error](err)
+	e, ok := errors.AsType[*serviceerror.Error](err)
 	if !ok || !e.Class.Refusal() {
 		return Outcome{Kind: Failed}
 	}
 	out := Outcome{Kind: Refused, Entra: e.Code}
 	switch e.Class {
-	case rotation.ConsentMissing:
+	case serviceerror.ConsentMissing:
 		out.Kind = NeedsAdmin
-	case rotation.SignInExpired:
+	case serviceerror.SignInExpired:
 		out.Kind = CodeSpent
-	case rotation.Invalid, rotation.VaultRefused:
+	case serviceerror.Invalid, serviceerror.VaultRefused:
 		out.Kind, out.Message = Setup, setup
 	}
 	return out
@@ -240,8 +241,8 @@ func (f *Flow) unmade(ctx context.Context, err error) Outcome {
 
 // safe is what may be logged of an error: what an adapter made.
 func safe(err error) string {
-	if e, ok := errors.AsType[*rotation.Error](err); ok {
+	if e, ok := errors.AsType[*serviceerror.Error](err); ok {
 		return e.Error()
 	}
-	return string(rotation.ClassOf(err))
+	return string(serviceerror.ClassOf(err))
 }

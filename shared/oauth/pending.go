@@ -16,8 +16,11 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
-	"rekey/shared/rotation"
 )
 
 // pending is the row of a sign-in: what it is for, which browsers have taken it up,
@@ -35,7 +38,7 @@ type pending struct {
 	Target          connection.Target `json:"target,omitzero"`
 	VaultSecretName string            `json:"vaultSecretName,omitempty"`
 	Rotate          bool              `json:"rotate,omitempty"`
-	Schedule        rotation.Schedule `json:"schedule,omitzero"`
+	Schedule        schedule.Schedule `json:"schedule,omitzero"`
 	Grace           *time.Duration    `json:"grace,omitempty"`
 
 	By        string    `json:"by"`
@@ -85,28 +88,28 @@ func idOf(state string) string {
 
 // derive makes a value of its own for each label out of b and the flow. It has 256
 // bits in 43 characters, which is what a code verifier may be (RFC 7636, 4.1).
-func derive(b rotation.Secret, id, label string) rotation.Secret {
+func derive(b secret.Value, id, label string) secret.Value {
 	key, err := hkdf.Key(sha256.New, []byte(b.Reveal()), []byte(id), "rekey oauth "+label, 32)
 	if err != nil {
 		panic(err) // 32 bytes are not too many
 	}
-	return rotation.NewSecret(base64.RawURLEncoding.EncodeToString(key))
+	return secret.New(base64.RawURLEncoding.EncodeToString(key))
 }
 
-func binding(b rotation.Secret, id string) string { return derive(b, id, "binding").Reveal() }
-func nonce(b rotation.Secret, id string) string   { return derive(b, id, "nonce").Reveal() }
-func verifier(b rotation.Secret, id string) rotation.Secret {
+func binding(b secret.Value, id string) string { return derive(b, id, "binding").Reveal() }
+func nonce(b secret.Value, id string) string   { return derive(b, id, "nonce").Reveal() }
+func verifier(b secret.Value, id string) secret.Value {
 	return derive(b, id, "verifier")
 }
 
 // challenge is the S256 code challenge of a verifier.
-func challenge(verifier rotation.Secret) string {
+func challenge(verifier secret.Value) string {
 	sum := sha256.Sum256([]byte(verifier.Reveal()))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // bound reports whether b is of a browser that has taken the flow up.
-func (p *pending) bound(b rotation.Secret, id string) bool {
+func (p *pending) bound(b secret.Value, id string) bool {
 	if b.IsZero() {
 		return false
 	}
@@ -135,7 +138,7 @@ func (f *Flow) secure() bool { return strings.HasPrefix(f.PublicURL, "https:") }
 
 // cookie is sent along when Entra leads back here, which is a top-level GET from
 // another site: SameSite=Lax allows that and nothing else.
-func (f *Flow) cookie(id string, b rotation.Secret) *http.Cookie {
+func (f *Flow) cookie(id string, b secret.Value) *http.Cookie {
 	return &http.Cookie{
 		Name: f.CookieName(id), Value: b.Reveal(), Path: "/", MaxAge: int(Lifetime.Seconds()),
 		Secure: f.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
@@ -143,12 +146,12 @@ func (f *Flow) cookie(id string, b rotation.Secret) *http.Cookie {
 }
 
 // held returns the b of the browser, zero if it has none.
-func (f *Flow) held(id string, jar Jar) rotation.Secret {
+func (f *Flow) held(id string, jar Jar) secret.Value {
 	value := jar(f.CookieName(id))
 	if !stateForm.MatchString(value) { // b has the same form as a state
-		return rotation.Secret{}
+		return secret.Value{}
 	}
-	return rotation.NewSecret(value)
+	return secret.New(value)
 }
 
 // load reads a row. Problem is not empty if there is none that can be gone on with;
@@ -156,10 +159,10 @@ func (f *Flow) held(id string, jar Jar) rotation.Secret {
 func (f *Flow) load(ctx context.Context, id string) (p pending, etag string, problem Problem) {
 	value, etag, err := f.Store.Pending(ctx, id)
 	switch {
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return p, "", Unknown
 	case err != nil:
-		f.log().WarnContext(ctx, "reading a sign-in", "class", string(rotation.ClassOf(err)))
+		f.log().WarnContext(ctx, "reading a sign-in", "class", string(serviceerror.ClassOf(err)))
 		return p, "", Unavailable
 	case json.Unmarshal(value, &p) != nil:
 		f.log().ErrorContext(ctx, "reading a sign-in", "reason", "the row is not what was written")

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/entra"
-	"rekey/shared/rotation"
 )
 
 // Invitation is what the start page says.
@@ -65,23 +67,23 @@ func (f *Flow) Approve(ctx context.Context, state string, jar Jar) (Departure, P
 		if p.bound(b, id) {
 			return f.departure(&p, state, b), ""
 		}
-		b = rotation.NewSecret(randomText())
+		b = secret.New(randomText())
 		p.Bindings = append(p.Bindings, binding(b, id))
 		p.Bindings = slices.Clone(p.Bindings[max(0, len(p.Bindings)-maxBindings):])
 		_, err := f.put(ctx, id, p, etag)
 		switch {
 		case err == nil:
 			return f.departure(&p, state, b), ""
-		case errors.Is(err, rotation.ErrConflict), rotation.UnknownOutcome(err):
+		case errors.Is(err, serviceerror.ErrConflict), serviceerror.UnknownOutcome(err):
 			continue // a binding whose b nobody has does no harm
 		}
-		f.log().WarnContext(ctx, "taking up a sign-in", "class", string(rotation.ClassOf(err)))
+		f.log().WarnContext(ctx, "taking up a sign-in", "class", string(serviceerror.ClassOf(err)))
 		break
 	}
 	return Departure{}, Unavailable
 }
 
-func (f *Flow) departure(p *pending, state string, b rotation.Secret) Departure {
+func (f *Flow) departure(p *pending, state string, b secret.Value) Departure {
 	id := idOf(state)
 	return Departure{
 		URL: f.Authority.SignInURL(entra.SignInRequest{

@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
-
-	"rekey/shared/rotation"
 )
 
 // Microsoft asks to look for new keys once a day and at once for an unknown key id
@@ -85,7 +85,7 @@ func (s *keySet) key(ctx context.Context, id string) (*rsa.PublicKey, error) {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		return nil, failure(rotation.Transient, 0)
+		return nil, failure(serviceerror.Transient, 0)
 	}
 	key, err := s.known(id, keyGrace)
 	switch {
@@ -126,7 +126,7 @@ func (s *keySet) refresh(ctx context.Context) {
 		return
 	}
 	var byID map[string]*rsa.PublicKey
-	var err error = failure(rotation.Throttled, 0)
+	var err error = failure(serviceerror.Throttled, 0)
 	if s.v.budget.AllowN(now, 1) {
 		byID, err = s.fetch(ctx)
 	}
@@ -142,28 +142,28 @@ func (s *keySet) fetch(ctx context.Context) (map[string]*rsa.PublicKey, error) {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
-		return nil, failure(rotation.Invalid, 0)
+		return nil, failure(serviceerror.Invalid, 0)
 	}
 	answer, err := s.v.client.Do(r)
 	if err != nil {
-		return nil, failure(rotation.Transient, 0)
+		return nil, failure(serviceerror.Transient, 0)
 	}
 	defer answer.Body.Close()
 	switch {
 	case answer.StatusCode == http.StatusTooManyRequests:
-		return nil, failure(rotation.Throttled, answer.StatusCode)
+		return nil, failure(serviceerror.Throttled, answer.StatusCode)
 	case answer.StatusCode >= 500:
-		return nil, failure(rotation.Transient, answer.StatusCode)
+		return nil, failure(serviceerror.Transient, answer.StatusCode)
 	case answer.StatusCode != http.StatusOK:
-		return nil, failure(rotation.Invalid, answer.StatusCode)
+		return nil, failure(serviceerror.Invalid, answer.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err != nil {
-		return nil, failure(rotation.Transient, answer.StatusCode)
+		return nil, failure(serviceerror.Transient, answer.StatusCode)
 	}
 	keys := parseKeys(body)
 	if len(body) > maxAnswer || len(keys) == 0 {
-		return nil, failure(rotation.Invalid, answer.StatusCode)
+		return nil, failure(serviceerror.Invalid, answer.StatusCode)
 	}
 	return keys, nil
 }
@@ -208,6 +208,6 @@ func number(s string) *big.Int {
 	return new(big.Int).SetBytes(data)
 }
 
-func failure(class rotation.Class, status int) *rotation.Error {
-	return &rotation.Error{Op: "reading Entra's signing keys", Class: class, Status: status}
+func failure(class serviceerror.Class, status int) *serviceerror.Error {
+	return &serviceerror.Error{Op: "reading Entra's signing keys", Class: class, Status: status}
 }

@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/openid"
-	"rekey/shared/rotation"
 )
 
 // check verifies an ID token of the tenant that is good but for its key.
@@ -117,7 +118,7 @@ func TestTenantsFlood(t *testing.T) {
 		_, err := a.IDToken(t.Context(), token, openid.Expect{ClientID: client, Nonce: "the nonce"})
 		if errors.Is(err, openid.Signature) {
 			refused++
-		} else if rotation.ClassOf(err) != rotation.Throttled {
+		} else if serviceerror.ClassOf(err) != serviceerror.Throttled {
 			t.Fatal(err)
 		}
 	}
@@ -140,22 +141,22 @@ func TestKeysUnavailable(t *testing.T) {
 	encryption := fmt.Sprintf(`{"keys":[{"kty":"RSA","use":"enc","kid":"old","n":%q,"e":"AQAB"}]}`, b64(oldKey.N.Bytes()))
 	tests := map[string]struct {
 		answer http.HandlerFunc
-		want   rotation.Class
+		want   serviceerror.Class
 	}{
-		"down":               {status(503), rotation.Transient},
-		"throttled":          {status(429), rotation.Throttled},
-		"unknown tenant":     {status(400), rotation.Invalid},
-		"redirect":           {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, rotation.Invalid},
-		"no JSON":            {body("<html>confidential"), rotation.Invalid},
-		"no keys":            {body(`{"keys":[]}`), rotation.Invalid},
-		"huge":               {body(usable + strings.Repeat(" ", 600<<10)), rotation.Invalid},
-		"keys of 1024 bits":  {body(weak), rotation.Invalid},
-		"keys to encrypt to": {body(encryption), rotation.Invalid},
+		"down":               {status(503), serviceerror.Transient},
+		"throttled":          {status(429), serviceerror.Throttled},
+		"unknown tenant":     {status(400), serviceerror.Invalid},
+		"redirect":           {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, serviceerror.Invalid},
+		"no JSON":            {body("<html>confidential"), serviceerror.Invalid},
+		"no keys":            {body(`{"keys":[]}`), serviceerror.Invalid},
+		"huge":               {body(usable + strings.Repeat(" ", 600<<10)), serviceerror.Invalid},
+		"keys of 1024 bits":  {body(weak), serviceerror.Invalid},
+		"keys to encrypt to": {body(encryption), serviceerror.Invalid},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, `{"keys":`)
-		}, rotation.Transient},
-		"connection closed": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, rotation.Transient},
+		}, serviceerror.Transient},
+		"connection closed": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, serviceerror.Transient},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -163,7 +164,7 @@ func TestKeysUnavailable(t *testing.T) {
 			a.answer = tt.answer
 			for range 20 {
 				err := a.check(t, oldKey, "old")
-				if err == nil || errors.Is(err, openid.ErrRefused) || rotation.ClassOf(err) != tt.want {
+				if err == nil || errors.Is(err, openid.ErrRefused) || serviceerror.ClassOf(err) != tt.want {
 					t.Fatalf("err = %v, want class %s and no verdict", err, tt.want)
 				}
 				if strings.Contains(err.Error(), "confidential") || strings.Contains(err.Error(), a.URL) {

@@ -10,7 +10,7 @@
 // There are two kinds of errors. One for which errors.Is reports [ErrRefused] is a
 // verdict: the token is no good, and [Refusal] says why in a word. Every other
 // error means that Entra's keys could not be read, so that nothing is known about
-// the token; it is a [rotation.Error]. In both cases nobody gets in.
+// the token; it is a [serviceerror.Error]. In both cases nobody gets in.
 //
 // The signing keys are not read through go-oidc's RemoteKeySet, because that asks
 // for them again for every unknown key id, reads answers of any length, and never
@@ -29,11 +29,12 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/secret"
+
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/time/rate"
 
 	"rekey/shared/auth"
-	"rekey/shared/rotation"
 )
 
 // ErrRefused is what every [Refusal] is.
@@ -152,7 +153,7 @@ type Identity struct {
 }
 
 // IDToken verifies a v2.0 ID token.
-func (v *Verifier) IDToken(ctx context.Context, raw rotation.Secret, want Expect) (Identity, error) {
+func (v *Verifier) IDToken(ctx context.Context, raw secret.Value, want Expect) (Identity, error) {
 	if want.ClientID == "" || want.Nonce == "" != want.NoNonce {
 		return Identity{}, errors.New("verifying an ID token needs a client id and either a nonce or the word that there is none")
 	}
@@ -183,7 +184,7 @@ func (v *Verifier) IDToken(ctx context.Context, raw rotation.Secret, want Expect
 // AccessToken verifies an access token, v1.0 or v2.0, that was issued by the
 // tenant with the GUID tenantID for the application that is audience: for v2.0 its
 // client id, for v1.0 also one of its identifier URIs, compared to the letter.
-func (v *Verifier) AccessToken(ctx context.Context, raw rotation.Secret, audience, tenantID string) (auth.Claims, error) {
+func (v *Verifier) AccessToken(ctx context.Context, raw secret.Value, audience, tenantID string) (auth.Claims, error) {
 	if audience == "" || tenantID == "" {
 		return auth.Claims{}, errors.New("verifying an access token needs an audience and a tenant")
 	}

@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/auth"
 	"rekey/shared/openid"
-	"rekey/shared/rotation"
 )
 
 var good = openid.Expect{ClientID: client, TenantID: tenant, Nonce: "the nonce"}
@@ -73,35 +74,35 @@ func TestAccessToken(t *testing.T) {
 
 // attack is a token that is wrong in one way.
 type attack struct {
-	token    func(*authority, object) rotation.Secret
+	token    func(*authority, object) secret.Value
 	want     openid.Refusal
 	requests int // for keys, before it was refused
 }
 
 // attacks are those on both kinds of tokens.
 func attacks() map[string]attack {
-	claim := func(name string, value any) func(*authority, object) rotation.Secret {
-		return func(_ *authority, c object) rotation.Secret { return sign(oldKey, "old", with(c, object{name: value})) }
+	claim := func(name string, value any) func(*authority, object) secret.Value {
+		return func(_ *authority, c object) secret.Value { return sign(oldKey, "old", with(c, object{name: value})) }
 	}
-	text := func(s string) func(*authority, object) rotation.Secret {
-		return func(*authority, object) rotation.Secret { return rotation.NewSecret(s) }
+	text := func(s string) func(*authority, object) secret.Value {
+		return func(*authority, object) secret.Value { return secret.New(s) }
 	}
-	header := func(h object, s func(string) []byte) func(*authority, object) rotation.Secret {
-		return func(_ *authority, c object) rotation.Secret { return signAs(h, c, s) }
+	header := func(h object, s func(string) []byte) func(*authority, object) secret.Value {
+		return func(_ *authority, c object) secret.Value { return signAs(h, c, s) }
 	}
 	none := func(string) []byte { return nil }
 	return map[string]attack{
-		"forged":                      {func(_ *authority, c object) rotation.Secret { return sign(forger, "old", c) }, openid.Signature, 1},
-		"forged under an unknown key": {func(_ *authority, c object) rotation.Secret { return sign(forger, "mine", c) }, openid.Signature, 1},
-		"no key id":                   {func(_ *authority, c object) rotation.Secret { return sign(oldKey, "", c) }, openid.Signature, 1},
-		"claims changed afterwards": {func(a *authority, c object) rotation.Secret {
+		"forged":                      {func(_ *authority, c object) secret.Value { return sign(forger, "old", c) }, openid.Signature, 1},
+		"forged under an unknown key": {func(_ *authority, c object) secret.Value { return sign(forger, "mine", c) }, openid.Signature, 1},
+		"no key id":                   {func(_ *authority, c object) secret.Value { return sign(oldKey, "", c) }, openid.Signature, 1},
+		"claims changed afterwards": {func(a *authority, c object) secret.Value {
 			parts := strings.Split(sign(oldKey, "old", c).Reveal(), ".")
 			parts[1] = strings.Split(sign(oldKey, "old", with(c, object{"name": "Eve"})).Reveal(), ".")[1]
-			return rotation.NewSecret(strings.Join(parts, "."))
+			return secret.New(strings.Join(parts, "."))
 		}, openid.Signature, 1},
-		"no signature": {func(_ *authority, c object) rotation.Secret {
+		"no signature": {func(_ *authority, c object) secret.Value {
 			token := sign(oldKey, "old", c).Reveal()
-			return rotation.NewSecret(token[:strings.LastIndex(token, ".")+1])
+			return secret.New(token[:strings.LastIndex(token, ".")+1])
 		}, openid.Signature, 1},
 		"its own key in the header": {header(object{"alg": "RS256", "kid": "mine", "jwk": jwks(map[string]*rsa.PrivateKey{"mine": forger})["keys"].([]any)[2]}, rs256(forger)), openid.Signature, 1},
 		"alg none":                  {header(object{"alg": "none", "kid": "old"}, none), openid.Algorithm, 0},
@@ -114,14 +115,14 @@ func attacks() map[string]attack {
 		"two audiences":             {claim("aud", []string{client, other}), openid.Audience, 0},
 		"no audience":               {claim("aud", nil), openid.Audience, 0},
 		"another host":              {claim("iss", "https://login.example.com/"+tenant+"/v2.0"), openid.Issuer, 0},
-		"issuer of another tenant": {func(a *authority, c object) rotation.Secret {
+		"issuer of another tenant": {func(a *authority, c object) secret.Value {
 			return sign(oldKey, "old", with(c, object{"iss": a.URL + "/" + other + "/v2.0"}))
 		}, openid.Issuer, 0},
-		"issuer with something after": {func(a *authority, c object) rotation.Secret {
+		"issuer with something after": {func(a *authority, c object) secret.Value {
 			return sign(oldKey, "old", with(c, object{"iss": a.URL + "/" + tenant + "/v2.0/"}))
 		}, openid.Issuer, 0},
 		"no issuer": {claim("iss", nil), openid.Issuer, 0},
-		"other tenant": {func(a *authority, c object) rotation.Secret {
+		"other tenant": {func(a *authority, c object) secret.Value {
 			return sign(oldKey, "old", with(c, object{"iss": a.URL + "/" + other + "/v2.0", "tid": other}))
 		}, openid.Tenant, 0},
 		"tenant that is a path":  {claim("tid", tenant+"/../"+other), openid.Malformed, 0},
@@ -146,33 +147,33 @@ func attacks() map[string]attack {
 func TestRefused(t *testing.T) {
 	kinds := map[string]struct {
 		claims func(*authority) object
-		verify func(*testing.T, *authority, rotation.Secret) error
+		verify func(*testing.T, *authority, secret.Value) error
 		more   map[string]attack
 	}{
-		"ID token": {(*authority).idClaims, func(t *testing.T, a *authority, token rotation.Secret) error {
+		"ID token": {(*authority).idClaims, func(t *testing.T, a *authority, token secret.Value) error {
 			_, err := a.IDToken(t.Context(), token, good)
 			return err
 		}, map[string]attack{
-			"nonce of another sign-in": {func(_ *authority, c object) rotation.Secret {
+			"nonce of another sign-in": {func(_ *authority, c object) secret.Value {
 				return sign(oldKey, "old", with(c, object{"nonce": "another"}))
 			}, openid.Nonce, 0},
-			"no nonce": {func(_ *authority, c object) rotation.Secret {
+			"no nonce": {func(_ *authority, c object) secret.Value {
 				return sign(oldKey, "old", with(c, object{"nonce": nil}))
 			}, openid.Nonce, 0},
-			"no subject": {func(_ *authority, c object) rotation.Secret { return sign(oldKey, "old", with(c, object{"sub": nil})) }, openid.Malformed, 0},
-			"issuer of v1.0": {func(_ *authority, c object) rotation.Secret {
+			"no subject": {func(_ *authority, c object) secret.Value { return sign(oldKey, "old", with(c, object{"sub": nil})) }, openid.Malformed, 0},
+			"issuer of v1.0": {func(_ *authority, c object) secret.Value {
 				return sign(oldKey, "old", with(c, object{"iss": "https://sts.windows.net/" + tenant + "/"}))
 			}, openid.Issuer, 0},
 		}},
-		"access token": {(*authority).accessClaims, func(t *testing.T, a *authority, token rotation.Secret) error {
+		"access token": {(*authority).accessClaims, func(t *testing.T, a *authority, token secret.Value) error {
 			_, err := a.AccessToken(t.Context(), token, client, tenant)
 			return err
 		}, map[string]attack{
-			"an ID token": {func(a *authority, _ object) rotation.Secret {
+			"an ID token": {func(a *authority, _ object) secret.Value {
 				return sign(oldKey, "old", with(a.idClaims(), object{"roles": []string{"Connections.Admin"}}))
 			}, openid.Malformed, 0},
-			"client that is no GUID": {func(_ *authority, c object) rotation.Secret { return sign(oldKey, "old", with(c, object{"azp": "me"})) }, openid.Malformed, 0},
-			"issuer of v1.0, other tenant": {func(_ *authority, c object) rotation.Secret {
+			"client that is no GUID": {func(_ *authority, c object) secret.Value { return sign(oldKey, "old", with(c, object{"azp": "me"})) }, openid.Malformed, 0},
+			"issuer of v1.0, other tenant": {func(_ *authority, c object) secret.Value {
 				return sign(oldKey, "old", with(c, object{"iss": "https://sts.windows.net/" + other + "/"}))
 			}, openid.Issuer, 0},
 		}},

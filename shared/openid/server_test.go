@@ -20,8 +20,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/openid"
-	"rekey/shared/rotation"
 )
 
 const (
@@ -156,7 +157,7 @@ func (a *authority) accessClaims() object {
 }
 
 // sign makes a token with RS256.
-func sign(key *rsa.PrivateKey, kid string, claims object) rotation.Secret {
+func sign(key *rsa.PrivateKey, kid string, claims object) secret.Value {
 	return signAs(object{"alg": "RS256", "typ": "JWT", "kid": kid}, claims, rs256(key))
 }
 
@@ -171,11 +172,11 @@ func rs256(key *rsa.PrivateKey) func(string) []byte {
 	}
 }
 
-func signAs(header, claims object, sign func(input string) []byte) rotation.Secret {
+func signAs(header, claims object, sign func(input string) []byte) secret.Value {
 	h, _ := json.Marshal(header)
 	c, _ := json.Marshal(claims)
 	input := b64(h) + "." + b64(c)
-	return rotation.NewSecret(input + "." + b64(sign(input)))
+	return secret.New(input + "." + b64(sign(input)))
 }
 
 // hs256 signs with a secret that everybody knows: the public key.

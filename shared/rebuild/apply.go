@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -62,10 +64,10 @@ func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
 	if rec.Via != "" {
 		parent, err := w.Records.Load(ctx, rec.Via)
 		switch {
-		case errors.Is(err, rotation.ErrNotFound), err == nil && parent.Phase == rotation.Deleting:
+		case errors.Is(err, serviceerror.ErrNotFound), err == nil && parent.Phase == rotation.Deleting:
 			return Held, "The connection that it is rotated through has no record. Rebuild that one first."
 		case err != nil:
-			return Unclear, rotation.Explain(err)
+			return Unclear, serviceerror.Explain(err)
 		}
 	}
 	for i, res := range rec.Reservations() {
@@ -73,8 +75,8 @@ func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
 		if err == nil {
 			continue
 		}
-		if !errors.Is(err, rotation.ErrExists) {
-			return Unclear, rotation.Explain(err) // what was reserved is kept for the next try
+		if !errors.Is(err, serviceerror.ErrExists) {
+			return Unclear, serviceerror.Explain(err) // what was reserved is kept for the next try
 		}
 		w.release(ctx, rec.ID, rec.Reservations()[:i])
 		return Held, taken(res.Kind)
@@ -89,14 +91,14 @@ func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
 		c.Record = got
 		return Rebuilt, ""
 	}
-	if errors.Is(err, rotation.ErrExists) {
+	if errors.Is(err, serviceerror.ErrExists) {
 		return Present, "Somebody else has written its record meanwhile."
 	}
 	if got, lerr := w.Records.Load(ctx, rec.ID); lerr == nil {
 		c.Record = got
 		return Rebuilt, ""
 	}
-	return Unclear, rotation.Explain(err)
+	return Unclear, serviceerror.Explain(err)
 }
 
 // events are the first lines of the history.
@@ -127,12 +129,12 @@ func taken(kind rotation.ReservationKind) string {
 // release gives up what was reserved for a connection that can't be written, unless
 // somebody else has written it meanwhile and needs it.
 func (w *writer) release(ctx context.Context, id string, made []rotation.Reservation) {
-	if _, err := w.Records.Load(ctx, id); !errors.Is(err, rotation.ErrNotFound) {
+	if _, err := w.Records.Load(ctx, id); !errors.Is(err, serviceerror.ErrNotFound) {
 		return
 	}
 	for _, res := range made {
 		if err := w.Reservations.Release(ctx, res); err != nil { // it becomes void by itself
-			w.log().WarnContext(ctx, "releasing a reservation", "kind", string(res.Kind), "class", string(rotation.ClassOf(err)))
+			w.log().WarnContext(ctx, "releasing a reservation", "kind", string(res.Kind), "class", string(serviceerror.ClassOf(err)))
 		}
 	}
 }
@@ -142,9 +144,9 @@ func (w *writer) release(ctx context.Context, id string, made []rotation.Reserva
 func (w *writer) void(ctx context.Context, held rotation.Reservation) (bool, error) {
 	rec, err := w.Records.Load(ctx, held.Owner)
 	switch {
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return !w.coming[held.Owner], nil
-	case errors.Is(err, rotation.ErrNewerSchema):
+	case errors.Is(err, serviceerror.ErrNewerSchema):
 		return false, nil
 	case err != nil:
 		return false, err
@@ -167,11 +169,11 @@ func (w *writer) mend(ctx context.Context, c *Connection) {
 	for _, res := range rec.Reservations() {
 		err := w.Reservations.Reserve(ctx, res, w.void)
 		switch {
-		case errors.Is(err, rotation.ErrExists):
+		case errors.Is(err, serviceerror.ErrExists):
 			c.ByPerson = append(c.ByPerson, taken(res.Kind))
 		case err != nil:
 			c.Outcome = Unclear
-			c.Notes = append(c.Notes, rotation.Explain(err))
+			c.Notes = append(c.Notes, serviceerror.Explain(err))
 			return
 		}
 	}

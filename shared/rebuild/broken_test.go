@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rebuild"
 	"rekey/shared/rotation"
@@ -85,7 +88,7 @@ func TestNothingWorks(t *testing.T) {
 		if !plan.NeedsPerson() || !strings.Contains(strings.Join(c.ByPerson, " "), "econnect") {
 			t.Errorf("by person: %q", c.ByPerson)
 		}
-		if rec := s.record(); rec.Error == nil || rec.Error.Class != rotation.CredentialLost || rec.Told == "" {
+		if rec := s.record(); rec.Error == nil || rec.Error.Class != serviceerror.CredentialLost || rec.Told == "" {
 			t.Errorf("error %+v, told %q", rec.Error, rec.Told)
 		}
 		w.sweep(2 * hour)
@@ -113,7 +116,7 @@ func TestSignInIsLost(t *testing.T) {
 		w.Withdraw(in.ClientID)
 		plan := w.rebuild("")
 		c := want(t, plan, parent.id, rebuild.Rebuilt)
-		if len(c.ByPerson) != 1 || c.Record.Auth.Problem == nil || c.Record.Auth.Problem.Class != rotation.CertificateRefused {
+		if len(c.ByPerson) != 1 || c.Record.Auth.Problem == nil || c.Record.Auth.Problem.Class != serviceerror.CertificateRefused {
 			t.Errorf("by person %q, auth %+v", c.ByPerson, c.Record.Auth)
 		}
 		if rec := want(t, plan, s.id, rebuild.Rebuilt).Record; rec.Current == nil || len(rec.Abandoned) == 0 {
@@ -236,9 +239,9 @@ type reluctant struct {
 	left int
 }
 
-func (d *reluctant) Token(ctx context.Context, app rotation.Application, secret rotation.Secret) (rotation.Token, error) {
+func (d *reluctant) Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error) {
 	if d.left--; d.left >= 0 {
-		return rotation.Token{}, &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+		return rotation.Token{}, &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 	}
 	return d.Directory.Token(ctx, app, secret)
 }
@@ -251,7 +254,7 @@ func TestSignInTwice(t *testing.T) {
 		w.sweep(hour)
 		was := s.record()
 		v, _ := w.Published(was.AuthName())
-		v.Value = rotation.NewSecret("not a certificate that anybody knows")
+		v.Value = secret.New("not a certificate that anybody knows")
 		for _, put := range []rotation.VaultSecret{mustGet(w, was.AuthName()), v} {
 			time.Sleep(time.Second)
 			if _, err := w.VaultPort().Put(w.t.Context(), put); err != nil {
@@ -416,7 +419,7 @@ func TestWrittenOver(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s := w.rotating()
 		w.OutsideBreak(true)
-		if _, err := w.VaultPort().Put(w.t.Context(), rotation.VaultSecret{Name: s.record().VaultName, Value: rotation.NewSecret("by hand"), Enabled: true}); err != nil {
+		if _, err := w.VaultPort().Put(w.t.Context(), rotation.VaultSecret{Name: s.record().VaultName, Value: secret.New("by hand"), Enabled: true}); err != nil {
 			t.Fatal(err)
 		}
 		w.LoseTable(nil)

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rebuild"
 	"rekey/shared/rotation"
@@ -221,14 +224,14 @@ func TestDeletedStays(t *testing.T) {
 
 func rotatingFor(s *subject) connection.Input {
 	in := s.certificate()
-	in.Target, in.Rotate, in.Schedule = connection.Target{ClientID: s.app.ClientID}, true, schedule
+	in.Target, in.Rotate, in.Schedule = connection.Target{ClientID: s.app.ClientID}, true, plan
 	return in
 }
 
 // Tags without a connection, and applications that Rekey stands on.
 func TestNotToBeRebuilt(t *testing.T) {
 	inBubble(t, func(w *world) {
-		w.Seed(rotation.VaultSecret{Name: "odd", Value: rotation.NewSecret("x"), Tags: map[string]string{rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: "../odd"}})
+		w.Seed(rotation.VaultSecret{Name: "odd", Value: secret.New("x"), Tags: map[string]string{rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: "../odd"}})
 		s := w.rotating()
 		w.LoseTable(nil)
 		r := w.rebuilder()
@@ -309,7 +312,7 @@ func TestUnclear(t *testing.T) {
 		w.settled(s, other)
 
 		w.Vault.Refuse = true
-		if _, err := w.rebuilder().Scan(w.t.Context(), ""); rotation.ClassOf(err) != rotation.VaultRefused {
+		if _, err := w.rebuilder().Scan(w.t.Context(), ""); serviceerror.ClassOf(err) != serviceerror.VaultRefused {
 			t.Errorf("a vault that refuses: %v", err)
 		}
 		w.Vault.Refuse = false
@@ -370,7 +373,7 @@ type flaky struct {
 
 func (f flaky) List(ctx context.Context, name string) ([]rotation.VaultSecret, error) {
 	if name == f.name && time.Now().Before(f.until) {
-		return nil, &rotation.Error{Op: "listing versions", Class: rotation.Transient, Status: 503}
+		return nil, &serviceerror.Error{Op: "listing versions", Class: serviceerror.Transient, Status: 503}
 	}
 	return f.Vault.List(ctx, name)
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -48,30 +51,30 @@ func (s *scan) current(ctx context.Context, d *draft) error {
 
 // lost drafts a connection of which no published value works.
 func (s *scan) lost(d *draft, refusal error) {
-	d.rec.Current = credential(d.published[0], s.now(), rotation.Secret{})
+	d.rec.Current = credential(d.published[0], s.now(), secret.Value{})
 	d.latest = false
 	if d.rec.Delegated() {
 		return // whoever acts can issue a new one
 	}
 	now := s.now()
-	why := rotation.CredentialLost.Advice()
+	why := serviceerror.CredentialLost.Advice()
 	if refusal != nil {
-		why += " " + rotation.Explain(refusal)
+		why += " " + serviceerror.Explain(refusal)
 	}
-	d.rec.Error = &rotation.Failure{Class: rotation.CredentialLost, Message: rotation.CredentialLost.Advice(), Count: 1, At: now, RetryAt: now}
+	d.rec.Error = &rotation.Failure{Class: serviceerror.CredentialLost, Message: serviceerror.CredentialLost.Advice(), Count: 1, At: now, RetryAt: now}
 	d.ByPerson = append(d.ByPerson, "No client secret that was published for it works. Reconnect it with a new one. "+why)
 }
 
 // prove reads a published value and spends it for a token, more than once if it is
 // refused.
-func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret, tries int) (value rotation.Secret, token rotation.Token, err error) {
+func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret, tries int) (value secret.Value, token rotation.Token, err error) {
 	got, err := s.Vault.Get(ctx, d.name, v.Version)
 	if err != nil {
 		return value, token, err
 	}
 	for try := 1; ; try++ {
 		token, err = s.Directory.Token(ctx, application(v), got.Value)
-		if err == nil || !rotation.RefusesCredential(err) || try >= tries {
+		if err == nil || !serviceerror.RefusesCredential(err) || try >= tries {
 			return got.Value, token, err
 		}
 		if err := sleep(ctx, s.Rules.Spacing); err != nil {
@@ -83,7 +86,7 @@ func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret, trie
 // useless reports whether there is nothing to be had from a version: its value does not
 // work, or can't be read.
 func useless(err error) bool {
-	return rotation.RefusesCredential(err) || errors.Is(err, rotation.ErrNotFound) || rotation.IsDisabled(err)
+	return serviceerror.RefusesCredential(err) || errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err)
 }
 
 // directory reads the application that is rotated, as far as anybody can.
@@ -92,9 +95,9 @@ func (s *scan) directory(ctx context.Context, d *draft) error {
 		return nil
 	}
 	state, err := s.Directory.Application(ctx, d.token, d.rec.Target)
-	if err != nil && rotation.ClassOf(err).Refusal() {
+	if err != nil && serviceerror.ClassOf(err).Refusal() {
 		if d.rec.Rotates() {
-			d.Notes = append(d.Notes, "Its application could not be read. "+rotation.Explain(err))
+			d.Notes = append(d.Notes, "Its application could not be read. "+serviceerror.Explain(err))
 		}
 		return nil
 	}

@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -23,7 +26,7 @@ type draft struct {
 
 	token  rotation.Token             // of whoever may read the application; empty: nobody can now
 	state  *rotation.ApplicationState // of the application that is rotated; nil: it could not be read
-	value  rotation.Secret            // the value that is current
+	value  secret.Value               // the value that is current
 	latest bool                       // which is also what is published
 
 	once     sync.Once // guards the two below, for targets
@@ -66,9 +69,9 @@ func (s *scan) unknown(ctx context.Context, d *draft) error {
 	case err == nil:
 		d.rec, d.Name, d.VaultName, d.Via = rec, rec.Name, rec.VaultName, rec.Via
 		return &stop{outcome: Present}
-	case errors.Is(err, rotation.ErrNewerSchema):
+	case errors.Is(err, serviceerror.ErrNewerSchema):
 		return &stop{Present, "Its record was written by a newer version of Rekey."}
-	case !errors.Is(err, rotation.ErrNotFound):
+	case !errors.Is(err, serviceerror.ErrNotFound):
 		return err
 	}
 	events, _, err := s.Records.History(ctx, d.ID, "", 1)
@@ -250,7 +253,7 @@ func (s *scan) finish(d *draft) {
 }
 
 // credential is a published version as a record knows it.
-func credential(v rotation.VaultSecret, since time.Time, value rotation.Secret) *rotation.Credential {
+func credential(v rotation.VaultSecret, since time.Time, value secret.Value) *rotation.Credential {
 	return &rotation.Credential{
 		Target: application(v), KeyID: v.Tags[rotation.TagKeyID], VaultVersion: v.Version, Hint: value.Hint(), ExpiresAt: v.ExpiresAt,
 		Origin: rotation.Origin(cmp.Or(v.Tags[rotation.TagOrigin], string(rotation.OriginGiven))), Since: since, Marker: v.Tags[rotation.TagMarker],

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -115,7 +118,7 @@ func (l *leftovers) trust() {
 
 // doubt says why the tags of a version are not to be believed; empty: nothing speaks
 // against them. Only what the directory shows can.
-func (l *leftovers) doubt(keyID, marker string, origin rotation.Origin, state *rotation.ApplicationState, value rotation.Secret) string {
+func (l *leftovers) doubt(keyID, marker string, origin rotation.Origin, state *rotation.ApplicationState, value secret.Value) string {
 	w := shown(state, keyID)
 	switch {
 	case origin == rotation.OriginIssued && !l.marked(marker):
@@ -134,7 +137,7 @@ func (l *leftovers) doubt(keyID, marker string, origin rotation.Origin, state *r
 func (l *leftovers) replaced(ctx context.Context) error {
 	last := map[string]bool{} // applications that have been left, by client id
 	for _, v := range l.published {
-		c := credential(v, v.CreatedAt, rotation.Secret{})
+		c := credential(v, v.CreatedAt, secret.Value{})
 		c.Marker = cmp.Or(l.markerOf[c.KeyID], c.Marker)
 		if l.rec.Current != nil && v.Version == l.rec.Current.VaultVersion || c.KeyID != "" && l.know(c.KeyID, c.Marker) {
 			continue
@@ -173,7 +176,7 @@ func (l *leftovers) issued(c *rotation.Credential) {
 	case l.state == nil:
 		l.lookFor(c.Target, c.Marker, c.Since, l.now().Add(l.rec.Policy.Grace))
 	case w == nil: // gone
-	case l.doubt(c.KeyID, c.Marker, c.Origin, l.state, rotation.Secret{}) != "":
+	case l.doubt(c.KeyID, c.Marker, c.Origin, l.state, secret.Value{}) != "":
 		l.byHand(c.Target, c.KeyID, notTheTag)
 	default:
 		c.Target.ObjectID = l.rec.Target.ObjectID
@@ -242,7 +245,7 @@ func (l *leftovers) elsewhere(ctx context.Context, v rotation.VaultSecret, c *ro
 			last[app] = true
 			return nil
 		}
-		if rotation.ClassOf(err).Refusal() {
+		if serviceerror.ClassOf(err).Refusal() {
 			l.byHand(c.Target, c.KeyID, "it was published before, and its application can't be read; remove it if nobody uses it")
 			return nil
 		}

@@ -36,6 +36,9 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -72,7 +75,7 @@ type Reservations interface {
 
 // Directory is what is read of Entra and Graph.
 type Directory interface {
-	Token(ctx context.Context, app rotation.Application, secret rotation.Secret) (rotation.Token, error)
+	Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error)
 	Application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error)
 }
 
@@ -254,7 +257,7 @@ func (s *scan) draft(ctx context.Context, d *draft) {
 		}
 	} else if err != nil {
 		d.Outcome = Unclear
-		d.Notes = append(d.Notes, rotation.Explain(err))
+		d.Notes = append(d.Notes, serviceerror.Explain(err))
 	}
 	if d.Outcome != Missing {
 		d.Record = rotation.Record{}

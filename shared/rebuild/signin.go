@@ -6,6 +6,9 @@ import (
 	"errors"
 	"log/slog"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/certificate"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -35,7 +38,7 @@ func (s *scan) through(ctx context.Context, d *draft) error {
 	switch {
 	case p == nil:
 		var err error
-		if parent, err = s.Records.Load(ctx, d.via); errors.Is(err, rotation.ErrNotFound) {
+		if parent, err = s.Records.Load(ctx, d.via); errors.Is(err, serviceerror.ErrNotFound) {
 			return held("The connection that it is rotated through (%s) is neither in the table nor in the vault. Its client secret stays published, and nobody rotates it.", d.via)
 		} else if err != nil {
 			return err
@@ -53,7 +56,7 @@ func (s *scan) through(ctx context.Context, d *draft) error {
 		d.token = token
 		return nil
 	}
-	if !rotation.ClassOf(err).Refusal() {
+	if !serviceerror.ClassOf(err).Refusal() {
 		return err
 	}
 	d.Notes = append(d.Notes, "The connection that it is rotated through can't sign in; it goes on once that one is repaired.")
@@ -99,7 +102,7 @@ func (s *scan) own(ctx context.Context, d *draft) error {
 				rec.Target = rotation.Application{}
 			}
 			token, after, err := s.try(ctx, rec)
-			if err != nil && !rotation.ClassOf(err).Refusal() {
+			if err != nil && !serviceerror.ClassOf(err).Refusal() {
 				return err
 			}
 			rec.Auth.Problem = after.Auth.Problem
@@ -128,7 +131,7 @@ func (s *scan) own(ctx context.Context, d *draft) error {
 
 func cantSignIn(f *rotation.Failure) string {
 	if f == nil {
-		return rotation.ActorRefused.Advice()
+		return serviceerror.ActorRefused.Advice()
 	}
 	return f.Message
 }
@@ -136,7 +139,7 @@ func cantSignIn(f *rotation.Failure) string {
 // material is what a record knows about a version of what a connection authenticates
 // with, in the order in which it is worth trying. Whether a certificate is sent with its
 // chain is in no tag, so that both ways are.
-func (s *scan) material(method string, v rotation.VaultSecret, value rotation.Secret) []rotation.Auth {
+func (s *scan) material(method string, v rotation.VaultSecret, value secret.Value) []rotation.Auth {
 	auth := rotation.Auth{VaultVersion: v.Version, Generation: 1, ExpiresAt: v.ExpiresAt, SavedAt: v.CreatedAt}
 	switch method {
 	case connection.Certificate:
@@ -187,7 +190,7 @@ func (m *memory) Commit(_ context.Context, rec rotation.Record, _ ...rotation.Ev
 // not saved, and the old one stays good.
 type readOnly struct{ Vault }
 
-var errReadOnly = &rotation.Error{Op: "looking", Class: rotation.Invalid, Detail: "nothing is written"}
+var errReadOnly = &serviceerror.Error{Op: "looking", Class: serviceerror.Invalid, Detail: "nothing is written"}
 
 func (readOnly) Put(context.Context, rotation.VaultSecret) (string, error) { return "", errReadOnly }
 func (readOnly) Disable(context.Context, string, string) error             { return errReadOnly }

@@ -16,6 +16,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/certificate"
 	"rekey/shared/connection"
 	"rekey/shared/rebuild"
@@ -52,8 +55,8 @@ func newCertificate(serial int64) certificate.Input {
 	if err != nil {
 		panic(err)
 	}
-	text := func(kind string, data []byte) rotation.Secret {
-		return rotation.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
+	text := func(kind string, data []byte) secret.Value {
+		return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
 	}
 	return certificate.Input{Body: text("CERTIFICATE", der), PrivateKey: text("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))}
 }
@@ -124,10 +127,10 @@ func (w *world) sweep(d time.Duration) {
 type subject struct {
 	w       *world
 	app     rotation.Application
-	secret  rotation.Secret
+	secret  secret.Value
 	keyID   string
 	foreign string // a client secret of somebody else's
-	other   rotation.Secret
+	other   secret.Value
 	otherID string // another one that the owner may give
 	id      string
 }
@@ -146,11 +149,11 @@ func (w *world) name() string {
 	return fmt.Sprintf("connection-%d", w.names)
 }
 
-var schedule = rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
+var plan = schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 
 func (s *subject) input() connection.Input {
 	return connection.Input{
-		Name: s.w.name(), By: "tester", Rotate: true, Schedule: schedule,
+		Name: s.w.name(), By: "tester", Rotate: true, Schedule: plan,
 		Credentials: connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret, ClientSecretKeyID: s.keyID},
 	}
 }
@@ -189,7 +192,7 @@ func (s *subject) person() connection.Input {
 	account, refresh := s.w.AddPerson()
 	s.w.Own(s.app.ClientID, account, true)
 	return connection.Input{
-		Name: s.w.name(), By: "tester", Rotate: true, Schedule: schedule, Target: connection.Target{ClientID: s.app.ClientID},
+		Name: s.w.name(), By: "tester", Rotate: true, Schedule: plan, Target: connection.Target{ClientID: s.app.ClientID},
 		Credentials: connection.Credentials{Method: connection.OAuth, TenantID: app.TenantID, ClientID: app.ClientID, SignIn: &connection.SignIn{RefreshToken: refresh, Account: account}},
 	}
 }
@@ -198,7 +201,7 @@ func (s *subject) person() connection.Input {
 func (s *subject) target(via, acting string) *subject {
 	s.w.t.Helper()
 	s.w.Own(s.app.ClientID, acting, true)
-	rec, err := s.w.service().CreateTarget(s.w.t.Context(), via, connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule, By: "tester"})
+	rec, err := s.w.service().CreateTarget(s.w.t.Context(), via, connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: plan, By: "tester"})
 	if err != nil {
 		s.w.t.Fatalf("adding a target: %v", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // Auth is what a connection authenticates with, where that is not the credential
@@ -134,7 +136,7 @@ func (p *pass) actorToken(ctx context.Context, rec *Record) (Token, error) {
 	defer cancel()
 	token, err := p.Actors.Token(cctx, rec.actor())
 	s.token, s.err, s.at = token, nil, p.now()
-	if err != nil && known && ClassOf(err).Refusal() {
+	if err != nil && known && serviceerror.ClassOf(err).Refusal() {
 		s.err, s.with = err, with
 	}
 	return token, err
@@ -150,7 +152,7 @@ func (p *pass) credentialOf(ctx context.Context, id string) (name string, known 
 	defer cancel()
 	rec, err := p.Store.Load(cctx, id)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return "", true
 	case err != nil:
 		return "", false
@@ -164,7 +166,7 @@ func (p *pass) credentialOf(ctx context.Context, id string) (name string, known 
 
 // denied takes note that the directory refused what an actor's token asked for.
 func (p *pass) denied(rec *Record, err error) {
-	if c := ClassOf(err); err != nil && rec.Delegated() && (c == Permission || c == CredentialInvalid) {
+	if c := serviceerror.ClassOf(err); err != nil && rec.Delegated() && (c == serviceerror.Permission || c == serviceerror.CredentialInvalid) {
 		p.signIns.forget(rec.actor())
 	}
 }
@@ -206,7 +208,7 @@ func (p *pass) renew(ctx context.Context, rec Record) (Record, error) {
 		return rec, context.Cause(ctx)
 	}
 	if err != nil {
-		p.log.Warn("renewing a sign-in", "class", string(ClassOf(err)), "reason", Explain(err))
+		p.log.Warn("renewing a sign-in", "class", string(serviceerror.ClassOf(err)), "reason", serviceerror.Explain(err))
 	}
 	planned, now := rec.Auth.RenewAt, p.now()
 	return p.commit(ctx, rec, func(rec *Record) {

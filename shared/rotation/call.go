@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // call bounds one call to an outside service. It refuses with errNoTime when the
@@ -74,7 +77,7 @@ func (p *pass) get(ctx context.Context, name, version string) (VaultSecret, erro
 	return p.Vault.Get(cctx, name, version)
 }
 
-func (p *pass) token(ctx context.Context, app Application, secret Secret) (Token, error) {
+func (p *pass) token(ctx context.Context, app Application, secret secret.Value) (Token, error) {
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
 	if err != nil {
 		return Token{}, err
@@ -108,17 +111,17 @@ func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Toke
 			versions = append(versions, o.VaultVersion)
 		}
 	}
-	refused := error(&Error{Op: "signing in", Class: CredentialInvalid, Detail: "no credential of the application is known any more"})
+	refused := error(&serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Detail: "no credential of the application is known any more"})
 	for _, v := range versions {
 		secret, err := p.get(ctx, rec.VaultName, v)
-		if errors.Is(err, ErrNotFound) || IsDisabled(err) {
+		if errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err) {
 			continue
 		}
 		if err != nil {
 			return Token{}, err
 		}
 		token, err := p.token(ctx, app, secret.Value)
-		if err == nil || !RefusesCredential(err) {
+		if err == nil || !serviceerror.RefusesCredential(err) {
 			return token, err
 		}
 		refused = err
@@ -134,7 +137,7 @@ func (p *pass) patience(now time.Time, timeout time.Duration) time.Duration {
 // crowded is the error of a write that would have to wait for longer than its pass
 // lasts.
 func crowded(wait time.Duration) error {
-	return &Error{Op: "waiting for room in the directory's quota", Class: Throttled, RetryAfter: wait}
+	return &serviceerror.Error{Op: "waiting for room in the directory's quota", Class: serviceerror.Throttled, RetryAfter: wait}
 }
 
 // paceable asks beforehand whether there will be room for a write in time, so that
@@ -170,25 +173,8 @@ func (p *pass) pace(ctx context.Context, rec *Record, timeout time.Duration) err
 
 // written takes note of how the directory answered a write for rec.
 func (p *pass) written(rec *Record, err error) {
-	if p.Pacer != nil && err != nil && ClassOf(err) == Throttled {
-		p.Pacer.Refused(p.now(), rec.Actor, retryAfter(err))
+	if p.Pacer != nil && err != nil && serviceerror.ClassOf(err) == serviceerror.Throttled {
+		p.Pacer.Refused(p.now(), rec.Actor, serviceerror.RetryAfterOf(err))
 	}
 	p.denied(rec, err)
-}
-
-// RefusesCredential reports whether err is Entra's word that this credential does not
-// work, now at least.
-func RefusesCredential(err error) bool {
-	switch ClassOf(err) {
-	case CredentialRefused, CredentialExpired, CredentialInvalid, ApplicationMissing, TenantMissing:
-		return true
-	}
-	return false
-}
-
-// IsDisabled reports whether Key Vault refused to read a version because it is
-// disabled, rather than because of who asked.
-func IsDisabled(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.Class == VaultRefused && e.Detail == DetailDisabled
 }

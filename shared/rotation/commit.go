@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // commit applies change to rec and writes it, for the holder of the lease.
@@ -49,10 +51,10 @@ func (p *pass) commitIf(ctx context.Context, rec Record, mine func(fresh *Record
 			p.logByHand(left)
 			return saved, nil
 		}
-		if errors.Is(err, ErrNewerSchema) || try == 5 || ctx.Err() != nil {
+		if errors.Is(err, serviceerror.ErrNewerSchema) || try == 5 || ctx.Err() != nil {
 			return rec, fmt.Errorf("committing: %w", err)
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, serviceerror.ErrConflict) {
 			if _, err := p.wait(ctx, time.Duration(try)*200*time.Millisecond); err != nil {
 				return rec, err
 			}
@@ -92,7 +94,7 @@ func (p *pass) load(ctx context.Context) (Record, error) {
 		if err == nil {
 			err = rec.whole()
 		}
-		if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNewerSchema) || errors.Is(err, errNotWhole) || try == 4 || ctx.Err() != nil {
+		if err == nil || errors.Is(err, serviceerror.ErrNotFound) || errors.Is(err, serviceerror.ErrNewerSchema) || errors.Is(err, errNotWhole) || try == 4 || ctx.Err() != nil {
 			return rec, err
 		}
 		if _, err := p.wait(ctx, time.Duration(try)*500*time.Millisecond); err != nil {

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // beginRebind starts to prove the new credential that the caller gave. It is
@@ -91,11 +93,11 @@ func (p *pass) purge(ctx context.Context, rec Record) (Record, error) {
 			return p.fail(ctx, fresh, err, nil)
 		}
 		err = lerr
-		if !errors.Is(err, ErrNotFound) {
+		if !errors.Is(err, serviceerror.ErrNotFound) {
 			return rec, fmt.Errorf("removing the record: %w", err)
 		}
 	}
-	return rec, ErrNotFound
+	return rec, serviceerror.ErrNotFound
 }
 
 // purgeVault takes out of the vault what is not to stay: the staged values always,
@@ -135,14 +137,14 @@ func (p *pass) deleteOurs(ctx context.Context, rec *Record, name string) error {
 func (p *pass) giveBack(ctx context.Context, rec *Record) error {
 	latest, err := p.get(ctx, rec.VaultName, "")
 	switch {
-	case IsDisabled(err): // ours or not, it is not what was there
-	case errors.Is(err, ErrNotFound):
+	case serviceerror.IsDisabled(err): // ours or not, it is not what was there
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return nil
 	case err != nil || !p.ours(latest.Tags, rec):
 		return err
 	}
 	before, err := p.get(ctx, rec.VaultName, rec.Takeover)
-	if errors.Is(err, ErrNotFound) || IsDisabled(err) {
+	if errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err) {
 		return nil // nothing to give back
 	}
 	if err != nil {
@@ -166,7 +168,7 @@ func (p *pass) release1(ctx context.Context, res Reservation) error {
 // fails here is made up for later.
 func (p *pass) releaseReservation(ctx context.Context, res Reservation) {
 	if err := p.release1(ctx, res); err != nil {
-		p.log.Warn("releasing a reservation", "kind", string(res.Kind), "reason", ClassOf(err))
+		p.log.Warn("releasing a reservation", "kind", string(res.Kind), "reason", serviceerror.ClassOf(err))
 	}
 }
 

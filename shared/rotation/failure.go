@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // fail commits that a step did not work and when to try again; also, if not nil,
@@ -31,31 +33,14 @@ func (p *pass) fail(ctx context.Context, rec Record, err error, also func(*Recor
 // itself and what does not are counted apart: an outage must not make the first
 // refusal after it wait for a day.
 func (p *pass) failure(now time.Time, rec *Record, err error) *Failure {
-	count, class := 1, ClassOf(err)
+	count, class := 1, serviceerror.ClassOf(err)
 	if rec.Error != nil && rec.Error.Class.Refusal() == class.Refusal() {
 		count = rec.Error.Count + 1
 	}
 	return &Failure{
-		Class: class, Message: Explain(err), Count: count, At: now,
-		RetryAt: now.Add(backoff(rec.ID, class, count, retryAfter(err))),
+		Class: class, Message: serviceerror.Explain(err), Count: count, At: now,
+		RetryAt: now.Add(backoff(rec.ID, class, count, serviceerror.RetryAfterOf(err))),
 	}
-}
-
-// Explain says for a person what went wrong and what to do about it. It is safe to
-// show: an error that is no [*Error] is not quoted.
-func Explain(err error) string {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return Transient.Advice()
-	}
-	return e.Class.Advice() + " [" + e.Error() + "]"
-}
-
-func retryAfter(err error) time.Duration {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e.RetryAfter
-	}
-	return 0
 }
 
 // failRun ends the run with a refusal: somebody has to change something first. The
@@ -64,16 +49,16 @@ func retryAfter(err error) time.Duration {
 //
 // also is as for fail, and comes first.
 func (p *pass) failRun(ctx context.Context, rec Record, err error, also func(*Record)) (Record, error) {
-	if !ClassOf(err).Refusal() {
+	if !serviceerror.ClassOf(err).Refusal() {
 		return p.fail(ctx, rec, err, also)
 	}
 	now := p.now()
-	event := Event{Kind: EventFailed, RunID: rec.Run.ID, Trigger: rec.Run.Trigger, KeyID: rec.Run.KeyID, Class: ClassOf(err), Message: Explain(err)}
+	event := Event{Kind: EventFailed, RunID: rec.Run.ID, Trigger: rec.Run.Trigger, KeyID: rec.Run.KeyID, Class: serviceerror.ClassOf(err), Message: serviceerror.Explain(err)}
 	return p.fail(ctx, rec, err, func(rec *Record) {
 		also(rec)
 		undo := !rec.Acknowledged && rec.Run.Trigger == OnCreation
 		again := rec.Run.request()
-		p.dropRun(rec, now, "failed", Explain(err))
+		p.dropRun(rec, now, "failed", serviceerror.Explain(err))
 		if again != nil && rec.Request == nil {
 			rec.Request, rec.Error.Request = again, again.ID
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // entry is one of a record's removals. Its index stays what it is for as long as the
@@ -42,7 +44,7 @@ func (p *pass) assure(ctx context.Context, rec Record, e entry) (got Record, tok
 		return got, Token{}, false, err
 	}
 	if err == nil && (latest.Version == "" || rec.Current.KeyID == e.keyID) {
-		err = &Error{Op: "checking what is published", Class: VaultConflict, Detail: "the credential to be removed is the published one, or nothing is published"}
+		err = &serviceerror.Error{Op: "checking what is published", Class: serviceerror.VaultConflict, Detail: "the credential to be removed is the published one, or nothing is published"}
 	}
 	for n := 0; err == nil && n < p.Rules.Successes; n++ {
 		token, err = p.token(ctx, rec.Current.Target, latest.Value)
@@ -75,7 +77,7 @@ func (p *pass) assureNothing(ctx context.Context, rec Record, e entry) (got Reco
 func (p *pass) unpublish(ctx context.Context, rec *Record, keyID string) error {
 	latest, err := p.get(ctx, rec.VaultName, "")
 	switch {
-	case errors.Is(err, ErrNotFound) || IsDisabled(err):
+	case errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err):
 		return nil
 	case err != nil:
 		return err
@@ -91,14 +93,14 @@ func (p *pass) unpublish(ctx context.Context, rec *Record, keyID string) error {
 // is refused is counted: often and long enough, it is lost.
 func (p *pass) closed(ctx context.Context, rec Record, e entry, err error) (Record, error) {
 	useful := false
-	if RefusesCredential(err) && ClassOf(err) != ApplicationMissing { // perhaps another credential of the application still works
+	if serviceerror.RefusesCredential(err) && serviceerror.ClassOf(err) != serviceerror.ApplicationMissing { // perhaps another credential of the application still works
 		_, terr := p.tokenFor(ctx, &rec, e.target)
 		useful = terr == nil
 	}
 	now := p.now()
-	class := ClassOf(err)
+	class := serviceerror.ClassOf(err)
 	return p.postponed(ctx, rec, e, err, func(rec *Record) {
-		if c := rec.Current; class == CredentialRefused || class == CredentialExpired {
+		if c := rec.Current; class == serviceerror.CredentialRefused || class == serviceerror.CredentialExpired {
 			if c.Refusals++; c.Refusals == 1 {
 				c.RefusedSince = now
 			}
@@ -122,7 +124,7 @@ func (p *pass) postponed(ctx context.Context, rec Record, e entry, err error, al
 	if errors.Is(err, errNoTime) || ctx.Err() != nil {
 		return rec, errors.Join(err, context.Cause(ctx))
 	}
-	p.log.Warn("a removal is postponed", "key", e.keyID, "class", string(ClassOf(err)), "reason", Explain(err))
+	p.log.Warn("a removal is postponed", "key", e.keyID, "class", string(serviceerror.ClassOf(err)), "reason", serviceerror.Explain(err))
 	return p.commit(ctx, rec, func(rec *Record) {
 		p.postpone(rec, e.removal(rec), err)
 		also(rec)
@@ -137,12 +139,12 @@ func (p *pass) postponed(ctx context.Context, rec Record, e entry, err error, al
 func (p *pass) postpone(rec *Record, r *Removal, err error) {
 	now := p.now()
 	r.Tries++
-	r.Problem = ClassOf(err)
-	r.NextAt = now.Add(backoff(rec.ID, r.Problem, r.Tries, retryAfter(err)))
+	r.Problem = serviceerror.ClassOf(err)
+	r.NextAt = now.Add(backoff(rec.ID, r.Problem, r.Tries, serviceerror.RetryAfterOf(err)))
 	// Rule R6: postponed by a minute. An application that is gone will not be back
 	// in one, and others can look for it.
-	if RefusesCredential(err) && !(rec.Delegated() && r.Problem == ApplicationMissing) {
-		r.NextAt = now.Add(max(time.Minute, retryAfter(err)))
+	if serviceerror.RefusesCredential(err) && !(rec.Delegated() && r.Problem == serviceerror.ApplicationMissing) {
+		r.NextAt = now.Add(max(time.Minute, serviceerror.RetryAfterOf(err)))
 	}
 	switch {
 	case !useless(rec, err):
@@ -158,10 +160,10 @@ func (p *pass) postpone(rec *Record, r *Removal, err error) {
 // would grant it, and the deletion has to end.
 func useless(rec *Record, err error) bool {
 	if rec.Delegated() { // who acts for it can be repaired, but a deletion has to end
-		return rec.Phase == Deleting && ClassOf(err).Refusal()
+		return rec.Phase == Deleting && serviceerror.ClassOf(err).Refusal()
 	}
-	return RefusesCredential(err) || errors.Is(err, ErrNotFound) || IsDisabled(err) ||
-		rec.Phase == Deleting && ClassOf(err) == Permission
+	return serviceerror.RefusesCredential(err) || errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err) ||
+		rec.Phase == Deleting && serviceerror.ClassOf(err) == serviceerror.Permission
 }
 
 func (p *pass) hopeless(r *Removal) bool {

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"maps"
 	"time"
+
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // adopt looks whether what was given has reached the vault. It has: the connection
@@ -26,7 +29,7 @@ func (p *pass) adopt(ctx context.Context, rec Record) (Record, error) {
 		return p.commit(ctx, rec, func(rec *Record) {
 			rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
 			rec.Error = &Failure{
-				Class: Transient, Message: "The " + what + " did not reach Key Vault; the creation is being undone.", Count: 1,
+				Class: serviceerror.Transient, Message: "The " + what + " did not reach Key Vault; the creation is being undone.", Count: 1,
 				At: now, RetryAt: now.Add(p.Rules.CallTimeout + p.Rules.SettleSpacing),
 			}
 		}, Event{Kind: EventUndone, Message: "the " + what + " did not reach Key Vault"})
@@ -73,8 +76,8 @@ func (p *pass) beginRun(ctx context.Context, rec Record) (Record, error) {
 	}
 	events := []Event{{Kind: EventStarted, RunID: run.ID, Trigger: run.Trigger, By: run.By}}
 	if p.Rules.lost(rec.Current, now) {
-		events = append(events, Event{Kind: EventLost, RunID: run.ID, KeyID: rec.Current.KeyID, Class: CredentialLost, Message: CredentialLost.Advice(), Notice: true})
-		p.log.Error("the published credential is lost", "key", rec.Current.KeyID, "advice", CredentialLost.Advice())
+		events = append(events, Event{Kind: EventLost, RunID: run.ID, KeyID: rec.Current.KeyID, Class: serviceerror.CredentialLost, Message: serviceerror.CredentialLost.Advice(), Notice: true})
+		p.log.Error("the published credential is lost", "key", rec.Current.KeyID, "advice", serviceerror.CredentialLost.Advice())
 	}
 	p.intend(&run, now, &rec)
 	return p.commit(ctx, rec, func(rec *Record) {
@@ -151,9 +154,9 @@ func (p *pass) prepare(ctx context.Context, rec *Record) (token Token, app Appli
 		return token, app, err
 	}
 	if app.PersonalAccounts() && len(app.Passwords) >= 2 {
-		return token, app, &Error{Op: "adding a password", Class: Full, Detail: "two client secrets at most where personal accounts may sign in"}
+		return token, app, &serviceerror.Error{Op: "adding a password", Class: serviceerror.Full, Detail: "two client secrets at most where personal accounts may sign in"}
 	}
-	if _, err = p.put(ctx, p.stagedSecret(rec, Secret{}), false); err != nil {
+	if _, err = p.put(ctx, p.stagedSecret(rec, secret.Value{}), false); err != nil {
 		return token, app, err
 	}
 	if !p.Rules.fits(p.now(), p.lease, p.issueNeeds()) {
@@ -181,9 +184,9 @@ func (p *pass) notBegun(ctx context.Context, rec Record, err error) (Record, err
 
 // lostFor says of a recovery run that found no credential that works what it means.
 func lostFor(run *Run, err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && run.Trigger == OnLoss && RefusesCredential(err) {
+	if e, ok := errors.AsType[*serviceerror.Error](err); ok && run.Trigger == OnLoss && serviceerror.RefusesCredential(err) {
 		lost := *e
-		lost.Class = CredentialLost
+		lost.Class = serviceerror.CredentialLost
 		return &lost
 	}
 	return err
@@ -191,15 +194,15 @@ func lostFor(run *Run, err error) error {
 
 // notIssued records what is known after addPassword failed (rule R1).
 func (p *pass) notIssued(ctx context.Context, rec Record, start time.Time, err error) (Record, error) {
-	class := ClassOf(err)
-	if UnknownOutcome(err) {
+	class := serviceerror.ClassOf(err)
+	if serviceerror.UnknownOutcome(err) {
 		// The value, if there is one, is lost. Reconcile will look for a staged
 		// version, find none, and abandon the marker when its time has come.
 		return p.fail(ctx, rec, err, func(rec *Record) {
 			rec.Run.IssuedUnder, rec.Run.FirstIssuedAt = "", start
 		})
 	}
-	if class == PolicyLifetime && !rec.Run.Short {
+	if class == serviceerror.PolicyLifetime && !rec.Run.Short {
 		return p.commit(ctx, rec, func(rec *Record) { unissued(rec); rec.Run.Short = true })
 	}
 	return p.failRun(ctx, rec, err, unissued)
@@ -222,7 +225,7 @@ func (p *pass) stage(ctx context.Context, rec Record, app ApplicationState, issu
 		if run.StagedVersion, err = p.put(ctx, secret, true); err == nil {
 			break
 		}
-		if UnknownOutcome(err) { // it may be there: one version is enough
+		if serviceerror.UnknownOutcome(err) { // it may be there: one version is enough
 			if found, ferr := p.find(ctx, secret.Name, func(v VaultSecret) bool { return v.Tags[TagKeyID] == issued.KeyID && v.Enabled }); ferr == nil && found != nil {
 				run.StagedVersion = found.Version
 				break
@@ -232,7 +235,7 @@ func (p *pass) stage(ctx context.Context, rec Record, app ApplicationState, issu
 			return p.fail(ctx, rec, err, func(rec *Record) {
 				rec.Run.KeyID, rec.Run.IssuedAt = run.KeyID, run.IssuedAt
 				p.endAttempt(rec, p.now())
-			}, Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: issued.KeyID, Class: ClassOf(err), Message: "the new value could not be stored in Key Vault"})
+			}, Event{Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: issued.KeyID, Class: serviceerror.ClassOf(err), Message: "the new value could not be stored in Key Vault"})
 		}
 		if _, werr := p.wait(ctx, time.Duration(try)*time.Second); werr != nil {
 			return rec, werr
@@ -281,14 +284,14 @@ func (p *pass) reconcile(ctx context.Context, rec Record) (Record, error) {
 }
 
 // stagedSecret is the version that holds value, or the probe if there is none.
-func (p *pass) stagedSecret(rec *Record, value Secret) VaultSecret {
+func (p *pass) stagedSecret(rec *Record, value secret.Value) VaultSecret {
 	run := rec.Run
 	s := VaultSecret{
 		Name: rec.StagedName(), Value: value, ContentType: ContentType, Enabled: true, ExpiresAt: run.ExpiresAt,
 		Tags: Tags(p.Deployment, rec, Credential{Target: run.Target, KeyID: run.KeyID, Marker: run.Marker, Origin: OriginIssued}),
 	}
 	if value.IsZero() {
-		s.Enabled, s.Value = false, NewSecret("probe")
+		s.Enabled, s.Value = false, secret.New("probe")
 		s.Tags = maps.Clone(s.Tags)
 		delete(s.Tags, TagKeyID)
 		s.Tags[TagProbe] = "true"

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // likeness is how the credential that is about to be published compares with the one
@@ -22,7 +25,7 @@ const (
 // was and waits for its removal: only the values tell, and to remove or report the old one
 // would be to remove or report what is published. What is recognised is known by its key
 // id again: next is completed.
-func (p *pass) recognise(ctx context.Context, rec *Record, next *Credential, value Secret) (likeness, error) {
+func (p *pass) recognise(ctx context.Context, rec *Record, next *Credential, value secret.Value) (likeness, error) {
 	old := rec.Current
 	switch {
 	case old != nil && old.KeyID != "" && strings.EqualFold(old.KeyID, next.KeyID):
@@ -34,7 +37,7 @@ func (p *pass) recognise(ctx context.Context, rec *Record, next *Credential, val
 	if old.Target.Same(next.Target) && (old.Hint == "" || next.Hint == "" || old.Hint == next.Hint) {
 		same, err := p.holds(ctx, rec, old.VaultVersion, value)
 		switch {
-		case errors.Is(err, ErrNotFound) || IsDisabled(err):
+		case errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err):
 			was = unclear
 		case err != nil:
 			return was, err
@@ -50,7 +53,7 @@ func (p *pass) recognise(ctx context.Context, rec *Record, next *Credential, val
 			continue
 		}
 		same, err := p.holds(ctx, rec, o.VaultVersion, value)
-		if err != nil && !errors.Is(err, ErrNotFound) && !IsDisabled(err) {
+		if err != nil && !errors.Is(err, serviceerror.ErrNotFound) && !serviceerror.IsDisabled(err) {
 			return was, err
 		}
 		if same { // ours, issued or named before; being current keeps it from being removed
@@ -61,7 +64,7 @@ func (p *pass) recognise(ctx context.Context, rec *Record, next *Credential, val
 }
 
 // holds reports whether a published version has that value.
-func (p *pass) holds(ctx context.Context, rec *Record, version string, value Secret) (bool, error) {
+func (p *pass) holds(ctx context.Context, rec *Record, version string, value secret.Value) (bool, error) {
 	s, err := p.get(ctx, rec.VaultName, version)
 	return err == nil && s.Value == value, err
 }

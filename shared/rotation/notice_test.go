@@ -4,16 +4,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // The specification of what somebody is told, and when.
 func TestTell(t *testing.T) {
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
-	failed := func(class Class, count int) *Failure { return &Failure{Class: class, Count: count} }
-	old := func(class Class, tries int) []Retiring {
+	failed := func(class serviceerror.Class, count int) *Failure { return &Failure{Class: class, Count: count} }
+	old := func(class serviceerror.Class, tries int) []Retiring {
 		return []Retiring{{KeyID: "old", Removal: Removal{Problem: class, Tries: tries}}}
 	}
-	orphan := func(class Class, tries int) []Abandoned {
+	orphan := func(class serviceerror.Class, tries int) []Abandoned {
 		return []Abandoned{{KeyID: "orphan", Removal: Removal{Problem: class, Tries: tries}}}
 	}
 	for name, tt := range map[string]struct {
@@ -22,26 +24,26 @@ func TestTell(t *testing.T) {
 		told string // afterwards
 	}{
 		"nothing":                                {Record{Phase: Idle}, "", ""},
-		"a refusal":                              {Record{Phase: Idle, Error: failed(Permission, 1)}, EventAttention, troubleFailing},
-		"a refusal that was told":                {Record{Phase: Idle, Error: failed(Permission, 2), Told: troubleFailing}, "", troubleFailing},
-		"four failures":                          {Record{Phase: Issuing, Error: failed(Transient, 4)}, "", ""},
-		"five failures":                          {Record{Phase: Issuing, Error: failed(Transient, 5)}, EventAttention, troubleFailing},
-		"a refusal while it is created":          {Record{Phase: Creating, Error: failed(VaultRefused, 9)}, "", ""},
-		"a refusal while it is deleted":          {Record{Phase: Deleting, Error: failed(VaultRefused, 9)}, "", ""},
-		"no sign-in":                             {Record{Phase: Idle, Auth: &Auth{Problem: failed(SignInExpired, 1)}}, EventAttention, troubleSignIn},
-		"no sign-in, and so a refusal":           {Record{Phase: Idle, Error: failed(ActorRefused, 1), Auth: &Auth{Problem: failed(SignInExpired, 1)}, Told: troubleFailing}, EventAttention, "failing,sign-in"},
-		"a removal is refused":                   {Record{Phase: Idle, Retiring: old(Permission, 1)}, EventAttention, troubleNotRemoved},
-		"a removal fails for the fourth time":    {Record{Phase: Idle, Retiring: old(Throttled, 4)}, "", ""},
-		"a removal fails for the fifth time":     {Record{Phase: Idle, Retiring: old(Throttled, 5)}, EventAttention, troubleNotRemoved},
+		"a refusal":                              {Record{Phase: Idle, Error: failed(serviceerror.Permission, 1)}, EventAttention, troubleFailing},
+		"a refusal that was told":                {Record{Phase: Idle, Error: failed(serviceerror.Permission, 2), Told: troubleFailing}, "", troubleFailing},
+		"four failures":                          {Record{Phase: Issuing, Error: failed(serviceerror.Transient, 4)}, "", ""},
+		"five failures":                          {Record{Phase: Issuing, Error: failed(serviceerror.Transient, 5)}, EventAttention, troubleFailing},
+		"a refusal while it is created":          {Record{Phase: Creating, Error: failed(serviceerror.VaultRefused, 9)}, "", ""},
+		"a refusal while it is deleted":          {Record{Phase: Deleting, Error: failed(serviceerror.VaultRefused, 9)}, "", ""},
+		"no sign-in":                             {Record{Phase: Idle, Auth: &Auth{Problem: failed(serviceerror.SignInExpired, 1)}}, EventAttention, troubleSignIn},
+		"no sign-in, and so a refusal":           {Record{Phase: Idle, Error: failed(serviceerror.ActorRefused, 1), Auth: &Auth{Problem: failed(serviceerror.SignInExpired, 1)}, Told: troubleFailing}, EventAttention, "failing,sign-in"},
+		"a removal is refused":                   {Record{Phase: Idle, Retiring: old(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},
+		"a removal fails for the fourth time":    {Record{Phase: Idle, Retiring: old(serviceerror.Throttled, 4)}, "", ""},
+		"a removal fails for the fifth time":     {Record{Phase: Idle, Retiring: old(serviceerror.Throttled, 5)}, EventAttention, troubleNotRemoved},
 		"a removal waits":                        {Record{Phase: Idle, Retiring: old("", 9)}, "", ""},
-		"an orphan's removal is refused":         {Record{Phase: Idle, Abandoned: orphan(Permission, 1)}, EventAttention, troubleNotRemoved},
-		"both are refused":                       {Record{Phase: Idle, Retiring: old(Permission, 1), Abandoned: orphan(Permission, 1)}, EventAttention, troubleNotRemoved},
+		"an orphan's removal is refused":         {Record{Phase: Idle, Abandoned: orphan(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},
+		"both are refused":                       {Record{Phase: Idle, Retiring: old(serviceerror.Permission, 1), Abandoned: orphan(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},
 		"all is well again":                      {Record{Phase: Idle, Told: "failing,sign-in"}, EventRecovered, ""},
 		"well, but a new attempt is under way":   {Record{Phase: Issuing, Run: &Run{}, Told: troubleFailing}, "", troubleFailing},
-		"well, but the last failure is recent":   {Record{Phase: Idle, Error: failed(Transient, 1), Told: troubleFailing}, "", troubleFailing},
-		"one of two is well again":               {Record{Phase: Idle, Error: failed(Permission, 2), Told: "failing,sign-in"}, "", "failing,sign-in"},
+		"well, but the last failure is recent":   {Record{Phase: Idle, Error: failed(serviceerror.Transient, 1), Told: troubleFailing}, "", troubleFailing},
+		"one of two is well again":               {Record{Phase: Idle, Error: failed(serviceerror.Permission, 2), Told: "failing,sign-in"}, "", "failing,sign-in"},
 		"well, and being deleted":                {Record{Phase: Deleting, Told: troubleFailing}, "", troubleFailing},
-		"another thing than what was told of is": {Record{Phase: Idle, Retiring: old(Permission, 1), Told: troubleFailing}, EventAttention, "failing,not-removed"},
+		"another thing than what was told of is": {Record{Phase: Idle, Retiring: old(serviceerror.Permission, 1), Told: troubleFailing}, EventAttention, "failing,not-removed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var kinds []string

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // PassOptions say how a pass ends.
@@ -166,7 +168,7 @@ func (p *pass) readsBack(rec *Record) bool {
 // step does one action, which ends in one commit, and logs it.
 func (p *pass) step(ctx context.Context, rec Record, a Action) (Record, error) {
 	start := p.now()
-	ended := func(string, Class) {}
+	ended := func(string, serviceerror.Class) {}
 	if p.Observer != nil {
 		ctx, ended = p.Observer.Step(ctx, &rec, a.Do)
 	}
@@ -195,12 +197,12 @@ func (p *pass) step(ctx context.Context, rec Record, a Action) (Record, error) {
 }
 
 // judged says in a word how a step went.
-func judged(rec, next *Record, a Action, err error) (outcome string, class Class) {
+func judged(rec, next *Record, a Action, err error) (outcome string, class serviceerror.Class) {
 	switch {
-	case errors.Is(err, ErrNotFound) && a.Do == Purge:
+	case errors.Is(err, serviceerror.ErrNotFound) && a.Do == Purge:
 		return "ok", ""
 	case err != nil:
-		return "stopped", ClassOf(err)
+		return "stopped", serviceerror.ClassOf(err)
 	case next.Error != nil && (rec.Error == nil || next.Error.At != rec.Error.At):
 		return "failed", next.Error.Class
 	case a.Do == Check && next.Run != nil && next.Run.Failures > 0:

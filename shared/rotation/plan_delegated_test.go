@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/rotation"
 )
 
@@ -115,7 +117,7 @@ func TestReservations(t *testing.T) {
 }
 
 func TestScheduleNext(t *testing.T) {
-	s := rotation.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
+	s := schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 	for name, tt := range map[string]struct{ done, want time.Time }{
 		"a whole interval after the last":         {now.Add(-5 * day), time.Date(2026, 4, 5, 3, 0, 0, 0, time.UTC)},
 		"at the next time of day if that is past": {now.Add(-90 * day), time.Date(2026, 3, 11, 3, 0, 0, 0, time.UTC)},

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -29,7 +32,7 @@ const (
 func idle() rotation.Record {
 	return rotation.Record{
 		ID: "c", Phase: rotation.Idle, Acknowledged: true, Actor: billing, Target: billing, VaultName: "v",
-		Policy:   rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Zone: "UTC"}, Grace: 48 * hour},
+		Policy:   rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, Grace: 48 * hour},
 		NextSlot: now.Add(10 * day),
 		Current:  &rotation.Credential{Target: billing, KeyID: "current", VaultVersion: "v1", Origin: rotation.OriginIssued, Since: now.Add(-20 * day), ExpiresAt: now.Add(43 * day)},
 	}
@@ -99,7 +102,7 @@ func asked(kind rotation.RequestKind) change {
 
 // failed puts an error on the record that pauses it for another hour.
 func failed(r *rotation.Record) {
-	r.Error = &rotation.Failure{Class: rotation.Permission, Count: 1, At: now, RetryAt: now.Add(hour)}
+	r.Error = &rotation.Failure{Class: serviceerror.Permission, Count: 1, At: now, RetryAt: now.Add(hour)}
 }
 
 func failedFor(request string) change {

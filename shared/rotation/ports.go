@@ -3,6 +3,9 @@ package rotation
 import (
 	"context"
 	"time"
+
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // Store keeps records. It is strongly consistent: a Load after a Commit that
@@ -106,7 +109,7 @@ type Vault interface {
 type VaultSecret struct {
 	Name        string
 	Version     string
-	Value       Secret // empty in lists
+	Value       secret.Value // empty in lists
 	ContentType string
 	Enabled     bool
 	ExpiresAt   time.Time // zero: none; whole seconds
@@ -120,14 +123,14 @@ type VaultSecret struct {
 // [CredentialExpired], [CredentialInvalid], [ApplicationMissing],
 // [TenantMissing], [Throttled] or [Transient].
 type Authority interface {
-	Token(ctx context.Context, app Application, secret Secret) (Token, error)
+	Token(ctx context.Context, app Application, secret secret.Value) (Token, error)
 }
 
 // Token is an access token for Microsoft Graph. What it says about its holder is
 // read without verification and good for advice only, never for a decision to let
 // somebody in; all of it is empty if the token is opaque.
 type Token struct {
-	Value     Secret
+	Value     secret.Value
 	ExpiresAt time.Time
 	Opaque    bool     // the claims could not be read
 	Roles     []string // application permissions, "Application.ReadWrite.OwnedBy"
@@ -160,7 +163,7 @@ type Directory interface {
 // called at the end of what they saw begin; the context goes to everything in between.
 type Observer interface {
 	Pass(ctx context.Context, id string) (context.Context, func(rec *Record, err error))
-	Step(ctx context.Context, rec *Record, do Do) (context.Context, func(outcome string, class Class))
+	Step(ctx context.Context, rec *Record, do Do) (context.Context, func(outcome string, class serviceerror.Class))
 	// Due is told of each look at the index what is due, the oldest first.
 	Due(now time.Time, due []Due)
 }
@@ -208,7 +211,7 @@ type Password struct {
 // Issued is a new client secret; its value is returned this once.
 type Issued struct {
 	KeyID     string
-	Value     Secret
+	Value     secret.Value
 	Hint      string
 	ExpiresAt time.Time
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // proof is what a pass has seen of the credential under proof. It is kept in
@@ -36,7 +38,7 @@ func (p *pass) readStaged(ctx context.Context, rec *Record) (VaultSecret, error)
 		return s, err
 	}
 	if !p.ours(s.Tags, rec) || s.Tags[TagKeyID] != run.KeyID {
-		return s, fmt.Errorf("staged version is not of this run's credential: %w", ErrNotFound)
+		return s, fmt.Errorf("staged version is not of this run's credential: %w", serviceerror.ErrNotFound)
 	}
 	p.staged = &s
 	return s, nil
@@ -65,7 +67,7 @@ func (p *pass) prove(ctx context.Context, rec *Record) (VaultSecret, error) {
 // judge counts the outcome of one proof.
 func (p *pass) judge(ctx context.Context, rec Record, err error) (Record, error) {
 	now := p.now()
-	if errors.Is(err, ErrNotFound) || IsDisabled(err) {
+	if errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err) {
 		// The version is gone, disabled or another's: this attempt can't be
 		// proven any more. Its deadline is now (rule R5).
 		p.proof = proof{}
@@ -88,10 +90,10 @@ func (p *pass) judge(ctx context.Context, rec Record, err error) (Record, error)
 	} else {
 		run.Successes = 0
 		run.Failures++
-		run.NextCheck = now.Add(max(min(p.Rules.Spacing<<min(run.Failures/4, 4), time.Minute), retryAfter(err)))
+		run.NextCheck = now.Add(max(min(p.Rules.Spacing<<min(run.Failures/4, 4), time.Minute), serviceerror.RetryAfterOf(err)))
 	}
 	p.proof = proof{version: run.StagedVersion, lease: p.lease.Token, successes: run.Successes, failures: run.Failures, next: run.NextCheck, at: run.ProvenAt}
-	if err != nil && !RefusesCredential(err) {
+	if err != nil && !serviceerror.RefusesCredential(err) {
 		return p.commit(ctx, rec, func(rec *Record) { // worth showing
 			p.proof.overlay(rec)
 			rec.Error = p.failure(now, rec, err)
@@ -120,7 +122,7 @@ func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
 		asked = nil
 	}
 	latest, version, err := p.republish(ctx, &rec)
-	if errors.Is(err, ErrNotFound) && (latest.Version == "" || !p.ours(latest.Tags, &rec) || latest.Tags[TagClient] != run.Target.ClientID || latest.Tags[TagKeyID] != run.KeyID) {
+	if errors.Is(err, serviceerror.ErrNotFound) && (latest.Version == "" || !p.ours(latest.Tags, &rec) || latest.Tags[TagClient] != run.Target.ClientID || latest.Tags[TagKeyID] != run.KeyID) {
 		err = nil // current can't be read any more, but nobody reads the attempt's credential either
 	}
 	if err != nil {
@@ -141,7 +143,7 @@ func (p *pass) withdraw(ctx context.Context, rec Record) (Record, error) {
 		}
 		failures := rec.Error
 		if asked == nil {
-			rec.Error = p.failure(now, rec, &Error{Op: "proving the new credential", Class: Transient, Detail: fmt.Sprintf("no proof within %s", p.Rules.Attempt)})
+			rec.Error = p.failure(now, rec, &serviceerror.Error{Op: "proving the new credential", Class: serviceerror.Transient, Detail: fmt.Sprintf("no proof within %s", p.Rules.Attempt)})
 		}
 		switch {
 		case asked == nil && !rebinding:
@@ -177,7 +179,7 @@ func (p *pass) giveUp(rec *Record, now time.Time, asked *Request) {
 		rec.NextSlot = rec.Policy.Schedule.After(run.Slot, now)
 	}
 	if p.Rules.planIdle(now, rec).Do == BeginRun { // not at once what was just given up
-		rec.Error = &Failure{Class: Transient, Message: "The run was abandoned on request.", Count: 1, At: now, RetryAt: now.Add(time.Hour)}
+		rec.Error = &Failure{Class: serviceerror.Transient, Message: "The run was abandoned on request.", Count: 1, At: now, RetryAt: now.Add(time.Hour)}
 	}
 }
 

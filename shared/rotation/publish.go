@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // publish proves once more, writes the value under the published name and makes
@@ -74,7 +76,7 @@ func (p *pass) prune(ctx context.Context, rec Record) {
 	}
 	defer cancel()
 	if n, err := p.History.Prune(cctx, rec.ID, before); err != nil {
-		p.log.Warn("pruning history", "class", string(ClassOf(err)))
+		p.log.Warn("pruning history", "class", string(serviceerror.ClassOf(err)))
 	} else if n > 0 {
 		p.log.Info("pruned history", "rows", n)
 	}
@@ -130,7 +132,7 @@ func (p *pass) republish(ctx context.Context, rec *Record) (latest VaultSecret, 
 	switch {
 	case err == nil && p.isCurrent(latest, rec):
 		return latest, "", nil
-	case err != nil && !errors.Is(err, ErrNotFound) && !IsDisabled(err):
+	case err != nil && !errors.Is(err, serviceerror.ErrNotFound) && !serviceerror.IsDisabled(err):
 		return latest, "", err
 	}
 	own, err := p.get(ctx, rec.VaultName, c.VaultVersion)

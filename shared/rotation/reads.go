@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // showsAgain is how long after its removal a credential may still show in reads
@@ -22,7 +24,7 @@ func (p *pass) look(ctx context.Context, rec Record, i int) (Record, error) {
 	if err == nil {
 		app, err = p.application(ctx, token, target)
 		p.denied(&rec, err)
-		if ClassOf(err) == ApplicationMissing {
+		if serviceerror.ClassOf(err) == serviceerror.ApplicationMissing {
 			err = nil // then it shows no credentials either
 		}
 	}
@@ -31,7 +33,7 @@ func (p *pass) look(ctx context.Context, rec Record, i int) (Record, error) {
 	}
 	now := p.now()
 	if err != nil {
-		p.log.Warn("an application could not be read", "application", target.ClientID, "class", string(ClassOf(err)), "reason", Explain(err))
+		p.log.Warn("an application could not be read", "application", target.ClientID, "class", string(serviceerror.ClassOf(err)), "reason", serviceerror.Explain(err))
 		return p.commit(ctx, rec, func(rec *Record) { p.unread(rec, target, now, err) })
 	}
 	p.reportStrangers(&rec, app)
@@ -195,7 +197,7 @@ func (p *pass) reportStrangers(rec *Record, app ApplicationState) {
 func (p *pass) proveRefused(ctx context.Context, rec Record, i int) (Record, error) {
 	o, e := rec.Retiring[i], retiringEntry(&rec, i)
 	_, err := p.ownToken(ctx, &rec, o)
-	if err != nil && !RefusesCredential(err) {
+	if err != nil && !serviceerror.RefusesCredential(err) {
 		return p.postponed(ctx, rec, e, err, func(*Record) {})
 	}
 	now := p.now()

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
 )
 
 // Schema is the version of the record's shape that this code writes. A row with
@@ -122,10 +125,10 @@ func (a Application) Same(b Application) bool {
 
 // Policy is what the owner of a connection decided.
 type Policy struct {
-	Enabled       bool          `json:"enabled"`
-	Schedule      Schedule      `json:"schedule"`
-	Grace         time.Duration `json:"grace"`         // how long an old credential stays after a scheduled or manual rotation
-	OriginalGrace time.Duration `json:"originalGrace"` // how long the original stays after the rotation on creation
+	Enabled       bool              `json:"enabled"`
+	Schedule      schedule.Schedule `json:"schedule"`
+	Grace         time.Duration     `json:"grace"`         // how long an old credential stays after a scheduled or manual rotation
+	OriginalGrace time.Duration     `json:"originalGrace"` // how long the original stays after the rotation on creation
 }
 
 // Lease is the right to work on a connection until a moment (rule R2).
@@ -223,12 +226,12 @@ type Abandoned struct {
 
 // Removal is how far removing a credential has come.
 type Removal struct {
-	Tries        int       `json:"tries"`              // in a row that failed
-	RemovedAt    time.Time `json:"removedAt,omitzero"` // when Graph accepted or denied knowing it
-	GoneReads    int       `json:"goneReads"`
-	NextAt       time.Time `json:"nextAt,omitzero"`
-	RefusedSince time.Time `json:"refusedSince,omitzero"` // since when no known credential is of use
-	Problem      Class     `json:"problem,omitempty"`     // of the last try; empty after one that worked
+	Tries        int                `json:"tries"`              // in a row that failed
+	RemovedAt    time.Time          `json:"removedAt,omitzero"` // when Graph accepted or denied knowing it
+	GoneReads    int                `json:"goneReads"`
+	NextAt       time.Time          `json:"nextAt,omitzero"`
+	RefusedSince time.Time          `json:"refusedSince,omitzero"` // since when no known credential is of use
+	Problem      serviceerror.Class `json:"problem,omitempty"`     // of the last try; empty after one that worked
 }
 
 // Spent is a staged version whose attempt is over; it is to be disabled (rule R4).
@@ -252,12 +255,12 @@ type ByHand struct {
 
 // Failure is why the last step did not work. It is cleared by the next success.
 type Failure struct {
-	Class   Class     `json:"class"`
-	Message string    `json:"message"` // printable; says what to do
-	Count   int       `json:"count"`   // in a row
-	At      time.Time `json:"at"`
-	RetryAt time.Time `json:"retryAt"`
-	Request string    `json:"request,omitempty"` // the request that was being served; a newer one need not wait
+	Class   serviceerror.Class `json:"class"`
+	Message string             `json:"message"` // printable; says what to do
+	Count   int                `json:"count"`   // in a row
+	At      time.Time          `json:"at"`
+	RetryAt time.Time          `json:"retryAt"`
+	Request string             `json:"request,omitempty"` // the request that was being served; a newer one need not wait
 }
 
 // Rotates reports whether the connection holds the application's reservation: it

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // retire queues an old credential for removal if it is ours to remove (promise
@@ -65,7 +67,7 @@ func (p *pass) remove(ctx context.Context, rec Record, e entry, token Token, eve
 		cancel()
 		p.written(&rec, err)
 	}
-	if err != nil && ClassOf(err) != CredentialMissing {
+	if err != nil && serviceerror.ClassOf(err) != serviceerror.CredentialMissing {
 		return p.postponed(ctx, rec, e, err, trusted)
 	}
 	now := p.now()
@@ -89,7 +91,7 @@ func (p *pass) removalToken(ctx context.Context, rec *Record, gate Token, o Reti
 // ownToken gets a token with the value of the credential that is to be removed.
 func (p *pass) ownToken(ctx context.Context, rec *Record, o Retiring) (Token, error) {
 	if o.VaultVersion == "" {
-		return Token{}, fmt.Errorf("reading the old value: %w", ErrNotFound)
+		return Token{}, fmt.Errorf("reading the old value: %w", serviceerror.ErrNotFound)
 	}
 	secret, err := p.get(ctx, rec.VaultName, o.VaultVersion)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"hash/fnv"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // Rules are the durations and counts of the protocol. [DefaultRules] has the ones
@@ -85,7 +87,7 @@ func lifetime(p Policy, run *Run) time.Duration {
 // 5 s doubling to 15 min for what may pass by itself, from 1 h doubling to 24 h for
 // what a person has to change (rule R9). It is spread by up to a fifth, differently
 // for each connection, so that those that failed together do not return together.
-func backoff(id string, class Class, count int, retryAfter time.Duration) time.Duration {
+func backoff(id string, class serviceerror.Class, count int, retryAfter time.Duration) time.Duration {
 	base, limit := 5*time.Second, 15*time.Minute
 	if class.Refusal() {
 		base, limit = time.Hour, 24*time.Hour

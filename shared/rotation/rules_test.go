@@ -3,6 +3,9 @@ package rotation
 import (
 	"testing"
 	"time"
+
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
 )
 
 const day = 24 * time.Hour
@@ -10,24 +13,24 @@ const day = 24 * time.Hour
 func TestBackoff(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
-		class      Class
+		class      serviceerror.Class
 		count      int
 		retryAfter time.Duration
 		base       time.Duration // and at most a fifth more
 	}{
-		{"what may pass by itself begins with seconds", Transient, 1, 0, 5 * time.Second},
-		{"and doubles", Transient, 2, 0, 10 * time.Second},
-		{"and doubles again", Throttled, 4, 0, 40 * time.Second},
-		{"up to a quarter of an hour", Concurrency, 9, 0, 15 * time.Minute},
-		{"for ever", Transient, 10_000, 0, 15 * time.Minute},
-		{"what a person has to change begins with an hour", Permission, 1, 0, time.Hour},
-		{"and doubles", PolicyForbidden, 2, 0, 2 * time.Hour},
-		{"and doubles again", Full, 4, 0, 8 * time.Hour},
-		{"up to a day", CredentialRefused, 6, 0, 24 * time.Hour},
-		{"for ever", VaultRefused, 1_000_000, 0, 24 * time.Hour},
-		{"a longer pause that was asked for is kept", Throttled, 1, 10 * time.Minute, 10 * time.Minute},
-		{"a shorter one is not", Permission, 1, time.Minute, time.Hour},
-		{"no count is the first", Transient, 0, 0, 5 * time.Second},
+		{"what may pass by itself begins with seconds", serviceerror.Transient, 1, 0, 5 * time.Second},
+		{"and doubles", serviceerror.Transient, 2, 0, 10 * time.Second},
+		{"and doubles again", serviceerror.Throttled, 4, 0, 40 * time.Second},
+		{"up to a quarter of an hour", serviceerror.Concurrency, 9, 0, 15 * time.Minute},
+		{"for ever", serviceerror.Transient, 10_000, 0, 15 * time.Minute},
+		{"what a person has to change begins with an hour", serviceerror.Permission, 1, 0, time.Hour},
+		{"and doubles", serviceerror.PolicyForbidden, 2, 0, 2 * time.Hour},
+		{"and doubles again", serviceerror.Full, 4, 0, 8 * time.Hour},
+		{"up to a day", serviceerror.CredentialRefused, 6, 0, 24 * time.Hour},
+		{"for ever", serviceerror.VaultRefused, 1_000_000, 0, 24 * time.Hour},
+		{"a longer pause that was asked for is kept", serviceerror.Throttled, 1, 10 * time.Minute, 10 * time.Minute},
+		{"a shorter one is not", serviceerror.Permission, 1, time.Minute, time.Hour},
+		{"no count is the first", serviceerror.Transient, 0, 0, 5 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, id := range []string{"a", "b", "c", "d"} {
@@ -39,7 +42,7 @@ func TestBackoff(t *testing.T) {
 	}
 	spread := map[time.Duration]bool{}
 	for c := range 20 {
-		spread[backoff(string(rune('a'+c)), Permission, 1, 0)] = true
+		spread[backoff(string(rune('a'+c)), serviceerror.Permission, 1, 0)] = true
 	}
 	if len(spread) < 15 {
 		t.Errorf("20 connections that failed together return at %d different times", len(spread))
@@ -47,7 +50,7 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestLifetime(t *testing.T) {
-	thirty := Policy{Enabled: true, Schedule: Schedule{Interval: 30}, Grace: 2 * day}
+	thirty := Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30}, Grace: 2 * day}
 	for _, tt := range []struct {
 		name   string
 		policy Policy
@@ -106,7 +109,7 @@ func TestWarning(t *testing.T) {
 		rec := off(0)
 		rec.Policy.Enabled, rec.NextSlot = true, slot
 		if failed {
-			rec.Error = &Failure{Class: Permission}
+			rec.Error = &Failure{Class: serviceerror.Permission}
 		}
 		return rec
 	}
@@ -153,10 +156,10 @@ func TestFailuresCountByKind(t *testing.T) {
 	p := &pass{Rotator: &Rotator{Rules: DefaultRules()}}
 	rec := Record{ID: "c"}
 	for _, tt := range []struct {
-		class Class
+		class serviceerror.Class
 		count int
-	}{{Transient, 1}, {Throttled, 2}, {Transient, 3}, {Permission, 1}, {PolicyForbidden, 2}, {Transient, 1}} {
-		rec.Error = p.failure(now, &rec, &Error{Class: tt.class})
+	}{{serviceerror.Transient, 1}, {serviceerror.Throttled, 2}, {serviceerror.Transient, 3}, {serviceerror.Permission, 1}, {serviceerror.PolicyForbidden, 2}, {serviceerror.Transient, 1}} {
+		rec.Error = p.failure(now, &rec, &serviceerror.Error{Class: tt.class})
 		if rec.Error.Count != tt.count {
 			t.Errorf("%s: count %d, want %d", tt.class, rec.Error.Count, tt.count)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"rekey/shared/serviceerror"
 )
 
 // disable switches a staged version off whose attempt is over (rule R4).
@@ -13,14 +15,14 @@ func (p *pass) disable(ctx context.Context, rec Record, i int) (Record, error) {
 		return rec, errors.Join(err, context.Cause(ctx))
 	}
 	if err != nil {
-		p.log.Warn("disabling a staged version", "reason", Explain(err))
+		p.log.Warn("disabling a staged version", "reason", serviceerror.Explain(err))
 	}
 	now := p.now()
 	return p.commit(ctx, rec, func(rec *Record) {
 		if err != nil {
 			s := &rec.Spent[i]
 			s.Tries++
-			s.NextAt = now.Add(backoff(rec.ID, ClassOf(err), s.Tries, retryAfter(err)))
+			s.NextAt = now.Add(backoff(rec.ID, serviceerror.ClassOf(err), s.Tries, serviceerror.RetryAfterOf(err)))
 			return
 		}
 		rec.Spent = slices.Delete(rec.Spent, i, i+1)
@@ -70,7 +72,7 @@ func (p *pass) disableVersion(ctx context.Context, name, version string) error {
 		return err
 	}
 	defer cancel()
-	if err := p.Vault.Disable(cctx, name, version); !errors.Is(err, ErrNotFound) {
+	if err := p.Vault.Disable(cctx, name, version); !errors.Is(err, serviceerror.ErrNotFound) {
 		return err
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // Swept is what a sweep did.
@@ -134,7 +136,7 @@ func (s *sweep) pass(ctx context.Context, id string) {
 	default:
 	}
 	switch {
-	case err == nil, errors.Is(err, ErrNotFound):
+	case err == nil, errors.Is(err, serviceerror.ErrNotFound):
 		s.swept.Passes++
 	case errors.Is(err, ErrLeased), errors.Is(err, ErrLeaseLost):
 		s.swept.Leased++

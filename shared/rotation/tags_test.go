@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+
 	"rekey/shared/rotation"
 )
 
@@ -11,9 +13,9 @@ import (
 func TestScheduleTag(t *testing.T) {
 	for _, p := range []rotation.Policy{
 		{},
-		{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Minutes: 5, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
-		{Enabled: true, Schedule: rotation.Schedule{Interval: 365, Zone: "UTC"}},
-		{Enabled: true, Schedule: rotation.Schedule{Interval: 1, Hours: 23, Minutes: 59, Zone: "America/Argentina/Buenos_Aires"}, Grace: 90 * time.Minute},
+		{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Minutes: 5, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
+		{Enabled: true, Schedule: schedule.Schedule{Interval: 365, Zone: "UTC"}},
+		{Enabled: true, Schedule: schedule.Schedule{Interval: 1, Hours: 23, Minutes: 59, Zone: "America/Argentina/Buenos_Aires"}, Grace: 90 * time.Minute},
 	} {
 		rec := rotation.Record{ID: "c", Policy: p}
 		tag := rotation.Tags("d", &rec, rotation.Credential{})[rotation.TagSchedule]

@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -49,19 +51,19 @@ func quick(t *testing.T) *rotationtest.World {
 func TestWorldNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := rotationtest.NewWorld(t)
-		app, secret, keyID := w.AddApplication()
+		app, given, keyID := w.AddApplication()
 		rec := rotation.Record{Schema: 1, ID: "5a3d2b1c-0000-4000-8000-000000000001", VaultName: "v", Phase: rotation.Idle, Target: app, Current: &rotation.Credential{KeyID: keyID}}
 		if _, err := w.StorePort().Create(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}
 		put := func(value string) {
-			_, err := w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: "v", Value: rotation.NewSecret(value), Enabled: true,
+			_, err := w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: "v", Value: secret.New(value), Enabled: true,
 				Tags: map[string]string{rotation.TagConnection: rec.ID, rotation.TagClient: app.ClientID, rotation.TagKeyID: keyID}})
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		put(secret.Reveal())
+		put(given.Reveal())
 		if v := w.Violations(); len(v) != 0 {
 			t.Fatalf("all is well, but: %v", v)
 		}
@@ -69,7 +71,7 @@ func TestWorldNotices(t *testing.T) {
 		if v := w.Violations(); len(v) != 1 {
 			t.Errorf("a dead secret was published, and the checks say %v", v)
 		}
-		token, err := w.DirectoryPort().Token(t.Context(), app, secret)
+		token, err := w.DirectoryPort().Token(t.Context(), app, given)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +81,7 @@ func TestWorldNotices(t *testing.T) {
 		if v := w.Violations(); len(v) < 2 {
 			t.Errorf("a foreign credential was removed, and the checks say %v", v)
 		}
-		w.Log.Write([]byte(secret.Reveal()))
+		w.Log.Write([]byte(given.Reveal()))
 		before := len(w.Violations())
 		w.CheckLeaks()
 		if v := w.Violations(); len(v) != before+1 {

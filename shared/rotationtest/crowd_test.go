@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -73,7 +76,7 @@ func TestAnEmergencyMakesRoom(t *testing.T) {
 func TestNothingCanBeRemoved(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.h.removing = func(string) error {
-			return &rotation.Error{Op: "removing a password", Class: rotation.Permission, Status: 403, Code: "Authorization_RequestDenied"}
+			return &serviceerror.Error{Op: "removing a password", Class: serviceerror.Permission, Status: 403, Code: "Authorization_RequestDenied"}
 		}
 		const were, n = 60, 45
 		s.crowd(were)
@@ -111,8 +114,8 @@ func TestManyLeftToAPerson(t *testing.T) {
 			}
 		})
 		s.w.OutsideBreak(true)
-		s.h.token = func(rotation.Secret) error {
-			return &rotation.Error{Op: "signing in", Class: rotation.CredentialInvalid, Status: 401, Code: "AADSTS700016"}
+		s.h.token = func(secret.Value) error {
+			return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Status: 401, Code: "AADSTS700016"}
 		}
 		s.edit(func(rec *rotation.Record) {
 			for i := range rec.Retiring {

@@ -3,6 +3,9 @@ package rotationtest_test
 import (
 	"testing"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -12,8 +15,8 @@ func TestDeleteWhileEntraIsDown(t *testing.T) {
 	for _, revoke := range []bool{false, true} {
 		inBubble(t, func(t *testing.T, s *subject) {
 			s.sweep(2 * hour) // rotated; the old credential is in its grace period
-			down := &rotation.Error{Op: "signing in", Class: rotation.Transient, Status: 503}
-			s.h.token = func(rotation.Secret) error { return down }
+			down := &serviceerror.Error{Op: "signing in", Class: serviceerror.Transient, Status: 503}
+			s.h.token = func(secret.Value) error { return down }
 			s.ask(rotation.Request{Kind: rotation.AskDelete, Revoke: revoke})
 			s.sweep(2 * day)
 			if !s.exists() {

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -24,7 +27,7 @@ type DirectorySubject struct {
 	// App is complete, in its directory alone, has Secret with the key id KeyID
 	// as its only client secret, and may change its own client secrets.
 	App    rotation.Application
-	Secret rotation.Secret
+	Secret secret.Value
 	KeyID  string
 
 	Expire          func()                      // moves Now beyond the end of Secret
@@ -58,11 +61,11 @@ func TestDirectory(t *testing.T, newSubject func(t *testing.T) DirectorySubject)
 // unknownID names nothing.
 const unknownID = "00000000-0000-4000-8000-00000000dead"
 
-// wantRefusal fails the test unless err is a [rotation.Error] of that class whose
+// wantRefusal fails the test unless err is a [serviceerror.Error] of that class whose
 // outcome is known.
-func wantRefusal(t *testing.T, doing string, err error, want rotation.Class) {
+func wantRefusal(t *testing.T, doing string, err error, want serviceerror.Class) {
 	t.Helper()
-	e, ok := errors.AsType[*rotation.Error](err)
+	e, ok := errors.AsType[*serviceerror.Error](err)
 	if !ok || e.Class != want || e.UnknownOutcome {
 		t.Fatalf("%s: got %v; want class %s and a known outcome", doing, err, want)
 	}
@@ -109,26 +112,26 @@ func testToken(t *testing.T, s DirectorySubject) {
 }
 
 func testTokenRefused(t *testing.T, s DirectorySubject) {
-	ask := func(app rotation.Application, secret rotation.Secret) error {
+	ask := func(app rotation.Application, secret secret.Value) error {
 		_, err := s.Authority.Token(t.Context(), app, secret)
 		return err
 	}
-	wantRefusal(t, "wrong secret", ask(s.App, rotation.NewSecret("abc8Q~wrong")), rotation.CredentialRefused)
+	wantRefusal(t, "wrong secret", ask(s.App, secret.New("abc8Q~wrong")), serviceerror.CredentialRefused)
 	other := s.App
 	other.ClientID = unknownID
-	wantRefusal(t, "unknown application", ask(other, s.Secret), rotation.ApplicationMissing)
+	wantRefusal(t, "unknown application", ask(other, s.Secret), serviceerror.ApplicationMissing)
 	other = s.App
 	other.TenantID = unknownID
-	wantRefusal(t, "unknown tenant", ask(other, s.Secret), rotation.TenantMissing)
+	wantRefusal(t, "unknown tenant", ask(other, s.Secret), serviceerror.TenantMissing)
 	other.TenantID = "../common"
-	wantRefusal(t, "malformed tenant", ask(other, s.Secret), rotation.TenantMissing)
+	wantRefusal(t, "malformed tenant", ask(other, s.Secret), serviceerror.TenantMissing)
 }
 
 func testTokenExpired(t *testing.T, s DirectorySubject) {
 	s.token(t)
 	s.Expire()
 	_, err := s.Authority.Token(t.Context(), s.App, s.Secret)
-	wantRefusal(t, "expired secret", err, rotation.CredentialExpired)
+	wantRefusal(t, "expired secret", err, serviceerror.CredentialExpired)
 }
 
 func testApplication(t *testing.T, s DirectorySubject) {
@@ -159,11 +162,11 @@ func testNoApplication(t *testing.T, s DirectorySubject) {
 		{TenantID: s.App.TenantID, ClientID: s.App.ClientID, ObjectID: unknownID},
 	} {
 		_, err := s.Directory.Application(t.Context(), token, missing)
-		wantRefusal(t, "reading an unknown application", err, rotation.ApplicationMissing)
+		wantRefusal(t, "reading an unknown application", err, serviceerror.ApplicationMissing)
 	}
 	s.Delete()
 	_, err := s.Authority.Token(t.Context(), s.App, s.Secret)
-	wantRefusal(t, "token of a deleted application", err, rotation.ApplicationMissing)
+	wantRefusal(t, "token of a deleted application", err, serviceerror.ApplicationMissing)
 }
 
 func testAddAndRemove(t *testing.T, s DirectorySubject) {
@@ -193,10 +196,10 @@ func testAddAndRemove(t *testing.T, s DirectorySubject) {
 		t.Fatalf("removing the old secret with its own token: %v", err)
 	}
 	_, err = s.Authority.Token(t.Context(), s.App, s.Secret)
-	wantRefusal(t, "token of a removed secret", err, rotation.CredentialRefused)
+	wantRefusal(t, "token of a removed secret", err, serviceerror.CredentialRefused)
 	// A token outlives the secret that it was asked for with.
 	err = s.Directory.RemovePassword(t.Context(), old, s.App, s.KeyID)
-	wantRefusal(t, "removing it again", err, rotation.CredentialMissing)
+	wantRefusal(t, "removing it again", err, serviceerror.CredentialMissing)
 	s.Secret = issued.Value
 	if list := s.passwords(t); len(list) != 1 || list[0].KeyID != issued.KeyID {
 		t.Errorf("listed %+v, want %s alone", list, issued.KeyID)
@@ -211,7 +214,7 @@ func testTwoAtMost(t *testing.T, s DirectorySubject) {
 	}
 	s.add(t, "second")
 	_, err = s.Directory.AddPassword(t.Context(), s.token(t), s.App, "third", s.Now().Add(24*time.Hour))
-	wantRefusal(t, "adding a third one", err, rotation.Full)
+	wantRefusal(t, "adding a third one", err, serviceerror.Full)
 	if n := len(s.passwords(t)); n != 2 {
 		t.Errorf("%d passwords after the refusal, want 2", n)
 	}
@@ -223,12 +226,12 @@ func testPolicies(t *testing.T, s DirectorySubject) {
 		return err
 	}
 	s.LimitLifetime(7 * 24 * time.Hour)
-	wantRefusal(t, "too long a life", add(8*24*time.Hour), rotation.PolicyLifetime)
+	wantRefusal(t, "too long a life", add(8*24*time.Hour), serviceerror.PolicyLifetime)
 	if err := add(6 * 24 * time.Hour); err != nil {
 		t.Errorf("a life within the policy: %v", err)
 	}
 	s.ForbidPasswords()
-	wantRefusal(t, "a forbidden secret", add(24*time.Hour), rotation.PolicyForbidden)
+	wantRefusal(t, "a forbidden secret", add(24*time.Hour), serviceerror.PolicyForbidden)
 	s.token(t) // policies do not touch what exists
 }
 
@@ -237,7 +240,7 @@ func testPermission(t *testing.T, s DirectorySubject) {
 	s.DenyWrites()
 	token := s.token(t)
 	_, err := s.Directory.AddPassword(t.Context(), token, s.App, "second", s.Now().Add(24*time.Hour))
-	wantRefusal(t, "adding without permission", err, rotation.Permission)
+	wantRefusal(t, "adding without permission", err, serviceerror.Permission)
 	err = s.Directory.RemovePassword(t.Context(), token, s.App, issued.KeyID)
-	wantRefusal(t, "removing without permission", err, rotation.Permission)
+	wantRefusal(t, "removing without permission", err, serviceerror.Permission)
 }

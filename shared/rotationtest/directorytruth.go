@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
 // AddApplication registers an application with one client secret, which was made
 // long ago.
-func (w *World) AddApplication() (a rotation.Application, secret rotation.Secret, keyID string) {
+func (w *World) AddApplication() (a rotation.Application, given secret.Value, keyID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.Directory
@@ -23,16 +26,16 @@ func (w *World) AddApplication() (a rotation.Application, secret rotation.Secret
 	d.apps[x.ObjectID], d.clients[x.ClientID] = x, x
 	ago := time.Now().AddDate(0, -6, 0)
 	orig := d.add(x, "made by hand", ago, ago.AddDate(2, 0, 0))
-	return x.Application, rotation.NewSecret(orig.value), orig.KeyID
+	return x.Application, secret.New(orig.value), orig.KeyID
 }
 
 // AddForeign gives an application a client secret that is none of Rekey's business.
-func (w *World) AddForeign(clientID string) (secret rotation.Secret, keyID string) {
+func (w *World) AddForeign(clientID string) (given secret.Value, keyID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ago := time.Now().AddDate(0, -6, 0)
 	p := w.Directory.add(w.Directory.byClient(clientID), "somebody else's", ago, ago.AddDate(2, 0, 0))
-	return rotation.NewSecret(p.value), p.KeyID
+	return secret.New(p.value), p.KeyID
 }
 
 // Own makes who, a client id or a person's object id, an owner of an application, or
@@ -45,28 +48,28 @@ func (w *World) Own(clientID, who string, owns bool) {
 
 // AddCertificate lets an application sign in with a certificate, given as the PEM that
 // Rekey stores, until that is withdrawn.
-func (w *World) AddCertificate(clientID string, pem rotation.Secret) {
+func (w *World) AddCertificate(clientID string, pem secret.Value) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.Directory.signIns[pem.Reveal()] = &signIn{holder: clientID}
 }
 
 // AddPerson makes up somebody with a refresh token.
-func (w *World) AddPerson() (account string, refresh rotation.Secret) {
+func (w *World) AddPerson() (account string, refresh secret.Value) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.Directory.made++
 	account = fmt.Sprintf("55555555-5555-4555-8555-%012d", w.Directory.made)
-	return account, rotation.NewSecret(w.Directory.refreshToken(account))
+	return account, secret.New(w.Directory.refreshToken(account))
 }
 
 // Newest returns the refresh token that somebody got last.
-func (w *World) Newest(account string) (value rotation.Secret) {
+func (w *World) Newest(account string) (value secret.Value) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for v, s := range w.Directory.signIns {
 		if s.holder == account && v > value.Reveal() {
-			value = rotation.NewSecret(v)
+			value = secret.New(v)
 		}
 	}
 	return value
@@ -128,7 +131,7 @@ type AppSettings struct {
 	Roles     []string      // of its tokens
 	NotOwner  bool          // its service principal does not own it
 	Principal []rotation.Password
-	Refused   *rotation.Error // what its right credentials are answered with, as when it is disabled
+	Refused   *serviceerror.Error // what its right credentials are answered with, as when it is disabled
 }
 
 // Expire lets a credential end now.

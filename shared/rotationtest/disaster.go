@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/secret"
+
 	"rekey/shared/rotation"
 )
 
@@ -88,7 +90,7 @@ func (v vaultPort) All(ctx context.Context) (all []rotation.VaultSecret, err err
 				continue
 			}
 			s := have.versions[len(have.versions)-1]
-			s.Value, s.Version, s.Tags = rotation.Secret{}, "", maps.Clone(s.Tags)
+			s.Value, s.Version, s.Tags = secret.Value{}, "", maps.Clone(s.Tags)
 			all = append(all, s)
 		}
 		return nil

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -22,7 +25,7 @@ func TestOverwrittenByHand(t *testing.T) {
 				if tags != nil {
 					tags[rotation.TagKeyID] = rec.Current.KeyID
 				}
-				if _, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: rotation.NewSecret("by hand"), Enabled: true, Tags: tags}); err != nil {
+				if _, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: secret.New("by hand"), Enabled: true, Tags: tags}); err != nil {
 					t.Fatal(err)
 				}
 				var again, removed time.Time
@@ -60,14 +63,14 @@ type proofs struct {
 // something is published: three in a row, and one more just before.
 func (s *subject) watch(refuse func(n int) bool) *proofs {
 	p := &proofs{}
-	s.h.token = func(v rotation.Secret) error {
+	s.h.token = func(v secret.Value) error {
 		if v == s.secret {
 			return nil
 		}
 		p.at = time.Now()
 		if refuse != nil && refuse(len(p.worked)+1) {
 			p.worked = append(p.worked, false)
-			return &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+			return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 		}
 		p.worked = append(p.worked, true)
 		return nil
@@ -187,7 +190,7 @@ func TestGateBeforeRemoval(t *testing.T) {
 				reads++
 			}
 		}
-		s.h.token = func(v rotation.Secret) error {
+		s.h.token = func(v secret.Value) error {
 			if v != s.secret {
 				tokens++
 			}
@@ -234,13 +237,13 @@ func TestGateKeepsWhatIsPublished(t *testing.T) {
 func TestRefusalsInARow(t *testing.T) {
 	for name, answer := range map[string]error{
 		"then the removal goes well": nil,
-		"then the removal does not":  &rotation.Error{Op: "removing a password", Class: rotation.Transient, Status: 503},
+		"then the removal does not":  &serviceerror.Error{Op: "removing a password", Class: serviceerror.Transient, Status: 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {
 				s.ask(rotation.Request{Kind: rotation.AskEmergency})
 				refused := 0
-				s.h.token = func(v rotation.Secret) error {
+				s.h.token = func(v secret.Value) error {
 					rec := s.record()
 					if v == s.secret || rec.Phase != rotation.Idle || refused == 9 {
 						return nil
@@ -248,7 +251,7 @@ func TestRefusalsInARow(t *testing.T) {
 					if rec.Current.Refusals < 9 {
 						refused = rec.Current.Refusals + 1
 					}
-					return &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+					return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 				}
 				s.h.removing = func(string) error { return answer }
 				s.sweep(20 * time.Minute)
@@ -279,7 +282,7 @@ func TestPublishedCredentialLost(t *testing.T) {
 		dead, _ := s.w.Published(s.record().VaultName)
 		var refusals []time.Time
 		var started time.Time
-		s.h.token = func(v rotation.Secret) error {
+		s.h.token = func(v secret.Value) error {
 			if v == dead.Value && started.IsZero() {
 				refusals = append(refusals, time.Now())
 			}
@@ -318,7 +321,7 @@ func TestNothingWorks(t *testing.T) {
 		s.w.RemoveByHand(s.keyID)
 		s.sweep(47*hour + 25*time.Minute)
 		rec := s.record()
-		if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != rotation.CredentialLost || !strings.Contains(rec.Error.Message, "reconnect") {
+		if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != serviceerror.CredentialLost || !strings.Contains(rec.Error.Message, "reconnect") {
 			t.Fatalf("phase %s, error %+v", rec.Phase, rec.Error)
 		}
 		s.sweep(23 * hour)
@@ -348,7 +351,7 @@ func TestLostButNotHopeless(t *testing.T) {
 		s.w.RemoveByHand(s.record().Current.KeyID)
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Forbidden = true })
 		s.sweep(4 * day)
-		if rec := s.record(); len(rec.ByHand) != 0 || len(rec.Retiring) != 1 || rec.Error.Class != rotation.PolicyForbidden {
+		if rec := s.record(); len(rec.ByHand) != 0 || len(rec.Retiring) != 1 || rec.Error.Class != serviceerror.PolicyForbidden {
 			t.Errorf("by hand %v, retiring %v, error %+v", rec.ByHand, rec.Retiring, rec.Error)
 		}
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Forbidden = false })
@@ -365,7 +368,7 @@ func TestMissingOnlyStartsTheReads(t *testing.T) {
 		var asked time.Time
 		s.h.removing = func(string) error {
 			asked = time.Now()
-			return &rotation.Error{Op: "removing a password", Class: rotation.CredentialMissing, Status: 400}
+			return &serviceerror.Error{Op: "removing a password", Class: serviceerror.CredentialMissing, Status: 400}
 		}
 		s.ask(rotation.Request{Kind: rotation.AskEmergency})
 		for range 20 {

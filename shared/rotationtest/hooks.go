@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // hooks are what a test does to calls of the ports. An operation is named as in
@@ -103,7 +103,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return &rotation.Error{Op: "calling", Class: rotation.Transient, UnknownOutcome: true}
+		return &serviceerror.Error{Op: "calling", Class: serviceerror.Transient, UnknownOutcome: true}
 	}
 }
 
@@ -131,5 +131,5 @@ func (p port) delay(ctx context.Context, op, on string, apply func() error) erro
 		_ = apply()
 		w.check(op + ", which landed late")
 	}()
-	return &rotation.Error{Op: op, Class: rotation.Transient, UnknownOutcome: true}
+	return &serviceerror.Error{Op: op, Class: serviceerror.Transient, UnknownOutcome: true}
 }

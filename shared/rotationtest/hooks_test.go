@@ -7,12 +7,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
 
 // inABubble runs a test of a world with nothing in it but one application.
-func inABubble(t *testing.T, test func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret)) {
+func inABubble(t *testing.T, test func(t *testing.T, w *rotationtest.World, app rotation.Application, secret secret.Value)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := rotationtest.NewWorld(t)
 		app, secret, _ := w.AddApplication()
@@ -21,18 +24,18 @@ func inABubble(t *testing.T, test func(t *testing.T, w *rotationtest.World, app 
 }
 
 func TestALateWriteTimesOutAndLandsAfterwards(t *testing.T) {
-	inABubble(t, func(t *testing.T, w *rotationtest.World, _ rotation.Application, _ rotation.Secret) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, _ rotation.Application, _ secret.Value) {
 		write := func(name string) (string, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			return w.VaultPort().Put(ctx, rotation.VaultSecret{Name: name, Value: rotation.NewSecret("v"), Enabled: true})
+			return w.VaultPort().Put(ctx, rotation.VaultSecret{Name: name, Value: secret.New("v"), Enabled: true})
 		}
 		timedOut := w.Late("vault.put one", time.Minute)
 		if _, err := write("another"); err != nil {
 			t.Fatalf("a write of another secret: %v", err)
 		}
 		begun := time.Now()
-		if _, err := write("one"); !rotation.UnknownOutcome(err) {
+		if _, err := write("one"); !serviceerror.UnknownOutcome(err) {
 			t.Errorf("error %v, want one of unknown outcome", err)
 		}
 		if took := time.Since(begun); took < 30*time.Second || took > 31*time.Second {
@@ -59,7 +62,7 @@ func TestALateWriteTimesOutAndLandsAfterwards(t *testing.T) {
 }
 
 func TestBeforeRunsOnceAheadOfItsCall(t *testing.T) {
-	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret secret.Value) {
 		n := 0
 		w.Before("graph.token", func() {
 			n++
@@ -69,7 +72,7 @@ func TestBeforeRunsOnceAheadOfItsCall(t *testing.T) {
 			w.Change(app.ClientID, func(a *rotationtest.AppSettings) { a.Deleted = true })
 		})
 		for range 2 {
-			if _, err := w.DirectoryPort().Token(t.Context(), app, secret); rotation.ClassOf(err) != rotation.ApplicationMissing {
+			if _, err := w.DirectoryPort().Token(t.Context(), app, secret); serviceerror.ClassOf(err) != serviceerror.ApplicationMissing {
 				t.Errorf("error %v, want that the application is gone", err)
 			}
 		}
@@ -80,7 +83,7 @@ func TestBeforeRunsOnceAheadOfItsCall(t *testing.T) {
 }
 
 func TestASlowCallEndsWithItsCallersTimeout(t *testing.T) {
-	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret secret.Value) {
 		sign := func(timeout time.Duration) (time.Duration, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
@@ -103,8 +106,8 @@ func TestASlowCallEndsWithItsCallersTimeout(t *testing.T) {
 }
 
 func TestRefuseAnswersEveryCallUntilItIsTakenBack(t *testing.T) {
-	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
-		refusal := &rotation.Error{Op: "signing in", Class: rotation.Throttled, Status: 429}
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret secret.Value) {
+		refusal := &serviceerror.Error{Op: "signing in", Class: serviceerror.Throttled, Status: 429}
 		w.Refuse("graph.token", refusal)
 		for range 2 {
 			if _, err := w.DirectoryPort().Token(t.Context(), app, secret); !errors.Is(err, refusal) {
@@ -120,21 +123,21 @@ func TestRefuseAnswersEveryCallUntilItIsTakenBack(t *testing.T) {
 
 // As Entra does: conditional access looks at who has signed in already.
 func TestARefusedApplicationIsToldSoOnlyWithTheRightSecret(t *testing.T) {
-	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, given secret.Value) {
 		w.Change(app.ClientID, func(a *rotationtest.AppSettings) {
-			a.Refused = &rotation.Error{Op: "signing in", Class: rotation.CredentialInvalid, Status: 400, Code: "AADSTS53003"}
+			a.Refused = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Status: 400, Code: "AADSTS53003"}
 		})
-		if _, err := w.DirectoryPort().Token(t.Context(), app, secret); rotation.ClassOf(err) != rotation.CredentialInvalid {
+		if _, err := w.DirectoryPort().Token(t.Context(), app, given); serviceerror.ClassOf(err) != serviceerror.CredentialInvalid {
 			t.Errorf("with the right secret: %v", err)
 		}
-		if _, err := w.DirectoryPort().Token(t.Context(), app, rotation.NewSecret("wrong")); rotation.ClassOf(err) != rotation.CredentialRefused {
+		if _, err := w.DirectoryPort().Token(t.Context(), app, secret.New("wrong")); serviceerror.ClassOf(err) != serviceerror.CredentialRefused {
 			t.Errorf("with a wrong one: %v", err)
 		}
 	})
 }
 
 func TestAHiddenSecretSignsInAndIsNotListed(t *testing.T) {
-	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret rotation.Secret) {
+	inABubble(t, func(t *testing.T, w *rotationtest.World, app rotation.Application, secret secret.Value) {
 		hidden, keyID := w.AddSecret(app.ClientID, rotationtest.SecretOptions{Fresh: true, Hidden: time.Minute})
 		listed := func() (n int) {
 			token, err := w.DirectoryPort().Token(t.Context(), app, hidden)

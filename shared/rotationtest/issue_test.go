@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -321,7 +324,7 @@ func TestStagingIsTriedAgain(t *testing.T) {
 		putting, put error
 		tries        int
 	}{
-		"not stored":        {putting: &rotation.Error{Op: "writing a secret", Class: rotation.Transient, Status: 503}, tries: 4},
+		"not stored":        {putting: &serviceerror.Error{Op: "writing a secret", Class: serviceerror.Transient, Status: 503}, tries: 4},
 		"nobody knows":      {putting: unknown("writing a secret"), tries: 4},
 		"stored, no answer": {put: unknown("writing a secret"), tries: 1},
 	} {
@@ -388,7 +391,7 @@ func TestRefusedCreation(t *testing.T) {
 				}
 				if !acknowledged {
 					s.w.CheckGone(s.id, s.secret)
-				} else if rec := s.record(); rec.Phase != rotation.Idle || rec.Error.Class != rotation.Permission || rec.LastRun.Outcome != "failed" {
+				} else if rec := s.record(); rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission || rec.LastRun.Outcome != "failed" {
 					t.Errorf("phase %s, error %+v", rec.Phase, rec.Error)
 				}
 			})
@@ -412,7 +415,7 @@ func TestAdoptsNothingElse(t *testing.T) {
 					s.h.add = nil
 					rec := s.record()
 					c := rotation.Credential{Target: s.app, KeyID: "44444444-4444-4444-8444-999999999999", Marker: rec.Run.Marker, Origin: rotation.OriginIssued}
-					stray := rotation.VaultSecret{Name: rec.StagedName(), Value: rotation.NewSecret("stray"), Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, c)}
+					stray := rotation.VaultSecret{Name: rec.StagedName(), Value: secret.New("stray"), Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, c)}
 					spoil(&stray)
 					if _, err := s.w.VaultPort().Put(t.Context(), stray); err != nil {
 						t.Error(err)
@@ -487,9 +490,9 @@ func TestNoProof(t *testing.T) {
 			issued = append(issued, time.Now())
 			return add()
 		}
-		s.h.token = func(v rotation.Secret) error {
+		s.h.token = func(v secret.Value) error {
 			if v != s.secret && len(issued) == 1 {
-				return &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+				return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 			}
 			return nil
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -15,7 +17,7 @@ type leftOut int
 
 func (n leftOut) LeftOut() int  { return int(n) }
 func (n leftOut) Error() string { return fmt.Sprintf("listing: %d left out: %v", n, n.Unwrap()) }
-func (n leftOut) Unwrap() error { return rotation.ErrNewerSchema }
+func (n leftOut) Unwrap() error { return serviceerror.ErrNewerSchema }
 
 // listNewer checks that one record of a newer Rekey hides no other, nor vanishes unseen.
 func (s storeTest) listNewer(t *testing.T) {
@@ -46,7 +48,7 @@ func (s storeTest) listNewer(t *testing.T) {
 		if e, ok := errors.AsType[interface {
 			error
 			LeftOut() int
-		}](err); ok && errors.Is(err, rotation.ErrNewerSchema) {
+		}](err); ok && errors.Is(err, serviceerror.ErrNewerSchema) {
 			left += e.LeftOut()
 		} else if err != nil {
 			t.Fatalf("List: %v", err)

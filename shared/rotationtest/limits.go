@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -43,5 +45,5 @@ func (s *MemoryStore) refuses(data []byte, events []rotation.Event) error {
 		return nil
 	}
 	s.world.violate("P3: a record has outgrown its row: " + code)
-	return &rotation.Error{Op: "writing a record", Class: rotation.Invalid, Status: 400, Code: code}
+	return &serviceerror.Error{Op: "writing a record", Class: serviceerror.Invalid, Status: 400, Code: code}
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -15,7 +18,7 @@ type MemoryDirectory struct {
 	// reads show it.
 	Propagation time.Duration
 	// Refuse, if set, is what AddPassword answers.
-	Refuse *rotation.Error
+	Refuse *serviceerror.Error
 	// Issued counts the credentials that AddPassword made.
 	Issued int
 	// Quota is how many writes one caller may make in any QuotaPer; 0: any number.
@@ -61,7 +64,7 @@ func (d *MemoryDirectory) spend(op string, token rotation.Token, x *app) error {
 	if !w.Refused {
 		return nil
 	}
-	return &rotation.Error{Op: op, Class: rotation.Throttled, Status: 429, Code: "TooManyRequests", RetryAfter: pause.Truncate(time.Second) + time.Second}
+	return &serviceerror.Error{Op: op, Class: serviceerror.Throttled, Status: 429, Code: "TooManyRequests", RetryAfter: pause.Truncate(time.Second) + time.Second}
 }
 
 // signIn is a certificate, or a person's refresh token.
@@ -85,9 +88,9 @@ type app struct {
 	longest   time.Duration
 	forbidden bool
 	roles     []string
-	refused   *rotation.Error // what its right credentials are answered with
-	owner     bool            // of itself
-	owners    map[string]bool // others, by client id or a person's object id
+	refused   *serviceerror.Error // what its right credentials are answered with
+	owner     bool                // of itself
+	owners    map[string]bool     // others, by client id or a person's object id
 }
 
 type password struct {
@@ -153,8 +156,8 @@ type DirectoryPort interface {
 	rotation.Directory
 	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
 	Owners(ctx context.Context, token rotation.Token, app rotation.Application) ([]string, error)
-	Certificate(ctx context.Context, app rotation.Application, pem rotation.Secret, chain bool) (rotation.Token, error)
-	Refresh(ctx context.Context, app rotation.Application, refresh rotation.Secret) (rotation.Token, rotation.Secret, error)
+	Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error)
+	Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error)
 }
 
 // DirectoryPort returns the directory as the process that is alive sees it.
@@ -169,22 +172,22 @@ type directoryPort struct {
 	p port
 }
 
-func (d directoryPort) Token(ctx context.Context, a rotation.Application, s rotation.Secret) (token rotation.Token, err error) {
+func (d directoryPort) Token(ctx context.Context, a rotation.Application, s secret.Value) (token rotation.Token, err error) {
 	const op = "signing in"
 	err = d.p.read(ctx, "graph.token", a.ClientID, func() error {
 		if !strings.EqualFold(a.TenantID, TenantID) {
-			return &rotation.Error{Op: op, Class: rotation.TenantMissing, Status: 400, Code: "AADSTS90002"}
+			return &serviceerror.Error{Op: op, Class: serviceerror.TenantMissing, Status: 400, Code: "AADSTS90002"}
 		}
 		x := d.d.byClient(a.ClientID)
 		if x == nil || x.deleted {
-			return &rotation.Error{Op: op, Class: rotation.ApplicationMissing, Status: 400, Code: "AADSTS700016"}
+			return &serviceerror.Error{Op: op, Class: serviceerror.ApplicationMissing, Status: 400, Code: "AADSTS700016"}
 		}
 		for _, p := range x.passwords {
 			if p.value != s.Reveal() || !d.d.shown(p) {
 				continue
 			}
 			if !p.ExpiresAt.After(time.Now()) {
-				return &rotation.Error{Op: op, Class: rotation.CredentialExpired, Status: 401, Code: "AADSTS7000222"}
+				return &serviceerror.Error{Op: op, Class: serviceerror.CredentialExpired, Status: 401, Code: "AADSTS7000222"}
 			}
 			if x.refused != nil {
 				return x.refused
@@ -193,7 +196,7 @@ func (d directoryPort) Token(ctx context.Context, a rotation.Application, s rota
 			token.Roles, token.ObjectID = x.roles, "sp-"+x.ObjectID
 			return nil
 		}
-		return &rotation.Error{Op: op, Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+		return &serviceerror.Error{Op: op, Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 	})
 	return token, err
 }
@@ -202,15 +205,15 @@ func (d directoryPort) Token(ctx context.Context, a rotation.Application, s rota
 func (d *MemoryDirectory) issue(who string) rotation.Token {
 	value := fmt.Sprintf("%s%d", tokenPrefix, len(d.holders)+1)
 	d.holders[value] = who
-	return rotation.Token{Value: rotation.NewSecret(value), ExpiresAt: time.Now().Add(time.Hour)}
+	return rotation.Token{Value: secret.New(value), ExpiresAt: time.Now().Add(time.Hour)}
 }
 
 // Certificate signs in as an application.
-func (d directoryPort) Certificate(ctx context.Context, a rotation.Application, pem rotation.Secret, _ bool) (token rotation.Token, err error) {
+func (d directoryPort) Certificate(ctx context.Context, a rotation.Application, pem secret.Value, _ bool) (token rotation.Token, err error) {
 	err = d.p.read(ctx, "graph.certificate", a.ClientID, func() error {
 		s, x := d.d.signIns[pem.Reveal()], d.d.byClient(a.ClientID)
 		if s == nil || s.gone || x == nil || s.holder != x.ClientID {
-			return &rotation.Error{Op: "signing in", Class: rotation.CertificateRefused, Status: 401, Code: "AADSTS700027"}
+			return &serviceerror.Error{Op: "signing in", Class: serviceerror.CertificateRefused, Status: 401, Code: "AADSTS700027"}
 		}
 		if x.refused != nil {
 			return x.refused
@@ -224,15 +227,15 @@ func (d directoryPort) Certificate(ctx context.Context, a rotation.Application, 
 
 // Refresh signs in as a person, and returns a new refresh token; the old one stays
 // good.
-func (d directoryPort) Refresh(ctx context.Context, _ rotation.Application, refresh rotation.Secret) (token rotation.Token, renewed rotation.Secret, err error) {
+func (d directoryPort) Refresh(ctx context.Context, _ rotation.Application, refresh secret.Value) (token rotation.Token, renewed secret.Value, err error) {
 	err = d.p.read(ctx, "graph.refresh", "", func() error {
 		s := d.d.signIns[refresh.Reveal()]
 		if s == nil || s.gone {
-			return &rotation.Error{Op: "signing in", Class: rotation.SignInExpired, Status: 400, Code: "AADSTS700082"}
+			return &serviceerror.Error{Op: "signing in", Class: serviceerror.SignInExpired, Status: 400, Code: "AADSTS700082"}
 		}
 		token = d.d.issue(s.holder)
 		token.Scopes, token.ObjectID = []string{"User.Read", "Application.ReadWrite.All"}, s.holder
-		renewed = rotation.NewSecret(d.d.refreshToken(s.holder))
+		renewed = secret.New(d.d.refreshToken(s.holder))
 		return nil
 	})
 	return token, renewed, err
@@ -253,17 +256,17 @@ const (
 // find returns the application for a caller with that token.
 func (d directoryPort) find(op string, token rotation.Token, a rotation.Application) (*app, error) {
 	if !strings.HasPrefix(token.Value.Reveal(), tokenPrefix) {
-		return nil, &rotation.Error{Op: op, Class: rotation.CredentialInvalid, Status: 401, Code: "InvalidAuthenticationToken"}
+		return nil, &serviceerror.Error{Op: op, Class: serviceerror.CredentialInvalid, Status: 401, Code: "InvalidAuthenticationToken"}
 	}
 	x := d.d.apps[a.ObjectID]
 	if reads := op != addingPassword && op != removingPassword; reads && a.ObjectID == "" {
 		x = d.d.byClient(a.ClientID)
 	}
 	if x == nil || x.deleted {
-		return nil, &rotation.Error{Op: op, Class: rotation.ApplicationMissing, Status: 404, Code: "Request_ResourceNotFound"}
+		return nil, &serviceerror.Error{Op: op, Class: serviceerror.ApplicationMissing, Status: 404, Code: "Request_ResourceNotFound"}
 	}
 	if len(x.roles) == 0 {
-		return nil, &rotation.Error{Op: op, Class: rotation.Permission, Status: 403, Code: "Authorization_RequestDenied"}
+		return nil, &serviceerror.Error{Op: op, Class: serviceerror.Permission, Status: 403, Code: "Authorization_RequestDenied"}
 	}
 	return x, nil
 }
@@ -307,20 +310,20 @@ func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a 
 		case d.d.Refuse != nil:
 			return d.d.Refuse
 		case !d.d.may(token, x):
-			return &rotation.Error{Op: op, Class: rotation.Permission, Status: 403, Code: "Authorization_RequestDenied"}
+			return &serviceerror.Error{Op: op, Class: serviceerror.Permission, Status: 403, Code: "Authorization_RequestDenied"}
 		case x.forbidden:
-			return &rotation.Error{Op: op, Class: rotation.PolicyForbidden, Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy"}
+			return &serviceerror.Error{Op: op, Class: serviceerror.PolicyForbidden, Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy"}
 		case x.longest > 0 && time.Until(expires) > x.longest:
-			return &rotation.Error{Op: op, Class: rotation.PolicyLifetime, Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy"}
+			return &serviceerror.Error{Op: op, Class: serviceerror.PolicyLifetime, Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy"}
 		case live >= 2 && (rotation.ApplicationState{SignInAudience: x.audience}).PersonalAccounts():
-			return &rotation.Error{Op: op, Class: rotation.Full, Status: 400, Code: "TooManyAppPasswords"}
+			return &serviceerror.Error{Op: op, Class: serviceerror.Full, Status: 400, Code: "TooManyAppPasswords"}
 		case len(marker) > 64:
-			return &rotation.Error{Op: op, Class: rotation.Invalid, Status: 400, Code: "Request_BadRequest"}
+			return &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Status: 400, Code: "Request_BadRequest"}
 		}
 		p := d.d.add(x, marker, time.Now(), expires)
 		p.issued = true
 		d.d.Issued++
-		issued = rotation.Issued{KeyID: p.KeyID, Value: rotation.NewSecret(p.value), Hint: p.Hint, ExpiresAt: p.ExpiresAt}
+		issued = rotation.Issued{KeyID: p.KeyID, Value: secret.New(p.value), Hint: p.Hint, ExpiresAt: p.ExpiresAt}
 		return nil
 	})
 	if err != nil {
@@ -358,7 +361,7 @@ func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token,
 			return err
 		}
 		if !d.d.may(token, x) {
-			return &rotation.Error{Op: op, Class: rotation.Permission, Status: 403, Code: "Authorization_RequestDenied"}
+			return &serviceerror.Error{Op: op, Class: serviceerror.Permission, Status: 403, Code: "Authorization_RequestDenied"}
 		}
 		for _, p := range x.passwords {
 			if p.KeyID != keyID || p.removedAt != nil || !d.d.shown(p) {
@@ -371,7 +374,7 @@ func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token,
 			p.removedAt = &now
 			return nil
 		}
-		return &rotation.Error{Op: op, Class: rotation.CredentialMissing, Status: 400, Code: "Request_BadRequest"}
+		return &serviceerror.Error{Op: op, Class: serviceerror.CredentialMissing, Status: 400, Code: "Request_BadRequest"}
 	})
 }
 

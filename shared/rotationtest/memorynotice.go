@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/notice"
 	"rekey/shared/rotation"
 )
@@ -53,7 +55,7 @@ func (s storePort) Postpone(ctx context.Context, n notice.Notice, until time.Tim
 	saved := n
 	err := s.p.write(ctx, "notice.postpone", n.ID, func() error {
 		if is, ok := s.s.notices[n.ID]; !ok || is.ETag != n.ETag {
-			return fmt.Errorf("postponing: %w", rotation.ErrConflict)
+			return fmt.Errorf("postponing: %w", serviceerror.ErrConflict)
 		}
 		s.s.etags++
 		saved.ETag, saved.Until, saved.Tries = strconv.Itoa(s.s.etags), until.UTC(), tries
@@ -69,7 +71,7 @@ func (s storePort) Postpone(ctx context.Context, n notice.Notice, until time.Tim
 func (s storePort) Delivered(ctx context.Context, n notice.Notice) error {
 	return s.p.write(ctx, "notice.delivered", n.ID, func() error {
 		if is, ok := s.s.notices[n.ID]; !ok || is.ETag != n.ETag {
-			return fmt.Errorf("deleting: %w", rotation.ErrConflict)
+			return fmt.Errorf("deleting: %w", serviceerror.ErrConflict)
 		}
 		delete(s.s.notices, n.ID)
 		return nil

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/notice"
 	"rekey/shared/rotation"
 )
@@ -87,10 +89,10 @@ func (s storePort) Load(ctx context.Context, id string) (rec rotation.Record, er
 	err = s.p.read(ctx, "store.load", id, func() error {
 		r, ok := s.s.rows[id]
 		if !ok {
-			return fmt.Errorf("loading: %w", rotation.ErrNotFound)
+			return fmt.Errorf("loading: %w", serviceerror.ErrNotFound)
 		}
 		if r.schema() > rotation.Schema {
-			return fmt.Errorf("loading: %w", rotation.ErrNewerSchema)
+			return fmt.Errorf("loading: %w", serviceerror.ErrNewerSchema)
 		}
 		rec = r.record()
 		rec.Handle = rotation.Handle{ETag: r.etag, Wake: s.s.due[id]}
@@ -103,7 +105,7 @@ func (s storePort) Create(ctx context.Context, rec rotation.Record, events ...ro
 	saved := rec
 	err := s.p.write(ctx, "store.create", rec.ID, func() error {
 		if _, ok := s.s.rows[saved.ID]; ok {
-			return fmt.Errorf("creating: %w", rotation.ErrExists)
+			return fmt.Errorf("creating: %w", serviceerror.ErrExists)
 		}
 		return s.s.put(&saved, nil, events)
 	})
@@ -119,9 +121,9 @@ func (s storePort) Commit(ctx context.Context, rec rotation.Record, events ...ro
 		r, ok := s.s.rows[saved.ID]
 		switch {
 		case saved.Schema > rotation.Schema:
-			return fmt.Errorf("committing: %w", rotation.ErrNewerSchema)
+			return fmt.Errorf("committing: %w", serviceerror.ErrNewerSchema)
 		case !ok || r.etag != saved.Handle.ETag:
-			return fmt.Errorf("committing: %w", rotation.ErrConflict)
+			return fmt.Errorf("committing: %w", serviceerror.ErrConflict)
 		}
 		return s.s.put(&saved, r.more, events)
 	})
@@ -163,10 +165,10 @@ func (s storePort) Remove(ctx context.Context, rec rotation.Record, events ...ro
 	return s.p.write(ctx, "store.remove", rec.ID, func() error {
 		r, ok := s.s.rows[rec.ID]
 		if rec.Schema > rotation.Schema {
-			return fmt.Errorf("removing: %w", rotation.ErrNewerSchema)
+			return fmt.Errorf("removing: %w", serviceerror.ErrNewerSchema)
 		}
 		if !ok || r.etag != rec.Handle.ETag {
-			return fmt.Errorf("removing: %w", rotation.ErrConflict)
+			return fmt.Errorf("removing: %w", serviceerror.ErrConflict)
 		}
 		delete(s.s.rows, rec.ID)
 		delete(s.s.due, rec.ID)
@@ -213,12 +215,12 @@ func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclai
 			r, ok := s.s.reserved[key]
 			if ok && r.Owner != res.Owner {
 				held = r
-				return rotation.ErrExists
+				return serviceerror.ErrExists
 			}
 			s.s.reserved[key] = res
 			return nil
 		})
-		if !errors.Is(err, rotation.ErrExists) || reclaim == nil || time.Since(held.At) <= 10*time.Minute {
+		if !errors.Is(err, serviceerror.ErrExists) || reclaim == nil || time.Since(held.At) <= 10*time.Minute {
 			return err
 		}
 		free, rerr := reclaim(ctx, held)
@@ -244,7 +246,7 @@ func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, valu
 	err = s.p.read(ctx, "store.find", value, func() error {
 		r, ok := s.s.reserved[reservationKey(rotation.Reservation{Kind: kind, Value: value})]
 		if !ok {
-			return rotation.ErrNotFound
+			return serviceerror.ErrNotFound
 		}
 		res = r
 		return nil

@@ -9,18 +9,21 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
 // MemoryVault is a key vault in memory.
 type MemoryVault struct {
 	world   *World
-	secrets map[string]*secret // by lower-case name
+	secrets map[string]*given // by lower-case name
 	made    int
 	Refuse  bool // refuse everything, as a vault does to whom it does not know
 }
 
-type secret struct {
+type given struct {
 	versions  []rotation.VaultSecret // oldest first
 	deletedAt *time.Time
 }
@@ -49,10 +52,10 @@ var validName = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
 // enter refuses what a vault refuses before it looks anything up.
 func (v vaultPort) check(op, name string) error {
 	if v.v.Refuse {
-		return &rotation.Error{Op: op, Class: rotation.VaultRefused, Status: 403, Code: "Forbidden"}
+		return &serviceerror.Error{Op: op, Class: serviceerror.VaultRefused, Status: 403, Code: "Forbidden"}
 	}
 	if !validName.MatchString(name) {
-		return &rotation.Error{Op: op, Class: rotation.Invalid, Status: 400, Code: "BadParameter"}
+		return &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Status: 400, Code: "BadParameter"}
 	}
 	return nil
 }
@@ -66,11 +69,11 @@ func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (string, err
 		key := strings.ToLower(s.Name)
 		have := v.v.secrets[key]
 		if have == nil {
-			have = &secret{}
+			have = &given{}
 			v.v.secrets[key] = have
 		}
 		if have.deletedAt != nil {
-			return &rotation.Error{Op: "writing a secret", Class: rotation.VaultConflict, Status: 409, Code: "Conflict", Detail: "ObjectIsDeletedButRecoverable"}
+			return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultConflict, Status: 409, Code: "Conflict", Detail: "ObjectIsDeletedButRecoverable"}
 		}
 		v.v.made++
 		s.Version = fmt.Sprintf("%032x", v.v.made)
@@ -93,18 +96,18 @@ func (v vaultPort) Get(ctx context.Context, name, version string) (s rotation.Va
 		}
 		have := v.v.secrets[strings.ToLower(name)]
 		if have == nil || have.deletedAt != nil || len(have.versions) == 0 {
-			return fmt.Errorf("reading a secret: %w", rotation.ErrNotFound)
+			return fmt.Errorf("reading a secret: %w", serviceerror.ErrNotFound)
 		}
 		i := len(have.versions) - 1
 		if version != "" {
 			i = slices.IndexFunc(have.versions, func(s rotation.VaultSecret) bool { return s.Version == version })
 		}
 		if i < 0 {
-			return fmt.Errorf("reading a secret: %w", rotation.ErrNotFound)
+			return fmt.Errorf("reading a secret: %w", serviceerror.ErrNotFound)
 		}
 		if s = have.versions[i]; !s.Enabled {
 			s = rotation.VaultSecret{}
-			return &rotation.Error{Op: "reading a secret", Class: rotation.VaultRefused, Status: 403, Code: "Forbidden", Detail: rotation.DetailDisabled}
+			return &serviceerror.Error{Op: "reading a secret", Class: serviceerror.VaultRefused, Status: 403, Code: "Forbidden", Detail: serviceerror.DetailDisabled}
 		}
 		s.Tags = maps.Clone(s.Tags)
 		return nil
@@ -122,7 +125,7 @@ func (v vaultPort) List(ctx context.Context, name string) (list []rotation.Vault
 			return nil
 		}
 		for _, s := range slices.Backward(have.versions) {
-			s.Value, s.Tags = rotation.Secret{}, maps.Clone(s.Tags)
+			s.Value, s.Tags = secret.Value{}, maps.Clone(s.Tags)
 			list = append(list, s)
 		}
 		return nil
@@ -143,7 +146,7 @@ func (v vaultPort) Disable(ctx context.Context, name, version string) error {
 				}
 			}
 		}
-		return fmt.Errorf("disabling a version: %w", rotation.ErrNotFound)
+		return fmt.Errorf("disabling a version: %w", serviceerror.ErrNotFound)
 	})
 }
 
@@ -180,7 +183,7 @@ func (v vaultPort) Recover(ctx context.Context, name string) error {
 	return v.p.write(ctx, "vault.recover", name, func() error {
 		have := v.v.secrets[strings.ToLower(name)]
 		if have == nil {
-			return fmt.Errorf("recovering a secret: %w", rotation.ErrNotFound)
+			return fmt.Errorf("recovering a secret: %w", serviceerror.ErrNotFound)
 		}
 		have.deletedAt = nil
 		return nil
@@ -204,5 +207,5 @@ func (w *World) Seed(s rotation.VaultSecret) {
 	defer w.mu.Unlock()
 	w.Vault.made++
 	s.Version, s.Enabled = fmt.Sprintf("%032x", w.Vault.made), true
-	w.Vault.secrets[strings.ToLower(s.Name)] = &secret{versions: []rotation.VaultSecret{s}}
+	w.Vault.secrets[strings.ToLower(s.Name)] = &given{versions: []rotation.VaultSecret{s}}
 }

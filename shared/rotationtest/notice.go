@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/notice"
 	"rekey/shared/rotation"
 )
@@ -135,14 +137,14 @@ func (s noticeTest) everyField(t *testing.T) {
 	const text = "text <&\"'\\ü€😀"
 	at := storeEpoch.Add(time.Millisecond + time.Nanosecond)
 	rec := s.create(t, rotation.Record{ID: rand.Text(), Name: text, Project: "p-" + text, Target: rotation.Application{TenantID: "t", ClientID: "c", ObjectID: "o"}},
-		rotation.Event{At: at.In(time.FixedZone("", 3600)), Kind: rotation.EventLost, By: "b", RunID: "r", KeyID: "k", Class: rotation.CredentialLost, Message: "m-" + text, Notice: true})
+		rotation.Event{At: at.In(time.FixedZone("", 3600)), Kind: rotation.EventLost, By: "b", RunID: "r", KeyID: "k", Class: serviceerror.CredentialLost, Message: "m-" + text, Notice: true})
 	got := s.of(t, rec.ID)
 	if len(got) != 1 {
 		t.Fatalf("%d notices", len(got))
 	}
 	want := notice.Notice{
 		ID: got[0].ID, ETag: got[0].ETag, Connection: rec.ID, Name: text, Project: "p-" + text, TenantID: "t", ClientID: "c",
-		Version: 1, Kind: rotation.EventLost, At: at, RunID: "r", KeyID: "k", Class: rotation.CredentialLost, Message: "m-" + text,
+		Version: 1, Kind: rotation.EventLost, At: at, RunID: "r", KeyID: "k", Class: serviceerror.CredentialLost, Message: "m-" + text,
 	}
 	if !reflect.DeepEqual(got[0], want) || want.ID == "" {
 		t.Errorf("got  %+v\nwant %+v", got[0], want)
@@ -154,9 +156,9 @@ func (s noticeTest) refused(t *testing.T) {
 	s.commit(t, rec)
 	rec.Version++
 	_, err := s.Commit(t.Context(), rec, tell(1, "stale"))
-	wantStoreError(t, "Commit", err, rotation.ErrConflict)
+	wantStoreError(t, "Commit", err, serviceerror.ErrConflict)
 	_, err = s.Create(t.Context(), rotation.Record{ID: rec.ID, Version: 1}, tell(0, "second"))
-	wantStoreError(t, "Create", err, rotation.ErrExists)
+	wantStoreError(t, "Create", err, serviceerror.ErrExists)
 	s.want(t, rec.ID, "first")
 }
 
@@ -211,8 +213,8 @@ func (s noticeTest) stale(t *testing.T) {
 	wantStoreError(t, "Postpone", err, nil)
 	for name, old := range map[string]notice.Notice{"listed": listed, "claimed": claimed} {
 		_, err := s.notices.Postpone(t.Context(), old, storeEpoch, 9)
-		wantStoreError(t, "Postpone as "+name, err, rotation.ErrConflict)
-		wantStoreError(t, "Delivered as "+name, s.notices.Delivered(t.Context(), old), rotation.ErrConflict)
+		wantStoreError(t, "Postpone as "+name, err, serviceerror.ErrConflict)
+		wantStoreError(t, "Delivered as "+name, s.notices.Delivered(t.Context(), old), serviceerror.ErrConflict)
 	}
 	if got := s.want(t, rec.ID, "a"); got[0].Tries != 1 || !got[0].Until.Equal(again.Until) {
 		t.Errorf("a refused write changed the notice: %+v", got[0])
@@ -236,7 +238,7 @@ func (s noticeTest) race(t *testing.T) {
 		if err == nil {
 			won++
 		} else {
-			wantStoreError(t, "a loser's Postpone", err, rotation.ErrConflict)
+			wantStoreError(t, "a loser's Postpone", err, serviceerror.ErrConflict)
 		}
 	}
 	if won != 1 {
@@ -249,9 +251,9 @@ func (s noticeTest) delivered(t *testing.T) {
 	n := s.want(t, rec.ID, "a")[0]
 	wantStoreError(t, "Delivered", s.notices.Delivered(t.Context(), n), nil)
 	s.want(t, rec.ID)
-	wantStoreError(t, "Delivered again", s.notices.Delivered(t.Context(), n), rotation.ErrConflict)
+	wantStoreError(t, "Delivered again", s.notices.Delivered(t.Context(), n), serviceerror.ErrConflict)
 	_, err := s.notices.Postpone(t.Context(), n, storeEpoch, 1)
-	wantStoreError(t, "Postpone afterwards", err, rotation.ErrConflict)
+	wantStoreError(t, "Postpone afterwards", err, serviceerror.ErrConflict)
 	s.commit(t, rec, tell(1, "b"))
 	s.want(t, rec.ID, "b")
 }

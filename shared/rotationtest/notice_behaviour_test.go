@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -18,7 +21,7 @@ func TestToldOnce(t *testing.T) {
 			t.Fatalf("error %+v, want one that was tried often", rec.Error)
 		}
 		told := s.events(rotation.EventAttention)
-		if len(told) != 1 || !told[0].Notice || told[0].Class != rotation.Permission || told[0].Message == "" {
+		if len(told) != 1 || !told[0].Notice || told[0].Class != serviceerror.Permission || told[0].Message == "" {
 			t.Errorf("notices %+v, want one", told)
 		}
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Denied = false })
@@ -40,7 +43,7 @@ func TestNotToldOfHiccups(t *testing.T) {
 		n := 0
 		s.h.add = func(add func() (rotation.Issued, error)) (rotation.Issued, error) {
 			if n++; n <= 2 {
-				return rotation.Issued{}, &rotation.Error{Op: "adding a password", Class: rotation.Throttled, Status: 429}
+				return rotation.Issued{}, &serviceerror.Error{Op: "adding a password", Class: serviceerror.Throttled, Status: 429}
 			}
 			return add()
 		}
@@ -58,7 +61,7 @@ func TestToldOfWhatIsNotRemoved(t *testing.T) {
 		refuse := true
 		s.h.removing = func(string) error {
 			if refuse {
-				return &rotation.Error{Op: "removing a password", Class: rotation.Permission, Status: 403}
+				return &serviceerror.Error{Op: "removing a password", Class: serviceerror.Permission, Status: 403}
 			}
 			return nil
 		}
@@ -90,9 +93,9 @@ func TestFirstRunIsWithdrawn(t *testing.T) {
 					}
 					return nil
 				}
-				s.h.token = func(secret rotation.Secret) error {
+				s.h.token = func(secret secret.Value) error {
 					if published && secret.Reveal() != s.secret.Reveal() {
-						return &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+						return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 					}
 					return nil
 				}

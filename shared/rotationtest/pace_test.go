@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -92,7 +94,7 @@ func TestNoRoomInTime(t *testing.T) {
 		p := &pacer{wait: 7 * time.Minute, turned: true}
 		s.pass(p, time.Time{})
 		rec := s.record()
-		if writes != 0 || len(p.most) != 0 || rec.Error == nil || rec.Error.Class != rotation.Throttled {
+		if writes != 0 || len(p.most) != 0 || rec.Error == nil || rec.Error.Class != serviceerror.Throttled {
 			t.Fatalf("%d writes, %d bookings, error %+v", writes, len(p.most), rec.Error)
 		}
 		if left := time.Until(rec.Error.RetryAt); left < 6*time.Minute || left > 8*time.Minute {
@@ -108,7 +110,7 @@ func TestNoRoomInTime(t *testing.T) {
 		time.Sleep(time.Second)
 		writes = 0
 		s.pass(p, time.Time{})
-		if rec := s.record(); writes != 0 || len(rec.Retiring) != 1 || rec.Retiring[0].Problem != rotation.Throttled {
+		if rec := s.record(); writes != 0 || len(rec.Retiring) != 1 || rec.Retiring[0].Problem != serviceerror.Throttled {
 			t.Errorf("%d writes, retiring %+v", writes, rec.Retiring)
 		}
 		s.sweep(hour)
@@ -119,7 +121,7 @@ func TestNoRoomInTime(t *testing.T) {
 // When the directory asks for a pause, whoever paces learns for how long and whose.
 func TestRefusedWritesAreNoted(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
-		busy := &rotation.Error{Op: "writing", Class: rotation.Throttled, Status: 429, RetryAfter: 5 * time.Minute}
+		busy := &serviceerror.Error{Op: "writing", Class: serviceerror.Throttled, Status: 429, RetryAfter: 5 * time.Minute}
 		s.edit(func(rec *rotation.Record) { rec.Policy.Grace = 0 })
 		time.Sleep(hour)
 		s.h.add = func(func() (rotation.Issued, error)) (rotation.Issued, error) { return rotation.Issued{}, busy }

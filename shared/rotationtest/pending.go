@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // PendingStore keeps what somebody has begun and not finished.
@@ -67,9 +67,9 @@ func (p pendingTest) want(t *testing.T, value, etag string) {
 
 func (p pendingTest) missing(t *testing.T) {
 	_, _, err := p.Pending(t.Context(), p.key)
-	wantStoreError(t, "Pending", err, rotation.ErrNotFound)
+	wantStoreError(t, "Pending", err, serviceerror.ErrNotFound)
 	_, err = p.PutPending(t.Context(), p.key, []byte("x"), time.Now().Add(time.Hour), `W/"datetime'2020-01-01T00%3A00%3A00Z'"`)
-	wantStoreError(t, "replacing what is not there", err, rotation.ErrConflict)
+	wantStoreError(t, "replacing what is not there", err, serviceerror.ErrConflict)
 }
 
 func (p pendingTest) roundTrip(t *testing.T) {
@@ -83,7 +83,7 @@ func (p pendingTest) roundTrip(t *testing.T) {
 func (p pendingTest) addTwice(t *testing.T) {
 	etag := p.put(t, "first", "")
 	_, err := p.PutPending(t.Context(), p.key, []byte("second"), time.Now().Add(time.Hour), "")
-	wantStoreError(t, "adding again", err, rotation.ErrExists)
+	wantStoreError(t, "adding again", err, serviceerror.ErrExists)
 	p.want(t, "first", etag)
 }
 
@@ -91,7 +91,7 @@ func (p pendingTest) stale(t *testing.T) {
 	old := p.put(t, "first", "")
 	etag := p.put(t, "second", old)
 	_, err := p.PutPending(t.Context(), p.key, []byte("third"), time.Now().Add(time.Hour), old)
-	wantStoreError(t, "replacing what was replaced", err, rotation.ErrConflict)
+	wantStoreError(t, "replacing what was replaced", err, serviceerror.ErrConflict)
 	p.want(t, "second", etag)
 }
 
@@ -110,7 +110,7 @@ func (p pendingTest) race(t *testing.T) {
 	for _, err := range errs {
 		if err == nil {
 			won++
-		} else if !errors.Is(err, rotation.ErrConflict) {
+		} else if !errors.Is(err, serviceerror.ErrConflict) {
 			t.Errorf("losing: %v", err)
 		}
 	}
@@ -152,7 +152,7 @@ func (m *MemoryPending) Pending(_ context.Context, key string) ([]byte, string, 
 	defer m.mu.Unlock()
 	row, ok := m.rows[key]
 	if !ok {
-		return nil, "", rotation.ErrNotFound
+		return nil, "", serviceerror.ErrNotFound
 	}
 	return bytes.Clone(row.value), row.etag, nil
 }
@@ -172,9 +172,9 @@ func (m *MemoryPending) PutPending(_ context.Context, key string, value []byte, 
 	row, ok := m.rows[key]
 	switch {
 	case etag == "" && ok:
-		return "", rotation.ErrExists
+		return "", serviceerror.ErrExists
 	case etag != "" && row.etag != etag:
-		return "", rotation.ErrConflict
+		return "", serviceerror.ErrConflict
 	}
 	if m.rows == nil {
 		m.rows = map[string]pendingValue{}

@@ -6,13 +6,16 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
 
 // rebind stages the credential of another application and asks for it, as the API
 // does. It returns that application.
-func (s *subject) rebind() (next rotation.Application, keyID string, secret rotation.Secret) {
+func (s *subject) rebind() (next rotation.Application, keyID string, secret secret.Value) {
 	s.t.Helper()
 	next, secret, keyID = s.w.AddApplication()
 	s.w.Name(keyID)
@@ -34,7 +37,7 @@ func (s *subject) reach(phase rotation.Phase) {
 	case rotation.Idle:
 	case rotation.Issuing:
 		s.h.add = func(func() (rotation.Issued, error)) (rotation.Issued, error) {
-			return rotation.Issued{}, &rotation.Error{Op: "adding a password", Class: rotation.Throttled, Status: 429, RetryAfter: hour}
+			return rotation.Issued{}, &serviceerror.Error{Op: "adding a password", Class: serviceerror.Throttled, Status: 429, RetryAfter: hour}
 		}
 		s.ask(rotation.Request{Kind: rotation.AskRotate})
 		s.sweep(time.Second)
@@ -45,7 +48,7 @@ func (s *subject) reach(phase rotation.Phase) {
 	case rotation.Publishing: // what is published is ahead of the record
 		s.h.put = func(v rotation.VaultSecret) error {
 			if isPublished(v) {
-				return &rotation.Error{Op: "writing a secret", Class: rotation.Throttled, Status: 429, RetryAfter: hour, UnknownOutcome: true}
+				return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.Throttled, Status: 429, RetryAfter: hour, UnknownOutcome: true}
 			}
 			return nil
 		}
@@ -56,10 +59,10 @@ func (s *subject) reach(phase rotation.Phase) {
 			s.t.Fatal("nothing new is published")
 		}
 	case rotation.Rebinding:
-		_, _, secret := s.rebind()
-		s.h.token = func(v rotation.Secret) error {
-			if v == secret {
-				return &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+		_, _, given := s.rebind()
+		s.h.token = func(v secret.Value) error {
+			if v == given {
+				return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 			}
 			return nil
 		}
@@ -139,9 +142,9 @@ func TestAbandonedTakeOver(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.bound(300)
 		s.edit(func(rec *rotation.Record) { rec.Current.Origin = rotation.OriginNamed })
-		s.h.token = func(v rotation.Secret) error {
+		s.h.token = func(v secret.Value) error {
 			if v != s.secret {
-				return &rotation.Error{Op: "signing in", Class: rotation.CredentialRefused, Status: 401}
+				return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401}
 			}
 			return nil
 		}
@@ -232,7 +235,7 @@ func TestDeleteDoesNotWaitForAPause(t *testing.T) {
 		s.bound(60)
 		s.h.putting = func(v rotation.VaultSecret) error {
 			if isPublished(v) {
-				return &rotation.Error{Op: "writing a secret", Class: rotation.VaultRefused, Status: 403}
+				return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultRefused, Status: 403}
 			}
 			return nil
 		}
@@ -257,7 +260,7 @@ func TestDeleteWhileTheVaultIsDown(t *testing.T) {
 		s.reach(rotation.Publishing)
 		s.bound(20)
 		s.h.putting = func(rotation.VaultSecret) error {
-			return &rotation.Error{Op: "writing a secret", Class: rotation.VaultRefused, Status: 403}
+			return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultRefused, Status: 403}
 		}
 		s.ask(rotation.Request{Kind: rotation.AskDelete})
 		s.sweep(30 * time.Minute)
@@ -301,7 +304,7 @@ func TestDeleteWithoutPermission(t *testing.T) {
 		s.sweep(2 * hour)
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Denied = true })
 		s.sweep(4 * day)
-		if rec := s.record(); len(rec.Retiring) != 1 || rec.Retiring[0].Problem != rotation.Permission {
+		if rec := s.record(); len(rec.Retiring) != 1 || rec.Retiring[0].Problem != serviceerror.Permission {
 			t.Fatalf("a permission may come back, and the record says that it lacks: %+v", rec.Retiring)
 		}
 		s.ask(rotation.Request{Kind: rotation.AskDelete})

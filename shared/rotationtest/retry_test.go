@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -24,7 +26,7 @@ func TestRefusedRequestIsTriedAgain(t *testing.T) {
 				s.sweep(30 * time.Minute)
 				s.phase(rotation.Idle)
 				first := s.record()
-				if first.Error == nil || first.Error.Class != rotation.Permission || first.Settled(time.Now()) {
+				if first.Error == nil || first.Error.Class != serviceerror.Permission || first.Settled(time.Now()) {
 					t.Fatalf("error %+v, settled %v", first.Error, first.Settled(time.Now()))
 				}
 				s.sweep(6 * hour)

@@ -3,13 +3,13 @@ package rotationtest
 import (
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
 
 // ClientSecret is one of an application's, by ground truth.
 type ClientSecret struct {
 	KeyID, Name string
-	Value       rotation.Secret
+	Value       secret.Value
 	Issued      bool // by Rekey
 	AddedAt     time.Time
 	ExpiresAt   time.Time
@@ -21,7 +21,7 @@ func (c ClientSecret) Works(at time.Time) bool { return c.RemovedAt.IsZero() && 
 
 func (p *password) truth() ClientSecret {
 	c := ClientSecret{
-		KeyID: p.KeyID, Name: p.DisplayName, Value: rotation.NewSecret(p.value),
+		KeyID: p.KeyID, Name: p.DisplayName, Value: secret.New(p.value),
 		Issued: p.issued, AddedAt: p.addedAt, ExpiresAt: p.ExpiresAt,
 	}
 	if p.removedAt != nil {
@@ -68,7 +68,7 @@ type SecretOptions struct {
 }
 
 // AddSecret gives an application a client secret that was made by hand.
-func (w *World) AddSecret(clientID string, o SecretOptions) (secret rotation.Secret, keyID string) {
+func (w *World) AddSecret(clientID string, o SecretOptions) (given secret.Value, keyID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	start := time.Now()
@@ -80,5 +80,5 @@ func (w *World) AddSecret(clientID string, o SecretOptions) (secret rotation.Sec
 		p.Hint = ""
 	}
 	p.hiddenUntil = time.Now().Add(o.Hidden)
-	return rotation.NewSecret(p.value), p.KeyID
+	return secret.New(p.value), p.KeyID
 }

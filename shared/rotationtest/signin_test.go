@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -37,9 +39,9 @@ func (c *counted) Token(ctx context.Context, id string) (rotation.Token, error) 
 // meanwhile shows in new tokens only.
 func TestSignInsAreShared(t *testing.T) {
 	const n = 5
-	refuse := func(class rotation.Class, status int) func(func() (rotation.Issued, error)) (rotation.Issued, error) {
+	refuse := func(class serviceerror.Class, status int) func(func() (rotation.Issued, error)) (rotation.Issued, error) {
 		return func(func() (rotation.Issued, error)) (rotation.Issued, error) {
-			return rotation.Issued{}, &rotation.Error{Op: "adding a password", Class: class, Status: status}
+			return rotation.Issued{}, &serviceerror.Error{Op: "adding a password", Class: class, Status: status}
 		}
 	}
 	for _, tt := range []struct {
@@ -51,11 +53,11 @@ func TestSignInsAreShared(t *testing.T) {
 	}{
 		{name: "the token is good", shared: true},
 		{name: "it ends during the pass", left: 9 * time.Minute},
-		{name: "the sign-in is refused", err: &rotation.Error{Op: "signing in", Class: rotation.ActorRefused}, shared: true},
-		{name: "the sign-in has no answer", err: &rotation.Error{Op: "signing in", Class: rotation.Transient}},
-		{name: "a permission is missing", add: refuse(rotation.Permission, 403)},
-		{name: "the token is refused", add: refuse(rotation.CredentialInvalid, 401)},
-		{name: "the application is full", add: refuse(rotation.Full, 403), shared: true},
+		{name: "the sign-in is refused", err: &serviceerror.Error{Op: "signing in", Class: serviceerror.ActorRefused}, shared: true},
+		{name: "the sign-in has no answer", err: &serviceerror.Error{Op: "signing in", Class: serviceerror.Transient}},
+		{name: "a permission is missing", add: refuse(serviceerror.Permission, 403)},
+		{name: "the token is refused", add: refuse(serviceerror.CredentialInvalid, 401)},
+		{name: "the application is full", add: refuse(serviceerror.Full, 403), shared: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

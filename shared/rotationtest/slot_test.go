@@ -4,19 +4,21 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
 // A rotation that somebody asks for and that fails does not move the schedule: the slot
 // stays where it was, and is kept.
 func TestFailedRequestLeavesTheSlot(t *testing.T) {
-	for name, class := range map[string]rotation.Class{"refused": rotation.Permission, "may pass by itself": rotation.Throttled} {
+	for name, class := range map[string]serviceerror.Class{"refused": serviceerror.Permission, "may pass by itself": serviceerror.Throttled} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {
 				slot := time.Now().Add(5 * hour)
 				s.edit(func(rec *rotation.Record) { rec.NextSlot = slot })
 				s.h.add = func(func() (rotation.Issued, error)) (rotation.Issued, error) {
-					return rotation.Issued{}, &rotation.Error{Op: "adding a password", Class: class}
+					return rotation.Issued{}, &serviceerror.Error{Op: "adding a password", Class: class}
 				}
 				s.ask(rotation.Request{Kind: rotation.AskRotate})
 				s.sweep(30 * time.Minute)

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -38,7 +41,7 @@ func (s *subject) stage(marker string) (version string) {
 	rec := s.record()
 	tags := maps.Clone(rotation.Tags(rotationtest.Deployment, &rec, *rec.Current))
 	tags[rotation.TagMarker] = marker
-	version, err := s.w.VaultPort().Put(s.t.Context(), rotation.VaultSecret{Name: rec.StagedName(), Value: rotation.NewSecret("staged"), Enabled: true, Tags: tags})
+	version, err := s.w.VaultPort().Put(s.t.Context(), rotation.VaultSecret{Name: rec.StagedName(), Value: secret.New("staged"), Enabled: true, Tags: tags})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -65,7 +68,7 @@ func (s *subject) enabled() map[string]int {
 // R4: a staged version that can't be disabled is not forgotten. It is tried again, ever
 // more slowly, until it is disabled.
 func TestAStagedVersionIsDisabledInTheEnd(t *testing.T) {
-	down := &rotation.Error{Op: "disabling a version", Class: rotation.Transient, Status: 503}
+	down := &serviceerror.Error{Op: "disabling a version", Class: serviceerror.Transient, Status: 503}
 	for name, tt := range map[string]struct {
 		spent func(version string) rotation.Spent
 		vault stubborn
@@ -124,7 +127,7 @@ func TestAForeignStagedVersion(t *testing.T) {
 		s.stage("spent")
 		rec := s.record()
 		if _, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{
-			Name: rec.StagedName(), Value: rotation.NewSecret("by hand"), Enabled: true, Tags: map[string]string{rotation.TagMarker: "spent"},
+			Name: rec.StagedName(), Value: secret.New("by hand"), Enabled: true, Tags: map[string]string{rotation.TagMarker: "spent"},
 		}); err != nil {
 			t.Fatal(err)
 		}

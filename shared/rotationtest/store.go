@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -211,7 +213,7 @@ func storeJSON(v any) string {
 
 func (s storeTest) missing(t *testing.T) {
 	_, err := s.Load(t.Context(), rand.Text())
-	wantStoreError(t, "Load", err, rotation.ErrNotFound)
+	wantStoreError(t, "Load", err, serviceerror.ErrNotFound)
 	events, next, err := s.History(t.Context(), rand.Text(), "", 10)
 	if len(events) != 0 || next != "" || err != nil {
 		t.Errorf("History of nothing: %v, %q, %v", events, next, err)
@@ -222,7 +224,7 @@ func (s storeTest) createTwice(t *testing.T) {
 	id := rand.Text()
 	first := s.create(t, id, storeEpoch, rotation.Event{At: storeEpoch, Kind: rotation.EventCreated})
 	_, err := s.Create(t.Context(), rotation.Record{ID: id, Version: 1, Name: "second"})
-	wantStoreError(t, "second Create", err, rotation.ErrExists)
+	wantStoreError(t, "second Create", err, serviceerror.ErrExists)
 	if got := s.load(t, id); got.Name != "" || got.Handle != first.Handle {
 		t.Errorf("the second Create changed the record: %s", storeJSON(got))
 	}
@@ -234,8 +236,8 @@ func (s storeTest) stale(t *testing.T) {
 	stale.Name = "stale"
 	event := rotation.Event{At: storeEpoch, Kind: rotation.EventIssued}
 	_, err := s.Commit(t.Context(), stale, event)
-	wantStoreError(t, "Commit", err, rotation.ErrConflict)
-	wantStoreError(t, "Remove", s.Remove(t.Context(), stale, event), rotation.ErrConflict)
+	wantStoreError(t, "Commit", err, serviceerror.ErrConflict)
+	wantStoreError(t, "Remove", s.Remove(t.Context(), stale, event), serviceerror.ErrConflict)
 	if got := s.load(t, stale.ID); got.Name != "" || got.Handle != fresh.Handle {
 		t.Errorf("a refused write changed the record: %s", storeJSON(got))
 	}
@@ -243,7 +245,7 @@ func (s storeTest) stale(t *testing.T) {
 		t.Errorf("a refused write left history: %v, %v", events, err)
 	}
 	_, err = s.Commit(t.Context(), rotation.Record{ID: stale.ID, Version: 9})
-	wantStoreError(t, "Commit without a handle", err, rotation.ErrConflict)
+	wantStoreError(t, "Commit without a handle", err, serviceerror.ErrConflict)
 }
 
 func (s storeTest) concurrentCommits(t *testing.T) {
@@ -266,7 +268,7 @@ func (s storeTest) concurrentCommits(t *testing.T) {
 		if fmt.Sprint(i) == got.CommitID {
 			wantStoreError(t, "the winner's Commit", err, nil)
 		} else {
-			wantStoreError(t, "a loser's Commit", err, rotation.ErrConflict)
+			wantStoreError(t, "a loser's Commit", err, serviceerror.ErrConflict)
 		}
 	}
 	events, _, err := s.History(t.Context(), rec.ID, "", 10)
@@ -350,7 +352,7 @@ func (s storeTest) remove(t *testing.T) {
 		t.Fatalf("Remove: %v", err)
 	}
 	_, err := s.Load(ctx, rec.ID)
-	wantStoreError(t, "Load", err, rotation.ErrNotFound)
+	wantStoreError(t, "Load", err, serviceerror.ErrNotFound)
 	if got := s.due(t, storeEpoch, rec.ID); len(got) != 0 {
 		t.Errorf("%v is still due", got)
 	}
@@ -358,9 +360,9 @@ func (s storeTest) remove(t *testing.T) {
 	if err != nil || len(events) != 2 || events[0].Kind != rotation.EventDeleted {
 		t.Errorf("history %v, %v", events, err)
 	}
-	wantStoreError(t, "second Remove", s.Remove(ctx, rec), rotation.ErrConflict)
+	wantStoreError(t, "second Remove", s.Remove(ctx, rec), serviceerror.ErrConflict)
 	_, err = s.Commit(ctx, rec)
-	wantStoreError(t, "Commit", err, rotation.ErrConflict)
+	wantStoreError(t, "Commit", err, serviceerror.ErrConflict)
 }
 
 func (s storeTest) history(t *testing.T) {
@@ -472,8 +474,8 @@ func (s storeTest) newerSchema(t *testing.T) {
 	newer.Schema = rotation.Schema + 1
 	newer.Version++
 	_, err := s.Commit(ctx, newer)
-	wantStoreError(t, "Commit", err, rotation.ErrNewerSchema)
-	wantStoreError(t, "Remove", s.Remove(ctx, newer), rotation.ErrNewerSchema)
+	wantStoreError(t, "Commit", err, serviceerror.ErrNewerSchema)
+	wantStoreError(t, "Remove", s.Remove(ctx, newer), serviceerror.ErrNewerSchema)
 	s.load(t, rec.ID)
 
 	raw, ok := s.Store.(RawStore)
@@ -483,10 +485,10 @@ func (s storeTest) newerSchema(t *testing.T) {
 	raw.SetProperty(t, rec.ID, "name", 42) // a newer Rekey may have changed its shape
 	raw.SetProperty(t, rec.ID, "schema", rotation.Schema+1)
 	_, err = s.Load(ctx, rec.ID)
-	wantStoreError(t, "Load", err, rotation.ErrNewerSchema)
+	wantStoreError(t, "Load", err, serviceerror.ErrNewerSchema)
 	rec.Version++
 	_, err = s.Commit(ctx, rec) // based on what was read before the newer one wrote
-	wantStoreError(t, "Commit over a newer row", err, rotation.ErrConflict)
+	wantStoreError(t, "Commit over a newer row", err, serviceerror.ErrConflict)
 	raw.SetProperty(t, rec.ID, "name", `""`)
 	raw.SetProperty(t, rec.ID, "schema", rotation.Schema) // so that it can be removed
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -18,7 +20,7 @@ func (s storeTest) reserve(t *testing.T) {
 	theirs := mine
 	theirs.Owner = rand.Text()
 	_, err := s.Find(ctx, mine.Kind, mine.Value)
-	wantStoreError(t, "Find before", err, rotation.ErrNotFound)
+	wantStoreError(t, "Find before", err, serviceerror.ErrNotFound)
 	never := func(context.Context, rotation.Reservation) (bool, error) {
 		t.Error("reclaim was asked about a young reservation")
 		return true, nil
@@ -26,7 +28,7 @@ func (s storeTest) reserve(t *testing.T) {
 	for range 2 { // an own reservation is a success
 		wantStoreError(t, "Reserve", s.Reserve(ctx, mine, never), nil)
 	}
-	wantStoreError(t, "Reserve by another", s.Reserve(ctx, theirs, never), rotation.ErrExists)
+	wantStoreError(t, "Reserve by another", s.Reserve(ctx, theirs, never), serviceerror.ErrExists)
 	wantStoreError(t, "Release by another", s.Release(ctx, theirs), nil)
 	got, err := s.Find(ctx, mine.Kind, mine.Value)
 	if err != nil || got.Owner != mine.Owner || got.Value != mine.Value || got.Kind != mine.Kind || got.At.IsZero() {
@@ -83,7 +85,7 @@ func (s storeTest) race(t *testing.T, res rotation.Reservation, reclaim func(con
 		all.Go(func() {
 			err := s.Reserve(t.Context(), mine, reclaim)
 			if err != nil {
-				wantStoreError(t, "a loser's Reserve", err, rotation.ErrExists)
+				wantStoreError(t, "a loser's Reserve", err, serviceerror.ErrExists)
 				return
 			}
 			mu.Lock()
@@ -110,7 +112,7 @@ func (s storeTest) reclaim(t *testing.T) {
 	wantStoreError(t, "Reserve", s.Reserve(ctx, old, nil), nil)
 	other := rotation.Reservation{Kind: old.Kind, Value: old.Value, Owner: rand.Text()}
 
-	wantStoreError(t, "without reclaim", s.Reserve(ctx, other, nil), rotation.ErrExists)
+	wantStoreError(t, "without reclaim", s.Reserve(ctx, other, nil), serviceerror.ErrExists)
 	var asked rotation.Reservation
 	answer := func(ok bool, err error) func(context.Context, rotation.Reservation) (bool, error) {
 		return func(_ context.Context, holder rotation.Reservation) (bool, error) {
@@ -118,11 +120,11 @@ func (s storeTest) reclaim(t *testing.T) {
 			return ok, err
 		}
 	}
-	wantStoreError(t, "still needed", s.Reserve(ctx, other, answer(false, nil)), rotation.ErrExists)
+	wantStoreError(t, "still needed", s.Reserve(ctx, other, answer(false, nil)), serviceerror.ErrExists)
 	if asked.Owner != old.Owner || asked.Value != old.Value || !asked.At.Equal(old.At) {
 		t.Errorf("reclaim was asked about %v, want %v", asked, old)
 	}
-	wantStoreError(t, "nobody knows", s.Reserve(ctx, other, answer(true, rotation.ErrNewerSchema)), rotation.ErrNewerSchema)
+	wantStoreError(t, "nobody knows", s.Reserve(ctx, other, answer(true, serviceerror.ErrNewerSchema)), serviceerror.ErrNewerSchema)
 
 	free := func(_ context.Context, holder rotation.Reservation) (bool, error) { return true, nil }
 	winners := s.race(t, other, free)
@@ -136,7 +138,7 @@ func (s storeTest) reclaim(t *testing.T) {
 	renewed.At = time.Time{}
 	wantStoreError(t, "renewing", s.Reserve(ctx, renewed, nil), nil)
 	other.Value = renewed.Value
-	wantStoreError(t, "reclaiming what was renewed", s.Reserve(ctx, other, free), rotation.ErrExists)
+	wantStoreError(t, "reclaiming what was renewed", s.Reserve(ctx, other, free), serviceerror.ErrExists)
 }
 
 func (s storeTest) values(t *testing.T) {

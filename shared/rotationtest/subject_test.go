@@ -9,6 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -23,7 +27,7 @@ const (
 
 // hooks are what a test does on the way to the services. Each may be nil.
 type hooks struct {
-	token     func(rotation.Secret) error                                        // instead of a token
+	token     func(secret.Value) error                                           // instead of a token
 	add       func(add func() (rotation.Issued, error)) (rotation.Issued, error) // around addPassword
 	removing  func(keyID string) error                                           // instead of removePassword
 	reading   func(*rotation.ApplicationState)                                   // what a read of the application shows
@@ -44,7 +48,7 @@ type service struct {
 	h *hooks
 }
 
-func (s service) Token(ctx context.Context, app rotation.Application, secret rotation.Secret) (rotation.Token, error) {
+func (s service) Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error) {
 	if s.h.token != nil {
 		if err := s.h.token(secret); err != nil {
 			return rotation.Token{}, err
@@ -130,7 +134,7 @@ type subject struct {
 	w      *rotationtest.World
 	h      hooks
 	app    rotation.Application
-	secret rotation.Secret
+	secret secret.Value
 	keyID  string // current when it began
 	id     string
 	actors rotation.Actors // of one that rotates through another application
@@ -156,7 +160,7 @@ func newSubject(t *testing.T, w *rotationtest.World, n int) *subject {
 	w.Name(s.keyID)
 	rec := rotation.Record{
 		Schema: rotation.Schema, ID: s.id, Name: "billing", VaultName: fmt.Sprintf("rekey-%d", n), Phase: rotation.Idle, Acknowledged: true,
-		CreatedAt: time.Now(), Policy: rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Hours: 1, Zone: "UTC"}, Grace: 48 * hour},
+		CreatedAt: time.Now(), Policy: rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 1, Zone: "UTC"}, Grace: 48 * hour},
 		Actor: s.app, Target: s.app, NextSlot: time.Now().Add(hour), WakeAt: time.Now().Add(hour), Version: 1, Revision: 1,
 		Current: &rotation.Credential{Target: s.app, KeyID: s.keyID, Origin: rotation.OriginIssued, Since: time.Now(), ExpiresAt: time.Now().Add(40 * day)},
 	}
@@ -306,7 +310,7 @@ func (s *subject) bound(commits int) {
 }
 
 func unknown(op string) error {
-	return &rotation.Error{Op: op, Class: rotation.Transient, Status: 504, UnknownOutcome: true}
+	return &serviceerror.Error{Op: op, Class: serviceerror.Transient, Status: 504, UnknownOutcome: true}
 }
 
 func isStaged(v rotation.VaultSecret) bool {
@@ -334,7 +338,7 @@ func (s *subject) delegate(t *testing.T) {
 type actor struct {
 	w      *rotationtest.World
 	app    rotation.Application
-	secret rotation.Secret
+	secret secret.Value
 }
 
 func (a actor) Token(ctx context.Context, _ string) (rotation.Token, error) {

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -22,7 +25,7 @@ func TestFullApplication(t *testing.T) {
 		}
 		s.sweep(3 * hour)
 		rec := s.record()
-		if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != rotation.Full || len(rec.Abandoned) != 0 {
+		if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != serviceerror.Full || len(rec.Abandoned) != 0 {
 			t.Errorf("phase %s, error %+v, abandoned %v", rec.Phase, rec.Error, rec.Abandoned)
 		}
 		s.live(2)
@@ -44,7 +47,7 @@ func TestLifetimePolicy(t *testing.T) {
 				s.sweep(2 * hour)
 				rec := s.record()
 				if tt.want == 0 {
-					if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != rotation.PolicyLifetime || rec.LastRun.Outcome != "failed" {
+					if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != serviceerror.PolicyLifetime || rec.LastRun.Outcome != "failed" {
 						t.Errorf("phase %s, error %+v", rec.Phase, rec.Error)
 					}
 					s.live(2)
@@ -79,7 +82,7 @@ func TestPermissionRefused(t *testing.T) {
 			}
 		}
 		rec := s.record()
-		if rec.Phase != rotation.Idle || rec.Error.Class != rotation.Permission || !strings.Contains(rec.Error.Message, "Application.ReadWrite.OwnedBy") || len(rec.Abandoned) != 0 {
+		if rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission || !strings.Contains(rec.Error.Message, "Application.ReadWrite.OwnedBy") || len(rec.Abandoned) != 0 {
 			t.Errorf("phase %s, error %+v, abandoned %v", rec.Phase, rec.Error, rec.Abandoned)
 		}
 		n := len(tries)
@@ -98,7 +101,7 @@ func TestPermissionRefused(t *testing.T) {
 // R9: Retry-After is honoured, in issuing, in proving and in removing.
 func TestRetryAfter(t *testing.T) {
 	throttled := func(op string) error {
-		return &rotation.Error{Op: op, Class: rotation.Throttled, Status: 429, RetryAfter: 10 * time.Minute}
+		return &serviceerror.Error{Op: op, Class: serviceerror.Throttled, Status: 429, RetryAfter: 10 * time.Minute}
 	}
 	// once answers the first call so, and checks when the second comes.
 	once := func(t *testing.T, first *time.Time) func() error {
@@ -123,7 +126,7 @@ func TestRetryAfter(t *testing.T) {
 			}
 		},
 		"proving": func(s *subject, next func() error) {
-			s.h.token = func(v rotation.Secret) error {
+			s.h.token = func(v secret.Value) error {
 				if v == s.secret {
 					return nil
 				}
@@ -152,12 +155,12 @@ func TestRetryAfter(t *testing.T) {
 // looked for.
 func TestOutage(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
-		s.h.token = func(rotation.Secret) error {
-			return &rotation.Error{Op: "signing in", Class: rotation.Transient, Status: 503}
+		s.h.token = func(secret.Value) error {
+			return &serviceerror.Error{Op: "signing in", Class: serviceerror.Transient, Status: 503}
 		}
 		s.sweep(day)
 		rec := s.record()
-		if len(rec.Abandoned)+len(rec.Spent) != 0 || rec.Error == nil || rec.Error.Class != rotation.Transient {
+		if len(rec.Abandoned)+len(rec.Spent) != 0 || rec.Error == nil || rec.Error.Class != serviceerror.Transient {
 			t.Errorf("abandoned %d, spent %d, error %+v", len(rec.Abandoned), len(rec.Spent), rec.Error)
 		}
 		s.h.token = nil
@@ -282,7 +285,7 @@ func TestPolicyEditedDuringAPass(t *testing.T) {
 					}
 				}
 				tokens := 0
-				s.h.token = func(rotation.Secret) error { tokens++; return nil }
+				s.h.token = func(secret.Value) error { tokens++; return nil }
 				if _, err := s.rotator().Pass(t.Context(), s.id, rotation.PassOptions{}); err != nil {
 					t.Errorf("the pass ended with %v", err)
 				}
@@ -309,7 +312,7 @@ func TestNudgeKeepsTheProof(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.ask(rotation.Request{Kind: rotation.AskEmergency})
 		tokens := 0
-		s.h.token = func(v rotation.Secret) error {
+		s.h.token = func(v secret.Value) error {
 			if v != s.secret {
 				tokens++
 			}

@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -37,7 +40,7 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 				s.w.Name(keyID)
 				rec := s.record()
 				publish := func(value string, tags map[string]string) string {
-					version, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: rotation.NewSecret(value), Enabled: true, Tags: tags})
+					version, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: secret.New(value), Enabled: true, Tags: tags})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -87,7 +90,7 @@ func TestTheRecordNamesWhatWasRepublished(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.sweep(2 * hour)
 		name := s.record().VaultName
-		if _, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: name, Value: rotation.NewSecret("by hand"), Enabled: true}); err != nil {
+		if _, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: name, Value: secret.New("by hand"), Enabled: true}); err != nil {
 			t.Fatal(err)
 		}
 		s.sweep(3 * day)
@@ -102,19 +105,19 @@ func TestTheRecordNamesWhatWasRepublished(t *testing.T) {
 // R6: a published credential that has ended counts as refused, as one that was removed
 // does; an application that can't be found says nothing about it.
 func TestWhatCountsAsARefusal(t *testing.T) {
-	for class, counts := range map[rotation.Class]bool{
-		rotation.CredentialRefused: true, rotation.CredentialExpired: true, rotation.ApplicationMissing: false, rotation.Transient: false,
+	for class, counts := range map[serviceerror.Class]bool{
+		serviceerror.CredentialRefused: true, serviceerror.CredentialExpired: true, serviceerror.ApplicationMissing: false, serviceerror.Transient: false,
 	} {
 		t.Run(string(class), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {
 				s.ask(rotation.Request{Kind: rotation.AskEmergency})
 				refused := false
-				s.h.token = func(v rotation.Secret) error {
+				s.h.token = func(v secret.Value) error {
 					if v == s.secret || s.record().Phase != rotation.Idle {
 						return nil
 					}
 					refused = true
-					return &rotation.Error{Op: "signing in", Class: class, Status: 401}
+					return &serviceerror.Error{Op: "signing in", Class: class, Status: 401}
 				}
 				s.sweep(5 * time.Minute)
 				if c := s.record().Current; !refused || c.Refusals > 0 != counts || c.RefusedSince.IsZero() == counts {

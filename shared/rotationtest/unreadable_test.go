@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -25,9 +27,9 @@ func (d unreadable) Application(ctx context.Context, token rotation.Token, app r
 // removed from it is gone. The read is put off, and five good ones are still to come.
 func TestFailedReadIsNoRead(t *testing.T) {
 	for name, failure := range map[string]error{
-		"forbidden": &rotation.Error{Op: "reading an application", Class: rotation.Permission, Status: 403},
-		"throttled": &rotation.Error{Op: "reading an application", Class: rotation.Throttled, Status: 429},
-		"no answer": &rotation.Error{Op: "reading an application", Class: rotation.Transient},
+		"forbidden": &serviceerror.Error{Op: "reading an application", Class: serviceerror.Permission, Status: 403},
+		"throttled": &serviceerror.Error{Op: "reading an application", Class: serviceerror.Throttled, Status: 429},
+		"no answer": &serviceerror.Error{Op: "reading an application", Class: serviceerror.Transient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -49,7 +52,7 @@ type vaultTest struct {
 const unknownVersion = "0123456789abcdef0123456789abcdef"
 
 func enabledSecret(name, value string) rotation.VaultSecret {
-	return rotation.VaultSecret{Name: name, Value: rotation.NewSecret(value), Enabled: true}
+	return rotation.VaultSecret{Name: name, Value: secret.New(value), Enabled: true}
 }
 
 func (t vaultTest) put(s rotation.VaultSecret) (version string) {
@@ -89,21 +92,21 @@ func (t vaultTest) wantSame(what string, got, want rotation.VaultSecret) {
 
 func (t vaultTest) wantNotFound(what string, err error) {
 	t.Helper()
-	if !errors.Is(err, rotation.ErrNotFound) {
+	if !errors.Is(err, serviceerror.ErrNotFound) {
 		t.Errorf("%s: %v, want ErrNotFound", what, err)
 	}
-	if rotation.UnknownOutcome(err) {
+	if serviceerror.UnknownOutcome(err) {
 		t.Errorf("%s: outcome unknown, though nothing was there", what)
 	}
 }
 
 // wantClass checks a definite refusal.
-func (t vaultTest) wantClass(what string, err error, class rotation.Class) {
+func (t vaultTest) wantClass(what string, err error, class serviceerror.Class) {
 	t.Helper()
-	if err == nil || rotation.ClassOf(err) != class {
+	if err == nil || serviceerror.ClassOf(err) != class {
 		t.Errorf("%s: %v, want class %q", what, err, class)
 	}
-	if rotation.UnknownOutcome(err) {
+	if serviceerror.UnknownOutcome(err) {
 		t.Errorf("%s: outcome unknown, want a definite refusal", what)
 	}
 }
@@ -131,7 +134,7 @@ func (t vaultTest) putAndGet() {
 func (t vaultTest) attributesSurvive() {
 	want := rotation.VaultSecret{
 		Name:        "app",
-		Value:       rotation.NewSecret("va\"l\nü~.e"),
+		Value:       secret.New("va\"l\nü~.e"),
 		ContentType: "text/plain",
 		Enabled:     true,
 		ExpiresAt:   time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC),
@@ -226,14 +229,14 @@ func (t vaultTest) disabledVersions() {
 		}
 	}
 	_, err := t.vault.Get(ctx, "app", first)
-	t.wantClass("Get of a disabled version", err, rotation.VaultRefused)
+	t.wantClass("Get of a disabled version", err, serviceerror.VaultRefused)
 	t.wantGet("app", "", second, "two")
 
 	if err := t.vault.Disable(ctx, "app", second); err != nil {
 		t.Fatalf("Disable: %v", err)
 	}
 	_, err = t.vault.Get(ctx, "app", "")
-	t.wantClass("Get of a disabled latest version", err, rotation.VaultRefused)
+	t.wantClass("Get of a disabled latest version", err, serviceerror.VaultRefused)
 
 	// Disabling keeps what makes a version recognisable.
 	all, err := t.vault.List(ctx, "app")
@@ -258,7 +261,7 @@ func (t vaultTest) bornDisabled() {
 	probe.Enabled = false
 	version := t.put(probe)
 	_, err := t.vault.Get(t.Context(), "app", version)
-	t.wantClass("Get of the probe", err, rotation.VaultRefused)
+	t.wantClass("Get of the probe", err, serviceerror.VaultRefused)
 	all, err := t.vault.List(t.Context(), "app")
 	if err != nil || len(all) != 1 || all[0].Enabled || all[0].Version != version {
 		t.Errorf("List = %+v, %v; want the disabled probe", all, err)
@@ -301,9 +304,9 @@ func (t vaultTest) deleteSecret() {
 		t.Errorf("List after Delete = %v, %v; want nothing", all, err)
 	}
 	_, err = t.vault.Put(ctx, enabledSecret("app", "two"))
-	t.wantClass("Put after Delete", err, rotation.VaultConflict)
+	t.wantClass("Put after Delete", err, serviceerror.VaultConflict)
 	_, err = t.vault.Put(ctx, enabledSecret("APP", "two"))
-	t.wantClass("Put after Delete, in capitals", err, rotation.VaultConflict)
+	t.wantClass("Put after Delete, in capitals", err, serviceerror.VaultConflict)
 	t.wantGet("app-staged", "", kept, "kept")
 }
 
@@ -313,6 +316,6 @@ func (t vaultTest) names() {
 	}
 	for _, name := range []string{"", "under_score", "a.b", "a/b", "a b", "ä", "..", strings.Repeat("n", 128)} {
 		_, err := t.vault.Put(t.Context(), enabledSecret(name, "value"))
-		t.wantClass(fmt.Sprintf("Put of the name %q", name), err, rotation.Invalid)
+		t.wantClass(fmt.Sprintf("Put of the name %q", name), err, serviceerror.Invalid)
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/notice"
 	"rekey/shared/rotation"
 )
@@ -66,7 +69,7 @@ type World struct {
 func NewWorld(t testing.TB) *World {
 	w := &World{t: t, Latency: 40 * time.Millisecond, process: 1, Log: &Log{}}
 	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{}, reserved: map[string]rotation.Reservation{}, notices: map[string]notice.Notice{}}
-	w.Vault = &MemoryVault{world: w, secrets: map[string]*secret{}}
+	w.Vault = &MemoryVault{world: w, secrets: map[string]*given{}}
 	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, clients: map[string]*app{}, holders: map[string]string{}, signIns: map[string]*signIn{}}
 	return w
 }
@@ -173,7 +176,7 @@ func (p port) write(ctx context.Context, op, on string, apply func() error) erro
 			fault = w.fault
 		}
 	}
-	lost := &rotation.Error{Op: op, Class: rotation.Transient, Status: 504, UnknownOutcome: true}
+	lost := &serviceerror.Error{Op: op, Class: serviceerror.Transient, Status: 504, UnknownOutcome: true}
 	if fault == NotApplied {
 		return lost
 	}
@@ -302,7 +305,7 @@ func (w *World) checkAuth(rec *rotation.Record) {
 // CheckGone checks that nothing of ours is left of a connection, and that the
 // credential it was given is untouched. Reservations may be left by whoever died
 // before the record was written: they are void.
-func (w *World) CheckGone(id string, given rotation.Secret) {
+func (w *World) CheckGone(id string, given secret.Value) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, ok := w.Store.rows[id]; ok {

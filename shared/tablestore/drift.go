@@ -3,6 +3,8 @@ package tablestore
 import (
 	"context"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"rekey/shared/rotation"
@@ -33,9 +35,9 @@ func (s *Store) look(ctx context.Context, c change) (drift, error) {
 	case e != nil:
 		return drift{}, e
 	case c.kind == aztables.TransactionTypeAdd && found:
-		return drift{}, rotation.ErrExists
+		return drift{}, serviceerror.ErrExists
 	case c.kind != aztables.TransactionTypeAdd && (!found || string(row.ETag) != c.rec.Handle.ETag):
-		return drift{}, rotation.ErrConflict
+		return drift{}, serviceerror.ErrConflict
 	}
 	d := drift{looked: true}
 	if was := roundUp(c.rec.Handle.Wake); !was.IsZero() {

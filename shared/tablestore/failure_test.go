@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -51,22 +53,22 @@ func TestFailedCommits(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		effect fault.Effect
-		want   rotation.Error
+		want   serviceerror.Error
 	}{
 		{"500, not applied", fault.Effect{Status: 500, Code: "InternalError"},
-			rotation.Error{Class: rotation.Transient, Status: 500, Code: "InternalError", UnknownOutcome: true}},
+			serviceerror.Error{Class: serviceerror.Transient, Status: 500, Code: "InternalError", UnknownOutcome: true}},
 		{"500, applied", fault.Effect{Status: 500, Code: "OperationTimedOut", Apply: true},
-			rotation.Error{Class: rotation.Transient, Status: 500, Code: "OperationTimedOut", UnknownOutcome: true}},
-		{"no answer, not applied", fault.Effect{}, rotation.Error{Class: rotation.Transient, UnknownOutcome: true}},
-		{"no answer, applied", fault.Effect{Apply: true}, rotation.Error{Class: rotation.Transient, UnknownOutcome: true}},
+			serviceerror.Error{Class: serviceerror.Transient, Status: 500, Code: "OperationTimedOut", UnknownOutcome: true}},
+		{"no answer, not applied", fault.Effect{}, serviceerror.Error{Class: serviceerror.Transient, UnknownOutcome: true}},
+		{"no answer, applied", fault.Effect{Apply: true}, serviceerror.Error{Class: serviceerror.Transient, UnknownOutcome: true}},
 		{"503", fault.Effect{Status: 503, Code: "ServerBusy", Header: http.Header{"Retry-After": {"7"}}},
-			rotation.Error{Class: rotation.Throttled, Status: 503, Code: "ServerBusy", RetryAfter: 7 * time.Second, UnknownOutcome: true}},
+			serviceerror.Error{Class: serviceerror.Throttled, Status: 503, Code: "ServerBusy", RetryAfter: 7 * time.Second, UnknownOutcome: true}},
 		{"429", fault.Effect{Status: 429, Code: "TooManyRequests", Header: http.Header{"Retry-After": {"3"}}},
-			rotation.Error{Class: rotation.Throttled, Status: 429, Code: "TooManyRequests", RetryAfter: 3 * time.Second}},
+			serviceerror.Error{Class: serviceerror.Throttled, Status: 429, Code: "TooManyRequests", RetryAfter: 3 * time.Second}},
 		{"403", fault.Effect{Status: 403, Code: "AuthorizationFailure"},
-			rotation.Error{Class: rotation.Invalid, Status: 403, Code: "AuthorizationFailure"}},
+			serviceerror.Error{Class: serviceerror.Invalid, Status: 403, Code: "AuthorizationFailure"}},
 		{"a code that must not be printed", fault.Effect{Status: 400, Code: "https://host/?sig=hush", Text: "hush"},
-			rotation.Error{Class: rotation.Transient, UnknownOutcome: true, Detail: "status 400 without a code"}},
+			serviceerror.Error{Class: serviceerror.Transient, UnknownOutcome: true, Detail: "status 400 without a code"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f, on := faulty(t, table.OpBatch, &test.effect)
@@ -75,9 +77,9 @@ func TestFailedCommits(t *testing.T) {
 			on.Store(true)
 			rec.Version, rec.CommitID = 2, "mine"
 			_, err := f.Commit(t.Context(), rec)
-			got, ok := errors.AsType[*rotation.Error](err)
+			got, ok := errors.AsType[*serviceerror.Error](err)
 			if !ok {
-				t.Fatalf("got %v, want a *rotation.Error", err)
+				t.Fatalf("got %v, want a *serviceerror.Error", err)
 			}
 			if strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "127.0.0.1") {
 				t.Errorf("the error tells too much: %v", err)
@@ -111,21 +113,21 @@ func (c refusedIdentity) GetToken(context.Context, policy.TokenRequestOptions) (
 func TestWithoutATokenNothingWasWritten(t *testing.T) {
 	for _, test := range []struct {
 		identity refusedIdentity
-		class    rotation.Class
+		class    serviceerror.Class
 		wait     time.Duration
 	}{
-		{refusedIdentity{401, ""}, rotation.Invalid, 0},
-		{refusedIdentity{408, ""}, rotation.Transient, 0},
-		{refusedIdentity{429, "11"}, rotation.Throttled, 11 * time.Second},
-		{refusedIdentity{503, ""}, rotation.Transient, 0},
-		{refusedIdentity{503, "13"}, rotation.Throttled, 13 * time.Second},
+		{refusedIdentity{401, ""}, serviceerror.Invalid, 0},
+		{refusedIdentity{408, ""}, serviceerror.Transient, 0},
+		{refusedIdentity{429, "11"}, serviceerror.Throttled, 11 * time.Second},
+		{refusedIdentity{503, ""}, serviceerror.Transient, 0},
+		{refusedIdentity{503, "13"}, serviceerror.Throttled, 13 * time.Second},
 	} {
 		store, err := tablestore.New(tablestore.Config{ServiceURL: "https://table.invalid", Credential: test.identity})
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = store.Create(t.Context(), rotation.Record{ID: "one"})
-		e, ok := errors.AsType[*rotation.Error](err)
+		e, ok := errors.AsType[*serviceerror.Error](err)
 		if !ok || e.Class != test.class || e.Status != test.identity.status || e.RetryAfter != test.wait || e.UnknownOutcome {
 			t.Errorf("%+v: got %+v, want class %s", test.identity, err, test.class)
 		}
@@ -144,7 +146,7 @@ func TestRetryAfterIsHeard(t *testing.T) {
 		mustCreate(t, f, rotation.Record{ID: "one"})
 		on.Store(true)
 		_, err := f.Load(t.Context(), "one")
-		if e, ok := errors.AsType[*rotation.Error](err); !ok || e.Class != rotation.Throttled || e.RetryAfter != 7*time.Second {
+		if e, ok := errors.AsType[*serviceerror.Error](err); !ok || e.Class != serviceerror.Throttled || e.RetryAfter != 7*time.Second {
 			t.Errorf("%+v: %v", busy, err)
 		}
 	}
@@ -152,7 +154,7 @@ func TestRetryAfterIsHeard(t *testing.T) {
 		return bytes.Replace(body, []byte("HTTP/1.1 204 No Content\r\n"), []byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\n"), 1)
 	}))
 	_, err := f.Create(t.Context(), rotation.Record{ID: "one"})
-	if e, ok := errors.AsType[*rotation.Error](err); !ok || e.Status != 503 || e.RetryAfter != 7*time.Second || !e.UnknownOutcome {
+	if e, ok := errors.AsType[*serviceerror.Error](err); !ok || e.Status != 503 || e.RetryAfter != 7*time.Second || !e.UnknownOutcome {
 		t.Errorf("within a transaction: %+v", err)
 	}
 }
@@ -162,7 +164,7 @@ func TestReadsAreRepeated(t *testing.T) {
 	mustCreate(t, f, rotation.Record{ID: "one"})
 	on.Store(true)
 	_, err := f.Load(t.Context(), "one")
-	if e, ok := errors.AsType[*rotation.Error](err); !ok || e.UnknownOutcome || e.Class != rotation.Transient {
+	if e, ok := errors.AsType[*serviceerror.Error](err); !ok || e.UnknownOutcome || e.Class != serviceerror.Transient {
 		t.Errorf("Load: %v", err)
 	}
 	if n := f.service.Calls(table.OpGet); n != 3 {
@@ -183,7 +185,7 @@ func TestOnePartitionThatFailsKeepsNoOtherFromBeingDue(t *testing.T) {
 		ids[rec.ID] = f.row(t, "conn-"+rec.ID).PartitionKey != "s03"
 	}
 	due, err := f.Due(t.Context(), epoch, 1000)
-	if rotation.ClassOf(err) != rotation.Throttled {
+	if serviceerror.ClassOf(err) != serviceerror.Throttled {
 		t.Errorf("error %v, want the failed partition's", err)
 	}
 	for _, d := range due {
@@ -266,7 +268,7 @@ func TestAnotherWritersETagIsNotTakenForOurs(t *testing.T) {
 	}
 	interfere = false
 	rec.Version++
-	if _, err := f.Commit(t.Context(), rec); !errors.Is(err, rotation.ErrConflict) {
+	if _, err := f.Commit(t.Context(), rec); !errors.Is(err, serviceerror.ErrConflict) {
 		t.Errorf("a commit over what somebody else wrote: %v", err)
 	}
 	if got, err := f.Load(t.Context(), "one"); err != nil || got.Name != "theirs" {
@@ -290,7 +292,7 @@ func TestMalformedAnswersAreUnknownOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, table.Config{}, rewriting(change))
 			_, err := f.Create(t.Context(), rotation.Record{ID: "one", WakeAt: epoch})
-			if e, ok := errors.AsType[*rotation.Error](err); !ok || !e.UnknownOutcome || e.Class != rotation.Transient {
+			if e, ok := errors.AsType[*serviceerror.Error](err); !ok || !e.UnknownOutcome || e.Class != serviceerror.Transient {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/table"
 	"rekey/shared/rotation"
@@ -21,13 +23,13 @@ func TestNotFoundBySomebodyElse(t *testing.T) {
 		"a reservation": func() error { _, err := f.Find(t.Context(), rotation.ReserveName, "billing"); return err },
 	} {
 		err := read()
-		e, ok := errors.AsType[*rotation.Error](err)
-		if errors.Is(err, rotation.ErrNotFound) || !ok || e.Class != rotation.Transient {
+		e, ok := errors.AsType[*serviceerror.Error](err)
+		if errors.Is(err, serviceerror.ErrNotFound) || !ok || e.Class != serviceerror.Transient {
 			t.Errorf("%s: got %v, want a transient error", what, err)
 		}
 	}
 	on.Store(false)
-	if _, err := f.Find(t.Context(), rotation.ReserveName, "billing"); !errors.Is(err, rotation.ErrNotFound) {
+	if _, err := f.Find(t.Context(), rotation.ReserveName, "billing"); !errors.Is(err, serviceerror.ErrNotFound) {
 		t.Errorf("the table's own answer: %v", err)
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest/canary"
 )
@@ -38,9 +41,9 @@ func busy() rotation.Record {
 	grace := time.Hour
 	return rotation.Record{
 		Schema: rotation.Schema, ID: "one", Name: "billing", Method: "client-secret", VaultName: "rekey-one", CreatedAt: at, UpdatedAt: at,
-		Policy:  rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Hours: 3, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
+		Policy:  rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
 		Request: &rotation.Request{Kind: rotation.AskRotate, ID: "r", At: at, Grace: &grace}, Actor: app, Target: app, Auth: &rotation.Auth{Generation: 1, ExpiresAt: at},
-		Phase: rotation.Publishing, WakeAt: at, NextSlot: at, Error: &rotation.Failure{Class: rotation.Transient, Count: 2, At: at, RetryAt: at},
+		Phase: rotation.Publishing, WakeAt: at, NextSlot: at, Error: &rotation.Failure{Class: serviceerror.Transient, Count: 2, At: at, RetryAt: at},
 		Lease: rotation.Lease{Token: "l", Until: at}, Version: 7, Revision: 3, Run: &rotation.Run{ID: "r", Trigger: rotation.OnSchedule, Marker: "rekey/d/one/a", KeyID: "k", StagedVersion: "v", Target: app},
 		LastRun: &rotation.RunResult{ID: "q", Outcome: "success"}, Current: &rotation.Credential{Target: app, KeyID: "k0", Origin: rotation.OriginIssued, Since: at},
 		Retiring: []rotation.Retiring{{Target: app, KeyID: "k1", RevokeAfter: at}}, Abandoned: []rotation.Abandoned{{Target: app, Marker: "m", Since: at}},
@@ -81,7 +84,7 @@ func checkRecord(t *testing.T, row []byte) {
 	rec, err := decodeRecord(row, "e")
 	if err != nil {
 		noQuote(t, err)
-		if !errors.Is(err, rotation.ErrNewerSchema) && !strings.HasPrefix(err.Error(), "decoding a record: ") {
+		if !errors.Is(err, serviceerror.ErrNewerSchema) && !strings.HasPrefix(err.Error(), "decoding a record: ") {
 			t.Errorf("error %v", err)
 		}
 		return

@@ -11,11 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"rekey/shared/notice"
-	"rekey/shared/rotation"
 )
 
 var _ notice.Store = (*Store)(nil)
@@ -56,18 +57,18 @@ func cutLast(s string) (before, after string, found bool) {
 
 // noticeRow is a notice as it is stored, without what its key says.
 type noticeRow struct {
-	Name     string         `json:"name"`
-	Project  string         `json:"project"`
-	TenantID string         `json:"tenantId"`
-	ClientID string         `json:"clientId"`
-	Kind     string         `json:"kind"`
-	At       time.Time      `json:"at"`
-	RunID    string         `json:"runId"`
-	KeyID    string         `json:"keyId"`
-	Class    rotation.Class `json:"class"`
-	Message  string         `json:"message"`
-	Until    time.Time      `json:"until"`
-	Tries    int            `json:"tries"`
+	Name     string             `json:"name"`
+	Project  string             `json:"project"`
+	TenantID string             `json:"tenantId"`
+	ClientID string             `json:"clientId"`
+	Kind     string             `json:"kind"`
+	At       time.Time          `json:"at"`
+	RunID    string             `json:"runId"`
+	KeyID    string             `json:"keyId"`
+	Class    serviceerror.Class `json:"class"`
+	Message  string             `json:"message"`
+	Until    time.Time          `json:"until"`
+	Tries    int                `json:"tries"`
 }
 
 // addNotices puts the notices among c's events into the transaction. Each is smaller
@@ -197,7 +198,7 @@ func (s *Store) Delivered(ctx context.Context, n notice.Notice) error {
 // format for Table service operations, minimal metadata), so that for a notice of a list
 // it is read, together with what must not have changed since.
 func (s *Store) noticeETag(ctx context.Context, op string, n notice.Notice) (azcore.ETag, error) {
-	changed := fmt.Errorf("%s: %w", op, rotation.ErrConflict)
+	changed := fmt.Errorf("%s: %w", op, serviceerror.ErrConflict)
 	if n.ETag != "" {
 		return azcore.ETag(n.ETag), nil
 	}
@@ -222,9 +223,9 @@ func (s *Store) noticeETag(ctx context.Context, op string, n notice.Notice) (azc
 }
 
 // conflict turns the refusal of a condition into [rotation.ErrConflict].
-func conflict(op string, e *rotation.Error) error {
+func conflict(op string, e *serviceerror.Error) error {
 	if e.Status == http.StatusPreconditionFailed || e.Status == http.StatusNotFound {
-		return fmt.Errorf("%s: %w", op, rotation.ErrConflict)
+		return fmt.Errorf("%s: %w", op, serviceerror.ErrConflict)
 	}
 	return e
 }

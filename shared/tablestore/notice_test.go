@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/emulator/azurite"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/table"
@@ -25,7 +28,7 @@ func TestNoticeConformance(t *testing.T) {
 }
 
 func TestNoticeConformanceAzurite(t *testing.T) {
-	store, err := tablestore.New(tablestore.Config{ConnectionString: rotation.NewSecret(azurite.ForTest(t).ConnectionString), Notices: true})
+	store, err := tablestore.New(tablestore.Config{ConnectionString: secret.New(azurite.ForTest(t).ConnectionString), Notices: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +41,7 @@ var told = rotation.Event{At: epoch, Kind: rotation.EventAttention, Message: "to
 func TestNoNoticesUnlessConfigured(t *testing.T) {
 	server := httptest.NewServer(table.New(table.Config{AccountKey: accountKey}))
 	defer server.Close()
-	store, err := tablestore.New(tablestore.Config{ConnectionString: rotation.NewSecret(
+	store, err := tablestore.New(tablestore.Config{ConnectionString: secret.New(
 		"AccountName=devstoreaccount1;AccountKey=" + accountKey + ";TableEndpoint=" + server.URL + "/devstoreaccount1")})
 	if err != nil {
 		t.Fatal(err)
@@ -61,12 +64,12 @@ func TestNoticeOfAnUnknownOutcome(t *testing.T) {
 		rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1})
 		on.Store(true)
 		rec.Version++
-		if _, err := f.Commit(t.Context(), rec, told); !rotation.UnknownOutcome(err) {
+		if _, err := f.Commit(t.Context(), rec, told); !serviceerror.UnknownOutcome(err) {
 			t.Fatalf("Commit: %v", err)
 		}
 		on.Store(false)
 		_, err := f.Commit(t.Context(), rec, told) // the same keys
-		if errors.Is(err, rotation.ErrConflict) != applied {
+		if errors.Is(err, serviceerror.ErrConflict) != applied {
 			t.Errorf("applied %v: repeated: %v", applied, err)
 		}
 		if n := len(f.service.Rows("evt-")); n != 1 {
@@ -109,7 +112,7 @@ func TestNoticesOfATransaction(t *testing.T) {
 	for i := range events {
 		events[i] = told
 	}
-	if _, err := f.Commit(t.Context(), rec, append(events, told)...); rotation.ClassOf(err) != rotation.Invalid {
+	if _, err := f.Commit(t.Context(), rec, append(events, told)...); serviceerror.ClassOf(err) != serviceerror.Invalid {
 		t.Errorf("101 operations: %v", err)
 	}
 	if _, err := f.Commit(t.Context(), rec, events...); err != nil {
@@ -175,7 +178,7 @@ func TestUndeliveredGivesWhatItHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := f.Undelivered(t.Context(), 1000)
-	if len(got) != reachable-1 || rotation.ClassOf(err) != rotation.Throttled || !strings.Contains(err.Error(), "decoding") {
+	if len(got) != reachable-1 || serviceerror.ClassOf(err) != serviceerror.Throttled || !strings.Contains(err.Error(), "decoding") {
 		t.Errorf("%d of %d notices, %v", len(got), reachable-1, err)
 	}
 }
@@ -196,7 +199,7 @@ func TestFailedClaims(t *testing.T) {
 		} else {
 			err = f.Delivered(t.Context(), all[0])
 		}
-		if !rotation.UnknownOutcome(err) || f.service.Calls(op) != 1 {
+		if !serviceerror.UnknownOutcome(err) || f.service.Calls(op) != 1 {
 			t.Errorf("%s: %v, sent %d times", op, err, f.service.Calls(op))
 		}
 	}

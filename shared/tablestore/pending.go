@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
-
-	"rekey/shared/rotation"
 )
 
 // The rows of what somebody has begun and not finished: authorizations, and requests
@@ -52,7 +52,7 @@ func (s *Store) Pending(ctx context.Context, key string) (value []byte, etag str
 		return nil, "", e
 	}
 	if !found {
-		return nil, "", rotation.ErrNotFound
+		return nil, "", serviceerror.ErrNotFound
 	}
 	var stored pendingRow
 	if err := decodeRow(row.Value, &stored); err != nil {
@@ -94,13 +94,13 @@ func (s *Store) PutPending(ctx context.Context, key string, value []byte, expire
 	case e == nil:
 		return string(answer.ETag), nil
 	case e.Status == http.StatusPreconditionFailed || e.Status == http.StatusNotFound:
-		return "", fmt.Errorf("%s: %w", op, rotation.ErrConflict)
+		return "", fmt.Errorf("%s: %w", op, serviceerror.ErrConflict)
 	}
 	return "", e
 }
 
 func (s *Store) addPending(ctx context.Context, op, partition string, body []byte) (etag string, err error) {
-	e := s.withTable(ctx, func() *rotation.Error {
+	e := s.withTable(ctx, func() *serviceerror.Error {
 		answer, err := s.table.AddEntity(once(ctx), body, nil)
 		etag = string(answer.ETag)
 		return outcome(op, write, err)
@@ -110,7 +110,7 @@ func (s *Store) addPending(ctx context.Context, op, partition string, body []byt
 		s.prunePending(ctx, partition)
 		return etag, nil
 	case e.Status == http.StatusConflict:
-		return "", fmt.Errorf("%s: %w", op, rotation.ErrExists)
+		return "", fmt.Errorf("%s: %w", op, serviceerror.ErrExists)
 	}
 	return "", e
 }

@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"rekey/shared/emulator/azurite"
 	"rekey/shared/emulator/table"
-	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 	"rekey/shared/tablestore"
 )
@@ -24,7 +26,7 @@ func TestPendingConformance(t *testing.T) {
 }
 
 func TestPendingConformanceAzurite(t *testing.T) {
-	store, err := tablestore.New(tablestore.Config{ConnectionString: rotation.NewSecret(azurite.ForTest(t).ConnectionString)})
+	store, err := tablestore.New(tablestore.Config{ConnectionString: secret.New(azurite.ForTest(t).ConnectionString)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +113,7 @@ func TestPendingRefuses(t *testing.T) {
 		"a key with spaces": {"a b", nil},
 		"a huge value":      {"a", make([]byte, 21<<10)},
 	} {
-		if _, err := f.PutPending(t.Context(), put.key, put.value, time.Now(), ""); rotation.ClassOf(err) != rotation.Invalid {
+		if _, err := f.PutPending(t.Context(), put.key, put.value, time.Now(), ""); serviceerror.ClassOf(err) != serviceerror.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

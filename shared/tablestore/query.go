@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"rekey/shared/rotation"
@@ -40,7 +42,7 @@ func (s *Store) scan(ctx context.Context, op string, r keyRange, selected string
 	}
 	for {
 		var page aztables.ListEntitiesResponse
-		e := s.withTable(ctx, func() *rotation.Error {
+		e := s.withTable(ctx, func() *serviceerror.Error {
 			var err error
 			page, err = s.table.NewListEntitiesPager(options).NextPage(ctx)
 			return outcome(op, read, err)

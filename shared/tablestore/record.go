@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"rekey/shared/rotation"
@@ -15,14 +17,14 @@ import (
 // Load implements [rotation.Store].
 func (s *Store) Load(ctx context.Context, id string) (rotation.Record, error) {
 	if !validID.MatchString(id) {
-		return rotation.Record{}, rotation.ErrNotFound // it could not have been stored
+		return rotation.Record{}, serviceerror.ErrNotFound // it could not have been stored
 	}
 	row, found, e := s.get(ctx, "reading a record", partitionKey(id), connectionKey(id))
 	if e != nil {
 		return rotation.Record{}, e
 	}
 	if !found {
-		return rotation.Record{}, rotation.ErrNotFound
+		return rotation.Record{}, serviceerror.ErrNotFound
 	}
 	return decodeRecord(row.Value, string(row.ETag))
 }
@@ -44,7 +46,7 @@ func (s *Store) Create(ctx context.Context, rec rotation.Record, events ...rotat
 // refused with [rotation.ErrConflict], which is right: read again.
 func (s *Store) Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
 	if rec.Schema > rotation.Schema {
-		return rec, rotation.ErrNewerSchema
+		return rec, serviceerror.ErrNewerSchema
 	}
 	return s.write(ctx, change{op: "committing a record", kind: aztables.TransactionTypeUpdateMerge, rec: rec, version: rec.Version, events: events})
 }
@@ -53,7 +55,7 @@ func (s *Store) Commit(ctx context.Context, rec rotation.Record, events ...rotat
 // the record's.
 func (s *Store) Remove(ctx context.Context, rec rotation.Record, events ...rotation.Event) error {
 	if rec.Schema > rotation.Schema {
-		return rotation.ErrNewerSchema
+		return serviceerror.ErrNewerSchema
 	}
 	rec.WakeAt = time.Time{}
 	_, err := s.write(ctx, change{op: "removing a record", kind: aztables.TransactionTypeDelete, rec: rec, version: rec.Version + 1, events: events})
@@ -76,7 +78,7 @@ func (s *Store) write(ctx context.Context, c change) (rotation.Record, error) {
 		return c.rec, refused(c.op, "OutOfRangeInput", "a connection id has 1 to 100 characters of A-Z a-z 0-9 _ -")
 	}
 	if c.kind != aztables.TransactionTypeAdd && c.rec.Handle.ETag == "" {
-		return c.rec, fmt.Errorf("%s that was not loaded: %w", c.op, rotation.ErrConflict)
+		return c.rec, fmt.Errorf("%s that was not loaded: %w", c.op, serviceerror.ErrConflict)
 	}
 	c.rec.Schema, c.notices = rotation.Schema, s.notices
 	c.rec.WakeAt = roundUp(c.rec.WakeAt)
@@ -106,11 +108,11 @@ func (s *Store) attempt(ctx context.Context, c change, d drift) (etag string, er
 	case e == nil:
 		return etags[0], nil
 	case e.Status == http.StatusPreconditionFailed:
-		return "", rotation.ErrConflict
+		return "", serviceerror.ErrConflict
 	case e.Status != http.StatusNotFound && e.Status != http.StatusConflict || e.Code == string(aztables.TableNotFound):
 		return "", e
 	case d.looked:
-		return "", rotation.ErrConflict
+		return "", serviceerror.ErrConflict
 	}
 	d, err = s.look(ctx, c)
 	if err != nil {

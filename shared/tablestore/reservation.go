@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
@@ -35,7 +37,7 @@ func (e *TakenError) Error() string {
 }
 
 // Unwrap returns [rotation.ErrExists].
-func (e *TakenError) Unwrap() error { return rotation.ErrExists }
+func (e *TakenError) Unwrap() error { return serviceerror.ErrExists }
 
 // reservationRow is a reservation as it is stored.
 type reservationRow struct {
@@ -93,16 +95,16 @@ func (s *Store) Reserve(ctx context.Context, res rotation.Reservation, reclaim f
 			return plain(e)
 		}
 	}
-	return fmt.Errorf("%s: %w", op, rotation.ErrConflict)
+	return fmt.Errorf("%s: %w", op, serviceerror.ErrConflict)
 }
 
 // insertReservation reports whether the row is ours; false if there is one already.
-func (s *Store) insertReservation(ctx context.Context, op string, res rotation.Reservation) (bool, *rotation.Error) {
+func (s *Store) insertReservation(ctx context.Context, op string, res rotation.Reservation) (bool, *serviceerror.Error) {
 	body, e := encodeReservation(op, res)
 	if e != nil {
 		return false, e
 	}
-	e = s.withTable(ctx, func() *rotation.Error {
+	e = s.withTable(ctx, func() *serviceerror.Error {
 		_, err := s.table.AddEntity(once(ctx), body, nil)
 		return outcome(op, write, err)
 	})
@@ -113,7 +115,7 @@ func (s *Store) insertReservation(ctx context.Context, op string, res rotation.R
 }
 
 // replaceReservation reports whether the row is ours; false if it has changed.
-func (s *Store) replaceReservation(ctx context.Context, op string, res rotation.Reservation, etag azcore.ETag) (bool, *rotation.Error) {
+func (s *Store) replaceReservation(ctx context.Context, op string, res rotation.Reservation, etag azcore.ETag) (bool, *serviceerror.Error) {
 	body, e := encodeReservation(op, res)
 	if e != nil {
 		return false, e
@@ -151,7 +153,7 @@ func (s *Store) Find(ctx context.Context, kind rotation.ReservationKind, value s
 		return rotation.Reservation{}, err
 	}
 	if !found {
-		return rotation.Reservation{}, rotation.ErrNotFound
+		return rotation.Reservation{}, serviceerror.ErrNotFound
 	}
 	return h.Reservation, nil
 }
@@ -176,7 +178,7 @@ func (s *Store) Release(ctx context.Context, res rotation.Reservation) error {
 			return e
 		}
 	}
-	return fmt.Errorf("%s: %w", op, rotation.ErrConflict)
+	return fmt.Errorf("%s: %w", op, serviceerror.ErrConflict)
 }
 
 // holder reads the reservation of a value.
@@ -193,7 +195,7 @@ func (s *Store) holder(ctx context.Context, res rotation.Reservation) (held, boo
 }
 
 // encodeReservation returns the row of res.
-func encodeReservation(op string, res rotation.Reservation) ([]byte, *rotation.Error) {
+func encodeReservation(op string, res rotation.Reservation) ([]byte, *serviceerror.Error) {
 	rk := reservationKey(res)
 	if res.Value == "" || !validID.MatchString(res.Owner) || !keyAllowed(rk) {
 		return nil, refused(op, "OutOfRangeInput", "a reservation needs a value and a connection's id")

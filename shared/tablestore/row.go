@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 )
 
@@ -61,7 +63,7 @@ func decodeRecord(row []byte, etag string) (rotation.Record, error) {
 		return rotation.Record{}, errors.New("decoding a record: it has no schema number")
 	}
 	if rec.Schema > rotation.Schema {
-		return rotation.Record{}, rotation.ErrNewerSchema
+		return rotation.Record{}, serviceerror.ErrNewerSchema
 	}
 	v := reflect.ValueOf(&rec).Elem()
 	for _, m := range members {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest/canary"
 )
@@ -13,7 +15,7 @@ import (
 // can be read is written again as it was.
 func FuzzRows(f *testing.F) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)
-	events := []rotation.Event{{At: at, Kind: rotation.EventIssued, KeyID: "k", Class: rotation.Transient, Message: "m", Notice: true}, {At: at.Add(-time.Hour)}}
+	events := []rotation.Event{{At: at, Kind: rotation.EventIssued, KeyID: "k", Class: serviceerror.Transient, Message: "m", Notice: true}, {At: at.Add(-time.Hour)}}
 	history, err := encodeHistory(events)
 	if err != nil {
 		f.Fatal(err)

@@ -32,6 +32,9 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
@@ -54,7 +57,7 @@ type Config struct {
 	Credential azcore.TokenCredential
 	// ConnectionString is a storage connection string with AccountName and
 	// AccountKey.
-	ConnectionString rotation.Secret
+	ConnectionString secret.Value
 	// Table is the table's name; default [DefaultTable]. It is created when it
 	// turns out to be missing.
 	Table string
@@ -140,7 +143,7 @@ func once(ctx context.Context) context.Context {
 
 // withTable runs call, and runs it again after creating the table if that was what
 // it lacked. Nothing is asked beforehand, so that a cold start costs nothing.
-func (s *Store) withTable(ctx context.Context, call func() *rotation.Error) *rotation.Error {
+func (s *Store) withTable(ctx context.Context, call func() *serviceerror.Error) *serviceerror.Error {
 	e := call()
 	if e == nil || e.Code != string(aztables.TableNotFound) {
 		return e
@@ -151,7 +154,7 @@ func (s *Store) withTable(ctx context.Context, call func() *rotation.Error) *rot
 	return call()
 }
 
-func (s *Store) createTable(ctx context.Context) *rotation.Error {
+func (s *Store) createTable(ctx context.Context) *serviceerror.Error {
 	s.creating.Lock()
 	defer s.creating.Unlock()
 	if s.created {
@@ -167,8 +170,8 @@ func (s *Store) createTable(ctx context.Context) *rotation.Error {
 }
 
 // get reads one row. The error is nil and found false if it is not there.
-func (s *Store) get(ctx context.Context, op, pk, rk string) (row aztables.GetEntityResponse, found bool, e *rotation.Error) {
-	e = s.withTable(ctx, func() *rotation.Error {
+func (s *Store) get(ctx context.Context, op, pk, rk string) (row aztables.GetEntityResponse, found bool, e *serviceerror.Error) {
+	e = s.withTable(ctx, func() *serviceerror.Error {
 		var err error
 		row, err = s.table.GetEntity(ctx, pk, rk, nil)
 		return outcome(op, read, err)

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
@@ -154,7 +157,7 @@ func TestStoreConformance(t *testing.T) {
 // ours.
 func TestStoreConformanceAzurite(t *testing.T) {
 	connection := azurite.ForTest(t).ConnectionString
-	store, err := tablestore.New(tablestore.Config{ConnectionString: rotation.NewSecret(connection)})
+	store, err := tablestore.New(tablestore.Config{ConnectionString: secret.New(connection)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +174,7 @@ func TestConnectionString(t *testing.T) {
 	defer server.Close()
 	connect := func(key string) error {
 		store, err := tablestore.New(tablestore.Config{
-			ConnectionString: rotation.NewSecret("DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=" + key + ";TableEndpoint=" + server.URL + "/devstoreaccount1"),
+			ConnectionString: secret.New("DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=" + key + ";TableEndpoint=" + server.URL + "/devstoreaccount1"),
 		})
 		if err != nil {
 			return err
@@ -187,7 +190,7 @@ func TestConnectionString(t *testing.T) {
 	}
 	wrong := "AAAA" + accountKey[4:]
 	err := connect(wrong)
-	if rotation.ClassOf(err) != rotation.Invalid {
+	if serviceerror.ClassOf(err) != serviceerror.Invalid {
 		t.Errorf("a wrong key gave %v", err)
 	}
 }
@@ -195,10 +198,10 @@ func TestConnectionString(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	for name, cfg := range map[string]tablestore.Config{
 		"nothing":               {},
-		"both":                  {ServiceURL: "https://a", Credential: credential{}, ConnectionString: rotation.NewSecret("x")},
+		"both":                  {ServiceURL: "https://a", Credential: credential{}, ConnectionString: secret.New("x")},
 		"no credential":         {ServiceURL: "https://a"},
 		"bad table name":        {ServiceURL: "https://a", Credential: credential{}, Table: "re-key"},
-		"bad connection string": {ConnectionString: rotation.NewSecret("AccountName=a;AccountKey=%%%")},
+		"bad connection string": {ConnectionString: secret.New("AccountName=a;AccountKey=%%%")},
 	} {
 		if _, err := tablestore.New(cfg); err == nil {
 			t.Errorf("%s: no error", name)

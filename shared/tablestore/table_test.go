@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/emulator/table"
 	"rekey/shared/rotation"
 	"rekey/shared/tablestore"
@@ -103,7 +105,7 @@ func TestLimitsAreCheckedBeforeSending(t *testing.T) {
 		broken.Version++
 		change(&broken)
 		_, err := f.Commit(t.Context(), broken)
-		if e, ok := errors.AsType[*rotation.Error](err); !ok || e.Code != code || e.UnknownOutcome {
+		if e, ok := errors.AsType[*serviceerror.Error](err); !ok || e.Code != code || e.UnknownOutcome {
 			t.Errorf("got %v, want %s", err, code)
 		}
 	}
@@ -137,7 +139,7 @@ func TestListLeavesSpoiltRowsOut(t *testing.T) {
 	f.SetProperty(t, "three", "schema", "hush")
 	records, next, err := f.List(t.Context(), "", 10)
 	unreadable, ok := errors.AsType[*tablestore.UnreadableError](err)
-	if !ok || unreadable.LeftOut() != 2 || errors.Is(err, rotation.ErrNewerSchema) || strings.Contains(err.Error(), "hush") {
+	if !ok || unreadable.LeftOut() != 2 || errors.Is(err, serviceerror.ErrNewerSchema) || strings.Contains(err.Error(), "hush") {
 		t.Errorf("got %v", err)
 	}
 	if len(records) != 1 || records[0].ID != "two" || next != "" {
@@ -148,10 +150,10 @@ func TestListLeavesSpoiltRowsOut(t *testing.T) {
 func TestForeignCursorsAreRefused(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)
 	for _, cursor := range []string{"x", "s10.a", "s00.", "s00.a' or 'b"} {
-		if _, _, err := f.List(t.Context(), cursor, 10); rotation.ClassOf(err) != rotation.Invalid {
+		if _, _, err := f.List(t.Context(), cursor, 10); serviceerror.ClassOf(err) != serviceerror.Invalid {
 			t.Errorf("List %q: %v", cursor, err)
 		}
-		if _, _, err := f.History(t.Context(), "one", cursor, 10); rotation.ClassOf(err) != rotation.Invalid {
+		if _, _, err := f.History(t.Context(), "one", cursor, 10); serviceerror.ClassOf(err) != serviceerror.Invalid {
 			t.Errorf("History %q: %v", cursor, err)
 		}
 	}

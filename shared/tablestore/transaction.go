@@ -10,10 +10,10 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
-
-	"rekey/shared/rotation"
 )
 
 // The limits of the Table service (Entra contract, section 7). The emulator that
@@ -37,7 +37,7 @@ type transaction struct {
 	actions   []aztables.TransactionAction
 	keys      map[string]bool
 	size      int
-	err       *rotation.Error // the first limit that was broken
+	err       *serviceerror.Error // the first limit that was broken
 }
 
 func newTransaction(op, partition string) *transaction {
@@ -122,11 +122,11 @@ func keyAllowed(key string) bool {
 // submit sends t once. It returns the ETags that the answer shows, one for each
 // operation, each empty if the service did not say. The error has the status and
 // code of the operation that failed.
-func (s *Store) submit(ctx context.Context, t *transaction) (etags []string, e *rotation.Error) {
+func (s *Store) submit(ctx context.Context, t *transaction) (etags []string, e *serviceerror.Error) {
 	if t.err != nil {
 		return nil, t.err
 	}
-	e = s.withTable(ctx, func() *rotation.Error {
+	e = s.withTable(ctx, func() *serviceerror.Error {
 		answer := &batchAnswer{}
 		_, err := s.table.SubmitTransaction(context.WithValue(once(ctx), batchAnswerKey{}, answer), t.actions, nil)
 		switch {
@@ -136,7 +136,7 @@ func (s *Store) submit(ctx context.Context, t *transaction) (etags []string, e *
 			return outcome(t.op, write, err)
 		case len(answer.etags) != len(t.actions):
 			// Less was confirmed than was asked for.
-			return &rotation.Error{Op: t.op, Class: rotation.Transient, Status: http.StatusAccepted, UnknownOutcome: true}
+			return &serviceerror.Error{Op: t.op, Class: serviceerror.Transient, Status: http.StatusAccepted, UnknownOutcome: true}
 		}
 		etags = answer.etags
 		return nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
@@ -77,7 +79,7 @@ func ended(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.Is(err, rotation.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound):
 		return "gone"
 	case errors.Is(err, rotation.ErrLeased), errors.Is(err, rotation.ErrLeaseLost):
 		return "leased"
@@ -86,7 +88,7 @@ func ended(err error) string {
 }
 
 // Step begins the span of a step.
-func (o observer) Step(ctx context.Context, rec *rotation.Record, do rotation.Do) (context.Context, func(string, rotation.Class)) {
+func (o observer) Step(ctx context.Context, rec *rotation.Record, do rotation.Do) (context.Context, func(string, serviceerror.Class)) {
 	s, start := o.t.sdk(), o.t.now()
 	if w, ok := ctx.Value(watchedKey{}).(*watched); ok {
 		o.count(ctx, w, rec)
@@ -99,7 +101,7 @@ func (o observer) Step(ctx context.Context, rec *rotation.Record, do rotation.Do
 		}
 	}
 	ctx, span := s.tracer.Start(ctx, string(do), trace.WithAttributes(attrs...))
-	return ctx, func(outcome string, class rotation.Class) {
+	return ctx, func(outcome string, class serviceerror.Class) {
 		span.SetAttributes(keyOutcome.String(outcome))
 		if class != "" {
 			span.SetAttributes(keyClass.String(string(class)))

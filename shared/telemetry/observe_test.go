@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/rotation"
 	"rekey/shared/telemetry/telemetrytest"
 )
@@ -62,7 +64,7 @@ func TestSteps(t *testing.T) {
 	o := tel.Observer()
 	ctx, end := o.Pass(t.Context(), "one")
 	_, stepped := o.Step(ctx, &rotation.Record{Phase: rotation.Verifying, Run: &rotation.Run{ID: "run", Trigger: rotation.OnRequest, KeyID: "key"}}, rotation.Check)
-	stepped("failed", rotation.Throttled)
+	stepped("failed", serviceerror.Throttled)
 	end(&rotation.Record{Phase: rotation.Verifying, Current: &rotation.Credential{
 		KeyID: "old", ExpiresAt: time.Now().Add(12 * 24 * time.Hour),
 	}, Auth: &rotation.Auth{ExpiresAt: time.Now().Add(-24 * time.Hour)}}, nil)

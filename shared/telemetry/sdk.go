@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 
+	"rekey/shared/secret"
+
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -17,8 +19,6 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	notrace "go.opentelemetry.io/otel/trace/noop"
-
-	"rekey/shared/rotation"
 )
 
 // scope names the reporter within the program.
@@ -97,7 +97,7 @@ func sampler(name string, ratio float64) sdktrace.Sampler {
 
 // reveal gives the headers to the exporter, which sends them to the receiver and to
 // nobody else: it has a client of its own.
-func reveal(headers map[string]rotation.Secret) map[string]string {
+func reveal(headers map[string]secret.Value) map[string]string {
 	out := make(map[string]string, len(headers))
 	for k, v := range headers {
 		out[k] = v.Reveal()

@@ -29,7 +29,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
 
 // Config says where metrics and traces go, and as whose.
@@ -61,7 +61,7 @@ type Config struct {
 // Export is where one signal goes, by OTLP over HTTP with binary protobuf.
 type Export struct {
 	URL     string // complete: "https://collector:4318/v1/traces"
-	Headers map[string]rotation.Secret
+	Headers map[string]secret.Value
 }
 
 // Telemetry is switched on by being there: every method may be called on nil. It is

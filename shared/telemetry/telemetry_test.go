@@ -15,7 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/secret"
+
 	"rekey/shared/telemetry"
 	"rekey/shared/telemetry/telemetrytest"
 )
@@ -47,7 +48,7 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 func exporting(t *testing.T, r *telemetrytest.Receiver) (*telemetry.Telemetry, *output, *clock) {
 	t.Helper()
 	out, c := &output{}, &clock{}
-	key := map[string]rotation.Secret{"api-key": rotation.NewSecret("key~of~the~receiver")}
+	key := map[string]secret.Value{"api-key": secret.New("key~of~the~receiver")}
 	tel := telemetry.New(telemetry.Config{
 		Traces: telemetry.Export{URL: r.URL + "/v1/traces", Headers: key}, Metrics: telemetry.Export{URL: r.URL + "/v1/metrics", Headers: key},
 		Version: "v1", Deployment: "test", Attributes: map[string]string{"team": "a"},

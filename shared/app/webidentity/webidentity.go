@@ -13,14 +13,14 @@ import (
 	"net/http"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
-
-	"rekey/shared/answer"
-	"rekey/shared/rotation"
 )
 
 // Audience is the one that Entra wants in the assertions of other issuers. Source:
@@ -41,8 +41,8 @@ type Config struct {
 	// AccessKeyID, SecretAccessKey and SessionToken are the role's credentials,
 	// which Lambda gives to an environment for its whole life.
 	AccessKeyID     string
-	SecretAccessKey rotation.Secret
-	SessionToken    rotation.Secret
+	SecretAccessKey secret.Value
+	SessionToken    secret.Value
 	// URL is the service's address if it is not the region's own. Optional.
 	URL string
 	// HTTPClient makes the requests; nil: http.DefaultClient. Redirects are not
@@ -81,7 +81,7 @@ func New(c Config) *Source {
 	return &Source{sts.New(options)}
 }
 
-// Assertion returns a fresh token for Entra. The error is a [*rotation.Error].
+// Assertion returns a fresh token for Entra. The error is a [*serviceerror.Error].
 func (s *Source) Assertion(ctx context.Context) (string, error) {
 	out, err := s.client.GetWebIdentityToken(ctx, &sts.GetWebIdentityTokenInput{
 		Audience: []string{Audience}, SigningAlgorithm: aws.String(algorithm), DurationSeconds: aws.Int32(lifetime),
@@ -90,7 +90,7 @@ func (s *Source) Assertion(ctx context.Context) (string, error) {
 		return "", failure(err)
 	}
 	if aws.ToString(out.WebIdentityToken) == "" {
-		return "", &rotation.Error{Op: op, Class: rotation.Invalid, Detail: "an answer without a token"}
+		return "", &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "an answer without a token"}
 	}
 	return *out.WebIdentityToken, nil
 }
@@ -99,22 +99,22 @@ const op = "getting the role's token from AWS STS"
 
 // failure keeps of an error of the library what has the form of a code. Its text
 // names hosts, and quotes what AWS wrote.
-func failure(err error) *rotation.Error {
-	e := &rotation.Error{Op: op, Class: rotation.Transient}
+func failure(err error) *serviceerror.Error {
+	e := &serviceerror.Error{Op: op, Class: serviceerror.Transient}
 	if coded, ok := errors.AsType[smithy.APIError](err); ok {
-		e.Code = answer.Printable(coded.ErrorCode())
+		e.Code = serviceerror.Printable(coded.ErrorCode())
 	}
 	resp, ok := errors.AsType[*awshttp.ResponseError](err)
 	if !ok {
 		return e
 	}
-	e.Status, e.RequestID = resp.HTTPStatusCode(), answer.Printable(resp.ServiceRequestID())
+	e.Status, e.RequestID = resp.HTTPStatusCode(), serviceerror.Printable(resp.ServiceRequestID())
 	_, throttled := retry.DefaultThrottleErrorCodes[e.Code]
 	switch {
 	case throttled, e.Status == http.StatusTooManyRequests:
-		e.Class = rotation.Throttled
+		e.Class = serviceerror.Throttled
 	case e.Status >= 300 && e.Status < 500:
-		e.Class = rotation.Invalid
+		e.Class = serviceerror.Invalid
 	}
 	return e
 }

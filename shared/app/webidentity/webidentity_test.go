@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/app/webidentity"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/lambdaruntime/sts"
-	"rekey/shared/rotation"
 )
 
 const role = "arn:aws:iam::123456789012:role/rekey"
@@ -30,7 +32,7 @@ func start(t *testing.T, c sts.Config) (*sts.Service, webidentity.Config) {
 	t.Cleanup(server.Close)
 	return service, webidentity.Config{
 		Region: "eu-central-1", AccessKeyID: service.AccessKeyID,
-		SecretAccessKey: rotation.NewSecret(service.SecretAccessKey), SessionToken: rotation.NewSecret(service.SessionToken),
+		SecretAccessKey: secret.New(service.SecretAccessKey), SessionToken: secret.New(service.SessionToken),
 		URL: server.URL, HTTPClient: server.Client(), MaxBackoff: time.Millisecond,
 	}
 }
@@ -65,24 +67,24 @@ func TestFailures(t *testing.T) {
 	for name, tt := range map[string]struct {
 		service sts.Config
 		change  func(*webidentity.Config)
-		class   rotation.Class
+		class   serviceerror.Class
 		status  int
 		code    string
 	}{
-		"wrong key":       {sts.Config{}, func(c *webidentity.Config) { c.SecretAccessKey = rotation.NewSecret("hidden") }, rotation.Invalid, 403, "SignatureDoesNotMatch"},
-		"wrong token":     {sts.Config{}, func(c *webidentity.Config) { c.SessionToken = rotation.NewSecret("hidden") }, rotation.Invalid, 403, "InvalidClientTokenId"},
-		"no token":        {sts.Config{}, func(c *webidentity.Config) { c.SessionToken = rotation.Secret{} }, rotation.Invalid, 403, "SignatureDoesNotMatch"},
-		"another role":    {sts.Config{}, func(c *webidentity.Config) { c.AccessKeyID = "ASIAHIDDENHIDDEN0000" }, rotation.Invalid, 403, "InvalidClientTokenId"},
-		"another region":  {sts.Config{}, func(c *webidentity.Config) { c.Region = "us-east-1" }, rotation.Invalid, 403, "SignatureDoesNotMatch"},
-		"late":            {sts.Config{Now: func() time.Time { return time.Now().Add(time.Hour) }}, nil, rotation.Invalid, 403, "SignatureDoesNotMatch"},
-		"switched off":    {sts.Config{Disabled: true}, nil, rotation.Invalid, 403, "OutboundWebIdentityFederationDisabledException"},
-		"not allowed":     {broken(fault.Effect{Status: 403, Code: "AccessDenied", Text: "hidden"}), nil, rotation.Invalid, 403, "AccessDenied"},
-		"a strange code":  {broken(fault.Effect{Status: 400, Code: "hidden hidden", Text: "hidden"}), nil, rotation.Invalid, 400, ""},
-		"throttled":       {broken(fault.Effect{Status: 400, Code: "Throttling", Text: "hidden"}), nil, rotation.Throttled, 400, "Throttling"},
-		"unavailable":     {broken(fault.Effect{Status: 503, Code: "ServiceUnavailable", Text: "hidden"}), nil, rotation.Transient, 503, "ServiceUnavailable"},
-		"a redirect":      {broken(fault.Effect{Status: 307, Code: "hidden page", Header: http.Header{"Location": {"https://hidden.example"}}}), nil, rotation.Invalid, 307, ""},
-		"dropped":         {broken(fault.Effect{}), nil, rotation.Transient, 0, ""},
-		"nobody is there": {sts.Config{}, func(c *webidentity.Config) { c.URL = "https://127.0.0.1:1" }, rotation.Transient, 0, ""},
+		"wrong key":       {sts.Config{}, func(c *webidentity.Config) { c.SecretAccessKey = secret.New("hidden") }, serviceerror.Invalid, 403, "SignatureDoesNotMatch"},
+		"wrong token":     {sts.Config{}, func(c *webidentity.Config) { c.SessionToken = secret.New("hidden") }, serviceerror.Invalid, 403, "InvalidClientTokenId"},
+		"no token":        {sts.Config{}, func(c *webidentity.Config) { c.SessionToken = secret.Value{} }, serviceerror.Invalid, 403, "SignatureDoesNotMatch"},
+		"another role":    {sts.Config{}, func(c *webidentity.Config) { c.AccessKeyID = "ASIAHIDDENHIDDEN0000" }, serviceerror.Invalid, 403, "InvalidClientTokenId"},
+		"another region":  {sts.Config{}, func(c *webidentity.Config) { c.Region = "us-east-1" }, serviceerror.Invalid, 403, "SignatureDoesNotMatch"},
+		"late":            {sts.Config{Now: func() time.Time { return time.Now().Add(time.Hour) }}, nil, serviceerror.Invalid, 403, "SignatureDoesNotMatch"},
+		"switched off":    {sts.Config{Disabled: true}, nil, serviceerror.Invalid, 403, "OutboundWebIdentityFederationDisabledException"},
+		"not allowed":     {broken(fault.Effect{Status: 403, Code: "AccessDenied", Text: "hidden"}), nil, serviceerror.Invalid, 403, "AccessDenied"},
+		"a strange code":  {broken(fault.Effect{Status: 400, Code: "hidden hidden", Text: "hidden"}), nil, serviceerror.Invalid, 400, ""},
+		"throttled":       {broken(fault.Effect{Status: 400, Code: "Throttling", Text: "hidden"}), nil, serviceerror.Throttled, 400, "Throttling"},
+		"unavailable":     {broken(fault.Effect{Status: 503, Code: "ServiceUnavailable", Text: "hidden"}), nil, serviceerror.Transient, 503, "ServiceUnavailable"},
+		"a redirect":      {broken(fault.Effect{Status: 307, Code: "hidden page", Header: http.Header{"Location": {"https://hidden.example"}}}), nil, serviceerror.Invalid, 307, ""},
+		"dropped":         {broken(fault.Effect{}), nil, serviceerror.Transient, 0, ""},
+		"nobody is there": {sts.Config{}, func(c *webidentity.Config) { c.URL = "https://127.0.0.1:1" }, serviceerror.Transient, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, c := start(t, tt.service)
@@ -90,7 +92,7 @@ func TestFailures(t *testing.T) {
 				tt.change(&c)
 			}
 			token, err := webidentity.New(c).Assertion(t.Context())
-			e, ok := errors.AsType[*rotation.Error](err)
+			e, ok := errors.AsType[*serviceerror.Error](err)
 			if !ok || token != "" {
 				t.Fatalf("Assertion = %q, %v", token, err)
 			}
@@ -123,8 +125,8 @@ func TestEmptyAnswer(t *testing.T) {
 		w.Write([]byte(`<GetWebIdentityTokenResponse><GetWebIdentityTokenResult/></GetWebIdentityTokenResponse>`))
 	}))
 	defer server.Close()
-	c := webidentity.Config{Region: "eu-central-1", AccessKeyID: "A", SecretAccessKey: rotation.NewSecret("B"), URL: server.URL, HTTPClient: server.Client()}
-	if token, err := webidentity.New(c).Assertion(t.Context()); rotation.ClassOf(err) != rotation.Invalid || token != "" {
+	c := webidentity.Config{Region: "eu-central-1", AccessKeyID: "A", SecretAccessKey: secret.New("B"), URL: server.URL, HTTPClient: server.Client()}
+	if token, err := webidentity.New(c).Assertion(t.Context()); serviceerror.ClassOf(err) != serviceerror.Invalid || token != "" {
 		t.Errorf("Assertion = %q, %v", token, err)
 	}
 }
@@ -132,7 +134,7 @@ func TestEmptyAnswer(t *testing.T) {
 // Without another address the region's own service is asked, and nobody else.
 func TestRegionalEndpoint(t *testing.T) {
 	asked := ""
-	c := webidentity.Config{Region: "eu-central-1", AccessKeyID: "A", SecretAccessKey: rotation.NewSecret("B"), MaxBackoff: time.Millisecond,
+	c := webidentity.Config{Region: "eu-central-1", AccessKeyID: "A", SecretAccessKey: secret.New("B"), MaxBackoff: time.Millisecond,
 		HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
 			asked = r.Method + " " + r.URL.String()
 			return nil, context.Canceled

@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
+
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/stack"
 	"rekey/shared/rotation"
@@ -38,13 +41,13 @@ func (m Maker) Add(ctx context.Context, name string, slot time.Time) (string, di
 	began := slot.AddDate(0, 0, -30)
 	rec := rotation.Record{
 		Schema: rotation.Schema, ID: uuid(), Name: name, Method: "client-secret", CreatedAt: began, UpdatedAt: began, Acknowledged: true,
-		Policy: rotation.Policy{Enabled: true, Schedule: rotation.Schedule{Interval: 30, Zone: "UTC"}},
+		Policy: rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}},
 		Actor:  target, Target: target, Phase: rotation.Idle, NextSlot: slot, WakeAt: slot, Version: 1, Revision: 1, CredentialChanges: 1,
 	}
 	rec.VaultName = "rekey-" + rec.ID
 	rec.Current = &rotation.Credential{Target: target, KeyID: a.KeyID, Origin: rotation.OriginIssued, Since: began}
 	rec.Current.VaultVersion, err = m.Vault.Put(ctx, rotation.VaultSecret{
-		Name: rec.VaultName, Value: rotation.NewSecret(a.Secret), ContentType: rotation.ContentType, Enabled: true,
+		Name: rec.VaultName, Value: secret.New(a.Secret), ContentType: rotation.ContentType, Enabled: true,
 		Tags: rotation.Tags(m.Deployment, &rec, *rec.Current),
 	})
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/serviceerror"
+
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/stack"
@@ -19,7 +21,7 @@ const pause = 7 * time.Second
 
 // outcome is what an adapter has to make of a fault.
 type outcome struct {
-	class   rotation.Class
+	class   serviceerror.Class
 	status  int
 	code    string
 	unknown bool // the call may have happened, as far as its caller can know
@@ -36,76 +38,76 @@ var cases = []struct {
 	rule fault.Rule // more of the rule
 	want outcome
 }{
-	{fault.Concurrent400, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Concurrency, status: 400, code: "Request_BadRequest"}},
-	{fault.Concurrent400, directory.OpRemovePassword, fault.Rule{}, outcome{class: rotation.Concurrency, status: 400, code: "Request_BadRequest"}},
-	{fault.Concurrent409, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Concurrency, status: 409, code: "Directory_ConcurrencyViolation"}},
-	{fault.Concurrent409, directory.OpRemovePassword, fault.Rule{}, outcome{class: rotation.Concurrency, status: 409, code: "Directory_ConcurrencyViolation"}},
-	{fault.Concurrent503, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Transient, status: 503, code: "ServiceUnavailable", unknown: true}},
-	{fault.Concurrent503, directory.OpRemovePassword, fault.Rule{}, outcome{class: rotation.Transient, status: 503, code: "ServiceUnavailable", unknown: true}},
+	{fault.Concurrent400, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Concurrency, status: 400, code: "Request_BadRequest"}},
+	{fault.Concurrent400, directory.OpRemovePassword, fault.Rule{}, outcome{class: serviceerror.Concurrency, status: 400, code: "Request_BadRequest"}},
+	{fault.Concurrent409, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Concurrency, status: 409, code: "Directory_ConcurrencyViolation"}},
+	{fault.Concurrent409, directory.OpRemovePassword, fault.Rule{}, outcome{class: serviceerror.Concurrency, status: 409, code: "Directory_ConcurrencyViolation"}},
+	{fault.Concurrent503, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Transient, status: 503, code: "ServiceUnavailable", unknown: true}},
+	{fault.Concurrent503, directory.OpRemovePassword, fault.Rule{}, outcome{class: serviceerror.Transient, status: 503, code: "ServiceUnavailable", unknown: true}},
 
-	{fault.Throttled, directory.OpToken, fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "AADSTS90055", after: pause}},
-	{fault.Throttled, directory.OpGetApplication, fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "TooManyRequests", after: pause}},
-	{fault.Throttled, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "TooManyRequests", after: pause}},
-	{fault.Throttled, "vault.set", fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "Throttled", after: pause}},
-	{fault.Throttled, "vault.get", fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "Throttled", after: pause}},
-	{fault.Throttled, "table.batch", fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "TooManyRequests", after: pause}},
-	{fault.ThrottledSilently, directory.OpToken, fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "AADSTS90055"}},
-	{fault.ThrottledSilently, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "TooManyRequests"}},
-	{fault.ThrottledSilently, "vault.set", fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "Throttled"}},
-	{fault.ThrottledSilently, "table.batch", fault.Rule{}, outcome{class: rotation.Throttled, status: 429, code: "TooManyRequests"}},
+	{fault.Throttled, directory.OpToken, fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "AADSTS90055", after: pause}},
+	{fault.Throttled, directory.OpGetApplication, fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "TooManyRequests", after: pause}},
+	{fault.Throttled, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "TooManyRequests", after: pause}},
+	{fault.Throttled, "vault.set", fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "Throttled", after: pause}},
+	{fault.Throttled, "vault.get", fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "Throttled", after: pause}},
+	{fault.Throttled, "table.batch", fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "TooManyRequests", after: pause}},
+	{fault.ThrottledSilently, directory.OpToken, fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "AADSTS90055"}},
+	{fault.ThrottledSilently, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "TooManyRequests"}},
+	{fault.ThrottledSilently, "vault.set", fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "Throttled"}},
+	{fault.ThrottledSilently, "table.batch", fault.Rule{}, outcome{class: serviceerror.Throttled, status: 429, code: "TooManyRequests"}},
 
-	{fault.Busy, directory.OpToken, fault.Rule{}, outcome{class: rotation.Throttled, status: 503, code: "AADSTS90033", after: pause}},
-	{fault.Busy, directory.OpGetApplication, fault.Rule{}, outcome{class: rotation.Throttled, status: 503, code: "ServiceUnavailable", after: pause}},
-	{fault.Busy, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Throttled, status: 503, code: "ServiceUnavailable", after: pause, unknown: true}},
-	{fault.Busy, "vault.set", fault.Rule{}, outcome{class: rotation.Throttled, status: 503, code: "ServiceUnavailable", after: pause, unknown: true}},
-	{fault.Busy, "table.batch", fault.Rule{}, outcome{class: rotation.Throttled, status: 503, code: "ServerBusy", after: pause, unknown: true}},
-	{fault.Busy, "table.query", fault.Rule{}, outcome{class: rotation.Throttled, status: 503, code: "ServerBusy", after: pause}},
-	{fault.BusySilently, directory.OpToken, fault.Rule{}, outcome{class: rotation.Transient, status: 503, code: "AADSTS90033"}},
-	{fault.BusySilently, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Transient, status: 503, code: "ServiceUnavailable", unknown: true}},
-	{fault.BusySilently, "vault.set", fault.Rule{}, outcome{class: rotation.Transient, status: 503, code: "ServiceUnavailable", unknown: true}},
-	{fault.BusySilently, "table.batch", fault.Rule{}, outcome{class: rotation.Throttled, status: 503, code: "ServerBusy", unknown: true}},
+	{fault.Busy, directory.OpToken, fault.Rule{}, outcome{class: serviceerror.Throttled, status: 503, code: "AADSTS90033", after: pause}},
+	{fault.Busy, directory.OpGetApplication, fault.Rule{}, outcome{class: serviceerror.Throttled, status: 503, code: "ServiceUnavailable", after: pause}},
+	{fault.Busy, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Throttled, status: 503, code: "ServiceUnavailable", after: pause, unknown: true}},
+	{fault.Busy, "vault.set", fault.Rule{}, outcome{class: serviceerror.Throttled, status: 503, code: "ServiceUnavailable", after: pause, unknown: true}},
+	{fault.Busy, "table.batch", fault.Rule{}, outcome{class: serviceerror.Throttled, status: 503, code: "ServerBusy", after: pause, unknown: true}},
+	{fault.Busy, "table.query", fault.Rule{}, outcome{class: serviceerror.Throttled, status: 503, code: "ServerBusy", after: pause}},
+	{fault.BusySilently, directory.OpToken, fault.Rule{}, outcome{class: serviceerror.Transient, status: 503, code: "AADSTS90033"}},
+	{fault.BusySilently, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Transient, status: 503, code: "ServiceUnavailable", unknown: true}},
+	{fault.BusySilently, "vault.set", fault.Rule{}, outcome{class: serviceerror.Transient, status: 503, code: "ServiceUnavailable", unknown: true}},
+	{fault.BusySilently, "table.batch", fault.Rule{}, outcome{class: serviceerror.Throttled, status: 503, code: "ServerBusy", unknown: true}},
 
-	{fault.TimeoutAfterCommit, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Transient, status: 504, code: "UnknownError", unknown: true, applied: true}},
-	{fault.TimeoutAfterCommit, directory.OpRemovePassword, fault.Rule{}, outcome{class: rotation.Transient, status: 504, code: "UnknownError", unknown: true, applied: true}},
-	{fault.TimeoutAfterCommit, "vault.set", fault.Rule{}, outcome{class: rotation.Transient, status: 504, unknown: true, applied: true}},
-	{fault.TimeoutAfterCommit, "vault.update", fault.Rule{}, outcome{class: rotation.Transient, status: 504, unknown: true, applied: true}},
-	{fault.TimeoutAfterCommit, "table.batch", fault.Rule{}, outcome{class: rotation.Transient, status: 500, code: "OperationTimedOut", unknown: true, applied: true}},
-	{fault.LostResponse, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Transient, unknown: true, applied: true}},
-	{fault.LostResponse, directory.OpRemovePassword, fault.Rule{}, outcome{class: rotation.Transient, unknown: true, applied: true}},
-	{fault.LostResponse, "vault.set", fault.Rule{}, outcome{class: rotation.Transient, unknown: true, applied: true}},
-	{fault.LostResponse, "table.batch", fault.Rule{}, outcome{class: rotation.Transient, unknown: true, applied: true}},
-	{fault.LostRequest, directory.OpToken, fault.Rule{}, outcome{class: rotation.Transient}},
-	{fault.LostRequest, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Transient, unknown: true}},
-	{fault.LostRequest, directory.OpRemovePassword, fault.Rule{}, outcome{class: rotation.Transient, unknown: true}},
-	{fault.LostRequest, "vault.set", fault.Rule{}, outcome{class: rotation.Transient, unknown: true}},
-	{fault.LostRequest, "table.batch", fault.Rule{}, outcome{class: rotation.Transient, unknown: true}},
+	{fault.TimeoutAfterCommit, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Transient, status: 504, code: "UnknownError", unknown: true, applied: true}},
+	{fault.TimeoutAfterCommit, directory.OpRemovePassword, fault.Rule{}, outcome{class: serviceerror.Transient, status: 504, code: "UnknownError", unknown: true, applied: true}},
+	{fault.TimeoutAfterCommit, "vault.set", fault.Rule{}, outcome{class: serviceerror.Transient, status: 504, unknown: true, applied: true}},
+	{fault.TimeoutAfterCommit, "vault.update", fault.Rule{}, outcome{class: serviceerror.Transient, status: 504, unknown: true, applied: true}},
+	{fault.TimeoutAfterCommit, "table.batch", fault.Rule{}, outcome{class: serviceerror.Transient, status: 500, code: "OperationTimedOut", unknown: true, applied: true}},
+	{fault.LostResponse, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true, applied: true}},
+	{fault.LostResponse, directory.OpRemovePassword, fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true, applied: true}},
+	{fault.LostResponse, "vault.set", fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true, applied: true}},
+	{fault.LostResponse, "table.batch", fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true, applied: true}},
+	{fault.LostRequest, directory.OpToken, fault.Rule{}, outcome{class: serviceerror.Transient}},
+	{fault.LostRequest, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true}},
+	{fault.LostRequest, directory.OpRemovePassword, fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true}},
+	{fault.LostRequest, "vault.set", fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true}},
+	{fault.LostRequest, "table.batch", fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true}},
 
-	{fault.TruncatedBody, directory.OpToken, fault.Rule{}, outcome{class: rotation.Transient}},
-	{fault.TruncatedBody, directory.OpGetApplication, fault.Rule{}, outcome{class: rotation.Transient, status: 200}},
-	{fault.TruncatedBody, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Transient, status: 200, unknown: true, applied: true}},
-	{fault.TruncatedBody, "vault.set", fault.Rule{}, outcome{class: rotation.Transient, unknown: true, applied: true}},
-	{fault.TruncatedBody, "vault.list", fault.Rule{}, outcome{class: rotation.Transient}},
-	{fault.TruncatedBody, "table.batch", fault.Rule{}, outcome{class: rotation.Transient, unknown: true, applied: true}},
-	{fault.TruncatedBody, "table.query", fault.Rule{}, outcome{class: rotation.Transient}},
-	{fault.HTMLBody, directory.OpToken, fault.Rule{Status: 401}, outcome{class: rotation.Transient, status: 401}},
-	{fault.HTMLBody, directory.OpToken, fault.Rule{Status: 429}, outcome{class: rotation.Throttled, status: 429}},
-	{fault.HTMLBody, directory.OpGetApplication, fault.Rule{Status: 404}, outcome{class: rotation.Transient, status: 404}},
-	{fault.HTMLBody, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Transient, status: 502, unknown: true}},
-	{fault.HTMLBody, directory.OpAddPassword, fault.Rule{Status: 403}, outcome{class: rotation.Transient, status: 403, unknown: true}},
-	{fault.HTMLBody, directory.OpAddPassword, fault.Rule{Status: 200}, outcome{class: rotation.Transient, status: 200, unknown: true}},
-	{fault.HTMLBody, "vault.get", fault.Rule{Status: 404}, outcome{class: rotation.Invalid, status: 404}},
-	{fault.HTMLBody, "vault.set", fault.Rule{Status: 200}, outcome{class: rotation.Transient, unknown: true}},
-	{fault.HTMLBody, "table.batch", fault.Rule{}, outcome{class: rotation.Transient, status: 502, unknown: true}},
+	{fault.TruncatedBody, directory.OpToken, fault.Rule{}, outcome{class: serviceerror.Transient}},
+	{fault.TruncatedBody, directory.OpGetApplication, fault.Rule{}, outcome{class: serviceerror.Transient, status: 200}},
+	{fault.TruncatedBody, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Transient, status: 200, unknown: true, applied: true}},
+	{fault.TruncatedBody, "vault.set", fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true, applied: true}},
+	{fault.TruncatedBody, "vault.list", fault.Rule{}, outcome{class: serviceerror.Transient}},
+	{fault.TruncatedBody, "table.batch", fault.Rule{}, outcome{class: serviceerror.Transient, unknown: true, applied: true}},
+	{fault.TruncatedBody, "table.query", fault.Rule{}, outcome{class: serviceerror.Transient}},
+	{fault.HTMLBody, directory.OpToken, fault.Rule{Status: 401}, outcome{class: serviceerror.Transient, status: 401}},
+	{fault.HTMLBody, directory.OpToken, fault.Rule{Status: 429}, outcome{class: serviceerror.Throttled, status: 429}},
+	{fault.HTMLBody, directory.OpGetApplication, fault.Rule{Status: 404}, outcome{class: serviceerror.Transient, status: 404}},
+	{fault.HTMLBody, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Transient, status: 502, unknown: true}},
+	{fault.HTMLBody, directory.OpAddPassword, fault.Rule{Status: 403}, outcome{class: serviceerror.Transient, status: 403, unknown: true}},
+	{fault.HTMLBody, directory.OpAddPassword, fault.Rule{Status: 200}, outcome{class: serviceerror.Transient, status: 200, unknown: true}},
+	{fault.HTMLBody, "vault.get", fault.Rule{Status: 404}, outcome{class: serviceerror.Invalid, status: 404}},
+	{fault.HTMLBody, "vault.set", fault.Rule{Status: 200}, outcome{class: serviceerror.Transient, unknown: true}},
+	{fault.HTMLBody, "table.batch", fault.Rule{}, outcome{class: serviceerror.Transient, status: 502, unknown: true}},
 
-	{fault.PermissionRemoved, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Permission, status: 403, code: "Authorization_RequestDenied"}},
-	{fault.PermissionRemoved, "vault.set", fault.Rule{}, outcome{class: rotation.VaultRefused, status: 403, code: "Forbidden"}},
-	{fault.PermissionRemoved, "vault.get", fault.Rule{}, outcome{class: rotation.VaultRefused, status: 403, code: "Forbidden"}},
-	{fault.PermissionRemoved, "table.batch", fault.Rule{}, outcome{class: rotation.Invalid, status: 403, code: "AuthorizationPermissionMismatch"}},
-	{fault.SecretRefused, directory.OpToken, fault.Rule{}, outcome{class: rotation.CredentialRefused, status: 401, code: "AADSTS7000215"}},
-	{fault.TwoSecrets, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Full, status: 400, code: "TooManyAppPasswords"}},
-	{fault.ApplicationFull, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.Full, status: 403, code: "Directory_ResourceSizeExceeded"}},
-	{fault.PolicyLifetime, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.PolicyLifetime, status: 400, code: "CredentialInvalidLifetimeAsPerAppPolicy", detail: "policy 00000000-0000-4000-8000-00000000f001"}},
-	{fault.PolicyForbidden, directory.OpAddPassword, fault.Rule{}, outcome{class: rotation.PolicyForbidden, status: 400, code: "CredentialTypeNotAllowedAsPerAppPolicy", detail: "policy 00000000-0000-4000-8000-00000000f001"}},
+	{fault.PermissionRemoved, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Permission, status: 403, code: "Authorization_RequestDenied"}},
+	{fault.PermissionRemoved, "vault.set", fault.Rule{}, outcome{class: serviceerror.VaultRefused, status: 403, code: "Forbidden"}},
+	{fault.PermissionRemoved, "vault.get", fault.Rule{}, outcome{class: serviceerror.VaultRefused, status: 403, code: "Forbidden"}},
+	{fault.PermissionRemoved, "table.batch", fault.Rule{}, outcome{class: serviceerror.Invalid, status: 403, code: "AuthorizationPermissionMismatch"}},
+	{fault.SecretRefused, directory.OpToken, fault.Rule{}, outcome{class: serviceerror.CredentialRefused, status: 401, code: "AADSTS7000215"}},
+	{fault.TwoSecrets, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Full, status: 400, code: "TooManyAppPasswords"}},
+	{fault.ApplicationFull, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.Full, status: 403, code: "Directory_ResourceSizeExceeded"}},
+	{fault.PolicyLifetime, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.PolicyLifetime, status: 400, code: "CredentialInvalidLifetimeAsPerAppPolicy", detail: "policy 00000000-0000-4000-8000-00000000f001"}},
+	{fault.PolicyForbidden, directory.OpAddPassword, fault.Rule{}, outcome{class: serviceerror.PolicyForbidden, status: 400, code: "CredentialTypeNotAllowedAsPerAppPolicy", detail: "policy 00000000-0000-4000-8000-00000000f001"}},
 }
 
 // TestFaults goes through the cases.
@@ -175,8 +177,8 @@ func TestConflictAfterWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := errorOf(t, calls[directory.OpRemovePassword](t.Context(), s))
-	if e.Class != rotation.Concurrency || e.Status != 409 || e.UnknownOutcome {
-		t.Errorf("got %v, want a definite %s", e, rotation.Concurrency)
+	if e.Class != serviceerror.Concurrency || e.Status != 409 || e.UnknownOutcome {
+		t.Errorf("got %v, want a definite %s", e, serviceerror.Concurrency)
 	}
 	if err := calls[directory.OpGetApplication](t.Context(), s); err != nil {
 		t.Errorf("a read collides: %v", err)
@@ -194,7 +196,7 @@ func TestPreconditionFailed(t *testing.T) {
 	before := writes["table.batch"](s)
 	s.play(t, fault.Rule{Op: "table.batch", Kind: fault.PreconditionFailed})
 	err := calls["table.batch"](t.Context(), s)
-	if !errors.Is(err, rotation.ErrConflict) {
+	if !errors.Is(err, serviceerror.ErrConflict) {
 		t.Errorf("got %v, want ErrConflict", err)
 	}
 	if writes["table.batch"](s) != before {
@@ -219,7 +221,7 @@ func TestSlow(t *testing.T) {
 						t.Fatal("a write succeeded and was not applied")
 					}
 					return
-				} else if e := errorOf(t, err); e.Class != rotation.Transient || !e.UnknownOutcome || e.Status != 0 {
+				} else if e := errorOf(t, err); e.Class != serviceerror.Transient || !e.UnknownOutcome || e.Status != 0 {
 					t.Errorf("got %v, want a transient error of unknown outcome", e)
 				}
 				for range time.Tick(time.Millisecond) { // until it lands; the test's own deadline ends it otherwise
@@ -285,7 +287,7 @@ func TestFlapping(t *testing.T) {
 		switch {
 		case err == nil:
 			worked++
-		case rotation.ClassOf(err) == rotation.CredentialRefused:
+		case serviceerror.ClassOf(err) == serviceerror.CredentialRefused:
 			refused++
 		default:
 			t.Fatal(err)
@@ -317,7 +319,7 @@ func TestQuota(t *testing.T) {
 			}
 			before := writes[directory.OpAddPassword](s)
 			e := errorOf(t, calls[directory.OpAddPassword](t.Context(), s))
-			if e.Class != rotation.Throttled || e.UnknownOutcome || (e.RetryAfter == time.Minute) == silent {
+			if e.Class != serviceerror.Throttled || e.UnknownOutcome || (e.RetryAfter == time.Minute) == silent {
 				t.Errorf("got %v, retry after %v", e, e.RetryAfter)
 			}
 			if writes[directory.OpAddPassword](s) != before || s.Directory.Writes().Application != 1 {

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -97,9 +100,9 @@ func start(t *testing.T, c stack.Config) *services {
 	must("registering")
 	s.spare, _, err = s.Directory.AddPassword(s.app.ObjectID, "spare", s.now().Add(time.Hour))
 	must("adding a spare password")
-	s.token, err = s.authority.Token(t.Context(), s.target(), rotation.NewSecret(s.app.Secret))
+	s.token, err = s.authority.Token(t.Context(), s.target(), secret.New(s.app.Secret))
 	must("signing in")
-	s.version, err = s.vault.Put(t.Context(), rotation.VaultSecret{Name: "app", Value: rotation.NewSecret("value"), Enabled: true})
+	s.version, err = s.vault.Put(t.Context(), rotation.VaultSecret{Name: "app", Value: secret.New("value"), Enabled: true})
 	must("writing a secret")
 	s.record, err = s.store.Create(t.Context(), rotation.Record{ID: "one", Version: 1})
 	must("creating a record")
@@ -121,7 +124,7 @@ func (s *services) play(t *testing.T, rules ...fault.Rule) {
 // calls make one call of an operation through its adapter.
 var calls = map[string]func(ctx context.Context, s *services) error{
 	directory.OpToken: func(ctx context.Context, s *services) error {
-		_, err := s.authority.Token(ctx, s.target(), rotation.NewSecret(s.app.Secret))
+		_, err := s.authority.Token(ctx, s.target(), secret.New(s.app.Secret))
 		return err
 	},
 	directory.OpGetApplication: func(ctx context.Context, s *services) error {
@@ -136,7 +139,7 @@ var calls = map[string]func(ctx context.Context, s *services) error{
 		return s.graph.RemovePassword(ctx, s.token, s.target(), s.spare)
 	},
 	"vault.set": func(ctx context.Context, s *services) error {
-		_, err := s.vault.Put(ctx, rotation.VaultSecret{Name: "app", Value: rotation.NewSecret("hunter2"), Enabled: true})
+		_, err := s.vault.Put(ctx, rotation.VaultSecret{Name: "app", Value: secret.New("hunter2"), Enabled: true})
 		return err
 	},
 	"vault.get": func(ctx context.Context, s *services) error {
@@ -176,11 +179,11 @@ var writes = map[string]func(s *services) string{
 }
 
 // errorOf returns the error as the adapters promise it to be.
-func errorOf(t *testing.T, err error) *rotation.Error {
+func errorOf(t *testing.T, err error) *serviceerror.Error {
 	t.Helper()
-	e, ok := errors.AsType[*rotation.Error](err)
+	e, ok := errors.AsType[*serviceerror.Error](err)
 	if !ok {
-		t.Fatalf("got %v, want a *rotation.Error", err)
+		t.Fatalf("got %v, want a *serviceerror.Error", err)
 	}
 	return e
 }

@@ -1,10 +1,10 @@
-package rotation_test
+package schedule_test
 
 import (
 	"testing"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/schedule"
 )
 
 // firstShowing returns the first instant at which a clock in loc shows wall, which is
@@ -38,7 +38,7 @@ func shows(t time.Time, loc *time.Location) time.Time {
 }
 
 // timeOfDay is the schedule's on the day of wall and n days later.
-func timeOfDay(s rotation.Schedule, wall time.Time, n int) time.Time {
+func timeOfDay(s schedule.Schedule, wall time.Time, n int) time.Time {
 	return time.Date(wall.Year(), wall.Month(), wall.Day()+n, s.Hours, s.Minutes, 0, 0, time.UTC)
 }
 
@@ -70,7 +70,7 @@ func FuzzSchedule(f *testing.F) {
 		if int(pick) < len(jumpy) {
 			zone = jumpy[pick]
 		}
-		s := rotation.Schedule{Interval: int(interval), Hours: int(hours), Minutes: int(minutes), Zone: zone}
+		s := schedule.Schedule{Interval: int(interval), Hours: int(hours), Minutes: int(minutes), Zone: zone}
 		const years = 365 * 24 * 60 * 60
 		at := time.Unix(done%(200*years), nanos%1e9).UTC() // 1770 to 2169
 		now := at.Add(time.Duration(later%(10*years)) * time.Second)
@@ -99,7 +99,7 @@ func FuzzSchedule(f *testing.F) {
 	})
 }
 
-func checkFirst(t *testing.T, s rotation.Schedule, loc *time.Location, done time.Time) {
+func checkFirst(t *testing.T, s schedule.Schedule, loc *time.Location, done time.Time) {
 	t.Helper()
 	least := shows(done, loc).AddDate(0, 0, s.Interval)
 	want := timeOfDay(s, least, 0)
@@ -112,7 +112,7 @@ func checkFirst(t *testing.T, s rotation.Schedule, loc *time.Location, done time
 	}
 }
 
-func checkNext(t *testing.T, s rotation.Schedule, loc *time.Location, done, now time.Time) {
+func checkNext(t *testing.T, s schedule.Schedule, loc *time.Location, done, now time.Time) {
 	t.Helper()
 	got, first := s.Next(done, now), s.First(done)
 	if first.After(now) {
@@ -133,7 +133,7 @@ func checkNext(t *testing.T, s rotation.Schedule, loc *time.Location, done, now 
 
 // checkAfter returns the slot after slot. Days are counted from the slot's own, also
 // where a gap over midnight has moved it to the next.
-func checkAfter(t *testing.T, s rotation.Schedule, loc *time.Location, slot, now time.Time) time.Time {
+func checkAfter(t *testing.T, s schedule.Schedule, loc *time.Location, slot, now time.Time) time.Time {
 	t.Helper()
 	next := s.After(slot, now)
 	if !next.After(now) || next.Location() != time.UTC {

@@ -1,4 +1,5 @@
-package rotation
+// Package schedule says when a rotation is due: every so many days at a local time of day.
+package schedule
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package rotation_test
+package schedule_test
 
 import (
 	"math/rand/v2"
@@ -7,7 +7,7 @@ import (
 	"time"
 	_ "time/tzdata"
 
-	"rekey/shared/rotation"
+	"rekey/shared/schedule"
 )
 
 func at(t *testing.T, s string) time.Time {
@@ -57,7 +57,7 @@ func TestScheduleAfter(t *testing.T) {
 		{"a schedule that was never validated ends all the same", 0, 3, 0, "UTC", "2026-01-01T03:00:00Z", "2026-01-04T00:00:00Z", "2026-01-04T03:00:00Z"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := rotation.Schedule{Interval: tt.interval, Hours: tt.h, Minutes: tt.m, Zone: tt.zone}
+			s := schedule.Schedule{Interval: tt.interval, Hours: tt.h, Minutes: tt.m, Zone: tt.zone}
 			slot := at(t, tt.slot)
 			now := slot
 			if tt.now != "" {
@@ -90,7 +90,7 @@ func TestScheduleFirst(t *testing.T) {
 		{"the interval ends on a day that does not exist", 1, 3, 0, "Pacific/Apia", "2011-12-29T12:00:00Z", "2011-12-30T10:00:00Z"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := rotation.Schedule{Interval: tt.interval, Hours: tt.h, Minutes: tt.m, Zone: tt.zone}
+			s := schedule.Schedule{Interval: tt.interval, Hours: tt.h, Minutes: tt.m, Zone: tt.zone}
 			if got := s.First(at(t, tt.done)); !got.Equal(at(t, tt.want)) || got.Location() != time.UTC {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
@@ -109,7 +109,7 @@ func TestScheduleProperties(t *testing.T) {
 	zones := []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Africa/Cairo", "Pacific/Apia", "Asia/Kathmandu", "Africa/Casablanca"}
 	r := rand.New(rand.NewPCG(20260310, 7))
 	for range 3000 {
-		s := rotation.Schedule{Interval: 1 + r.IntN(60), Hours: r.IntN(24), Minutes: r.IntN(60), Zone: zones[r.IntN(len(zones))]}
+		s := schedule.Schedule{Interval: 1 + r.IntN(60), Hours: r.IntN(24), Minutes: r.IntN(60), Zone: zones[r.IntN(len(zones))]}
 		loc, err := s.Location()
 		if err != nil {
 			t.Fatal(err)
@@ -150,10 +150,10 @@ func offset(t time.Time) int {
 }
 
 func TestScheduleValidate(t *testing.T) {
-	if err := (rotation.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}).Validate(); err != nil {
+	if err := (schedule.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}).Validate(); err != nil {
 		t.Errorf("a good schedule is refused: %v", err)
 	}
-	err := rotation.Schedule{Interval: 366, Hours: 24, Minutes: -1, Zone: "Local"}.Validate()
+	err := schedule.Schedule{Interval: 366, Hours: 24, Minutes: -1, Zone: "Local"}.Validate()
 	if err == nil {
 		t.Fatal("a bad schedule is accepted")
 	}
@@ -163,11 +163,11 @@ func TestScheduleValidate(t *testing.T) {
 		}
 	}
 	for _, zone := range []string{"Local", "localtime", "posixrules", "Factory", "posix/Europe/Berlin", "right/UTC", "europe/../UTC"} {
-		if err := (rotation.Schedule{Interval: 1, Zone: zone}).Validate(); err == nil || strings.Contains(err.Error(), zone) {
+		if err := (schedule.Schedule{Interval: 1, Zone: zone}).Validate(); err == nil || strings.Contains(err.Error(), zone) {
 			t.Errorf("%q is no zone, and not to be quoted: %v", zone, err)
 		}
 	}
-	if err := (rotation.Schedule{Interval: 0, Zone: "Middle/Earth"}).Validate(); err == nil || !strings.Contains(err.Error(), "Europe/Berlin") {
+	if err := (schedule.Schedule{Interval: 0, Zone: "Middle/Earth"}).Validate(); err == nil || !strings.Contains(err.Error(), "Europe/Berlin") {
 		t.Errorf("an unknown zone is to be explained by an example: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package answer_test
+package serviceerror_test
 
 import (
 	"net/http"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/answer"
+	"rekey/shared/serviceerror"
 )
 
 func TestPrintable(t *testing.T) {
@@ -23,7 +23,7 @@ func TestPrintable(t *testing.T) {
 		strings.Repeat("a", 100): strings.Repeat("a", 100),
 		strings.Repeat("a", 101): "",
 	} {
-		if got := answer.Printable(in); got != want {
+		if got := serviceerror.Printable(in); got != want {
 			t.Errorf("Printable(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -40,24 +40,24 @@ func TestRetryAfter(t *testing.T) {
 		{"Retry-After", "Sun, 22 Nov 2026 11:00:00 GMT", 0},
 		{"Retry-After", "2.128", 2128 * time.Millisecond},
 		{"Retry-After", "NaN", 0},
-		{"Retry-After", "Inf", answer.MaxPause},
+		{"Retry-After", "Inf", serviceerror.MaxPause},
 		{"Retry-After", "-5", 0},
 		{"Retry-After", "0", 0},
 		{"Retry-After", "soon", 0},
 		{"Retry-After", "", 0},
-		{"Retry-After", "99999999", answer.MaxPause},
-		{"Retry-After", "Sun, 22 Nov 2099 12:00:00 GMT", answer.MaxPause},
+		{"Retry-After", "99999999", serviceerror.MaxPause},
+		{"Retry-After", "Sun, 22 Nov 2099 12:00:00 GMT", serviceerror.MaxPause},
 		{"X-Ms-Retry-After-Ms", "250", 250 * time.Millisecond},
 		{"Retry-After-Ms", "250", 250 * time.Millisecond},
 	} {
 		h := http.Header{}
 		h.Set(test.header, test.value)
-		if got := answer.RetryAfter(h, now); got != test.want {
+		if got := serviceerror.RetryAfter(h, now); got != test.want {
 			t.Errorf("%s: %q: got %s, want %s", test.header, test.value, got, test.want)
 		}
 	}
 	h := http.Header{"Retry-After": {"Sun, 22 Nov 2026 12:01:30 GMT"}}
-	if got := answer.RetryAfter(h, time.Time{}); got != 0 {
+	if got := serviceerror.RetryAfter(h, time.Time{}); got != 0 {
 		t.Errorf("a date without a clock: %s", got)
 	}
 }

@@ -1,4 +1,10 @@
-package rotation
+// Package serviceerror is the one form in which the failure of an outside service
+// travels through Rekey: what class it is of, whether a write may have happened all
+// the same, and words that are safe to print.
+//
+// It fails closed: what does not have the form of a code or an id is not shown, because
+// a service, or a proxy in front of it, may have put anything there.
+package serviceerror
 
 import (
 	"errors"

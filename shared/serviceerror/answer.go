@@ -1,9 +1,4 @@
-// Package answer reads the parts of a service's answer that every adapter needs
-// when it turns an SDK's error into one that is safe to print.
-//
-// It fails closed: what does not have the form of a code or an id is not shown, since
-// nobody knows what else a service, or something in front of it, has put there.
-package answer
+package serviceerror
 
 import (
 	"net/http"

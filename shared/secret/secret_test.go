@@ -1,4 +1,4 @@
-package rotation_test
+package secret_test
 
 import (
 	"bytes"
@@ -9,24 +9,25 @@ import (
 	"testing"
 
 	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
 
 const canary = "q7X~canary-value"
 
 // holder has a Secret wherever Go lets one be kept.
 type holder struct {
-	Public  rotation.Secret
-	private rotation.Secret
-	Pointer *rotation.Secret
-	List    []rotation.Secret
-	Map     map[string]rotation.Secret
-	Key     map[rotation.Secret]bool
+	Public  secret.Value
+	private secret.Value
+	Pointer *secret.Value
+	List    []secret.Value
+	Map     map[string]secret.Value
+	Key     map[secret.Value]bool
 	Any     any
-	inner   struct{ deep rotation.Secret }
+	inner   struct{ deep secret.Value }
 }
 
-func holding(s rotation.Secret) holder {
-	h := holder{Public: s, private: s, Pointer: &s, List: []rotation.Secret{s}, Map: map[string]rotation.Secret{"k": s}, Key: map[rotation.Secret]bool{s: true}, Any: s}
+func holding(s secret.Value) holder {
+	h := holder{Public: s, private: s, Pointer: &s, List: []secret.Value{s}, Map: map[string]secret.Value{"k": s}, Key: map[secret.Value]bool{s: true}, Any: s}
 	h.inner.deep = s
 	return h
 }
@@ -44,7 +45,7 @@ func leaks(text string) bool {
 }
 
 func TestSecretIsNeverPrinted(t *testing.T) {
-	s := rotation.NewSecret(canary)
+	s := secret.New(canary)
 	h := holding(s)
 	values := map[string]any{
 		"a secret": s, "a pointer": &s, "a struct": h, "a pointer to a struct": &h, "a list": h.List, "a map": h.Map, "a map's key": h.Key,
@@ -63,14 +64,14 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		}
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		if got := fmt.Sprintf(verb, s); got != rotation.Redacted {
-			t.Errorf("%s prints %s, want %s", verb, got, rotation.Redacted)
+		if got := fmt.Sprintf(verb, s); got != secret.Redacted {
+			t.Errorf("%s prints %s, want %s", verb, got, secret.Redacted)
 		}
 	}
 }
 
 func TestSecretIsNeverLogged(t *testing.T) {
-	s := rotation.NewSecret(canary)
+	s := secret.New(canary)
 	h := holding(s)
 	var out bytes.Buffer
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
@@ -80,28 +81,28 @@ func TestSecretIsNeverLogged(t *testing.T) {
 	if leaks(out.String()) {
 		t.Errorf("logged: %s", out.String())
 	}
-	if n := strings.Count(out.String(), rotation.Redacted); n < 10 {
+	if n := strings.Count(out.String(), secret.Redacted); n < 10 {
 		t.Errorf("the log shows %d redactions, so it does not show that there were secrets: %s", n, out.String())
 	}
 }
 
 func TestSecretIsNeverEncoded(t *testing.T) {
-	s := rotation.NewSecret(canary)
+	s := secret.New(canary)
 	h := holding(s)
 	h.Key = nil // tested below
-	for name, v := range map[string]any{"a secret": s, "a pointer": &s, "a struct": h, "a map": h.Map, "a map's key": map[rotation.Secret]int{s: 1}} {
+	for name, v := range map[string]any{"a secret": s, "a pointer": &s, "a struct": h, "a map": h.Map, "a map's key": map[secret.Value]int{s: 1}} {
 		b, err := json.Marshal(v)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if leaks(string(b)) || !strings.Contains(string(b), rotation.Redacted) {
+		if leaks(string(b)) || !strings.Contains(string(b), secret.Redacted) {
 			t.Errorf("%s encodes as %s", name, b)
 		}
 	}
 }
 
 func TestSecretDecodes(t *testing.T) {
-	var body struct{ ClientSecret rotation.Secret }
+	var body struct{ ClientSecret secret.Value }
 	if err := json.Unmarshal([]byte(`{"clientSecret":"a\u007eb"}`), &body); err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +123,12 @@ func TestSecretDecodes(t *testing.T) {
 }
 
 func TestSecretsCompareByValue(t *testing.T) {
-	a, b := rotation.NewSecret(canary), rotation.NewSecret(strings.Clone(canary))
-	if a != b || a == rotation.NewSecret("other") {
+	a, b := secret.New(canary), secret.New(strings.Clone(canary))
+	if a != b || a == secret.New("other") {
 		t.Error("secrets of one value are equal, others are not")
 	}
-	var zero rotation.Secret
-	if !zero.IsZero() || zero.Reveal() != "" || rotation.NewSecret("") != zero || a.IsZero() || a.Reveal() != canary {
+	var zero secret.Value
+	if !zero.IsZero() || zero.Reveal() != "" || secret.New("") != zero || a.IsZero() || a.Reveal() != canary {
 		t.Error("the zero secret is empty, and no other is")
 	}
 }
