@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -121,7 +122,7 @@ func (w *world) wire() {
 	log := slog.New(slog.NewJSONHandler(w, nil))
 	actors := &connection.Actors{Records: store, Vault: vault, Authority: authority, SignIns: authority, Deployment: "test", Now: w.now, Log: log}
 	w.conns = &connection.Service{
-		Rotator: &rotation.Rotator{
+		Rotator: &rotator.Rotator{
 			Store: store, Vault: vault, Authority: authority, Actors: actors, Rules: rotation.DefaultRules(), Deployment: "test", Now: w.now, Log: log,
 		},
 		Actors: actors, Records: store, Reservations: store, Vault: vault, Log: log,

@@ -13,7 +13,7 @@ import (
 	"rekey/functions/rotatedue"
 	"rekey/shared/host"
 	"rekey/shared/notice"
-	"rekey/shared/rotation"
+	"rekey/shared/rotator"
 )
 
 type notifier func(context.Context) (notice.Round, error)
@@ -33,9 +33,9 @@ func TestNoticesBesideASweep(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			begin := time.Now()
 			var rounds []time.Duration
-			_, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotation.Swept, error) {
+			_, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotator.Swept, error) {
 				time.Sleep(sweep)
-				return rotation.Swept{}, nil
+				return rotator.Swept{}, nil
 			}), notifier(func(ctx context.Context) (notice.Round, error) {
 				rounds = append(rounds, time.Since(begin))
 				if end, ok := ctx.Deadline(); !ok || time.Until(end) > 30*time.Second {
@@ -64,10 +64,10 @@ func TestNoticesEndWithTheirDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		var swept time.Duration
-		_, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotation.Swept, error) {
+		_, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotator.Swept, error) {
 			time.Sleep(61 * time.Second)
 			swept = time.Since(begin)
-			return rotation.Swept{}, nil
+			return rotator.Swept{}, nil
 		}), notifier(func(ctx context.Context) (notice.Round, error) {
 			<-ctx.Done()
 			return notice.Round{}, nil
@@ -84,8 +84,8 @@ func TestNoticesFail(t *testing.T) {
 	var log bytes.Buffer
 	failure := errors.New("table down")
 	told := false
-	_, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotation.Swept, error) {
-		return rotation.Swept{}, failure
+	_, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotator.Swept, error) {
+		return rotator.Swept{}, failure
 	}), notifier(func(context.Context) (notice.Round, error) {
 		told = true
 		return notice.Round{Pending: 3, Delivered: 1, Failed: 2}, errors.New("vault down")

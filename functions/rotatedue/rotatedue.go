@@ -12,15 +12,15 @@ import (
 	"time"
 
 	"rekey/shared/host"
-	"rekey/shared/rotation"
+	"rekey/shared/rotator"
 )
 
 // Name is the function's name, which is the name of the folder of its function.json.
 const Name = "rotatedue"
 
-// Sweeper is what a tick sets going; see [rotation.Rotator.Sweep].
+// Sweeper is what a tick sets going; see [rotator.Rotator.Sweep].
 type Sweeper interface {
-	Sweep(ctx context.Context) (rotation.Swept, error)
+	Sweep(ctx context.Context) (rotator.Swept, error)
 	Clock() time.Time
 }
 
@@ -33,7 +33,7 @@ func Handler(s Sweeper, n Notifier, log *slog.Logger) http.Handler {
 }
 
 // Tick is one tick on any host. Its result and its error are the sweep's alone.
-func Tick(ctx context.Context, s Sweeper, n Notifier, t host.Timer, log *slog.Logger) (rotation.Swept, error) {
+func Tick(ctx context.Context, s Sweeper, n Notifier, t host.Timer, log *slog.Logger) (rotator.Swept, error) {
 	start := s.Clock()
 	ended := accompany(ctx, n, t, log)
 	defer ended()

@@ -13,19 +13,19 @@ import (
 
 	"rekey/functions/rotatedue"
 	"rekey/shared/host"
-	"rekey/shared/rotation"
+	"rekey/shared/rotator"
 )
 
-type sweeper func(context.Context) (rotation.Swept, error)
+type sweeper func(context.Context) (rotator.Swept, error)
 
-func (s sweeper) Sweep(ctx context.Context) (rotation.Swept, error) { return s(ctx) }
-func (sweeper) Clock() time.Time                                    { return time.Unix(0, 0) }
+func (s sweeper) Sweep(ctx context.Context) (rotator.Swept, error) { return s(ctx) }
+func (sweeper) Clock() time.Time                                   { return time.Unix(0, 0) }
 
 // A tick reports what was done, to the host and to the log.
 func TestTick(t *testing.T) {
 	var log bytes.Buffer
-	swept, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotation.Swept, error) {
-		return rotation.Swept{Due: 3, Passes: 2, Leased: 1}, nil
+	swept, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotator.Swept, error) {
+		return rotator.Swept{Due: 3, Passes: 2, Leased: 1}, nil
 	}), nil, host.Timer{InvocationID: "i-1", IsPastDue: true}, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil || swept.Due != 3 {
 		t.Errorf("Tick = %+v, %v", swept, err)
@@ -41,8 +41,8 @@ func TestTick(t *testing.T) {
 func TestFailedTick(t *testing.T) {
 	var log bytes.Buffer
 	failure := errors.New("table down")
-	_, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotation.Swept, error) {
-		return rotation.Swept{}, failure
+	_, err := rotatedue.Tick(t.Context(), sweeper(func(context.Context) (rotator.Swept, error) {
+		return rotator.Swept{}, failure
 	}), nil, host.Timer{}, slog.New(slog.NewTextHandler(&log, nil)))
 	if !errors.Is(err, failure) || !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "outcome=failed") {
 		t.Errorf("Tick = %v; log %s", err, log.String())
@@ -55,11 +55,11 @@ func TestTickOutlivesTheHost(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	var connection context.Context
 	swept, during := false, error(nil)
-	h := rotatedue.Handler(sweeper(func(ctx context.Context) (rotation.Swept, error) {
+	h := rotatedue.Handler(sweeper(func(ctx context.Context) (rotator.Swept, error) {
 		hangUp()
 		<-connection.Done()
 		swept, during = true, ctx.Err()
-		return rotation.Swept{}, nil
+		return rotator.Swept{}, nil
 	}), nil, slog.New(slog.DiscardHandler))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connection = r.Context()

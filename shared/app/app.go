@@ -26,7 +26,7 @@ import (
 	"rekey/shared/notice"
 	"rekey/shared/oauth"
 	"rekey/shared/openid"
-	"rekey/shared/rotation"
+	"rekey/shared/rotator"
 	"rekey/shared/tablestore"
 	"rekey/shared/telemetry"
 )
@@ -41,7 +41,7 @@ type App struct {
 	Callers     *auth.Authenticator
 	Limit       *auth.Limiter // of requests, for this process
 	Connections *connection.Service
-	Rotator     *rotation.Rotator
+	Rotator     *rotator.Rotator
 	OAuth       *oauth.Flow          // nil: connecting by OAuth is not configured
 	Notices     *notice.Deliverer    // nil: there is no webhook
 	Telemetry   *telemetry.Telemetry // nil: no metrics and traces are exported
@@ -79,7 +79,7 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	actors := &connection.Actors{
 		Records: store, Vault: vault, Authority: authority, SignIns: authority, Deployment: c.Deployment, Log: log,
 	}
-	rotator := &rotation.Rotator{
+	rotator := &rotator.Rotator{
 		Store: store, History: store, Vault: vault, Authority: authority, Directory: directory, Actors: actors, Pacer: &graph.Pace{},
 		Observer: measure.Observer(), Rules: c.Rules, Deployment: c.Deployment, Parallel: c.MaxParallel, Log: log,
 	}
@@ -104,7 +104,7 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 
 // reader is what the connection service reads of Entra and Graph.
 type reader struct {
-	rotation.Authority
+	rotator.Authority
 	*graph.Directory
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // SignIns sign in with what is no client secret. Their errors have the classes of
-// [rotation.Authority], and besides these [rotation.CertificateRefused],
+// [rotator.Authority], and besides these [rotation.CertificateRefused],
 // [rotation.SignInExpired] and [rotation.ConsentMissing].
 type SignIns interface {
 	// Certificate signs in as app with a certificate and its key, PEM; chain says
@@ -40,7 +41,7 @@ type ActorRecords interface {
 }
 
 // Actors signs in as connections, each with what it has: a certificate, somebody's
-// refresh token, or a client secret. It implements [rotation.Actors].
+// refresh token, or a client secret. It implements [rotator.Actors].
 //
 // What signing in shows about a connection is kept on its record: that it can't any
 // more, and that it can again. A refresh token that was exchanged is saved once a
@@ -50,14 +51,14 @@ type ActorRecords interface {
 type Actors struct {
 	Records    ActorRecords
 	Vault      ActorVault
-	Authority  rotation.Authority
+	Authority  rotator.Authority
 	SignIns    SignIns // nil: client secrets only
 	Deployment string
 	Now        func() time.Time // nil: time.Now
 	Log        *slog.Logger     // nil: slog.Default()
 }
 
-var _ rotation.Actors = (*Actors)(nil)
+var _ rotator.Actors = (*Actors)(nil)
 
 // How often a refresh token is saved, and how long one that nobody uses waits for
 // its renewal. Entra ends one after 90 days without use.
@@ -70,12 +71,12 @@ const (
 // can't sign in.
 const signingIn = "signing in as the connection that authenticates"
 
-// Token implements [rotation.Actors].
+// Token implements [rotator.Actors].
 func (a *Actors) Token(ctx context.Context, id string) (rotation.Token, error) {
 	return a.use(ctx, id, false)
 }
 
-// Renew implements [rotation.Actors].
+// Renew implements [rotator.Actors].
 func (a *Actors) Renew(ctx context.Context, id string) error {
 	_, err := a.use(ctx, id, true)
 	return err

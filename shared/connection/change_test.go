@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
 
@@ -202,7 +203,7 @@ func TestARequestWakesTheWaitingPass(t *testing.T) {
 				ended := make(chan struct{})
 				go func() {
 					defer close(ended)
-					c.Rotator.Pass(t.Context(), s.id, rotation.PassOptions{Until: time.Now().Add(20 * time.Minute)})
+					c.Rotator.Pass(t.Context(), s.id, rotator.PassOptions{Until: time.Now().Add(20 * time.Minute)})
 				}()
 				time.Sleep(2 * time.Minute) // issued, and three minutes too young
 				if rec := mustRecord(t, s); rec.Run == nil || rec.Run.KeyID == "" || rec.Run.ID != "r" {

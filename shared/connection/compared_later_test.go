@@ -7,6 +7,7 @@ import (
 
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
+	"rekey/shared/rotator"
 )
 
 // Whether a client secret is given once more can't be found out right now: then it is not
@@ -24,7 +25,7 @@ func TestASecretThatIsComparedLater(t *testing.T) {
 		r := s.w.Rotator()
 		r.Vault = speechless{s.w.VaultPort(), before.VaultName, before.Current.VaultVersion}
 		time.Sleep(time.Minute)
-		r.Pass(t.Context(), s.id, rotation.PassOptions{Until: time.Now().Add(3 * time.Minute)})
+		r.Pass(t.Context(), s.id, rotator.PassOptions{Until: time.Now().Add(3 * time.Minute)})
 		if rec := mustRecord(t, s); rec.Phase != rotation.Rebinding || rec.Error == nil {
 			t.Fatalf("phase %s, trouble %+v", rec.Phase, rec.Error)
 		}

@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -93,7 +94,7 @@ type Directory interface {
 // Service creates connections and takes requests about them. Its fields are set
 // once; all but Applications, Policies, Notes, Refused, Budget and Log are required.
 type Service struct {
-	Rotator      *rotation.Rotator
+	Rotator      *rotator.Rotator
 	Actors       *Actors
 	Records      Records
 	Reservations Reservations

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -129,7 +130,7 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 	if handed != nil && rec.Via != "" {
 		return s.withdraw(ctx, rec, handed, until)
 	}
-	got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease})
+	got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease})
 	return s.created(ctx, got, handed, err)
 }
 

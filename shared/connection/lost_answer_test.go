@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/connection"
@@ -131,7 +132,7 @@ func TestARequestIsTakenUpBeforeItsAnswer(t *testing.T) {
 				settled(t, s)
 				slow := service(s.w)
 				slow.Records = &whenLost{Records: slow.Records, do: func(rotation.Record) {
-					_, err := service(s.w).Rotator.Pass(t.Context(), s.id, rotation.PassOptions{Until: time.Now().Add(c.time)})
+					_, err := service(s.w).Rotator.Pass(t.Context(), s.id, rotator.PassOptions{Until: time.Now().Add(c.time)})
 					rec := mustRecord(t, s)
 					if begun := rec.Run != nil && rec.Run.ID == "mine"; err != nil || begun == c.over {
 						t.Errorf("request %+v, run %+v, last run %+v, %v", rec.Request, rec.Run, rec.LastRun, err)

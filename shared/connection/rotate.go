@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -172,13 +173,13 @@ func (s *Service) askIf(ctx context.Context, id string, ask rotation.Request, ch
 // at it, it watches.
 func (s *Service) drive(ctx context.Context, rec rotation.Record, until time.Time) (rotation.Record, error) {
 	for {
-		got, err := s.Rotator.Pass(ctx, rec.ID, rotation.PassOptions{Until: until, Acknowledge: true, Brief: true})
+		got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{Until: until, Acknowledge: true, Brief: true})
 		switch {
 		case err == nil:
 			return got, nil
 		case errors.Is(err, serviceerror.ErrNotFound):
 			return got, errNoConnection
-		case !errors.Is(err, rotation.ErrLeased) && !errors.Is(err, rotation.ErrLeaseLost):
+		case !errors.Is(err, rotator.ErrLeased) && !errors.Is(err, rotator.ErrLeaseLost):
 			s.log().WarnContext(ctx, "rotation was interrupted", "connection", rec.ID, "reason", err.Error())
 			return rec, nil // it is on the record; the timer goes on
 		}

@@ -1,5 +1,5 @@
 // Package entra signs in at Microsoft Entra. It proves client secrets at the token
-// endpoint, as the [rotation.Authority] on azidentity; it signs in with certificates
+// endpoint, as the [rotator.Authority] on azidentity; it signs in with certificates
 // likewise; and for people it sends browsers to Entra, redeems the codes that they
 // come back with, and exchanges their refresh tokens (signin.go).
 //
@@ -34,6 +34,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -80,7 +81,7 @@ type Authority struct {
 	now     func() time.Time
 }
 
-var _ rotation.Authority = (*Authority)(nil)
+var _ rotator.Authority = (*Authority)(nil)
 
 // New checks c and returns an Authority; it makes no request.
 func New(c Config) (*Authority, error) {
@@ -118,7 +119,7 @@ func options(c Config, cache *discoveryCache) azidentity.ClientSecretCredentialO
 
 const op = "asking for a token"
 
-// Token asks for a Graph token with secret. See [rotation.Authority] for the errors.
+// Token asks for a Graph token with secret. See [rotator.Authority] for the errors.
 func (a *Authority) Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error) {
 	if !validTenant(app.TenantID) {
 		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.TenantMissing}

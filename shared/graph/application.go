@@ -39,7 +39,7 @@ func item(objectID string, adapter abstractions.RequestAdapter) *applications.Ap
 	return applications.NewApplicationItemRequestBuilderInternal(map[string]string{"application%2Did": objectID}, adapter)
 }
 
-// Application reads app; see [rotation.Directory].
+// Application reads app; see [rotator.Directory].
 func (d *Directory) Application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error) {
 	c := &call{op: "reading the application"}
 	id := app.ObjectID
@@ -137,7 +137,7 @@ func (d *Directory) Owners(ctx context.Context, token rotation.Token, app rotati
 	return nil, c.incomplete()
 }
 
-// AddPassword issues a client secret; see [rotation.Directory]. It is sent once. A
+// AddPassword issues a client secret; see [rotator.Directory]. It is sent once. A
 // success whose answer lacks the key id or the value is one of unknown outcome.
 func (d *Directory) AddPassword(ctx context.Context, token rotation.Token, app rotation.Application, marker string, expires time.Time) (rotation.Issued, error) {
 	c := &call{op: "adding a password", write: true}
@@ -169,7 +169,7 @@ func (d *Directory) AddPassword(ctx context.Context, token rotation.Token, app r
 	}, nil
 }
 
-// RemovePassword removes a client secret; see [rotation.Directory]. It is sent once.
+// RemovePassword removes a client secret; see [rotator.Directory]. It is sent once.
 func (d *Directory) RemovePassword(ctx context.Context, token rotation.Token, app rotation.Application, keyID string) error {
 	c := &call{op: "removing a password", write: true}
 	adapter, err := d.begin(c, token, app.ObjectID)

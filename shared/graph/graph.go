@@ -1,5 +1,5 @@
 // Package graph reads and changes the client secrets of applications through
-// Microsoft Graph: it is the [rotation.Directory] on msgraph-sdk-go.
+// Microsoft Graph: it is the [rotator.Directory] on msgraph-sdk-go.
 //
 // Adding a client secret is not idempotent, and its value is shown once. The
 // package therefore promises that a write is sent at most once, and that its error
@@ -32,6 +32,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 
 	abstractions "github.com/microsoft/kiota-abstractions-go"
@@ -65,7 +66,7 @@ type Directory struct {
 	clock func() time.Time
 }
 
-var _ rotation.Directory = (*Directory)(nil)
+var _ rotator.Directory = (*Directory)(nil)
 
 // New checks c and returns a Directory; it makes no request.
 func New(c Config) (*Directory, error) {

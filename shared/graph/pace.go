@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rekey/shared/rotation"
+	"rekey/shared/rotator"
 )
 
 // Budget is how many writes fit into any stretch of time of that length.
@@ -33,7 +34,7 @@ const refusedPause = 10 * time.Second
 // length of its budget needs none.
 const maxWindows = 10_000
 
-// Pace is a [rotation.Pacer] that keeps the writes of this process within what Graph
+// Pace is a [rotator.Pacer] that keeps the writes of this process within what Graph
 // documents: for each application that authenticates, and for each tenant. Bookings
 // are served in the order in which they are made. The zero Pace is ready for use.
 //
@@ -47,7 +48,7 @@ type Pace struct {
 	windows map[string]*window
 }
 
-var _ rotation.Pacer = (*Pace)(nil)
+var _ rotator.Pacer = (*Pace)(nil)
 
 // window is a budget and what was booked of it.
 type window struct {
@@ -57,7 +58,7 @@ type window struct {
 	turned  time.Time   // when the last one that was turned away is to come back
 }
 
-// Reserve implements [rotation.Pacer].
+// Reserve implements [rotator.Pacer].
 func (p *Pace) Reserve(now time.Time, actor rotation.Application, most time.Duration) (wait time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +73,7 @@ func (p *Pace) Reserve(now time.Time, actor rotation.Application, most time.Dura
 	return windows[0].turnAway(now, at), false
 }
 
-// Room implements [rotation.Pacer].
+// Room implements [rotator.Pacer].
 func (p *Pace) Room(now time.Time, actor rotation.Application, most time.Duration) (wait time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,7 +110,7 @@ func (w *window) turnAway(now, at time.Time) time.Duration {
 	return at.Sub(now)
 }
 
-// Refused implements [rotation.Pacer].
+// Refused implements [rotator.Pacer].
 func (p *Pace) Refused(now time.Time, actor rotation.Application, retryAfter time.Duration) {
 	if retryAfter <= 0 {
 		retryAfter = refusedPause

@@ -1,4 +1,4 @@
-// Package keyvault keeps values in Azure Key Vault; it is the [rotation.Vault] of
+// Package keyvault keeps values in Azure Key Vault; it is the [rotator.Vault] of
 // production.
 //
 // It promises that a value travels as a [secret.Value] up to the request that
@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -67,7 +68,7 @@ type Vault struct {
 	client func() (*azsecrets.Client, error)
 }
 
-var _ rotation.Vault = (*Vault)(nil)
+var _ rotator.Vault = (*Vault)(nil)
 
 // New returns a Vault. It makes no call: the client is made on first use and kept,
 // because it remembers the vault's challenge, which costs one request per client.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -86,7 +87,7 @@ func given(name, value string, tags map[string]string) rotation.VaultSecret {
 	return rotation.VaultSecret{Name: name, Value: secret.New(value), Enabled: true, Tags: tags}
 }
 
-func put(t *testing.T, v rotation.Vault, s rotation.VaultSecret) string {
+func put(t *testing.T, v rotator.Vault, s rotation.VaultSecret) string {
 	t.Helper()
 	version, err := v.Put(t.Context(), s)
 	if err != nil {
@@ -96,7 +97,7 @@ func put(t *testing.T, v rotation.Vault, s rotation.VaultSecret) string {
 }
 
 func TestConformance(t *testing.T) {
-	rotationtest.TestVault(t, func(t *testing.T) rotation.Vault { return start(t, vault.Config{}) })
+	rotationtest.TestVault(t, func(t *testing.T) rotator.Vault { return start(t, vault.Config{}) })
 }
 
 func TestNewRefuses(t *testing.T) {

@@ -74,7 +74,7 @@ type Keyring interface {
 // Keys makes k a [Keyring] that is always the same.
 func (k Keys) Keys(context.Context) (Keys, error) { return k, nil }
 
-// Vault reads secrets; see [rotation.Vault].
+// Vault reads secrets; see [rotator.Vault].
 type Vault interface {
 	Get(ctx context.Context, name, version string) (rotation.VaultSecret, error)
 }

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
 
@@ -228,7 +229,7 @@ func (s *subject) rotate(via *connection.Service) {
 
 // slow is a directory that takes its time to show an application.
 type slow struct {
-	rotation.Directory
+	rotator.Directory
 	by time.Duration
 }
 

@@ -49,24 +49,6 @@ func (r *Record) Crowded() string {
 		len(r.Retiring), first.UTC().Format(time.RFC3339))
 }
 
-// relieve makes room in a list of old credentials that has grown too long, the oldest
-// first, and returns what is to be told of it.
-func (p *pass) relieve(rec *Record, now time.Time) (events []Event) {
-	if over := len(rec.Retiring) - maxRetiring; over > 0 {
-		for _, o := range rec.Retiring[:over] {
-			rec.leave(now, o.Target, o.KeyID, fmt.Sprintf("it could not be removed, and more than %d old client secrets wait after it", maxRetiring))
-		}
-		rec.Retiring = rec.Retiring[over:]
-	}
-	for i := range len(rec.Retiring) - MaxRetiring {
-		if o := &rec.Retiring[i]; o.RevokeAfter.After(now) {
-			o.RevokeAfter = now
-			events = append(events, Event{Kind: EventGraceEnded, KeyID: o.KeyID, Message: fmt.Sprintf("its grace period was ended, because %d newer client secrets wait, too", MaxRetiring)})
-		}
-	}
-	return events[:min(len(events), maxAtOnce)]
-}
-
 // leave lists a credential as one that only a person can remove.
 func (r *Record) leave(now time.Time, target Application, keyID, reason string) {
 	r.ByHand = append(r.ByHand, ByHand{Target: target, KeyID: keyID, Since: now, Reason: reason})

@@ -5,164 +5,123 @@ import (
 	"time"
 )
 
-// Do is what an [Action] does.
-type Do string
-
-// The actions. Each is one method of [Rotator] and ends in one commit.
-const (
-	Wait Do = "wait" // until Action.At; for ever if that is zero
-
-	Adopt         Do = "adopt given secret" // creating: is the given secret in the vault?
-	BeginRun      Do = "begin run"          // idle: write the intent down
-	NextAttempt   Do = "next attempt"       // issuing: write the next intent down
-	Issue         Do = "issue"              // issuing: probe, addPassword, staged value
-	Reconcile     Do = "reconcile"          // issuing: was anything issued under the marker?
-	Check         Do = "check"              // one fresh token from the staged version
-	Promote       Do = "promote"            // verifying: proven and old enough
-	Publish       Do = "publish"            // publishing, rebinding
-	Withdraw      Do = "withdraw"           // publish current again if need be, then end the attempt
-	EndRun        Do = "end run"            // on request: give the attempt and the run up
-	Upgrade       Do = "upgrade"            // a run under way becomes an emergency
-	Hasten        Do = "hasten"             // every grace period ends now
-	BeginRebind   Do = "begin rebind"       //
-	BeginDelete   Do = "begin delete"       //
-	RevokeCurrent Do = "revoke current"     // deleting with revoke, after everything else
-	Purge         Do = "purge"              // deleting: vault, reservations, rows
-	DropRequest   Do = "drop request"       // it has nothing to act on
-	Refuse        Do = "refuse request"     // idle: a rotation by hand that can't be begun; see [Record.Unable]
-	Disable       Do = "disable staged"     // Spent[Index]
-	Revoke        Do = "revoke"             // Retiring[Index]
-	RemoveOrphan  Do = "remove orphan"      // Abandoned[Index], whose key id is known
-	Look          Do = "look"               // read the application: is what was removed gone?
-	ProveRefused  Do = "prove refused"      // Retiring[Index], the target's last credential
-	Warn          Do = "warn"               // current is about to expire
-	WarnAuth      Do = "warn of sign-in"    // what the connection authenticates with is about to expire
-	Renew         Do = "renew sign-in"      // before a refresh token that nobody uses ends
-)
-
-// Action is the next thing to do for a connection.
-type Action struct {
-	Do    Do
-	At    time.Time // of Wait
-	Index int       // of Disable, Revoke, RemoveOrphan, Look, ProveRefused
-}
-
-// Plan decides the next action for rec at now, for the holder of lease. It is
+// Plan decides the next step for rec at now, for the holder of lease. It is
 // pure. With the zero Lease it tells when the connection has to be woken.
 //
 // The phase goes first; while it has to wait, what lies beside it (retiring,
 // abandoned, spent, warnings) is worked off.
-func (r Rules) Plan(now time.Time, rec *Record, lease Lease) Action {
+func (r Rules) Plan(now time.Time, rec *Record, lease Lease) Step {
 	main := r.planPhase(now, rec, lease)
-	if main.Do != Wait {
+	phase, waits := main.(Wait)
+	if !waits {
 		return main
 	}
-	side := r.planDuties(now, rec)
-	if side.Do != Wait {
-		return side
+	beside := r.planBeside(now, rec)
+	other, waits := beside.(Wait)
+	if !waits {
+		return beside
 	}
-	return Action{Do: Wait, At: earlier(main.At, side.At)}
+	return Wait{earlier(phase.Until, other.Until)}
 }
 
 // Wake is when rec has to be woken by whoever holds no lease yet; zero for never.
 func (r Rules) Wake(now time.Time, rec *Record) time.Time {
-	a := r.Plan(now, rec, Lease{})
-	if a.Do != Wait {
-		return now
+	if wait, ok := r.Plan(now, rec, Lease{}).(Wait); ok {
+		return wait.Until
 	}
-	return a.At
+	return now
 }
 
 // planPhase plans requests and phases.
-func (r Rules) planPhase(now time.Time, rec *Record, lease Lease) Action {
+func (r Rules) planPhase(now time.Time, rec *Record, lease Lease) Step {
 	if rec.Phase == Idle && rec.refusedRequest() && rec.Error.RetryAt.After(now) {
-		return Action{Do: Wait, At: rec.Error.RetryAt} // the slot waits, too
+		return Wait{rec.Error.RetryAt} // the slot waits, too
 	}
 	if rec.Request != nil {
-		if a, ok := r.planRequest(now, rec); ok {
-			return pausedFor(rec, now, a)
+		if step, ok := r.planRequest(now, rec); ok {
+			return pausedFor(rec, now, step)
 		}
 	}
-	var a Action
+	var step Step
 	switch rec.Phase {
 	case Creating:
-		a = Action{Do: Adopt}
+		step = AdoptGiven{}
 	case Idle:
 		return r.planIdle(now, rec)
 	case Issuing:
-		a = r.planIssuing(now, rec.Run, lease)
+		step = r.planIssuing(now, rec.Run, lease)
 	case Verifying, Publishing, Rebinding:
-		a = r.planProof(now, rec, lease)
+		step = r.planProof(now, rec)
 	case Deleting:
-		a = r.planDeleting(rec)
+		step = r.planDeleting(rec)
 	default:
-		return Action{Do: Wait} // a phase of a newer version: hands off
+		return Wait{} // a phase of a newer version: hands off
 	}
-	return pausedFor(rec, now, a)
+	return pausedFor(rec, now, step)
 }
 
-// pausedFor holds a back until the retry time of the last failure. What a request
+// pausedFor holds a step back until the retry time of the last failure. What a request
 // asks for is done at once, except for trying once more what has failed for it.
-func pausedFor(rec *Record, now time.Time, a Action) Action {
+func pausedFor(rec *Record, now time.Time, step Step) Step {
 	if rec.Error == nil || !rec.Error.RetryAt.After(now) {
-		return a
+		return step
 	}
-	switch a.Do {
+	switch step.(type) {
 	case Wait:
-		return a
-	case BeginRun, Upgrade, Hasten, EndRun, BeginDelete, BeginRebind, DropRequest, Refuse:
-		return a // nothing outside is asked, so nothing can fail again
+		return step
+	case BeginRun, MakeEmergency, EndGracePeriods, EndRun, BeginDelete, BeginRebind, DropRequest, RefuseRequest:
+		return step // nothing outside is asked, so nothing can fail again
 	case Withdraw:
 		if q := rec.Request; q != nil && q.ends() && q.ID != rec.Error.Request {
-			return a
+			return step
 		}
 	}
-	return Action{Do: Wait, At: rec.Error.RetryAt}
+	return Wait{rec.Error.RetryAt}
 }
 
 // planRequest plans what the API asked for (rule R12). Not ok: nothing before the
 // phase has gone on.
-func (r Rules) planRequest(now time.Time, rec *Record) (a Action, ok bool) {
+func (r Rules) planRequest(now time.Time, rec *Record) (s Step, ok bool) {
 	if rec.Phase == Deleting {
-		return Action{Do: DropRequest}, true
+		return DropRequest{}, true
 	}
 	running := rec.Phase == Issuing || rec.Phase == Verifying
 	switch rec.Request.Kind {
 	case AskDelete, AskRebind, AskAbandon:
 		switch {
 		case rec.Phase == Publishing, rec.Phase == Rebinding && rec.Request.Kind != AskAbandon:
-			return Action{Do: Withdraw}, true
+			return Withdraw{}, true
 		case running && rec.Request.Kind != AskDelete:
-			return Action{Do: EndRun}, true
+			return EndRun{}, true
 		case rec.Request.Kind == AskDelete:
-			return Action{Do: BeginDelete}, true
+			return BeginDelete{}, true
 		case rec.Request.Kind == AskRebind && rec.Phase == Idle:
-			return Action{Do: BeginRebind}, true
+			return BeginRebind{}, true
 		case rec.Request.Kind == AskAbandon && rec.Phase != Creating:
-			return Action{Do: DropRequest}, true
+			return DropRequest{}, true
 		}
 	case AskEmergency:
 		switch {
 		case rec.Phase == Idle:
-			return Action{Do: BeginRun}, true
+			return BeginRun{}, true
 		case running, rec.Phase == Publishing:
-			return Action{Do: Upgrade}, true
+			return MakeEmergency{}, true
 		case rec.Phase == Rebinding && inGrace(rec, now):
-			return Action{Do: Hasten}, true
+			return EndGracePeriods{}, true
 		}
 	case AskRotate:
 		switch {
 		case rec.Phase == Idle && rec.Unable(rec.Request) != "":
-			return Action{Do: Refuse}, true
+			return RefuseRequest{}, true
 		case rec.Phase == Idle:
-			return Action{Do: BeginRun}, true
+			return BeginRun{}, true
 		case running, rec.Phase == Publishing:
-			return Action{Do: DropRequest}, true // that run is the answer
+			return DropRequest{}, true // that run is the answer
 		}
 	default:
-		return Action{Do: DropRequest}, true
+		return DropRequest{}, true
 	}
-	return Action{}, false
+	return nil, false
 }
 
 // inGrace reports whether a grace period is running that an emergency would end.
@@ -170,10 +129,10 @@ func inGrace(rec *Record, now time.Time) bool {
 	return slices.ContainsFunc(rec.Retiring, func(o Retiring) bool { return o.RevokeAfter.After(now) })
 }
 
-func (r Rules) planIdle(now time.Time, rec *Record) Action {
+func (r Rules) planIdle(now time.Time, rec *Record) Step {
 	due := time.Time{}
 	switch {
-	case r.lost(rec.Current, now):
+	case r.Lost(rec.Current, now):
 		due = now
 	case rec.owed():
 		due = now // the run that takes the original over is still owed
@@ -181,75 +140,78 @@ func (r Rules) planIdle(now time.Time, rec *Record) Action {
 		due = rec.NextSlot
 	}
 	if due.IsZero() {
-		return Action{Do: Wait}
+		return Wait{}
 	}
 	if rec.Error != nil && rec.Error.RetryAt.After(due) {
 		due = rec.Error.RetryAt
 	}
 	if due.After(now) {
-		return Action{Do: Wait, At: due}
+		return Wait{due}
 	}
-	return Action{Do: BeginRun}
+	return BeginRun{}
 }
 
-// lost reports whether the published credential has been refused often and long
+// Lost reports whether the published credential has been refused often and long
 // enough to say that somebody removed it (rule R6).
-func (r Rules) lost(c *Credential, now time.Time) bool {
+func (r Rules) Lost(c *Credential, now time.Time) bool {
 	return c != nil && c.Refusals >= r.LossCount && !now.Before(c.RefusedSince.Add(r.LossPeriod))
 }
 
-func (r Rules) planIssuing(now time.Time, run *Run, lease Lease) Action {
+func (r Rules) planIssuing(now time.Time, run *Run, lease Lease) Step {
 	switch {
 	case run.Marker == "":
-		return Action{Do: NextAttempt}
+		return BeginAttempt{}
 	case lease.Token != "" && run.IssuedUnder == lease.Token:
-		return Action{Do: Issue}
+		return IssueCredential{}
 	case run.NextCheck.After(now):
-		return Action{Do: Wait, At: run.NextCheck}
+		return Wait{run.NextCheck}
 	}
-	return Action{Do: Reconcile}
+	return Reconcile{}
 }
 
-// planProof plans verifying, publishing and rebinding, which share the proof. A
-// proof counts only for the pass that made it, so that the pass that publishes has
-// seen it itself (rule R6).
-func (r Rules) planProof(now time.Time, rec *Record, lease Lease) Action {
-	run := rec.Run
-	// One that worked when it was last asked is not given up because nobody came
-	// to ask again in time.
-	if run.Successes == 0 && !now.Before(run.Deadline) {
-		return Action{Do: Withdraw}
-	}
-	if run.NextCheck.After(now) {
-		at := run.NextCheck
-		if run.Successes == 0 {
-			at = earlier(at, run.Deadline)
+// planBeside plans what lies beside the phase: the first that is due, or when the
+// next one will be.
+func (r Rules) planBeside(now time.Time, rec *Record) Step {
+	p := sidePlan{now: now}
+	for i, s := range rec.Spent {
+		if s.VaultVersion == "" || rec.Run == nil || rec.Run.StagedVersion != s.VaultVersion {
+			p.add(s.NextAt, DisableVersion{i})
 		}
-		return Action{Do: Wait, At: at}
 	}
-	proven := run.Successes >= r.Successes
-	if ready := run.IssuedAt.Add(r.minAge(run.Trigger)); proven && ready.After(now) {
-		return Action{Do: Wait, At: ready}
+	// What is published may be ahead of the record while publishing, and
+	// nothing has been proven to be published while creating.
+	if rec.Phase != Creating && rec.Phase != Publishing && rec.Phase != Rebinding {
+		r.planRemovals(&p, rec)
 	}
-	switch {
-	case !proven || lease.Token == "" || run.ProvenUnder != lease.Token:
-		return Action{Do: Check}
-	case rec.Phase == Verifying:
-		return Action{Do: Promote}
+	if rec.Phase != Deleting && rec.Phase != Creating {
+		if days, next := warning(now, rec); days != 0 {
+			p.add(now, WarnOfExpiry{})
+		} else if !next.IsZero() {
+			p.add(next, WarnOfExpiry{})
+		}
+		planAuth(&p, now, rec)
 	}
-	return Action{Do: Publish}
+	if p.found {
+		return p.first
+	}
+	return Wait{p.next}
 }
 
-// planDeleting ends the record once its duties are done. What current is needed
-// for goes first, since its own removal takes away the means to do anything.
-func (r Rules) planDeleting(rec *Record) Action {
-	if len(rec.Retiring)+len(rec.Abandoned)+len(rec.Spent) > 0 {
-		return Action{Do: Wait} // the duties say until when
+// sidePlan collects what lies beside the phase: the first that is due wins, in the order of adding.
+type sidePlan struct {
+	now   time.Time
+	first Step
+	found bool
+	next  time.Time
+}
+
+func (p *sidePlan) add(at time.Time, step Step) {
+	switch {
+	case at.After(p.now):
+		p.next = earlier(p.next, at)
+	case !p.found:
+		p.first, p.found = step, true
 	}
-	if rec.Revoke && rec.Current != nil && rec.Current.Origin == OriginIssued {
-		return Action{Do: RevokeCurrent}
-	}
-	return Action{Do: Purge}
 }
 
 // earlier returns the earlier of two times, of which a zero one means never.

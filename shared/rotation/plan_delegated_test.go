@@ -25,20 +25,20 @@ func signsIn(a rotation.Auth) rotation.Record {
 
 func TestPlanDelegated(t *testing.T) {
 	testPlan(t, mine, []planRow{
-		{"an application without a credential of ours gets its first at once", with(through(idle()), empty), do(rotation.BeginRun)},
+		{"an application without a credential of ours gets its first at once", with(through(idle()), empty), rotation.BeginRun{}},
 		{"after a failure at the retry time", with(through(idle()), empty, failed), waitFor(hour)},
 		{"not with rotation off", with(through(idle()), empty, policyOff), forever},
 		{"then it follows the schedule", through(idle()), waitFor(10 * day)},
-		{"its old credentials are removed like any other", with(through(idle()), retires(old(now))), doAt(rotation.Revoke, 0)},
-		{"and what an abandoned first attempt left", with(through(idle()), empty, policyOff, abandons(orphan())), do(rotation.RemoveOrphan)},
-		{"by hand also with rotation off", with(through(idle()), empty, policyOff, asked(rotation.AskRotate)), do(rotation.BeginRun)},
-		{"deleted with revoke, its last credential goes too", with(through(deleting()), revoking), do(rotation.RevokeCurrent)},
+		{"its old credentials are removed like any other", with(through(idle()), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
+		{"and what an abandoned first attempt left", with(through(idle()), empty, policyOff, abandons(orphan())), rotation.RemoveOrphan{}},
+		{"by hand also with rotation off", with(through(idle()), empty, policyOff, asked(rotation.AskRotate)), rotation.BeginRun{}},
+		{"deleted with revoke, its last credential goes too", with(through(deleting()), revoking), rotation.RevokeCurrent{}},
 		{"one that rotates nothing and never ends waits for ever", signsIn(rotation.Auth{}), forever},
 		{"what the caller gave is looked for", func() rotation.Record {
 			rec := signsIn(rotation.Auth{})
 			rec.Phase = rotation.Creating
 			return rec
-		}(), do(rotation.Adopt)},
+		}(), rotation.AdoptGiven{}},
 	})
 }
 
@@ -46,38 +46,38 @@ func TestPlanRefusedRequest(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"a rotation that was refused waits for its retry time", with(idle(), asked(rotation.AskRotate), failedFor("q")), waitFor(hour)},
 		{"and so does the slot", with(idle(), asked(rotation.AskRotate), failedFor("q"), slot(now.Add(-minute))), waitFor(hour)},
-		{"then it is tried again", with(idle(), asked(rotation.AskRotate), pausedEnough, func(r *rotation.Record) { r.Error.Request = "q" }), do(rotation.BeginRun)},
+		{"then it is tried again", with(idle(), asked(rotation.AskRotate), pausedEnough, func(r *rotation.Record) { r.Error.Request = "q" }), rotation.BeginRun{}},
 		{"an emergency likewise", with(idle(), asked(rotation.AskEmergency), failedFor("q")), waitFor(hour)},
-		{"a new request does not wait for the failure of another", with(idle(), asked(rotation.AskRotate), failedFor("another")), do(rotation.BeginRun)},
-		{"removals go on meanwhile", with(idle(), asked(rotation.AskRotate), failedFor("q"), retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"a new request does not wait for the failure of another", with(idle(), asked(rotation.AskRotate), failedFor("another")), rotation.BeginRun{}},
+		{"removals go on meanwhile", with(idle(), asked(rotation.AskRotate), failedFor("q"), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
 	})
 }
 
 func TestPlanSignIn(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"a certificate that ends in 40 days is warned of in 10", signsIn(rotation.Auth{ExpiresAt: now.Add(40 * day)}), waitFor(10 * day)},
-		{"at 30 days", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day)}), do(rotation.WarnAuth)},
+		{"at 30 days", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day)}), rotation.WarnOfSignInEnd{}},
 		{"once", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day), Warned: 30}), waitFor(16 * day)},
-		{"at 14 days", signsIn(rotation.Auth{ExpiresAt: now.Add(14 * day), Warned: 30}), do(rotation.WarnAuth)},
-		{"with one warning for several that were missed", signsIn(rotation.Auth{ExpiresAt: now.Add(2 * day), Warned: 30}), do(rotation.WarnAuth)},
+		{"at 14 days", signsIn(rotation.Auth{ExpiresAt: now.Add(14 * day), Warned: 30}), rotation.WarnOfSignInEnd{}},
+		{"with one warning for several that were missed", signsIn(rotation.Auth{ExpiresAt: now.Add(2 * day), Warned: 30}), rotation.WarnOfSignInEnd{}},
 		{"after the last there is nothing to wait for", signsIn(rotation.Auth{ExpiresAt: now.Add(hour), Warned: 1}), forever},
 		{"rotation does not prevent it", func() rotation.Record {
 			rec := idle()
 			rec.Auth = &rotation.Auth{ExpiresAt: now.Add(3 * day)}
 			return rec
-		}(), do(rotation.WarnAuth)},
-		{"a refresh token is renewed when its time has come", signsIn(rotation.Auth{RenewAt: now}), do(rotation.Renew)},
+		}(), rotation.WarnOfSignInEnd{}},
+		{"a refresh token is renewed when its time has come", signsIn(rotation.Auth{RenewAt: now}), rotation.RenewSignIn{}},
 		{"and not before", signsIn(rotation.Auth{RenewAt: now.Add(day)}), waitFor(day)},
 		{"nobody signs in for a connection that is being deleted", func() rotation.Record {
 			rec := signsIn(rotation.Auth{RenewAt: now, ExpiresAt: now})
 			rec.Phase = rotation.Deleting
 			return rec
-		}(), do(rotation.Purge)},
+		}(), rotation.Purge{}},
 		{"replaced credentials are disabled", func() rotation.Record {
 			rec := signsIn(rotation.Auth{VaultVersion: "v2"})
 			rec.Replace(now.Add(-rotation.Replaced))
 			return rec
-		}(), do(rotation.Disable)},
+		}(), rotation.DisableVersion{}},
 	})
 }
 

@@ -52,7 +52,7 @@ func verifying() rotation.Record {
 	rec.Phase = rotation.Verifying
 	r := rec.Run
 	r.IssuedUnder, r.KeyID, r.StagedVersion, r.IssuedAt, r.Deadline = "", "new", "s1", now.Add(-6*minute), now.Add(24*minute)
-	r.Successes, r.ProvenUnder, r.NextCheck = 3, "mine", now
+	rec.Proof = rotation.Proof{StagedVersion: "s1", Successes: 3, NextAt: now}
 	return rec
 }
 
@@ -112,6 +112,15 @@ func failedFor(request string) change {
 // pausedEnough is a failure whose pause is over.
 func pausedEnough(r *rotation.Record) { failed(r); r.Error.RetryAt = now }
 
+// seen is what this pass has seen of the run's credential.
+func seen(successes, failures int, next time.Time) change {
+	return func(r *rotation.Record) {
+		r.Proof = rotation.Proof{StagedVersion: "s1", Successes: successes, Failures: failures, NextAt: next}
+	}
+}
+
+func unseen(r *rotation.Record) { r.Proof = rotation.Proof{} }
+
 func run(f func(*rotation.Run)) change      { return func(r *rotation.Record) { f(r.Run) } }
 func policyOff(r *rotation.Record)          { r.Policy.Enabled = false }
 func slot(t time.Time) change               { return func(r *rotation.Record) { r.NextSlot = t } }
@@ -158,18 +167,14 @@ func orphan() rotation.Abandoned {
 	return o
 }
 
-func do(d rotation.Do) rotation.Action          { return rotation.Action{Do: d} }
-func doAt(d rotation.Do, i int) rotation.Action { return rotation.Action{Do: d, Index: i} }
-func waitFor(d time.Duration) rotation.Action {
-	return rotation.Action{Do: rotation.Wait, At: now.Add(d)}
-}
+func waitFor(d time.Duration) rotation.Step { return rotation.Wait{Until: now.Add(d)} }
 
-var forever = rotation.Action{Do: rotation.Wait}
+var forever rotation.Step = rotation.Wait{}
 
 type planRow struct {
 	name string
 	rec  rotation.Record
-	want rotation.Action
+	want rotation.Step
 }
 
 func testPlan(t *testing.T, lease rotation.Lease, rows []planRow) {
@@ -185,36 +190,36 @@ func testPlan(t *testing.T, lease rotation.Lease, rows []planRow) {
 
 func TestPlanCreating(t *testing.T) {
 	testPlan(t, mine, []planRow{
-		{"the vault says whether the given secret arrived", creating(), do(rotation.Adopt)},
+		{"the vault says whether the given secret arrived", creating(), rotation.AdoptGiven{}},
 		{"a vault that failed is asked again after the pause", with(creating(), failed), waitFor(hour)},
-		{"a request to rotate waits until it is known", with(creating(), asked(rotation.AskRotate)), do(rotation.Adopt)},
-		{"so does an emergency", with(creating(), asked(rotation.AskEmergency)), do(rotation.Adopt)},
-		{"and a rebind", with(creating(), asked(rotation.AskRebind)), do(rotation.Adopt)},
-		{"a deletion does not", with(creating(), asked(rotation.AskDelete)), do(rotation.BeginDelete)},
-		{"not even after a failure", with(creating(), asked(rotation.AskDelete), failed), do(rotation.BeginDelete)},
-		{"nothing is removed before something is published", with(creating(), abandons(orphan())), do(rotation.Adopt)},
+		{"a request to rotate waits until it is known", with(creating(), asked(rotation.AskRotate)), rotation.AdoptGiven{}},
+		{"so does an emergency", with(creating(), asked(rotation.AskEmergency)), rotation.AdoptGiven{}},
+		{"and a rebind", with(creating(), asked(rotation.AskRebind)), rotation.AdoptGiven{}},
+		{"a deletion does not", with(creating(), asked(rotation.AskDelete)), rotation.BeginDelete{}},
+		{"not even after a failure", with(creating(), asked(rotation.AskDelete), failed), rotation.BeginDelete{}},
+		{"nothing is removed before something is published", with(creating(), abandons(orphan())), rotation.AdoptGiven{}},
 	})
 }
 
 func TestPlanIdle(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"the next slot is waited for", idle(), waitFor(10 * day)},
-		{"a slot that has come is served", with(idle(), slot(now)), do(rotation.BeginRun)},
-		{"a slot that was missed, too", with(idle(), slot(now.Add(-40*day))), do(rotation.BeginRun)},
+		{"a slot that has come is served", with(idle(), slot(now)), rotation.BeginRun{}},
+		{"a slot that was missed, too", with(idle(), slot(now.Add(-40*day))), rotation.BeginRun{}},
 		{"with rotation off only the warning is waited for", with(idle(), policyOff), waitFor(29 * day)},
 		{"and nothing where the end is unknown", with(idle(), policyOff, expires(time.Time{})), forever},
 		{"with rotation on and no slot nothing is due", with(idle(), slot(time.Time{}), expires(time.Time{})), forever},
 		{"R9: after a refusal a due slot waits for the pause", with(idle(), slot(now.Add(-hour)), failed), waitFor(hour)},
-		{"R9: and is served when that is over", with(idle(), slot(now.Add(-hour)), pausedEnough), do(rotation.BeginRun)},
+		{"R9: and is served when that is over", with(idle(), slot(now.Add(-hour)), pausedEnough), rotation.BeginRun{}},
 		{"a pause does not bring a slot forward", with(idle(), failed), waitFor(10 * day)},
-		{"the named original is taken over at once", with(idle(), origin(rotation.OriginNamed)), do(rotation.BeginRun)},
+		{"the named original is taken over at once", with(idle(), origin(rotation.OriginNamed)), rotation.BeginRun{}},
 		{"but not while rotation is off", with(idle(), origin(rotation.OriginNamed), policyOff), waitFor(29 * day)},
 		{"a refused take-over is tried again after the pause", with(idle(), origin(rotation.OriginNamed), failed), waitFor(hour)},
-		{"a target without a credential of its own waits for its slot", with(idle(), empty, slot(now)), do(rotation.BeginRun)},
+		{"a target without a credential of its own waits for its slot", with(idle(), empty, slot(now)), rotation.BeginRun{}},
 		{"R6: nine refusals over an hour are no loss", with(idle(), refused(9, now.Add(-hour))), waitFor(10 * day)},
 		{"R6: ten within 14 minutes neither", with(idle(), refused(10, now.Add(-14*minute))), waitFor(10 * day)},
-		{"R6: ten over 15 minutes are: recover at once", with(idle(), refused(10, now.Add(-15*minute))), do(rotation.BeginRun)},
-		{"R6: even with rotation off", with(idle(), refused(10, now.Add(-15*minute)), policyOff), do(rotation.BeginRun)},
+		{"R6: ten over 15 minutes are: recover at once", with(idle(), refused(10, now.Add(-15*minute))), rotation.BeginRun{}},
+		{"R6: even with rotation off", with(idle(), refused(10, now.Add(-15*minute)), policyOff), rotation.BeginRun{}},
 		{"R9: a recovery that was refused waits for the pause", with(idle(), refused(20, now.Add(-hour)), failed), waitFor(hour)},
 		{"a phase of a newer version is left alone", with(idle(), func(r *rotation.Record) { r.Phase = "resting" }), forever},
 	})
@@ -223,18 +228,18 @@ func TestPlanIdle(t *testing.T) {
 func TestPlanIssuing(t *testing.T) {
 	underMine := run(func(r *rotation.Run) { r.IssuedUnder = "mine" })
 	testPlan(t, mine, []planRow{
-		{"R1: an intent of this very lease is carried out", with(issuing(), underMine), do(rotation.Issue)},
-		{"R1: one of another lease may have been: reconcile", issuing(), do(rotation.Reconcile)},
-		{"R1: one of an unknown outcome has no lease: reconcile", with(issuing(), run(func(r *rotation.Run) { r.IssuedUnder = "" })), do(rotation.Reconcile)},
+		{"R1: an intent of this very lease is carried out", with(issuing(), underMine), rotation.IssueCredential{}},
+		{"R1: one of another lease may have been: reconcile", issuing(), rotation.Reconcile{}},
+		{"R1: one of an unknown outcome has no lease: reconcile", with(issuing(), run(func(r *rotation.Run) { r.IssuedUnder = "" })), rotation.Reconcile{}},
 		{"R3: what may still arrive is waited for", with(issuing(), run(func(r *rotation.Run) { r.NextCheck = now.Add(50 * time.Second) })), waitFor(50 * time.Second)},
-		{"without a marker the next intent is written first", with(issuing(), run(func(r *rotation.Run) { r.Marker = "" })), do(rotation.NextAttempt)},
-		{"even under this lease", with(issuing(), underMine, run(func(r *rotation.Run) { r.Marker = "" })), do(rotation.NextAttempt)},
+		{"without a marker the next intent is written first", with(issuing(), run(func(r *rotation.Run) { r.Marker = "" })), rotation.BeginAttempt{}},
+		{"even under this lease", with(issuing(), underMine, run(func(r *rotation.Run) { r.Marker = "" })), rotation.BeginAttempt{}},
 		{"a failure pauses issuing", with(issuing(), underMine, failed), waitFor(hour)},
 		{"and reconciling", with(issuing(), failed), waitFor(hour)},
 		{"and the next attempt", with(issuing(), failed, run(func(r *rotation.Run) { r.Marker = "" })), waitFor(hour)},
 	})
 	testPlan(t, none, []planRow{
-		{"R1: without a lease nothing is issued", with(issuing(), run(func(r *rotation.Run) { r.IssuedUnder = "" })), do(rotation.Reconcile)},
+		{"R1: without a lease nothing is issued", with(issuing(), run(func(r *rotation.Run) { r.IssuedUnder = "" })), rotation.Reconcile{}},
 	})
 }
 
@@ -242,26 +247,30 @@ func TestPlanProof(t *testing.T) {
 	for _, phase := range []struct {
 		name   string
 		fresh  func() rotation.Record
-		proven rotation.Do
-	}{{"verifying", verifying, rotation.Promote}, {"publishing", publishing, rotation.Publish}, {"rebinding", rebinding, rotation.Publish}} {
+		proven rotation.Step
+	}{{"verifying", verifying, rotation.Promote{}}, {"publishing", publishing, rotation.Publish{}}, {"rebinding", rebinding, rotation.Publish{}}} {
 		t.Run(phase.name, func(t *testing.T) {
-			on := func(f func(*rotation.Run)) rotation.Record { return with(phase.fresh(), run(f)) }
+			on := func(f func(*rotation.Run), changes ...change) rotation.Record {
+				return with(with(phase.fresh(), run(f)), changes...)
+			}
+			unchanged := func(*rotation.Run) {}
 			testPlan(t, mine, []planRow{
-				{"R6: three tokens in a row and the age: go on", phase.fresh(), do(phase.proven)},
-				{"R6: two are too few", on(func(r *rotation.Run) { r.Successes = 2 }), do(rotation.Check)},
-				{"R6: the next token is not asked for before its time", on(func(r *rotation.Run) { r.Successes, r.NextCheck = 2, now.Add(5*time.Second) }), waitFor(5 * time.Second)},
-				{"R6: another pass's proof does not count", on(func(r *rotation.Run) { r.ProvenUnder = "gone" }), do(rotation.Check)},
+				{"R6: three tokens in a row and the age: go on", phase.fresh(), phase.proven},
+				{"R6: two are too few", on(unchanged, seen(2, 0, now)), rotation.Prove{}},
+				{"R6: the next token is not asked for before its time", on(unchanged, seen(2, 0, now.Add(5*time.Second))), waitFor(5 * time.Second)},
+				{"R6: the proof of another credential does not count", on(func(r *rotation.Run) { r.StagedVersion = "s2" }), rotation.Prove{}},
 				{"R6: a proven one that is too young grows older", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnCreation, now.Add(-5*time.Second) }), waitFor(10 * time.Second)},
-				{"R6: an unproven one is checked while it does", on(func(r *rotation.Run) { r.Successes, r.IssuedAt = 0, now }), do(rotation.Check)},
-				{"R5: at the deadline without proof it is withdrawn", on(func(r *rotation.Run) { r.Successes, r.Deadline = 0, now }), do(rotation.Withdraw)},
-				{"R5: which does not wait for the next check", on(func(r *rotation.Run) { r.Successes, r.Deadline, r.NextCheck = 0, now, now.Add(minute) }), do(rotation.Withdraw)},
-				{"R5: the deadline is waited for where it comes first", on(func(r *rotation.Run) { r.Successes, r.Deadline, r.NextCheck = 0, now.Add(minute), now.Add(hour) }), waitFor(minute)},
-				{"R5: one that still proves itself is not withdrawn, however late we come", on(func(r *rotation.Run) { r.Deadline, r.ProvenUnder = now.Add(-day), "gone" }), do(rotation.Check)},
-				{"R5: and goes on once it is proven", on(func(r *rotation.Run) { r.Deadline = now.Add(-day) }), do(phase.proven)},
+				{"R6: one that was refused is asked again while it does", on(func(r *rotation.Run) { r.IssuedAt = now }, seen(0, 1, now)), rotation.Prove{}},
+				{"R4: the first token is asked for when the last can come at its age", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnSchedule, now }, unseen), waitFor(5*minute - 10*time.Second)},
+				{"R5: at the deadline without proof it is withdrawn", on(func(r *rotation.Run) { r.Deadline = now }, seen(0, 1, now)), rotation.Withdraw{}},
+				{"R5: which does not wait for the next check", on(func(r *rotation.Run) { r.Deadline = now }, seen(0, 1, now.Add(minute))), rotation.Withdraw{}},
+				{"R5: the deadline is waited for where it comes first", on(func(r *rotation.Run) { r.Deadline = now.Add(minute) }, seen(0, 1, now.Add(hour))), waitFor(minute)},
+				{"R5: one that this pass has not tried is tried first, however late it comes", on(func(r *rotation.Run) { r.Deadline = now.Add(-day) }, seen(0, 0, time.Time{})), rotation.Prove{}},
+				{"R5: and goes on once it is proven", on(func(r *rotation.Run) { r.Deadline = now.Add(-day) }), phase.proven},
 				{"a failure pauses what comes next", with(phase.fresh(), failed), waitFor(hour)},
 			})
 			testPlan(t, none, []planRow{
-				{"whoever comes next proves it himself", phase.fresh(), do(rotation.Check)},
+				{"the next pass, which has seen nothing yet, proves it itself", on(unchanged, unseen), rotation.Prove{}},
 			})
 		})
 	}
@@ -274,7 +283,7 @@ func TestPlanProof(t *testing.T) {
 		{"R6: creation waits for 15 seconds", age(rotation.OnCreation, 14*time.Second), waitFor(time.Second)},
 		{"R6: an emergency, too", age(rotation.OnEmergency, 14*time.Second), waitFor(time.Second)},
 		{"R6: and recovery", age(rotation.OnLoss, 14*time.Second), waitFor(time.Second)},
-		{"R6: then they go on", age(rotation.OnEmergency, 15*time.Second), do(rotation.Promote)},
+		{"R6: then they go on", age(rotation.OnEmergency, 15*time.Second), rotation.Promote{}},
 	})
 }
 
@@ -289,19 +298,19 @@ func TestPlanUnable(t *testing.T) {
 	}
 	rotate, emergency, given := asked(rotation.AskRotate), asked(rotation.AskEmergency), origin(rotation.OriginGiven)
 	testPlan(t, mine, []planRow{
-		{"with 31 old ones there is room", with(idle(), rotate, crowd(31)), do(rotation.BeginRun)},
-		{"with 32 there is none", with(idle(), rotate, crowd(32)), do(rotation.Refuse)},
-		{"which a pause does not put off", with(idle(), rotate, crowd(32), failed), do(rotation.Refuse)},
-		{"R12: an emergency begins", with(idle(), emergency, crowd(32)), do(rotation.BeginRun)},
-		{"so does a slot", with(idle(), slot(now), crowd(40)), do(rotation.BeginRun)},
-		{"R6: and recovery", with(idle(), refused(10, now.Add(-hour)), crowd(40)), do(rotation.BeginRun)},
-		{"a run that is under way is the answer all the same", with(verifying(), rotate, crowd(32)), do(rotation.DropRequest)},
-		{"P2: a given secret that was identified is rotated", with(idle(), given, rotate, identified("k", "v1")), do(rotation.BeginRun)},
-		{"P2: one that has been replaced since is not", with(idle(), given, rotate, identified("k", "v0")), do(rotation.Refuse)},
-		{"P2: nor one that nobody has identified", with(idle(), given, rotate), do(rotation.Refuse)},
-		{"P2: nor where it was not noted of which it is", with(idle(), given, rotate, identified("k", "")), do(rotation.Refuse)},
-		{"R12: an emergency leaves it to a person", with(idle(), given, emergency, identified("k", "v0")), do(rotation.BeginRun)},
-		{"so does a slot that comes", with(idle(), given, slot(now)), do(rotation.BeginRun)},
+		{"with 31 old ones there is room", with(idle(), rotate, crowd(31)), rotation.BeginRun{}},
+		{"with 32 there is none", with(idle(), rotate, crowd(32)), rotation.RefuseRequest{}},
+		{"which a pause does not put off", with(idle(), rotate, crowd(32), failed), rotation.RefuseRequest{}},
+		{"R12: an emergency begins", with(idle(), emergency, crowd(32)), rotation.BeginRun{}},
+		{"so does a slot", with(idle(), slot(now), crowd(40)), rotation.BeginRun{}},
+		{"R6: and recovery", with(idle(), refused(10, now.Add(-hour)), crowd(40)), rotation.BeginRun{}},
+		{"a run that is under way is the answer all the same", with(verifying(), rotate, crowd(32)), rotation.DropRequest{}},
+		{"P2: a given secret that was identified is rotated", with(idle(), given, rotate, identified("k", "v1")), rotation.BeginRun{}},
+		{"P2: one that has been replaced since is not", with(idle(), given, rotate, identified("k", "v0")), rotation.RefuseRequest{}},
+		{"P2: nor one that nobody has identified", with(idle(), given, rotate), rotation.RefuseRequest{}},
+		{"P2: nor where it was not noted of which it is", with(idle(), given, rotate, identified("k", "")), rotation.RefuseRequest{}},
+		{"R12: an emergency leaves it to a person", with(idle(), given, emergency, identified("k", "v0")), rotation.BeginRun{}},
+		{"so does a slot that comes", with(idle(), given, slot(now)), rotation.BeginRun{}},
 	})
 }
 
@@ -310,51 +319,51 @@ func TestPlanRequests(t *testing.T) {
 	phases := []struct {
 		name  string
 		fresh func() rotation.Record
-		quiet rotation.Action // what is done without a request
-		want  map[rotation.RequestKind]rotation.Do
+		quiet rotation.Step // what is done without a request
+		want  map[rotation.RequestKind]rotation.Step
 	}{
-		{"idle", idle, waitFor(10 * day), map[rotation.RequestKind]rotation.Do{
-			rotation.AskDelete: rotation.BeginDelete, rotation.AskRebind: rotation.BeginRebind, rotation.AskEmergency: rotation.BeginRun,
-			rotation.AskAbandon: rotation.DropRequest, rotation.AskRotate: rotation.BeginRun, "dance": rotation.DropRequest}},
-		{"issuing", issuing, do(rotation.Reconcile), map[rotation.RequestKind]rotation.Do{
-			rotation.AskDelete: rotation.BeginDelete, rotation.AskRebind: rotation.EndRun, rotation.AskEmergency: rotation.Upgrade,
-			rotation.AskAbandon: rotation.EndRun, rotation.AskRotate: rotation.DropRequest, "dance": rotation.DropRequest}},
-		{"verifying", verifying, do(rotation.Promote), map[rotation.RequestKind]rotation.Do{
-			rotation.AskDelete: rotation.BeginDelete, rotation.AskRebind: rotation.EndRun, rotation.AskEmergency: rotation.Upgrade,
-			rotation.AskAbandon: rotation.EndRun, rotation.AskRotate: rotation.DropRequest, "dance": rotation.DropRequest}},
-		{"publishing", publishing, do(rotation.Publish), map[rotation.RequestKind]rotation.Do{
-			rotation.AskDelete: rotation.Withdraw, rotation.AskRebind: rotation.Withdraw, rotation.AskEmergency: rotation.Upgrade,
-			rotation.AskAbandon: rotation.Withdraw, rotation.AskRotate: rotation.DropRequest, "dance": rotation.DropRequest}},
-		{"rebinding", rebinding, do(rotation.Publish), map[rotation.RequestKind]rotation.Do{
-			rotation.AskDelete: rotation.Withdraw, rotation.AskRebind: rotation.Withdraw, rotation.AskEmergency: rotation.Publish,
-			rotation.AskAbandon: rotation.DropRequest, rotation.AskRotate: rotation.Publish, "dance": rotation.DropRequest}},
-		{"deleting", deleting, do(rotation.Purge), map[rotation.RequestKind]rotation.Do{
-			rotation.AskDelete: rotation.DropRequest, rotation.AskRebind: rotation.DropRequest, rotation.AskEmergency: rotation.DropRequest,
-			rotation.AskAbandon: rotation.DropRequest, rotation.AskRotate: rotation.DropRequest, "dance": rotation.DropRequest}},
+		{"idle", idle, waitFor(10 * day), map[rotation.RequestKind]rotation.Step{
+			rotation.AskDelete: rotation.BeginDelete{}, rotation.AskRebind: rotation.BeginRebind{}, rotation.AskEmergency: rotation.BeginRun{},
+			rotation.AskAbandon: rotation.DropRequest{}, rotation.AskRotate: rotation.BeginRun{}, "dance": rotation.DropRequest{}}},
+		{"issuing", issuing, rotation.Reconcile{}, map[rotation.RequestKind]rotation.Step{
+			rotation.AskDelete: rotation.BeginDelete{}, rotation.AskRebind: rotation.EndRun{}, rotation.AskEmergency: rotation.MakeEmergency{},
+			rotation.AskAbandon: rotation.EndRun{}, rotation.AskRotate: rotation.DropRequest{}, "dance": rotation.DropRequest{}}},
+		{"verifying", verifying, rotation.Promote{}, map[rotation.RequestKind]rotation.Step{
+			rotation.AskDelete: rotation.BeginDelete{}, rotation.AskRebind: rotation.EndRun{}, rotation.AskEmergency: rotation.MakeEmergency{},
+			rotation.AskAbandon: rotation.EndRun{}, rotation.AskRotate: rotation.DropRequest{}, "dance": rotation.DropRequest{}}},
+		{"publishing", publishing, rotation.Publish{}, map[rotation.RequestKind]rotation.Step{
+			rotation.AskDelete: rotation.Withdraw{}, rotation.AskRebind: rotation.Withdraw{}, rotation.AskEmergency: rotation.MakeEmergency{},
+			rotation.AskAbandon: rotation.Withdraw{}, rotation.AskRotate: rotation.DropRequest{}, "dance": rotation.DropRequest{}}},
+		{"rebinding", rebinding, rotation.Publish{}, map[rotation.RequestKind]rotation.Step{
+			rotation.AskDelete: rotation.Withdraw{}, rotation.AskRebind: rotation.Withdraw{}, rotation.AskEmergency: rotation.Publish{},
+			rotation.AskAbandon: rotation.DropRequest{}, rotation.AskRotate: rotation.Publish{}, "dance": rotation.DropRequest{}}},
+		{"deleting", deleting, rotation.Purge{}, map[rotation.RequestKind]rotation.Step{
+			rotation.AskDelete: rotation.DropRequest{}, rotation.AskRebind: rotation.DropRequest{}, rotation.AskEmergency: rotation.DropRequest{},
+			rotation.AskAbandon: rotation.DropRequest{}, rotation.AskRotate: rotation.DropRequest{}, "dance": rotation.DropRequest{}}},
 	}
 	for _, p := range phases {
 		t.Run(p.name, func(t *testing.T) {
 			rows := []planRow{{"without a request it goes on", p.fresh(), p.quiet}}
 			for kind, want := range p.want {
-				rows = append(rows, planRow{"asked to " + string(kind), with(p.fresh(), asked(kind)), do(want)})
+				rows = append(rows, planRow{"asked to " + string(kind), with(p.fresh(), asked(kind)), want})
 				switch want {
-				case rotation.Publish: // the phase goes on, and has its pause
+				case rotation.Publish{}: // the phase goes on, and has its pause
 					rows = append(rows, planRow{"after a failure, asked to " + string(kind), with(p.fresh(), asked(kind), failed), waitFor(hour)})
-				case rotation.Withdraw: // it is tried at once, once
+				case rotation.Withdraw{}: // it is tried at once, once
 					rows = append(rows,
-						planRow{"after another failure, at once asked to " + string(kind), with(p.fresh(), asked(kind), failedFor("other")), do(want)},
+						planRow{"after another failure, at once asked to " + string(kind), with(p.fresh(), asked(kind), failedFor("other")), want},
 						planRow{"after it has failed itself, the pause holds when asked to " + string(kind), with(p.fresh(), asked(kind), failedFor("q")), waitFor(hour)})
 				default:
-					rows = append(rows, planRow{"after a failure, at once asked to " + string(kind), with(p.fresh(), asked(kind), failed), do(want)})
+					rows = append(rows, planRow{"after a failure, at once asked to " + string(kind), with(p.fresh(), asked(kind), failed), want})
 				}
 			}
 			testPlan(t, mine, rows)
 		})
 	}
 	testPlan(t, mine, []planRow{
-		{"an emergency while rebinding ends the grace periods", with(rebinding(), asked(rotation.AskEmergency), retires(old(now.Add(hour)))), do(rotation.Hasten)},
-		{"once: then rebinding goes on", with(rebinding(), asked(rotation.AskEmergency), retires(old(now))), do(rotation.Publish)},
-		{"a deadline while a rotation waits for rebinding", with(rebinding(), asked(rotation.AskRotate), run(func(r *rotation.Run) { r.Successes, r.Deadline = 0, now })), do(rotation.Withdraw)},
+		{"an emergency while rebinding ends the grace periods", with(rebinding(), asked(rotation.AskEmergency), retires(old(now.Add(hour)))), rotation.EndGracePeriods{}},
+		{"once: then rebinding goes on", with(rebinding(), asked(rotation.AskEmergency), retires(old(now))), rotation.Publish{}},
+		{"a deadline while a rotation waits for rebinding", with(rebinding(), asked(rotation.AskRotate), run(func(r *rotation.Run) { r.Deadline = now }), seen(0, 1, now)), rotation.Withdraw{}},
 	})
 }
 
@@ -380,23 +389,23 @@ func TestPlanRemovals(t *testing.T) {
 	gone := func(o rotation.Abandoned) rotation.Abandoned { o.RemovedAt = now.Add(-minute); return o }
 	testPlan(t, mine, []planRow{
 		{"an old credential stays for its grace period", with(idle(), retires(old(now.Add(hour)))), waitFor(hour)},
-		{"then it is removed", with(idle(), retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"then it is removed", with(idle(), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
 		{"R6: not before current is 60 seconds old", with(idle(), retires(old(now)), currentSince(now.Add(-45*time.Second))), waitFor(15 * time.Second)},
 		{"R6: a removal that was postponed waits", with(idle(), retires(later(old(now.Add(-hour)), now.Add(minute)))), waitFor(minute)},
-		{"R7: what was removed is looked for", with(idle(), retires(removed(now))), doAt(rotation.Look, 0)},
+		{"R7: what was removed is looked for", with(idle(), retires(removed(now))), rotation.ConfirmRemoved{Index: 0}},
 		{"R7: at its time", with(idle(), retires(removed(now.Add(minute)))), waitFor(minute)},
-		{"R7: reading need not wait for current's age", with(idle(), retires(removed(now)), currentSince(now)), doAt(rotation.Look, 0)},
-		{"the first that is due goes first", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)), old(now))), doAt(rotation.Revoke, 2)},
+		{"R7: reading need not wait for current's age", with(idle(), retires(removed(now)), currentSince(now)), rotation.ConfirmRemoved{Index: 0}},
+		{"the first that is due goes first", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)), old(now))), rotation.RemoveReplaced{Index: 2}},
 		{"the one that is due next is waited for", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)))), waitFor(minute)},
-		{"R3: a marker that was given up is looked for", with(idle(), abandons(lostTrack(now))), doAt(rotation.Look, 0)},
-		{"R3: its index counts on from those of the retiring", with(idle(), retires(old(now.Add(hour))), abandons(lostTrack(now))), doAt(rotation.Look, 1)},
+		{"R3: a marker that was given up is looked for", with(idle(), abandons(lostTrack(now))), rotation.ConfirmRemoved{Index: 0}},
+		{"R3: its index counts on from those of the retiring", with(idle(), retires(old(now.Add(hour))), abandons(lostTrack(now))), rotation.ConfirmRemoved{Index: 1}},
 		{"R3: at its time", with(idle(), abandons(lostTrack(now.Add(minute)))), waitFor(minute)},
-		{"R3: what bears it is removed", with(idle(), abandons(lostTrack(now.Add(minute)), orphan())), doAt(rotation.RemoveOrphan, 1)},
+		{"R3: what bears it is removed", with(idle(), abandons(lostTrack(now.Add(minute)), orphan())), rotation.RemoveOrphan{Index: 1}},
 		{"R6: not before current is 60 seconds old, either", with(idle(), abandons(orphan()), currentSince(now)), waitFor(minute)},
-		{"R3: and then looked for again", with(idle(), abandons(gone(orphan()))), doAt(rotation.Look, 0)},
-		{"R9: a failure of the run does not stop removals", with(idle(), retires(old(now)), failed), doAt(rotation.Revoke, 0)},
-		{"a run that waits does not, either", with(verifying(), retires(old(now)), run(func(r *rotation.Run) { r.NextCheck = now.Add(5 * time.Second) })), doAt(rotation.Revoke, 0)},
-		{"the phase goes first", with(verifying(), retires(old(now))), do(rotation.Promote)},
+		{"R3: and then looked for again", with(idle(), abandons(gone(orphan()))), rotation.ConfirmRemoved{Index: 0}},
+		{"R9: a failure of the run does not stop removals", with(idle(), retires(old(now)), failed), rotation.RemoveReplaced{Index: 0}},
+		{"a run that waits does not, either", with(verifying(), retires(old(now)), seen(1, 0, now.Add(5*time.Second))), rotation.RemoveReplaced{Index: 0}},
+		{"the phase goes first", with(verifying(), retires(old(now))), rotation.Promote{}},
 		{"P1: while publishing nothing is removed", with(publishing(), retires(old(now)), abandons(orphan()), failed), waitFor(hour)},
 		{"P1: nor while rebinding", with(rebinding(), retires(old(now)), abandons(orphan()), failed), waitFor(hour)},
 		{"P1: nor read, for want of a use", with(publishing(), retires(removed(now)), abandons(lostTrack(now)), failed), waitFor(hour)},
@@ -411,55 +420,55 @@ func TestPlanLastCredential(t *testing.T) {
 	}
 	of := func(a rotation.Application, o rotation.Retiring) rotation.Retiring { o.Target = a; return o }
 	testPlan(t, mine, []planRow{
-		{"the last one of an application that was left is removed", with(idle(), retires(last())), doAt(rotation.Revoke, 0)},
-		{"R7: its going is proven by refusals", with(idle(), retires(proving(now))), doAt(rotation.ProveRefused, 0)},
+		{"the last one of an application that was left is removed", with(idle(), retires(last())), rotation.RemoveReplaced{Index: 0}},
+		{"R7: its going is proven by refusals", with(idle(), retires(proving(now))), rotation.ConfirmRefused{Index: 0}},
 		{"R7: at their time", with(idle(), retires(proving(now.Add(3*minute)))), waitFor(3 * minute)},
 		{"it goes after the others of that application", with(idle(), retires(last(), of(former, removed(now.Add(minute))))), waitFor(minute)},
 		{"also after those that were lost track of", with(idle(), retires(last()), abandons(func() rotation.Abandoned { o := lostTrack(now.Add(minute)); o.Target = former; return o }())), waitFor(minute)},
-		{"those of another application do not hold it back", with(idle(), retires(last(), removed(now.Add(minute)))), doAt(rotation.Revoke, 0)},
+		{"those of another application do not hold it back", with(idle(), retires(last(), removed(now.Add(minute)))), rotation.RemoveReplaced{Index: 0}},
 	})
 }
 
 func TestPlanSpent(t *testing.T) {
 	testPlan(t, mine, []planRow{
-		{"R4: a staged version that is done with is disabled", with(idle(), spends(rotation.Spent{VaultVersion: "s0"})), doAt(rotation.Disable, 0)},
-		{"R4: in every phase", with(publishing(), spends(rotation.Spent{VaultVersion: "s0"}), failed), doAt(rotation.Disable, 0)},
-		{"R4: but never the one that the run names", with(verifying(), spends(rotation.Spent{VaultVersion: "s1"}, rotation.Spent{VaultVersion: "s0"}), failed), doAt(rotation.Disable, 1)},
+		{"R4: a staged version that is done with is disabled", with(idle(), spends(rotation.Spent{VaultVersion: "s0"})), rotation.DisableVersion{Index: 0}},
+		{"R4: in every phase", with(publishing(), spends(rotation.Spent{VaultVersion: "s0"}), failed), rotation.DisableVersion{Index: 0}},
+		{"R4: but never the one that the run names", with(verifying(), spends(rotation.Spent{VaultVersion: "s1"}, rotation.Spent{VaultVersion: "s0"}), failed), rotation.DisableVersion{Index: 1}},
 		{"R4: what bears a marker is, when it must have arrived", with(idle(), spends(rotation.Spent{Marker: "x", NextAt: now.Add(minute)})), waitFor(minute)},
-		{"R4: also while a run has staged nothing yet", with(issuing(), spends(rotation.Spent{Marker: "x", NextAt: now}), failed), doAt(rotation.Disable, 0)},
+		{"R4: also while a run has staged nothing yet", with(issuing(), spends(rotation.Spent{Marker: "x", NextAt: now}), failed), rotation.DisableVersion{Index: 0}},
 		{"a failure has its own pause", with(idle(), spends(rotation.Spent{VaultVersion: "s0", NextAt: now.Add(minute)})), waitFor(minute)},
-		{"it comes before removals", with(idle(), retires(old(now)), spends(rotation.Spent{VaultVersion: "s0"})), doAt(rotation.Disable, 0)},
+		{"it comes before removals", with(idle(), retires(old(now)), spends(rotation.Spent{VaultVersion: "s0"})), rotation.DisableVersion{Index: 0}},
 	})
 }
 
 func TestPlanDeleting(t *testing.T) {
 	testPlan(t, mine, []planRow{
-		{"with nothing left the connection goes", deleting(), do(rotation.Purge)},
-		{"and current stays where it is", with(deleting(), origin(rotation.OriginNamed)), do(rotation.Purge)},
-		{"asked to revoke, current goes first", with(deleting(), revoking), do(rotation.RevokeCurrent)},
-		{"P2: unless Rekey did not issue it", with(deleting(), revoking, origin(rotation.OriginNamed)), do(rotation.Purge)},
-		{"or there is none", with(deleting(), revoking, empty), do(rotation.Purge)},
-		{"R12: what is retiring goes before current", with(deleting(), revoking, retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"with nothing left the connection goes", deleting(), rotation.Purge{}},
+		{"and current stays where it is", with(deleting(), origin(rotation.OriginNamed)), rotation.Purge{}},
+		{"asked to revoke, current goes first", with(deleting(), revoking), rotation.RevokeCurrent{}},
+		{"P2: unless Rekey did not issue it", with(deleting(), revoking, origin(rotation.OriginNamed)), rotation.Purge{}},
+		{"or there is none", with(deleting(), revoking, empty), rotation.Purge{}},
+		{"R12: what is retiring goes before current", with(deleting(), revoking, retires(old(now))), rotation.RemoveReplaced{Index: 0}},
 		{"R12: until it is seen to be gone", with(deleting(), revoking, retires(removed(now.Add(minute)))), waitFor(minute)},
 		{"R12: what was abandoned does, too", with(deleting(), revoking, abandons(lostTrack(now.Add(minute)))), waitFor(minute)},
 		{"R4: and what is staged", with(deleting(), revoking, spends(rotation.Spent{VaultVersion: "s", NextAt: now.Add(minute)})), waitFor(minute)},
-		{"in that order: spent, retiring, abandoned", with(deleting(), abandons(orphan()), retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"in that order: spent, retiring, abandoned", with(deleting(), abandons(orphan()), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
 		{"a vault that failed is asked again after the pause", with(deleting(), failed), waitFor(hour)},
-		{"which does not hold removals back", with(deleting(), failed, retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"which does not hold removals back", with(deleting(), failed, retires(old(now))), rotation.RemoveReplaced{Index: 0}},
 		{"nobody is warned of its end", with(deleting(), failed, expires(now.Add(hour))), waitFor(hour)},
-		{"the very last is removed without anything published", with(deleting(), empty, retires(func() rotation.Retiring { o := old(now); o.Last = true; return o }())), doAt(rotation.Revoke, 0)},
+		{"the very last is removed without anything published", with(deleting(), empty, retires(func() rotation.Retiring { o := old(now); o.Last = true; return o }())), rotation.RemoveReplaced{Index: 0}},
 	})
 }
 
 func TestPlanWarnings(t *testing.T) {
 	warned := func(days int) change { return func(r *rotation.Record) { r.WarnedAt = days } }
 	testPlan(t, mine, []planRow{
-		{"an end within two weeks that nothing prevents", with(idle(), policyOff, expires(now.Add(10*day))), do(rotation.Warn)},
+		{"an end within two weeks that nothing prevents", with(idle(), policyOff, expires(now.Add(10*day))), rotation.WarnOfExpiry{}},
 		{"is said once", with(idle(), policyOff, expires(now.Add(10*day)), warned(14)), waitFor(3 * day)},
 		{"after the last warning there is nothing to wait for", with(idle(), policyOff, expires(now.Add(hour)), warned(1)), forever},
 		{"a slot before the end prevents it", with(idle(), slot(now.Add(day)), expires(now.Add(3*day))), waitFor(day)},
-		{"a rotation that keeps failing does not", with(idle(), slot(now.Add(-day)), expires(now.Add(3*day)), failed), do(rotation.Warn)},
-		{"removals come first", with(idle(), policyOff, expires(now.Add(3*day)), retires(old(now))), doAt(rotation.Revoke, 0)},
+		{"a rotation that keeps failing does not", with(idle(), slot(now.Add(-day)), expires(now.Add(3*day)), failed), rotation.WarnOfExpiry{}},
+		{"removals come first", with(idle(), policyOff, expires(now.Add(3*day)), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
 	})
 }
 

@@ -63,6 +63,7 @@ const (
 // move the due row, and neither writes over the other: see [Rotator.commit].
 type Record struct {
 	Handle Handle `json:"-"`
+	Proof  Proof  `json:"-"`
 
 	Schema int    `json:"schema"`
 	ID     string `json:"id"`
@@ -94,11 +95,12 @@ type Record struct {
 	Takeover      string    `json:"takeover"`     // the vault version that a deleted connection had left under our name
 	Error         *Failure  `json:"error"`
 
-	Lease    Lease  `json:"lease"`
-	CommitID string `json:"commitId"` // of the last commit by a pass
-	Version  int64  `json:"version"`  // +1 with every write, by anybody
-	Revision int64  `json:"revision"` // +1 with every change by the API
-	ChangeID string `json:"changeId"` // of the last of these
+	Lease    Lease    `json:"lease"`
+	CommitID string   `json:"commitId"` // of the last commit by a pass
+	Version  int64    `json:"version"`  // +1 with every write, by anybody
+	Revision int64    `json:"revision"` // +1 with every change by the API
+	ChangeID string   `json:"changeId"` // of the last of these
+	Changes  []string `json:"changes"`  // ids of the API's last commits, the newest last
 
 	Run       *Run        `json:"run"`
 	LastRun   *RunResult  `json:"lastRun"`
@@ -165,12 +167,17 @@ type Run struct {
 	IssuedAt      time.Time `json:"issuedAt,omitzero"`
 	ExpiresAt     time.Time `json:"expiresAt,omitzero"`
 
-	Successes   int       `json:"successes"`   // fresh tokens in a row
-	Failures    int       `json:"failures"`    // refusals in a row
-	ProvenUnder string    `json:"provenUnder"` // the lease under which Successes were counted
-	NextCheck   time.Time `json:"nextCheck,omitzero"`
-	ProvenAt    time.Time `json:"provenAt,omitzero"`
-	Deadline    time.Time `json:"deadline,omitzero"` // rule R5
+	NextCheck time.Time `json:"nextCheck,omitzero"` // issuing: when to look again what was issued under Marker
+	Deadline  time.Time `json:"deadline,omitzero"`  // until when it has to be proven (rule R5)
+}
+
+// Proof is what the pass that holds the lease has seen of the run's credential. It is
+// in memory only, since it counts for this pass only (rule R4).
+type Proof struct {
+	StagedVersion string    // of which it is
+	Successes     int       // fresh tokens in a row
+	Failures      int       // refusals in a row
+	NextAt        time.Time // when to ask for the next token
 }
 
 // RunResult is how the last run ended.
@@ -320,15 +327,15 @@ func ApplicationReservation(app Application, owner string) Reservation {
 	return Reservation{Kind: ReserveApplication, Value: strings.ToLower(app.TenantID + " " + app.ClientID), Owner: owner}
 }
 
-// errNotWhole says that a row was written by something else than Rekey, or by hand.
-var errNotWhole = errors.New("the record says that a run is under way, but not which; correct it, or rebuild it")
+// ErrNotWhole says that a row was written by something else than Rekey, or by hand.
+var ErrNotWhole = errors.New("the record says that a run is under way, but not which; correct it, or rebuild it")
 
-// whole refuses a record of which nobody knows what it means: it must not stop others.
-func (r *Record) whole() error {
+// Whole refuses a record of which nobody knows what it means: it must not stop others.
+func (r *Record) Whole() error {
 	switch r.Phase {
 	case Issuing, Verifying, Publishing, Rebinding:
 		if r.Run == nil {
-			return errNotWhole
+			return ErrNotWhole
 		}
 	}
 	return nil
@@ -404,6 +411,7 @@ func (r *Record) Clone() Record {
 	c.Abandoned = slices.Clone(r.Abandoned)
 	c.Spent = slices.Clone(r.Spent)
 	c.ByHand = slices.Clone(r.ByHand)
+	c.Changes = slices.Clone(r.Changes)
 	return c
 }
 
@@ -413,4 +421,19 @@ func clone[T any](p *T) *T {
 	}
 	c := *p
 	return &c
+}
+
+// IsSpent reports whether a version of the staged secret, or of what the connection
+// authenticates with, is what spent means and may be disabled. Of what was replaced, one
+// that is young may be about to be used, and so may one whose marker is listed.
+func (r *Record) IsSpent(now time.Time, spent Spent, v VaultSecret) bool {
+	if r.inUse(v.Version) {
+		return false
+	}
+	marker := v.Tags[TagMarker]
+	if spent.Marker != "" {
+		return marker == spent.Marker
+	}
+	listed := slices.ContainsFunc(r.Spent, func(o Spent) bool { return o.Marker != "" && o.Marker == marker })
+	return !listed && !v.CreatedAt.After(now.Add(-Replaced))
 }

@@ -58,14 +58,14 @@ func (r Rules) minAge(t Trigger) time.Duration {
 // on its way to us.
 func (r Rules) issueWindow() time.Duration { return r.IssueTimeout + r.SettleSpacing }
 
-// fits reports whether a call that takes at most timeout and starts now is over
+// Fits reports whether a call that takes at most timeout and starts now is over
 // before the lease could be somebody else's (rule R2).
-func (r Rules) fits(now time.Time, lease Lease, timeout time.Duration) bool {
+func (r Rules) Fits(now time.Time, lease Lease, timeout time.Duration) bool {
 	return !now.Add(timeout).After(lease.Until.Add(-r.Skew))
 }
 
-// taken reports whether lease keeps others out at now.
-func (r Rules) taken(now time.Time, lease Lease) bool {
+// Taken reports whether lease keeps others out at now.
+func (r Rules) Taken(now time.Time, lease Lease) bool {
 	return lease.Token != "" && now.Before(lease.Until.Add(r.Skew))
 }
 
@@ -73,8 +73,8 @@ func (r Rules) taken(now time.Time, lease Lease) bool {
 // connection without a schedule. It gives the half year that the portal proposes.
 const unscheduled = 90
 
-// lifetime is how long the credential of a run is asked to live (rule R10).
-func lifetime(p Policy, run *Run) time.Duration {
+// Lifetime is how long the credential of a run is asked to live (rule R10).
+func Lifetime(p Policy, run *Run) time.Duration {
 	const day = 24 * time.Hour
 	interval := time.Duration(cmp.Or(p.Schedule.Interval, unscheduled)) * day
 	if run.Short {
@@ -98,45 +98,4 @@ func backoff(id string, class serviceerror.Class, count int, retryAfter time.Dur
 	h.Write([]byte{byte(count)})
 	d += time.Duration(int64(d) * int64(h.Sum32()%1000) / 5000)
 	return max(d, retryAfter)
-}
-
-// WarnDays are the days before current's expiry at which a warning is given, if no
-// rotation is going to prevent it.
-var WarnDays = []int{14, 7, 3, 1}
-
-// warning returns the smallest threshold that has been reached at now and not been
-// warned of, or else when the next one will be.
-func warning(now time.Time, rec *Record) (days int, next time.Time) {
-	c := rec.Current
-	if c == nil || c.ExpiresAt.IsZero() || rec.Prevented() {
-		return 0, time.Time{}
-	}
-	return threshold(now, c.ExpiresAt, rec.WarnedAt, WarnDays)
-}
-
-// threshold is warning for any end; warned is the smallest that was warned of.
-func threshold(now, ends time.Time, warned int, all []int) (days int, next time.Time) {
-	if ends.IsZero() {
-		return 0, time.Time{}
-	}
-	for _, d := range all {
-		if warned != 0 && warned <= d {
-			continue
-		}
-		at := ends.AddDate(0, 0, -d)
-		if at.After(now) {
-			if days == 0 {
-				next = at
-			}
-			break
-		}
-		days = d
-	}
-	return days, next
-}
-
-// Prevented reports whether a rotation that has not failed so far comes before the
-// expiry of current.
-func (r *Record) Prevented() bool {
-	return r.Policy.Enabled && r.Error == nil && r.Current != nil && !r.NextSlot.IsZero() && r.NextSlot.Before(r.Current.ExpiresAt)
 }

@@ -63,7 +63,7 @@ func TestLifetime(t *testing.T) {
 		{"an emergency has none, the run after it has", thirty, Run{Short: true}, 35 * day},
 		{"without a schedule about half a year", Policy{}, Run{}, 183 * day},
 	} {
-		if got := lifetime(tt.policy, &tt.run); got != tt.want {
+		if got := Lifetime(tt.policy, &tt.run); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
@@ -87,17 +87,17 @@ func TestLeaseKeepsOthersOut(t *testing.T) {
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 	lease := Lease{Token: "t", Until: now.Add(r.Lease)}
 	last := lease.Until.Add(-r.Skew - r.CallTimeout)
-	if !r.fits(last, lease, r.CallTimeout) || r.fits(last.Add(time.Nanosecond), lease, r.CallTimeout) {
+	if !r.Fits(last, lease, r.CallTimeout) || r.Fits(last.Add(time.Nanosecond), lease, r.CallTimeout) {
 		t.Error("the last moment for a call is its timeout and 30 s before the lease's end")
 	}
-	if r.fits(now, Lease{}, time.Second) {
+	if r.Fits(now, Lease{}, time.Second) {
 		t.Error("a call fits into no lease")
 	}
 	first := lease.Until.Add(r.Skew)
-	if !r.taken(first.Add(-time.Nanosecond), lease) || r.taken(first, lease) {
+	if !r.Taken(first.Add(-time.Nanosecond), lease) || r.Taken(first, lease) {
 		t.Error("a lease is taken over 30 s after its end, not before")
 	}
-	if r.taken(now, Lease{Until: lease.Until}) {
+	if r.Taken(now, Lease{Until: lease.Until}) {
 		t.Error("a lease that was given back keeps nobody out")
 	}
 }
@@ -153,13 +153,12 @@ func TestWarning(t *testing.T) {
 // refusal after an outage is retried in an hour, not in a day.
 func TestFailuresCountByKind(t *testing.T) {
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	p := &pass{Rotator: &Rotator{Rules: DefaultRules()}}
 	rec := Record{ID: "c"}
 	for _, tt := range []struct {
 		class serviceerror.Class
 		count int
 	}{{serviceerror.Transient, 1}, {serviceerror.Throttled, 2}, {serviceerror.Transient, 3}, {serviceerror.Permission, 1}, {serviceerror.PolicyForbidden, 2}, {serviceerror.Transient, 1}} {
-		rec.Error = p.failure(now, &rec, &serviceerror.Error{Class: tt.class})
+		rec.Error = DefaultRules().failure(now, &rec, &serviceerror.Error{Class: tt.class})
 		if rec.Error.Count != tt.count {
 			t.Errorf("%s: count %d, want %d", tt.class, rec.Error.Count, tt.count)
 		}

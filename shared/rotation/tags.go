@@ -80,18 +80,14 @@ func ParseSchedule(tag string) (p Policy, ok bool) {
 	return p, true
 }
 
-// ours reports whether tags name this deployment and this connection.
-func (r *Rotator) ours(tags map[string]string, rec *Record) bool {
-	return tags[TagDeployment] == r.Deployment && tags[TagConnection] == rec.ID
+// Owns reports whether tags name this deployment and this connection.
+func (r *Record) Owns(deployment string, tags map[string]string) bool {
+	return tags[TagDeployment] == deployment && tags[TagConnection] == r.ID
 }
 
-// marker is the display name of a new attempt's credential: at most 64 characters
-// for a deployment of at most 10 and an id of 36 (rule R11).
-func (r *Rotator) marker(rec *Record) string {
-	return MarkerPrefix(r.Deployment, rec.ID) + r.NewID()[:10]
-}
-
-// MarkerPrefix is what every marker of a connection begins with.
+// MarkerPrefix is what every marker of a connection begins with. A marker is the display
+// name of an attempt's credential, and has at most 64 characters for a deployment of at
+// most 10 and an id of 36.
 func MarkerPrefix(deployment, id string) string {
 	return "rekey/" + deployment + "/" + id + "/"
 }

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 
 	"rekey/shared/rotation"
@@ -18,7 +19,7 @@ func TestMemoryStore(t *testing.T) {
 }
 
 func TestMemoryVault(t *testing.T) {
-	rotationtest.TestVault(t, func(t *testing.T) rotation.Vault { return quick(t).VaultPort() })
+	rotationtest.TestVault(t, func(t *testing.T) rotator.Vault { return quick(t).VaultPort() })
 }
 
 func TestMemoryDirectory(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -20,8 +21,8 @@ import (
 // replicas lag is no business of this suite. Each func changes App at once and
 // fails the test if it cannot.
 type DirectorySubject struct {
-	Authority rotation.Authority
-	Directory rotation.Directory
+	Authority rotator.Authority
+	Directory rotator.Directory
 	Now       func() time.Time
 
 	// App is complete, in its directory alone, has Secret with the key id KeyID
@@ -38,8 +39,8 @@ type DirectorySubject struct {
 	Delete          func()                      // deletes App
 }
 
-// TestDirectory checks that a subject keeps what [rotation.Authority] and
-// [rotation.Directory] promise, with the classes of error that the rotation acts
+// TestDirectory checks that a subject keeps what [rotator.Authority] and
+// [rotator.Directory] promise, with the classes of error that the rotation acts
 // upon. newSubject is called for each case.
 func TestDirectory(t *testing.T, newSubject func(t *testing.T) DirectorySubject) {
 	cases := map[string]func(*testing.T, DirectorySubject){

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -127,7 +128,7 @@ func TestProofIsOfThePassThatPublishes(t *testing.T) {
 				s.w.Directory.Propagation = 0
 				p := s.watch(nil)
 				s.ask(rotation.Request{Kind: rotation.AskEmergency})
-				if _, err := s.rotator().Pass(t.Context(), s.id, rotation.PassOptions{Until: time.Now().Add(budget)}); err != nil {
+				if _, err := s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{Until: time.Now().Add(budget)}); err != nil {
 					t.Fatal(err)
 				}
 				if s.record().Run == nil {

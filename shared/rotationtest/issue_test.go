@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -96,9 +97,9 @@ func TestLostLeaseStopsThePass(t *testing.T) {
 					})
 					s.w.Break(0, rotationtest.NoFault)
 				}
-				_, err := s.rotator().Pass(t.Context(), s.id, rotation.PassOptions{})
+				_, err := s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{})
 				if lost = commits >= n; lost {
-					if !errors.Is(err, rotation.ErrLeaseLost) && !errors.Is(err, rotation.ErrLeased) {
+					if !errors.Is(err, rotator.ErrLeaseLost) && !errors.Is(err, rotator.ErrLeased) {
 						t.Errorf("the pass ended with %v", err)
 					}
 					if w := s.w.Writes(); !slices.Equal(w, []string{"store.commit"}) {
@@ -132,7 +133,7 @@ func TestLostLeaseIsSeenAfterAWait(t *testing.T) {
 			}
 			return nil
 		}
-		if _, err := s.rotator().Pass(t.Context(), s.id, rotation.PassOptions{}); !errors.Is(err, rotation.ErrLeaseLost) {
+		if _, err := s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{}); !errors.Is(err, rotator.ErrLeaseLost) {
 			t.Errorf("the pass ended with %v", err)
 		}
 		if w := s.w.Writes(); len(w) != 0 {
@@ -155,7 +156,7 @@ func TestLostLeaseStopsTheDeletion(t *testing.T) {
 				rec.CommitID = "thief"
 			})
 		}
-		if _, err := s.rotator().Pass(t.Context(), s.id, rotation.PassOptions{}); !errors.Is(err, rotation.ErrLeaseLost) {
+		if _, err := s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{}); !errors.Is(err, rotator.ErrLeaseLost) {
 			t.Errorf("the pass ended with %v", err)
 		}
 		if s.record().CommitID != "thief" {
@@ -190,12 +191,12 @@ func TestClocksMayDiffer(t *testing.T) {
 					}
 				}
 				var wg sync.WaitGroup
-				wg.Go(func() { ends.Pass(t.Context(), s.id, rotation.PassOptions{}) })
+				wg.Go(func() { ends.Pass(t.Context(), s.id, rotator.PassOptions{}) })
 				wg.Go(func() {
 					for time.Sleep(time.Minute); first.IsZero(); time.Sleep(time.Second) {
 						r := other.rotator()
 						r.Now = func() time.Time { return time.Now().Add(skew) }
-						r.Pass(t.Context(), s.id, rotation.PassOptions{})
+						r.Pass(t.Context(), s.id, rotator.PassOptions{})
 					}
 				})
 				wg.Wait()

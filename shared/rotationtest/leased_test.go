@@ -8,6 +8,7 @@ import (
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/rotator"
 )
 
 // P5: that somebody else works on a connection is no failure of it. Nothing is written
@@ -25,7 +26,7 @@ func TestLeaseOfAnotherIsNoFailure(t *testing.T) {
 		if err != nil || swept.Leased == 0 || swept.Failed+swept.Passes != 0 {
 			t.Errorf("swept %+v, %v", swept, err)
 		}
-		if _, err := s.rotator().Pass(t.Context(), s.id, rotation.PassOptions{}); !errors.Is(err, rotation.ErrLeased) {
+		if _, err := s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{}); !errors.Is(err, rotator.ErrLeased) {
 			t.Errorf("the pass ended with %v", err)
 		}
 		if w := s.w.Writes(); len(w) != 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -152,8 +153,8 @@ func (d *MemoryDirectory) shown(p *password) bool {
 
 // DirectoryPort is Entra and Graph with what creating connections needs besides.
 type DirectoryPort interface {
-	rotation.Authority
-	rotation.Directory
+	rotator.Authority
+	rotator.Directory
 	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
 	Owners(ctx context.Context, token rotation.Token, app rotation.Application) ([]string, error)
 	Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -37,7 +38,7 @@ func (w *World) VaultPort() VaultPort {
 
 // VaultPort is a vault with what creating connections needs besides.
 type VaultPort interface {
-	rotation.Vault
+	rotator.Vault
 	State(ctx context.Context, name string) (rotation.VaultState, error)
 	Recover(ctx context.Context, name string) error
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -36,7 +37,7 @@ func (s *subject) pass(p *pacer, until time.Time) {
 	s.t.Helper()
 	r := s.rotator()
 	r.Pacer = p
-	if _, err := r.Pass(s.t.Context(), s.id, rotation.PassOptions{Until: until}); err != nil {
+	if _, err := r.Pass(s.t.Context(), s.id, rotator.PassOptions{Until: until}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -58,7 +59,7 @@ func TestWriteWaitsForItsTurn(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			r.Nudge(s.id)
 		}()
-		if _, err := r.Pass(t.Context(), s.id, rotation.PassOptions{}); err != nil {
+		if _, err := r.Pass(t.Context(), s.id, rotator.PassOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		if waited := added.Sub(start); waited < p.wait || waited > p.wait+10*time.Second {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -15,7 +16,7 @@ import (
 
 // stubborn is a vault that disables nothing, or lists nothing.
 type stubborn struct {
-	rotation.Vault
+	rotator.Vault
 	disable, list error
 	tries         *int
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -20,7 +21,7 @@ import (
 // Store is all that a store of records does: what passes need and what the API
 // needs. The in-memory store and the one on Azure Table both pass [TestStore].
 type Store interface {
-	rotation.Store
+	rotator.Store
 	// Create writes a new record with its due row and history;
 	// [rotation.ErrExists] if the id is taken.
 	Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
@@ -152,7 +153,7 @@ func (s storeTest) everyField(t *testing.T) {
 		if round == 0 {
 			n := 0
 			fillStoreValue(t, reflect.ValueOf(&want).Elem(), &n)
-			want.ID, want.WakeAt = rec.ID, storeEpoch
+			want.ID, want.WakeAt, want.Proof = rec.ID, storeEpoch, rotation.Proof{}
 		}
 		want.Schema, want.Handle = rotation.Schema, rec.Handle
 		committed, err := s.Commit(t.Context(), want)

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -41,10 +42,10 @@ type hooks struct {
 
 // service is a process's way to the services, with hooks.
 type service struct {
-	rotation.Store
-	rotation.Vault
-	rotation.Authority
-	rotation.Directory
+	rotator.Store
+	rotator.Vault
+	rotator.Authority
+	rotator.Directory
 	h *hooks
 }
 
@@ -137,7 +138,7 @@ type subject struct {
 	secret secret.Value
 	keyID  string // current when it began
 	id     string
-	actors rotation.Actors // of one that rotates through another application
+	actors rotator.Actors // of one that rotates through another application
 }
 
 // inBubble runs a test with a settled connection and checks the promises after it.
@@ -176,7 +177,7 @@ func newSubject(t *testing.T, w *rotationtest.World, n int) *subject {
 }
 
 // rotator is the one of the process that is alive.
-func (s *subject) rotator() *rotation.Rotator {
+func (s *subject) rotator() *rotator.Rotator {
 	r := s.w.Rotator()
 	via := service{r.Store, r.Vault, r.Authority, r.Directory, &s.h}
 	r.Store, r.Vault, r.Authority, r.Directory, r.Actors = via, vaultOf{via}, via, via, s.actors

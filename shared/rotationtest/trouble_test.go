@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -183,7 +184,7 @@ func TestNoTimeToIssue(t *testing.T) {
 			}
 			return add()
 		}
-		s.rotator().Pass(t.Context(), s.id, rotation.PassOptions{}) // waits for the slot
+		s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{}) // waits for the slot
 		s.sweep(hour)
 		s.rotated(rotation.OnSchedule)
 		if late := issued.Sub(time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC)); late > 90*time.Second || len(s.events(rotation.EventAttemptDropped)) != 0 {
@@ -225,7 +226,7 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 					return nil
 				}
 				version := s.record().Version
-				if _, err := s.rotator().Pass(t.Context(), s.id, rotation.PassOptions{}); err != nil {
+				if _, err := s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{}); err != nil {
 					t.Errorf("the pass ended with %v", err)
 				}
 				lost = commits >= n
@@ -286,7 +287,7 @@ func TestPolicyEditedDuringAPass(t *testing.T) {
 				}
 				tokens := 0
 				s.h.token = func(secret.Value) error { tokens++; return nil }
-				if _, err := s.rotator().Pass(t.Context(), s.id, rotation.PassOptions{}); err != nil {
+				if _, err := s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{}); err != nil {
 					t.Errorf("the pass ended with %v", err)
 				}
 				if edited = commits >= n; !edited {
@@ -327,7 +328,7 @@ func TestNudgeKeepsTheProof(t *testing.T) {
 		}
 		r := s.rotator()
 		var wg sync.WaitGroup
-		wg.Go(func() { r.Pass(t.Context(), s.id, rotation.PassOptions{}) })
+		wg.Go(func() { r.Pass(t.Context(), s.id, rotator.PassOptions{}) })
 		for range 30 {
 			time.Sleep(time.Second)
 			r.Nudge(s.id)

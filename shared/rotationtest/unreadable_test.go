@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -12,7 +13,7 @@ import (
 
 // unreadable is a directory whose applications can't be read while failure says so.
 type unreadable struct {
-	rotation.Directory
+	rotator.Directory
 	failure func() error
 }
 

@@ -9,20 +9,21 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
 )
 
-// TestVault checks that a [rotation.Vault] keeps its contract. The adapter for Key
+// TestVault checks that a [rotator.Vault] keeps its contract. The adapter for Key
 // Vault and the fake that stands in for it both have to pass, or what is tested
 // with the fake says nothing about production.
 //
 // newVault returns an empty vault that deletes at once. Its clock should go on by
 // a second or more with each write: only then does the age of versions show, and
 // their order get checked.
-func TestVault(t *testing.T, newVault func(t *testing.T) rotation.Vault) {
+func TestVault(t *testing.T, newVault func(t *testing.T) rotator.Vault) {
 	tests := []struct {
 		name string
 		run  func(vaultTest)
@@ -45,7 +46,7 @@ func TestVault(t *testing.T, newVault func(t *testing.T) rotation.Vault) {
 // vaultTest is one test of a fresh vault.
 type vaultTest struct {
 	*testing.T
-	vault rotation.Vault
+	vault rotator.Vault
 }
 
 // unknownVersion has the form of a version, and is none.

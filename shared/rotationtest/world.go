@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -76,11 +77,11 @@ func NewWorld(t testing.TB) *World {
 
 // Rotator returns the rotator of the process that is alive; after a crash, of a
 // new one. Rules are the real ones.
-func (w *World) Rotator() *rotation.Rotator {
+func (w *World) Rotator() *rotator.Rotator {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := port{w, w.process}
-	return &rotation.Rotator{
+	return &rotator.Rotator{
 		Store: storePort{w.Store, p}, History: storePort{w.Store, p}, Vault: vaultPort{w.Vault, p}, Authority: directoryPort{w.Directory, p}, Directory: directoryPort{w.Directory, p},
 		Rules: rotation.DefaultRules(), Deployment: Deployment, Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
 	}

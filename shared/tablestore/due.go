@@ -8,7 +8,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Due implements [rotation.Store]. It sends one range query per partition, all at
+// Due implements [rotator.Store]. It sends one range query per partition, all at
 // once, each over the wake-ups up to until and nothing else, so that it costs 16
 // requests however many connections exist, and more only if more than 1,000 are due
 // in one partition.

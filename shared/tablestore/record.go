@@ -14,7 +14,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Load implements [rotation.Store].
+// Load implements [rotator.Store].
 func (s *Store) Load(ctx context.Context, id string) (rotation.Record, error) {
 	if !validID.MatchString(id) {
 		return rotation.Record{}, serviceerror.ErrNotFound // it could not have been stored
@@ -37,7 +37,7 @@ func (s *Store) Create(ctx context.Context, rec rotation.Record, events ...rotat
 	return s.write(ctx, change{op: "creating a record", kind: aztables.TransactionTypeAdd, rec: rec, version: rec.Version, events: events})
 }
 
-// Commit implements [rotation.Store]. The caller raises the record's Version with
+// Commit implements [rotator.Store]. The caller raises the record's Version with
 // every commit: it is the key of the history row. WakeAt is rounded up to whole
 // seconds in what is stored and in what is returned.
 //
@@ -51,7 +51,7 @@ func (s *Store) Commit(ctx context.Context, rec rotation.Record, events ...rotat
 	return s.write(ctx, change{op: "committing a record", kind: aztables.TransactionTypeUpdateMerge, rec: rec, version: rec.Version, events: events})
 }
 
-// Remove implements [rotation.Store]. The last history row has the version after
+// Remove implements [rotator.Store]. The last history row has the version after
 // the record's.
 func (s *Store) Remove(ctx context.Context, rec rotation.Record, events ...rotation.Event) error {
 	if rec.Schema > rotation.Schema {

@@ -158,7 +158,7 @@ func (s *Store) Find(ctx context.Context, kind rotation.ReservationKind, value s
 	return h.Reservation, nil
 }
 
-// Release implements [rotation.Store].
+// Release implements [rotator.Store].
 func (s *Store) Release(ctx context.Context, res rotation.Reservation) error {
 	const op = "releasing a reservation"
 	for range contention {

@@ -32,14 +32,13 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
-
-	"rekey/shared/rotation"
 )
 
 // DefaultTable is the table's name if none is configured.
@@ -74,7 +73,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Store is a [rotation.Store]. Its methods may be called at the same time.
+// Store is a [rotator.Store]. Its methods may be called at the same time.
 type Store struct {
 	table *aztables.Client
 	now   func() time.Time
@@ -85,7 +84,7 @@ type Store struct {
 	created  bool // by this process
 }
 
-var _ rotation.Store = (*Store)(nil)
+var _ rotator.Store = (*Store)(nil)
 
 // tableName is what Azure allows
 // (learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model).

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -31,7 +32,7 @@ const (
 )
 
 // Observer sees what passes do; nil if t is nil, so that nobody is told.
-func (t *Telemetry) Observer() rotation.Observer {
+func (t *Telemetry) Observer() rotator.Observer {
 	if t == nil {
 		return nil
 	}
@@ -81,26 +82,26 @@ func ended(err error) string {
 		return "ok"
 	case errors.Is(err, serviceerror.ErrNotFound):
 		return "gone"
-	case errors.Is(err, rotation.ErrLeased), errors.Is(err, rotation.ErrLeaseLost):
+	case errors.Is(err, rotator.ErrLeased), errors.Is(err, rotator.ErrLeaseLost):
 		return "leased"
 	}
 	return "stopped"
 }
 
 // Step begins the span of a step.
-func (o observer) Step(ctx context.Context, rec *rotation.Record, do rotation.Do) (context.Context, func(string, serviceerror.Class)) {
+func (o observer) Step(ctx context.Context, rec *rotation.Record, step rotation.Step) (context.Context, func(string, serviceerror.Class)) {
 	s, start := o.t.sdk(), o.t.now()
 	if w, ok := ctx.Value(watchedKey{}).(*watched); ok {
 		o.count(ctx, w, rec)
 	}
-	attrs := []attribute.KeyValue{keyStep.String(string(do)), keyPhase.String(string(rec.Phase))}
+	attrs := []attribute.KeyValue{keyStep.String(step.Name()), keyPhase.String(string(rec.Phase))}
 	if run := rec.Run; run != nil {
 		attrs = append(attrs, keyRun.String(run.ID), keyTrigger.String(string(run.Trigger)))
 		if run.KeyID != "" {
 			attrs = append(attrs, keyCredential.String(run.KeyID))
 		}
 	}
-	ctx, span := s.tracer.Start(ctx, string(do), trace.WithAttributes(attrs...))
+	ctx, span := s.tracer.Start(ctx, step.Name(), trace.WithAttributes(attrs...))
 	return ctx, func(outcome string, class serviceerror.Class) {
 		span.SetAttributes(keyOutcome.String(outcome))
 		if class != "" {
@@ -110,7 +111,7 @@ func (o observer) Step(ctx context.Context, rec *rotation.Record, do rotation.Do
 			span.SetStatus(codes.Error, string(class))
 		}
 		span.End()
-		s.step.Record(ctx, o.t.now().Sub(start).Seconds(), metric.WithAttributes(keyStep.String(string(do)), keyOutcome.String(outcome)))
+		s.step.Record(ctx, o.t.now().Sub(start).Seconds(), metric.WithAttributes(keyStep.String(step.Name()), keyOutcome.String(outcome)))
 	}
 }
 

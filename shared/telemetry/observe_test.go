@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -24,7 +25,7 @@ func TestRotationsAreCounted(t *testing.T) {
 	pass := func(err error, last ...*rotation.RunResult) {
 		ctx, end := o.Pass(t.Context(), "one")
 		for _, l := range last[:len(last)-1] {
-			_, stepped := o.Step(ctx, &rotation.Record{Phase: rotation.Publishing, LastRun: l}, rotation.Publish)
+			_, stepped := o.Step(ctx, &rotation.Record{Phase: rotation.Publishing, LastRun: l}, rotation.Publish{})
 			stepped("ok", "")
 		}
 		end(&rotation.Record{Phase: rotation.Idle, LastRun: last[len(last)-1]}, err)
@@ -40,7 +41,7 @@ func TestRotationsAreCounted(t *testing.T) {
 		"in the middle of a pass":       {nil, []*rotation.RunResult{nil, ended("b", "failed"), ended("b", "failed")}, [2]float64{0, 1}},
 		"two in a pass":                 {nil, []*rotation.RunResult{nil, ended("c", "failed"), ended("d", "success")}, [2]float64{1, 1}},
 		"then the pass was stopped":     {errors.New("canary"), []*rotation.RunResult{nil, ended("e", "success")}, [2]float64{1, 0}},
-		"of somebody who has the lease": {rotation.ErrLeaseLost, []*rotation.RunResult{nil, ended("f", "success")}, [2]float64{0, 0}},
+		"of somebody who has the lease": {rotator.ErrLeaseLost, []*rotation.RunResult{nil, ended("f", "success")}, [2]float64{0, 0}},
 	} {
 		count := func(outcome string) float64 {
 			tel.Flush(t.Context())
@@ -63,7 +64,7 @@ func TestSteps(t *testing.T) {
 	tel, _, _ := exporting(t, r)
 	o := tel.Observer()
 	ctx, end := o.Pass(t.Context(), "one")
-	_, stepped := o.Step(ctx, &rotation.Record{Phase: rotation.Verifying, Run: &rotation.Run{ID: "run", Trigger: rotation.OnRequest, KeyID: "key"}}, rotation.Check)
+	_, stepped := o.Step(ctx, &rotation.Record{Phase: rotation.Verifying, Run: &rotation.Run{ID: "run", Trigger: rotation.OnRequest, KeyID: "key"}}, rotation.Prove{})
 	stepped("failed", serviceerror.Throttled)
 	end(&rotation.Record{Phase: rotation.Verifying, Current: &rotation.Credential{
 		KeyID: "old", ExpiresAt: time.Now().Add(12 * 24 * time.Hour),

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/shared/rotator"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
 
@@ -25,7 +26,7 @@ type Records interface {
 // Maker makes connections on a stack.
 type Maker struct {
 	Stack      *stack.Stack
-	Vault      rotation.Vault
+	Vault      rotator.Vault
 	Records    Records
 	Deployment string
 }

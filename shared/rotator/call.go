@@ -1,10 +1,11 @@
-package rotation
+package rotator
 
 import (
 	"context"
 	"errors"
 	"time"
 
+	"rekey/shared/rotation"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 )
@@ -22,7 +23,7 @@ func (p *pass) call(ctx context.Context, timeout time.Duration) (context.Context
 		}
 		timeout = min(timeout, left)
 	}
-	if !p.Rules.fits(now, p.lease, timeout) {
+	if !p.Rules.Fits(now, p.lease, timeout) {
 		return nil, nil, errNoTime
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -30,7 +31,7 @@ func (p *pass) call(ctx context.Context, timeout time.Duration) (context.Context
 }
 
 // find returns the newest version of name that fits, or nil.
-func (p *pass) find(ctx context.Context, name string, fits func(VaultSecret) bool) (*VaultSecret, error) {
+func (p *pass) find(ctx context.Context, name string, fits func(rotation.VaultSecret) bool) (*rotation.VaultSecret, error) {
 	versions, err := p.versions(ctx, name)
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func (p *pass) find(ctx context.Context, name string, fits func(VaultSecret) boo
 }
 
 // versions lists every version of a secret, the newest first.
-func (p *pass) versions(ctx context.Context, name string) ([]VaultSecret, error) {
+func (p *pass) versions(ctx context.Context, name string) ([]rotation.VaultSecret, error) {
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
 	if err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func (p *pass) versions(ctx context.Context, name string) ([]VaultSecret, error)
 
 // put writes one version. For a value that exists nowhere else, hold is true: then
 // only the lease limits the call, not the end of a request.
-func (p *pass) put(ctx context.Context, s VaultSecret, hold bool) (string, error) {
+func (p *pass) put(ctx context.Context, s rotation.VaultSecret, hold bool) (string, error) {
 	q := *p
 	if hold {
 		q.cutoff = time.Time{}
@@ -68,28 +69,28 @@ func (p *pass) put(ctx context.Context, s VaultSecret, hold bool) (string, error
 	return p.Vault.Put(cctx, s)
 }
 
-func (p *pass) get(ctx context.Context, name, version string) (VaultSecret, error) {
+func (p *pass) get(ctx context.Context, name, version string) (rotation.VaultSecret, error) {
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
 	if err != nil {
-		return VaultSecret{}, err
+		return rotation.VaultSecret{}, err
 	}
 	defer cancel()
 	return p.Vault.Get(cctx, name, version)
 }
 
-func (p *pass) token(ctx context.Context, app Application, secret secret.Value) (Token, error) {
+func (p *pass) token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error) {
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
 	if err != nil {
-		return Token{}, err
+		return rotation.Token{}, err
 	}
 	defer cancel()
 	return p.Authority.Token(cctx, app, secret)
 }
 
-func (p *pass) application(ctx context.Context, token Token, app Application) (ApplicationState, error) {
+func (p *pass) application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error) {
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
 	if err != nil {
-		return ApplicationState{}, err
+		return rotation.ApplicationState{}, err
 	}
 	defer cancel()
 	return p.Directory.Application(cctx, token, app)
@@ -98,7 +99,7 @@ func (p *pass) application(ctx context.Context, token Token, app Application) (A
 // tokenFor gets a token with which the credentials of app may be read and changed.
 // If app does that itself, it is got with the first of its credentials in the vault
 // that still works: current, then those that wait for their removal.
-func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Token, error) {
+func (p *pass) tokenFor(ctx context.Context, rec *rotation.Record, app rotation.Application) (rotation.Token, error) {
 	if rec.Delegated() {
 		return p.actorToken(ctx, rec)
 	}
@@ -118,7 +119,7 @@ func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Toke
 			continue
 		}
 		if err != nil {
-			return Token{}, err
+			return rotation.Token{}, err
 		}
 		token, err := p.token(ctx, app, secret.Value)
 		if err == nil || !serviceerror.RefusesCredential(err) {
@@ -126,7 +127,7 @@ func (p *pass) tokenFor(ctx context.Context, rec *Record, app Application) (Toke
 		}
 		refused = err
 	}
-	return Token{}, refused
+	return rotation.Token{}, refused
 }
 
 // patience is how long a pass may wait for a call that takes timeout.
@@ -142,7 +143,7 @@ func crowded(wait time.Duration) error {
 
 // paceable asks beforehand whether there will be room for a write in time, so that
 // nothing is prepared in vain.
-func (p *pass) paceable(rec *Record, timeout time.Duration) error {
+func (p *pass) paceable(rec *rotation.Record, timeout time.Duration) error {
 	if p.Pacer == nil {
 		return nil
 	}
@@ -154,7 +155,7 @@ func (p *pass) paceable(rec *Record, timeout time.Duration) error {
 }
 
 // pace waits until the directory has room for another write of who acts for rec.
-func (p *pass) pace(ctx context.Context, rec *Record, timeout time.Duration) error {
+func (p *pass) pace(ctx context.Context, rec *rotation.Record, timeout time.Duration) error {
 	if p.Pacer == nil {
 		return nil
 	}
@@ -172,7 +173,7 @@ func (p *pass) pace(ctx context.Context, rec *Record, timeout time.Duration) err
 }
 
 // written takes note of how the directory answered a write for rec.
-func (p *pass) written(rec *Record, err error) {
+func (p *pass) written(rec *rotation.Record, err error) {
 	if p.Pacer != nil && err != nil && serviceerror.ClassOf(err) == serviceerror.Throttled {
 		p.Pacer.Refused(p.now(), rec.Actor, serviceerror.RetryAfterOf(err))
 	}

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -80,4 +81,60 @@ func (r *Record) troubles() (list []trouble) {
 		}
 	}
 	return list
+}
+
+// WarnDays are the days before current's expiry at which a warning is given, if no
+// rotation is going to prevent it.
+var WarnDays = []int{14, 7, 3, 1}
+
+// warning returns the smallest threshold that has been reached at now and not been
+// warned of, or else when the next one will be.
+func warning(now time.Time, rec *Record) (days int, next time.Time) {
+	c := rec.Current
+	if c == nil || c.ExpiresAt.IsZero() || rec.Prevented() {
+		return 0, time.Time{}
+	}
+	return threshold(now, c.ExpiresAt, rec.WarnedAt, WarnDays)
+}
+
+// threshold is warning for any end; warned is the smallest that was warned of.
+func threshold(now, ends time.Time, warned int, all []int) (days int, next time.Time) {
+	if ends.IsZero() {
+		return 0, time.Time{}
+	}
+	for _, d := range all {
+		if warned != 0 && warned <= d {
+			continue
+		}
+		at := ends.AddDate(0, 0, -d)
+		if at.After(now) {
+			if days == 0 {
+				next = at
+			}
+			break
+		}
+		days = d
+	}
+	return days, next
+}
+
+// Prevented reports whether a rotation that has not failed so far comes before the
+// expiry of current.
+func (r *Record) Prevented() bool {
+	return r.Policy.Enabled && r.Error == nil && r.Current != nil && !r.NextSlot.IsZero() && r.NextSlot.Before(r.Current.ExpiresAt)
+}
+
+// warnOfExpiry says that current is about to expire and no rotation prevents it.
+func (t *transition) warnOfExpiry() {
+	rec := t.rec
+	days, _ := warning(t.now, rec)
+	if days == 0 {
+		return
+	}
+	left := rec.Current.ExpiresAt.Sub(t.now).Round(time.Hour)
+	rec.WarnedAt = days
+	t.tell(Event{
+		Kind: EventExpiring, KeyID: rec.Current.KeyID, Notice: true,
+		Message: fmt.Sprintf("the client secret expires in %s and no rotation is going to replace it before", left),
+	})
 }

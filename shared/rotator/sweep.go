@@ -1,4 +1,4 @@
-package rotation
+package rotator
 
 import (
 	"context"
@@ -33,7 +33,7 @@ const lastCommit = 5 * time.Second
 
 // Sweep finds what is due and runs a pass for each, the oldest first. It starts
 // passes for as long as Rules.Pass says and then waits for the last one; one that
-// fails does not stop the others (lesson L18). The error is of the look at the
+// fails does not stop the others. The error is of the look at the
 // index alone.
 func (r *Rotator) Sweep(ctx context.Context) (Swept, error) {
 	r.init()

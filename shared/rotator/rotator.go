@@ -1,4 +1,4 @@
-package rotation
+package rotator
 
 import (
 	"cmp"
@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"rekey/shared/rotation"
 )
 
 var (
@@ -21,7 +23,7 @@ var (
 	errNoTime = errors.New("no time left in this pass")
 )
 
-// Rotator does what [Rules.Plan] decides. It is safe for concurrent use; its
+// Rotator does what [rotation.Rules.Plan] decides. It is safe for concurrent use; its
 // fields are set once, before the first pass. Store, Vault, Authority and Directory
 // are required.
 type Rotator struct {
@@ -35,7 +37,7 @@ type Rotator struct {
 	History  Pruner   // nil: history is kept for ever
 	Observer Observer // nil: nobody looks
 
-	Rules      Rules
+	Rules      rotation.Rules
 	Deployment string // in markers and tags
 
 	Log *slog.Logger     // nil: slog.Default()
@@ -72,6 +74,16 @@ func (r *Rotator) NewID() string {
 }
 
 func (r *Rotator) log() *slog.Logger { return cmp.Or(r.Log, slog.Default()) }
+
+// marker returns the display name of a new attempt's credential.
+func (r *Rotator) marker(rec *rotation.Record) string {
+	return rotation.MarkerPrefix(r.Deployment, rec.ID) + r.NewID()[:10]
+}
+
+// journal writes records; wait pauses between its tries.
+func (r *Rotator) journal(wait func(context.Context, time.Duration) error) Journal {
+	return Journal{Records: r.Store, NewID: r.NewID, Timeout: r.Rules.CallTimeout, Wait: wait}
+}
 
 func (r *Rotator) init() {
 	r.once.Do(func() {

@@ -1,0 +1,246 @@
+package rotation
+
+import (
+	"slices"
+	"time"
+
+	"rekey/shared/serviceerror"
+)
+
+// Outcome is what came of doing a step: what was observed, and one error. A field is set
+// by the steps that its comment names; values of secrets are never in it.
+type Outcome struct {
+	Err error // what failed; nil if nothing did
+
+	// Drawn by the pass.
+	RunID      string // BeginRun: for a run that no request names
+	Marker     string // BeginRun, BeginAttempt: the display name of the attempt's credential
+	LeaseToken string // BeginRun, BeginAttempt: of the lease under which it may be issued
+
+	Found *VaultSecret // AdoptGiven, Reconcile: the version that was looked for; nil if there is none
+
+	NotSent       bool      // IssueCredential: addPassword was not sent, so that nothing was issued
+	SentAt        time.Time // IssueCredential: when addPassword was sent
+	IssuedAt      time.Time // IssueCredential: when it was answered
+	Issued        *Issued   // IssueCredential: what the directory issued; nil if that is unknown
+	StagedVersion string    // IssueCredential: the version that holds its value; empty: it could not be stored
+
+	Proven  bool        // Publish: a fresh token was got with the very value that was then published
+	Matches Match       // Publish: how the new credential compares with current
+	Next    *Credential // Publish: the new credential, completed by what was recognised
+
+	PublishedVersion string // Publish, Withdraw, removals: the version that was written under the published name
+
+	GateOpen   bool // removals: what is published is current, and works
+	OtherWorks bool // removals: another known credential of the application still works
+
+	Application *ApplicationState // ConfirmRemoved: the application as it was read; nil: it could not be read
+}
+
+// Match is how the credential that is about to be published compares with the one that
+// is current.
+type Match int
+
+// The matches.
+const (
+	Different Match = iota
+	Same            // it was given once more
+	Unclear         // current's value can't be read any more, and nothing else tells
+)
+
+// Apply records what came of a step: it returns the next record, and the lines of the
+// history that the same commit writes. It is pure. The caller holds the lease.
+//
+// rec may be newer than the record that the step was planned for: in between the API may
+// have written, which changes none of what Apply reads but the request (rule R1 is kept
+// because the caller plans again where a step only writes an intent).
+func (r Rules) Apply(now time.Time, rec Record, step Step, out Outcome) (Record, []Event) {
+	next := rec.Clone()
+	t := &transition{Rules: r, now: now, rec: &next, out: out}
+	t.apply(step)
+	t.finish(len(rec.ByHand))
+	return next, t.events
+}
+
+// transition is one Apply under way.
+type transition struct {
+	Rules
+	now    time.Time
+	rec    *Record // as it becomes
+	out    Outcome
+	events []Event
+}
+
+func (t *transition) tell(e Event) { t.events = append(t.events, e) }
+
+// apply is the one switch from a step to what it means for the record.
+func (t *transition) apply(step Step) {
+	switch step := step.(type) {
+	case AdoptGiven:
+		t.adoptGiven()
+	case BeginRun:
+		t.beginRun()
+	case BeginAttempt:
+		t.beginAttempt(t.rec.Run)
+	case IssueCredential:
+		t.issueCredential()
+	case Reconcile:
+		t.reconcile()
+	case Prove:
+		t.prove()
+	case Promote:
+		t.promote()
+	case Publish:
+		t.publish()
+	case Withdraw:
+		t.withdraw()
+	case EndRun:
+		t.endRunOnRequest()
+	case MakeEmergency:
+		t.makeEmergency()
+	case EndGracePeriods:
+		t.endGracePeriods()
+	case DropRequest:
+		t.dropRequest()
+	case RefuseRequest:
+		t.refuseRequest()
+	case BeginRebind:
+		t.beginRebind()
+	case BeginDelete:
+		t.beginDelete()
+	case RevokeCurrent:
+		t.revokeCurrent()
+	case Purge:
+		t.fail(t.out.Err) // one that succeeded leaves no record
+	case DisableVersion:
+		t.disableVersion(step.Index)
+	case RemoveReplaced:
+		t.remove(removalAt(t.rec, step.Index), Event{Kind: EventRevoked})
+	case RemoveOrphan:
+		t.remove(removalAt(t.rec, len(t.rec.Retiring)+step.Index), Event{Kind: EventRevoked, Message: "issued by an attempt that was given up"})
+	case ConfirmRemoved:
+		t.confirmRemoved(step.Index)
+	case ConfirmRefused:
+		t.confirmRefused(step.Index)
+	case WarnOfExpiry:
+		t.warnOfExpiry()
+	case WarnOfSignInEnd:
+		t.warnOfSignInEnd()
+	case RenewSignIn:
+		t.renewSignIn()
+	}
+}
+
+// finish keeps the lists short, tells of what was left to a person (before is how many
+// there were), and gives the notices that are due.
+func (t *transition) finish(before int) {
+	rec := t.rec
+	for _, h := range rec.ByHand[min(before, len(rec.ByHand)):] {
+		t.tell(Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
+	}
+	rec.ByHand = rec.ByHand[max(0, len(rec.ByHand)-MaxByHand):]
+	t.events = append(t.events, Tell(rec, t.now)...)
+	for i := range t.events {
+		if t.events[i].At.IsZero() {
+			t.events[i].At = t.now
+		}
+	}
+}
+
+// TakeLease gives the record to a pass. It moves the wake-up to the lease's end, so
+// that the timer looks if the pass dies.
+func TakeLease(rec Record, lease Lease) Record {
+	next := rec.Clone()
+	next.Lease, next.WakeAt = lease, lease.Until
+	return next
+}
+
+// ReleaseLease ends a pass: it gives the lease back and says when the connection has to
+// be woken. acknowledged: the caller is going to be told that the connection exists.
+func (r Rules) ReleaseLease(now time.Time, rec Record, acknowledged bool) (Record, []Event) {
+	next := rec.Clone()
+	next.Lease, next.Proof = Lease{}, Proof{}
+	next.Acknowledged = rec.Acknowledged || acknowledged && rec.Phase != Deleting || rec.Phase == Idle
+	if next.WakeAt = r.Wake(now, &next); !next.WakeAt.IsZero() && next.WakeAt.Before(now) {
+		next.WakeAt = now
+	}
+	return next, Tell(&next, now)
+}
+
+// fail records that a step did not work, and when to try again.
+func (t *transition) fail(err error) {
+	asked := ""
+	if t.rec.Request != nil {
+		asked = t.rec.Request.ID
+	}
+	t.rec.Error = t.failure(t.now, t.rec, err)
+	t.rec.Error.Request = asked
+}
+
+// failure describes err after the failures that rec has had already. What passes by
+// itself and what does not are counted apart: an outage must not make the first
+// refusal after it wait for a day.
+func (r Rules) failure(now time.Time, rec *Record, err error) *Failure {
+	count, class := 1, serviceerror.ClassOf(err)
+	if rec.Error != nil && rec.Error.Class.Refusal() == class.Refusal() {
+		count = rec.Error.Count + 1
+	}
+	return &Failure{
+		Class: class, Message: serviceerror.Explain(err), Count: count, At: now,
+		RetryAt: now.Add(backoff(rec.ID, class, count, serviceerror.RetryAfterOf(err))),
+	}
+}
+
+// retryNow lifts the pause after a failure without forgetting how many there were.
+func (t *transition) retryNow() {
+	if e := t.rec.Error; e != nil && e.RetryAt.After(t.now) {
+		e.RetryAt = t.now
+	}
+}
+
+// clearRequest takes off the record the request that the step has served.
+func (t *transition) clearRequest() { t.rec.Request = nil }
+
+func (t *transition) dropRequest() {
+	asked := t.rec.Request
+	if asked == nil {
+		return
+	}
+	t.clearRequest()
+	if asked.Kind == AskRotate && t.rec.Run != nil {
+		t.retryNow() // the run that is under way is the answer, and goes on at once
+	}
+}
+
+// refuseRequest ends a request that can't be served as the record is now. The caller
+// finds why in the last run and in the history.
+func (t *transition) refuseRequest() {
+	asked := t.rec.Request
+	if asked == nil {
+		return
+	}
+	why := t.rec.Unable(asked)
+	t.clearRequest()
+	t.rec.LastRun = &RunResult{ID: asked.ID, Trigger: OnRequest, StartedAt: asked.At, FinishedAt: t.now, Outcome: "failed", Message: why}
+	t.tell(Event{Kind: EventFailed, RunID: asked.ID, Trigger: OnRequest, By: asked.By, Message: why})
+}
+
+// endGracePeriods ends every grace period.
+func (t *transition) endGracePeriods() {
+	for i := range t.rec.Retiring {
+		if o := &t.rec.Retiring[i]; o.RevokeAfter.After(t.now) {
+			o.RevokeAfter = t.now
+		}
+	}
+}
+
+// disableVersion is done with a staged version that was switched off.
+func (t *transition) disableVersion(i int) {
+	if t.out.Err == nil {
+		t.rec.Spent = slices.Delete(t.rec.Spent, i, i+1)
+		return
+	}
+	s := &t.rec.Spent[i]
+	s.Tries++
+	s.NextAt = t.now.Add(backoff(t.rec.ID, serviceerror.ClassOf(t.out.Err), s.Tries, serviceerror.RetryAfterOf(t.out.Err)))
+}

@@ -1,0 +1,219 @@
+package rotation
+
+import (
+	"cmp"
+	"time"
+
+	"rekey/shared/serviceerror"
+)
+
+// beginRun writes the intent down: from here on the marker is known, whatever happens.
+func (t *transition) beginRun() {
+	rec, asked := t.rec, t.rec.Request
+	run := &Run{ID: t.out.RunID, Trigger: OnSchedule, StartedAt: t.now, Slot: rec.NextSlot, Grace: rec.Policy.Grace, Target: rec.Target, Origin: OriginIssued}
+	lost := t.Lost(rec.Current, t.now)
+	switch {
+	case asked != nil && asked.Kind == AskEmergency:
+		run.Trigger, run.Grace = OnEmergency, 0
+	case asked != nil:
+		run.Trigger = OnRequest
+	case lost:
+		run.Trigger, run.Grace = OnLoss, 0
+	case rec.owed():
+		run.Trigger, run.Grace = OnCreation, rec.Policy.OriginalGrace
+	}
+	if asked != nil {
+		run.ID, run.By = asked.ID, asked.By
+		if asked.Grace != nil && run.Trigger == OnRequest {
+			run.Grace = *asked.Grace
+		}
+		if c := rec.Current; c != nil && c.Origin == OriginGiven && asked.identifies(c) {
+			c.KeyID, c.Origin = asked.KeyID, OriginNamed
+		}
+	}
+	if run.Trigger != OnSchedule {
+		run.Slot = time.Time{}
+	}
+	t.tell(Event{Kind: EventStarted, RunID: run.ID, Trigger: run.Trigger, By: run.By})
+	if lost {
+		t.tell(Event{
+			Kind: EventLost, RunID: run.ID, KeyID: rec.Current.KeyID, Class: serviceerror.CredentialLost,
+			Message: serviceerror.CredentialLost.Advice(), Notice: true,
+		})
+	}
+	t.beginAttempt(run)
+	rec.Run, rec.Phase = run, Issuing
+	t.clearRequest()
+	t.retryNow()
+	if run.Trigger == OnEmergency {
+		t.endGracePeriods()
+	}
+}
+
+// beginAttempt gives run a marker of its own, to be issued under this lease only.
+func (t *transition) beginAttempt(run *Run) {
+	run.Attempt++
+	run.Marker, run.IssuedUnder, run.FirstIssuedAt = t.out.Marker, t.out.LeaseToken, t.now
+	run.NextCheck = time.Time{}
+}
+
+// issueCredential records what is known after addPassword (rule R1).
+func (t *transition) issueCredential() {
+	run, err := t.rec.Run, t.out.Err
+	switch {
+	case t.out.Issued != nil && t.out.StagedVersion != "":
+		run.KeyID, run.Hint, run.ExpiresAt = t.out.Issued.KeyID, t.out.Issued.Hint, t.out.Issued.ExpiresAt
+		run.IssuedAt, run.StagedVersion = t.out.IssuedAt, t.out.StagedVersion
+		run.Target.ObjectID = cmp.Or(t.out.Application.ObjectID, run.Target.ObjectID)
+		t.issued()
+	case t.out.Issued != nil: // its value is lost
+		run.KeyID, run.IssuedAt = t.out.Issued.KeyID, t.out.IssuedAt
+		t.fail(err)
+		t.tell(Event{
+			Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, Class: serviceerror.ClassOf(err),
+			Message: "the new value could not be stored in Key Vault",
+		})
+		t.giveUpAttempt()
+	case t.out.NotSent && err == nil: // for want of time: the next pass begins anew
+		t.unissued()
+	case t.out.NotSent:
+		t.failRun(err)
+	case serviceerror.UnknownOutcome(err):
+		// The value, if there is one, is lost. Reconcile will look for a staged
+		// version, find none, and give the attempt up when its time has come.
+		t.fail(err)
+		run.IssuedUnder, run.FirstIssuedAt = "", t.out.SentAt
+	case serviceerror.ClassOf(err) == serviceerror.PolicyLifetime && !run.Short:
+		t.unissued()
+		run.Short = true
+	default:
+		t.failRun(err)
+	}
+}
+
+// issued moves a run whose credential and staged version are known to verifying.
+func (t *transition) issued() {
+	rec, run := t.rec, t.rec.Run
+	run.IssuedUnder, run.NextCheck, run.Deadline = "", time.Time{}, t.now.Add(t.Attempt)
+	rec.Phase, rec.Error, rec.Proof = Verifying, nil, Proof{}
+	rec.learn(run.Target)
+	t.tell(Event{Kind: EventIssued, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID})
+}
+
+// unissued takes back the intent of an attempt of which nothing was issued for sure:
+// nothing bears its marker, and the next attempt takes a new one.
+func (t *transition) unissued() {
+	t.rec.Run.Marker, t.rec.Run.IssuedUnder, t.rec.Run.FirstIssuedAt = "", "", time.Time{}
+}
+
+// reconcile decides what was issued under the marker by a pass that is gone (rule R3).
+// An enabled staged version that bears the marker and a key id is complete: it is
+// adopted. Otherwise the attempt is given up, once nothing that was under way can arrive
+// any more.
+func (t *transition) reconcile() {
+	run := t.rec.Run
+	if t.out.Err != nil {
+		t.fail(t.out.Err)
+		return
+	}
+	if found := t.out.Found; found != nil {
+		run.KeyID, run.StagedVersion = found.Tags[TagKeyID], found.Version
+		run.ExpiresAt, run.IssuedAt = found.ExpiresAt, found.CreatedAt
+		run.Target.ObjectID = cmp.Or(found.Tags[TagObject], run.Target.ObjectID)
+		t.issued()
+		return
+	}
+	if closed := run.FirstIssuedAt.Add(t.issueWindow()); t.now.Before(closed) {
+		run.NextCheck, run.IssuedUnder = closed, ""
+		return
+	}
+	t.tell(Event{
+		Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger,
+		Message: "whether a credential was issued is unknown; it will be looked for and removed",
+	})
+	t.giveUpAttempt()
+}
+
+// giveUpAttempt ends the run's attempt: what may bear its marker is to be looked for and
+// removed, its staged version disabled. Where no staged version is known, one may have
+// been written all the same, or be on its way: it is looked for once it must have arrived.
+func (t *transition) giveUpAttempt() {
+	rec, run := t.rec, t.rec.Run
+	if run.Marker != "" {
+		rec.Abandoned = append(rec.Abandoned, Abandoned{
+			Target: run.Target, Marker: run.Marker, KeyID: run.KeyID, Since: later(run.FirstIssuedAt, run.IssuedAt), Removal: Removal{NextAt: t.now},
+		})
+	}
+	switch {
+	case run.StagedVersion != "":
+		rec.Spent = append(rec.Spent, Spent{VaultVersion: run.StagedVersion})
+	case run.Marker != "":
+		arrived := run.FirstIssuedAt.Add(t.issueWindow())
+		rec.Spent = append(rec.Spent, Spent{Marker: run.Marker, NextAt: later(arrived, t.now.Add(time.Minute))})
+	}
+	run.Marker, run.IssuedUnder, run.KeyID, run.StagedVersion, run.Hint = "", "", "", "", ""
+	run.NextCheck, run.Deadline = time.Time{}, time.Time{}
+	run.IssuedAt, run.ExpiresAt, run.FirstIssuedAt = time.Time{}, time.Time{}, time.Time{}
+	rec.Proof = Proof{}
+}
+
+// finishRun closes the run and puts the record to idle.
+func (t *transition) finishRun(outcome, message string) {
+	run := t.rec.Run
+	t.rec.LastRun = &RunResult{
+		ID: run.ID, Trigger: run.Trigger, StartedAt: run.StartedAt, FinishedAt: t.now,
+		Outcome: outcome, KeyID: run.KeyID, Message: message,
+	}
+	t.rec.Run, t.rec.Phase = nil, Idle
+}
+
+// giveUpRun gives up the run with its attempt. The result names the credential that was
+// given up, so that it can be recognised.
+func (t *transition) giveUpRun(outcome, message string) {
+	keyID := t.rec.Run.KeyID
+	t.giveUpAttempt()
+	t.finishRun(outcome, message)
+	t.rec.LastRun.KeyID = keyID
+}
+
+// failRun ends the run of which nothing was issued with a refusal: a person has to change
+// something first. The record goes back to idle and says what (rule R9); current is
+// untouched. Until the caller was told that the connection exists, a refusal undoes its
+// creation instead. What passes by itself leaves the run where it is.
+func (t *transition) failRun(err error) {
+	rec, run := t.rec, *t.rec.Run
+	t.fail(err)
+	t.unissued()
+	if !serviceerror.ClassOf(err).Refusal() {
+		return
+	}
+	undo := !rec.Acknowledged && run.Trigger == OnCreation
+	again := run.request()
+	t.giveUpRun("failed", serviceerror.Explain(err))
+	if again != nil && rec.Request == nil {
+		rec.Request, rec.Error.Request = again, again.ID
+	}
+	if undo {
+		rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
+		rec.Error.RetryAt = t.now // undoing need not wait
+		t.endGracePeriods()
+	}
+	t.tell(Event{
+		Kind: EventFailed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
+		Class: serviceerror.ClassOf(err), Message: serviceerror.Explain(err),
+	})
+}
+
+// request is what asked for the run, to be tried again after a refusal; nil if the
+// schedule or the loss of a credential began it, which they do again.
+func (r *Run) request() *Request {
+	q := Request{Kind: AskRotate, ID: r.ID, By: r.By, At: r.StartedAt, Grace: new(r.Grace)}
+	switch r.Trigger {
+	case OnRequest:
+		return &q
+	case OnEmergency:
+		q.Kind, q.Grace = AskEmergency, nil
+		return &q
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package rotation
+
+import (
+	"fmt"
+	"time"
+)
+
+// publish makes the credential current that was written under the published name, or
+// records why it was not written.
+func (t *transition) publish() {
+	switch {
+	case !t.out.Proven:
+		t.prove()
+	case t.out.Err != nil:
+		t.fail(t.out.Err)
+	default:
+		t.published(*t.out.Next)
+	}
+}
+
+// published makes next current and ends the run.
+func (t *transition) published(next Credential) {
+	rec, run := t.rec, *t.rec.Run
+	rebound := rec.Phase == Rebinding
+	next.VaultVersion, next.Since = t.out.PublishedVersion, t.now
+	event := Event{Kind: EventPublished, RunID: run.ID, Trigger: run.Trigger, KeyID: next.KeyID, By: run.By}
+	if rebound {
+		event.Kind = EventRebound
+	}
+	t.tell(event)
+	switch old := rec.Current; {
+	case old == nil || t.out.Matches == Same:
+	case t.out.Matches == Unclear:
+		rec.leave(t.now, old.Target, old.KeyID, "it can't be read in Key Vault any more, so that Rekey can't know whether it is the client secret that was given since; remove it if it is another one")
+	case run.Keep:
+		rec.leave(t.now, old.Target, old.KeyID, "another connection has it, too")
+	default:
+		t.retire(*old, t.now.Add(run.Grace), rebound && !old.Target.Same(next.Target))
+	}
+	t.makeRoom()
+	rec.Spent = append(rec.Spent, Spent{VaultVersion: run.StagedVersion})
+	rec.Current, rec.Error, rec.WarnedAt = &next, nil, 0
+	t.finishRun("success", "")
+	if rebound {
+		rec.Target = next.Target
+		if !rec.Delegated() {
+			rec.Actor = next.Target
+		}
+		return
+	}
+	rec.LastRotatedAt = t.now
+	switch {
+	case !rec.Policy.Enabled:
+		rec.NextSlot = time.Time{}
+	case run.Trigger == OnSchedule:
+		rec.NextSlot = rec.Policy.Schedule.After(run.Slot, t.now)
+	default:
+		rec.NextSlot = rec.Policy.Schedule.First(t.now)
+	}
+}
+
+// retire queues an old credential for removal if it is Rekey's to remove (promise P2);
+// otherwise it is only reported.
+func (t *transition) retire(old Credential, after time.Time, last bool) {
+	if old.Origin == OriginGiven || old.KeyID == "" {
+		t.rec.leave(t.now, old.Target, old.KeyID, "the client secret was given without its key id")
+		return
+	}
+	t.rec.Retiring = append(t.rec.Retiring, Retiring{
+		Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, RevokeAfter: after, Last: last,
+	})
+}
+
+// makeRoom keeps the list of old credentials short, the oldest first.
+func (t *transition) makeRoom() {
+	rec := t.rec
+	if over := len(rec.Retiring) - maxRetiring; over > 0 {
+		for _, o := range rec.Retiring[:over] {
+			rec.leave(t.now, o.Target, o.KeyID, fmt.Sprintf("it could not be removed, and more than %d old client secrets wait after it", maxRetiring))
+		}
+		rec.Retiring = rec.Retiring[over:]
+	}
+	told := 0
+	for i := range len(rec.Retiring) - MaxRetiring {
+		o := &rec.Retiring[i]
+		if !o.RevokeAfter.After(t.now) {
+			continue
+		}
+		o.RevokeAfter = t.now
+		if told++; told <= maxAtOnce {
+			t.tell(Event{Kind: EventGraceEnded, KeyID: o.KeyID, Message: fmt.Sprintf("its grace period was ended, because %d newer client secrets wait, too", MaxRetiring)})
+		}
+	}
+}

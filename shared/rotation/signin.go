@@ -1,0 +1,108 @@
+package rotation
+
+import (
+	"fmt"
+	"time"
+)
+
+// Auth is what a connection authenticates with, where that is not the credential
+// that it rotates: a certificate, somebody's sign-in, or a client secret that is
+// nobody's to rotate. The material itself is in Key Vault, in the secret
+// [Record.AuthName]; this is what may be known about it.
+//
+// Who gives new material or renews it writes this by compare-and-swap and without
+// the lease, since nothing of the rotation depends on it. Of a pass only Warned and
+// RenewAt are.
+type Auth struct {
+	VaultVersion string `json:"vaultVersion"` // the version in use
+	// Generation counts what was given: +1 with each reconnect. What was renewed
+	// from an older one must not replace a newer one.
+	Generation int       `json:"generation"`
+	ExpiresAt  time.Time `json:"expiresAt,omitzero"`   // of a certificate, or of a client secret if that is known
+	Thumbprint string    `json:"thumbprint,omitempty"` // SHA-1 of a certificate, as the portal shows it
+	Chain      bool      `json:"chain,omitempty"`      // send the chain along: subject name and issuer authentication
+	Account    string    `json:"account,omitempty"`    // object id of the person who signed in
+	SavedAt    time.Time `json:"savedAt,omitzero"`     // when VaultVersion was written
+	RenewAt    time.Time `json:"renewAt,omitzero"`     // when a refresh token has to be renewed at the latest; zero: never
+	Warned     int       `json:"warned,omitempty"`     // days before ExpiresAt for which a warning was given
+
+	// Problem is why the connection can't sign in any more, nil if it can.
+	Problem *Failure `json:"problem,omitempty"`
+}
+
+// Delegated reports whether somebody else than the target itself authenticates.
+func (r *Record) Delegated() bool { return r.Via != "" || r.Auth != nil }
+
+// AuthName is the Key Vault secret with what a connection authenticates with.
+func (r *Record) AuthName() string { return "rekey-" + r.ID + "-auth" }
+
+// ActorID is the connection that authenticates for r.
+func (r *Record) ActorID() string {
+	if r.Via != "" {
+		return r.Via
+	}
+	return r.ID
+}
+
+// Replaced is how long credentials that were replaced, or that nothing came of, stay
+// enabled: longer than any request that may still use them.
+const Replaced = 10 * time.Minute
+
+// Replace notes that what r authenticates with is being replaced, so that the old
+// versions are disabled.
+func (r *Record) Replace(now time.Time) {
+	at := now.Add(Replaced)
+	r.Spent = append(r.Spent, Spent{Auth: true, NextAt: at})
+	r.WakeAt = earlier(r.WakeAt, at)
+}
+
+// AuthWarnDays are the days before the expiry of what a connection authenticates
+// with at which a warning is given. No rotation ever prevents it.
+var AuthWarnDays = []int{30, 14, 7, 3, 1}
+
+// planAuth plans what has to be done about what rec authenticates with.
+func planAuth(p *sidePlan, now time.Time, rec *Record) {
+	a := rec.Auth
+	if a == nil {
+		return
+	}
+	if days, next := threshold(now, a.ExpiresAt, a.Warned, AuthWarnDays); days != 0 {
+		p.add(now, WarnOfSignInEnd{})
+	} else if !next.IsZero() {
+		p.add(next, WarnOfSignInEnd{})
+	}
+	if !a.RenewAt.IsZero() {
+		p.add(a.RenewAt, RenewSignIn{})
+	}
+}
+
+// renewPause is how long a renewal that failed waits, at most and at first. A
+// refresh token lasts 90 idle days and is renewed long before.
+const renewPause = 24 * time.Hour
+
+// warnOfSignInEnd says that what the connection authenticates with is about to expire.
+func (t *transition) warnOfSignInEnd() {
+	rec := t.rec
+	if rec.Auth == nil {
+		return
+	}
+	days, _ := threshold(t.now, rec.Auth.ExpiresAt, rec.Auth.Warned, AuthWarnDays)
+	if days == 0 {
+		return
+	}
+	left := rec.Auth.ExpiresAt.Sub(t.now).Round(time.Hour)
+	message := fmt.Sprintf("what the connection authenticates with (%s) expires in %s; reconnect with a new one before", rec.Method, left)
+	if left <= 0 {
+		message = fmt.Sprintf("what the connection authenticates with (%s) has expired; reconnect with a new one", rec.Method)
+	}
+	rec.Auth.Warned = days
+	t.tell(Event{Kind: EventExpiring, Message: message, Notice: true})
+}
+
+// renewSignIn says when the sign-in is renewed next. Whether the renewal worked, and until
+// when the new one is good, is written by whatever renewed it.
+func (t *transition) renewSignIn() {
+	if a := t.rec.Auth; a != nil && !a.RenewAt.IsZero() && !a.RenewAt.After(t.now) {
+		a.RenewAt = t.now.Add(renewPause)
+	}
+}

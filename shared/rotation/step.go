@@ -1,0 +1,80 @@
+package rotation
+
+import "time"
+
+// Step is the next thing to do for a connection. [Rules.Plan] decides it, package
+// rotator does it, and [Rules.Apply] records what came of it in one commit.
+type Step interface {
+	// Name is what logs, traces and metrics call the step.
+	Name() string
+}
+
+// The steps, by the phase in which they are planned.
+type (
+	// Wait ends the pass, or pauses it, until a moment; zero: nothing will ever have to
+	// be done.
+	Wait struct{ Until time.Time }
+
+	AdoptGiven struct{} // creating: has what was given reached the vault?
+
+	BeginRun        struct{} // idle: write the intent down
+	BeginAttempt    struct{} // issuing: write the next intent down
+	IssueCredential struct{} // issuing: addPassword, then the value into the vault
+	Reconcile       struct{} // issuing: was anything issued under the marker?
+
+	Prove    struct{} // verifying, publishing, rebinding: one fresh token with the staged value
+	Promote  struct{} // verifying: it is proven and old enough
+	Publish  struct{} // publishing, rebinding: write the proven value under the published name
+	Withdraw struct{} // the same: publish current again if need be, then give the attempt up
+
+	EndRun          struct{} // on request: give the attempt and the run up
+	MakeEmergency   struct{} // on request: the run under way becomes an emergency
+	EndGracePeriods struct{} // on request: every grace period ends now
+	DropRequest     struct{} // it has nothing to act on
+	RefuseRequest   struct{} // it can't be served as the record is; see [Record.Unable]
+
+	BeginRebind struct{} // idle: prove the credentials that the caller gave
+
+	BeginDelete   struct{} // any phase
+	RevokeCurrent struct{} // deleting with revoke, after everything else
+	Purge         struct{} // deleting: vault, reservations, rows
+
+	// Beside the phase: Index is the place in the list of the record.
+
+	DisableVersion  struct{ Index int } // Spent[Index]
+	RemoveReplaced  struct{ Index int } // Retiring[Index]
+	RemoveOrphan    struct{ Index int } // Abandoned[Index], whose key id is known
+	ConfirmRemoved  struct{ Index int } // read the application of that entry of Retiring and Abandoned together
+	ConfirmRefused  struct{ Index int } // Retiring[Index], the application's last credential: is its value refused?
+	WarnOfExpiry    struct{}            // current is about to expire
+	WarnOfSignInEnd struct{}            // what the connection authenticates with is about to expire
+	RenewSignIn     struct{}            // before a refresh token ends for want of use
+)
+
+func (Wait) Name() string            { return "wait" }
+func (AdoptGiven) Name() string      { return "adopt given secret" }
+func (BeginRun) Name() string        { return "begin run" }
+func (BeginAttempt) Name() string    { return "begin attempt" }
+func (IssueCredential) Name() string { return "issue" }
+func (Reconcile) Name() string       { return "reconcile" }
+func (Prove) Name() string           { return "prove" }
+func (Promote) Name() string         { return "promote" }
+func (Publish) Name() string         { return "publish" }
+func (Withdraw) Name() string        { return "withdraw" }
+func (EndRun) Name() string          { return "end run" }
+func (MakeEmergency) Name() string   { return "make emergency" }
+func (EndGracePeriods) Name() string { return "end grace periods" }
+func (DropRequest) Name() string     { return "drop request" }
+func (RefuseRequest) Name() string   { return "refuse request" }
+func (BeginRebind) Name() string     { return "begin rebind" }
+func (BeginDelete) Name() string     { return "begin delete" }
+func (RevokeCurrent) Name() string   { return "revoke current" }
+func (Purge) Name() string           { return "purge" }
+func (DisableVersion) Name() string  { return "disable version" }
+func (RemoveReplaced) Name() string  { return "remove replaced" }
+func (RemoveOrphan) Name() string    { return "remove orphan" }
+func (ConfirmRemoved) Name() string  { return "confirm removal" }
+func (ConfirmRefused) Name() string  { return "confirm refusal" }
+func (WarnOfExpiry) Name() string    { return "warn of expiry" }
+func (WarnOfSignInEnd) Name() string { return "warn of sign-in end" }
+func (RenewSignIn) Name() string     { return "renew sign-in" }

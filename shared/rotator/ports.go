@@ -1,0 +1,123 @@
+package rotator
+
+import (
+	"context"
+	"time"
+
+	"rekey/shared/rotation"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+)
+
+// Store keeps records. It is strongly consistent: a Load after a Commit that
+// returned shows it, from every process.
+//
+// There is no blind write. Every method that writes is conditional on what the
+// record's Handle says was read, and answers [ErrConflict] if the row is another
+// one now. After any other error of a write its outcome is unknown; the caller
+// reads again and looks for its commit id (rule R8).
+type Store interface {
+	// Load returns the record and its Handle; [ErrNotFound] if there is none,
+	// [ErrNewerSchema] if a newer Rekey wrote it.
+	Load(ctx context.Context, id string) (rotation.Record, error)
+	// Commit writes rec and one history row for events (none if there are no
+	// events), and moves the due row to rec.WakeAt (away, if that is zero), all
+	// in one transaction. It returns rec with the Handle for the next write.
+	Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
+	// Remove deletes the record and its due row and writes a last history row,
+	// in one transaction. History stays.
+	Remove(ctx context.Context, rec rotation.Record, events ...rotation.Event) error
+	// Release gives a reservation up if it is held by res.Owner; one that is
+	// held by nobody or by somebody else is left alone without an error.
+	Release(ctx context.Context, res rotation.Reservation) error
+	// Due returns what has to be woken at or before until, the oldest first,
+	// at most limit entries. Its cost depends on what is due only (promise P6).
+	// With an error it may return a part.
+	Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error)
+}
+
+// Pruner takes old history away.
+type Pruner interface {
+	// Prune deletes what is older than before of a connection's history, and
+	// returns how many rows that were.
+	Prune(ctx context.Context, id string, before time.Time) (int, error)
+}
+
+// Vault keeps the values. Each Put makes a new version; versions cannot be
+// deleted one by one, only disabled. A caller may rely on a version that Put
+// returned being there for every later Get.
+type Vault interface {
+	// Put writes a new version and returns its id. After an error with
+	// UnknownOutcome the version may be there; List finds it by its tags.
+	Put(ctx context.Context, secret rotation.VaultSecret) (version string, err error)
+	// Get reads one version, or the latest if version is empty, with its value.
+	// [ErrNotFound] if there is no such secret or version; a disabled version
+	// is refused with class [VaultRefused] (Key Vault answers 403).
+	Get(ctx context.Context, name, version string) (rotation.VaultSecret, error)
+	// List returns every version of name with tags and state, newest first,
+	// without values. Empty if there is no such secret.
+	List(ctx context.Context, name string) ([]rotation.VaultSecret, error)
+	// Disable switches one version off for good. [ErrNotFound] if it is not there.
+	Disable(ctx context.Context, name, version string) error
+	// Delete soft-deletes the secret with all its versions; nil if it is not there.
+	Delete(ctx context.Context, name string) error
+}
+
+// Authority is the Entra token endpoint. Token asks for a Graph token with a
+// fresh client and an empty cache, so that a success proves that the secret
+// works now (rule R6). Its errors have class [CredentialRefused],
+// [CredentialExpired], [CredentialInvalid], [ApplicationMissing],
+// [TenantMissing], [Throttled] or [Transient].
+type Authority interface {
+	Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error)
+}
+
+// Directory is Microsoft Graph, as far as the credentials of applications go.
+// None of its methods retries a write; AddPassword in particular is called once
+// and sent once (rule R1).
+type Directory interface {
+	// Application reads app by its object id if that is known, else by client
+	// id. Class [ApplicationMissing] if it is not there (yet: reads are
+	// eventually consistent).
+	Application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error)
+	// AddPassword issues a client secret with the display name marker that
+	// ends at expires (whole seconds). app.ObjectID is required.
+	AddPassword(ctx context.Context, token rotation.Token, app rotation.Application, marker string, expires time.Time) (rotation.Issued, error)
+	// RemovePassword removes the client secret with that key id. Class
+	// [CredentialMissing] if the directory shows none (gone, or not replicated
+	// yet). app.ObjectID is required.
+	RemovePassword(ctx context.Context, token rotation.Token, app rotation.Application, keyID string) error
+}
+
+// Observer sees what passes do, for metrics and traces. What its methods return is
+// called at the end of what they saw begin; the context goes to everything in between.
+type Observer interface {
+	Pass(ctx context.Context, id string) (context.Context, func(rec *rotation.Record, err error))
+	Step(ctx context.Context, rec *rotation.Record, step rotation.Step) (context.Context, func(outcome string, class serviceerror.Class))
+	// Due is told of each look at the index what is due, the oldest first.
+	Due(now time.Time, due []rotation.Due)
+}
+
+// Pacer keeps the writes of applications below what the directory takes, so that
+// many connections which are due at once are served in their order instead of being
+// refused. It knows of this process's writes only; the directory has the last word.
+type Pacer interface {
+	// Reserve books a write of actor and returns how long to wait until it may
+	// be sent. Not ok: that would be longer than most; nothing is booked, and wait
+	// is when to ask again.
+	Reserve(now time.Time, actor rotation.Application, most time.Duration) (wait time.Duration, ok bool)
+	// Room is Reserve without booking.
+	Room(now time.Time, actor rotation.Application, most time.Duration) (wait time.Duration, ok bool)
+	// Refused says that the directory refused a write of actor, and for how long
+	// it asked to wait; 0 if it did not say.
+	Refused(now time.Time, actor rotation.Application, retryAfter time.Duration)
+}
+
+// Actors signs in as connections that authenticate with something else than what
+// is rotated. Their errors have class [ActorRefused] where a person has to act.
+type Actors interface {
+	// Token returns a Graph token of the connection with that id.
+	Token(ctx context.Context, id string) (rotation.Token, error)
+	// Renew signs in and stores the new refresh token, however new the old one is.
+	Renew(ctx context.Context, id string) error
+}

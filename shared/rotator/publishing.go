@@ -1,0 +1,210 @@
+package rotator
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"rekey/shared/rotation"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+)
+
+// readStaged reads exactly the staged version of the run, once a pass, and requires
+// it to be of the run's credential (rule R4).
+func (p *pass) readStaged(ctx context.Context, rec *rotation.Record) (rotation.VaultSecret, error) {
+	run := rec.Run
+	if p.staged != nil && p.staged.Version == run.StagedVersion {
+		return *p.staged, nil
+	}
+	s, err := p.get(ctx, rec.StagedName(), run.StagedVersion)
+	if err != nil {
+		return s, err
+	}
+	if !rec.Owns(p.Deployment, s.Tags) || s.Tags[rotation.TagKeyID] != run.KeyID {
+		return s, fmt.Errorf("the staged version is not of this run's credential: %w", serviceerror.ErrNotFound)
+	}
+	p.staged = &s
+	return s, nil
+}
+
+// prove reads the staged value and spends it for one fresh token.
+func (p *pass) prove(ctx context.Context, rec *rotation.Record) (rotation.VaultSecret, error) {
+	staged, err := p.readStaged(ctx, rec)
+	if err != nil {
+		return staged, err
+	}
+	_, err = p.token(ctx, rec.Run.Target, staged.Value)
+	return staged, err
+}
+
+// publish proves once more and writes the value under the published name. If we die
+// before that is committed, the next pass proves and publishes again: one more version
+// of the same value.
+func (p *pass) publish(ctx context.Context, rec *rotation.Record) (out rotation.Outcome) {
+	staged, err := p.prove(ctx, rec)
+	if err != nil {
+		out.Err = err
+		return out
+	}
+	out.Proven = true
+	run := rec.Run
+	next := rotation.Credential{
+		Target: run.Target, KeyID: run.KeyID, Hint: run.Hint, ExpiresAt: run.ExpiresAt,
+		Origin: cmp.Or(run.Origin, rotation.OriginIssued), Marker: run.Marker,
+	}
+	out.Next = &next
+	if out.Matches, out.Err = p.recognise(ctx, rec, &next, staged.Value); out.Err != nil {
+		return out
+	}
+	out.PublishedVersion, out.Err = p.putPublished(ctx, rec, next, staged.Value)
+	return out
+}
+
+// putPublished writes a version of the published name.
+func (p *pass) putPublished(ctx context.Context, rec *rotation.Record, c rotation.Credential, value secret.Value) (version string, err error) {
+	return p.put(ctx, rotation.VaultSecret{
+		Name: rec.VaultName, Value: value, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: c.ExpiresAt,
+		Tags: rotation.Tags(p.Deployment, rec, c),
+	}, false)
+}
+
+// recognise compares the credential that a run is about to publish with those that the
+// record knows. What was issued, and what was given with its key id, is known by that.
+// One that a caller gave without it may be the one that is published already, or one that
+// was and waits for its removal: only the values tell, and to remove or report the old one
+// would be to remove or report what is published. What is recognised is known by its key
+// id again: next is completed.
+func (p *pass) recognise(ctx context.Context, rec *rotation.Record, next *rotation.Credential, value secret.Value) (rotation.Match, error) {
+	old := rec.Current
+	switch {
+	case old != nil && old.KeyID != "" && strings.EqualFold(old.KeyID, next.KeyID):
+		return rotation.Same, nil
+	case old == nil || rec.Phase != rotation.Rebinding || old.KeyID != "" && next.KeyID != "":
+		return rotation.Different, nil
+	}
+	was := rotation.Different
+	if old.Target.Same(next.Target) && (old.Hint == "" || next.Hint == "" || old.Hint == next.Hint) {
+		same, err := p.holds(ctx, rec, old.VaultVersion, value)
+		switch {
+		case errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err):
+			was = rotation.Unclear
+		case err != nil:
+			return was, err
+		case same:
+			if next.KeyID == "" {
+				next.KeyID, next.Origin, next.Marker, next.ExpiresAt = old.KeyID, old.Origin, old.Marker, old.ExpiresAt
+			}
+			return rotation.Same, nil
+		}
+	}
+	return was, p.recogniseRetiring(ctx, rec, next, value)
+}
+
+// recogniseRetiring completes next if it is one that waits for its removal; being current
+// keeps it from being removed.
+func (p *pass) recogniseRetiring(ctx context.Context, rec *rotation.Record, next *rotation.Credential, value secret.Value) error {
+	for _, o := range rec.Retiring {
+		if next.KeyID != "" || o.VaultVersion == "" || !o.Target.Same(next.Target) {
+			continue
+		}
+		same, err := p.holds(ctx, rec, o.VaultVersion, value)
+		if err != nil && !errors.Is(err, serviceerror.ErrNotFound) && !serviceerror.IsDisabled(err) {
+			return err
+		}
+		if same {
+			next.KeyID, next.Origin = o.KeyID, rotation.OriginNamed
+		}
+	}
+	return nil
+}
+
+// holds reports whether a published version has that value.
+func (p *pass) holds(ctx context.Context, rec *rotation.Record, version string, value secret.Value) (bool, error) {
+	s, err := p.get(ctx, rec.VaultName, version)
+	return err == nil && s.Value == value, err
+}
+
+// republish makes sure that what is published is current. It returns what it found
+// published, and the version that it had to write if that was not current; neither if
+// there is nothing to publish. [serviceerror.ErrNotFound]: current's value is not there
+// any more.
+func (p *pass) republish(ctx context.Context, rec *rotation.Record) (latest rotation.VaultSecret, written string, err error) {
+	c := rec.Current
+	if c == nil || c.VaultVersion == "" {
+		return rotation.VaultSecret{}, "", nil
+	}
+	latest, err = p.get(ctx, rec.VaultName, "")
+	switch {
+	case err == nil && p.isCurrent(latest, rec):
+		return latest, "", nil
+	case err != nil && !errors.Is(err, serviceerror.ErrNotFound) && !serviceerror.IsDisabled(err):
+		return latest, "", err
+	}
+	own, err := p.get(ctx, rec.VaultName, c.VaultVersion)
+	if err != nil {
+		return latest, "", err
+	}
+	written, err = p.putPublished(ctx, rec, *c, own.Value)
+	return latest, written, err
+}
+
+// isCurrent reports whether a published version is of the current credential. Where that
+// has no key id only the version says so: another one that was given has no key id,
+// either.
+func (p *pass) isCurrent(v rotation.VaultSecret, rec *rotation.Record) bool {
+	c := rec.Current
+	return rec.Owns(p.Deployment, v.Tags) && v.Tags[rotation.TagKeyID] == c.KeyID && (c.KeyID != "" || v.Version == c.VaultVersion)
+}
+
+// withdraw publishes current again if the attempt's credential may have been published.
+func (p *pass) withdraw(ctx context.Context, rec *rotation.Record) (out rotation.Outcome) {
+	run := rec.Run
+	latest, written, err := p.republish(ctx, rec)
+	if errors.Is(err, serviceerror.ErrNotFound) {
+		attempt := latest.Version != "" && rec.Owns(p.Deployment, latest.Tags) &&
+			latest.Tags[rotation.TagClient] == run.Target.ClientID && latest.Tags[rotation.TagKeyID] == run.KeyID
+		if !attempt {
+			err = nil // current can't be read any more, but the attempt's credential is not published either
+		}
+	}
+	return rotation.Outcome{PublishedVersion: written, Err: err}
+}
+
+// leaveApplication releases what a connection held of an application that it has left.
+// What fails here becomes void, because the record holds another one.
+func (p *pass) leaveApplication(ctx context.Context, old rotation.Application, rec *rotation.Record) {
+	if old.Same(rec.Target) {
+		return
+	}
+	for _, res := range []rotation.Reservation{rotation.ApplicationReservation(old, rec.ID), rotation.ActorNote(old, rec.ID)} {
+		if !rec.Holds(res) && (rec.Rotates() || res.Kind.Shared()) {
+			p.tryRelease(ctx, res)
+		}
+	}
+}
+
+// keepHistory is how long history is kept.
+const keepHistory = 400 * 24 * time.Hour
+
+// prune takes away history that is too old. Once in a rotation is often enough, and
+// what fails is made up for by the next.
+func (p *pass) prune(ctx context.Context, rec *rotation.Record) {
+	before := p.now().Add(-keepHistory)
+	if p.History == nil || rec.CreatedAt.After(before) {
+		return
+	}
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return
+	}
+	defer cancel()
+	if n, err := p.History.Prune(cctx, rec.ID, before); err != nil {
+		p.log.Warn("pruning history", "class", string(serviceerror.ClassOf(err)))
+	} else if n > 0 {
+		p.log.Info("pruned history", "rows", n)
+	}
+}

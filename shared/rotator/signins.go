@@ -1,0 +1,112 @@
+package rotator
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
+)
+
+// signIns are the tokens of those who act for others, kept for one invocation, so
+// that a hundred targets of one connection cost one sign-in.
+type signIns struct {
+	mu   sync.Mutex
+	byID map[string]*signIn
+}
+
+type signIn struct {
+	busy  chan struct{} // has room for one: whoever signs in
+	token rotation.Token
+	err   error // a refusal
+	at    time.Time
+	with  string // what was refused, as [pass.credentialOf] says
+}
+
+func newSignIns() *signIns { return &signIns{byID: make(map[string]*signIn)} }
+
+// tokenReserve is how long a token has to be good for yet to be used again: longer
+// than a pass.
+const tokenReserve = 10 * time.Minute
+
+// refusalKept is how long a refusal answers for the others who wait, unless there is
+// something else to sign in with by then.
+const refusalKept = time.Minute
+
+func (s *signIns) of(id string) *signIn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID[id] == nil {
+		s.byID[id] = &signIn{busy: make(chan struct{}, 1)}
+	}
+	return s.byID[id]
+}
+
+// forget makes the next use sign in anew: what was granted meanwhile shows in a new
+// token only.
+func (s *signIns) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byID, id)
+}
+
+// actorToken gets a token of the connection that authenticates for rec.
+func (p *pass) actorToken(ctx context.Context, rec *rotation.Record) (rotation.Token, error) {
+	s := p.signIns.of(rec.ActorID())
+	select {
+	case s.busy <- struct{}{}:
+		defer func() { <-s.busy }()
+	case <-ctx.Done():
+		return rotation.Token{}, context.Cause(ctx)
+	}
+	if !s.token.Value.IsZero() && s.token.ExpiresAt.After(p.now().Add(tokenReserve)) {
+		return s.token, nil
+	}
+	// Before signing in: what is given while that is under way is another credential.
+	with, known := p.credentialOf(ctx, rec.ActorID())
+	if s.err != nil && known && with == s.with && p.now().Before(s.at.Add(refusalKept)) {
+		return rotation.Token{}, s.err
+	}
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return rotation.Token{}, err
+	}
+	defer cancel()
+	token, err := p.Actors.Token(cctx, rec.ActorID())
+	s.token, s.err, s.at = token, nil, p.now()
+	if err != nil && known && serviceerror.ClassOf(err).Refusal() {
+		s.err, s.with = err, with
+	}
+	return token, err
+}
+
+// credentialOf names what a connection signs in with now; not known if that could not be
+// read. One that is gone has nothing.
+func (p *pass) credentialOf(ctx context.Context, id string) (name string, known bool) {
+	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
+	if err != nil {
+		return "", false
+	}
+	defer cancel()
+	rec, err := p.Store.Load(cctx, id)
+	switch {
+	case errors.Is(err, serviceerror.ErrNotFound):
+		return "", true
+	case err != nil:
+		return "", false
+	case rec.Auth != nil:
+		return rec.Actor.ClientID + " " + rec.Auth.VaultVersion, true
+	case rec.Current != nil:
+		return rec.Current.Target.ClientID + " " + rec.Current.VaultVersion, true
+	}
+	return "", true
+}
+
+// denied takes note that the directory refused what an actor's token asked for.
+func (p *pass) denied(rec *rotation.Record, err error) {
+	if c := serviceerror.ClassOf(err); err != nil && rec.Delegated() && (c == serviceerror.Permission || c == serviceerror.CredentialInvalid) {
+		p.signIns.forget(rec.ActorID())
+	}
+}
