@@ -294,15 +294,15 @@ func (a *Actors) disable(ctx context.Context, rec *rotation.Record, version stri
 // pass has its lease. Not ok: there is nothing to write. An event without a kind is
 // none.
 func (a *Actors) change(ctx context.Context, id string, event rotation.Event, change func(*rotation.Record) (ok bool)) error {
-	_, err := amend(ctx, a.Records, id, amendment{change: func(rec *rotation.Record) (events []rotation.Event, err error) {
+	_, err := amend(ctx, a.Records, id, func(rec *rotation.Record) (events []rotation.Event, err error) {
 		if !change(rec) {
-			return nil, errAsItIs
+			return nil, rotator.ErrUnchanged
 		}
 		if event.Kind != "" {
 			events = append(events, event)
 		}
 		return append(events, rotation.Tell(rec, a.now())...), nil
-	}})
+	})
 	return err
 }
 

@@ -254,3 +254,9 @@ func sameSecret(a, b *rotation.Credential) bool {
 	}
 	return a.Hint == "" || b.Hint == "" || a.Hint == b.Hint
 }
+
+// serves reports whether rec has taken up a request, whatever has become of it since.
+func serves(rec *rotation.Record, requestID string) bool {
+	return rec.Request != nil && rec.Request.ID == requestID || rec.Run != nil && rec.Run.ID == requestID ||
+		rec.LastRun != nil && rec.LastRun.ID == requestID
+}

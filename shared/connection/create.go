@@ -179,15 +179,15 @@ func (s *Service) created(ctx context.Context, rec rotation.Record, handed, err 
 func (s *Service) withdraw(ctx context.Context, rec rotation.Record, cause error, until time.Time) (rotation.Record, error) {
 	mine := rec.Lease.Token
 	told := s.explain(ctx, "recovering the Key Vault secret that a deleted target has left", cause)
-	_, err := amend(ctx, s.Records, rec.ID, amendment{change: func(rec *rotation.Record) ([]rotation.Event, error) {
+	_, err := amend(ctx, s.Records, rec.ID, func(rec *rotation.Record) ([]rotation.Event, error) {
 		now := s.Rotator.Clock()
 		if rec.Lease.Token != mine || gone(rec) {
-			return nil, errAsItIs // it is taken back already, or somebody else's by now
+			return nil, rotator.ErrUnchanged // it is taken back already, or somebody else's by now
 		}
 		rec.Lease, rec.WakeAt, rec.Undo = rotation.Lease{}, now, true
 		rec.Request = &rotation.Request{Kind: rotation.AskDelete, ID: s.Rotator.NewID(), At: now, Revoke: true}
 		return nil, nil
-	}})
+	})
 	if err == nil {
 		_, err = s.drive(ctx, rec, until)
 	}

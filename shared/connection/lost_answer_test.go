@@ -95,7 +95,7 @@ func TestAChangeWhoseAnswerWasLost(t *testing.T) {
 				slow.Records = &table
 				_, err := slow.Update(t.Context(), s.id, connection.Change{Description: new("changed"), By: "tester"})
 				if !c.known {
-					refusal(t, err, connection.Unavailable, "nobody knows")
+					refusal(t, err, connection.Unavailable, "outcome is unknown")
 				} else if err != nil {
 					t.Error(err)
 				}

@@ -79,7 +79,7 @@ func TestNothingIsStoredUnannounced(t *testing.T) {
 		_, err := slow.Update(t.Context(), s.parent, connection.Change{By: "tester", Credentials: &connection.Credentials{
 			Method: connection.Certificate, TenantID: s.acting.TenantID, ClientID: s.acting.ClientID, Certificate: renewed,
 		}})
-		refusal(t, err, connection.Unavailable, "nobody knows")
+		refusal(t, err, connection.Unavailable, "outcome is unknown")
 		if stored != 0 {
 			t.Errorf("stored %d times", stored)
 		}

@@ -141,25 +141,20 @@ func (s *Service) ask(ctx context.Context, id string, ask rotation.Request) (rot
 
 // askIf is ask if check has no objection to the record that the request is written on.
 func (s *Service) askIf(ctx context.Context, id string, ask rotation.Request, check func(context.Context, *rotation.Record) error) (rotation.Record, error) {
-	rec, err := amend(ctx, s.Records, id, amendment{
-		change: func(rec *rotation.Record) ([]rotation.Event, error) {
-			if gone(rec) {
-				return nil, errNoConnection
-			}
-			if err := check(ctx, rec); err != nil {
-				return nil, err
-			}
-			if !rec.Ask(ask) {
-				return nil, errAsItIs
-			}
-			rec.WakeAt = s.Rotator.Clock()
-			return []rotation.Event{{At: ask.At, Kind: rotation.EventRequested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind)}}, nil
-		},
-		landed: func(rec *rotation.Record) bool {
-			return serves(rec, ask.ID) || ask.Kind == rotation.AskDelete && rec.Phase == rotation.Deleting && (rec.Revoke || !ask.Revoke)
-		},
+	rec, err := amend(ctx, s.Records, id, func(rec *rotation.Record) ([]rotation.Event, error) {
+		if gone(rec) {
+			return nil, errNoConnection
+		}
+		if err := check(ctx, rec); err != nil {
+			return nil, err
+		}
+		if !rec.Ask(ask) {
+			return nil, rotator.ErrUnchanged
+		}
+		rec.WakeAt = s.Rotator.Clock()
+		return []rotation.Event{{At: ask.At, Kind: rotation.EventRequested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind)}}, nil
 	})
-	if errors.Is(err, errGone) && ask.Kind == rotation.AskDelete {
+	if errors.Is(err, rotator.ErrGone) && ask.Kind == rotation.AskDelete {
 		return rec, nil
 	}
 	if err != nil {

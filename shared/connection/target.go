@@ -116,7 +116,7 @@ func (s *Service) attach(ctx context.Context, rec *rotation.Record) error {
 	if rec.Via == "" {
 		return nil
 	}
-	_, err := amend(ctx, s.Records, rec.Via, amendment{change: func(parent *rotation.Record) ([]rotation.Event, error) { return nil, fitsAsParent(parent) }})
+	_, err := amend(ctx, s.Records, rec.Via, func(parent *rotation.Record) ([]rotation.Event, error) { return nil, fitsAsParent(parent) })
 	if err != nil {
 		return s.explainStore(ctx, "writing the connection", err)
 	}

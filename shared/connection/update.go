@@ -180,7 +180,7 @@ func (s *Service) prepareRotation(ctx context.Context, rec *rotation.Record, e *
 // apply writes the change, beside whatever a pass writes at the same time.
 func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Record, error) {
 	now := s.Rotator.Clock()
-	rec, err := amend(ctx, s.Records, id, amendment{landed: e.landed, change: func(rec *rotation.Record) ([]rotation.Event, error) {
+	rec, err := amend(ctx, s.Records, id, func(rec *rotation.Record) ([]rotation.Event, error) {
 		if gone(rec) {
 			return nil, errNoConnection
 		}
@@ -198,7 +198,7 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 		rec.Revision++
 		rec.UpdatedAt, rec.WakeAt, rec.ChangeID = now, now, e.id
 		return events, nil
-	}})
+	})
 	if err != nil {
 		return rec, s.explainStore(ctx, "writing the change", err)
 	}
@@ -221,19 +221,6 @@ func (e *edit) overtaken(rec *rotation.Record) bool {
 		return rec.Policy.Enabled != e.seen.Policy.Enabled || replaced && !rec.Policy.Enabled
 	case on && !rec.Policy.Enabled && !rec.Delegated():
 		return e.seen.Policy.Enabled || replaced || len(goingOver(rec)) > 0
-	}
-	return false
-}
-
-// landed reports whether a commit of unknown outcome has happened.
-func (e *edit) landed(rec *rotation.Record) bool {
-	switch {
-	case rec.ChangeID == e.id:
-		return true
-	case e.request != nil: // and another change came after it
-		return serves(rec, e.id)
-	case e.auth != nil:
-		return rec.Auth != nil && rec.Auth.VaultVersion == e.auth.VaultVersion
 	}
 	return false
 }

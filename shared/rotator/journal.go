@@ -35,6 +35,9 @@ type Journal struct {
 	NewID   func() string
 	Timeout time.Duration // of one call to the store
 	Tries   int           // commits, at most
+	// Throttled says that a commit is tried again that the store had no room for. A pass
+	// has results to save; a caller can ask again.
+	Throttled bool
 
 	// Mark puts the id of a commit on a record, and Marked reports whether it is there.
 	// Passes and the API have separate marks, since both write between each other's
@@ -51,7 +54,7 @@ const maxChanges = 8
 
 // asPass marks commits of the pass that holds the lease: no other pass writes meanwhile.
 func asPass(j Journal) Journal {
-	j.Tries = 5
+	j.Tries, j.Throttled = 5, true
 	j.Mark = func(rec *rotation.Record, id string) { rec.CommitID = id }
 	j.Marked = func(rec *rotation.Record, id string) bool { return rec.CommitID == id }
 	return j
@@ -95,11 +98,12 @@ func (j *Journal) Update(ctx context.Context, rec rotation.Record, change func(*
 		if err == nil {
 			return saved, nil
 		}
-		lost = lost || serviceerror.UnknownOutcome(err) && !errors.Is(err, serviceerror.ErrConflict)
-		if errors.Is(err, serviceerror.ErrNewerSchema) || try >= j.Tries || ctx.Err() != nil {
+		conflict := errors.Is(err, serviceerror.ErrConflict)
+		lost = lost || serviceerror.UnknownOutcome(err) && !conflict
+		if j.final(err) || try >= j.Tries || ctx.Err() != nil {
 			return rec, fmt.Errorf("committing: %w", j.judged(lost, err))
 		}
-		if !errors.Is(err, serviceerror.ErrConflict) {
+		if !conflict {
 			if err := j.Wait(ctx, pause(try)); err != nil {
 				return rec, fmt.Errorf("committing: %w", j.judged(lost, err))
 			}
@@ -120,6 +124,15 @@ func (j *Journal) Update(ctx context.Context, rec rotation.Record, change func(*
 	}
 }
 
+// final reports whether err is the answer: the commit was refused, and is not tried again.
+func (j *Journal) final(err error) bool {
+	if errors.Is(err, serviceerror.ErrConflict) || serviceerror.UnknownOutcome(err) {
+		return false
+	}
+	return !j.Throttled || serviceerror.ClassOf(err).Refusal() || errors.Is(err, serviceerror.ErrNewerSchema)
+}
+
+// judged says beside err whether a commit may have happened.
 func (j *Journal) judged(lost bool, err error) error {
 	if lost {
 		return errors.Join(ErrUnknownOutcome, err)
