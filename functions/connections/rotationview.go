@@ -99,10 +99,10 @@ func next(rec *rotation.Record) *time.Time {
 	if !rec.Policy.Enabled {
 		return nil
 	}
-	if rec.Error != nil && rec.Error.RetryAt.After(rec.NextSlot) {
+	if rec.Error != nil && rec.Error.RetryAt.After(rec.Due()) {
 		return when(rec.Error.RetryAt)
 	}
-	return when(rec.NextSlot)
+	return when(rec.Due())
 }
 
 // lastRun is the run under way, or else the last one.

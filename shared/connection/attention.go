@@ -38,7 +38,7 @@ func Attention(rec *rotation.Record, now time.Time) (words []string) {
 	say(over, Expired)
 	say(rec.Auth != nil && rec.Auth.Problem != nil, SignInLost)
 	say(failed && rec.Error.Class != serviceerror.CredentialLost, Failing)
-	say(rec.Policy.Enabled && rec.Run == nil && rec.Error == nil && !rec.NextSlot.IsZero() && now.Sub(rec.NextSlot) > late, Overdue)
+	say(rec.Policy.Enabled && rec.Run == nil && rec.Error == nil && !rec.Due().IsZero() && now.Sub(rec.Due()) > late, Overdue)
 	say(soon && !over, Expiring)
 	say(unremoved(rec), NotRemoved)
 	say(len(rec.ByHand) > 0, RemoveByHand)

@@ -259,6 +259,7 @@ func (e *edit) edit(rec *rotation.Record, now time.Time) []rotation.Event {
 		rec.NextSlot = time.Time{}
 	case rec.Policy != was:
 		rec.NextSlot = rec.Policy.Schedule.Next(rec.LastRotatedAt, now)
+		rec.LongestAccepted = 0 // another lifetime is asked for; the tenant's policy may have changed, too
 	}
 	if e.Credentials != nil {
 		rec.CredentialChanges++

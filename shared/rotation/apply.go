@@ -185,10 +185,24 @@ func (r Rules) failure(now time.Time, rec *Record, err error) *Failure {
 	if rec.Error != nil && rec.Error.Class.Refusal() == class.Refusal() {
 		count = rec.Error.Count + 1
 	}
+	wait := backoff(rec.ID, class, count)
+	if left, ok := rec.left(now); ok {
+		wait = min(wait, max(left/4, time.Minute)) // a day's pause must not let current expire
+	}
 	return &Failure{
 		Class: class, Message: serviceerror.Explain(err), Count: count, At: now,
-		RetryAt: now.Add(backoff(rec.ID, class, count, serviceerror.RetryAfterOf(err))),
+		RetryAt: now.Add(max(wait, serviceerror.RetryAfterOf(err))),
 	}
+}
+
+// left is how long current may still be used; not ok if its end is not known, has come, or
+// does not matter because no rotation is to prevent it.
+func (r *Record) left(now time.Time) (left time.Duration, ok bool) {
+	if !r.Policy.Enabled || r.Current == nil || r.Current.ExpiresAt.IsZero() {
+		return 0, false
+	}
+	left = r.Current.ExpiresAt.Sub(now)
+	return left, left > 0
 }
 
 // retryNow lifts the pause after a failure without forgetting how many there were.
@@ -242,5 +256,5 @@ func (t *transition) disableVersion(i int) {
 	}
 	s := &t.rec.Spent[i]
 	s.Tries++
-	s.NextAt = t.now.Add(backoff(t.rec.ID, serviceerror.ClassOf(t.out.Err), s.Tries, serviceerror.RetryAfterOf(t.out.Err)))
+	s.NextAt = t.now.Add(t.backoff(t.out.Err, s.Tries))
 }

@@ -121,7 +121,8 @@ func threshold(now, ends time.Time, warned int, all []int) (days int, next time.
 // Prevented reports whether a rotation that has not failed so far comes before the
 // expiry of current.
 func (r *Record) Prevented() bool {
-	return r.Policy.Enabled && r.Error == nil && r.Current != nil && !r.NextSlot.IsZero() && r.NextSlot.Before(r.Current.ExpiresAt)
+	due := r.Due()
+	return r.Policy.Enabled && r.Error == nil && r.Current != nil && !due.IsZero() && due.Before(r.Current.ExpiresAt)
 }
 
 // warnOfExpiry says that current is about to expire and no rotation prevents it.

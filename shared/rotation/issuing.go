@@ -65,6 +65,7 @@ func (t *transition) issueCredential() {
 		run.KeyID, run.Hint, run.ExpiresAt = t.out.Issued.KeyID, t.out.Issued.Hint, t.out.Issued.ExpiresAt
 		run.IssuedAt, run.StagedVersion = t.out.IssuedAt, t.out.StagedVersion
 		run.Target.ObjectID = cmp.Or(t.out.Application.ObjectID, run.Target.ObjectID)
+		t.rec.LongestAccepted = cmp.Or(run.Lifetime, t.rec.LongestAccepted)
 		t.issued()
 	case t.out.Issued != nil: // its value is lost
 		run.KeyID, run.IssuedAt = t.out.Issued.KeyID, t.out.IssuedAt
@@ -83,9 +84,9 @@ func (t *transition) issueCredential() {
 		// version, find none, and give the attempt up when its time has come.
 		t.fail(err)
 		run.IssuedUnder, run.FirstIssuedAt = "", t.out.SentAt
-	case serviceerror.ClassOf(err) == serviceerror.PolicyLifetime && !run.Short:
+	case serviceerror.ClassOf(err) == serviceerror.PolicyLifetime && t.rec.Lifetime() > shortest:
+		run.Lifetime = max(t.rec.Lifetime()/2, shortest)
 		t.unissued()
-		run.Short = true
 	default:
 		t.failRun(err)
 	}

@@ -137,7 +137,7 @@ func (r Rules) planIdle(now time.Time, rec *Record) Step {
 	case rec.owed():
 		due = now // the run that takes the original over is still owed
 	case rec.Policy.Enabled:
-		due = rec.NextSlot
+		due = rec.Due()
 	}
 	if due.IsZero() {
 		return Wait{}

@@ -206,6 +206,8 @@ func TestPlanIdle(t *testing.T) {
 		{"the next slot is waited for", idle(), waitFor(10 * day)},
 		{"a slot that has come is served", with(idle(), slot(now)), rotation.BeginRun{}},
 		{"a slot that was missed, too", with(idle(), slot(now.Add(-40*day))), rotation.BeginRun{}},
+		{"R10: the end of current is not waited for, however late the slot is", with(idle(), slot(now.Add(90*day)), expires(now.Add(3*day))), rotation.BeginRun{}},
+		{"R10: two days and the grace period before it are", with(idle(), slot(now.Add(90*day)), expires(now.Add(10*day))), waitFor(6 * day)},
 		{"with rotation off only the warning is waited for", with(idle(), policyOff), waitFor(29 * day)},
 		{"and nothing where the end is unknown", with(idle(), policyOff, expires(time.Time{})), forever},
 		{"with rotation on and no slot nothing is due", with(idle(), slot(time.Time{}), expires(time.Time{})), forever},
@@ -466,7 +468,7 @@ func TestPlanWarnings(t *testing.T) {
 		{"an end within two weeks that nothing prevents", with(idle(), policyOff, expires(now.Add(10*day))), rotation.WarnOfExpiry{}},
 		{"is said once", with(idle(), policyOff, expires(now.Add(10*day)), warned(14)), waitFor(3 * day)},
 		{"after the last warning there is nothing to wait for", with(idle(), policyOff, expires(now.Add(hour)), warned(1)), forever},
-		{"a slot before the end prevents it", with(idle(), slot(now.Add(day)), expires(now.Add(3*day))), waitFor(day)},
+		{"a rotation that comes before the end prevents it", with(idle(), slot(now.Add(day)), expires(now.Add(6*day))), waitFor(day)},
 		{"a rotation that keeps failing does not", with(idle(), slot(now.Add(-day)), expires(now.Add(3*day)), failed), rotation.WarnOfExpiry{}},
 		{"removals come first", with(idle(), policyOff, expires(now.Add(3*day)), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
 	})

@@ -52,7 +52,8 @@ func (t *transition) published(next Credential) {
 	switch {
 	case !rec.Policy.Enabled:
 		rec.NextSlot = time.Time{}
-	case run.Trigger == OnSchedule:
+	case run.Trigger == OnSchedule && run.Slot.After(t.now): // it came early, because the old one was about to expire
+	case run.Trigger == OnSchedule && !run.Slot.IsZero():
 		rec.NextSlot = rec.Policy.Schedule.After(run.Slot, t.now)
 	default:
 		rec.NextSlot = rec.Policy.Schedule.First(t.now)

@@ -89,11 +89,14 @@ type Record struct {
 	WakeAt        time.Time `json:"wakeAt"` // zero: nothing will ever have to be done
 	NextSlot      time.Time `json:"nextSlot"`
 	LastRotatedAt time.Time `json:"lastRotatedAt"`
-	Acknowledged  bool      `json:"acknowledged"` // the caller was promised that the connection exists
-	Undo          bool      `json:"undo"`         // deleting because creation was refused
-	Revoke        bool      `json:"revoke"`       // deleting: current goes too
-	Takeover      string    `json:"takeover"`     // the vault version that a deleted connection had left under our name
-	Error         *Failure  `json:"error"`
+	// LongestAccepted is the longest lifetime that the tenant's policy has accepted, where
+	// it has refused a longer one; zero: none was refused.
+	LongestAccepted time.Duration `json:"longestAccepted"`
+	Acknowledged    bool          `json:"acknowledged"` // the caller was promised that the connection exists
+	Undo            bool          `json:"undo"`         // deleting because creation was refused
+	Revoke          bool          `json:"revoke"`       // deleting: current goes too
+	Takeover        string        `json:"takeover"`     // the vault version that a deleted connection had left under our name
+	Error           *Failure      `json:"error"`
 
 	Lease    Lease    `json:"lease"`
 	CommitID string   `json:"commitId"` // of the last commit by a pass
@@ -158,7 +161,9 @@ type Run struct {
 	// called for Marker (rule R1). Empty once it may have been called.
 	IssuedUnder   string    `json:"issuedUnder"`
 	FirstIssuedAt time.Time `json:"firstIssuedAt,omitzero"` // when addPassword may first have been under way for Marker
-	Short         bool      `json:"short,omitempty"`        // the policy refused the long lifetime (rule R10)
+	// Lifetime is how long the attempt's credential is asked to live, where a policy of the
+	// tenant has refused longer (rule R10); zero: none has, in this run.
+	Lifetime time.Duration `json:"lifetime,omitempty"`
 
 	KeyID         string    `json:"keyId"`
 	StagedVersion string    `json:"stagedVersion"`
@@ -347,7 +352,7 @@ func (r *Record) Settled(now time.Time) bool {
 	if r.Phase != Idle || r.Request != nil || len(r.Abandoned) > 0 || r.owed() {
 		return false
 	}
-	if r.Policy.Enabled && !r.NextSlot.After(now) {
+	if r.Policy.Enabled && !r.Due().After(now) {
 		return false
 	}
 	for _, o := range r.Retiring {

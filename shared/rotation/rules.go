@@ -73,21 +73,44 @@ func (r Rules) Taken(now time.Time, lease Lease) bool {
 // connection without a schedule. It gives the half year that the portal proposes.
 const unscheduled = 90
 
-// Lifetime is how long the credential of a run is asked to live (rule R10).
-func Lifetime(p Policy, run *Run) time.Duration {
-	const day = 24 * time.Hour
+const day = 24 * time.Hour
+
+// Lifetime is how long the credential of a run is asked to live (rule R10): two intervals,
+// so that a rotation that is missed is made up for, and at least as long as it may stay
+// after its replacement; less where a policy of the tenant has refused that.
+func (r *Record) Lifetime() time.Duration {
+	p, run := r.Policy, r.Run
 	interval := time.Duration(cmp.Or(p.Schedule.Interval, unscheduled)) * day
-	if run.Short {
-		return interval + max(p.Grace, run.Grace) + 3*day
+	asked := max(2*interval, interval+max(p.Grace, run.Grace)) + 3*day
+	for _, limit := range []time.Duration{r.LongestAccepted, run.Lifetime} {
+		if limit > 0 {
+			asked = min(asked, limit)
+		}
 	}
-	return 2*interval + 3*day
+	return asked
+}
+
+// shortest is the shortest lifetime that is asked for.
+const shortest = day
+
+// Due is when the next scheduled rotation begins: at the slot, or before current expires,
+// whichever comes first (rule R10). Before its expiry there is time for the grace period
+// of its successor's consumers and two days in which a failure can be mended, but never
+// less than half of its lifetime is used. Zero: never.
+func (r *Record) Due() time.Time {
+	c := r.Current
+	if !r.Policy.Enabled || c == nil || c.ExpiresAt.IsZero() {
+		return r.NextSlot
+	}
+	half := c.Since.Add(c.ExpiresAt.Sub(c.Since) / 2)
+	return earlier(r.NextSlot, later(c.ExpiresAt.Add(-r.Policy.Grace-2*day), half))
 }
 
 // backoff is how long to wait after the count-th failure in a row of a class: from
 // 5 s doubling to 15 min for what may pass by itself, from 1 h doubling to 24 h for
 // what a person has to change (rule R9). It is spread by up to a fifth, differently
 // for each connection, so that those that failed together do not return together.
-func backoff(id string, class serviceerror.Class, count int, retryAfter time.Duration) time.Duration {
+func backoff(id string, class serviceerror.Class, count int) time.Duration {
 	base, limit := 5*time.Second, 15*time.Minute
 	if class.Refusal() {
 		base, limit = time.Hour, 24*time.Hour
@@ -97,5 +120,10 @@ func backoff(id string, class serviceerror.Class, count int, retryAfter time.Dur
 	h.Write([]byte(id))
 	h.Write([]byte{byte(count)})
 	d += time.Duration(int64(d) * int64(h.Sum32()%1000) / 5000)
-	return max(d, retryAfter)
+	return d
+}
+
+// backoff is how long what beside the phase failed the count-th time in a row waits.
+func (t *transition) backoff(err error, count int) time.Duration {
+	return max(backoff(t.rec.ID, serviceerror.ClassOf(err), count), serviceerror.RetryAfterOf(err))
 }

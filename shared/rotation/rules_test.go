@@ -8,33 +8,28 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-const day = 24 * time.Hour
-
 func TestBackoff(t *testing.T) {
 	for _, tt := range []struct {
-		name       string
-		class      serviceerror.Class
-		count      int
-		retryAfter time.Duration
-		base       time.Duration // and at most a fifth more
+		name  string
+		class serviceerror.Class
+		count int
+		base  time.Duration // and at most a fifth more
 	}{
-		{"what may pass by itself begins with seconds", serviceerror.Transient, 1, 0, 5 * time.Second},
-		{"and doubles", serviceerror.Transient, 2, 0, 10 * time.Second},
-		{"and doubles again", serviceerror.Throttled, 4, 0, 40 * time.Second},
-		{"up to a quarter of an hour", serviceerror.Concurrency, 9, 0, 15 * time.Minute},
-		{"for ever", serviceerror.Transient, 10_000, 0, 15 * time.Minute},
-		{"what a person has to change begins with an hour", serviceerror.Permission, 1, 0, time.Hour},
-		{"and doubles", serviceerror.PolicyForbidden, 2, 0, 2 * time.Hour},
-		{"and doubles again", serviceerror.Full, 4, 0, 8 * time.Hour},
-		{"up to a day", serviceerror.CredentialRefused, 6, 0, 24 * time.Hour},
-		{"for ever", serviceerror.VaultRefused, 1_000_000, 0, 24 * time.Hour},
-		{"a longer pause that was asked for is kept", serviceerror.Throttled, 1, 10 * time.Minute, 10 * time.Minute},
-		{"a shorter one is not", serviceerror.Permission, 1, time.Minute, time.Hour},
-		{"no count is the first", serviceerror.Transient, 0, 0, 5 * time.Second},
+		{"what may pass by itself begins with seconds", serviceerror.Transient, 1, 5 * time.Second},
+		{"and doubles", serviceerror.Transient, 2, 10 * time.Second},
+		{"and doubles again", serviceerror.Throttled, 4, 40 * time.Second},
+		{"up to a quarter of an hour", serviceerror.Concurrency, 9, 15 * time.Minute},
+		{"for ever", serviceerror.Transient, 10_000, 15 * time.Minute},
+		{"what a person has to change begins with an hour", serviceerror.Permission, 1, time.Hour},
+		{"and doubles", serviceerror.PolicyForbidden, 2, 2 * time.Hour},
+		{"and doubles again", serviceerror.Full, 4, 8 * time.Hour},
+		{"up to a day", serviceerror.CredentialRefused, 6, 24 * time.Hour},
+		{"for ever", serviceerror.VaultRefused, 1_000_000, 24 * time.Hour},
+		{"no count is the first", serviceerror.Transient, 0, 5 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, id := range []string{"a", "b", "c", "d"} {
-				if got := backoff(id, tt.class, tt.count, tt.retryAfter); got < tt.base || got > tt.base+tt.base/5 {
+				if got := backoff(id, tt.class, tt.count); got < tt.base || got > tt.base+tt.base/5 {
 					t.Errorf("%s, want %s to a fifth more", got, tt.base)
 				}
 			}
@@ -42,29 +37,93 @@ func TestBackoff(t *testing.T) {
 	}
 	spread := map[time.Duration]bool{}
 	for c := range 20 {
-		spread[backoff(string(rune('a'+c)), serviceerror.Permission, 1, 0)] = true
+		spread[backoff(string(rune('a'+c)), serviceerror.Permission, 1)] = true
 	}
 	if len(spread) < 15 {
 		t.Errorf("20 connections that failed together return at %d different times", len(spread))
 	}
 }
 
+// R10: the lifetime that is asked for.
 func TestLifetime(t *testing.T) {
-	thirty := Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30}, Grace: 2 * day}
+	every := func(days int, grace time.Duration) Policy {
+		return Policy{Enabled: true, Schedule: schedule.Schedule{Interval: days}, Grace: grace}
+	}
 	for _, tt := range []struct {
-		name   string
-		policy Policy
-		run    Run
-		want   time.Duration
+		name     string
+		policy   Policy
+		run      Run
+		accepted time.Duration
+		want     time.Duration
 	}{
-		{"twice the interval and three days", thirty, Run{}, 63 * day},
-		{"or, where the policy refuses, interval, grace and three days", thirty, Run{Short: true, Grace: 2 * day}, 35 * day},
-		{"the longer grace counts", thirty, Run{Short: true, Grace: 5 * day}, 38 * day},
-		{"an emergency has none, the run after it has", thirty, Run{Short: true}, 35 * day},
-		{"without a schedule about half a year", Policy{}, Run{}, 183 * day},
+		{"two intervals and three days", every(30, 2*day), Run{}, 0, 63 * day},
+		{"or interval and grace, if that is longer", every(1, 30*day), Run{}, 0, 34 * day},
+		{"the longer grace counts", every(1, 2*day), Run{Grace: 10 * day}, 0, 14 * day},
+		{"without a schedule about half a year", Policy{}, Run{}, 0, 183 * day},
+		{"what the tenant's policy has refused is not asked for again in this run", every(30, 0), Run{Lifetime: 31 * day}, 0, 31 * day},
+		{"nor in a later one", every(30, 0), Run{}, 15 * day, 15 * day},
+		{"which may have to ask for less", every(30, 0), Run{Lifetime: 7 * day}, 15 * day, 7 * day},
+		{"a long acceptance does not lengthen a short one", every(1, 0), Run{}, 90 * day, 5 * day},
 	} {
-		if got := Lifetime(tt.policy, &tt.run); got != tt.want {
+		rec := Record{Policy: tt.policy, Run: &tt.run, LongestAccepted: tt.accepted}
+		if got := rec.Lifetime(); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// R10: a rotation is due at the slot, or before current expires.
+func TestDue(t *testing.T) {
+	since := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name        string
+		slot, lives time.Duration // after since; 0: none, or not known
+		grace       time.Duration
+		want        time.Duration // after since
+	}{
+		{"the slot comes first", 30 * day, 63 * day, 2 * day, 30 * day},
+		{"the end comes first: two days and the grace period before it", 90 * day, 17 * day, 2 * day, 13 * day},
+		{"with a grace period longer than its life, after half of it", 90 * day, 10 * day, 30 * day, 5 * day},
+		{"one of a day rotates after half a day", 30 * day, day, 0, day / 2},
+		{"an unknown end: the slot alone", 90 * day, 0, 2 * day, 90 * day},
+		{"no slot: before the end", 0, 17 * day, 0, 15 * day},
+	} {
+		rec := Record{Policy: Policy{Enabled: true, Grace: tt.grace}, Current: &Credential{Since: since}}
+		if tt.slot != 0 {
+			rec.NextSlot = since.Add(tt.slot)
+		}
+		if tt.lives != 0 {
+			rec.Current.ExpiresAt = since.Add(tt.lives)
+		}
+		if got := rec.Due(); !got.Equal(since.Add(tt.want)) {
+			t.Errorf("%s: after %s, want %s", tt.name, got.Sub(since), tt.want)
+		}
+		if rec.Policy.Enabled = false; tt.slot != 0 && !rec.Due().Equal(rec.NextSlot) {
+			t.Errorf("%s: with rotation off %s", tt.name, rec.Due())
+		}
+	}
+}
+
+// R10: no pause is longer than a quarter of what current has left, nor shorter than what a
+// service asked for.
+func TestPausesLeaveCurrentTime(t *testing.T) {
+	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name     string
+		left     time.Duration
+		asked    time.Duration
+		min, max time.Duration
+	}{
+		{"a long life has the usual pause", 60 * day, 0, time.Hour, 72 * time.Minute},
+		{"an hour that is left is tried four times", time.Hour, 0, 15 * time.Minute, 15 * time.Minute},
+		{"but not all the time", time.Minute, 0, time.Minute, time.Minute},
+		{"what has ended has the usual pause", -time.Minute, 0, time.Hour, 72 * time.Minute},
+		{"a pause that the service asked for is kept", time.Hour, 20 * time.Minute, 20 * time.Minute, 20 * time.Minute},
+	} {
+		rec := Record{ID: "c", Policy: Policy{Enabled: true}, Current: &Credential{ExpiresAt: now.Add(tt.left)}}
+		f := DefaultRules().failure(now, &rec, &serviceerror.Error{Class: serviceerror.Permission, RetryAfter: tt.asked})
+		if pause := f.RetryAt.Sub(now); pause < tt.min || pause > tt.max {
+			t.Errorf("%s: %s, want %s to %s", tt.name, pause, tt.min, tt.max)
 		}
 	}
 }
@@ -130,7 +189,7 @@ func TestWarning(t *testing.T) {
 		{"what was slept through is said once, as what it is now", off(0), 2 * day, 3, -1},
 		{"an end that has come is said, too", off(3), -time.Hour, 1, -1},
 		{"a rotation that comes before prevents it", on(end.Add(-day), false), 2 * day, 0, -1},
-		{"one that comes later does not", on(end, false), 2 * day, 3, -1},
+		{"so does one that its end brings forward", on(end.Add(day), false), 2 * day, 0, -1},
 		{"nor one that has failed so far", on(end.Add(-day), true), 2 * day, 3, -1},
 		{"nor a slot while rotation is off", func() *Record { r := on(end.Add(-day), false); r.Policy.Enabled = false; return r }(), 2 * day, 3, -1},
 		{"an unknown end can't be warned of", &Record{Current: &Credential{}}, 0, 0, -1},

@@ -147,7 +147,7 @@ func (t *transition) giveUpOnRequest(asked *Request) {
 	}
 	t.clearRequest()
 	rec.Error = nil // it was the run's
-	if run.Trigger == OnSchedule && rec.Policy.Enabled {
+	if run.Trigger == OnSchedule && rec.Policy.Enabled && !run.Slot.After(t.now) {
 		rec.NextSlot = rec.Policy.Schedule.After(run.Slot, t.now)
 	}
 	if (t.planIdle(t.now, rec) == BeginRun{}) { // not at once what was just given up

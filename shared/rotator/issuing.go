@@ -49,7 +49,7 @@ func (p *pass) issueCredential(ctx context.Context, rec *rotation.Record) rotati
 	out := rotation.Outcome{SentAt: p.now(), Application: &app}
 	target := rec.Run.Target
 	target.ObjectID = app.ObjectID
-	expires := out.SentAt.Add(rotation.Lifetime(rec.Policy, rec.Run)).Truncate(time.Second)
+	expires := out.SentAt.Add(rec.Lifetime()).Truncate(time.Second)
 	issued, err := p.Directory.AddPassword(cctx, token, target, rec.Run.Marker, expires)
 	p.written(rec, err)
 	if err != nil {
