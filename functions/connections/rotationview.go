@@ -85,8 +85,8 @@ func (h *Handler) rotationView(rec *rotation.Record) *rotationView {
 	if c := rec.Current; c != nil {
 		v.Current = &currentView{c.KeyID, c.Hint, when(c.ExpiresAt)}
 	}
-	for _, o := range rec.Retiring {
-		v.Retiring = append(v.Retiring, retiringView{o.KeyID, o.RevokeAfter, when(o.RemovedAt), o.Problem.Advice()})
+	for _, o := range rec.Replaced() {
+		v.Retiring = append(v.Retiring, retiringView{o.KeyID, o.After, when(o.RemovedAt), o.Problem.Advice()})
 	}
 	for _, o := range rec.ByHand {
 		v.ByHand = append(v.ByHand, byHandView{o.KeyID, o.Since, o.Reason})

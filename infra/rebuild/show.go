@@ -22,7 +22,7 @@ func show(out io.Writer, plan *rebuild.Plan, wrote bool) error {
 		if rec.Current != nil {
 			key = cmp.Or(rec.Current.KeyID, "unknown")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\n", c.ID, or(c.Name), or(cmp.Or(rec.Target.ClientID, rec.Actor.ClientID)), or(key), c.Outcome, len(rec.Retiring)+len(rec.Abandoned), len(c.ByPerson))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\n", c.ID, or(c.Name), or(cmp.Or(rec.Target.ClientID, rec.Actor.ClientID)), or(key), c.Outcome, len(rec.Removals), len(c.ByPerson))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -42,14 +42,14 @@ func or(text string) string { return cmp.Or(text, "-") }
 
 // say prints what is to be removed of a connection, and the remarks about it.
 func say(b *strings.Builder, c rebuild.Connection) {
-	if len(c.Notes)+len(c.ByPerson)+len(c.Record.Retiring)+len(c.Record.Abandoned) == 0 {
+	if len(c.Notes)+len(c.ByPerson)+len(c.Record.Removals) == 0 {
 		return
 	}
 	fmt.Fprintf(b, "\n%s %s\n", c.ID, c.Name)
-	for _, o := range c.Record.Retiring {
-		fmt.Fprintf(b, "  to be removed after %s: %s\n", o.RevokeAfter.UTC().Format("2006-01-02 15:04 MST"), o.KeyID)
+	for _, o := range c.Record.Replaced() {
+		fmt.Fprintf(b, "  to be removed after %s: %s\n", o.After.UTC().Format("2006-01-02 15:04 MST"), o.KeyID)
 	}
-	for _, o := range c.Record.Abandoned {
+	for _, o := range c.Record.Orphans() {
 		if o.KeyID != "" {
 			fmt.Fprintf(b, "  to be removed, never published: %s\n", o.KeyID)
 		} else {

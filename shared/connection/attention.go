@@ -65,6 +65,5 @@ func ends(rec *rotation.Record, now time.Time) (soon, over bool) {
 
 // unremoved reports whether a credential that should be gone resists.
 func unremoved(rec *rotation.Record) bool {
-	return slices.ContainsFunc(rec.Retiring, func(o rotation.Retiring) bool { return o.Resists() }) ||
-		slices.ContainsFunc(rec.Abandoned, func(o rotation.Abandoned) bool { return o.Resists() })
+	return slices.ContainsFunc(rec.Removals, func(m rotation.Removal) bool { return m.Resists() })
 }

@@ -52,11 +52,11 @@ func TestAttention(t *testing.T) {
 		"more than an hour late, but at it":   {rotation.Record{Policy: daily, NextSlot: noon.Add(-61 * time.Minute), Current: ends(90), Run: &rotation.Run{}}, ""},
 		"late, but off":                       {rotation.Record{NextSlot: in(-1), Current: ends(90)}, ""},
 		"to be removed by hand":               {rotation.Record{ByHand: []rotation.ByHand{{KeyID: "k"}}}, "remove-by-hand"},
-		"waits for its grace period":          {rotation.Record{Retiring: []rotation.Retiring{{KeyID: "k"}}}, ""},
-		"removal refused":                     {rotation.Record{Retiring: []rotation.Retiring{{Removal: removal(serviceerror.Permission, 1)}}}, "not-removed"},
-		"removal failed, which may pass":      {rotation.Record{Retiring: []rotation.Retiring{{Removal: removal(serviceerror.Throttled, 4)}}}, ""},
-		"removal failed often":                {rotation.Record{Retiring: []rotation.Retiring{{Removal: removal(serviceerror.Throttled, 5)}}}, "not-removed"},
-		"removal of an abandoned one refused": {rotation.Record{Abandoned: []rotation.Abandoned{{Removal: removal(serviceerror.Permission, 1)}}}, "not-removed"},
+		"waits for its grace period":          {rotation.Record{Removals: []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, KeyID: "k"}}}, ""},
+		"removal refused":                     {rotation.Record{Removals: []rotation.Removal{removal(serviceerror.Permission, 1)}}, "not-removed"},
+		"removal failed, which may pass":      {rotation.Record{Removals: []rotation.Removal{removal(serviceerror.Throttled, 4)}}, ""},
+		"removal failed often":                {rotation.Record{Removals: []rotation.Removal{removal(serviceerror.Throttled, 5)}}, "not-removed"},
+		"removal of an abandoned one refused": {rotation.Record{Removals: []rotation.Removal{removal(serviceerror.Permission, 1)}}, "not-removed"},
 	} {
 		if got := strings.Join(connection.Attention(&tt.rec, noon), " "); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
@@ -69,7 +69,7 @@ func TestRemains(t *testing.T) {
 	current := rotation.Credential{KeyID: "k1", Origin: rotation.OriginIssued, ExpiresAt: in(90)}
 	given := rotation.Credential{Origin: rotation.OriginGiven}
 	full := rotation.Record{
-		VaultName: "v", Current: &current, Auth: &rotation.Auth{}, Retiring: []rotation.Retiring{{KeyID: "k0"}}, Abandoned: []rotation.Abandoned{{}},
+		VaultName: "v", Current: &current, Auth: &rotation.Auth{}, Removals: []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, KeyID: "k0"}, {Kind: rotation.RemoveOrphan}},
 		ByHand: []rotation.ByHand{{KeyID: "k9", Target: rotation.Application{ClientID: "c"}, Reason: "it refused everything"}},
 	}
 	for name, tt := range map[string]struct {
@@ -83,7 +83,7 @@ func TestRemains(t *testing.T) {
 		"revoked":        {full, true, []string{"key id k1 is being removed from Entra", `"v" is being deleted`}, "?revoke=true"},
 		"given, kept":    {rotation.Record{VaultName: "v", Current: &given}, false, []string{"The published client secret stays, in Entra and in"}, "key id"},
 		"given, revoked": {rotation.Record{VaultName: "v", Current: &given}, true, []string{`"v" is being deleted`, "was not issued by Rekey, so it stays in Entra"}, "being removed"},
-		"one older one":  {rotation.Record{Retiring: []rotation.Retiring{{KeyID: "k0"}}}, true, []string{"One older client secret that Rekey has to remove is being removed now."}, ""},
+		"one older one":  {rotation.Record{Removals: []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, KeyID: "k0"}}}, true, []string{"One older client secret that Rekey has to remove is being removed now."}, ""},
 	} {
 		got := connection.Remains(&tt.rec, tt.revoke)
 		for _, words := range tt.says {

@@ -124,7 +124,7 @@ func (s *Service) removes(ctx context.Context, rec *rotation.Record, app rotatio
 
 // retires reports whether that client secret waits for its removal by rec.
 func (s *Service) retires(ctx context.Context, rec *rotation.Record, app rotation.Application, secret *rotation.Credential) (bool, error) {
-	for _, r := range rec.Retiring {
+	for _, r := range rec.Replaced() {
 		switch {
 		case !r.Target.Same(app):
 			continue

@@ -117,8 +117,8 @@ func (s *Service) plan(rec *rotation.Record, opts RotateOptions) Plan {
 		at := published.Add(max(grace, rules.RevokeMinAge))
 		p.add(at, c.KeyID, "Remove the client secret that is published now, once what is published works and is another one.", callToken, callRemove, callRead)
 	}
-	for _, o := range rec.Retiring {
-		at := latest(o.RevokeAfter, now)
+	for _, o := range rec.Replaced() {
+		at := latest(o.After, now)
 		if opts.Emergency {
 			at = now
 		}

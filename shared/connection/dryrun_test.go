@@ -62,8 +62,8 @@ func TestDryRun(t *testing.T) {
 		}
 		s.sweep(t, 10*time.Minute)
 		done, _ := s.w.Record(s.id)
-		if len(done.Retiring) != 1 || done.Retiring[0].KeyID != key {
-			t.Fatalf("retiring %+v", done.Retiring)
+		if len(done.Replaced()) != 1 || done.Replaced()[0].KeyID != key {
+			t.Fatalf("retiring %+v", done.Replaced())
 		}
 		p = plan(connection.RotateOptions{Emergency: true})
 		if got := outline(p, time.Now()); !strings.HasPrefix(got, "0s Sign; 0s Store; 0s Remove "+key+"; 15s Prove") {

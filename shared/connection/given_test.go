@@ -60,8 +60,8 @@ var givenAgain = []scenario{
 		quiet: 5 * 24 * time.Hour,
 		end: func(t *testing.T, s *subject, clean bool) {
 			s.w.CheckEnd(s.id)
-			if rec := mustRecord(t, s); rec.Current.Origin != rotation.OriginIssued || len(rec.ByHand)+len(rec.Retiring) != 0 {
-				t.Errorf("current %+v, by hand %+v, old ones %+v", rec.Current, rec.ByHand, rec.Retiring)
+			if rec := mustRecord(t, s); rec.Current.Origin != rotation.OriginIssued || len(rec.ByHand)+len(rec.Replaced()) != 0 {
+				t.Errorf("current %+v, by hand %+v, old ones %+v", rec.Current, rec.ByHand, rec.Replaced())
 			}
 			s.live(t, 2)
 		},

@@ -23,7 +23,7 @@ func TestManyGracePeriods(t *testing.T) {
 			_, err := service(s.w).Rotate(t.Context(), s.id, opts)
 			s.sweepEvery(t, 5*time.Minute, 200*time.Minute)
 			if rec, _ := s.w.Record(s.id); rec.Phase != rotation.Idle || rec.Error != nil {
-				t.Fatalf("for three hours in the phase %s, with %d old ones, error %+v", rec.Phase, len(rec.Retiring), rec.Error)
+				t.Fatalf("for three hours in the phase %s, with %d old ones, error %+v", rec.Phase, len(rec.Replaced()), rec.Error)
 			}
 			return err
 		}
@@ -31,10 +31,10 @@ func TestManyGracePeriods(t *testing.T) {
 		refused := 0
 		for n := range 140 {
 			err := rotate(month)
-			if err == nil && n < rotation.MaxRetiring {
+			if err == nil && n < rotation.MaxReplaced {
 				continue
 			}
-			if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.Conflict || e.RetryAfter == 0 || n < rotation.MaxRetiring {
+			if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.Conflict || e.RetryAfter == 0 || n < rotation.MaxReplaced {
 				t.Fatalf("rotation %d: %v", n, err)
 			}
 			if _, err := service(s.w).DryRun(t.Context(), s.id, month); kindOf(err) != connection.Conflict {
@@ -42,14 +42,14 @@ func TestManyGracePeriods(t *testing.T) {
 			}
 			refused++
 		}
-		if rec, _ := s.w.Record(s.id); refused == 0 || len(rec.Retiring) != rotation.MaxRetiring {
-			t.Errorf("%d refused, %d old ones", refused, len(rec.Retiring))
+		if rec, _ := s.w.Record(s.id); refused == 0 || len(rec.Replaced()) != rotation.MaxReplaced {
+			t.Errorf("%d refused, %d old ones", refused, len(rec.Replaced()))
 		}
 		if err := rotate(connection.RotateOptions{Emergency: true}); err != nil {
 			t.Errorf("an emergency: %v", err)
 		}
-		if rec, _ := s.w.Record(s.id); len(rec.Retiring) != 0 || rec.LastRun.Trigger != rotation.OnEmergency {
-			t.Errorf("after the emergency %d old ones, last run %+v", len(rec.Retiring), rec.LastRun)
+		if rec, _ := s.w.Record(s.id); len(rec.Replaced()) != 0 || rec.LastRun.Trigger != rotation.OnEmergency {
+			t.Errorf("after the emergency %d old ones, last run %+v", len(rec.Replaced()), rec.LastRun)
 		}
 		if err := rotate(month); err != nil {
 			t.Errorf("after the emergency: %v", err)

@@ -23,7 +23,7 @@ func Remains(was *rotation.Record, revoke bool) string {
 	default:
 		tell("The Key Vault secret %q is being deleted. The client secret%s in it was not issued by Rekey, so it stays in Entra%s: remove it there if nobody uses it.", was.VaultName, named(c.KeyID), until(c))
 	}
-	if n := len(was.Retiring) + len(was.Abandoned); n > 0 {
+	if n := len(was.Removals); n > 0 {
 		tell("%s that Rekey has to remove %s being removed now.", count(n, "older client secret"), map[bool]string{true: "is", false: "are"}[n == 1])
 	}
 	if was.Auth != nil {

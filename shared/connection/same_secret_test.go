@@ -72,8 +72,8 @@ func TestAClientSecretInItsGracePeriodGivenToAnother(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.sweep(t, time.Hour)
-			if now := mustRecord(t, s); len(now.Retiring) != 1 || now.Retiring[0].KeyID != rec.Current.KeyID {
-				t.Fatalf("retiring %+v", now.Retiring)
+			if now := mustRecord(t, s); len(now.Replaced()) != 1 || now.Replaced()[0].KeyID != rec.Current.KeyID {
+				t.Fatalf("retiring %+v", now.Replaced())
 			}
 			in := s.input()
 			in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}

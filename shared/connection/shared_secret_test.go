@@ -67,8 +67,8 @@ func TestTheOldSecretIsGivenToAnother(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.sweep(t, time.Hour)
-				if rec := mustRecord(t, s); len(rec.Retiring) != 1 {
-					t.Fatalf("retiring %+v", rec.Retiring)
+				if rec := mustRecord(t, s); len(rec.Replaced()) != 1 {
+					t.Fatalf("retiring %+v", rec.Replaced())
 				}
 				_, err := service(s.w).Create(t.Context(), s.publishing("second", s.secret, s.keyID))
 				t.Logf("the second: %v", err)

@@ -194,8 +194,8 @@ var scenarios = []scenario{
 		end: func(t *testing.T, s *subject, clean bool) {
 			s.w.CheckEnd(s.id)
 			rec, _ := s.w.Record(s.id)
-			if live := s.w.Live(s.app.ClientID); live != 2 || len(rec.Retiring) != 0 {
-				t.Errorf("live client secrets: %d, retiring: %d; want 2 and 0", live, len(rec.Retiring))
+			if live := s.w.Live(s.app.ClientID); live != 2 || len(rec.Replaced()) != 0 {
+				t.Errorf("live client secrets: %d, retiring: %d; want 2 and 0", live, len(rec.Replaced()))
 			}
 			if rec.LastRun.Trigger != rotation.OnSchedule || rec.LastRun.Outcome != "success" {
 				t.Errorf("last run: %+v", rec.LastRun)

@@ -55,8 +55,8 @@ func TestTurnedOffIsNotInTheWay(t *testing.T) {
 		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false)}); err != nil {
 			t.Fatal(err)
 		}
-		if rec := mustRecord(t, s); len(rec.Retiring)+len(rec.Abandoned) > 0 {
-			t.Fatalf("retiring %v", rec.Retiring)
+		if rec := mustRecord(t, s); len(rec.Replaced())+len(rec.Orphans()) > 0 {
+			t.Fatalf("retiring %v", rec.Replaced())
 		}
 		in := s.input()
 		in.Name = "second"

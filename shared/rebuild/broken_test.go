@@ -30,7 +30,7 @@ func TestPublishedDoesNotWork(t *testing.T) {
 		w.RemoveByHand(was.Current.KeyID)
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if c.Record.Current.KeyID != was.Retiring[0].KeyID || len(c.Notes) == 0 {
+		if c.Record.Current.KeyID != was.Replaced()[0].KeyID || len(c.Notes) == 0 {
 			t.Errorf("current %+v, notes %q", c.Record.Current, c.Notes)
 		}
 		w.sweep(hour)
@@ -119,7 +119,7 @@ func TestSignInIsLost(t *testing.T) {
 		if len(c.ByPerson) != 1 || c.Record.Auth.Problem == nil || c.Record.Auth.Problem.Class != serviceerror.CertificateRefused {
 			t.Errorf("by person %q, auth %+v", c.ByPerson, c.Record.Auth)
 		}
-		if rec := want(t, plan, s.id, rebuild.Rebuilt).Record; rec.Current == nil || len(rec.Abandoned) == 0 {
+		if rec := want(t, plan, s.id, rebuild.Rebuilt).Record; rec.Current == nil || len(rec.Orphans()) == 0 {
 			t.Errorf("target: %+v", rec)
 		}
 		w.sweep(hour)
@@ -146,8 +146,8 @@ func TestApplicationIsUnreadable(t *testing.T) {
 		w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { roles, a.Roles = a.Roles, nil })
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if len(c.Record.Abandoned) == 0 || c.Record.Abandoned[0].KeyID != "" || len(c.Notes) == 0 {
-			t.Errorf("abandoned %+v, notes %q", c.Record.Abandoned, c.Notes)
+		if len(c.Record.Orphans()) == 0 || c.Record.Orphans()[0].KeyID != "" || len(c.Notes) == 0 {
+			t.Errorf("abandoned %+v, notes %q", c.Record.Orphans(), c.Notes)
 		}
 		w.sweep(hour)
 		w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Roles = roles })
@@ -171,15 +171,15 @@ func TestReplacedIsUnreadable(t *testing.T) {
 		}
 		w.sweep(hour)
 		was := s.record()
-		if len(was.Retiring) != 2 {
-			t.Fatalf("retiring: %+v", was.Retiring)
+		if len(was.Replaced()) != 2 {
+			t.Fatalf("retiring: %+v", was.Replaced())
 		}
 		var roles []string
 		w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { roles, a.Roles = a.Roles, nil })
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if len(c.Record.Abandoned) == 0 || c.Record.Abandoned[0].NextAt.Before(time.Now().Add(47*hour)) {
-			t.Errorf("abandoned: %+v", c.Record.Abandoned)
+		if len(c.Record.Orphans()) == 0 || c.Record.Orphans()[0].NextAt.Before(time.Now().Add(47*hour)) {
+			t.Errorf("abandoned: %+v", c.Record.Orphans())
 		}
 		if len(c.Record.ByHand) != 1 || c.Record.ByHand[0].KeyID != s.keyID {
 			t.Errorf("by hand: %+v", c.Record.ByHand)
@@ -204,8 +204,8 @@ func TestOriginalInGrace(t *testing.T) {
 		w.sweep(hour)
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if len(c.Record.Retiring) != 1 || c.Record.Retiring[0].KeyID != s.keyID {
-			t.Errorf("retiring: %+v", c.Record.Retiring)
+		if len(c.Record.Replaced()) != 1 || c.Record.Replaced()[0].KeyID != s.keyID {
+			t.Errorf("retiring: %+v", c.Record.Replaced())
 		}
 		w.sweep(4 * day)
 		if w.IsLive(s.keyID) {
@@ -372,13 +372,13 @@ func TestOtherApplication(t *testing.T) {
 		}
 		w.sweep(hour)
 		was := s.record()
-		if len(was.Retiring) == 0 {
+		if len(was.Replaced()) == 0 {
 			t.Fatalf("nothing is retiring: %+v", was)
 		}
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if got, want := strings.Join(ids(c.Record.Retiring), " "), strings.Join(ids(was.Retiring), " "); got != want || !c.Record.Retiring[0].Last {
-			t.Errorf("retiring %+v, want %+v", c.Record.Retiring, was.Retiring)
+		if got, want := strings.Join(ids(c.Record.Replaced()), " "), strings.Join(ids(was.Replaced()), " "); got != want || c.Record.Replaced()[0].Kind != rotation.RemoveLast {
+			t.Errorf("retiring %+v, want %+v", c.Record.Replaced(), was.Replaced())
 		}
 		w.sweep(4 * day)
 		w.settled(s)
@@ -432,7 +432,7 @@ func TestWrittenOver(t *testing.T) {
 	})
 }
 
-func ids(list []rotation.Retiring) (all []string) {
+func ids(list []rotation.Removal) (all []string) {
 	for _, o := range list {
 		all = append(all, o.KeyID)
 	}

@@ -69,19 +69,19 @@ func TestRecord(t *testing.T) {
 				t.Errorf("%s %v, want %v", what, pair[0], pair[1])
 			}
 		}
-		if len(got.Retiring) != 1 || got.Retiring[0].KeyID != was.Retiring[0].KeyID || got.Retiring[0].RevokeAfter.Before(now.Add(48*hour)) {
-			t.Errorf("retiring %+v, want %+v for 48 hours more", got.Retiring, was.Retiring)
+		if len(got.Replaced()) != 1 || got.Replaced()[0].KeyID != was.Replaced()[0].KeyID || got.Replaced()[0].After.Before(now.Add(48*hour)) {
+			t.Errorf("retiring %+v, want %+v for 48 hours more", got.Replaced(), was.Replaced())
 		}
 		events, _, err := w.StorePort().History(w.t.Context(), s.id, "", 10)
 		if err != nil || len(events) != 1 || events[0].Kind != rebuild.EventRebuilt || events[0].By != rebuild.By {
 			t.Errorf("history: %+v, %v", events, err)
 		}
 		w.sweep(47 * hour)
-		if !w.IsLive(was.Retiring[0].KeyID) {
+		if !w.IsLive(was.Replaced()[0].KeyID) {
 			t.Error("the old client secret was removed within its grace period")
 		}
 		w.sweep(3 * hour)
-		if w.IsLive(was.Retiring[0].KeyID) {
+		if w.IsLive(was.Replaced()[0].KeyID) {
 			t.Error("the old client secret is still alive")
 		}
 		w.settled(s)

@@ -24,8 +24,8 @@ func TestMarkedStranger(t *testing.T) {
 		if !plan.NeedsPerson() || len(c.ByPerson) != 1 || !strings.Contains(c.ByPerson[0], stranger) {
 			t.Errorf("by person: %q", c.ByPerson)
 		}
-		if rec := s.record(); len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != stranger || len(rec.Abandoned) != 0 {
-			t.Errorf("by hand %+v, abandoned %+v", rec.ByHand, rec.Abandoned)
+		if rec := s.record(); len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != stranger || len(rec.Orphans()) != 0 {
+			t.Errorf("by hand %+v, abandoned %+v", rec.ByHand, rec.Orphans())
 		}
 		w.sweep(70 * day)
 		if !w.IsLive(stranger) {
@@ -93,8 +93,8 @@ func TestForgedVersion(t *testing.T) {
 		w.OutsideBreak(false)
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if len(c.ByPerson) != 1 || !strings.Contains(c.ByPerson[0], s.foreign) || len(c.Record.Retiring) != 0 {
-			t.Errorf("by person %q, retiring %+v", c.ByPerson, c.Record.Retiring)
+		if len(c.ByPerson) != 1 || !strings.Contains(c.ByPerson[0], s.foreign) || len(c.Record.Replaced()) != 0 {
+			t.Errorf("by person %q, retiring %+v", c.ByPerson, c.Record.Replaced())
 		}
 		w.sweep(70 * day)
 		if !w.IsLive(s.foreign) {

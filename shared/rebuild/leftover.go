@@ -163,9 +163,14 @@ func (l *leftovers) replaced(ctx context.Context) error {
 // retire has a credential removed after a grace period, which may have begun long ago:
 // nobody knows that any more.
 func (l *leftovers) retire(c *rotation.Credential, final bool) {
-	l.rec.Retiring = append(l.rec.Retiring, rotation.Retiring{
-		Target: c.Target, KeyID: c.KeyID, VaultVersion: c.VaultVersion, RevokeAfter: l.now().Add(l.rec.Policy.Grace), Last: final,
-	})
+	m := rotation.Removal{
+		Kind: rotation.RemoveReplaced, Published: true,
+		Target: c.Target, KeyID: c.KeyID, VaultVersion: c.VaultVersion, After: l.now().Add(l.rec.Policy.Grace),
+	}
+	if final {
+		m.Kind = rotation.RemoveLast
+	}
+	l.rec.Removals = append(l.rec.Removals, m)
 }
 
 // issued judges a client secret that Rekey issued and has replaced.
@@ -289,8 +294,8 @@ func (l *leftovers) attempt(v rotation.VaultSecret, marker string) {
 		app.ObjectID = state.ObjectID
 		for _, w := range state.Passwords {
 			if w.DisplayName == marker && !l.know(w.KeyID, marker) {
-				l.rec.Abandoned = append(l.rec.Abandoned, rotation.Abandoned{
-					Target: app, Marker: marker, KeyID: w.KeyID, Since: v.CreatedAt, Removal: rotation.Removal{NextAt: l.now()},
+				l.rec.Removals = append(l.rec.Removals, rotation.Removal{Kind: rotation.RemoveOrphan, Published: true,
+					Target: app, Marker: marker, KeyID: w.KeyID, Since: v.CreatedAt, NextAt: l.now(),
 				})
 				return
 			}
@@ -309,7 +314,7 @@ func (l *leftovers) attempt(v rotation.VaultSecret, marker string) {
 // where no credential of an application that rotates itself works.
 func (l *leftovers) lookFor(app rotation.Application, marker string, since, at time.Time) {
 	if l.rec.Delegated() || !l.token.Value.IsZero() {
-		l.rec.Abandoned = append(l.rec.Abandoned, rotation.Abandoned{Target: app, Marker: marker, Since: since, Removal: rotation.Removal{NextAt: at}})
+		l.rec.Removals = append(l.rec.Removals, rotation.Removal{Kind: rotation.RemoveOrphan, Published: true, Target: app, Marker: marker, Since: since, NextAt: at})
 	}
 }
 

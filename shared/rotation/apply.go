@@ -114,14 +114,12 @@ func (t *transition) apply(step Step) {
 		t.fail(t.out.Err) // one that succeeded leaves no record
 	case DisableVersion:
 		t.disableVersion(step.Index)
-	case RemoveReplaced:
-		t.remove(removalAt(t.rec, step.Index), Event{Kind: EventRevoked})
-	case RemoveOrphan:
-		t.remove(removalAt(t.rec, len(t.rec.Retiring)+step.Index), Event{Kind: EventRevoked, Message: "issued by an attempt that was given up"})
+	case Remove:
+		t.remove(step.ID)
 	case ConfirmRemoved:
-		t.confirmRemoved(step.Index)
+		t.confirmRemoved(step.ID)
 	case ConfirmRefused:
-		t.confirmRefused(step.Index)
+		t.confirmRefused(step.ID)
 	case WarnOfExpiry:
 		t.warnOfExpiry()
 	case WarnOfSignInEnd:
@@ -239,13 +237,19 @@ func (t *transition) refuseRequest() {
 	t.tell(Event{Kind: EventFailed, RunID: asked.ID, Trigger: OnRequest, By: asked.By, Message: why})
 }
 
-// endGracePeriods ends every grace period.
+// endGracePeriods ends every grace period, and every pause after a removal that failed
+// (rule R12).
 func (t *transition) endGracePeriods() {
-	for i := range t.rec.Retiring {
-		if o := &t.rec.Retiring[i]; o.RevokeAfter.After(t.now) {
-			o.RevokeAfter = t.now
+	for i := range t.rec.Removals {
+		if m := &t.rec.Removals[i]; m.waits(t.now) {
+			m.After, m.NextAt = earlier(m.After, t.now), t.now
 		}
 	}
+}
+
+// waits reports whether an emergency would have the removal made earlier.
+func (m *Removal) waits(now time.Time) bool {
+	return m.RemovedAt.IsZero() && m.KeyID != "" && (m.After.After(now) || m.NextAt.After(now))
 }
 
 // disableVersion is done with a staged version that was switched off.

@@ -68,17 +68,15 @@ func (r *Record) troubles() (list []trouble) {
 	if r.Auth != nil && r.Auth.Problem != nil {
 		list = append(list, trouble{troubleSignIn, Event{Kind: EventAttention, Class: r.Auth.Problem.Class, Message: r.Auth.Problem.Message}})
 	}
-	for _, o := range r.Retiring {
-		if o.Resists() {
-			list = append(list, trouble{troubleNotRemoved, Event{Kind: EventAttention, Class: o.Problem, KeyID: o.KeyID, Message: "An old client secret could not be removed so far. " + o.Problem.Advice()}})
-			return list
+	if i := slices.IndexFunc(r.Removals, func(m Removal) bool { return m.Resists() }); i >= 0 {
+		m := r.Removals[i]
+		what := "An old client secret"
+		if m.Kind == RemoveOrphan {
+			what = "A client secret of an attempt that was given up"
 		}
-	}
-	for _, o := range r.Abandoned {
-		if o.Resists() {
-			list = append(list, trouble{troubleNotRemoved, Event{Kind: EventAttention, Class: o.Problem, KeyID: o.KeyID, Message: "A client secret of an attempt that was given up could not be removed so far. " + o.Problem.Advice()}})
-			return list
-		}
+		list = append(list, trouble{troubleNotRemoved, Event{
+			Kind: EventAttention, Class: m.Problem, KeyID: m.KeyID, Message: what + " could not be removed so far. " + m.Problem.Advice(),
+		}})
 	}
 	return list
 }

@@ -12,11 +12,11 @@ import (
 // order they wait.
 func TestCrowdedSaysUntilWhen(t *testing.T) {
 	rec := idle()
-	for i := range rotation.MaxRetiring {
+	for i := range rotation.MaxReplaced {
 		if said := rec.Crowded(); said != "" {
 			t.Fatalf("with %d: %s", i, said)
 		}
-		rec.Retiring = append(rec.Retiring, rotation.Retiring{RevokeAfter: now.Add(time.Duration((i+5)%rotation.MaxRetiring) * hour)})
+		rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveReplaced, Published: true, After: now.Add(time.Duration((i+5)%rotation.MaxReplaced) * hour)})
 	}
 	if said := rec.Crowded(); !strings.Contains(said, "32 older") || !strings.Contains(said, "the first after "+now.Format(time.RFC3339)) {
 		t.Error(said)

@@ -3,7 +3,7 @@ package rotation
 // planDeleting ends the record once what lies beside the phase is done. What current is
 // needed for goes first, since its own removal takes away the means to do anything.
 func (r Rules) planDeleting(rec *Record) Step {
-	if len(rec.Retiring)+len(rec.Abandoned)+len(rec.Spent) > 0 {
+	if len(rec.Removals)+len(rec.Spent) > 0 {
 		return Wait{} // what is beside the phase says until when
 	}
 	if rec.Revoke && rec.Current != nil && rec.Current.Origin == OriginIssued {

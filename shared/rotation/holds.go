@@ -30,11 +30,8 @@ func (r *Record) about() (apps []Application) {
 	if r.Run != nil {
 		apps = append(apps, r.Run.Target)
 	}
-	for _, o := range r.Retiring {
-		apps = append(apps, o.Target)
-	}
-	for _, o := range r.Abandoned {
-		apps = append(apps, o.Target)
+	for _, m := range r.Removals {
+		apps = append(apps, m.Target)
 	}
 	return apps
 }

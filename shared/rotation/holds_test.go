@@ -30,11 +30,15 @@ func TestHolds(t *testing.T) {
 		"going over": {idle(func(rec *rotation.Record) {
 			rec.Request = &rotation.Request{Kind: rotation.AskRebind, Target: aside}
 		}), true, true},
-		"a run":     {idle(func(rec *rotation.Record) { rec.Run = &rotation.Run{Target: aside} }), true, true},
-		"retiring":  {idle(func(rec *rotation.Record) { rec.Retiring = []rotation.Retiring{{Target: aside}} }), true, true},
-		"abandoned": {idle(func(rec *rotation.Record) { rec.Abandoned = []rotation.Abandoned{{Target: aside}} }), true, true},
+		"a run": {idle(func(rec *rotation.Record) { rec.Run = &rotation.Run{Target: aside} }), true, true},
+		"retiring": {idle(func(rec *rotation.Record) {
+			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: aside}}
+		}), true, true},
+		"abandoned": {idle(func(rec *rotation.Record) {
+			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveOrphan, Target: aside}}
+		}), true, true},
 		"delegated": {idle(func(rec *rotation.Record) {
-			rec.Via, rec.Retiring = "parent", []rotation.Retiring{{Target: aside}}
+			rec.Via, rec.Removals = "parent", []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: aside}}
 		}), true, false},
 	} {
 		if got := c.rec.Holds(application); got != c.application {

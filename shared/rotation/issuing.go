@@ -141,8 +141,9 @@ func (t *transition) reconcile() {
 func (t *transition) giveUpAttempt() {
 	rec, run := t.rec, t.rec.Run
 	if run.Marker != "" {
-		rec.Abandoned = append(rec.Abandoned, Abandoned{
-			Target: run.Target, Marker: run.Marker, KeyID: run.KeyID, Since: later(run.FirstIssuedAt, run.IssuedAt), Removal: Removal{NextAt: t.now},
+		rec.Removals = append(rec.Removals, Removal{
+			Kind: RemoveOrphan, Target: run.Target, Marker: run.Marker, KeyID: run.KeyID, Published: rec.Phase == Publishing,
+			Since: later(run.FirstIssuedAt, run.IssuedAt), NextAt: t.now,
 		})
 	}
 	switch {

@@ -10,14 +10,14 @@ import (
 // record that outgrew either could never be written again, whatever has to be done for
 // it, so that these bounds are far below both: an entry takes 300 to 500 characters.
 const (
-	// MaxRetiring is how many old credentials may wait for the end of their grace
-	// period. With that many a rotation by hand is refused, because whoever asks can
-	// be told; one that nobody can be told of in time (by schedule, in an emergency,
-	// after a loss) ends the grace period of the oldest instead.
-	MaxRetiring = 32
-	// maxRetiring is how many may be listed while their removal fails. Of more the
-	// oldest is left to a person.
-	maxRetiring = 2 * MaxRetiring
+	// MaxReplaced is how many replaced credentials may wait for the end of their grace
+	// period. With that many a rotation by hand is refused, because its caller can be told;
+	// one by schedule, in an emergency or after a loss ends the grace period of the oldest
+	// instead.
+	MaxReplaced = 32
+	// MaxRemovals is how many removals may be listed, while they fail. Of more the oldest is
+	// left to a person.
+	MaxRemovals = 48
 	// MaxByHand is how many credentials a record lists that only a person can remove.
 	// Older ones were told of by a notice and stay in the history.
 	MaxByHand = 32
@@ -38,15 +38,16 @@ func (r *Record) Unable(q *Request) string {
 
 // Crowded is Unable for want of room: too many old credentials are waiting.
 func (r *Record) Crowded() string {
-	if len(r.Retiring) < MaxRetiring {
+	replaced := r.Replaced()
+	if len(replaced) < MaxReplaced {
 		return ""
 	}
 	var first time.Time
-	for _, o := range r.Retiring {
-		first = earlier(first, o.RevokeAfter)
+	for _, m := range replaced {
+		first = earlier(first, m.After)
 	}
 	return fmt.Sprintf("%d older client secrets of this connection wait to be removed, the first after %s. Wait for that, rotate less often or with a shorter gracePeriodHours, or end all grace periods now by an emergency rotation.",
-		len(r.Retiring), first.UTC().Format(time.RFC3339))
+		len(replaced), first.UTC().Format(time.RFC3339))
 }
 
 // leave lists a credential as one that only a person can remove.

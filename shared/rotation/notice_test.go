@@ -12,11 +12,11 @@ import (
 func TestTell(t *testing.T) {
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	failed := func(class serviceerror.Class, count int) *Failure { return &Failure{Class: class, Count: count} }
-	old := func(class serviceerror.Class, tries int) []Retiring {
-		return []Retiring{{KeyID: "old", Removal: Removal{Problem: class, Tries: tries}}}
+	old := func(class serviceerror.Class, tries int) []Removal {
+		return []Removal{{Kind: RemoveReplaced, KeyID: "old", Problem: class, Tries: tries}}
 	}
-	orphan := func(class serviceerror.Class, tries int) []Abandoned {
-		return []Abandoned{{KeyID: "orphan", Removal: Removal{Problem: class, Tries: tries}}}
+	orphan := func(class serviceerror.Class, tries int) []Removal {
+		return []Removal{{Kind: RemoveOrphan, Marker: "m", KeyID: "orphan", Problem: class, Tries: tries}}
 	}
 	for name, tt := range map[string]struct {
 		rec  Record
@@ -32,18 +32,18 @@ func TestTell(t *testing.T) {
 		"a refusal while it is deleted":          {Record{Phase: Deleting, Error: failed(serviceerror.VaultRefused, 9)}, "", ""},
 		"no sign-in":                             {Record{Phase: Idle, Auth: &Auth{Problem: failed(serviceerror.SignInExpired, 1)}}, EventAttention, troubleSignIn},
 		"no sign-in, and so a refusal":           {Record{Phase: Idle, Error: failed(serviceerror.ActorRefused, 1), Auth: &Auth{Problem: failed(serviceerror.SignInExpired, 1)}, Told: troubleFailing}, EventAttention, "failing,sign-in"},
-		"a removal is refused":                   {Record{Phase: Idle, Retiring: old(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},
-		"a removal fails for the fourth time":    {Record{Phase: Idle, Retiring: old(serviceerror.Throttled, 4)}, "", ""},
-		"a removal fails for the fifth time":     {Record{Phase: Idle, Retiring: old(serviceerror.Throttled, 5)}, EventAttention, troubleNotRemoved},
-		"a removal waits":                        {Record{Phase: Idle, Retiring: old("", 9)}, "", ""},
-		"an orphan's removal is refused":         {Record{Phase: Idle, Abandoned: orphan(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},
-		"both are refused":                       {Record{Phase: Idle, Retiring: old(serviceerror.Permission, 1), Abandoned: orphan(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},
+		"a removal is refused":                   {Record{Phase: Idle, Removals: old(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},
+		"a removal fails for the fourth time":    {Record{Phase: Idle, Removals: old(serviceerror.Throttled, 4)}, "", ""},
+		"a removal fails for the fifth time":     {Record{Phase: Idle, Removals: old(serviceerror.Throttled, 5)}, EventAttention, troubleNotRemoved},
+		"a removal waits":                        {Record{Phase: Idle, Removals: old("", 9)}, "", ""},
+		"an orphan's removal is refused":         {Record{Phase: Idle, Removals: orphan(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},
+		"both are refused":                       {Record{Phase: Idle, Removals: append(old(serviceerror.Permission, 1), orphan(serviceerror.Permission, 1)...)}, EventAttention, troubleNotRemoved},
 		"all is well again":                      {Record{Phase: Idle, Told: "failing,sign-in"}, EventRecovered, ""},
 		"well, but a new attempt is under way":   {Record{Phase: Issuing, Run: &Run{}, Told: troubleFailing}, "", troubleFailing},
 		"well, but the last failure is recent":   {Record{Phase: Idle, Error: failed(serviceerror.Transient, 1), Told: troubleFailing}, "", troubleFailing},
 		"one of two is well again":               {Record{Phase: Idle, Error: failed(serviceerror.Permission, 2), Told: "failing,sign-in"}, "", "failing,sign-in"},
 		"well, and being deleted":                {Record{Phase: Deleting, Told: troubleFailing}, "", troubleFailing},
-		"another thing than what was told of is": {Record{Phase: Idle, Retiring: old(serviceerror.Permission, 1), Told: troubleFailing}, EventAttention, "failing,not-removed"},
+		"another thing than what was told of is": {Record{Phase: Idle, Removals: old(serviceerror.Permission, 1), Told: troubleFailing}, EventAttention, "failing,not-removed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var kinds []string

@@ -124,9 +124,9 @@ func (r Rules) planRequest(now time.Time, rec *Record) (s Step, ok bool) {
 	return nil, false
 }
 
-// inGrace reports whether a grace period is running that an emergency would end.
+// inGrace reports whether an emergency would have a removal made earlier.
 func inGrace(rec *Record, now time.Time) bool {
-	return slices.ContainsFunc(rec.Retiring, func(o Retiring) bool { return o.RevokeAfter.After(now) })
+	return slices.ContainsFunc(rec.Removals, func(m Removal) bool { return m.waits(now) })
 }
 
 func (r Rules) planIdle(now time.Time, rec *Record) Step {

@@ -29,8 +29,8 @@ func TestPlanDelegated(t *testing.T) {
 		{"after a failure at the retry time", with(through(idle()), empty, failed), waitFor(hour)},
 		{"not with rotation off", with(through(idle()), empty, policyOff), forever},
 		{"then it follows the schedule", through(idle()), waitFor(10 * day)},
-		{"its old credentials are removed like any other", with(through(idle()), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
-		{"and what an abandoned first attempt left", with(through(idle()), empty, policyOff, abandons(orphan())), rotation.RemoveOrphan{}},
+		{"its old credentials are removed like any other", with(through(idle()), retires(old(now))), rotation.Remove{ID: "old"}},
+		{"and what an abandoned first attempt left", with(through(idle()), empty, policyOff, abandons(orphan())), rotation.Remove{ID: "x"}},
 		{"by hand also with rotation off", with(through(idle()), empty, policyOff, asked(rotation.AskRotate)), rotation.BeginRun{}},
 		{"deleted with revoke, its last credential goes too", with(through(deleting()), revoking), rotation.RevokeCurrent{}},
 		{"one that rotates nothing and never ends waits for ever", signsIn(rotation.Auth{}), forever},
@@ -49,7 +49,7 @@ func TestPlanRefusedRequest(t *testing.T) {
 		{"then it is tried again", with(idle(), asked(rotation.AskRotate), pausedEnough, func(r *rotation.Record) { r.Error.Request = "q" }), rotation.BeginRun{}},
 		{"an emergency likewise", with(idle(), asked(rotation.AskEmergency), failedFor("q")), waitFor(hour)},
 		{"a new request does not wait for the failure of another", with(idle(), asked(rotation.AskRotate), failedFor("another")), rotation.BeginRun{}},
-		{"removals go on meanwhile", with(idle(), asked(rotation.AskRotate), failedFor("q"), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
+		{"removals go on meanwhile", with(idle(), asked(rotation.AskRotate), failedFor("q"), retires(old(now))), rotation.Remove{ID: "old"}},
 	})
 }
 

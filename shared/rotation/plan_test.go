@@ -121,17 +121,17 @@ func seen(successes, failures int, next time.Time) change {
 
 func unseen(r *rotation.Record) { r.Proof = rotation.Proof{} }
 
-func run(f func(*rotation.Run)) change      { return func(r *rotation.Record) { f(r.Run) } }
-func policyOff(r *rotation.Record)          { r.Policy.Enabled = false }
-func slot(t time.Time) change               { return func(r *rotation.Record) { r.NextSlot = t } }
-func expires(t time.Time) change            { return func(r *rotation.Record) { r.Current.ExpiresAt = t } }
-func origin(o rotation.Origin) change       { return func(r *rotation.Record) { r.Current.Origin = o } }
-func currentSince(t time.Time) change       { return func(r *rotation.Record) { r.Current.Since = t } }
-func retires(o ...rotation.Retiring) change { return func(r *rotation.Record) { r.Retiring = o } }
-func abandons(o ...rotation.Abandoned) change {
-	return func(r *rotation.Record) { r.Abandoned = o }
+func run(f func(*rotation.Run)) change { return func(r *rotation.Record) { f(r.Run) } }
+func policyOff(r *rotation.Record)     { r.Policy.Enabled = false }
+func slot(t time.Time) change          { return func(r *rotation.Record) { r.NextSlot = t } }
+func expires(t time.Time) change       { return func(r *rotation.Record) { r.Current.ExpiresAt = t } }
+func origin(o rotation.Origin) change  { return func(r *rotation.Record) { r.Current.Origin = o } }
+func currentSince(t time.Time) change  { return func(r *rotation.Record) { r.Current.Since = t } }
+func retires(m ...rotation.Removal) change {
+	return func(r *rotation.Record) { r.Removals = append(r.Removals, m...) }
 }
-func spends(o ...rotation.Spent) change { return func(r *rotation.Record) { r.Spent = o } }
+func abandons(m ...rotation.Removal) change { return retires(m...) }
+func spends(o ...rotation.Spent) change     { return func(r *rotation.Record) { r.Spent = o } }
 func refused(n int, since time.Time) change {
 	return func(r *rotation.Record) { r.Current.Refusals, r.Current.RefusedSince = n, since }
 }
@@ -139,29 +139,29 @@ func revoking(r *rotation.Record) { r.Revoke = true }
 func empty(r *rotation.Record)    { r.Current = nil }
 
 // old is a credential whose grace period ends at a time.
-func old(after time.Time) rotation.Retiring {
-	return rotation.Retiring{Target: billing, KeyID: "old", VaultVersion: "v0", RevokeAfter: after}
+func old(after time.Time) rotation.Removal {
+	return rotation.Removal{Kind: rotation.RemoveReplaced, Published: true, Target: billing, KeyID: "old", VaultVersion: "v0", After: after}
 }
 
 // removed is one that was removed, and whose next read is due at a time.
-func removed(next time.Time) rotation.Retiring {
+func removed(next time.Time) rotation.Removal {
 	o := old(now.Add(-hour))
 	o.RemovedAt, o.NextAt = now.Add(-minute), next
 	return o
 }
 
 // last is the last credential of an application that the connection has left.
-func last() rotation.Retiring {
-	return rotation.Retiring{Target: former, KeyID: "last", RevokeAfter: now, Last: true}
+func last() rotation.Removal {
+	return rotation.Removal{Kind: rotation.RemoveLast, Published: true, Target: former, KeyID: "last", After: now}
 }
 
 // lostTrack is a marker to be looked for at a time.
-func lostTrack(next time.Time) rotation.Abandoned {
-	return rotation.Abandoned{Target: billing, Marker: "x", Since: now.Add(-hour), Removal: rotation.Removal{NextAt: next}}
+func lostTrack(next time.Time) rotation.Removal {
+	return rotation.Removal{Kind: rotation.RemoveOrphan, Target: billing, Marker: "x", Since: now.Add(-hour), NextAt: next}
 }
 
 // orphan is one that was found.
-func orphan() rotation.Abandoned {
+func orphan() rotation.Removal {
 	o := lostTrack(now)
 	o.KeyID = "orphan"
 	return o
@@ -293,7 +293,9 @@ func TestPlanProof(t *testing.T) {
 // told of begins all the same.
 func TestPlanUnable(t *testing.T) {
 	crowd := func(n int) change {
-		return func(r *rotation.Record) { r.Retiring = slices.Repeat([]rotation.Retiring{old(now.Add(hour))}, n) }
+		return func(r *rotation.Record) {
+			r.Removals = slices.Repeat([]rotation.Removal{old(now.Add(hour))}, n)
+		}
 	}
 	identified := func(keyID, of string) change {
 		return func(r *rotation.Record) { r.Request.KeyID, r.Request.KeyIDOf = keyID, of }
@@ -387,26 +389,26 @@ func TestRequestsByRank(t *testing.T) {
 }
 
 func TestPlanRemovals(t *testing.T) {
-	later := func(o rotation.Retiring, next time.Time) rotation.Retiring { o.NextAt = next; return o }
-	gone := func(o rotation.Abandoned) rotation.Abandoned { o.RemovedAt = now.Add(-minute); return o }
+	later := func(o rotation.Removal, next time.Time) rotation.Removal { o.NextAt = next; return o }
+	gone := func(o rotation.Removal) rotation.Removal { o.RemovedAt = now.Add(-minute); return o }
 	testPlan(t, mine, []planRow{
 		{"an old credential stays for its grace period", with(idle(), retires(old(now.Add(hour)))), waitFor(hour)},
-		{"then it is removed", with(idle(), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
+		{"then it is removed", with(idle(), retires(old(now))), rotation.Remove{ID: "old"}},
 		{"R6: not before current is 60 seconds old", with(idle(), retires(old(now)), currentSince(now.Add(-45*time.Second))), waitFor(15 * time.Second)},
 		{"R6: a removal that was postponed waits", with(idle(), retires(later(old(now.Add(-hour)), now.Add(minute)))), waitFor(minute)},
-		{"R7: what was removed is looked for", with(idle(), retires(removed(now))), rotation.ConfirmRemoved{Index: 0}},
+		{"R7: what was removed is looked for", with(idle(), retires(removed(now))), rotation.ConfirmRemoved{ID: "old"}},
 		{"R7: at its time", with(idle(), retires(removed(now.Add(minute)))), waitFor(minute)},
-		{"R7: reading need not wait for current's age", with(idle(), retires(removed(now)), currentSince(now)), rotation.ConfirmRemoved{Index: 0}},
-		{"the first that is due goes first", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)), old(now))), rotation.RemoveReplaced{Index: 2}},
+		{"R7: reading need not wait for current's age", with(idle(), retires(removed(now)), currentSince(now)), rotation.ConfirmRemoved{ID: "old"}},
+		{"the first that is due goes first", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)), old(now))), rotation.Remove{ID: "old"}},
 		{"the one that is due next is waited for", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)))), waitFor(minute)},
-		{"R3: a marker that was given up is looked for", with(idle(), abandons(lostTrack(now))), rotation.ConfirmRemoved{Index: 0}},
-		{"R3: its index counts on from those of the retiring", with(idle(), retires(old(now.Add(hour))), abandons(lostTrack(now))), rotation.ConfirmRemoved{Index: 1}},
+		{"R3: a marker that was given up is looked for", with(idle(), abandons(lostTrack(now))), rotation.ConfirmRemoved{ID: "x"}},
+		{"R3: whatever else waits", with(idle(), retires(old(now.Add(hour))), abandons(lostTrack(now))), rotation.ConfirmRemoved{ID: "x"}},
 		{"R3: at its time", with(idle(), abandons(lostTrack(now.Add(minute)))), waitFor(minute)},
-		{"R3: what bears it is removed", with(idle(), abandons(lostTrack(now.Add(minute)), orphan())), rotation.RemoveOrphan{Index: 1}},
+		{"R3: what bears it is removed", with(idle(), abandons(lostTrack(now.Add(minute)), orphan())), rotation.Remove{ID: "x"}},
 		{"R6: not before current is 60 seconds old, either", with(idle(), abandons(orphan()), currentSince(now)), waitFor(minute)},
-		{"R3: and then looked for again", with(idle(), abandons(gone(orphan()))), rotation.ConfirmRemoved{Index: 0}},
-		{"R9: a failure of the run does not stop removals", with(idle(), retires(old(now)), failed), rotation.RemoveReplaced{Index: 0}},
-		{"a run that waits does not, either", with(verifying(), retires(old(now)), seen(1, 0, now.Add(5*time.Second))), rotation.RemoveReplaced{Index: 0}},
+		{"R3: and then looked for again", with(idle(), abandons(gone(orphan()))), rotation.ConfirmRemoved{ID: "x"}},
+		{"R9: a failure of the run does not stop removals", with(idle(), retires(old(now)), failed), rotation.Remove{ID: "old"}},
+		{"a run that waits does not, either", with(verifying(), retires(old(now)), seen(1, 0, now.Add(5*time.Second))), rotation.Remove{ID: "old"}},
 		{"the phase goes first", with(verifying(), retires(old(now))), rotation.Promote{}},
 		{"P1: while publishing nothing is removed", with(publishing(), retires(old(now)), abandons(orphan()), failed), waitFor(hour)},
 		{"P1: nor while rebinding", with(rebinding(), retires(old(now)), abandons(orphan()), failed), waitFor(hour)},
@@ -415,19 +417,19 @@ func TestPlanRemovals(t *testing.T) {
 }
 
 func TestPlanLastCredential(t *testing.T) {
-	proving := func(next time.Time) rotation.Retiring {
+	proving := func(next time.Time) rotation.Removal {
 		o := last()
 		o.RemovedAt, o.NextAt = now.Add(-minute), next
 		return o
 	}
-	of := func(a rotation.Application, o rotation.Retiring) rotation.Retiring { o.Target = a; return o }
+	of := func(a rotation.Application, o rotation.Removal) rotation.Removal { o.Target = a; return o }
 	testPlan(t, mine, []planRow{
-		{"the last one of an application that was left is removed", with(idle(), retires(last())), rotation.RemoveReplaced{Index: 0}},
-		{"R7: its going is proven by refusals", with(idle(), retires(proving(now))), rotation.ConfirmRefused{Index: 0}},
+		{"the last one of an application that was left is removed", with(idle(), retires(last())), rotation.Remove{ID: "last"}},
+		{"R7: its going is proven by refusals", with(idle(), retires(proving(now))), rotation.ConfirmRefused{ID: "last"}},
 		{"R7: at their time", with(idle(), retires(proving(now.Add(3*minute)))), waitFor(3 * minute)},
 		{"it goes after the others of that application", with(idle(), retires(last(), of(former, removed(now.Add(minute))))), waitFor(minute)},
-		{"also after those that were lost track of", with(idle(), retires(last()), abandons(func() rotation.Abandoned { o := lostTrack(now.Add(minute)); o.Target = former; return o }())), waitFor(minute)},
-		{"those of another application do not hold it back", with(idle(), retires(last(), removed(now.Add(minute)))), rotation.RemoveReplaced{Index: 0}},
+		{"also after those that were lost track of", with(idle(), retires(last()), abandons(func() rotation.Removal { o := lostTrack(now.Add(minute)); o.Target = former; return o }())), waitFor(minute)},
+		{"those of another application do not hold it back", with(idle(), retires(last(), removed(now.Add(minute)))), rotation.Remove{ID: "last"}},
 	})
 }
 
@@ -450,15 +452,15 @@ func TestPlanDeleting(t *testing.T) {
 		{"asked to revoke, current goes first", with(deleting(), revoking), rotation.RevokeCurrent{}},
 		{"P2: unless Rekey did not issue it", with(deleting(), revoking, origin(rotation.OriginNamed)), rotation.Purge{}},
 		{"or there is none", with(deleting(), revoking, empty), rotation.Purge{}},
-		{"R12: what is retiring goes before current", with(deleting(), revoking, retires(old(now))), rotation.RemoveReplaced{Index: 0}},
+		{"R12: what is retiring goes before current", with(deleting(), revoking, retires(old(now))), rotation.Remove{ID: "old"}},
 		{"R12: until it is seen to be gone", with(deleting(), revoking, retires(removed(now.Add(minute)))), waitFor(minute)},
 		{"R12: what was abandoned does, too", with(deleting(), revoking, abandons(lostTrack(now.Add(minute)))), waitFor(minute)},
 		{"R4: and what is staged", with(deleting(), revoking, spends(rotation.Spent{VaultVersion: "s", NextAt: now.Add(minute)})), waitFor(minute)},
-		{"in that order: spent, retiring, abandoned", with(deleting(), abandons(orphan()), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
+		{"in the order in which they were listed", with(deleting(), abandons(orphan()), retires(old(now))), rotation.Remove{ID: "x"}},
 		{"a vault that failed is asked again after the pause", with(deleting(), failed), waitFor(hour)},
-		{"which does not hold removals back", with(deleting(), failed, retires(old(now))), rotation.RemoveReplaced{Index: 0}},
+		{"which does not hold removals back", with(deleting(), failed, retires(old(now))), rotation.Remove{ID: "old"}},
 		{"nobody is warned of its end", with(deleting(), failed, expires(now.Add(hour))), waitFor(hour)},
-		{"the very last is removed without anything published", with(deleting(), empty, retires(func() rotation.Retiring { o := old(now); o.Last = true; return o }())), rotation.RemoveReplaced{Index: 0}},
+		{"the very last is removed without anything published", with(deleting(), empty, retires(func() rotation.Removal { o := old(now); o.Kind = rotation.RemoveLast; return o }())), rotation.Remove{ID: "old"}},
 	})
 }
 
@@ -470,7 +472,7 @@ func TestPlanWarnings(t *testing.T) {
 		{"after the last warning there is nothing to wait for", with(idle(), policyOff, expires(now.Add(hour)), warned(1)), forever},
 		{"a rotation that comes before the end prevents it", with(idle(), slot(now.Add(day)), expires(now.Add(6*day))), waitFor(day)},
 		{"a rotation that keeps failing does not", with(idle(), slot(now.Add(-day)), expires(now.Add(3*day)), failed), rotation.WarnOfExpiry{}},
-		{"removals come first", with(idle(), policyOff, expires(now.Add(3*day)), retires(old(now))), rotation.RemoveReplaced{Index: 0}},
+		{"removals come first", with(idle(), policyOff, expires(now.Add(3*day)), retires(old(now))), rotation.Remove{ID: "old"}},
 	})
 }
 

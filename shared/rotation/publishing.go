@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -67,29 +68,44 @@ func (t *transition) retire(old Credential, after time.Time, last bool) {
 		t.rec.leave(t.now, old.Target, old.KeyID, "the client secret was given without its key id")
 		return
 	}
-	t.rec.Retiring = append(t.rec.Retiring, Retiring{
-		Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, RevokeAfter: after, Last: last,
+	kind := RemoveReplaced
+	if last {
+		kind = RemoveLast
+	}
+	t.rec.Removals = append(t.rec.Removals, Removal{
+		Kind: kind, Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, Published: true, After: after,
 	})
 }
 
-// makeRoom keeps the list of old credentials short, the oldest first.
+// makeRoom keeps the list of removals short, the oldest first.
 func (t *transition) makeRoom() {
 	rec := t.rec
-	if over := len(rec.Retiring) - maxRetiring; over > 0 {
-		for _, o := range rec.Retiring[:over] {
-			rec.leave(t.now, o.Target, o.KeyID, fmt.Sprintf("it could not be removed, and more than %d old client secrets wait after it", maxRetiring))
+	if over := len(rec.Removals) - MaxRemovals; over > 0 {
+		for _, m := range rec.Removals[:over] {
+			rec.leave(t.now, m.Target, m.KeyID, fmt.Sprintf("it could not be removed, and more than %d others wait after it%s", MaxRemovals, m.named()))
 		}
-		rec.Retiring = rec.Retiring[over:]
+		rec.Removals = slices.Delete(rec.Removals, 0, over)
 	}
-	told := 0
-	for i := range len(rec.Retiring) - MaxRetiring {
-		o := &rec.Retiring[i]
-		if !o.RevokeAfter.After(t.now) {
+	over := len(rec.Replaced()) - MaxReplaced
+	for i := range rec.Removals {
+		m := &rec.Removals[i]
+		if m.Kind == RemoveOrphan {
 			continue
 		}
-		o.RevokeAfter = t.now
-		if told++; told <= maxAtOnce {
-			t.tell(Event{Kind: EventGraceEnded, KeyID: o.KeyID, Message: fmt.Sprintf("its grace period was ended, because %d newer client secrets wait, too", MaxRetiring)})
+		if over--; over < 0 {
+			return
+		}
+		if m.After.After(t.now) {
+			m.After = t.now
+			t.tell(Event{Kind: EventGraceEnded, KeyID: m.KeyID, Message: fmt.Sprintf("its grace period was ended, because %d newer client secrets wait, too", MaxReplaced)})
 		}
 	}
+}
+
+// named says how a person finds a credential whose key id is not known.
+func (m *Removal) named() string {
+	if m.KeyID != "" {
+		return ""
+	}
+	return "; look for a client secret named " + m.Marker
 }

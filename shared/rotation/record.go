@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -105,15 +106,14 @@ type Record struct {
 	ChangeID string   `json:"changeId"` // of the last of these
 	Changes  []string `json:"changes"`  // ids of the API's last commits, the newest last
 
-	Run       *Run        `json:"run"`
-	LastRun   *RunResult  `json:"lastRun"`
-	Current   *Credential `json:"current"`
-	Retiring  []Retiring  `json:"retiring"`
-	Abandoned []Abandoned `json:"abandoned"`
-	Spent     []Spent     `json:"spent"`
-	ByHand    []ByHand    `json:"byHand"`
-	WarnedAt  int         `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
-	Told      string      `json:"told"`     // what is wrong that notices were given of; see [Tell]
+	Run      *Run        `json:"run"`
+	LastRun  *RunResult  `json:"lastRun"`
+	Current  *Credential `json:"current"`
+	Removals []Removal   `json:"removals"`
+	Spent    []Spent     `json:"spent"`
+	ByHand   []ByHand    `json:"byHand"`
+	WarnedAt int         `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
+	Told     string      `json:"told"`     // what is wrong that notices were given of; see [Tell]
 }
 
 // Application is an app registration. ObjectID may be empty until it is known.
@@ -212,38 +212,64 @@ type Credential struct {
 	RefusedSince time.Time `json:"refusedSince,omitzero"`
 }
 
-// Retiring is an old credential that is to be removed, step by step: wait for the
-// grace period, remove, look until it is gone.
-type Retiring struct {
-	Target       Application `json:"target"`
-	KeyID        string      `json:"keyId"`
-	VaultVersion string      `json:"vaultVersion"` // published version that holds its value; may be empty
-	RevokeAfter  time.Time   `json:"revokeAfter"`
-	Last         bool        `json:"last,omitempty"` // the target's last credential: its going is proven by refusals (rule R7)
+// RemovalKind says why a credential is to be removed.
+type RemovalKind string
 
-	Removal
-}
+// The kinds of removals.
+const (
+	RemoveReplaced RemovalKind = "replaced" // another one took its place; it stays for its grace period
+	RemoveOrphan   RemovalKind = "orphan"   // an attempt that was given up may have issued it
+	// RemoveLast is the last one that Rekey knows of an application. Nothing is left to read
+	// the application with, so that its going is proven by refusals (rule R7).
+	RemoveLast RemovalKind = "last"
+)
 
-// Abandoned is the marker of an attempt that was given up. The one credential that was
-// issued under it is removed once it turns up (rule R3); another one that bears the same
-// name is not ours.
-type Abandoned struct {
-	Target Application `json:"target"`
-	Marker string      `json:"marker"`
-	KeyID  string      `json:"keyId,omitempty"` // once it is known; then nothing else is removed
-	Since  time.Time   `json:"since"`           // when it may have been issued
-
-	Removal
-}
-
-// Removal is how far removing a credential has come.
+// Removal is a credential that is to be removed, and how far that has come: wait until it
+// may go, remove it, confirm that it is gone.
 type Removal struct {
-	Tries        int                `json:"tries"`              // in a row that failed
-	RemovedAt    time.Time          `json:"removedAt,omitzero"` // when Graph accepted or denied knowing it
-	GoneReads    int                `json:"goneReads"`
+	Kind         RemovalKind `json:"kind"`
+	Target       Application `json:"target"`
+	KeyID        string      `json:"keyId,omitempty"`        // empty: an orphan that has not been found
+	Marker       string      `json:"marker,omitempty"`       // of an orphan: its display name
+	VaultVersion string      `json:"vaultVersion,omitempty"` // published version that holds its value
+	Published    bool        `json:"published,omitempty"`    // it may have been published, so that the whole gate is in front of it
+	Since        time.Time   `json:"since,omitzero"`         // of an orphan: when it may have been issued
+	After        time.Time   `json:"after,omitzero"`         // not to be removed before; the end of its grace period
+
+	Tries        int                `json:"tries,omitempty"`    // in a row that failed
+	RemovedAt    time.Time          `json:"removedAt,omitzero"` // when the directory accepted, or denied knowing it
+	GoneReads    int                `json:"goneReads,omitempty"`
 	NextAt       time.Time          `json:"nextAt,omitzero"`
 	RefusedSince time.Time          `json:"refusedSince,omitzero"` // since when no known credential is of use
 	Problem      serviceerror.Class `json:"problem,omitempty"`     // of the last try; empty after one that worked
+}
+
+// ID names a removal among those of its record, whatever else is added or finished.
+func (m *Removal) ID() string { return cmp.Or(m.Marker, m.KeyID) }
+
+// Replaced lists the credentials that another one took the place of.
+func (r *Record) Replaced() []Removal { return r.removalsBut(RemoveOrphan, false) }
+
+// Orphans lists what attempts that were given up may have issued.
+func (r *Record) Orphans() []Removal { return r.removalsBut(RemoveOrphan, true) }
+
+func (r *Record) removalsBut(kind RemovalKind, is bool) (list []Removal) {
+	for _, m := range r.Removals {
+		if (m.Kind == kind) == is {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Removal returns the removal with that id, nil if there is none.
+func (r *Record) Removal(id string) *Removal {
+	for i := range r.Removals {
+		if r.Removals[i].ID() == id {
+			return &r.Removals[i]
+		}
+	}
+	return nil
 }
 
 // Spent is a staged version whose attempt is over; it is to be disabled (rule R4).
@@ -349,18 +375,13 @@ func (r *Record) Whole() error {
 // Settled reports whether nothing is under way or overdue: what waits for its
 // grace period may remain.
 func (r *Record) Settled(now time.Time) bool {
-	if r.Phase != Idle || r.Request != nil || len(r.Abandoned) > 0 || r.owed() {
+	if r.Phase != Idle || r.Request != nil || len(r.Orphans()) > 0 || r.owed() {
 		return false
 	}
 	if r.Policy.Enabled && !r.Due().After(now) {
 		return false
 	}
-	for _, o := range r.Retiring {
-		if !o.RevokeAfter.After(now) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.Removals, func(m Removal) bool { return !m.After.After(now) })
 }
 
 // owed reports whether the first run has still to come: the one that takes the named
@@ -386,11 +407,8 @@ func (r *Record) learn(app Application) {
 	if r.Run != nil {
 		named = append(named, &r.Run.Target)
 	}
-	for i := range r.Retiring {
-		named = append(named, &r.Retiring[i].Target)
-	}
-	for i := range r.Abandoned {
-		named = append(named, &r.Abandoned[i].Target)
+	for i := range r.Removals {
+		named = append(named, &r.Removals[i].Target)
 	}
 	for _, a := range named {
 		if a.Same(app) && a.ObjectID == "" {
@@ -412,8 +430,7 @@ func (r *Record) Clone() Record {
 	c.Run = clone(r.Run)
 	c.LastRun = clone(r.LastRun)
 	c.Current = clone(r.Current)
-	c.Retiring = slices.Clone(r.Retiring)
-	c.Abandoned = slices.Clone(r.Abandoned)
+	c.Removals = slices.Clone(r.Removals)
 	c.Spent = slices.Clone(r.Spent)
 	c.ByHand = slices.Clone(r.ByHand)
 	c.Changes = slices.Clone(r.Changes)

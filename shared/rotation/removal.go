@@ -10,95 +10,58 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// planRemovals plans Retiring and Abandoned.
+// planRemovals plans Removals, each in its turn.
 func (r Rules) planRemovals(p *sidePlan, rec *Record) {
 	var relied time.Time // from when on current is old enough to rely on
 	if rec.Current != nil {
 		relied = rec.Current.Since.Add(r.RevokeMinAge)
 	}
-	for i, o := range rec.Retiring {
-		at := o.NextAt
-		var step Step = ConfirmRemoved{i}
+	for i := range rec.Removals {
+		m := &rec.Removals[i]
 		switch {
-		case o.RemovedAt.IsZero():
-			step = RemoveReplaced{i}
-			at = later(later(at, o.RevokeAfter), relied)
-		case o.Last:
-			step = ConfirmRefused{i}
+		case m.Kind == RemoveLast && rec.othersOf(m):
+			// they need its token
+		case m.RemovedAt.IsZero() && m.KeyID != "":
+			p.add(later(later(m.NextAt, m.After), relied), Remove{m.ID()})
+		case m.Kind == RemoveLast:
+			p.add(m.NextAt, ConfirmRefused{m.ID()})
+		default:
+			p.add(m.NextAt, ConfirmRemoved{m.ID()})
 		}
-		if o.Last && othersOf(rec, i) {
-			continue // they need its token
-		}
-		p.add(at, step)
-	}
-	for i, o := range rec.Abandoned {
-		at := o.NextAt
-		var step Step = ConfirmRemoved{len(rec.Retiring) + i}
-		if o.KeyID != "" && o.RemovedAt.IsZero() {
-			step = RemoveOrphan{i}
-			at = later(at, relied)
-		}
-		p.add(at, step)
 	}
 }
 
-// othersOf reports whether anything else of the application of Retiring[i] is left to do.
-func othersOf(rec *Record, i int) bool {
-	target := rec.Retiring[i].Target
-	for j, o := range rec.Retiring {
-		if j != i && o.Target.Same(target) && !o.Last {
-			return true
-		}
-	}
-	return slices.ContainsFunc(rec.Abandoned, func(o Abandoned) bool { return o.Target.Same(target) })
+// othersOf reports whether anything else of m's application is left to do.
+func (r *Record) othersOf(m *Removal) bool {
+	return slices.ContainsFunc(r.Removals, func(o Removal) bool { return o.Kind != RemoveLast && o.Target.Same(m.Target) })
 }
 
-// entry is one of a record's removals.
-type entry struct {
-	target  Application
-	keyID   string
-	removal *Removal
-}
-
-// removalAt returns the i-th of Retiring and Abandoned together. The place stays what it
-// is for as long as the pass holds the lease, since only the pass writes these lists.
-func removalAt(rec *Record, i int) entry {
-	if i < len(rec.Retiring) {
-		o := &rec.Retiring[i]
-		return entry{o.Target, o.KeyID, &o.Removal}
-	}
-	o := &rec.Abandoned[i-len(rec.Retiring)]
-	return entry{o.Target, o.KeyID, &o.Removal}
-}
-
-// Removes returns the application and the key id that a removal step is about.
-func (r *Record) Removes(step Step) (target Application, keyID string) {
-	i := 0
+// RemovalOf returns the removal that a step is about; nil if there is none.
+func (r *Record) RemovalOf(step Step) *Removal {
 	switch step := step.(type) {
-	case RemoveReplaced:
-		i = step.Index
-	case RemoveOrphan:
-		i = len(r.Retiring) + step.Index
+	case Remove:
+		return r.Removal(step.ID)
 	case ConfirmRemoved:
-		i = step.Index
+		return r.Removal(step.ID)
 	case ConfirmRefused:
-		i = step.Index
+		return r.Removal(step.ID)
 	}
-	e := removalAt(r, i)
-	return e.target, e.keyID
+	return nil
 }
 
-// NotRemovable reports whether Retiring[i] must stay: it is what is published or about to
-// be, or its key id is not known.
-func (r *Record) NotRemovable(i int) bool {
-	o := r.Retiring[i]
-	return o.KeyID == "" || r.Current != nil && r.Current.KeyID == o.KeyID || r.Run != nil && r.Run.KeyID == o.KeyID
+// MustStay reports whether a credential must not be removed: it is what is published, or
+// about to be.
+func (r *Record) MustStay(m *Removal) bool {
+	return r.Current != nil && r.Current.KeyID == m.KeyID || r.Run != nil && r.Run.KeyID == m.KeyID
 }
 
 // remove records what came of removing a credential, behind the gate (rule R6). That the
 // directory knows none only starts the reads (rule R7).
-func (t *transition) remove(e entry, event Event) {
-	rec, err := t.rec, t.out.Err
+func (t *transition) remove(id string) {
+	rec, err, m := t.rec, t.out.Err, t.rec.Removal(id)
+	if m == nil {
+		return
+	}
 	if t.out.GateOpen && rec.Current != nil { // the published credential has just worked
 		rec.Current.Refusals, rec.Current.RefusedSince = 0, time.Time{}
 	}
@@ -107,18 +70,27 @@ func (t *transition) remove(e entry, event Event) {
 		rec.Current.VaultVersion, rec.Current.Since = t.out.PublishedVersion, t.now
 		t.tell(Event{Kind: EventRepublished, KeyID: rec.Current.KeyID, Message: "what was published was not the current credential"})
 	case errors.Is(err, ErrNotRemovable):
-		rec.Retiring = slices.DeleteFunc(rec.Retiring, func(o Retiring) bool { return o.Target.Same(e.target) && o.KeyID == e.keyID && o.RemovedAt.IsZero() })
+		rec.Removals = slices.DeleteFunc(rec.Removals, func(o Removal) bool { return o.ID() == id })
 	case err != nil:
 		t.countRefusal(err)
-		t.postponed(e, err)
+		t.postponed(m, err)
 	default:
-		*e.removal = Removal{RemovedAt: t.now, NextAt: t.now.Add(t.SettleSpacing)}
-		event.KeyID = e.keyID
+		event := Event{Kind: EventRevoked, KeyID: m.KeyID}
+		if m.Kind == RemoveOrphan {
+			event.Message = "issued by an attempt that was given up"
+		}
 		t.tell(event)
+		m.begin(Removal{RemovedAt: t.now, NextAt: t.now.Add(t.SettleSpacing)})
 	}
 }
 
-// ErrNotRemovable is the outcome of a removal of what must stay; see [Record.NotRemovable].
+// begin puts how far a removal has come to that of progress, and forgets what failed.
+func (m *Removal) begin(progress Removal) {
+	m.RemovedAt, m.GoneReads, m.NextAt = progress.RemovedAt, progress.GoneReads, progress.NextAt
+	m.Tries, m.RefusedSince, m.Problem = 0, time.Time{}, ""
+}
+
+// ErrNotRemovable is the outcome of a removal of what must stay; see [Record.MustStay].
 var ErrNotRemovable = errors.New("the credential is in use")
 
 // countRefusal counts that the published credential itself is refused: often and long
@@ -136,13 +108,13 @@ func (t *transition) countRefusal(err error) {
 }
 
 // postponed records that a removal could not be made or confirmed now.
-func (t *transition) postponed(e entry, err error) {
-	t.postpone(e.removal, err)
+func (t *transition) postponed(m *Removal, err error) {
+	t.postpone(m, err)
 	if t.out.OtherWorks {
-		e.removal.RefusedSince = time.Time{}
+		m.RefusedSince = time.Time{}
 	}
-	if t.hopeless(e.removal) {
-		t.leaveAll(e.target)
+	if t.hopeless(m) {
+		t.leaveAll(m.Target)
 	}
 }
 
@@ -156,7 +128,11 @@ func (t *transition) postpone(r *Removal, err error) {
 	// Rule R6: postponed by a minute. An application that is gone will not be back
 	// in one, and others can look for it.
 	if serviceerror.RefusesCredential(err) && !(rec.Delegated() && r.Problem == serviceerror.ApplicationMissing) {
-		r.NextAt = t.now.Add(max(time.Minute, serviceerror.RetryAfterOf(err)))
+		pause := time.Minute
+		if r.Tries > soonTries {
+			pause = 10 * time.Minute
+		}
+		r.NextAt = t.now.Add(max(pause, serviceerror.RetryAfterOf(err)))
 	}
 	switch {
 	case !useless(rec, err):
@@ -165,6 +141,10 @@ func (t *transition) postpone(r *Removal, err error) {
 		r.RefusedSince = t.now
 	}
 }
+
+// soonTries is how often a removal that is refused is tried a minute apart: often enough to
+// tell that the published credential is lost.
+const soonTries = 20
 
 // useless reports whether err says that there is no credential left to remove others
 // with: Entra refuses it, or its value is gone from the vault. While a connection is
@@ -188,26 +168,12 @@ func (t *transition) hopeless(r *Removal) bool {
 // are as hopeless at their next try.
 func (t *transition) leaveAll(target Application) {
 	rec, left := t.rec, 0
-	leave := func(keyID, marker string) {
+	rec.Removals = slices.DeleteFunc(rec.Removals, func(m Removal) bool {
+		if !m.Target.Same(target) || m.After.After(t.now) || left == maxAtOnce {
+			return false
+		}
 		left++
-		reason := "the application has refused every credential that Rekey knows for " + t.ByHand.String()
-		if keyID == "" {
-			reason += "; look for a client secret named " + marker
-		}
-		rec.leave(t.now, target, keyID, reason)
-	}
-	rec.Retiring = slices.DeleteFunc(rec.Retiring, func(o Retiring) bool {
-		if !o.Target.Same(target) || o.RevokeAfter.After(t.now) || left == maxAtOnce {
-			return false
-		}
-		leave(o.KeyID, "")
-		return true
-	})
-	rec.Abandoned = slices.DeleteFunc(rec.Abandoned, func(o Abandoned) bool {
-		if !o.Target.Same(target) || left == maxAtOnce {
-			return false
-		}
-		leave(o.KeyID, o.Marker)
+		rec.leave(t.now, target, m.KeyID, "the application has refused every credential that Rekey knows for "+t.ByHand.String()+m.named())
 		return true
 	})
 }
@@ -218,9 +184,12 @@ const showsAgain = 5 * time.Minute
 
 // confirmRemoved judges by one read of an application everything of that application
 // that is to go and whose next read is due (rules R3, R7), and drops what is finished.
-func (t *transition) confirmRemoved(i int) {
-	rec := t.rec
-	target := removalAt(rec, i).target
+func (t *transition) confirmRemoved(id string) {
+	rec, m := t.rec, t.rec.Removal(id)
+	if m == nil {
+		return
+	}
+	target := m.Target
 	if t.out.Application == nil {
 		t.unread(target)
 		return
@@ -229,52 +198,41 @@ func (t *transition) confirmRemoved(i int) {
 	room := len(rec.ByHand) + maxAtOnce
 	target.ObjectID = cmp.Or(app.ObjectID, target.ObjectID)
 	rec.learn(target)
-	for i := range rec.Retiring {
-		if o := &rec.Retiring[i]; o.Target.Same(target) && o.readDue(t.now) {
-			t.judgeReplaced(o, app.shows(o.KeyID))
+	for i := range rec.Removals {
+		m := &rec.Removals[i]
+		switch {
+		case !m.Target.Same(target) || !m.readDue(t.now):
+		case m.Kind == RemoveOrphan:
+			t.judgeOrphan(m, app, room)
+		default:
+			t.judgeReplaced(m, app.shows(m.KeyID))
 		}
 	}
-	for i := range rec.Abandoned {
-		if o := &rec.Abandoned[i]; o.Target.Same(target) && !o.NextAt.After(t.now) {
-			t.judgeOrphan(o, app, room)
+	rec.Removals = slices.DeleteFunc(rec.Removals, func(m Removal) bool {
+		if m.Kind == RemoveLast || m.GoneReads < t.SettleReads || len(t.events) == maxAtOnce {
+			return false
 		}
-	}
-	rec.Retiring = slices.DeleteFunc(rec.Retiring, func(o Retiring) bool {
-		return !o.Last && t.gone(&o.Removal, o.KeyID, "")
-	})
-	rec.Abandoned = slices.DeleteFunc(rec.Abandoned, func(o Abandoned) bool {
-		return t.gone(&o.Removal, o.KeyID, "nothing bears the marker of the attempt that was given up")
+		event := Event{Kind: EventGone, KeyID: m.KeyID}
+		if m.Kind == RemoveOrphan {
+			event.Message = "nothing bears the marker of the attempt that was given up"
+		}
+		t.tell(event)
+		return true
 	})
 }
 
-// gone reports, once in the history, that a removal is confirmed.
-func (t *transition) gone(r *Removal, keyID, message string) bool {
-	if r.GoneReads < t.SettleReads || len(t.events) == maxAtOnce {
-		return false
-	}
-	t.tell(Event{Kind: EventGone, KeyID: keyID, Message: message})
-	return true
-}
-
-// readDue reports whether o waits for a read at now: it was removed, and not so that
-// only refusals can prove it.
-func (o *Retiring) readDue(now time.Time) bool {
-	return !o.RemovedAt.IsZero() && !o.Last && !o.NextAt.After(now)
+// readDue reports whether m waits for a read at now: it was removed, or has to be found.
+func (m *Removal) readDue(now time.Time) bool {
+	return m.Kind != RemoveLast && (!m.RemovedAt.IsZero() || m.Kind == RemoveOrphan) && !m.NextAt.After(now)
 }
 
 // unread postpones every read of target that was due.
 func (t *transition) unread(target Application) {
-	rec, hopeless := t.rec, false
-	for i := range rec.Retiring {
-		if o := &rec.Retiring[i]; o.Target.Same(target) && o.readDue(t.now) {
-			t.postpone(&o.Removal, t.out.Err)
-			hopeless = hopeless || t.hopeless(&o.Removal)
-		}
-	}
-	for i := range rec.Abandoned {
-		if o := &rec.Abandoned[i]; o.Target.Same(target) && !o.NextAt.After(t.now) {
-			t.postpone(&o.Removal, t.out.Err)
-			hopeless = hopeless || t.hopeless(&o.Removal)
+	hopeless := false
+	for i := range t.rec.Removals {
+		if m := &t.rec.Removals[i]; m.Target.Same(target) && m.readDue(t.now) {
+			t.postpone(m, t.out.Err)
+			hopeless = hopeless || t.hopeless(m)
 		}
 	}
 	if hopeless {
@@ -283,35 +241,35 @@ func (t *transition) unread(target Application) {
 }
 
 // judgeReplaced counts one read of a credential that was removed.
-func (t *transition) judgeReplaced(o *Retiring, shows bool) {
-	next := Removal{RemovedAt: o.RemovedAt, GoneReads: o.GoneReads + 1, NextAt: t.now.Add(t.SettleSpacing)}
+func (t *transition) judgeReplaced(m *Removal, shows bool) {
+	next := Removal{RemovedAt: m.RemovedAt, GoneReads: m.GoneReads + 1, NextAt: t.now.Add(t.SettleSpacing)}
 	if shows {
 		next.GoneReads = 0
-		if t.now.After(o.RemovedAt.Add(showsAgain)) {
+		if t.now.After(m.RemovedAt.Add(showsAgain)) {
 			next.RemovedAt = time.Time{} // remove it again
 		}
 	}
-	o.Removal = next
+	m.begin(next)
 }
 
 // judgeOrphan counts one read that looked for what was issued under a marker. What is
 // found is removed at once, if it was not just removed. That there is nothing counts only
 // once what was issued must have replicated (rule R3); until then reads come more often
 // than that, because an orphan is alive.
-func (t *transition) judgeOrphan(o *Abandoned, app ApplicationState, room int) {
-	keyID := orphan(t.rec, o, app, t.now, room)
-	next := Removal{RemovedAt: o.RemovedAt, GoneReads: o.GoneReads + 1, NextAt: t.now.Add(t.SettleSpacing)}
-	if counts := o.Since.Add(t.SettleMinAge); t.now.Before(counts) {
+func (t *transition) judgeOrphan(m *Removal, app ApplicationState, room int) {
+	keyID := orphan(t.rec, m, app, t.now, room)
+	next := Removal{RemovedAt: m.RemovedAt, GoneReads: m.GoneReads + 1, NextAt: t.now.Add(t.SettleSpacing)}
+	if counts := m.Since.Add(t.SettleMinAge); t.now.Before(counts) {
 		next.GoneReads = 0
 		next.NextAt = later(earlier(next.NextAt, counts), t.now.Add(t.SettleSpacing/4))
 	}
 	if keyID != "" {
 		next.GoneReads = 0
-		if o.KeyID == "" || t.now.After(o.RemovedAt.Add(showsAgain)) {
-			o.KeyID, next.RemovedAt, next.NextAt = keyID, time.Time{}, t.now
+		if m.KeyID == "" || t.now.After(m.RemovedAt.Add(showsAgain)) {
+			m.KeyID, next.RemovedAt, next.NextAt = keyID, time.Time{}, t.now
 		}
 	}
-	o.Removal = next
+	m.begin(next)
 }
 
 // orphan returns the key id of what was issued under o's marker, if app shows it.
@@ -321,7 +279,7 @@ func (t *transition) judgeOrphan(o *Abandoned, app ApplicationState, room int) {
 // only that one is Rekey's, and where it is not and several bear the marker, nothing says
 // which. Whatever else bears it is reported and left alone (promise P2), as far as there is
 // room for it on the list.
-func orphan(rec *Record, o *Abandoned, app ApplicationState, now time.Time, room int) (keyID string) {
+func orphan(rec *Record, o *Removal, app ApplicationState, now time.Time, room int) (keyID string) {
 	bearing := app.bearing(o.Marker)
 	if o.KeyID == "" && len(bearing) == 1 && !rec.leftToAPerson(o.Target, bearing[0]) {
 		return bearing[0]
@@ -339,26 +297,28 @@ func orphan(rec *Record, o *Abandoned, app ApplicationState, now time.Time, room
 
 // confirmRefused counts whether the value of an application's last credential is refused
 // (rule R7): there is nothing left to read the application with.
-func (t *transition) confirmRefused(i int) {
-	rec, err := t.rec, t.out.Err
-	o := &rec.Retiring[i]
+func (t *transition) confirmRefused(id string) {
+	rec, err, m := t.rec, t.out.Err, t.rec.Removal(id)
+	if m == nil {
+		return
+	}
 	if err != nil && !serviceerror.RefusesCredential(err) {
-		t.postponed(removalAt(rec, i), err)
+		t.postponed(m, err)
 		return
 	}
-	if err != nil && o.GoneReads+1 >= t.SettleReads && !t.now.Before(o.RemovedAt.Add(t.LossPeriod)) {
-		t.tell(Event{Kind: EventGone, KeyID: o.KeyID, Message: "refused by Entra"})
-		rec.Retiring = slices.Delete(rec.Retiring, i, i+1)
+	if err != nil && m.GoneReads+1 >= t.SettleReads && !t.now.Before(m.RemovedAt.Add(t.LossPeriod)) {
+		t.tell(Event{Kind: EventGone, KeyID: m.KeyID, Message: "refused by Entra"})
+		rec.Removals = slices.DeleteFunc(rec.Removals, func(o Removal) bool { return o.ID() == id })
 		return
 	}
-	next := Removal{RemovedAt: o.RemovedAt, GoneReads: o.GoneReads + 1, NextAt: t.now.Add(t.LossPeriod / time.Duration(t.SettleReads))}
+	next := Removal{RemovedAt: m.RemovedAt, GoneReads: m.GoneReads + 1, NextAt: t.now.Add(t.LossPeriod / time.Duration(t.SettleReads))}
 	if err == nil {
 		next.GoneReads = 0
-		if t.now.After(o.RemovedAt.Add(showsAgain)) {
+		if t.now.After(m.RemovedAt.Add(showsAgain)) {
 			next.RemovedAt = time.Time{} // remove it again
 		}
 	}
-	o.Removal = next
+	m.begin(next)
 }
 
 func (a ApplicationState) shows(keyID string) bool {
@@ -382,8 +342,9 @@ func (r *Record) Strangers(deployment string, app ApplicationState) (keyIDs []st
 		if r.Current != nil && strings.EqualFold(r.Current.KeyID, w.KeyID) || r.Run != nil && r.Run.Marker == w.DisplayName {
 			return true
 		}
-		return slices.ContainsFunc(r.Retiring, func(o Retiring) bool { return strings.EqualFold(o.KeyID, w.KeyID) }) ||
-			slices.ContainsFunc(r.Abandoned, func(o Abandoned) bool { return o.Marker == w.DisplayName })
+		return slices.ContainsFunc(r.Removals, func(m Removal) bool {
+			return strings.EqualFold(m.KeyID, w.KeyID) || m.Kind == RemoveOrphan && m.Marker == w.DisplayName
+		})
 	}
 	for _, w := range app.Passwords {
 		if strings.HasPrefix(w.DisplayName, MarkerPrefix(deployment, r.ID)) && !known(w) {

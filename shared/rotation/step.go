@@ -39,13 +39,12 @@ type (
 	RevokeCurrent struct{} // deleting with revoke, after everything else
 	Purge         struct{} // deleting: vault, reservations, rows
 
-	// Beside the phase: Index is the place in the list of the record.
+	// Beside the phase: Index is the place in the list of the record, ID that of [Removal.ID].
 
 	DisableVersion  struct{ Index int } // Spent[Index]
-	RemoveReplaced  struct{ Index int } // Retiring[Index]
-	RemoveOrphan    struct{ Index int } // Abandoned[Index], whose key id is known
-	ConfirmRemoved  struct{ Index int } // read the application of that entry of Retiring and Abandoned together
-	ConfirmRefused  struct{ Index int } // Retiring[Index], the application's last credential: is its value refused?
+	Remove          struct{ ID string } // a removal whose time has come
+	ConfirmRemoved  struct{ ID string } // read the application of that removal: is it gone?
+	ConfirmRefused  struct{ ID string } // the application's last credential: is its value refused?
 	WarnOfExpiry    struct{}            // current is about to expire
 	WarnOfSignInEnd struct{}            // what the connection authenticates with is about to expire
 	RenewSignIn     struct{}            // before a refresh token ends for want of use
@@ -71,8 +70,7 @@ func (BeginDelete) Name() string     { return "begin delete" }
 func (RevokeCurrent) Name() string   { return "revoke current" }
 func (Purge) Name() string           { return "purge" }
 func (DisableVersion) Name() string  { return "disable version" }
-func (RemoveReplaced) Name() string  { return "remove replaced" }
-func (RemoveOrphan) Name() string    { return "remove orphan" }
+func (Remove) Name() string          { return "remove" }
 func (ConfirmRemoved) Name() string  { return "confirm removal" }
 func (ConfirmRefused) Name() string  { return "confirm refusal" }
 func (WarnOfExpiry) Name() string    { return "warn of expiry" }

@@ -23,8 +23,8 @@ func TestAnOrphanBesideOneLeftToAPerson(t *testing.T) {
 			return rotation.Issued{}, unknown("adding a password")
 		}
 		s.sweep(3 * hour)
-		if rec := s.record(); len(rec.Abandoned) != 0 || len(rec.ByHand) > 1 {
-			t.Errorf("abandoned %+v, by hand %+v", rec.Abandoned, rec.ByHand)
+		if rec := s.record(); len(rec.Orphans()) != 0 || len(rec.ByHand) > 1 {
+			t.Errorf("abandoned %+v, by hand %+v", rec.Orphans(), rec.ByHand)
 		}
 		s.rotated(rotation.OnSchedule)
 		s.w.CheckEnd(s.id)

@@ -19,7 +19,7 @@ func (s *subject) crowd(n int) {
 		for i := range n {
 			keyID := s.w.AddMarked(s.app.ClientID, fmt.Sprintf("%sAAAAAAAA%02d", rotation.MarkerPrefix("test", s.id), i))
 			s.w.Name(keyID)
-			rec.Retiring = append(rec.Retiring, rotation.Retiring{Target: s.app, KeyID: keyID, RevokeAfter: time.Now().Add(10*day + time.Duration(i)*hour)})
+			rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveReplaced, Published: true, Target: s.app, KeyID: keyID, After: time.Now().Add(10*day + time.Duration(i)*hour)})
 		}
 	})
 }
@@ -27,7 +27,7 @@ func (s *subject) crowd(n int) {
 // Too many old client secrets: whoever asks by hand is told so, and nothing is issued.
 func TestNoRoomForARotationByHand(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
-		s.crowd(rotation.MaxRetiring)
+		s.crowd(rotation.MaxReplaced)
 		s.ask(rotation.Request{Kind: rotation.AskRotate, ID: "r"})
 		s.sweep(10 * time.Minute)
 		rec := s.record()
@@ -37,8 +37,8 @@ func TestNoRoomForARotationByHand(t *testing.T) {
 		if failed := s.events(rotation.EventFailed); len(failed) != 1 || failed[0].RunID != "r" {
 			t.Errorf("history: %+v", failed)
 		}
-		if len(rec.Retiring) != rotation.MaxRetiring {
-			t.Errorf("%d old ones, want all of them in their grace period", len(rec.Retiring))
+		if len(rec.Replaced()) != rotation.MaxReplaced {
+			t.Errorf("%d old ones, want all of them in their grace period", len(rec.Replaced()))
 		}
 	})
 }
@@ -46,13 +46,13 @@ func TestNoRoomForARotationByHand(t *testing.T) {
 // A slot is served: the oldest goes before its time, and the history says so.
 func TestASlotMakesRoom(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
-		s.crowd(rotation.MaxRetiring)
-		oldest := s.record().Retiring[0].KeyID
+		s.crowd(rotation.MaxReplaced)
+		oldest := s.record().Removals[0].KeyID
 		s.sweep(3 * hour)
 		s.rotated(rotation.OnSchedule)
 		rec := s.record()
-		if len(rec.Retiring) != rotation.MaxRetiring || s.w.IsLive(oldest) || rec.Retiring[len(rec.Retiring)-1].KeyID != s.keyID {
-			t.Errorf("%d old ones, the oldest lives: %t", len(rec.Retiring), s.w.IsLive(oldest))
+		if len(rec.Replaced()) != rotation.MaxReplaced || s.w.IsLive(oldest) || rec.Replaced()[len(rec.Replaced())-1].KeyID != s.keyID {
+			t.Errorf("%d old ones, the oldest lives: %t", len(rec.Replaced()), s.w.IsLive(oldest))
 		}
 		if ended := s.events(rotation.EventGraceEnded); len(ended) != 1 || ended[0].KeyID != oldest || ended[0].Message == "" {
 			t.Errorf("history: %+v", ended)
@@ -63,7 +63,7 @@ func TestASlotMakesRoom(t *testing.T) {
 // An emergency ends all of them.
 func TestAnEmergencyMakesRoom(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
-		s.crowd(rotation.MaxRetiring)
+		s.crowd(rotation.MaxReplaced)
 		s.ask(rotation.Request{Kind: rotation.AskEmergency})
 		s.sweep(3 * hour)
 		s.rotated(rotation.OnEmergency)
@@ -95,8 +95,8 @@ func TestNothingCanBeRemoved(t *testing.T) {
 			}
 			told[e.KeyID] = true
 		}
-		if left := len(told); left+len(rec.Retiring) != were+n || len(rec.Retiring) != 2*rotation.MaxRetiring || len(rec.ByHand) != 32 {
-			t.Errorf("%d old ones, %d by hand, %d told", len(rec.Retiring), len(rec.ByHand), left)
+		if left := len(told); left+len(rec.Replaced()) != were+n || len(rec.Replaced()) != rotation.MaxRemovals || len(rec.ByHand) != 32 {
+			t.Errorf("%d old ones, %d by hand, %d told", len(rec.Replaced()), len(rec.ByHand), left)
 		}
 	})
 }
@@ -104,13 +104,13 @@ func TestNothingCanBeRemoved(t *testing.T) {
 // Many that only a person can remove: all are told of, in commits that a table takes.
 func TestManyLeftToAPerson(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
-		const n = 60
+		const n = rotation.MaxRemovals / 2
 		s.crowd(n)
 		s.edit(func(rec *rotation.Record) {
 			for i := range n {
-				o := rotation.Abandoned{Target: s.app, Marker: fmt.Sprintf("m%d", i), Since: time.Now()}
+				o := rotation.Removal{Kind: rotation.RemoveOrphan, Target: s.app, Marker: fmt.Sprintf("m%d", i), Since: time.Now()}
 				o.RefusedSince = time.Now().Add(-day)
-				rec.Abandoned = append(rec.Abandoned, o)
+				rec.Removals = append(rec.Removals, o)
 			}
 		})
 		s.w.OutsideBreak(true)
@@ -118,14 +118,14 @@ func TestManyLeftToAPerson(t *testing.T) {
 			return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Status: 401, Code: "AADSTS700016"}
 		}
 		s.edit(func(rec *rotation.Record) {
-			for i := range rec.Retiring {
-				rec.Retiring[i].RefusedSince = time.Now().Add(-day)
+			for i := range rec.Replaced() {
+				rec.Removals[i].RefusedSince = time.Now().Add(-day)
 			}
 		})
 		s.ask(rotation.Request{Kind: rotation.AskDelete})
 		s.sweep(10 * time.Minute)
 		if s.exists() {
-			t.Fatalf("the connection is still there, with %d old ones", len(s.record().Retiring))
+			t.Fatalf("the connection is still there, with %d old ones", len(s.record().Removals))
 		}
 		told := map[string]bool{}
 		for _, e := range s.events(rotation.EventByHand) {

@@ -200,7 +200,7 @@ func TestGateBeforeRemoval(t *testing.T) {
 		removed := false
 		s.h.removing = func(string) error {
 			removed = true
-			if age := time.Since(published); age < time.Minute || tokens != 3 || reads != 1 {
+			if age := time.Since(published); age < time.Minute || tokens != 1 || reads != 1 {
 				t.Errorf("removed %s after publishing, after %d reads of what is published and %d tokens with it", age, reads, tokens)
 			}
 			return nil
@@ -217,10 +217,10 @@ func TestGateBeforeRemoval(t *testing.T) {
 func TestGateKeepsWhatIsPublished(t *testing.T) {
 	for name, queue := range map[string]func(*rotation.Record){
 		"as retiring": func(rec *rotation.Record) {
-			rec.Retiring = []rotation.Retiring{{Target: rec.Target, KeyID: rec.Current.KeyID, VaultVersion: rec.Current.VaultVersion}}
+			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: rec.Target, KeyID: rec.Current.KeyID, VaultVersion: rec.Current.VaultVersion}}
 		},
 		"as abandoned": func(rec *rotation.Record) {
-			rec.Abandoned = []rotation.Abandoned{{Target: rec.Target, Marker: "x", KeyID: rec.Current.KeyID}}
+			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveOrphan, Published: true, Target: rec.Target, Marker: "x", KeyID: rec.Current.KeyID}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -326,19 +326,19 @@ func TestNothingWorks(t *testing.T) {
 			t.Fatalf("phase %s, error %+v", rec.Phase, rec.Error)
 		}
 		s.sweep(23 * hour)
-		if len(s.record().Retiring) != 1 {
+		if len(s.record().Removals) != 1 {
 			t.Error("it was left to a person before a day was over")
 		}
 		s.sweep(2 * hour)
 		rec = s.record()
-		if len(rec.Retiring) != 0 || len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != s.keyID || len(s.events(rotation.EventByHand)) != 1 {
-			t.Errorf("retiring %v, by hand %v, events %v", rec.Retiring, rec.ByHand, s.events(rotation.EventByHand))
+		if len(rec.Replaced()) != 0 || len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != s.keyID || len(s.events(rotation.EventByHand)) != 1 {
+			t.Errorf("retiring %v, by hand %v, events %v", rec.Replaced(), rec.ByHand, s.events(rotation.EventByHand))
 		}
 		if n := len(s.events(rotation.EventFailed)); n < 4 || n > 6 {
 			t.Errorf("%d runs failed in 25 hours; hours double from one", n)
 		}
-		if len(rec.Abandoned) != 0 || s.w.Directory.Issued != 1 {
-			t.Errorf("abandoned %d, issued %d: nothing was asked for", len(rec.Abandoned), s.w.Directory.Issued)
+		if len(rec.Orphans()) != 0 || s.w.Directory.Issued != 1 {
+			t.Errorf("abandoned %d, issued %d: nothing was asked for", len(rec.Orphans()), s.w.Directory.Issued)
 		}
 	})
 }
@@ -352,8 +352,8 @@ func TestLostButNotHopeless(t *testing.T) {
 		s.w.RemoveByHand(s.record().Current.KeyID)
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Forbidden = true })
 		s.sweep(4 * day)
-		if rec := s.record(); len(rec.ByHand) != 0 || len(rec.Retiring) != 1 || rec.Error.Class != serviceerror.PolicyForbidden {
-			t.Errorf("by hand %v, retiring %v, error %+v", rec.ByHand, rec.Retiring, rec.Error)
+		if rec := s.record(); len(rec.ByHand) != 0 || len(rec.Replaced()) != 1 || rec.Error.Class != serviceerror.PolicyForbidden {
+			t.Errorf("by hand %v, retiring %v, error %+v", rec.ByHand, rec.Replaced(), rec.Error)
 		}
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Forbidden = false })
 		s.h.put = func(v rotation.VaultSecret) error { s.w.OutsideBreak(!isPublished(v)); return nil }

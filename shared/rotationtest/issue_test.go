@@ -244,7 +244,7 @@ func TestUnknownOutcomeOfIssuing(t *testing.T) {
 					}
 				}
 				for range 60 {
-					if len(s.record().Abandoned) == 0 {
+					if len(s.record().Removals) == 0 {
 						s.sweep(time.Minute)
 					}
 				}
@@ -252,7 +252,7 @@ func TestUnknownOutcomeOfIssuing(t *testing.T) {
 					t.Errorf("given up: %v, after %s; a call that takes a minute may land for another", dropped, lost)
 				}
 				for range 3 * 60 {
-					if len(s.record().Abandoned) > 0 {
+					if len(s.record().Removals) > 0 {
 						s.sweep(time.Second)
 					}
 				}

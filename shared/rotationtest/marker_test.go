@@ -64,8 +64,8 @@ func TestWhatElseBearsTheMarker(t *testing.T) {
 				}
 				s.sweep(3 * hour)
 				rec := s.record()
-				if rec.LastRun == nil || rec.LastRun.Outcome != "success" || len(rec.Abandoned) != 0 {
-					t.Fatalf("last run %+v, abandoned %+v", rec.LastRun, rec.Abandoned)
+				if rec.LastRun == nil || rec.LastRun.Outcome != "success" || len(rec.Orphans()) != 0 {
+					t.Fatalf("last run %+v, abandoned %+v", rec.LastRun, rec.Orphans())
 				}
 				want := map[bool]int{false: 2, true: 1}[late]
 				if by := s.events(rotation.EventByHand); len(by) != want || len(rec.ByHand) != want || !by[0].Notice {

@@ -104,15 +104,17 @@ func TestNoRoomInTime(t *testing.T) {
 		s.edit(func(rec *rotation.Record) { rec.Policy.Grace = 0 })
 		s.sweep(20 * time.Minute)
 		s.edit(func(rec *rotation.Record) { // as if its removal were due
-			for i := range rec.Retiring {
-				rec.Retiring[i].Removal, rec.Retiring[i].RevokeAfter = rotation.Removal{}, time.Now()
+			for i, m := range rec.Removals {
+				rec.Removals[i] = rotation.Removal{
+					Kind: m.Kind, Target: m.Target, KeyID: m.KeyID, VaultVersion: m.VaultVersion, Published: m.Published, After: time.Now(),
+				}
 			}
 		})
 		time.Sleep(time.Second)
 		writes = 0
 		s.pass(p, time.Time{})
-		if rec := s.record(); writes != 0 || len(rec.Retiring) != 1 || rec.Retiring[0].Problem != serviceerror.Throttled {
-			t.Errorf("%d writes, retiring %+v", writes, rec.Retiring)
+		if rec := s.record(); writes != 0 || len(rec.Replaced()) != 1 || rec.Replaced()[0].Problem != serviceerror.Throttled {
+			t.Errorf("%d writes, retiring %+v", writes, rec.Replaced())
 		}
 		s.sweep(hour)
 		s.rotated(rotation.OnSchedule)

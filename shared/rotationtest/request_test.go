@@ -172,13 +172,13 @@ func TestEmergencyInEveryPhase(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.edit(func(rec *rotation.Record) {
-			rec.Retiring = []rotation.Retiring{{Target: s.app, KeyID: restKey, VaultVersion: version, RevokeAfter: time.Now().Add(30 * day)}}
+			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: s.app, KeyID: restKey, VaultVersion: version, After: time.Now().Add(30 * day)}}
 		})
 		asked := time.Now()
 		s.ask(rotation.Request{Kind: rotation.AskEmergency})
 		s.sweep(time.Minute)
-		if rec := s.record(); len(rec.Retiring) > 0 && rec.Retiring[0].RevokeAfter.After(time.Now()) {
-			t.Errorf("a grace period still runs: %+v", rec.Retiring[0])
+		if rec := s.record(); len(rec.Replaced()) > 0 && rec.Replaced()[0].After.After(time.Now()) {
+			t.Errorf("a grace period still runs: %+v", rec.Replaced()[0])
 		}
 		if phase == rotation.Rebinding {
 			s.sweep(time.Hour) // the caller's credential does not prove itself; then the emergency has its turn
@@ -304,8 +304,8 @@ func TestDeleteWithoutPermission(t *testing.T) {
 		s.sweep(2 * hour)
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Denied = true })
 		s.sweep(4 * day)
-		if rec := s.record(); len(rec.Retiring) != 1 || rec.Retiring[0].Problem != serviceerror.Permission {
-			t.Fatalf("a permission may come back, and the record says that it lacks: %+v", rec.Retiring)
+		if rec := s.record(); len(rec.Replaced()) != 1 || rec.Replaced()[0].Problem != serviceerror.Permission {
+			t.Fatalf("a permission may come back, and the record says that it lacks: %+v", rec.Replaced())
 		}
 		s.ask(rotation.Request{Kind: rotation.AskDelete})
 		s.sweep(4 * day)
@@ -341,7 +341,7 @@ func TestRebind(t *testing.T) {
 		s.sweep(2 * hour)
 		s.live(1)
 		s.w.CheckEnd(s.id)
-		if left := s.record().Retiring; len(left) != 0 {
+		if left := s.record().Removals; len(left) != 0 {
 			t.Errorf("retiring: %+v", left)
 		}
 		gone, revoked := s.events(rotation.EventGone), s.events(rotation.EventRevoked)
@@ -359,14 +359,14 @@ func TestRebindWithAnOldValueThatIsGone(t *testing.T) {
 		rec := s.record()
 		s.rebind()
 		s.sweep(20 * time.Minute)
-		if err := s.w.VaultPort().Disable(t.Context(), rec.VaultName, rec.Retiring[0].VaultVersion); err != nil {
+		if err := s.w.VaultPort().Disable(t.Context(), rec.VaultName, rec.Replaced()[0].VaultVersion); err != nil {
 			t.Fatal(err)
 		}
 		s.sweep(51 * hour)
 		s.w.CheckEnd(s.id)
 		s.live(1)
-		if left := s.record(); len(left.Retiring) != 0 || len(left.ByHand) != 0 {
-			t.Errorf("retiring %+v, by hand %+v", left.Retiring, left.ByHand)
+		if left := s.record(); len(left.Replaced()) != 0 || len(left.ByHand) != 0 {
+			t.Errorf("retiring %+v, by hand %+v", left.Replaced(), left.ByHand)
 		}
 	})
 }
@@ -417,13 +417,13 @@ func TestRebindFromAnApplicationThatIsGone(t *testing.T) {
 		s.sweep(20 * time.Minute)
 		s.w.OutsideBreak(false)
 		s.sweep(48*hour + 23*hour)
-		if len(s.record().Retiring) != 1 {
-			t.Fatalf("retiring: %+v", s.record().Retiring)
+		if len(s.record().Removals) != 1 {
+			t.Fatalf("retiring: %+v", s.record().Removals)
 		}
 		s.sweep(2 * hour)
 		rec := s.record()
-		if len(rec.Retiring) != 0 || len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != s.keyID || !rec.ByHand[0].Target.Same(s.app) {
-			t.Errorf("retiring %+v, by hand %+v", rec.Retiring, rec.ByHand)
+		if len(rec.Replaced()) != 0 || len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != s.keyID || !rec.ByHand[0].Target.Same(s.app) {
+			t.Errorf("retiring %+v, by hand %+v", rec.Replaced(), rec.ByHand)
 		}
 		if by := s.events(rotation.EventByHand); len(by) != 1 || by[0].KeyID != s.keyID {
 			t.Errorf("history: %v", by)

@@ -41,8 +41,8 @@ func TestRefusedRequestIsTriedAgain(t *testing.T) {
 					want = rotation.OnEmergency
 				}
 				s.rotated(want)
-				if waits := len(rec.Retiring) == 1; waits != (kind == rotation.AskRotate) {
-					t.Errorf("retiring %+v after %s", rec.Retiring, kind)
+				if waits := len(rec.Replaced()) == 1; waits != (kind == rotation.AskRotate) {
+					t.Errorf("retiring %+v after %s", rec.Replaced(), kind)
 				}
 			})
 		})

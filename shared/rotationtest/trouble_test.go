@@ -26,8 +26,8 @@ func TestFullApplication(t *testing.T) {
 		}
 		s.sweep(3 * hour)
 		rec := s.record()
-		if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != serviceerror.Full || len(rec.Abandoned) != 0 {
-			t.Errorf("phase %s, error %+v, abandoned %v", rec.Phase, rec.Error, rec.Abandoned)
+		if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != serviceerror.Full || len(rec.Orphans()) != 0 {
+			t.Errorf("phase %s, error %+v, abandoned %v", rec.Phase, rec.Error, rec.Orphans())
 		}
 		s.live(2)
 		if s.published() != s.keyID {
@@ -92,8 +92,8 @@ func TestPermissionRefused(t *testing.T) {
 			}
 		}
 		rec := s.record()
-		if rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission || !strings.Contains(rec.Error.Message, "Application.ReadWrite.OwnedBy") || len(rec.Abandoned) != 0 {
-			t.Errorf("phase %s, error %+v, abandoned %v", rec.Phase, rec.Error, rec.Abandoned)
+		if rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission || !strings.Contains(rec.Error.Message, "Application.ReadWrite.OwnedBy") || len(rec.Orphans()) != 0 {
+			t.Errorf("phase %s, error %+v, abandoned %v", rec.Phase, rec.Error, rec.Orphans())
 		}
 		n := len(tries)
 		s.ask(rotation.Request{Kind: rotation.AskRotate})
@@ -170,8 +170,8 @@ func TestOutage(t *testing.T) {
 		}
 		s.sweep(day)
 		rec := s.record()
-		if len(rec.Abandoned)+len(rec.Spent) != 0 || rec.Error == nil || rec.Error.Class != serviceerror.Transient {
-			t.Errorf("abandoned %d, spent %d, error %+v", len(rec.Abandoned), len(rec.Spent), rec.Error)
+		if len(rec.Orphans())+len(rec.Spent) != 0 || rec.Error == nil || rec.Error.Class != serviceerror.Transient {
+			t.Errorf("abandoned %d, spent %d, error %+v", len(rec.Orphans()), len(rec.Spent), rec.Error)
 		}
 		s.h.token = nil
 		s.sweep(hour)

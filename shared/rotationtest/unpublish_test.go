@@ -73,11 +73,11 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 				}
 				s.edit(func(rec *rotation.Record) {
 					rec.Takeover = takeover
-					rec.Abandoned = []rotation.Abandoned{{Target: s.app, Marker: marker, KeyID: keyID}}
+					rec.Removals = []rotation.Removal{{Kind: rotation.RemoveOrphan, Published: true, Target: s.app, Marker: marker, KeyID: keyID}}
 				})
 				s.sweep(hour)
-				if s.w.IsLive(keyID) || len(s.record().Abandoned) != 0 {
-					t.Errorf("it lives: %t; abandoned %+v", s.w.IsLive(keyID), s.record().Abandoned)
+				if s.w.IsLive(keyID) || len(s.record().Removals) != 0 {
+					t.Errorf("it lives: %t; abandoned %+v", s.w.IsLive(keyID), s.record().Removals)
 				}
 			})
 		})

@@ -60,7 +60,7 @@ func TestFailedReadIsNoRead(t *testing.T) {
 				if !removed || failed < 2 {
 					t.Fatalf("removed %v, then %d reads failed", removed, failed)
 				}
-				if o := s.record().Retiring; len(o) != 1 || o[0].KeyID != s.keyID || o[0].GoneReads != 0 || len(s.events(rotation.EventGone)) != 0 {
+				if o := s.record().Removals; len(o) != 1 || o[0].KeyID != s.keyID || o[0].GoneReads != 0 || len(s.events(rotation.EventGone)) != 0 {
 					t.Errorf("after %d reads that failed: retiring %+v, gone %v", failed, o, s.events(rotation.EventGone))
 				}
 				down = false

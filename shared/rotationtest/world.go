@@ -232,8 +232,8 @@ func (w *World) CheckEnd(id string) {
 		return
 	}
 	rec := r.record()
-	if rec.Phase != rotation.Idle || rec.Request != nil || len(rec.Abandoned) > 0 || len(rec.Spent) > 0 || rec.Run != nil {
-		w.violate(fmt.Sprintf("P3: not settled: phase %s, request %v, abandoned %d, spent %d", rec.Phase, rec.Request, len(rec.Abandoned), len(rec.Spent)))
+	if rec.Phase != rotation.Idle || rec.Request != nil || len(rec.Orphans()) > 0 || len(rec.Spent) > 0 || rec.Run != nil {
+		w.violate(fmt.Sprintf("P3: not settled: phase %s, request %v, abandoned %d, spent %d", rec.Phase, rec.Request, len(rec.Orphans()), len(rec.Spent)))
 	}
 	if rec.Lease.Token != "" {
 		w.violate("P5: the lease was not given back")
@@ -250,7 +250,7 @@ func (w *World) CheckEnd(id string) {
 		w.violate("P6: the due row is not where the record says")
 	}
 	keep := map[string]bool{rec.Current.KeyID: true}
-	for _, o := range rec.Retiring {
+	for _, o := range rec.Replaced() {
 		keep[o.KeyID] = true
 	}
 	app := w.Directory.byClient(rec.Target.ClientID)

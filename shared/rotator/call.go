@@ -107,9 +107,9 @@ func (p *pass) tokenFor(ctx context.Context, rec *rotation.Record, app rotation.
 	if c := rec.Current; c != nil && c.Target.Same(app) && c.VaultVersion != "" {
 		versions = append(versions, c.VaultVersion)
 	}
-	for _, o := range rec.Retiring {
-		if o.Target.Same(app) && o.VaultVersion != "" && (o.RemovedAt.IsZero() || len(versions) == 0) {
-			versions = append(versions, o.VaultVersion)
+	for _, m := range rec.Removals {
+		if m.Target.Same(app) && m.VaultVersion != "" && (m.RemovedAt.IsZero() || len(versions) == 0) {
+			versions = append(versions, m.VaultVersion)
 		}
 	}
 	refused := error(&serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Detail: "no credential of the application is known any more"})

@@ -31,14 +31,12 @@ func (p *pass) do(ctx context.Context, rec *rotation.Record, step rotation.Step)
 		out.Err = p.purge(ctx, rec)
 	case rotation.DisableVersion:
 		out.Err = p.disable(ctx, rec, rec.Spent[step.Index])
-	case rotation.RemoveReplaced:
-		out = p.removeReplaced(ctx, rec, step)
-	case rotation.RemoveOrphan:
-		out = p.removeOrphan(ctx, rec, step)
+	case rotation.Remove:
+		out = p.remove(ctx, rec, rec.RemovalOf(step))
 	case rotation.ConfirmRemoved:
-		out = p.confirmRemoved(ctx, rec, step)
+		out = p.confirmRemoved(ctx, rec, rec.RemovalOf(step))
 	case rotation.ConfirmRefused:
-		_, out.Err = p.ownToken(ctx, rec, rec.Retiring[step.Index])
+		_, out.Err = p.ownToken(ctx, rec, rec.RemovalOf(step))
 	case rotation.RenewSignIn:
 		out.Err = p.renewSignIn(ctx, rec)
 	}
@@ -57,12 +55,10 @@ func (p *pass) logFailure(rec *rotation.Record, step rotation.Step, err error) {
 	}
 	class, reason := string(serviceerror.ClassOf(err)), serviceerror.Explain(err)
 	switch step.(type) {
-	case rotation.RemoveReplaced, rotation.RemoveOrphan, rotation.ConfirmRefused:
-		_, keyID := rec.Removes(step)
-		p.log.Warn("a removal is postponed", "key", keyID, "class", class, "reason", reason)
+	case rotation.Remove, rotation.ConfirmRefused:
+		p.log.Warn("a removal is postponed", "key", rec.RemovalOf(step).KeyID, "class", class, "reason", reason)
 	case rotation.ConfirmRemoved:
-		target, _ := rec.Removes(step)
-		p.log.Warn("an application could not be read", "application", target.ClientID, "class", class, "reason", reason)
+		p.log.Warn("an application could not be read", "application", rec.RemovalOf(step).Target.ClientID, "class", class, "reason", reason)
 	case rotation.DisableVersion:
 		p.log.Warn("disabling a staged version", "class", class, "reason", reason)
 	case rotation.RenewSignIn:

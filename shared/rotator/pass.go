@@ -191,8 +191,8 @@ func (p *pass) waitFor(ctx context.Context, rec rotation.Record, d time.Duration
 // onlyConfirms reports whether all that is left before the pass's end is to confirm
 // removals.
 func (p *pass) onlyConfirms(rec *rotation.Record) bool {
-	return rec.Phase == rotation.Idle && rec.Request == nil && !slices.ContainsFunc(rec.Retiring, func(o rotation.Retiring) bool {
-		return o.RemovedAt.IsZero() && o.RevokeAfter.Before(p.until)
+	return rec.Phase == rotation.Idle && rec.Request == nil && !slices.ContainsFunc(rec.Removals, func(m rotation.Removal) bool {
+		return m.RemovedAt.IsZero() && m.KeyID != "" && m.After.Before(p.until)
 	})
 }
 

@@ -107,16 +107,16 @@ func (p *pass) recognise(ctx context.Context, rec *rotation.Record, next *rotati
 // recogniseRetiring completes next if it is one that waits for its removal; being current
 // keeps it from being removed.
 func (p *pass) recogniseRetiring(ctx context.Context, rec *rotation.Record, next *rotation.Credential, value secret.Value) error {
-	for _, o := range rec.Retiring {
-		if next.KeyID != "" || o.VaultVersion == "" || !o.Target.Same(next.Target) {
+	for _, m := range rec.Replaced() {
+		if next.KeyID != "" || m.VaultVersion == "" || !m.Target.Same(next.Target) {
 			continue
 		}
-		same, err := p.holds(ctx, rec, o.VaultVersion, value)
+		same, err := p.holds(ctx, rec, m.VaultVersion, value)
 		if err != nil && !errors.Is(err, serviceerror.ErrNotFound) && !serviceerror.IsDisabled(err) {
 			return err
 		}
 		if same {
-			next.KeyID, next.Origin = o.KeyID, rotation.OriginNamed
+			next.KeyID, next.Origin = m.KeyID, rotation.OriginNamed
 		}
 	}
 	return nil

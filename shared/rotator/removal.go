@@ -9,87 +9,66 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// removeReplaced removes an old credential whose time has come. If we die after the call,
-// it is made again, and answered with "no such credential".
-func (p *pass) removeReplaced(ctx context.Context, rec *rotation.Record, step rotation.RemoveReplaced) (out rotation.Outcome) {
-	if rec.NotRemovable(step.Index) {
+// remove asks the directory to remove a credential, behind the gate. If we die after the
+// call, it is made again, and answered with "no such credential".
+func (p *pass) remove(ctx context.Context, rec *rotation.Record, m *rotation.Removal) (out rotation.Outcome) {
+	if rec.MustStay(m) {
 		return rotation.Outcome{Err: rotation.ErrNotRemovable}
 	}
-	o := rec.Retiring[step.Index]
-	p.remove(ctx, rec, o.Target, o.KeyID, &out, func(gate rotation.Token) (rotation.Token, error) {
-		if !rec.Delegated() { // every replica knows the old credential; it may be dead, though
-			if own, err := p.ownToken(ctx, rec, o); err == nil {
-				return own, nil
-			}
-		}
-		return p.otherToken(ctx, rec, gate, o.Target)
-	})
-	return out
-}
-
-// removeOrphan removes what an attempt that was given up has issued.
-func (p *pass) removeOrphan(ctx context.Context, rec *rotation.Record, step rotation.RemoveOrphan) (out rotation.Outcome) {
-	o := rec.Abandoned[step.Index]
-	p.remove(ctx, rec, o.Target, o.KeyID, &out, func(gate rotation.Token) (rotation.Token, error) {
-		return p.otherToken(ctx, rec, gate, o.Target)
-	})
-	return out
-}
-
-// remove asks the directory to remove a credential, behind the gate, with the token that
-// tokenOf gets; gate is the one that the published credential got.
-func (p *pass) remove(ctx context.Context, rec *rotation.Record, target rotation.Application, keyID string, out *rotation.Outcome, tokenOf func(gate rotation.Token) (rotation.Token, error)) {
 	if out.Err = p.pace(ctx, rec, 2*p.Rules.CallTimeout); out.Err != nil {
-		return
+		return out
 	}
-	gate, ok := p.gate(ctx, rec, target, keyID, out)
+	token, ok := p.gate(ctx, rec, m, &out)
 	if !ok {
-		return
+		return out
 	}
-	token, err := tokenOf(gate)
-	if err != nil {
-		out.Err = err
-		return
+	if token, out.Err = p.removalToken(ctx, rec, m, token); out.Err != nil {
+		return out
 	}
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
 	if err != nil {
 		out.Err = err
-		return
+		return out
 	}
 	defer cancel()
-	err = p.Directory.RemovePassword(cctx, token, target, keyID)
+	err = p.Directory.RemovePassword(cctx, token, m.Target, m.KeyID)
 	p.written(rec, err)
-	if serviceerror.ClassOf(err) != serviceerror.CredentialMissing || err == nil { // that there is none is confirmed by reads
+	if err != nil && serviceerror.ClassOf(err) != serviceerror.CredentialMissing { // that there is none is confirmed by reads
 		out.Err = err
 	}
+	return out
 }
 
-// gate is in front of every removal (rule R6): what is published is current, is not what
-// is to be removed, and gets fresh tokens with the value just read. It returns the last of
-// them, and none if nothing is published: before a target's first run, and at the very
-// end. Not ok: the gate stays closed, and out says why.
-func (p *pass) gate(ctx context.Context, rec *rotation.Record, target rotation.Application, keyID string, out *rotation.Outcome) (token rotation.Token, ok bool) {
-	if rec.Current == nil {
-		// What is to be removed may be read from the vault by its consumers. An attempt
-		// that was published and never became current is taken out of it first. Where
-		// everything is to be revoked, the published secret goes with it.
-		if !rec.Revoke {
-			out.Err = p.unpublish(ctx, rec, keyID)
+// gate is in front of every removal (rule R6). It returns the token that the published
+// credential got, if it got one. Not ok: the gate stays closed, and out says why.
+func (p *pass) gate(ctx context.Context, rec *rotation.Record, m *rotation.Removal, out *rotation.Outcome) (token rotation.Token, ok bool) {
+	if !m.Published {
+		if open, err := p.neverPublished(ctx, rec, m); err != nil || open {
+			out.Err = err
+			return token, open && err == nil
 		}
-		return rotation.Token{}, out.Err == nil
+	}
+	if rec.Current == nil {
+		// Consumers may read from the vault what is to be removed. An attempt that was
+		// published and never became current is taken out of it first. Where everything is
+		// to be revoked, the published secret goes with it.
+		if !rec.Revoke {
+			out.Err = p.unpublish(ctx, rec, m.KeyID)
+		}
+		return token, out.Err == nil
 	}
 	latest, written, err := p.republish(ctx, rec)
 	if err == nil && written != "" {
 		out.PublishedVersion = written // the gate looks again
 		return token, false
 	}
-	if err == nil && (latest.Version == "" || rec.Current.KeyID == keyID) {
+	if err == nil && (latest.Version == "" || rec.Current.KeyID == m.KeyID) {
 		err = &serviceerror.Error{
 			Op: "checking what is published", Class: serviceerror.VaultConflict,
 			Detail: "the credential to be removed is the published one, or nothing is published",
 		}
 	}
-	for n := 0; err == nil && n < p.Rules.Successes; n++ {
+	if err == nil { // it was proven before it was published: one token shows that it still works
 		token, err = p.token(ctx, rec.Current.Target, latest.Value)
 	}
 	if err == nil {
@@ -98,10 +77,38 @@ func (p *pass) gate(ctx context.Context, rec *rotation.Record, target rotation.A
 	}
 	out.Err = err
 	if serviceerror.RefusesCredential(err) && serviceerror.ClassOf(err) != serviceerror.ApplicationMissing {
-		_, terr := p.tokenFor(ctx, rec, target)
+		_, terr := p.tokenFor(ctx, rec, m.Target)
 		out.OtherWorks = terr == nil
 	}
 	return token, false
+}
+
+// neverPublished reports whether what is published shows that an orphan which was never
+// published is not in use: it is Rekey's and has another key id, or nothing is published.
+func (p *pass) neverPublished(ctx context.Context, rec *rotation.Record, m *rotation.Removal) (open bool, err error) {
+	latest, err := p.get(ctx, rec.VaultName, "")
+	switch {
+	case errors.Is(err, serviceerror.ErrNotFound):
+		return true, nil
+	case serviceerror.IsDisabled(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagKeyID] != m.KeyID, nil
+}
+
+// removalToken gets the token with which m is removed; gate is the published credential's.
+func (p *pass) removalToken(ctx context.Context, rec *rotation.Record, m *rotation.Removal, gate rotation.Token) (rotation.Token, error) {
+	if !rec.Delegated() && m.Kind != rotation.RemoveOrphan { // every replica knows the old credential; it may be dead, though
+		if own, err := p.ownToken(ctx, rec, m); err == nil {
+			return own, nil
+		}
+	}
+	if !rec.Delegated() && !gate.Value.IsZero() && rec.Current.Target.Same(m.Target) {
+		return gate, nil
+	}
+	return p.tokenFor(ctx, rec, m.Target)
 }
 
 // unpublish switches off what is published of a credential that never became
@@ -123,29 +130,20 @@ func (p *pass) unpublish(ctx context.Context, rec *rotation.Record, keyID string
 }
 
 // ownToken gets a token with the value of the credential that is to be removed.
-func (p *pass) ownToken(ctx context.Context, rec *rotation.Record, o rotation.Retiring) (rotation.Token, error) {
-	if o.VaultVersion == "" {
+func (p *pass) ownToken(ctx context.Context, rec *rotation.Record, m *rotation.Removal) (rotation.Token, error) {
+	if m.VaultVersion == "" {
 		return rotation.Token{}, fmt.Errorf("reading the old value: %w", serviceerror.ErrNotFound)
 	}
-	old, err := p.get(ctx, rec.VaultName, o.VaultVersion)
+	old, err := p.get(ctx, rec.VaultName, m.VaultVersion)
 	if err != nil {
 		return rotation.Token{}, err
 	}
-	return p.token(ctx, o.Target, old.Value)
-}
-
-// otherToken returns token, which is the published credential's, if that is of
-// target; else it gets one with whatever credential of target still works.
-func (p *pass) otherToken(ctx context.Context, rec *rotation.Record, token rotation.Token, target rotation.Application) (rotation.Token, error) {
-	if !rec.Delegated() && !token.Value.IsZero() && rec.Current.Target.Same(target) {
-		return token, nil
-	}
-	return p.tokenFor(ctx, rec, target)
+	return p.token(ctx, m.Target, old.Value)
 }
 
 // confirmRemoved reads an application once. One that is missing shows no credentials.
-func (p *pass) confirmRemoved(ctx context.Context, rec *rotation.Record, step rotation.ConfirmRemoved) (out rotation.Outcome) {
-	target, _ := rec.Removes(step)
+func (p *pass) confirmRemoved(ctx context.Context, rec *rotation.Record, m *rotation.Removal) (out rotation.Outcome) {
+	target := m.Target
 	token, err := p.tokenFor(ctx, rec, target)
 	var app rotation.ApplicationState
 	if err == nil {

@@ -79,7 +79,7 @@ func (c *crowd) pending(t *testing.T) (n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !rec.Settled(time.Now()) || len(rec.Retiring) > 0 || rec.Lease.Token != "" {
+		if !rec.Settled(time.Now()) || len(rec.Removals) > 0 || rec.Lease.Token != "" {
 			n++
 		}
 	}
