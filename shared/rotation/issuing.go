@@ -141,7 +141,7 @@ func (t *transition) reconcile() {
 func (t *transition) giveUpAttempt() {
 	rec, run := t.rec, t.rec.Run
 	if run.Marker != "" {
-		rec.Removals = append(rec.Removals, Removal{
+		t.addRemoval(Removal{
 			Kind: RemoveOrphan, Target: run.Target, Marker: run.Marker, KeyID: run.KeyID, Published: rec.Phase == Publishing,
 			Since: later(run.FirstIssuedAt, run.IssuedAt), NextAt: t.now,
 		})

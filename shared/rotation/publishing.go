@@ -72,9 +72,16 @@ func (t *transition) retire(old Credential, after time.Time, last bool) {
 	if last {
 		kind = RemoveLast
 	}
-	t.rec.Removals = append(t.rec.Removals, Removal{
+	t.addRemoval(Removal{
 		Kind: kind, Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, Published: true, After: after,
 	})
+}
+
+// addRemoval lists a removal. One of the same credential is replaced: it begins again.
+func (t *transition) addRemoval(m Removal) {
+	rec := t.rec
+	rec.Removals = slices.DeleteFunc(rec.Removals, func(o Removal) bool { return o.ID() == m.ID() })
+	rec.Removals = append(rec.Removals, m)
 }
 
 // makeRoom keeps the list of removals short, the oldest first.
