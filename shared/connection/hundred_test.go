@@ -2,6 +2,7 @@ package connection_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -150,16 +151,16 @@ func (s *subject) stopIn(t *testing.T, phase rotation.Phase) {
 func (s *subject) stopAfter(t *testing.T, op string) {
 	t.Helper()
 	s.request(t, rotation.Request{Kind: rotation.AskRotate, ID: "r"})
-	for n := 1; n < 100; n++ {
-		s.w.Break(n, rotationtest.CrashAfter)
+	s.w.BreakAt(op, rotationtest.CrashAfter)
+	for range 10 {
 		service(s.w).Rotator.Sweep(t.Context())
-		writes := s.w.Writes()
-		s.w.Break(0, rotationtest.NoFault)
-		s.w.Restart()
-		if len(writes) > 0 && writes[len(writes)-1] == op {
+		if slices.Contains(s.w.Writes(), op) {
+			s.w.Break(0, rotationtest.NoFault)
+			s.w.Restart()
+			time.Sleep(6 * time.Minute)
 			return
 		}
-		time.Sleep(6 * time.Minute)
+		time.Sleep(time.Minute)
 	}
 	t.Fatalf("%s was not reached", op)
 }

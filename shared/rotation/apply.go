@@ -17,7 +17,10 @@ type Outcome struct {
 	Marker     string // BeginRun, BeginAttempt: the display name of the attempt's credential
 	LeaseToken string // BeginRun, BeginAttempt: of the lease under which it may be issued
 
-	Found *VaultSecret // AdoptGiven, Reconcile: the version that was looked for; nil if there is none
+	Settled bool         // AdoptGiven: storing what was given had a definite answer
+	Found   *VaultSecret // AdoptGiven, Reconcile: the version that was looked for; nil if there is none
+
+	NotCurrent bool // Withdraw, removals: what is published is not current
 
 	NotSent       bool      // IssueCredential: addPassword was not sent, so that nothing was issued
 	SentAt        time.Time // IssueCredential: when addPassword was sent
@@ -29,7 +32,7 @@ type Outcome struct {
 	Matches Match       // Publish: how the new credential compares with current
 	Next    *Credential // Publish: the new credential, completed by what was recognised
 
-	PublishedVersion string // Publish, Withdraw, removals: the version that was written under the published name
+	PublishedVersion string // Publish, Republish: the version that was written under the published name
 
 	GateOpen   bool // removals: what is published is current, and works
 	OtherWorks bool // removals: another known credential of the application still works
@@ -92,6 +95,10 @@ func (t *transition) apply(step Step) {
 		t.promote()
 	case Publish:
 		t.publish()
+	case Republish:
+		t.republish()
+	case AnnounceWrite:
+		t.announce(step.Of)
 	case Withdraw:
 		t.withdraw()
 	case EndRun:
@@ -183,14 +190,20 @@ func (r Rules) failure(now time.Time, rec *Record, err error) *Failure {
 	if rec.Error != nil && rec.Error.Class.Refusal() == class.Refusal() {
 		count = rec.Error.Count + 1
 	}
-	wait := backoff(rec.ID, class, count)
-	if left, ok := rec.left(now); ok {
-		wait = min(wait, max(left/4, time.Minute)) // a day's pause must not let current expire
-	}
 	return &Failure{
 		Class: class, Message: serviceerror.Explain(err), Count: count, At: now,
-		RetryAt: now.Add(max(wait, serviceerror.RetryAfterOf(err))),
+		RetryAt: now.Add(max(rec.pauseAfter(now, class, count), serviceerror.RetryAfterOf(err))),
 	}
+}
+
+// pauseAfter is how long what has failed for the count-th time in a row waits: a day's
+// pause must not let current expire (rule R10).
+func (r *Record) pauseAfter(now time.Time, class serviceerror.Class, count int) time.Duration {
+	pause := backoff(r.ID, class, count)
+	if left, ok := r.left(now); ok {
+		pause = min(pause, max(left/4, time.Minute))
+	}
+	return pause
 }
 
 // left is how long current may still be used; not ok if its end is not known, has come, or
@@ -211,7 +224,7 @@ func (t *transition) retryNow() {
 }
 
 // clearRequest takes off the record the request that the step has served.
-func (t *transition) clearRequest() { t.rec.Request = nil }
+func (t *transition) clearRequest() { t.rec.Request, t.rec.Outranked = t.rec.Outranked, nil }
 
 func (t *transition) dropRequest() {
 	asked := t.rec.Request
@@ -240,6 +253,9 @@ func (t *transition) refuseRequest() {
 // endGracePeriods ends every grace period, and every pause after a removal that failed
 // (rule R12).
 func (t *transition) endGracePeriods() {
+	if q := t.rec.Request; q != nil {
+		q.Hastened = true
+	}
 	for i := range t.rec.Removals {
 		if m := &t.rec.Removals[i]; m.waits(t.now) {
 			m.After, m.NextAt = earlier(m.After, t.now), t.now

@@ -20,13 +20,16 @@ func (t *transition) adoptGiven() {
 		rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
 		rec.Error = &Failure{
 			Class: serviceerror.Transient, Message: "The " + what + " did not reach Key Vault; the creation is being undone.", Count: 1,
-			At: t.now, RetryAt: t.now.Add(t.CallTimeout + t.SettleSpacing),
+			At: t.now, RetryAt: later(t.now.Add(t.CallTimeout+t.SettleSpacing), rec.settlesAt("")),
 		}
 		t.tell(Event{Kind: EventUndone, Message: "the " + what + " did not reach Key Vault"})
 		return
 	}
 	event := Event{Kind: EventCredentialGiven}
 	rec.Phase, rec.Error = Idle, nil
+	if t.out.Settled {
+		rec.Unsettled = Unsettled{}
+	}
 	if rec.Auth != nil {
 		rec.Auth.VaultVersion, rec.Auth.SavedAt = t.out.Found.Version, t.now
 		rec.Replace(t.now) // it may have been written twice

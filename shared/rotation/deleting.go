@@ -1,13 +1,18 @@
 package rotation
 
+import "time"
+
 // planDeleting ends the record once what lies beside the phase is done. What current is
 // needed for goes first, since its own removal takes away the means to do anything.
-func (r Rules) planDeleting(rec *Record) Step {
+func (r Rules) planDeleting(now time.Time, rec *Record) Step {
 	if len(rec.Removals)+len(rec.Spent) > 0 {
 		return Wait{} // what is beside the phase says until when
 	}
 	if rec.Revoke && rec.Current != nil && rec.Current.Origin == OriginIssued {
 		return RevokeCurrent{}
+	}
+	if at := rec.settlesAt(""); (rec.Revoke || rec.Undo) && at.After(now) {
+		return Wait{at} // a write that lands later would publish again what was deleted
 	}
 	return Purge{}
 }

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"rekey/shared/serviceerror"
@@ -77,6 +78,9 @@ func (t *transition) issueCredential() {
 		t.giveUpAttempt()
 	case t.out.NotSent && err == nil: // for want of time: the next pass begins anew
 		t.unissued()
+	case serviceerror.ClassOf(err) == serviceerror.Full && t.rec.removedLately(t.now):
+		t.fail(&serviceerror.Error{Op: "waiting for room on the application", Class: serviceerror.Transient, Detail: "a client secret was just removed"})
+		t.unissued()
 	case t.out.NotSent:
 		t.failRun(err)
 	case serviceerror.UnknownOutcome(err):
@@ -90,6 +94,12 @@ func (t *transition) issueCredential() {
 	default:
 		t.failRun(err)
 	}
+}
+
+// removedLately reports whether a removal may not have reached every replica yet, so that
+// an application looks full that has room.
+func (r *Record) removedLately(now time.Time) bool {
+	return slices.ContainsFunc(r.Removals, func(m Removal) bool { return !m.RemovedAt.IsZero() && now.Before(m.RemovedAt.Add(showsAgain)) })
 }
 
 // issued moves a run whose credential and staged version are known to verifying.

@@ -33,7 +33,26 @@ func (r *Record) Unable(q *Request) string {
 	if c := r.Current; c != nil && c.Origin == OriginGiven && !q.identifies(c) {
 		return "The client secret was given without its key id, or has been replaced since that was looked for, so that the old one could not be removed after the rotation. Ask for the rotation again."
 	}
+	if r.crowdedByOrphans(q.At) {
+		return fmt.Sprintf("%d client secrets of attempts that were given up could not be removed so far. Rekey issues no more until they are: attention and the history say why. In an emergency ask for an emergency rotation.", len(r.Orphans()))
+	}
 	return r.Crowded()
+}
+
+// maxOrphans is with how many orphans that are not removed nothing new is issued.
+const maxOrphans = 3
+
+// crowdedByOrphans reports whether so many orphans are left that nothing new is issued
+// (rule R5), unless current is about to expire.
+func (r *Record) crowdedByOrphans(now time.Time) bool {
+	n := 0
+	for _, m := range r.Orphans() {
+		if m.RemovedAt.IsZero() {
+			n++
+		}
+	}
+	left, ok := r.left(now)
+	return n >= maxOrphans && !(ok && left < 3*day)
 }
 
 // Crowded is Unable for want of room: too many old credentials are waiting.

@@ -11,17 +11,42 @@ import (
 // The phase goes first; while it has to wait, what lies beside it (retiring,
 // abandoned, spent, warnings) is worked off.
 func (r Rules) Plan(now time.Time, rec *Record, lease Lease) Step {
-	main := r.planPhase(now, rec, lease)
-	phase, waits := main.(Wait)
-	if !waits {
-		return main
+	next := time.Time{}
+	for _, step := range []Step{r.planRepublish(now, rec, lease), r.planPhase(now, rec, lease)} {
+		wait, ok := step.(Wait)
+		if !ok {
+			return r.removalsFirst(now, rec, step)
+		}
+		next = earlier(next, wait.Until)
 	}
-	beside := r.planBeside(now, rec)
-	other, waits := beside.(Wait)
-	if !waits {
-		return beside
+	step := r.planBeside(now, rec)
+	if wait, ok := step.(Wait); ok {
+		return Wait{earlier(next, wait.Until)}
 	}
-	return Wait{earlier(phase.Until, other.Until)}
+	return step
+}
+
+// removalsFirst lets a removal whose time has come go before a run that begins, since an
+// application may have no room for one more.
+func (r Rules) removalsFirst(now time.Time, rec *Record, step Step) Step {
+	if (step != BeginRun{}) {
+		return step
+	}
+	if remove, ok := r.planBeside(now, rec).(Remove); ok {
+		return remove
+	}
+	return step
+}
+
+// planRepublish plans that current is published again where something else is.
+func (r Rules) planRepublish(now time.Time, rec *Record, lease Lease) Step {
+	switch {
+	case rec.RepublishAt.IsZero() || rec.Current == nil || rec.Phase == Creating:
+		return Wait{}
+	case rec.RepublishAt.After(now):
+		return Wait{rec.RepublishAt}
+	}
+	return r.onceSettled(now, rec, rec.Current.VaultVersion, lease, Republish{})
 }
 
 // Wake is when rec has to be woken by whoever holds no lease yet; zero for never.
@@ -49,11 +74,14 @@ func (r Rules) planPhase(now time.Time, rec *Record, lease Lease) Step {
 	case Idle:
 		return r.planIdle(now, rec)
 	case Issuing:
-		step = r.planIssuing(now, rec.Run, lease)
+		step = r.planIssuing(now, rec, lease)
 	case Verifying, Publishing, Rebinding:
-		step = r.planProof(now, rec)
+		step = r.planProof(now, rec, lease)
+		if rec.Request != nil && rec.Request.ends() {
+			return sooner(pausedFor(rec, now, step), rec.settlesAt(""))
+		}
 	case Deleting:
-		step = r.planDeleting(rec)
+		step = r.planDeleting(now, rec)
 	default:
 		return Wait{} // a phase of a newer version: hands off
 	}
@@ -90,7 +118,8 @@ func (r Rules) planRequest(now time.Time, rec *Record) (s Step, ok bool) {
 	case AskDelete, AskRebind, AskAbandon:
 		switch {
 		case rec.Phase == Publishing, rec.Phase == Rebinding && rec.Request.Kind != AskAbandon:
-			return Withdraw{}, true
+			// While its value may have been written, or may still be, the attempt goes on.
+			return Withdraw{}, !rec.settlesAt("").After(now)
 		case running && rec.Request.Kind != AskDelete:
 			return EndRun{}, true
 		case rec.Request.Kind == AskDelete:
@@ -102,12 +131,12 @@ func (r Rules) planRequest(now time.Time, rec *Record) (s Step, ok bool) {
 		}
 	case AskEmergency:
 		switch {
+		case (rec.Phase == Idle || rec.Phase == Rebinding) && !rec.Request.Hastened && inGrace(rec, now):
+			return EndGracePeriods{}, true
 		case rec.Phase == Idle:
 			return BeginRun{}, true
 		case running, rec.Phase == Publishing:
 			return MakeEmergency{}, true
-		case rec.Phase == Rebinding && inGrace(rec, now):
-			return EndGracePeriods{}, true
 		}
 	case AskRotate:
 		switch {
@@ -148,6 +177,9 @@ func (r Rules) planIdle(now time.Time, rec *Record) Step {
 	if due.After(now) {
 		return Wait{due}
 	}
+	if rec.Request == nil && !r.Lost(rec.Current, now) && rec.crowdedByOrphans(now) {
+		return Wait{} // their removals say until when
+	}
 	return BeginRun{}
 }
 
@@ -157,8 +189,12 @@ func (r Rules) Lost(c *Credential, now time.Time) bool {
 	return c != nil && c.Refusals >= r.LossCount && !now.Before(c.RefusedSince.Add(r.LossPeriod))
 }
 
-func (r Rules) planIssuing(now time.Time, run *Run, lease Lease) Step {
+func (r Rules) planIssuing(now time.Time, rec *Record, lease Lease) Step {
+	run := rec.Run
+	urgent := run.Trigger == OnEmergency || run.Trigger == OnLoss
 	switch {
+	case run.Marker == "" && !urgent && rec.crowdedByOrphans(now):
+		return Wait{}
 	case run.Marker == "":
 		return BeginAttempt{}
 	case lease.Token != "" && run.IssuedUnder == lease.Token:
@@ -227,4 +263,12 @@ func later(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// sooner is step, or the wait until a moment if that comes first; zero: it never does.
+func sooner(step Step, at time.Time) Step {
+	if wait, ok := step.(Wait); ok && !at.IsZero() {
+		return Wait{earlier(wait.Until, at)}
+	}
+	return step
 }

@@ -60,6 +60,12 @@ func verifying() rotation.Record {
 func publishing() rotation.Record {
 	rec := verifying()
 	rec.Phase = rotation.Publishing
+	return announced(rec)
+}
+
+// announced is a record on which the write of its staged value was announced by this pass.
+func announced(rec rotation.Record) rotation.Record {
+	rec.Unsettled = rotation.Unsettled{Until: mine.Until.Add(10 * minute), Of: "s1"}
 	return rec
 }
 
@@ -68,7 +74,7 @@ func rebinding() rotation.Record {
 	rec := verifying()
 	rec.Phase = rotation.Rebinding
 	rec.Run.Trigger, rec.Run.Marker, rec.Run.IssuedAt = rotation.OnRebind, "", now.Add(-minute)
-	return rec
+	return announced(rec)
 }
 
 // creating has its row and waits for the given secret in the vault.
@@ -118,6 +124,16 @@ func seen(successes, failures int, next time.Time) change {
 		r.Proof = rotation.Proof{StagedVersion: "s1", Successes: successes, Failures: failures, NextAt: next}
 	}
 }
+
+// wrong: the last refusal says that the value is none of the application's.
+func wrong(r *rotation.Record) {
+	r.Proof.StagedVersion, r.Proof.Successes, r.Proof.Failures, r.Proof.Wrong = "s1", 0, 1, true
+}
+
+func hastened(r *rotation.Record) { r.Request.Hastened = true }
+
+// settled: no write of the published name is under way.
+func settled(r *rotation.Record) { r.Unsettled = rotation.Unsettled{} }
 
 func unseen(r *rotation.Record) { r.Proof = rotation.Proof{} }
 
@@ -264,9 +280,9 @@ func TestPlanProof(t *testing.T) {
 				{"R6: a proven one that is too young grows older", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnCreation, now.Add(-5*time.Second) }), waitFor(10 * time.Second)},
 				{"R6: one that was refused is asked again while it does", on(func(r *rotation.Run) { r.IssuedAt = now }, seen(0, 1, now)), rotation.Prove{}},
 				{"R4: the first token is asked for when the last can come at its age", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnSchedule, now }, unseen), waitFor(5*minute - 10*time.Second)},
-				{"R5: at the deadline without proof it is withdrawn", on(func(r *rotation.Run) { r.Deadline = now }, seen(0, 1, now)), rotation.Withdraw{}},
-				{"R5: which does not wait for the next check", on(func(r *rotation.Run) { r.Deadline = now }, seen(0, 1, now.Add(minute))), rotation.Withdraw{}},
-				{"R5: the deadline is waited for where it comes first", on(func(r *rotation.Run) { r.Deadline = now.Add(minute) }, seen(0, 1, now.Add(hour))), waitFor(minute)},
+				{"R5: at the deadline without proof it is withdrawn", on(func(r *rotation.Run) { r.Deadline = now }, wrong, settled), rotation.Withdraw{}},
+				{"R5: which does not wait for the next check", on(func(r *rotation.Run) { r.Deadline = now }, seen(0, 1, now.Add(minute)), wrong, settled), rotation.Withdraw{}},
+				{"R5: the deadline is waited for where it comes first", on(func(r *rotation.Run) { r.Deadline = now.Add(minute) }, seen(0, 1, now.Add(hour)), wrong), waitFor(minute)},
 				{"R5: one that this pass has not tried is tried first, however late it comes", on(func(r *rotation.Run) { r.Deadline = now.Add(-day) }, seen(0, 0, time.Time{})), rotation.Prove{}},
 				{"R5: and goes on once it is proven", on(func(r *rotation.Run) { r.Deadline = now.Add(-day) }), phase.proven},
 				{"a failure pauses what comes next", with(phase.fresh(), failed), waitFor(hour)},
@@ -305,7 +321,8 @@ func TestPlanUnable(t *testing.T) {
 		{"with 31 old ones there is room", with(idle(), rotate, crowd(31)), rotation.BeginRun{}},
 		{"with 32 there is none", with(idle(), rotate, crowd(32)), rotation.RefuseRequest{}},
 		{"which a pause does not put off", with(idle(), rotate, crowd(32), failed), rotation.RefuseRequest{}},
-		{"R12: an emergency begins", with(idle(), emergency, crowd(32)), rotation.BeginRun{}},
+		{"R12: an emergency ends the grace periods first", with(idle(), emergency, crowd(32)), rotation.EndGracePeriods{}},
+		{"R12: and begins", with(idle(), emergency, crowd(32), hastened), rotation.BeginRun{}},
 		{"so does a slot", with(idle(), slot(now), crowd(40)), rotation.BeginRun{}},
 		{"R6: and recovery", with(idle(), refused(10, now.Add(-hour)), crowd(40)), rotation.BeginRun{}},
 		{"a run that is under way is the answer all the same", with(verifying(), rotate, crowd(32)), rotation.DropRequest{}},
@@ -349,16 +366,22 @@ func TestPlanRequests(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			rows := []planRow{{"without a request it goes on", p.fresh(), p.quiet}}
 			for kind, want := range p.want {
-				rows = append(rows, planRow{"asked to " + string(kind), with(p.fresh(), asked(kind)), want})
+				fresh := p.fresh
+				if (want == rotation.Withdraw{}) {
+					rows = append(rows, planRow{"R8: while its value may land it goes on, asked to " + string(kind), with(p.fresh(), asked(kind)), rotation.Publish{}},
+						planRow{"R8: or waits until it can't any more, asked to " + string(kind), with(p.fresh(), asked(kind), failed), waitFor(14 * minute)})
+					fresh = func() rotation.Record { return with(p.fresh(), settled) }
+				}
+				rows = append(rows, planRow{"asked to " + string(kind), with(fresh(), asked(kind)), want})
 				switch want {
 				case rotation.Publish{}: // the phase goes on, and has its pause
-					rows = append(rows, planRow{"after a failure, asked to " + string(kind), with(p.fresh(), asked(kind), failed), waitFor(hour)})
+					rows = append(rows, planRow{"after a failure, asked to " + string(kind), with(fresh(), asked(kind), failed), waitFor(hour)})
 				case rotation.Withdraw{}: // it is tried at once, once
 					rows = append(rows,
-						planRow{"after another failure, at once asked to " + string(kind), with(p.fresh(), asked(kind), failedFor("other")), want},
-						planRow{"after it has failed itself, the pause holds when asked to " + string(kind), with(p.fresh(), asked(kind), failedFor("q")), waitFor(hour)})
+						planRow{"after another failure, at once asked to " + string(kind), with(fresh(), asked(kind), failedFor("other")), want},
+						planRow{"after it has failed itself, the pause holds when asked to " + string(kind), with(fresh(), asked(kind), failedFor("q")), waitFor(hour)})
 				default:
-					rows = append(rows, planRow{"after a failure, at once asked to " + string(kind), with(p.fresh(), asked(kind), failed), want})
+					rows = append(rows, planRow{"after a failure, at once asked to " + string(kind), with(fresh(), asked(kind), failed), want})
 				}
 			}
 			testPlan(t, mine, rows)
@@ -367,7 +390,7 @@ func TestPlanRequests(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"an emergency while rebinding ends the grace periods", with(rebinding(), asked(rotation.AskEmergency), retires(old(now.Add(hour)))), rotation.EndGracePeriods{}},
 		{"once: then rebinding goes on", with(rebinding(), asked(rotation.AskEmergency), retires(old(now))), rotation.Publish{}},
-		{"a deadline while a rotation waits for rebinding", with(rebinding(), asked(rotation.AskRotate), run(func(r *rotation.Run) { r.Deadline = now }), seen(0, 1, now)), rotation.Withdraw{}},
+		{"a deadline while a rotation waits for rebinding", with(rebinding(), asked(rotation.AskRotate), run(func(r *rotation.Run) { r.Deadline = now }), wrong, settled), rotation.Withdraw{}},
 	})
 }
 
@@ -377,8 +400,12 @@ func TestRequestsByRank(t *testing.T) {
 		for j, next := range order {
 			rec := with(idle(), asked(pending))
 			took := rec.Ask(rotation.Request{Kind: next, ID: "next"})
-			if want := j > i; took != want || (rec.Request.ID == "next") != want {
+			waits := pending == rotation.AskRebind && next == rotation.AskEmergency // and is served afterwards
+			if want := j > i; took != want && !waits || (rec.Request.ID == "next") != want {
 				t.Errorf("%s while %s is pending: replaced %t, want %t", next, pending, took, want)
+			}
+			if after := rec.Outranked; waits != (after != nil && after.ID == "next") || (pending == rotation.AskEmergency && next == rotation.AskRebind) != (after != nil && after.ID != "next") {
+				t.Errorf("%s while %s is pending: served afterwards: %+v", next, pending, after)
 			}
 		}
 		rec := idle()

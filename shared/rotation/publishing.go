@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"rekey/shared/serviceerror"
 )
 
 // publish makes the credential current that was written under the published name, or
@@ -14,8 +16,48 @@ func (t *transition) publish() {
 		t.prove()
 	case t.out.Err != nil:
 		t.fail(t.out.Err)
+		if !serviceerror.UnknownOutcome(t.out.Err) {
+			t.settle()
+		}
 	default:
+		t.settle()
 		t.published(*t.out.Next)
+	}
+}
+
+// republish records that current was written again under the published name. Where its
+// value is refused nothing was written, and it counts as a loss.
+func (t *transition) republish() {
+	rec, err := t.rec, t.out.Err
+	switch {
+	case err == nil && t.out.PublishedVersion != "":
+		t.settle()
+		rec.RepublishAt = time.Time{}
+		rec.Current.VaultVersion, rec.Current.Since = t.out.PublishedVersion, t.now
+		t.tell(Event{Kind: EventRepublished, KeyID: rec.Current.KeyID, Message: "what was published was not the current credential"})
+	case err == nil: // it is what is published by now
+		t.settle()
+		rec.RepublishAt = time.Time{}
+	default:
+		if !serviceerror.UnknownOutcome(err) || !t.out.Proven {
+			t.settle()
+		}
+		rec.RepublishAt = time.Time{} // what needs it asks again
+		t.countRefusal(err)
+		t.postponeRemovals(err)
+		if rec.Run != nil {
+			t.fail(err)
+		}
+	}
+}
+
+// postponeRemovals postpones what may not be removed while current is not published.
+func (t *transition) postponeRemovals(err error) {
+	for _, m := range slices.Clone(t.rec.Removals) {
+		due := m.Published && m.RemovedAt.IsZero() && m.KeyID != "" && !later(m.NextAt, m.After).After(t.now)
+		if listed := t.rec.Removal(m.ID()); due && listed != nil {
+			t.postponed(listed, err)
+		}
 	}
 }
 
@@ -41,6 +83,7 @@ func (t *transition) published(next Credential) {
 	t.makeRoom()
 	rec.Spent = append(rec.Spent, Spent{VaultVersion: run.StagedVersion})
 	rec.Current, rec.Error, rec.WarnedAt = &next, nil, 0
+	rec.Unproven, rec.RepublishAt = 0, time.Time{}
 	t.finishRun("success", "")
 	if rebound {
 		rec.Target = next.Target

@@ -80,8 +80,9 @@ type Record struct {
 
 	Policy            Policy      `json:"policy"`
 	Request           *Request    `json:"request"`
-	Actor             Application `json:"actor"`  // who authenticates
-	Target            Application `json:"target"` // whose credential is rotated
+	Outranked         *Request    `json:"outranked"` // an emergency that is served after Request
+	Actor             Application `json:"actor"`     // who authenticates
+	Target            Application `json:"target"`    // whose credential is rotated
 	CredentialChanges int         `json:"credentialChanges"`
 	Via               string      `json:"via"`  // the connection that authenticates for this one; empty: it does so itself
 	Auth              *Auth       `json:"auth"` // what it authenticates with, if that is not the credential that it rotates
@@ -93,6 +94,9 @@ type Record struct {
 	// LongestAccepted is the longest lifetime that the tenant's policy has accepted, where
 	// it has refused a longer one; zero: none was refused.
 	LongestAccepted time.Duration `json:"longestAccepted"`
+	Unproven        int           `json:"unproven"`     // runs in a row that ended without a proof
+	Unsettled       Unsettled     `json:"unsettled"`    // a write of the published name that may still land
+	RepublishAt     time.Time     `json:"republishAt"`  // current is not what is published: when to write it again; zero: it is
 	Acknowledged    bool          `json:"acknowledged"` // the caller was promised that the connection exists
 	Undo            bool          `json:"undo"`         // deleting because creation was refused
 	Revoke          bool          `json:"revoke"`       // deleting: current goes too
@@ -176,12 +180,52 @@ type Run struct {
 	Deadline  time.Time `json:"deadline,omitzero"`  // until when it has to be proven (rule R5)
 }
 
+// Unsettled says that a write of the published name was announced. Until it has a definite
+// answer, or the time is over in which it could still land, no other value is published
+// and nothing that was ever published is removed (rule R8).
+type Unsettled struct {
+	Until  time.Time `json:"until,omitzero"`
+	Before time.Time `json:"before,omitzero"` // of an earlier write, without an answer so far
+	Of     string    `json:"of,omitempty"`    // the version that has the value; empty: what was given
+}
+
+// announce says that the value of a version is about to be written under the lease. What was
+// announced before may still land.
+func (t *transition) announce(version string) {
+	was := t.rec.Unsettled
+	before := was.Before
+	if was.Of != version {
+		before = later(before, was.Until)
+	}
+	if !before.After(t.now) {
+		before = time.Time{}
+	}
+	t.rec.Unsettled = Unsettled{Until: t.rec.Lease.Until.Add(t.Late), Before: before, Of: version}
+}
+
+// settle records the definite answer to the write that was announced last.
+func (t *transition) settle() {
+	u := &t.rec.Unsettled
+	*u = Unsettled{Until: u.Before}
+}
+
+// settlesAt is from when on another value than that of version may be published; with an
+// empty version, from when on something that was published may be removed.
+func (r *Record) settlesAt(version string) time.Time {
+	u := r.Unsettled
+	if version != "" && u.Of == version {
+		return u.Before
+	}
+	return u.Until
+}
+
 // Proof is what the pass that holds the lease has seen of the run's credential. It is
 // in memory only, since it counts for this pass only (rule R4).
 type Proof struct {
 	StagedVersion string    // of which it is
 	Successes     int       // fresh tokens in a row
 	Failures      int       // refusals in a row
+	Wrong         bool      // the last refusal says that it is no secret of the application, or it is not there
 	NextAt        time.Time // when to ask for the next token
 }
 
@@ -423,6 +467,7 @@ func (r *Record) Clone() Record {
 	if c.Request = clone(r.Request); c.Request != nil {
 		c.Request.Grace, c.Request.Next = clone(c.Request.Grace), clone(c.Request.Next)
 	}
+	c.Outranked = clone(r.Outranked)
 	if c.Auth = clone(r.Auth); c.Auth != nil {
 		c.Auth.Problem = clone(r.Auth.Problem)
 	}

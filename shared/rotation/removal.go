@@ -22,7 +22,11 @@ func (r Rules) planRemovals(p *sidePlan, rec *Record) {
 		case m.Kind == RemoveLast && rec.othersOf(m):
 			// they need its token
 		case m.RemovedAt.IsZero() && m.KeyID != "":
-			p.add(later(later(m.NextAt, m.After), relied), Remove{m.ID()})
+			at := later(later(m.NextAt, m.After), relied)
+			if m.Published {
+				at = later(at, later(rec.settlesAt(""), rec.RepublishAt))
+			}
+			p.add(at, Remove{m.ID()})
 		case m.Kind == RemoveLast:
 			p.add(m.NextAt, ConfirmRefused{m.ID()})
 		default:
@@ -66,9 +70,8 @@ func (t *transition) remove(id string) {
 		rec.Current.Refusals, rec.Current.RefusedSince = 0, time.Time{}
 	}
 	switch {
-	case t.out.PublishedVersion != "":
-		rec.Current.VaultVersion, rec.Current.Since = t.out.PublishedVersion, t.now
-		t.tell(Event{Kind: EventRepublished, KeyID: rec.Current.KeyID, Message: "what was published was not the current credential"})
+	case t.out.NotCurrent:
+		rec.RepublishAt = t.now
 	case errors.Is(err, ErrNotRemovable):
 		rec.Removals = slices.DeleteFunc(rec.Removals, func(o Removal) bool { return o.ID() == id })
 	case err != nil:

@@ -46,6 +46,8 @@ type Request struct {
 	KeyID   string `json:"keyId,omitempty"`
 	KeyIDOf string `json:"keyIdOf,omitempty"`
 
+	Hastened bool `json:"hastened,omitempty"` // emergency: every grace period was ended
+
 	Revoke bool        `json:"revoke,omitempty"` // delete: current goes too
 	Target Application `json:"target,omitzero"`  // rebind: the application that the new credential is of
 	Keep   bool        `json:"keep,omitempty"`   // rebind: another connection has what is replaced, so that it stays
@@ -65,11 +67,20 @@ func (q *Request) ends() bool {
 // Ask puts a request on the record, unless one of the same or a higher rank is
 // pending, which is then the answer. It reports whether it did. A rotation that was
 // refused and waits to be tried again is no answer: a new one is tried at once, and
-// abandoning ends it.
+// abandoning ends it. An emergency that is outranked is served afterwards (rule R12).
 func (r *Record) Ask(q Request) bool {
 	replaces := r.refusedRequest() && (q.Kind == AskAbandon || q.Kind.Rank() >= r.Request.Kind.Rank())
-	if r.Request != nil && r.Request.Kind.Rank() >= q.Kind.Rank() && !replaces {
-		return false
+	pending := r.Request
+	switch {
+	case pending == nil || replaces:
+	case pending.Kind.Rank() >= q.Kind.Rank():
+		if q.Kind != AskEmergency || pending.Kind != AskRebind || r.Outranked != nil {
+			return false
+		}
+		r.Outranked = &q
+		return true
+	case pending.Kind == AskEmergency && q.Kind == AskRebind:
+		r.Outranked = pending
 	}
 	r.Request = &q
 	return true

@@ -21,7 +21,8 @@ type Rules struct {
 	SettleSpacing time.Duration // between them
 	SettleMinAge  time.Duration // after an issue of unknown outcome, before reads count
 
-	Attempt    time.Duration // how long an attempt may go without proof (rule R5)
+	Attempt    time.Duration // how long an attempt is tried without proof (rule R5)
+	Late       time.Duration // how long after the end of a lease a write may still land (rule R8)
 	LossCount  int           // refusals in a row of the published credential
 	LossPeriod time.Duration // over at least this long, that mean it is lost (rule R6)
 	ByHand     time.Duration // after which a target that refuses everything is left to a person (rule R7)
@@ -39,7 +40,7 @@ func DefaultRules() Rules {
 		Successes: 3, Spacing: 5 * time.Second, MinAge: 5 * time.Minute, MinAgeFirst: 15 * time.Second,
 		RevokeMinAge: time.Minute,
 		SettleReads:  5, SettleSpacing: time.Minute, SettleMinAge: 15 * time.Minute,
-		Attempt: 30 * time.Minute, LossCount: 10, LossPeriod: 15 * time.Minute, ByHand: 24 * time.Hour,
+		Attempt: 30 * time.Minute, Late: 10 * time.Minute, LossCount: 10, LossPeriod: 15 * time.Minute, ByHand: 24 * time.Hour,
 		Lease: 5 * time.Minute, Skew: 30 * time.Second,
 		CallTimeout: 30 * time.Second, IssueTimeout: time.Minute, Pass: 4 * time.Minute,
 	}

@@ -22,10 +22,12 @@ type (
 	IssueCredential struct{} // issuing: addPassword, then the value into the vault
 	Reconcile       struct{} // issuing: was anything issued under the marker?
 
-	Prove    struct{} // verifying, publishing, rebinding: one fresh token with the staged value
-	Promote  struct{} // verifying: it is proven and old enough
-	Publish  struct{} // publishing, rebinding: write the proven value under the published name
-	Withdraw struct{} // the same: publish current again if need be, then give the attempt up
+	Prove         struct{}            // verifying, publishing, rebinding: one fresh token with the staged value
+	Promote       struct{}            // verifying: it is proven and old enough
+	Publish       struct{}            // publishing, rebinding: write the proven value under the published name
+	AnnounceWrite struct{ Of string } // the value of that version is about to be written under the published name; see [Unsettled]
+	Republish     struct{}            // what is published is not current: prove current, and write it again
+	Withdraw      struct{}            // the same: give the attempt up, once what is published is current
 
 	EndRun          struct{} // on request: give the attempt and the run up
 	MakeEmergency   struct{} // on request: the run under way becomes an emergency
@@ -59,6 +61,8 @@ func (Reconcile) Name() string       { return "reconcile" }
 func (Prove) Name() string           { return "prove" }
 func (Promote) Name() string         { return "promote" }
 func (Publish) Name() string         { return "publish" }
+func (AnnounceWrite) Name() string   { return "announce write" }
+func (Republish) Name() string       { return "republish" }
 func (Withdraw) Name() string        { return "withdraw" }
 func (EndRun) Name() string          { return "end run" }
 func (MakeEmergency) Name() string   { return "make emergency" }

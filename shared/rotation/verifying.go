@@ -11,17 +11,14 @@ import (
 // planProof plans verifying, publishing and rebinding, which share the proof. A proof
 // counts only for the pass that made it, so that the pass that publishes has seen it
 // itself (rule R4).
-func (r Rules) planProof(now time.Time, rec *Record) Step {
+func (r Rules) planProof(now time.Time, rec *Record, lease Lease) Step {
 	run, proof := rec.Run, rec.proof()
-	// Given up is only what this pass has tried, so that a credential that works is not
-	// given up because the timer was late.
-	refused := proof.Failures > 0
-	if refused && !now.Before(run.Deadline) {
-		return Withdraw{}
+	if r.hopelessAttempt(now, rec) {
+		return r.onceSettled(now, rec, "", lease, Withdraw{})
 	}
 	if proof.NextAt.After(now) {
 		at := proof.NextAt
-		if refused {
+		if proof.Failures > 0 && proof.Wrong && run.Deadline.After(now) {
 			at = earlier(at, run.Deadline)
 		}
 		return Wait{at}
@@ -36,9 +33,43 @@ func (r Rules) planProof(now time.Time, rec *Record) Step {
 	case !proven:
 		return Prove{}
 	case rec.Phase == Verifying:
-		return Promote{}
+		return r.onceSettled(now, rec, run.StagedVersion, lease, Promote{})
 	}
-	return Publish{}
+	return r.onceSettled(now, rec, run.StagedVersion, lease, Publish{})
+}
+
+// onceSettled holds back a step that writes the value of a version under the published
+// name (empty: one that gives up what may have been written), until no other write can land
+// any more (rule R8). A write is announced first, for the lease under which it is made.
+func (r Rules) onceSettled(now time.Time, rec *Record, version string, lease Lease, step Step) Step {
+	if at := rec.settlesAt(version); at.After(now) {
+		return Wait{at}
+	}
+	announced := rec.Unsettled.Of == version && !rec.Unsettled.Until.Before(lease.Until.Add(r.Late))
+	switch step.(type) {
+	case Publish, Republish:
+		if !announced {
+			return AnnounceWrite{version}
+		}
+	}
+	return step
+}
+
+// hopelessAttempt reports whether an attempt is given up (rule R5): it was tried for its
+// time, and the last refusal says that its value is wrong or not there. Any other refusal,
+// of a principal that is disabled or a sign-in that a policy forbids, says nothing about
+// the credential: it is kept, and replaced only before its own life is over. What the
+// caller gave is refused for any reason.
+//
+// Given up is only what this pass has tried, so that a credential that works is not given
+// up because the timer was late.
+func (r Rules) hopelessAttempt(now time.Time, rec *Record) bool {
+	run, proof := rec.Run, rec.proof()
+	if proof.Failures == 0 || now.Before(run.Deadline) {
+		return false
+	}
+	ends := !run.ExpiresAt.IsZero() && run.ExpiresAt.Sub(now) < rec.Policy.Grace+3*day
+	return proof.Wrong || rec.Phase == Rebinding || ends
 }
 
 // proof is what this pass has seen of the run's credential; nothing if what it has seen
@@ -67,15 +98,21 @@ func (t *transition) prove() {
 	case errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err):
 		// The version is gone, disabled or another's: this attempt can't be proven any
 		// more. Its deadline is now (rule R5).
-		proof = Proof{StagedVersion: run.StagedVersion, Failures: 1}
+		proof = Proof{StagedVersion: run.StagedVersion, Failures: 1, Wrong: true}
 		run.Deadline = t.now
 	default:
 		proof.Successes, proof.Failures = 0, proof.Failures+1
+		class := serviceerror.ClassOf(err)
+		proof.Wrong = class == serviceerror.CredentialRefused || class == serviceerror.CredentialExpired
 		pause := min(t.Spacing<<min(proof.Failures/4, 4), time.Minute)
 		proof.NextAt = t.now.Add(max(pause, serviceerror.RetryAfterOf(err)))
-		if !serviceerror.RefusesCredential(err) { // worth showing
+		switch {
+		case !serviceerror.RefusesCredential(err): // worth showing
 			rec.Error = t.failure(t.now, rec, err)
 			rec.Error.RetryAt = proof.NextAt
+		case !proof.Wrong && !t.now.Before(run.Deadline): // replicas know it by now: a person has to change something
+			t.fail(err)
+			proof.NextAt = rec.Error.RetryAt
 		}
 	}
 	rec.Proof = proof
@@ -85,14 +122,19 @@ func (t *transition) prove() {
 func (t *transition) promote() {
 	t.rec.Run.Deadline = t.now.Add(t.Attempt)
 	t.rec.Phase, t.rec.Error = Publishing, nil
+	t.announce(t.rec.Run.StagedVersion)
 }
 
 // withdraw ends an attempt that may have got as far as being published: what is published
 // is current before the attempt's credential becomes removable (rule R5).
 func (t *transition) withdraw() {
 	rec, run, asked := t.rec, *t.rec.Run, t.rec.Request
-	if t.out.Err != nil {
+	switch {
+	case t.out.Err != nil:
 		t.fail(t.out.Err)
+		return
+	case t.out.NotCurrent:
+		rec.RepublishAt = t.now
 		return
 	}
 	if asked != nil && !asked.ends() {
@@ -110,21 +152,31 @@ func (t *transition) withdraw() {
 		event.Message = "on request: " + string(asked.Kind)
 	}
 	t.tell(event)
-	if t.out.PublishedVersion != "" {
-		rec.Current.VaultVersion = t.out.PublishedVersion
-	}
 	switch {
 	case asked != nil:
 		t.giveUpOnRequest(asked)
 	case rebinding:
 		t.giveUpRun("failed", "the new client secret was refused for "+t.Attempt.String()+"; the connection keeps its old one")
+	case run.Attempt >= maxAttempts:
+		t.giveUpRun("failed", fmt.Sprintf("%d new client secrets in a row did not prove themselves", maxAttempts))
+		rec.Unproven++
+		rec.Error = t.noProof(serviceerror.CredentialRefused, rec.Unproven)
 	default:
-		rec.Error = t.failure(t.now, rec, &serviceerror.Error{
-			Op: "proving the new credential", Class: serviceerror.Transient, Detail: fmt.Sprintf("no proof within %s", t.Attempt),
-		})
+		rec.Error = t.noProof(serviceerror.Transient, run.Attempt)
 		t.giveUpAttempt()
 		rec.Phase = Issuing // the run goes on with a new attempt
 	}
+}
+
+// maxAttempts is how many attempts a run has. The next run waits, longer after each that
+// ended so, until one proves itself (rule R5).
+const maxAttempts = 3
+
+func (t *transition) noProof(class serviceerror.Class, count int) *Failure {
+	t.rec.Error = nil
+	f := t.failure(t.now, t.rec, &serviceerror.Error{Op: "proving the new credential", Class: class, Detail: fmt.Sprintf("no proof within %s", t.Attempt)})
+	f.Count, f.RetryAt = count, t.now.Add(t.rec.pauseAfter(t.now, class, count))
+	return f
 }
 
 // endRunOnRequest gives up a run of which nothing was published.

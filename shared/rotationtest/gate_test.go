@@ -165,7 +165,7 @@ func TestCurrentIsPublishedBeforeAnAttemptIsGivenUp(t *testing.T) {
 				} else {
 					s.ask(rotation.Request{Kind: kind})
 				}
-				s.sweep(time.Minute)
+				s.sweep(s.settling(rotation.Publishing))
 				if !ended {
 					t.Error("the attempt was not given up")
 				}

@@ -58,6 +58,7 @@ type World struct {
 	mu      sync.Mutex
 	writes  []string // operations of the external writes so far
 	at      int      // the write to break, counted from 1; 0: none
+	atOp    string   // the operation to break at its first write; empty: none
 	fault   Fault
 	process int  // the process that is alive
 	armed   bool // faults count
@@ -91,7 +92,14 @@ func (w *World) Rotator() *rotator.Rotator {
 func (w *World) Break(n int, f Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.writes, w.at, w.fault, w.armed = nil, n, f, true
+	w.writes, w.at, w.atOp, w.fault, w.armed = nil, n, "", f, true
+}
+
+// BreakAt arms a fault at the next write of that operation.
+func (w *World) BreakAt(op string, f Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writes, w.at, w.atOp, w.fault, w.armed = nil, 0, op, f, true
 }
 
 // Writes returns the operations of the external writes since Break.
@@ -173,7 +181,8 @@ func (p port) write(ctx context.Context, op, on string, apply func() error) erro
 	}
 	fault := NoFault
 	if w.armed {
-		if w.writes = append(w.writes, op); len(w.writes) == w.at {
+		if w.writes = append(w.writes, op); len(w.writes) == w.at || op == w.atOp {
+			w.atOp = ""
 			fault = w.fault
 		}
 	}

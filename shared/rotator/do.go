@@ -25,6 +25,8 @@ func (p *pass) do(ctx context.Context, rec *rotation.Record, step rotation.Step)
 		_, out.Err = p.prove(ctx, rec)
 	case rotation.Publish:
 		out = p.publish(ctx, rec)
+	case rotation.Republish:
+		out = p.republish(ctx, rec)
 	case rotation.Withdraw:
 		out = p.withdraw(ctx, rec)
 	case rotation.Purge:

@@ -306,7 +306,7 @@ func sameStored(a, b *rotation.Record) bool {
 func intent(step rotation.Step) bool {
 	switch step.(type) {
 	case rotation.BeginRun, rotation.BeginAttempt, rotation.Promote, rotation.EndRun, rotation.MakeEmergency, rotation.EndGracePeriods,
-		rotation.DropRequest, rotation.RefuseRequest, rotation.BeginRebind, rotation.BeginDelete, rotation.RevokeCurrent,
+		rotation.DropRequest, rotation.RefuseRequest, rotation.AnnounceWrite, rotation.BeginRebind, rotation.BeginDelete, rotation.RevokeCurrent,
 		rotation.WarnOfExpiry, rotation.WarnOfSignInEnd:
 		return true
 	}

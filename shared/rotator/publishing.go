@@ -128,28 +128,38 @@ func (p *pass) holds(ctx context.Context, rec *rotation.Record, version string, 
 	return err == nil && s.Value == value, err
 }
 
-// republish makes sure that what is published is current. It returns what it found
-// published, and the version that it had to write if that was not current; neither if
-// there is nothing to publish. [serviceerror.ErrNotFound]: current's value is not there
-// any more.
-func (p *pass) republish(ctx context.Context, rec *rotation.Record) (latest rotation.VaultSecret, written string, err error) {
-	c := rec.Current
-	if c == nil || c.VaultVersion == "" {
-		return rotation.VaultSecret{}, "", nil
-	}
+// published reads what is published, and reports whether that is current. The secret is
+// empty if nothing is published, or nothing that may be read.
+func (p *pass) published(ctx context.Context, rec *rotation.Record) (latest rotation.VaultSecret, current bool, err error) {
 	latest, err = p.get(ctx, rec.VaultName, "")
 	switch {
-	case err == nil && p.isCurrent(latest, rec):
-		return latest, "", nil
-	case err != nil && !errors.Is(err, serviceerror.ErrNotFound) && !serviceerror.IsDisabled(err):
-		return latest, "", err
+	case errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err):
+		return rotation.VaultSecret{}, false, nil
+	case err != nil:
+		return latest, false, err
+	}
+	return latest, p.isCurrent(latest, rec), nil
+}
+
+// republish writes current again under the published name, once it is proven (rule R4):
+// every replica knows it, so that its tokens need no spacing.
+func (p *pass) republish(ctx context.Context, rec *rotation.Record) (out rotation.Outcome) {
+	c := rec.Current
+	if _, current, err := p.published(ctx, rec); err != nil || current {
+		out.Err = err
+		return out
 	}
 	own, err := p.get(ctx, rec.VaultName, c.VaultVersion)
-	if err != nil {
-		return latest, "", err
+	for n := 0; err == nil && n < p.Rules.Successes; n++ {
+		_, err = p.token(ctx, c.Target, own.Value)
 	}
-	written, err = p.putPublished(ctx, rec, *c, own.Value)
-	return latest, written, err
+	if err != nil {
+		out.Err = err
+		return out
+	}
+	out.Proven = true
+	out.PublishedVersion, out.Err = p.putPublished(ctx, rec, *c, own.Value)
+	return out
 }
 
 // isCurrent reports whether a published version is of the current credential. Where that
@@ -160,18 +170,16 @@ func (p *pass) isCurrent(v rotation.VaultSecret, rec *rotation.Record) bool {
 	return rec.Owns(p.Deployment, v.Tags) && v.Tags[rotation.TagKeyID] == c.KeyID && (c.KeyID != "" || v.Version == c.VaultVersion)
 }
 
-// withdraw publishes current again if the attempt's credential may have been published.
+// withdraw looks whether the attempt's credential is published.
 func (p *pass) withdraw(ctx context.Context, rec *rotation.Record) (out rotation.Outcome) {
-	run := rec.Run
-	latest, written, err := p.republish(ctx, rec)
-	if errors.Is(err, serviceerror.ErrNotFound) {
-		attempt := latest.Version != "" && rec.Owns(p.Deployment, latest.Tags) &&
-			latest.Tags[rotation.TagClient] == run.Target.ClientID && latest.Tags[rotation.TagKeyID] == run.KeyID
-		if !attempt {
-			err = nil // current can't be read any more, but the attempt's credential is not published either
-		}
+	if rec.Current == nil || rec.Current.VaultVersion == "" {
+		return out
 	}
-	return rotation.Outcome{PublishedVersion: written, Err: err}
+	latest, current, err := p.published(ctx, rec)
+	run := rec.Run
+	attempt := rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagClient] == run.Target.ClientID && latest.Tags[rotation.TagKeyID] == run.KeyID
+	out.Err, out.NotCurrent = err, err == nil && !current && attempt
+	return out
 }
 
 // leaveApplication releases what a connection held of an application that it has left.

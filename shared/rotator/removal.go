@@ -57,16 +57,10 @@ func (p *pass) gate(ctx context.Context, rec *rotation.Record, m *rotation.Remov
 		}
 		return token, out.Err == nil
 	}
-	latest, written, err := p.republish(ctx, rec)
-	if err == nil && written != "" {
-		out.PublishedVersion = written // the gate looks again
+	latest, current, err := p.published(ctx, rec)
+	if err == nil && !current {
+		out.NotCurrent = true // it is published again first
 		return token, false
-	}
-	if err == nil && (latest.Version == "" || rec.Current.KeyID == m.KeyID) {
-		err = &serviceerror.Error{
-			Op: "checking what is published", Class: serviceerror.VaultConflict,
-			Detail: "the credential to be removed is the published one, or nothing is published",
-		}
 	}
 	if err == nil { // it was proven before it was published: one token shows that it still works
 		token, err = p.token(ctx, rec.Current.Target, latest.Value)
