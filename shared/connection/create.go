@@ -126,11 +126,11 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 	if err != nil {
 		return rec, err
 	}
-	handed := s.handOver(ctx, &rec, d.given)
+	settled, handed := s.handOver(ctx, &rec, d.given)
 	if handed != nil && rec.Via != "" {
 		return s.withdraw(ctx, rec, handed, until)
 	}
-	got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease})
+	got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease, Settled: settled})
 	return s.created(ctx, got, handed, err)
 }
 
@@ -228,6 +228,9 @@ func (s *Service) insert(ctx context.Context, rec rotation.Record, by string) (r
 	now := s.Rotator.Clock()
 	rec.Lease = rotation.Lease{Token: s.Rotator.NewID(), Until: now.Add(s.Rotator.Rules.Lease)}
 	rec.WakeAt = rec.Lease.Until
+	if rec.Current != nil { // what was given is about to be written under the published name
+		rec.Unsettled.Until = rec.Lease.Until.Add(s.Rotator.Rules.Late)
+	}
 	event := rotation.Event{At: now, Kind: rotation.EventCreated, By: by, From: origin(ctx)}
 	got, err := s.Records.Create(ctx, rec, event)
 	for try := 1; err != nil && try <= 3; try++ {
@@ -252,7 +255,9 @@ func (s *Service) insert(ctx context.Context, rec rotation.Record, by string) (r
 // handOver puts what was given into the vault, which is from then on the only place
 // that has it. What fails here is found by the pass that follows, which looks into
 // the vault.
-func (s *Service) handOver(ctx context.Context, rec *rotation.Record, given rotation.VaultSecret) error {
+//
+// settled says that no write of it can land any more.
+func (s *Service) handOver(ctx context.Context, rec *rotation.Record, given rotation.VaultSecret) (settled bool, err error) {
 	for _, name := range []string{rec.VaultName, rec.StagedName()} {
 		if rec.Target.ClientID == "" {
 			break // nothing will be published
@@ -262,19 +267,20 @@ func (s *Service) handOver(ctx context.Context, rec *rotation.Record, given rota
 			err = s.recoverSecret(ctx, name)
 		}
 		if err != nil {
-			return err
+			return true, err
 		}
 	}
 	if given.Name == "" {
-		return nil
+		return true, nil
 	}
-	_, err := s.store(ctx, given)
-	return err
+	_, settled, err = s.store(ctx, given)
+	return settled, err
 }
 
-// store writes a new version, twice if nobody knows of the first: a second version of
-// the same value does no harm.
-func (s *Service) store(ctx context.Context, given rotation.VaultSecret) (version string, err error) {
+// store writes a new version, twice if the outcome of the first is unknown: a second
+// version of the same value does no harm. settled says that every try had a definite answer.
+func (s *Service) store(ctx context.Context, given rotation.VaultSecret) (version string, settled bool, err error) {
+	settled = true
 	for range 2 {
 		cctx, cancel := context.WithTimeout(ctx, s.Rotator.Rules.CallTimeout)
 		version, err = s.Vault.Put(cctx, given)
@@ -282,8 +288,9 @@ func (s *Service) store(ctx context.Context, given rotation.VaultSecret) (versio
 		if err == nil || !serviceerror.UnknownOutcome(err) {
 			break
 		}
+		settled = false
 	}
-	return version, err
+	return version, settled, err
 }
 
 func (s *Service) state(ctx context.Context, name string) (rotation.VaultState, error) {

@@ -151,7 +151,7 @@ func (s *Service) stage(ctx context.Context, marker string, version rotation.Vau
 	defer cancel()
 	version.Tags = maps.Clone(version.Tags)
 	version.Tags[rotation.TagMarker] = marker
-	stored, err := s.store(ctx, version)
+	stored, _, err := s.store(ctx, version)
 	if err != nil {
 		return "", s.explain(ctx, "storing the new credentials in Key Vault", err)
 	}

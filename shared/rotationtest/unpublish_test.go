@@ -21,6 +21,7 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 		keyID    string // of what is published; "ours": the one that is to be removed; empty: nothing is
 		disabled bool
 		takeover bool // over what a deleted connection had left
+		dead     bool // which does not work any more
 		enabled  bool // what is published at the end
 	}{
 		"published":                  {keyID: "ours"},
@@ -29,6 +30,7 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 		"another one of ours":        {keyID: other, enabled: true},
 		"somebody else's, with tags": {foreign: true, keyID: "ours", enabled: true},
 		"over another's":             {keyID: "ours", takeover: true, enabled: true},
+		"over one that is dead":      {keyID: "ours", takeover: true, dead: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {
@@ -46,9 +48,12 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 					}
 					return version
 				}
-				takeover := ""
+				takeover, left := "", s.secret.Reveal()
 				if tt.takeover {
-					takeover = publish("left", map[string]string{"left": "yes"})
+					if tt.dead {
+						left = "dead"
+					}
+					takeover = publish(left, map[string]string{rotation.TagTenant: s.app.TenantID, rotation.TagClient: s.app.ClientID})
 				}
 				if tt.keyID == "ours" {
 					tt.keyID = keyID
@@ -66,7 +71,7 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 					}
 				}
 				s.h.removing = func(string) error {
-					if v, ok := s.w.Published(rec.VaultName); ok && (v.Enabled != tt.enabled || tt.takeover && v.Value.Reveal() != "left") {
+					if v, ok := s.w.Published(rec.VaultName); ok && (v.Enabled != tt.enabled || tt.takeover && !tt.dead && v.Value.Reveal() != left) {
 						t.Errorf("it is removed while %v is published, enabled %t", v.Tags, v.Enabled)
 					}
 					return nil

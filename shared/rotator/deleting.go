@@ -58,7 +58,7 @@ func (p *pass) deleteOwned(ctx context.Context, rec *rotation.Record, name strin
 }
 
 // restore publishes again what a deleted connection had left under the name that
-// this one has adopted.
+// this one has adopted, if it still works.
 func (p *pass) restore(ctx context.Context, rec *rotation.Record) error {
 	latest, err := p.get(ctx, rec.VaultName, "")
 	switch {
@@ -73,6 +73,16 @@ func (p *pass) restore(ctx context.Context, rec *rotation.Record) error {
 		return nil // nothing to restore
 	}
 	if err != nil {
+		return err
+	}
+	app := rotation.Application{TenantID: before.Tags[rotation.TagTenant], ClientID: before.Tags[rotation.TagClient]}
+	for n := 0; err == nil && n < p.Rules.Successes; n++ { // a value that does not work is not published again
+		_, err = p.token(ctx, app, before.Value)
+	}
+	switch {
+	case serviceerror.RefusesCredential(err):
+		return p.disableVersion(ctx, rec.VaultName, latest.Version)
+	case err != nil:
 		return err
 	}
 	before.Version, before.Tags = "", maps.Clone(before.Tags)

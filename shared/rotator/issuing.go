@@ -18,6 +18,7 @@ func (p *pass) adoptGiven(ctx context.Context, rec *rotation.Record) (out rotati
 	if rec.Auth != nil {
 		name = rec.AuthName()
 	}
+	out.Settled = p.settled
 	out.Found, out.Err = p.find(ctx, name, func(v rotation.VaultSecret) bool { return v.Enabled && rec.Owns(p.Deployment, v.Tags) })
 	return out
 }

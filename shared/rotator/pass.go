@@ -28,6 +28,9 @@ type PassOptions struct {
 	Brief bool
 	// Lease is one that the caller took while creating the record.
 	Lease rotation.Lease
+	// Settled says that the caller's writes of the published name had definite answers, so
+	// that none of them can land any more (rule R8).
+	Settled bool
 }
 
 // shortWait is how long a pass may wait without reading the record again: what the
@@ -42,6 +45,7 @@ type pass struct {
 	until   time.Time // steps start before
 	cutoff  time.Time // calls end before; zero: the lease alone decides
 	brief   bool
+	settled bool // see PassOptions
 	log     *slog.Logger
 	journal Journal
 
@@ -72,7 +76,7 @@ func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions, s *sign
 		ctx, end = r.Observer.Pass(ctx, id)
 		defer func() { end(&rec, err) }()
 	}
-	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, signIns: s}
+	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, settled: opts.Settled, signIns: s}
 	if p.until.IsZero() {
 		p.until = r.now().Add(r.Rules.Pass)
 	}
