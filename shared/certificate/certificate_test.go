@@ -2,6 +2,7 @@ package certificate_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
@@ -24,7 +25,7 @@ import (
 // parse gives body, key, pfx and password, as many as there are.
 func parse(given ...string) (certificate.Certificate, error) {
 	given = append(given, "", "", "", "")
-	return certificate.Parse(certificate.Input{
+	return certificate.Parse(context.Background(), certificate.Input{
 		Body: rotation.NewSecret(given[0]), PrivateKey: rotation.NewSecret(given[1]),
 		PFX: rotation.NewSecret(given[2]), Password: rotation.NewSecret(given[3]),
 	}, now)

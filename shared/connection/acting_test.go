@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -45,7 +46,7 @@ func newCertificate(serial int64) certificate.Input {
 
 // stored is a certificate as Rekey stores it.
 func stored(in certificate.Input) rotation.Secret {
-	c, err := certificate.Parse(in, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	c, err := certificate.Parse(context.Background(), in, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
 		panic(err)
 	}

@@ -123,9 +123,29 @@ func (s *Service) log() *slog.Logger {
 func (s *Service) bounded(ctx context.Context) (asking, working context.Context, until time.Time, cancel context.CancelFunc) {
 	budget := cmp.Or(s.Budget, 25*time.Second)
 	until = s.Rotator.Clock().Add(budget)
-	working, stop := context.WithTimeout(context.WithoutCancel(ctx), s.Rotator.Rules.Lease)
+	detached := context.WithValue(context.WithoutCancel(ctx), callerKey{}, ctx)
+	working, stop := context.WithTimeout(detached, s.Rotator.Rules.Lease)
 	asking, end := context.WithTimeout(working, budget)
 	return asking, working, until, func() { end(); stop() }
+}
+
+// callerKey finds the context of the caller in one that bounded has detached from it.
+type callerKey struct{}
+
+// whileAsked is a context that ends with ctx, and also when the caller hangs up. It is
+// for work that is done before anything is written, and that an impatient caller could
+// otherwise pile up.
+func whileAsked(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	caller, ok := ctx.Value(callerKey{}).(context.Context)
+	if !ok {
+		return ctx, cancel
+	}
+	if caller.Err() != nil { // at once, and not from another goroutine
+		cancel()
+	}
+	stop := context.AfterFunc(caller, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // Get returns a connection.
