@@ -3,8 +3,10 @@ package certificate_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -48,49 +50,61 @@ func hostile() map[string]struct {
 	good := []info{sealedBags(certBag()), plainSafe(keyBag(aesBy(1)))}
 	slow := oneIteration
 	slow.Iterations = forever
-	long, negative, short := oneIteration, oneIteration, kdf{Salt: salt, Iterations: 1, PRF: oneIteration.PRF}
+	long, negative, salted := oneIteration, oneIteration, oneIteration
 	long.KeyLength, negative.KeyLength = 1<<40, -1
-	short.Salt = bytes.Repeat(salt, 1000)
+	salted.Salt = bytes.Repeat(salt, 1000)
+	sum := sealedSafe(aesBy(1_500_000), sealAES("x", der([]bag{certBag()})))
 	keys := slices.Repeat([]bag{keyBag(aesBy(600_000))}, 8)
 	rsa := bytes.Repeat([]byte{0x30}, 20_000)
-	unknown := func(id string) info {
-		return plainSafe(certBag(), keyBag(algorithm("1.2.840.113549.1.5.13", pbes2{algorithm(id, pbe{salt, 1}), algorithm(aes256, make([]byte, 16))})))
+	by := func(kdf string) pkix.AlgorithmIdentifier {
+		return algorithm("1.2.840.113549.1.5.13", pbes2{algorithm(kdf, pbe{salt, 1}), algorithm(aes256, make([]byte, 16))})
 	}
+	mac := func(id string, count int) []byte {
+		return fileWith("x", algorithm(id, asn1.NullRawValue), count, good...)
+	}
+	macBy := func(a pkix.AlgorithmIdentifier) []byte { return fileWith("x", a, 1, good...) }
+	macByScrypt := algorithm("1.2.840.113549.1.5.14", pbes2{algorithm(scrypt, pbe{salt, 1}), algorithm(hmacSHA256, asn1.NullRawValue)})
+	part := func(a pkix.AlgorithmIdentifier) []byte {
+		return file(sealedSafe(a, sealAES("x", der([]bag{certBag()}))), good[1])
+	}
+	inPart := func(bags ...bag) []byte { return file(sealedBags(bags...)) }
+	other := bag{oid("1.2.3"), explicit([]byte{5, 0})}
 	out := map[string]refused{
-		"MAC":                           {fileWith("x", algorithm("2.16.840.1.101.3.4.2.1", asn1.NullRawValue), forever, good...), many},
-		"MAC, SHA-1":                    {fileWith("x", algorithm("1.3.14.3.2.26", asn1.NullRawValue), forever, good...), many},
-		"PBMAC1":                        {fileWith("x", pbmac1(slow), 1, good...), many},
-		"PBMAC1, long key":              {fileWith("x", pbmac1(long), 1, good...), "parameters"},
-		"PBMAC1, negative key":          {fileWith("x", pbmac1(negative), 1, good...), "parameters"},
-		"PBMAC1 by scrypt":              {fileWith("x", algorithm("1.2.840.113549.1.5.14", pbes2{algorithm(scrypt, pbe{salt, 1}), algorithm(hmacSHA256, asn1.NullRawValue)}), 1, good...), "does not know"},
-		"MAC, unknown digest":           {fileWith("x", algorithm("1.2.3", asn1.NullRawValue), 1, good...), "does not know"},
-		"MAC, long salt":                {file(sealedBags(certBag()), plainSafe(keyBag(aesWith(short)))), "parameters"},
-		"encrypted part, PBES2":         {file(sealedSafe(aesBy(forever), sealAES("x", der([]bag{certBag()}))), good[1]), many},
-		"encrypted part, 3DES":          {file(sealedSafe(desBy(forever), make([]byte, 64)), good[1]), many},
-		"encrypted part, RC2-128":       {file(sealedSafe(algorithm("1.2.840.113549.1.12.1.5", pbe{salt, forever}), make([]byte, 64)), good[1]), many},
-		"encrypted part, RC2-40":        {file(sealedSafe(algorithm("1.2.840.113549.1.12.1.6", pbe{salt, forever}), make([]byte, 64)), good[1]), many},
-		"encrypted part, long key":      {file(sealedSafe(aesWith(long), sealAES("x", der([]bag{certBag()}))), good[1]), "parameters"},
-		"encrypted part, another key":   {file(sealedSafe(aesBy(1), sealAES("y", der([]bag{keyBag(aesBy(forever))}))), good[1]), "password"},
+		"MAC":                           {mac("2.16.840.1.101.3.4.2.1", forever), many},
+		"MAC, SHA-1":                    {mac("1.3.14.3.2.26", forever), many},
+		"MAC, count of 0":               {mac("1.3.14.3.2.26", 0), "parameters"},
+		"MAC, unknown digest":           {mac("1.2.3", 1), "does not know"},
+		"PBMAC1":                        {macBy(pbmac1(slow)), many},
+		"PBMAC1, long key":              {macBy(pbmac1(long)), "parameters"},
+		"PBMAC1, negative key":          {macBy(pbmac1(negative)), "parameters"},
+		"PBMAC1 by scrypt":              {macBy(macByScrypt), "does not know"},
+		"encrypted part, PBES2":         {part(aesBy(forever)), many},
+		"encrypted part, 3DES":          {part(desBy(forever)), many},
+		"encrypted part, RC2-128":       {part(algorithm("1.2.840.113549.1.12.1.5", pbe{salt, forever})), many},
+		"encrypted part, RC2-40":        {part(algorithm("1.2.840.113549.1.12.1.6", pbe{salt, forever})), many},
+		"encrypted part, long key":      {part(aesWith(long)), "parameters"},
+		"encrypted part, long salt":     {part(aesWith(salted)), "parameters"},
+		"encrypted part, scrypt":        {part(by(scrypt)), "does not know"},
+		"encrypted part, another's key": {file(sealedSafe(aesBy(1), sealAES("y", der([]bag{keyBag(aesBy(forever))}))), good[1]), "password"},
 		"encrypted part, garbage":       {file(sealedSafe(aesBy(1), sealAES("x", salt)), good[1]), "password"},
 		"key":                           {file(good[0], plainSafe(keyBag(aesBy(forever)))), many},
 		"key, 3DES":                     {file(good[0], plainSafe(keyBag(desBy(forever)))), many},
-		"key in an encrypted part":      {file(sealedBags(certBag(), keyBag(aesBy(forever)))), many},
-		"key in another":                {file(good[0], sealedBags(keyBag(aesBy(forever)))), many},
-		"key after a good one":          {file(sealedBags(certBag(), keyBag(aesBy(1)), keyBag(desBy(forever)))), many},
-		"count of 0":                    {file(good[0], plainSafe(keyBag(aesBy(0)))), "parameters"},
-		"negative count":                {file(sealedBags(certBag(), keyBag(desBy(-1)))), "parameters"},
-		"MAC, count of 0":               {fileWith("x", algorithm("1.3.14.3.2.26", asn1.NullRawValue), 0, good...), "parameters"},
+		"key, count of 0":               {file(good[0], plainSafe(keyBag(aesBy(0)))), "parameters"},
+		"key, scrypt":                   {file(plainSafe(certBag(), keyBag(by(scrypt)))), "does not know"},
+		"key, unknown derivation":       {file(plainSafe(certBag(), keyBag(by("1.2.3.4")))), "does not know"},
+		"key in an encrypted part":      {inPart(certBag(), keyBag(aesBy(forever))), many},
+		"the same, negative count":      {inPart(certBag(), keyBag(desBy(-1))), "parameters"},
+		"the same, scrypt":              {inPart(keyBag(by(scrypt))), "does not know"},
+		"the same, after a good one":    {inPart(certBag(), keyBag(aesBy(1)), keyBag(desBy(forever))), many},
+		"key in the second part":        {file(good[0], sealedBags(keyBag(aesBy(forever)))), many},
 		"sum of keys":                   {file(good[0], plainSafe(keys...)), many},
-		"sum of keys in encrypted":      {file(sealedBags(append(keys, certBag())...)), many},
-		"sum over parts":                {file(sealedSafe(aesBy(1_500_000), sealAES("x", der([]bag{certBag()}))), plainSafe(keyBag(aesBy(1_500_000)))), many},
-		"scrypt":                        {file(unknown(scrypt)), "does not know"},
-		"unknown derivation":            {file(unknown("1.2.3.4")), "does not know"},
-		"scrypt in an encrypted part":   {file(sealedBags(keyBag(algorithm("1.2.840.113549.1.5.13", pbes2{algorithm(scrypt, pbe{salt, 1}), algorithm(aes256, salt)})))), "does not know"},
+		"sum of keys in encrypted":      {inPart(append(keys, certBag())...), many},
+		"sum over parts":                {file(sum, plainSafe(keyBag(aesBy(1_500_000)))), many},
 		"many parts":                    {file(slices.Repeat([]info{plainSafe()}, 1000)...), "more parts"},
-		"many bags":                     {file(plainSafe(slices.Repeat([]bag{{oid("1.2.3"), explicit([]byte{5, 0})}}, 1000)...)), "more parts"},
-		"many encrypted bags":           {file(sealedBags(slices.Repeat([]bag{{oid("1.2.3"), explicit([]byte{5, 0})}}, 1000)...)), "more parts"},
+		"many bags":                     {file(plainSafe(slices.Repeat([]bag{other}, 1000)...)), "more parts"},
+		"many encrypted bags":           {inPart(slices.Repeat([]bag{other}, 1000)...), "more parts"},
 		"long key":                      {file(plainSafe(certBag(), plainKeyBag(rsa))), "longer than"},
-		"long key in an encrypted part": {file(sealedBags(certBag(), plainKeyBag(rsa))), "longer than"},
+		"long key in an encrypted part": {inPart(certBag(), plainKeyBag(rsa)), "longer than"},
 		"something after it":            {append(file(good...), 5, 0), "cannot be read"},
 	}
 	nested := []byte{5, 0}
@@ -99,9 +113,11 @@ func hostile() map[string]struct {
 	}
 	out["values in values"] = refused{nested, "cannot be read"}
 	out["values in a part"] = refused{file(info{oid("1.2.840.113549.1.7.1"), explicit(nested)}), "cannot be read"}
-	count := der(pbe{salt, forever})
-	huge := bytes.Replace(file(good[0], plainSafe(keyBag(desBy(forever)))), count, append([]byte{0x30, byte(len(count) - 2), 4, 7}, count[5:]...), 1)
-	out["count of more than 64 bits"] = refused{huge, "cannot be read"}
+	beyond := struct {
+		Salt  []byte
+		Count *big.Int
+	}{salt, new(big.Int).Lsh(big.NewInt(1), 70)}
+	out["count of more than 64 bits"] = refused{file(good[0], plainSafe(keyBag(algorithm("1.2.840.113549.1.12.1.3", beyond)))), "cannot be read"}
 	return out
 }
 
@@ -121,7 +137,8 @@ func TestHostileFilesAreRefusedBeforeTheWork(t *testing.T) {
 // encrypted part has under either of them counts.
 func TestBothFormsOfTheEmptyPassword(t *testing.T) {
 	for _, bmp := range [][]byte{nil, {0, 0}} {
-		evil := fileWith("", pbmac1(oneIteration), 1, sealedSafe(desBy(1), sealDES(bmp, der([]bag{certBag(), keyBag(aesBy(forever))}))))
+		bags := der([]bag{certBag(), keyBag(aesBy(forever))})
+		evil := fileWith("", pbmac1(oneIteration), 1, sealedSafe(desBy(1), sealDES(bmp, bags)))
 		if _, err := parse("", "", b64(evil)); err == nil || !strings.Contains(err.Error(), "more iterations") {
 			t.Errorf("form %v: %v", bmp, err)
 		}
@@ -180,7 +197,8 @@ func TestWeightOfSHA512(t *testing.T) {
 }
 
 func parseFile(ctx context.Context, file []byte) error {
-	_, err := certificate.Parse(ctx, certificate.Input{PFX: rotation.NewSecret(b64(file)), Password: rotation.NewSecret("x")}, now)
+	in := certificate.Input{PFX: rotation.NewSecret(b64(file)), Password: rotation.NewSecret("x")}
+	_, err := certificate.Parse(ctx, in, now)
 	return err
 }
 

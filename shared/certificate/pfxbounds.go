@@ -51,9 +51,12 @@ func iterations(count, blocks, weight int) work {
 var (
 	errWork = refuse("The PFX file asks for more iterations of its key derivation than Rekey works off. " +
 		"Export it again with fewer, for example with OpenSSL's default of 2048.")
-	errParts         = refuse("The PFX file has more parts than Rekey reads. Export it again with only the application's certificate and its key.")
-	errLongKey       = refuse("The private key in the PFX file is longer than one of %d bits. Use an RSA key of %d to %d bits.", maxBits, minBits, maxBits)
-	errParameters    = refuse("The PFX file's encryption has parameters that no known program writes. Export it again with AES-256 and SHA-256.")
+	errParts = refuse("The PFX file has more parts than Rekey reads. " +
+		"Export it again with only the application's certificate and its key.")
+	errLongKey = refuse("The private key in the PFX file is longer than one of %d bits. "+
+		"Use an RSA key of %d to %d bits.", maxBits, minBits, maxBits)
+	errParameters = refuse("The PFX file's encryption has parameters that no known program writes. " +
+		"Export it again with AES-256 and SHA-256.")
 	errUnknownScheme = refuse("The PFX file is protected in a way that Rekey does not know. " +
 		"Export it again with AES-256 and SHA-256, or with 3DES and SHA-1.")
 	errUnreadable = refuse("The PFX file cannot be read, or has no private key. " +

@@ -31,7 +31,8 @@ func newCertificate(t *testing.T) certificate.Certificate {
 	text := func(kind string, data []byte) rotation.Secret {
 		return rotation.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
 	}
-	c, err := certificate.Parse(t.Context(), certificate.Input{Body: text("CERTIFICATE", der), PrivateKey: text("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))}, time.Now())
+	in := certificate.Input{Body: text("CERTIFICATE", der), PrivateKey: text("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))}
+	c, err := certificate.Parse(t.Context(), in, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
