@@ -187,12 +187,15 @@ func TestCountsOfRealPrograms(t *testing.T) {
 	}
 }
 
-// SHA-512 takes longer, and its work counts more.
-func TestWeightOfSHA512(t *testing.T) {
-	k := kdf{Salt: salt, Iterations: 100, KeyLength: 64, PRF: algorithm("1.2.840.113549.2.11", asn1.NullRawValue)}
-	got, err := certificate.Work(fileWith("x", pbmac1(k), 1, plainSafe(certBag())), "x")
-	if err != nil || got != 600 {
-		t.Errorf("%d hashes, %v; want 600", got, err)
+// SHA-512 takes longer, and its work counts more; so does that of a key which takes several
+// hashes to fill.
+func TestWeightOfDigestAndKey(t *testing.T) {
+	for prf, want := range map[string]int64{"1.2.840.113549.2.11": 600, "1.2.840.113549.2.9": 400, "1.2.840.113549.2.7": 800} {
+		k := kdf{Salt: salt, Iterations: 100, KeyLength: 64, PRF: algorithm(prf, asn1.NullRawValue)}
+		got, err := certificate.Work(fileWith("x", pbmac1(k), 1, plainSafe(certBag())), "x")
+		if err != nil || got != want {
+			t.Errorf("%s: %d hashes, %v; want %d", prf, got, err, want)
+		}
 	}
 }
 
@@ -206,10 +209,8 @@ func parseFile(ctx context.Context, file []byte) error {
 func TestEndedRequestDoesNotStart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range 50 { // where both were ready, chance would decide
-		if err := parseFile(ctx, file(sealedBags(certBag(), keyBag(aesBy(1))))); !errors.Is(err, certificate.ErrBusy) {
-			t.Fatalf("%v, want ErrBusy", err)
-		}
+	if err := parseFile(ctx, file(sealedBags(certBag(), keyBag(aesBy(1))))); !errors.Is(err, certificate.ErrBusy) {
+		t.Errorf("%v, want ErrBusy", err)
 	}
 }
 
@@ -239,6 +240,13 @@ func TestFilesWaitForTheirTurn(t *testing.T) {
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		enter := certificate.NewGate(2)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		for range 50 { // where both were ready, chance would decide
+			if _, err := enter(ended); !errors.Is(err, certificate.ErrBusy) {
+				t.Fatalf("a request that has ended: %v", err)
+			}
+		}
 		var leave []func()
 		for i := range 2 {
 			out, err := enter(t.Context())
