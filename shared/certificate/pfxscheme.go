@@ -46,8 +46,7 @@ const (
 	maxKeyLength = 64      // bytes, as in RFC 9879 and OpenSSL
 )
 
-// derivation is a key derivation with its cost; what derives is nil for a MAC, which
-// is not for this package to check.
+// derivation is a key derivation: what it costs once, and how to decrypt with it.
 type derivation struct {
 	cost    work
 	decrypt func(pass password) (cipher.BlockMode, error)
