@@ -26,7 +26,7 @@ var workDir string
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		parallel.Value.Set("8") // more than there are processors: most of the time the stories wait
+		parallel.Value.Set("16") // more than there are processors: most of the time the stories wait
 	}
 	var err error
 	if workDir, err = os.MkdirTemp("", "rekey-lifecycle-"); err != nil {
@@ -88,12 +88,14 @@ var unpacked = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	lambda, dist, out := filepath.Join(workDir, "lambda"), filepath.Join(workDir, "dist"), filepath.Join(workDir, "unpacked")
-	err = execute("go", "build", "-tags", "grpcnotrace,lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X rekey/shared/app.Version=lifecycle",
-		"-o", filepath.Join(lambda, runtime.GOARCH, "bootstrap"), "./functions/cmd/lambda")
+	err = execute("go", "build", "-tags", "grpcnotrace,lambda.norpc", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -X rekey/shared/app.Version=lifecycle", "-o", filepath.Join(lambda, runtime.GOARCH, "bootstrap"),
+		"./functions/cmd/lambda")
 	if err != nil {
 		return "", err
 	}
-	err = execute("go", "run", "./infra/pack", "-azure", azure, "-lambda", lambda, "-dist", dist, "-arch", runtime.GOARCH, "-lambda-arch", runtime.GOARCH)
+	err = execute("go", "run", "./infra/pack", "-azure", azure, "-lambda", lambda, "-dist", dist,
+		"-arch", runtime.GOARCH, "-lambda-arch", runtime.GOARCH)
 	if err != nil {
 		return "", err
 	}

@@ -63,7 +63,8 @@ func (w *world) handRotations(path, value, current, foreign string, a directory.
 	w.refused(http.StatusBadRequest, "rotate", http.MethodPost, path+"/rotate-credentials", object{"emergency": true, "gracePeriodHours": 1})
 
 	runs, gone := w.history(path)
-	want := []run{{"creation", "success", current, ""}, {"manual", "success", second.key(), "rotate"}, {"emergency", "success", third.key(), "rotate"}, {"manual", "success", fourth.key(), "rotate"}}
+	want := []run{{"creation", "success", current, ""}, {"manual", "success", second.key(), "rotate"},
+		{"emergency", "success", third.key(), "rotate"}, {"manual", "success", fourth.key(), "rotate"}}
 	if len(runs) > 0 {
 		runs[0].RequestedBy = "" // whether a creation's run has an author is open
 	}
@@ -106,9 +107,10 @@ func (w *world) looks(path string, a directory.Application) {
 // inspects requires that inspect finds out which client secret a value is.
 func (w *world) inspects(a directory.Application, value, keyID string) {
 	w.Helper()
+	given := object{"tenantId": a.TenantID, "clientId": a.ClientID, "clientSecret": value}
 	got := decode[struct {
 		Inspection struct{ ClientSecretKeyID *string }
-	}](w, w.call("write", http.MethodPost, secrets+"/inspect", object{"credentials": object{"tenantId": a.TenantID, "clientId": a.ClientID, "clientSecret": value}}))
+	}](w, w.call("write", http.MethodPost, secrets+"/inspect", object{"credentials": given}))
 	if id := got.Inspection.ClientSecretKeyID; id == nil || *id != keyID {
 		w.Errorf("inspect finds %v, want %s", id, keyID)
 	}

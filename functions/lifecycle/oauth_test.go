@@ -38,7 +38,7 @@ func (w *world) browser() *browser {
 	if err != nil {
 		w.Fatal(err)
 	}
-	return &browser{w, &http.Client{Transport: w.platform, Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &browser{w, &http.Client{Transport: w.platform, Jar: jar, CheckRedirect: stay}}
 }
 
 // visit opens an address of Rekey's.
@@ -80,10 +80,11 @@ func (b *browser) departs(link string) string {
 		b.Fatalf("the start page: %d %s", got.status, got.body)
 	}
 	got := b.visit(http.MethodPost, link, "same-origin")
-	if got.status != http.StatusSeeOther && got.status != http.StatusFound || !strings.HasPrefix(got.header.Get("Location"), b.services.AuthorityURL+"/") {
-		b.Fatalf("the button leads to %q: %d", got.header.Get("Location"), got.status)
+	to := got.header.Get("Location")
+	if got.status != http.StatusSeeOther && got.status != http.StatusFound || !strings.HasPrefix(to, b.services.AuthorityURL+"/") {
+		b.Fatalf("the button leads to %q: %d", to, got.status)
 	}
-	return got.header.Get("Location")
+	return to
 }
 
 // returns comes back with Entra's answer and looks at the result.
@@ -122,8 +123,9 @@ func (w *world) signs(link, user string) (outcome, id string) {
 // The whole life of a connection by OAuth and of what is rotated through it.
 func TestOAuth(t *testing.T) {
 	each(t, []string{builtIn, onLambda}, options{people: true}, func(w *world) {
-		w.refused(http.StatusForbidden, "read", http.MethodPost, secrets+"/oauth/authorize", object{"name": "tenant", "tenantId": w.services.TenantID})
-		outcome, id := w.signs(w.link(object{"name": "tenant", "tenantId": w.services.TenantID, "description": "all of it"}), w.people.Administrator)
+		ask := object{"name": "tenant", "tenantId": w.services.TenantID, "description": "all of it"}
+		w.refused(http.StatusForbidden, "read", http.MethodPost, secrets+"/oauth/authorize", ask)
+		outcome, id := w.signs(w.link(ask), w.people.Administrator)
 		if outcome != "connected" {
 			w.Fatalf("the outcome is %q", outcome)
 		}
@@ -133,7 +135,7 @@ func TestOAuth(t *testing.T) {
 			made.Authentication.Account == nil || *made.Authentication.Account != w.people.Administrator || made.Authentication.Problem != nil {
 			w.Errorf("connected: %+v", made)
 		}
-		w.refused(http.StatusBadRequest, "rotate", http.MethodPost, secrets+"/oauth/authorize", object{"name": "tenant", "tenantId": w.services.TenantID})
+		w.refused(http.StatusBadRequest, "rotate", http.MethodPost, secrets+"/oauth/authorize", ask)
 		a := w.sample()
 		b := w.owned(a)
 		targets := w.oauthTargets(path, b)
@@ -162,7 +164,8 @@ func TestOAuth(t *testing.T) {
 func (w *world) oauthTargets(path string, b directory.Application) []string {
 	w.Helper()
 	c := w.sample()
-	first := w.one(w.call("rotate", http.MethodPost, path+"/targets", object{"clientId": b.ClientID, "vaultSecretName": "intranet-secret", "isAutoRotationEnabled": true, "rotation": daily()}))
+	first := w.one(w.call("rotate", http.MethodPost, path+"/targets", object{"clientId": b.ClientID, "vaultSecretName": "intranet-secret",
+		"isAutoRotationEnabled": true, "rotation": daily()}))
 	second := w.one(w.call("write", http.MethodPost, path+"/targets", object{"clientId": c.ClientID}))
 	one, two := path+"/targets/"+first.ID, path+"/targets/"+second.ID
 	first = w.settled(one)

@@ -98,7 +98,8 @@ func (h *functionsHost) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // tick asks the host's own API for an invocation.
 func (h *functionsHost) tick(ctx context.Context) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.Addr()+"/admin/functions/rotatedue", strings.NewReader(`{"input":""}`))
+	address := "http://" + h.Addr() + "/admin/functions/rotatedue"
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(`{"input":""}`))
 	if err != nil {
 		return fmt.Errorf("making a request: %w", err)
 	}
@@ -160,7 +161,8 @@ func startLambda(w *world, env []string) (platform, error) {
 	w.watch.issued(service.SessionToken)
 	env = slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, "AZURE_CLIENT_SECRET=") })
 	r, err := lambdaruntime.Start(context.WithoutCancel(w.Context()), lambdaruntime.Config{
-		Root: filepath.Join(dir, "lambda"), Env: append(env, "REKEY_STS_URL="+server.URL), Region: region, Timeout: time.Minute, InitTimeout: time.Minute,
+		Root: filepath.Join(dir, "lambda"), Env: append(env, "REKEY_STS_URL="+server.URL), Region: region,
+		Timeout: time.Minute, InitTimeout: time.Minute,
 		AccessKeyID: service.AccessKeyID, SecretAccessKey: service.SecretAccessKey, SessionToken: service.SessionToken, Output: w.watch,
 	})
 	if err != nil {

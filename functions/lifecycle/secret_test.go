@@ -16,10 +16,12 @@ func TestClientSecret(t *testing.T) {
 		path, made := w.connect(a, object{"description": "invoices", "vaultSecretName": "billing-secret"})
 		w.guard(a, "billing-secret", foreign)
 		if made.Name != "billing" || made.description() != "invoices" || made.Method != "client-secret" || made.App != "azure-client-secrets" ||
-			made.VaultSecretName != "billing-secret" || !made.IsAutoRotationEnabled || len(made.Credentials) != 2 || made.Credentials["clientId"] != a.ClientID {
+			made.VaultSecretName != "billing-secret" || !made.IsAutoRotationEnabled || len(made.Credentials) != 2 ||
+			made.Credentials["clientId"] != a.ClientID {
 			w.Errorf("created: %+v", made)
 		}
-		if r := made.Rotation; r.RotationStatus == nil || *r.RotationStatus != "success" || r.TimeZone != "Europe/Berlin" || r.RotationInterval != 30 {
+		r := made.Rotation
+		if r.RotationStatus == nil || *r.RotationStatus != "success" || r.TimeZone != "Europe/Berlin" || r.RotationInterval != 30 {
 			w.Errorf("rotation: %+v", r)
 		}
 		w.slot(made, 30)
@@ -59,7 +61,8 @@ func (w *world) changes(path string) {
 	w.Helper()
 	before := w.get(path)
 	now := w.patch("write", path, object{"name": "accounts", "description": "ledgers", "rotation": object{"rotationInterval": 7}})
-	if now.Name != "accounts" || now.description() != "ledgers" || now.Rotation.RotationInterval != 7 || now.Version <= before.Version || now.key() != before.key() {
+	if now.Name != "accounts" || now.description() != "ledgers" || now.Rotation.RotationInterval != 7 ||
+		now.Version <= before.Version || now.key() != before.key() {
 		w.Errorf("changed: %+v", now)
 	}
 	w.slot(now, 7)

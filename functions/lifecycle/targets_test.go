@@ -27,7 +27,8 @@ func (w *world) certificate() (*x509.Certificate, object) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "caretaker"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: inAYear()}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "caretaker"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: inAYear()}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		w.Fatal(err)
@@ -61,7 +62,8 @@ func (w *world) caretaker(a directory.Application) (path string, made view, cert
 	certificate, given := w.certificate()
 	w.known(a, certificate)
 	given["tenantId"], given["clientId"] = a.TenantID, a.ClientID
-	path, made = w.connect(a, object{"name": "caretaker", "method": "certificate", "credentials": given, "isAutoRotationEnabled": false, "rotation": nil})
+	path, made = w.connect(a, object{"name": "caretaker", "method": "certificate", "credentials": given,
+		"isAutoRotationEnabled": false, "rotation": nil})
 	return path, made, certificate
 }
 
@@ -78,7 +80,8 @@ func TestCertificate(t *testing.T) {
 	each(t, everywhere, options{propagation: 100 * time.Millisecond}, func(w *world) {
 		a := w.sample()
 		path, made, old := w.caretaker(a)
-		if made.Method != "certificate" || made.Authentication == nil || made.Authentication.Thumbprint == nil || made.Credentials["clientId"] != a.ClientID {
+		if made.Method != "certificate" || made.Authentication == nil || made.Authentication.Thumbprint == nil ||
+			made.Credentials["clientId"] != a.ClientID {
 			w.Errorf("created: %+v", made)
 		}
 		w.exactly(a, a.KeyID)
@@ -130,12 +133,15 @@ func (w *world) targetsOf(path string, a, b directory.Application) []string {
 	c := w.owned(a)
 	foreign, _ := w.password(b, inAYear())
 	all := path + "/targets"
-	w.refused(http.StatusForbidden, "write", http.MethodPost, all, object{"clientId": b.ClientID, "isAutoRotationEnabled": true, "rotation": daily()})
+	turnOn := object{"clientId": b.ClientID, "isAutoRotationEnabled": true, "rotation": daily()}
+	w.refused(http.StatusForbidden, "write", http.MethodPost, all, turnOn)
 	stranger := w.sample(func(r *directory.Registration) { r.OwnsItself = false })
-	first := w.one(w.call("rotate", http.MethodPost, all, object{"clientId": b.ClientID, "description": "payroll", "vaultSecretName": "payroll-secret",
-		"isAutoRotationEnabled": true, "rotation": daily()}))
+	first := w.one(w.call("rotate", http.MethodPost, all, object{"clientId": b.ClientID, "description": "payroll",
+		"vaultSecretName": "payroll-secret", "isAutoRotationEnabled": true, "rotation": daily()}))
 	one := all + "/" + first.ID
-	if first = w.settled(one); first.Application.ObjectID != b.ObjectID || first.description() != "payroll" || first.VaultSecretName != "payroll-secret" || first.Rotation.NextRotationAt == nil {
+	first = w.settled(one)
+	if first.Application.ObjectID != b.ObjectID || first.description() != "payroll" || first.VaultSecretName != "payroll-secret" ||
+		first.Rotation.NextRotationAt == nil {
 		w.Errorf("target %+v", first)
 	}
 	w.guard(b, "payroll-secret", foreign)
@@ -213,7 +219,8 @@ func (w *world) through(path string, b directory.Application) {
 	w.dead(b, value)
 	w.works(b, before.VaultSecretName)
 	runs, gone := w.history(path)
-	if n := len(runs); n < 2 || runs[n-1] != (run{"emergency", "success", third.key(), "rotate"}) || runs[n-2] != (run{"manual", "success", second.key(), "rotate"}) {
+	want := []run{{"manual", "success", second.key(), "rotate"}, {"emergency", "success", third.key(), "rotate"}}
+	if n := len(runs); n < 2 || !slices.Equal(runs[n-2:], want) {
 		w.Errorf("history %+v", runs)
 	}
 	if !slices.Contains(gone, before.key()) || !slices.Contains(gone, second.key()) {

@@ -53,7 +53,8 @@ func (c *terraform) apply(w *world, name, description string) {
 // unchanged reads the connection as a refresh does.
 func (c *terraform) unchanged(when string) {
 	c.Helper()
-	if got := c.get(c.path); got.CredentialsHash != c.hash || got.Name != c.name || got.description() != c.description || got.Method != "client-secret" {
+	got := c.get(c.path)
+	if got.CredentialsHash != c.hash || got.Name != c.name || got.description() != c.description || got.Method != "client-secret" {
 		c.Errorf("drift %s: %+v, want the hash %s", when, got, c.hash)
 	}
 }
@@ -98,11 +99,12 @@ func TestTerraformWithRotation(t *testing.T) {
 		c.exactly(c.a, now.key())
 		c.dead(c.a, c.a.Secret)
 		c.unchanged("after the original was rotated")
-		expectedToFail(w, "a client secret that Rekey has revoked is refused when it is sent again", func(w *world) { c.apply(w, "tf-on", "rotation is on") })
+		const why = "a client secret that Rekey has revoked is refused when it is sent again"
+		expectedToFail(w, why, func(w *world) { c.apply(w, "tf-on", "rotation is on") })
 		c.works(c.a, now.VaultSecretName)
 		c.rotate(c.path, nil)
 		c.settled(c.path)
-		expectedToFail(w, "a client secret that Rekey has revoked is refused when it is sent again", func(w *world) { c.apply(w, "tf-on-2", "after a rotation by hand") })
+		expectedToFail(w, why, func(w *world) { c.apply(w, "tf-on-2", "after a rotation by hand") })
 		now = c.settled(c.path)
 		c.works(c.a, now.VaultSecretName)
 		c.exactly(c.a, now.key())
@@ -126,7 +128,9 @@ func TestTerraformInTheGracePeriod(t *testing.T) {
 				now := c.settled(c.path)
 				c.exactly(c.a, now.key(), c.a.KeyID)
 				c.unchanged("in the grace period")
-				expectedToFail(w, "the original is published again in its grace period", func(w *world) { c.apply(w, "tf-grace", "the original still works") })
+				expectedToFail(w, "the original is published again in its grace period", func(w *world) {
+					c.apply(w, "tf-grace", "the original still works")
+				})
 			})
 		})
 	}

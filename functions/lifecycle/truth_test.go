@@ -27,7 +27,8 @@ func (w *world) signsIn(a directory.Application, value string) bool {
 func signsIn(s *stack.Stack, a directory.Application, value string) (bool, error) {
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: s.TLS, DisableKeepAlives: true}}
 	resp, err := client.PostForm(s.AuthorityURL+"/"+a.TenantID+"/oauth2/v2.0/token", url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {a.ClientID}, "client_secret": {value}, "scope": {"https://graph.microsoft.com/.default"},
+		"grant_type": {"client_credentials"}, "client_id": {a.ClientID}, "client_secret": {value},
+		"scope": {"https://graph.microsoft.com/.default"},
 	})
 	if err != nil {
 		return false, fmt.Errorf("asking the token endpoint: %w", err)

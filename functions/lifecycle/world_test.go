@@ -25,7 +25,6 @@ import (
 	"maps"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -106,10 +105,13 @@ func newWorld(t *testing.T, on string, o options) *world {
 		w.services.Stop()
 		t.Fatalf("starting Rekey: %v\n%s", err, w.watch.log())
 	}
-	w.client = &http.Client{Transport: w.platform, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	w.client = &http.Client{Transport: w.platform, CheckRedirect: stay}
 	t.Cleanup(w.end)
 	return w
 }
+
+// stay follows no redirect: where it leads is for the story to see.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // environment is Rekey's settings: an API key for each role, and what the services are.
 func (w *world) environment(o options) []string {
@@ -229,7 +231,8 @@ func (w *world) refusal(got reply, what string, status int, words ...string) {
 		ReqID, Error, Message string
 		StatusCode            int
 	}
-	if err := json.Unmarshal(got.body, &e); err != nil || got.status != status || e.StatusCode != status || e.ReqID == "" || e.Error == "" || e.Message == "" {
+	err := json.Unmarshal(got.body, &e)
+	if err != nil || got.status != status || e.StatusCode != status || e.ReqID == "" || e.Error == "" || e.Message == "" {
 		w.Errorf("%s as %d: want a refusal with %d: %s", what, got.status, status, got.body)
 	}
 	for _, word := range words {
@@ -317,74 +320,3 @@ func (w *world) password(a directory.Application, expires time.Time) (keyID, val
 
 // inAYear is when what a person adds usually ends.
 func inAYear() time.Time { return time.Now().AddDate(1, 0, 0) }
-
-// watch keeps every secret that comes into being and everything that comes out, so that the
-// one can be searched for in the other.
-type watch struct {
-	mu      sync.Mutex
-	values  map[string]bool
-	printed bytes.Buffer
-	seen    []sighting
-}
-
-type sighting struct{ where, text string }
-
-func (w *watch) issued(value string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.values == nil {
-		w.values = map[string]bool{}
-	}
-	w.values[value] = true
-}
-
-// Write takes what programs print.
-func (w *watch) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.printed.Write(p)
-}
-
-func (w *watch) saw(where, text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seen = append(w.seen, sighting{where, text})
-}
-
-func (w *watch) log() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.printed.String()
-}
-
-// stored takes in what the services keep, except for the vault's values.
-func (w *watch) stored(s *stack.Stack) {
-	for _, row := range s.Table.Rows("") {
-		w.saw("row "+row.RowKey, fmt.Sprint(row.PartitionKey, row.Properties))
-	}
-	for _, name := range s.Vault.Names() {
-		for _, v := range s.Vault.Versions(name) {
-			w.saw("tags of "+name, fmt.Sprint(v.ContentType, v.Tags))
-		}
-	}
-}
-
-// leaks says where secrets have come out, whole or in part, without showing them. The first
-// three characters are the hint, which Graph shows.
-func (w *watch) leaks() (found []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	seen := append([]sighting{{"log", w.printed.String()}}, w.seen...)
-	for value := range w.values {
-		encoded := base64.StdEncoding.EncodeToString([]byte(value))
-		for _, s := range seen {
-			for _, part := range []string{value[3:19], value[len(value)-16:], encoded[:24]} {
-				if i := strings.Index(s.text, part); i >= 0 {
-					found = append(found, fmt.Sprintf("a secret of %d characters in the %s, after %q", len(value), s.where, s.text[max(0, i-60):i]))
-					break
-				}
-			}
-		}
-	}
-	return found
-}
