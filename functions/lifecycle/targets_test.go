@@ -109,20 +109,22 @@ func TestCertificate(t *testing.T) {
 	})
 }
 
-// What a connection authenticates with goes with it, and its name is free.
+// A connection by certificate ends, and its name is free at once. What it authenticated with
+// stays in the vault for ten minutes, for requests that still use it.
 func TestEndOfCertificateConnection(t *testing.T) {
 	each(t, []string{builtIn}, options{}, func(w *world) {
 		a := w.sample()
 		for range 2 {
-			path, _, _ := w.caretaker(a)
-			if !w.named("-auth") {
-				t.Error("the vault does not have what the connection authenticates with")
+			path, made, _ := w.caretaker(a)
+			if names := w.names(); !slices.Equal(names, []string{made.Name}) {
+				t.Errorf("there are %v", names)
 			}
 			w.deleted(path, "")
-			w.until("nothing kept", func() bool { return len(w.kept()) == 0 })
-			w.audited(path, "connection.deleted")
 		}
 		w.exactly(a, a.KeyID)
+		if names := w.names(); len(names) != 0 {
+			t.Errorf("the list has %v", names)
+		}
 	})
 }
 
