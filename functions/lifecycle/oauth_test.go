@@ -140,7 +140,7 @@ func TestOAuth(t *testing.T) {
 		b := w.owned(a)
 		targets := w.oauthTargets(path, b)
 
-		// The person's sessions end: nothing rotates, until there is another sign-in.
+		// The person's sessions end; another sign-in takes their place.
 		if err := w.services.Directory.RevokeSessions(w.people.Administrator); err != nil {
 			w.Fatal(err)
 		}
