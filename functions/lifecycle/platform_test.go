@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"rekey/shared/emulator/functionshost"
@@ -84,7 +86,19 @@ func startFunctions(w *world, root func() (string, error), below string, mode fu
 	if err := host.Start(context.WithoutCancel(w.Context())); err != nil { // stop ends it
 		return nil, err
 	}
-	return &functionsHost{host, &http.Transport{}}, nil
+	return &functionsHost{host, &http.Transport{DialContext: dial}}, nil
+}
+
+// dial tries again where a busy machine resets a connection before it is made: nothing was
+// sent by then.
+func dial(ctx context.Context, network, address string) (c net.Conn, err error) {
+	var dialer net.Dialer
+	for range 5 {
+		if c, err = dialer.DialContext(ctx, network, address); !errors.Is(err, syscall.ECONNRESET) {
+			return c, err
+		}
+	}
+	return c, err
 }
 
 func (h *functionsHost) RoundTrip(r *http.Request) (*http.Response, error) {
