@@ -7,20 +7,29 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"rekey/functions/connections"
+	"rekey/shared/app"
 	"rekey/shared/auth"
+	"rekey/shared/config"
 	"rekey/shared/emulator/azurite"
 	"rekey/shared/emulator/stack"
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 )
+
+// patience ends a wait for what never comes. How long something takes is no matter here.
+const patience = 5 * time.Minute
 
 // built is the handler's binary, built once for all tests of the package.
 var built = sync.OnceValues(func() (string, error) {
@@ -50,25 +59,35 @@ type world struct {
 	*stack.Stack
 	key    string
 	env    []string
+	app    *app.App // a process of the same deployment, in this one
 	writes *watch
 }
 
-// quick shortens everything that a process which dies makes others wait for.
+// lease is long enough for a machine that is busy; that of a process which dies is not
+// waited for, see bury.
+const lease = time.Minute
+
+// quick shortens everything that a process which dies makes others wait for: twice a
+// call's time, after an issue of unknown outcome.
 var quick = []string{
 	"REKEY_VERIFY_SPACING=30ms", "REKEY_VERIFY_MIN_AGE=150ms", "REKEY_VERIFY_MIN_AGE_FIRST=100ms", "REKEY_REVOKE_MIN_AGE=100ms",
 	"REKEY_SETTLE_SPACING=50ms", "REKEY_SETTLE_MIN_AGE=400ms",
-	"REKEY_CALL_TIMEOUT=400ms", "REKEY_SKEW=100ms", "REKEY_LEASE=2500ms",
+	"REKEY_CALL_TIMEOUT=3s", "REKEY_SKEW=100ms", "REKEY_LEASE=" + lease.String(),
 }
 
-// newWorld starts the services, with Azurite for the table.
-func newWorld(t *testing.T) *world {
+// unhurried is for tests in which no process dies: calls may take long.
+const unhurried = "REKEY_CALL_TIMEOUT=14s"
+
+// newWorld starts the services, with Azurite for the table. more settings go over the
+// quick ones.
+func newWorld(t *testing.T, more ...string) *world {
 	w := &watch{}
-	return newWorldOn(t, w, newTableProxy(t, azurite.ForTest(t), w))
+	return newWorldOn(t, w, newTableProxy(t, azurite.ForTest(t), w), more...)
 }
 
 // newWorldOn starts the services, with the table service that the connection string
 // names, or our own if that is empty.
-func newWorldOn(t *testing.T, writes *watch, table string) *world {
+func newWorldOn(t *testing.T, writes *watch, table string, more ...string) *world {
 	w := &world{writes: writes}
 	s, err := stack.Start(stack.Config{Dir: t.TempDir(), Table: table, Propagation: 50 * time.Millisecond})
 	if err != nil {
@@ -82,7 +101,29 @@ func newWorldOn(t *testing.T, writes *watch, table string) *world {
 	}
 	w.Stack, w.key = s, key.Reveal()
 	w.env = append(append(s.Env(), quick...), "REKEY_API_KEYS=test:admin:"+hash, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir())
+	w.env = append(w.env, more...)
+	env := map[string]string{}
+	for _, e := range w.env {
+		k, v, _ := strings.Cut(e, "=")
+		env[k] = v
+	}
+	settings, err := config.Load(func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.app, err = app.New(settings, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
 	return w
+}
+
+// bury ends all leases there are: no process is alive that could have one, or none is at
+// work.
+func (w *world) bury(ctx context.Context, t *testing.T) {
+	t.Helper()
+	if err := rotationtest.Bury(ctx, w.app.Connections.Records, time.Now(), func(rotation.Lease) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // instance is one handler process, which may die and be started again.
@@ -147,7 +188,7 @@ func (i *instance) start() {
 			resp.Body.Close()
 			return
 		}
-		if time.Since(begin) > 20*time.Second {
+		if !i.alive() || time.Since(begin) > patience {
 			i.t.Fatalf("the handler does not answer: %v\n%s", err, i.output())
 		}
 		time.Sleep(5 * time.Millisecond)

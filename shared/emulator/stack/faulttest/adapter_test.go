@@ -1,7 +1,6 @@
 package faulttest_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
