@@ -73,7 +73,7 @@ staticcheck: go
 # programs and what drives them as processes of their own, since what may race in them is
 # in packages that do, and to link the Graph SDK takes three times as long with it; nor the
 # seeded simulation. Of what is exhaustive (rotationtest.Sample) it gets a sample.
-PLAIN = functions/cmd infra shared/simulation
+PLAIN = functions/cmd functions/lifecycle infra shared/simulation
 SAMPLED = $(shell grep -rlE --include='*_test.go' 'rotationtest[.](Sample|Raced)' functions shared | xargs -n1 dirname)
 TEST = $(GO) test -vet=off -shuffle=on -count=1 -timeout=20m
 empty =
