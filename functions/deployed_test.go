@@ -84,11 +84,11 @@ type deployed struct {
 	ticks []functionshost.Invocation
 }
 
-// lease is long enough for a machine that is busy. None is waited for, see bury; what is
-// waited for is twice a call's time, after an issue of unknown outcome.
+// lease and the time of calls are long enough for a machine that is busy. When a handler
+// is killed they are not waited for, see bury.
 const lease = time.Minute
 
-var leases = settings{"REKEY_LEASE": lease.String(), "REKEY_SKEW": "500ms", "REKEY_CALL_TIMEOUT": "4s"}
+var leases = settings{"REKEY_LEASE": lease.String(), "REKEY_SKEW": "500ms", "REKEY_CALL_TIMEOUT": "10s"}
 
 func deploy(t *testing.T, mode functionshost.Mode) *deployed {
 	t.Helper()
@@ -166,7 +166,7 @@ func (d *deployed) kill() {
 	d.killed = time.Now()
 }
 
-// bury ends the leases of the handler that was killed: those that it took before.
+// bury is for the handler that was killed: the leases are its own that it took before.
 func (d *deployed) bury() {
 	d.Helper()
 	if err := rotationtest.Bury(d.Context(), d.records, time.Now(), func(l rotation.Lease) bool { return l.Until.Before(d.killed.Add(lease)) }); err != nil {

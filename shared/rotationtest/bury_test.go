@@ -9,13 +9,15 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// Of a process that has died the next one takes over at once, of one that lives nothing.
+// What a process that has died was at is ten minutes older, and the next one takes over at
+// once; what one that lives is at stays as it is.
 func TestBuryEndsTheLeasesOfTheDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := rotationtest.NewWorld(t)
-		store := w.StorePort()
+		store, begun := w.StorePort(), time.Now()
 		for _, id := range []string{"dead", "live", "free"} {
 			rec := rotation.Record{ID: id, CreatedAt: time.Now(), WakeAt: time.Now().Add(time.Hour)}
+			rec.Run = &rotation.Run{ID: "r", StartedAt: begun}
 			if id != "free" {
 				rec.Lease = rotation.Lease{Token: id, Until: time.Now().Add(time.Hour)}
 			}
@@ -30,6 +32,13 @@ func TestBuryEndsTheLeasesOfTheDead(t *testing.T) {
 			rec, err := store.Load(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
+			}
+			want := time.Duration(0)
+			if id == "dead" {
+				want = 10 * time.Minute
+			}
+			if got := begun.Sub(rec.Run.StartedAt); got != want {
+				t.Errorf("%s: its run began %s earlier, want %s", id, got, want)
 			}
 			held := !rec.Lease.Until.Before(time.Now())
 			if due := !rec.WakeAt.After(time.Now().Add(time.Second)); held != (id == "live") || due != (id == "dead") {

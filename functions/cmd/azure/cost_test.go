@@ -37,7 +37,7 @@ func TestCostOfATimerPass(t *testing.T) {
 // the requests by operation.
 func passCost(t *testing.T, others int) map[string]int {
 	t.Helper()
-	w := newWorldOn(t, &watch{}, "", unhurried)
+	w := newWorldOn(t, &watch{}, "")
 	c := newCrowd(t, w, 10)
 	rows := make([]table.Row, 0, 2*others)
 	for i := range others {

@@ -63,31 +63,26 @@ type world struct {
 	writes *watch
 }
 
-// lease is long enough for a machine that is busy; that of a process which dies is not
-// waited for, see bury.
+// lease and the time of calls are long enough for a machine that is busy; when a process
+// dies they are not waited for, see bury.
 const lease = time.Minute
 
-// quick shortens everything that a process which dies makes others wait for: twice a
-// call's time, after an issue of unknown outcome.
+// quick shortens what is waited for in earnest.
 var quick = []string{
 	"REKEY_VERIFY_SPACING=30ms", "REKEY_VERIFY_MIN_AGE=150ms", "REKEY_VERIFY_MIN_AGE_FIRST=100ms", "REKEY_REVOKE_MIN_AGE=100ms",
 	"REKEY_SETTLE_SPACING=50ms", "REKEY_SETTLE_MIN_AGE=400ms",
-	"REKEY_CALL_TIMEOUT=3s", "REKEY_SKEW=100ms", "REKEY_LEASE=" + lease.String(),
+	"REKEY_CALL_TIMEOUT=10s", "REKEY_SKEW=100ms", "REKEY_LEASE=" + lease.String(),
 }
 
-// unhurried is for tests in which no process dies: calls may take long.
-const unhurried = "REKEY_CALL_TIMEOUT=14s"
-
-// newWorld starts the services, with Azurite for the table. more settings go over the
-// quick ones.
-func newWorld(t *testing.T, more ...string) *world {
+// newWorld starts the services, with Azurite for the table.
+func newWorld(t *testing.T) *world {
 	w := &watch{}
-	return newWorldOn(t, w, newTableProxy(t, azurite.ForTest(t), w), more...)
+	return newWorldOn(t, w, newTableProxy(t, azurite.ForTest(t), w))
 }
 
 // newWorldOn starts the services, with the table service that the connection string
 // names, or our own if that is empty.
-func newWorldOn(t *testing.T, writes *watch, table string, more ...string) *world {
+func newWorldOn(t *testing.T, writes *watch, table string) *world {
 	w := &world{writes: writes}
 	s, err := stack.Start(stack.Config{Dir: t.TempDir(), Table: table, Propagation: 50 * time.Millisecond})
 	if err != nil {
@@ -101,7 +96,6 @@ func newWorldOn(t *testing.T, writes *watch, table string, more ...string) *worl
 	}
 	w.Stack, w.key = s, key.Reveal()
 	w.env = append(append(s.Env(), quick...), "REKEY_API_KEYS=test:admin:"+hash, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir())
-	w.env = append(w.env, more...)
 	env := map[string]string{}
 	for _, e := range w.env {
 		k, v, _ := strings.Cut(e, "=")
@@ -117,8 +111,8 @@ func newWorldOn(t *testing.T, writes *watch, table string, more ...string) *worl
 	return w
 }
 
-// bury ends all leases there are: no process is alive that could have one, or none is at
-// work.
+// bury takes it that all leases there are belong to the dead: no process is alive, or none
+// is at work.
 func (w *world) bury(ctx context.Context, t *testing.T) {
 	t.Helper()
 	if err := rotationtest.Bury(ctx, w.app.Connections.Records, time.Now(), func(rotation.Lease) bool { return true }); err != nil {

@@ -81,13 +81,12 @@ func (c *crowd) pending(t *testing.T) (n int) {
 // one of them in the middle: each connection is rotated exactly once.
 func TestTwoInstances(t *testing.T) {
 	for _, test := range []struct {
-		name     string
-		n        int
-		kill     bool
-		settings []string
-	}{{"both live", 200, false, []string{unhurried}}, {"one is killed", 60, true, nil}} {
+		name string
+		n    int
+		kill bool
+	}{{"both live", 200, false}, {"one is killed", 60, true}} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, test.settings...)
+			w := newWorld(t)
 			c := newCrowd(t, w, test.n)
 			a, b := w.newInstance(t), w.newInstance(t)
 			if test.kill {
