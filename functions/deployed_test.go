@@ -169,7 +169,8 @@ func (d *deployed) kill() {
 // bury is for the handler that was killed: the leases are its own that it took before.
 func (d *deployed) bury() {
 	d.Helper()
-	if err := rotationtest.Bury(d.Context(), d.records, time.Now(), func(l rotation.Lease) bool { return l.Until.Before(d.killed.Add(lease)) }); err != nil {
+	before := func(l rotation.Lease) bool { return l.Until.Before(d.killed.Add(lease)) }
+	if err := rotationtest.Bury(d.Context(), d.records, time.Now(), before); err != nil {
 		d.Error(err)
 	}
 }
