@@ -78,7 +78,7 @@ func (c *client) exchange(w wire) reply {
 		c.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	conn.SetDeadline(time.Now().Add(5 * time.Minute)) // against waiting for ever
 	if !strings.Contains("\r\n"+w.headers, "\r\nHost: ") {
 		w.headers = "Host: rekey.example\r\n" + w.headers
 	}

@@ -276,16 +276,18 @@ func TestNothingToAsk(t *testing.T) {
 // TestDeadline: a call whose time is up is not sent, so that nothing was issued; one
 // whose time is over while it waits may have been carried out.
 func TestDeadline(t *testing.T) {
+	soon, arrived := fault.Deadline(t.Context())
 	release := make(chan struct{})
-	d := client(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	d := client(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived()
+		<-release
+	}))
 	defer close(release)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := d.AddPassword(over, anyToken, anyApp, "marker", time.Now()); err == nil || rotation.UnknownOutcome(err) {
 		t.Errorf("over before it began: got %v, want a known outcome", err)
 	}
-	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
 	if _, err := d.AddPassword(soon, anyToken, anyApp, "marker", time.Now()); !rotation.UnknownOutcome(err) || rotation.ClassOf(err) != rotation.Transient {
 		t.Errorf("over while waiting: got %v, want an unknown outcome", err)
 	}
