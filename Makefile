@@ -90,9 +90,14 @@ unit-plain: go
 	$(TEST) $$($(GO) list ./... | grep -E '^rekey/($(call alternatives,$(PLAIN)))(/|$$)|^rekey/($(call alternatives,$(sort $(SAMPLED))))$$')
 .PHONY: unit-plain
 
-simulation: go ## break every write in turn, and count cases and requests
+faults: go ## break every write in turn, and count cases and requests
 	@$(GO) test ./shared/connection ./functions/cmd/azure -run 'TestEveryWriteFails|TestCostOfATimerPass' -count=1 -v | \
 		grep -E '^(ok|FAIL|--- FAIL)|external writes|cases in all|cost_test|FAIL:'
+.PHONY: faults
+
+simulation: go ## play random histories from a seed on: make simulation SEED=1 N=10000 (ALL=1 shrinks known ones too), or PLAN=file
+	@$(GO) test ./shared/simulation -run '$(if $(PLAN),TestPlan,TestManyHistories)' -count=1 -v -timeout=24h -args \
+		$(if $(PLAN),-plan '$(abspath $(PLAN))',-seed $(or $(SEED),1) -n $(or $(N),1000) $(if $(ALL),-all))
 .PHONY: simulation
 
 test-kill: azurite ## kill the real handler N times: make test-kill N=200
