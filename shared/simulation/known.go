@@ -19,7 +19,7 @@ var KnownKinds = []Known{
 	{"issues-too-often", 206, "3", "a new credential that is never accepted is replaced every half hour, for as long as it takes"},
 	{"silent-run", 206, "3", "a run that does not succeed for more than an hour does not show in attention"},
 	{"end-other-published", 131, "4", "publishing was believed lost and landed after the next: the vault names an older credential"},
-	{"foreign-removed", 1001, "6", "a secret without a hint is taken for the given one, which a replica does not show yet"},
+	{"foreign-removed", 1031, "6", "a secret without a hint is taken for the given one, which a replica does not show yet"},
 	{"published-retiring", 14, "7, 8", "a PATCH that repeats what was given publishes a secret that waits to be removed"},
 	{"grace-ignored", 556, "8", "and that secret then goes without the rest of its grace period"},
 	{"grace-cut", 12, "9", "an old secret expires before its grace period ends"},
