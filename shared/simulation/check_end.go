@@ -39,6 +39,8 @@ func (w *scene) checkSettled(s *slot, v view) {
 		w.violate("end-lease", "%s: the lease was not given back", s.name)
 	case w.h.Personal && slices.Contains(v.attention, "failing"): // there is no room
 		return
+	case w.h.Shape == ShapeOwn && slices.Contains(v.attention, "expired"): // nothing is left to sign in with
+		return
 	case !v.idle || v.pending != "":
 		w.violate("end-unsettled", "%s: phase %s, pending %q, attention %v", s.name, v.phase, v.pending, v.attention)
 		return

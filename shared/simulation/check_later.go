@@ -166,6 +166,10 @@ func (w *scene) checkExpectations() {
 			return true // an operator removed it
 		case w.h.Personal && v.current != nil && v.current.keyID == e.keyID:
 			return true // perhaps there is no room for another
+		case v.current != nil && slices.ContainsFunc(w.world.Truths(v.clientID), func(t truth) bool {
+			return t.KeyID == v.current.keyID && !t.Live(time.Now())
+		}):
+			return true // the gate stays closed for a day; why it has expired is another question
 		case w.calmFrom.After(e.from):
 			return true // what was refused meanwhile is tried again slowly
 		case time.Since(e.from) > patience[e.kind]:
