@@ -17,8 +17,13 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/app"
+	"rekey/shared/config"
+	"rekey/shared/connection"
 	"rekey/shared/emulator/functionshost"
 	"rekey/shared/emulator/stack"
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 )
 
 func TestMain(m *testing.M) {
@@ -72,12 +77,18 @@ type deployed struct {
 	pids string // a file with the handler's process id, one line for each start
 	env  []string
 
+	records connection.Records // as the handler has them
+	killed  time.Time
+
 	mu    sync.Mutex
 	ticks []functionshost.Invocation
 }
 
-// leases are short enough to wait for, and long enough for a machine that is busy.
-var leases = settings{"REKEY_LEASE": "8s", "REKEY_SKEW": "500ms", "REKEY_CALL_TIMEOUT": "1500ms"}
+// lease and the time of calls are long enough for a machine that is busy. When a handler
+// is killed they are not waited for, see bury.
+const lease = time.Minute
+
+var leases = settings{"REKEY_LEASE": lease.String(), "REKEY_SKEW": "500ms", "REKEY_CALL_TIMEOUT": "10s"}
 
 func deploy(t *testing.T, mode functionshost.Mode) *deployed {
 	t.Helper()
@@ -91,10 +102,20 @@ func deploy(t *testing.T, mode functionshost.Mode) *deployed {
 		T: t, mode: mode, root: root, pids: filepath.Join(t.TempDir(), "pids"),
 		client: &client{t: t, keys: keys, watch: watch, stack: services},
 	}
+	env := environment(services, keys, entries, leases)
 	d.env = append(d.env, "HANDLER_PIDS="+d.pids)
-	for name, value := range environment(services, keys, entries, leases) {
+	for name, value := range env {
 		d.env = append(d.env, name+"="+value)
 	}
+	c, err := config.Load(env.lookup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside, err := app.New(c, slog.New(slog.NewJSONHandler(watch, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.records = beside.Connections.Records
 	d.start()
 	t.Cleanup(func() { d.host.Stop() })
 	return d
@@ -142,6 +163,16 @@ func (d *deployed) kill() {
 	if err != nil {
 		d.Error(err)
 	}
+	d.killed = time.Now()
+}
+
+// bury is for the handler that was killed: the leases are its own that it took before.
+func (d *deployed) bury() {
+	d.Helper()
+	before := func(l rotation.Lease) bool { return l.Until.Before(d.killed.Add(lease)) }
+	if err := rotationtest.Bury(d.Context(), d.records, time.Now(), before); err != nil {
+		d.Error(err)
+	}
 }
 
 // starts is how often the handler was started.
@@ -157,7 +188,7 @@ func (d *deployed) starts() int {
 // than anything here may.
 func (d *deployed) eventually(what string, done func() bool) {
 	d.Helper()
-	const patience = time.Minute
+	const patience = 5 * time.Minute
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(patience); !done(); <-tick.C {

@@ -179,6 +179,7 @@ func TestKilledDuringCreation(t *testing.T) {
 			}
 			d.stack.Break(nil)
 			d.eventually("started again", func() bool { return d.starts() == 2 })
+			d.bury()
 			if c.undone {
 				d.eventually("undone", func() bool { return len(changes(before, d.truth())) == 0 })
 			} else {

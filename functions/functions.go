@@ -23,7 +23,7 @@ func HTTP(a *app.App, once *host.Once) http.Handler {
 	api := &connections.Handler{
 		Service: a.Connections, Authenticate: a.Callers.Authenticate, Deployment: a.Config.Deployment, Limit: a.Limit, Once: once, Log: a.Log,
 	}
-	people := &pages.Handler{PublicURL: a.Config.PublicURL, AuthorityURL: a.Config.AuthorityHost, Log: a.Log}
+	people := &pages.Handler{PublicURL: a.Config.PublicURL, AuthorityURL: a.Config.AuthorityHost, Limit: a.Limit, Log: a.Log}
 	if a.OAuth != nil { // else the interfaces would not be nil
 		api.OAuth, api.OAuthClientID, people.Flow = a.OAuth, a.Config.OAuth.ClientID, a.OAuth
 	}

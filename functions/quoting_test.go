@@ -7,6 +7,7 @@ import (
 
 	"rekey/functions/connections"
 	"rekey/shared/auth"
+	"rekey/shared/oauth"
 )
 
 // What a caller sent may be a secret in the wrong place: whoever it comes from, a
@@ -107,6 +108,31 @@ func TestFloodOfOutsiders(t *testing.T) {
 	}
 	if refused := strings.Count(w.watch.log(), `"status":429`); refused != 0 {
 		t.Errorf("%d lines of the log are about the flood", refused)
+	}
+}
+
+// The same with the pages, which are open to all. What refuses them leaves callers of the
+// API alone, known and unknown.
+func TestFloodOfThePages(t *testing.T) {
+	w := newCallersWorld(t, nil, nil)
+	var last reply
+	for range 600 {
+		last = w.exchange(wire{"GET", oauth.StartPath + "?state=" + strings.Repeat("A", 43), "Accept: application/json\r\n", ""})
+		if last.status == http.StatusTooManyRequests {
+			break
+		}
+	}
+	if last.status != http.StatusTooManyRequests || last.header.Get("Retry-After") == "" {
+		t.Fatalf("status %d, %v", last.status, last.header)
+	}
+	if got := w.exchange(wire{"GET", connections.Base + secrets, "", ""}); got.status != http.StatusUnauthorized {
+		t.Errorf("an unknown caller of the API meanwhile: %d %s", got.status, got.body)
+	}
+	if got := w.call(auth.Read, http.MethodGet, secrets, nil); got.status != http.StatusOK {
+		t.Errorf("a known caller meanwhile: %d %s", got.status, got.body)
+	}
+	if refused := strings.Count(w.watch.log(), `"refused requests of unknown callers"`); refused != 1 {
+		t.Errorf("%d lines of the log are about the flood, want 1", refused)
 	}
 }
 

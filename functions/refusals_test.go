@@ -78,7 +78,7 @@ func (c *client) exchange(w wire) reply {
 		c.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	conn.SetDeadline(time.Now().Add(5 * time.Minute)) // against waiting for ever
 	if !strings.Contains("\r\n"+w.headers, "\r\nHost: ") {
 		w.headers = "Host: rekey.example\r\n" + w.headers
 	}
@@ -148,7 +148,9 @@ func (w *world) outsiders() map[string]string {
 // nobody is slowed down: the walks are faster than any caller.
 func newWalkedWorld(t *testing.T) (w *world, id, target, insider string) {
 	t.Helper()
-	w = newCallersWorld(t, nil, func(a *app.App) { a.Limit = auth.NewLimiter(auth.Limits{Reads: 1e6, Writes: 1e6, Unknown: 1e6}) })
+	w = newCallersWorld(t, nil, func(a *app.App) {
+		a.Limit = auth.NewLimiter(auth.Limits{Reads: 1e6, Writes: 1e6, Unknown: 1e6, Pages: 1e6})
+	})
 	w.served()
 	insider = w.token([]string{"Somebody.Elses"}, nil) // before any time has passed in the directory
 	operator, made := w.authenticator()

@@ -79,16 +79,12 @@ func TestOversize(t *testing.T) {
 		"declared, nothing": {wire{"POST", one, "Expect: 100-continue\r\n", ""}, 401},
 	} {
 		t.Run(name, func(t *testing.T) {
-			begun := time.Now()
 			got := w.exchange(c.wire)
 			if got.status != c.want {
 				t.Errorf("status %d, want %d: %.300s", got.status, c.want, got.body)
 			}
 			if strings.Contains(string(got.body), "AAAA") || len(got.body) > 64<<10 {
 				t.Errorf("the answer has what was sent: %.300s", got.body)
-			}
-			if d := time.Since(begun); d > 20*time.Second {
-				t.Errorf("it took %s", d)
 			}
 		})
 	}

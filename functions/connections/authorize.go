@@ -66,5 +66,8 @@ func (h *Handler) authorize(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if h.Limit != nil { // the person who gets the link must not be kept out by a flood
+		h.Limit.KnowFlow(got.Flow, h.now())
+	}
 	return begun{got.AuthorizationURL, got.ExpiresAt}, nil
 }

@@ -108,6 +108,8 @@ type Handler struct {
 	Once *host.Once
 	Now  func() time.Time // nil: time.Now
 	Log  *slog.Logger     // nil: slog.Default()
+
+	refused auth.Refusals // of unknown callers, beyond the limit
 }
 
 // request is one authenticated request.
@@ -133,7 +135,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(r.Context(), out, id, err)
 	}
 	if errors.Is(err, errFlood) {
-		return // a line for each would help whoever guesses to fill the log
+		// One line a minute: a line for each would let a caller who guesses fill the log.
+		if n := h.refused.Add(h.now()); n > 0 {
+			h.log().WarnContext(r.Context(), "refused requests of unknown callers", "function", "connections", "count", n)
+		}
+		return
 	}
 	h.log().InfoContext(r.Context(), "request", "request", id, "caller", caller.Name, "kind", caller.Kind,
 		"method", host.Verb(r.Method), "route", pattern, "status", out.status, "from", from, "duration", h.now().Sub(start))

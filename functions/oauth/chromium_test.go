@@ -49,7 +49,7 @@ func startBrowser(t *testing.T) context.Context {
 		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.IgnoreCertErrors, // the emulator's authority is known to nobody
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.WSURLReadTimeout(time.Minute), // where the machine is busy
+		chromedp.WSURLReadTimeout(patience), // where the machine is busy
 	}
 	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(stop)
@@ -100,8 +100,8 @@ func (w *world) tab(ctx context.Context, separate bool) *tab {
 // step is something that a person does, or waits for.
 type step = chromedp.Action[chromedp.Void]
 
-// patience is how long a step may take; the machine may be busy.
-const patience = 30 * time.Second
+// patience ends a wait for what never comes. How long a step takes is no matter here.
+const patience = 5 * time.Minute
 
 // run takes steps.
 func (t *tab) run(steps ...step) {

@@ -7,9 +7,10 @@
 // anything. They are plain HTML without scripts, under a policy that would allow none,
 // never in a frame and never in a cache. Whoever asks for JSON gets the same as JSON.
 //
-// The address that Entra leads back to has a code in it. It is answered by a redirect
-// in every case, so that it does not stay in the history, and no part of its query is
-// ever logged.
+// The address that Entra leads back to has a code in it. It is answered by a redirect,
+// so that it does not stay in the history, and no part of its query is ever logged. The
+// one exception is a refusal because of too many requests, which asks again at the same
+// address until it leads away.
 package oauth
 
 import (
@@ -24,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/host"
 	"rekey/shared/oauth"
@@ -37,15 +39,19 @@ type Flow interface {
 	Result(ctx context.Context, flow string, jar oauth.Jar) (oauth.Result, oauth.Problem)
 }
 
-// Handler serves the pages. Its fields are set once; all but Now and Log are required.
+// Handler serves the pages. Its fields are set once; all but Limit, Now and Log are required.
 type Handler struct {
 	Flow Flow // nil: connecting by OAuth is off, and the pages say so
 	// PublicURL is under which browsers reach the pages, without a slash at its end;
 	// AuthorityURL is Entra's address, to which the start page's form may lead.
 	PublicURL, AuthorityURL string
+	// Limit bounds how many requests are looked at. Nil: all are.
+	Limit *auth.Limiter
 
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: slog.Default()
+
+	refused auth.Refusals
 }
 
 // steps are the pages and the methods that they take. HEAD is a GET that changes
@@ -68,6 +74,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	step, below := strings.CutPrefix(r.URL.EscapedPath(), oauth.Base)
 	methods := steps[step]
 	a := &answer{w: w, r: r, id: id, policy: policy("'none'")}
+	if !h.admit(a) {
+		return
+	}
 	switch {
 	case !below || methods == nil:
 		step = "" // whatever it was
@@ -82,6 +91,33 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.log().InfoContext(r.Context(), "request", "request", id, "function", "oauth", "method", host.Verb(r.Method), "route", step,
 		"status", a.status, "duration", h.now().Sub(start))
+}
+
+// admit refuses a request beyond the limit, before anything is read for it. Most of them
+// come without any flow that exists, from callers whom this package cannot tell apart, so
+// that they get one line in the log a minute together. The page asks again by itself: a
+// person whom Entra has led back at a bad time is let in by that.
+func (h *Handler) admit(a *answer) bool {
+	if h.Limit == nil {
+		return true
+	}
+	after, ok := h.Limit.AllowPage(oauth.FlowOf(a.r.URL.Query()), h.now())
+	if ok {
+		return true
+	}
+	a.busy(after)
+	if n := h.refused.Add(h.now()); n > 0 {
+		h.log().WarnContext(a.r.Context(), "refused requests of unknown callers", "function", "oauth", "count", n)
+	}
+	return false
+}
+
+// exists remembers that the flow of a request was found, so that no flood keeps its
+// visitor out from now on.
+func (h *Handler) exists(a *answer) {
+	if id := oauth.FlowOf(a.r.URL.Query()); h.Limit != nil && id != "" {
+		h.Limit.KnowFlow(id, h.now())
+	}
 }
 
 func (h *Handler) serve(a *answer, step string) {
@@ -105,6 +141,7 @@ func (h *Handler) start(a *answer) {
 		a.about(problem)
 		return
 	}
+	h.exists(a)
 	a.write(http.StatusOK, page{ID: "start", Title: "Connect a Microsoft Entra tenant", Invitation: &in, Until: in.ExpiresAt.Format("15:04 MST")}, map[string]any{
 		"requestedBy": in.RequestedBy, "name": in.Name, "description": in.Description, "tenantId": in.TenantID, "rotates": in.Rotates,
 		"reconnect": in.Again, "expiresAt": in.ExpiresAt,
@@ -124,6 +161,7 @@ func (h *Handler) approve(a *answer) {
 		a.about(problem)
 		return
 	}
+	h.exists(a)
 	http.SetCookie(a.w, to.Cookie)
 	a.policy = policy(elsewhere)
 	if a.json() {
@@ -150,7 +188,11 @@ func (h *Handler) callback(a *answer) {
 		a.write(http.StatusOK, page{}, map[string]any{})
 		return
 	}
-	a.redirect(h.PublicURL + h.Flow.Callback(a.r.Context(), a.r.URL.RawQuery, jar(a.r)).Path())
+	to := h.Flow.Callback(a.r.Context(), a.r.URL.RawQuery, jar(a.r))
+	if to.Flow != "" {
+		h.exists(a)
+	}
+	a.redirect(h.PublicURL + to.Path())
 }
 
 // result shows what came of it.
@@ -168,6 +210,7 @@ func (h *Handler) result(a *answer) {
 		a.about(problem)
 		return
 	}
+	h.exists(a)
 	body := resultBody{
 		Outcome: got.Kind, Message: got.Text(), Name: got.Name, TenantID: got.TenantID, ConnectionID: got.ConnectionID,
 		OtherAccount: got.OtherAccount, Entra: got.Entra, AdminConsentURL: got.AdminConsentURL,

@@ -3,8 +3,11 @@ package oauth
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"rekey/shared/host"
 	"rekey/shared/oauth"
@@ -119,6 +122,24 @@ func (a *answer) refuse(status int, title string, problem oauth.Problem, message
 		body["problem"] = problem
 	}
 	a.write(status, page{ID: "problem", Title: title, Text: message, Problem: problem}, body)
+}
+
+// busy tells a visitor to come back.
+func (a *answer) busy(after time.Duration) {
+	seconds := int(math.Ceil(after.Seconds()))
+	a.w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	again := a.r.Method != http.MethodPost // a button is for the person to press
+	message := "Too many requests come to this page right now, so that this one was not looked at. Nothing was stored. "
+	if again {
+		message += "This page asks again by itself. "
+	} else {
+		message += "Go back in some seconds and press the button again. "
+	}
+	message += "If that does not help within ten minutes, ask for a new link."
+	a.write(http.StatusTooManyRequests, page{ID: "problem", Title: "One moment", Text: message, Again: again}, map[string]any{
+		"reqId": a.id, "statusCode": http.StatusTooManyRequests, "error": host.StatusName(http.StatusTooManyRequests),
+		"message": "Rate limit exceeded. Retry after the time in Retry-After.",
+	})
 }
 
 // about tells of a problem.

@@ -35,12 +35,15 @@ func (s *screen) String() string {
 	return s.text.String()
 }
 
+// patience ends a wait for what never comes. How long something takes is no matter here.
+const patience = 5 * time.Minute
+
 // shows waits until words are on the screen, or gone is closed.
 func (s *screen) shows(t *testing.T, words string, gone <-chan error) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(2 * time.Minute)
+	late := time.After(patience)
 	for !strings.Contains(s.String(), words) {
 		select {
 		case <-tick.C:

@@ -49,7 +49,7 @@ func TestCtrlC(t *testing.T) {
 		if err != nil {
 			t.Errorf("it ended with %v:\n%s", err, out)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("it does not end:\n%s", out)
 	}
 	if !strings.Contains(out.String(), "stopping") {

@@ -135,7 +135,7 @@ func (a *account) start(t *testing.T) *lambdaHost {
 	r, err := lambdaruntime.Start(t.Context(), lambdaruntime.Config{
 		Root: unpack(t, filepath.Join(packed(t), "rekey-lambda-"+runtime.GOARCH+".zip")), Env: append(env, "REKEY_STS_URL="+a.url),
 		Region: region, AccessKeyID: a.sts.AccessKeyID, SecretAccessKey: a.sts.SecretAccessKey, SessionToken: a.sts.SessionToken,
-		Timeout: time.Minute, Output: a.world,
+		Timeout: 5 * time.Minute, InitTimeout: time.Minute, Output: a.world,
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, a.output())

@@ -153,7 +153,7 @@ func (w *world) settled(t *testing.T, h host, c connectionView, app directory.Ap
 	t.Helper()
 	pause := time.NewTicker(200 * time.Millisecond)
 	defer pause.Stop()
-	for deadline := time.Now().Add(time.Minute); ; <-pause.C {
+	for deadline := time.Now().Add(5 * time.Minute); ; <-pause.C {
 		live := w.Directory.Passwords(app.ObjectID)
 		now := w.ask(t, h, "GET", "/azure-client-secrets/"+c.ID, nil)
 		// Reading back what was removed is left to the timer.

@@ -13,7 +13,12 @@ import (
 type Limits struct {
 	Reads   int // of one caller, GET and HEAD; default 600
 	Writes  int // of one caller, everything else; default 120
-	Unknown int // of all whom nobody knows, together; default 300
+	Unknown int // to the API by unknown callers, all together; default 300
+	// Pages are of visitors of the OAuth pages who bring no flow that is known, all
+	// together; default 300. They are apart from Unknown, so that a flood of the pages
+	// does not silence the API's answers to callers with a wrong key, nor the reverse.
+	Pages int
+	Flow  int // to the OAuth pages with one flow that is known; default 60
 }
 
 // maxCallers bounds the memory: a caller takes about 300 bytes.
@@ -29,6 +34,8 @@ type Limiter struct {
 	mu      sync.Mutex
 	callers map[share]*entry
 	unknown *rate.Limiter
+	pages   *rate.Limiter
+	flows   map[string]*entry
 	swept   time.Time
 }
 
@@ -47,7 +54,10 @@ type entry struct {
 // NewLimiter returns a Limiter without a count.
 func NewLimiter(l Limits) *Limiter {
 	l.Reads, l.Writes, l.Unknown = orDefault(l.Reads, 600), orDefault(l.Writes, 120), orDefault(l.Unknown, 300)
-	return &Limiter{limits: l, callers: make(map[share]*entry), unknown: bucket(l.Unknown)}
+	l.Pages, l.Flow = orDefault(l.Pages, 300), orDefault(l.Flow, 60)
+	return &Limiter{
+		limits: l, callers: make(map[share]*entry), unknown: bucket(l.Unknown), pages: bucket(l.Pages), flows: make(map[string]*entry),
+	}
 }
 
 func orDefault(n, otherwise int) int {
@@ -119,6 +129,7 @@ func (l *Limiter) sweep(now time.Time) {
 		return
 	}
 	l.swept = now
+	l.forgetFlows(now)
 	for s, e := range l.callers {
 		if now.Sub(e.used) >= time.Minute {
 			delete(l.callers, s)

@@ -18,6 +18,7 @@
 package certificate
 
 import (
+	"context"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -76,7 +77,8 @@ type Certificate struct {
 }
 
 // Error says what is wrong with an [Input] and what to do, in whole sentences for
-// the person who gave it. It is the type of every error of this package.
+// the person who gave it. It is the type of every error of this package
+// but [ErrBusy].
 type Error struct{ Message string }
 
 func (e *Error) Error() string { return e.Message }
@@ -85,9 +87,10 @@ func refuse(format string, args ...any) error {
 	return &Error{Message: fmt.Sprintf(format, args...)}
 }
 
-// Parse reads in and requires its certificate to be valid at now.
-func Parse(in Input, now time.Time) (Certificate, error) {
-	found, err := read(in)
+// Parse reads in and requires its certificate to be valid at now. A PFX file waits for its
+// turn until ctx ends; then the error is [ErrBusy].
+func Parse(ctx context.Context, in Input, now time.Time) (Certificate, error) {
+	found, err := read(ctx, in)
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -107,7 +110,7 @@ func Parse(in Input, now time.Time) (Certificate, error) {
 // Read reads the PEM of a [Certificate] again. It does not look at the dates: that
 // a stored certificate has expired is for its reader to find and to say.
 func Read(text secret.Value) (Certificate, error) {
-	found, err := read(Input{Body: text})
+	found, err := read(context.Background(), Input{Body: text}) // without a PFX file there is no wait
 	if err != nil {
 		return Certificate{}, err
 	}

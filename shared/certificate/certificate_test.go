@@ -2,6 +2,7 @@ package certificate_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
@@ -14,18 +15,17 @@ import (
 	"strings"
 	"testing"
 
-	"rekey/shared/secret"
-
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"software.sslmate.com/src/go-pkcs12"
 
 	"rekey/shared/certificate"
+	"rekey/shared/secret"
 )
 
 // parse gives body, key, pfx and password, as many as there are.
 func parse(given ...string) (certificate.Certificate, error) {
 	given = append(given, "", "", "", "")
-	return certificate.Parse(certificate.Input{
+	return certificate.Parse(context.Background(), certificate.Input{
 		Body: secret.New(given[0]), PrivateKey: secret.New(given[1]),
 		PFX: secret.New(given[2]), Password: secret.New(given[3]),
 	}, now)

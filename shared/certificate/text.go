@@ -1,6 +1,7 @@
 package certificate
 
 import (
+	"context"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -11,7 +12,7 @@ import (
 )
 
 // read collects what the input has.
-func read(in Input) (*material, error) {
+func read(ctx context.Context, in Input) (*material, error) {
 	for _, s := range []secret.Value{in.Body, in.PrivateKey, in.PFX, in.Password} {
 		if len(s.Reveal()) > maxInput {
 			return nil, refuse("The input is longer than %d bytes. Leave only the application's certificate and its key.", maxInput)
@@ -22,7 +23,7 @@ func read(in Input) (*material, error) {
 	case !in.PFX.IsZero() && (!in.Body.IsZero() || !in.PrivateKey.IsZero()):
 		return nil, refuse("There is both a PFX file and PEM. Give one of them.")
 	case !in.PFX.IsZero():
-		return m, m.addPFX(in.PFX.Reveal(), in.Password.Reveal())
+		return m, m.addPFX(ctx, in.PFX.Reveal(), in.Password.Reveal())
 	case !in.Password.IsZero():
 		return nil, refuse("A password is only for a PFX file. Leave it out, and give the private key without encryption.")
 	}
@@ -106,6 +107,9 @@ func (m *material) addBlock(b *pem.Block) error {
 		}
 		return m.addCertificate(c)
 	case "PRIVATE KEY", "RSA PRIVATE KEY":
+		if len(b.Bytes) > maxKey {
+			return refuse("The private key is longer than one of %d bits. Use a key of %d to %d bits.", maxBits, minBits, maxBits)
+		}
 		key, ok := parseKey(b.Bytes)
 		if !ok {
 			return refuse("The private key is damaged. Copy it again, whole, or export it again.")
@@ -133,7 +137,13 @@ func (m *material) addBare(text, name string) error {
 
 // parseKey reads PKCS#8 or PKCS#1, whichever it is: the label of a block is not
 // always right about it.
+//
+// Reading a key is work too: its numbers are checked against each other, which takes
+// long where they are longer than those of any real key.
 func parseKey(der []byte) (key any, ok bool) {
+	if len(der) > maxKey {
+		return nil, false
+	}
 	if key, err := x509.ParsePKCS8PrivateKey(der); err == nil {
 		return key, true
 	}

@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -11,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/schedule"
-	"rekey/shared/secret"
-
 	"rekey/shared/certificate"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
 )
 
 // Certificates of the years in which bubbles live; making a key takes a while.
@@ -48,7 +48,7 @@ func newCertificate(serial int64) certificate.Input {
 
 // stored is a certificate as Rekey stores it.
 func stored(in certificate.Input) secret.Value {
-	c, err := certificate.Parse(in, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	c, err := certificate.Parse(context.Background(), in, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
 		panic(err)
 	}

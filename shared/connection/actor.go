@@ -15,8 +15,8 @@ import (
 )
 
 // SignIns sign in with what is no client secret. Their errors have the classes of
-// [rotator.Authority], and besides these [rotation.CertificateRefused],
-// [rotation.SignInExpired] and [rotation.ConsentMissing].
+// [rotator.Authority], and besides these [serviceerror.CertificateRefused],
+// [serviceerror.SignInExpired] and [serviceerror.ConsentMissing].
 type SignIns interface {
 	// Certificate signs in as app with a certificate and its key, PEM; chain says
 	// to send the certificate's chain along.

@@ -66,7 +66,7 @@ type Records interface {
 
 // Reservations keep values unique among connections.
 type Reservations interface {
-	// Reserve claims res.Value for res.Owner; [rotation.ErrExists] if somebody
+	// Reserve claims res.Value for res.Owner; [serviceerror.ErrExists] if somebody
 	// else holds it, unless that claim is old and reclaim says that it is void.
 	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error
 	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
@@ -127,9 +127,29 @@ func (s *Service) log() *slog.Logger {
 func (s *Service) bounded(ctx context.Context) (asking, working context.Context, until time.Time, cancel context.CancelFunc) {
 	budget := cmp.Or(s.Budget, 25*time.Second)
 	until = s.Rotator.Clock().Add(budget)
-	working, stop := context.WithTimeout(context.WithoutCancel(ctx), s.Rotator.Rules.Lease)
+	detached := context.WithValue(context.WithoutCancel(ctx), callerKey{}, ctx)
+	working, stop := context.WithTimeout(detached, s.Rotator.Rules.Lease)
 	asking, end := context.WithTimeout(working, budget)
 	return asking, working, until, func() { end(); stop() }
+}
+
+// callerKey finds the context of the caller in one that bounded has detached from it.
+type callerKey struct{}
+
+// whileAsked is a context that ends with ctx, and also when the caller hangs up. It is
+// for work that is done before anything is written, and that an impatient caller could
+// otherwise pile up.
+func whileAsked(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	caller, ok := ctx.Value(callerKey{}).(context.Context)
+	if !ok {
+		return ctx, cancel
+	}
+	if caller.Err() != nil { // at once, and not from another goroutine
+		cancel()
+	}
+	stop := context.AfterFunc(caller, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // Get returns a connection.

@@ -90,7 +90,7 @@ func (s *Service) draftOwn(ctx context.Context, d *draft, in *Input) error {
 // it rotates, if it rotates anything.
 func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error {
 	rec := &d.rec
-	value, auth, err := in.material(s.Rotator.Clock())
+	value, auth, err := in.material(ctx, s.Rotator.Clock())
 	if err != nil {
 		return err
 	}

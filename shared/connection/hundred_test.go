@@ -20,7 +20,10 @@ import (
 // schedule. One loses its owner and another is deleted: that stops nothing else, and
 // both say what to do.
 func TestAHundredTargets(t *testing.T) {
-	const n = 100
+	n := 100
+	if rotationtest.Raced {
+		n = 20
+	}
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withParent(t, s)

@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -8,11 +9,10 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"rekey/shared/schedule"
-	"rekey/shared/secret"
-
 	"rekey/shared/certificate"
 	"rekey/shared/rotation"
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
 )
 
 // The methods by which a connection authenticates.
@@ -204,15 +204,20 @@ func (c *Credentials) app() rotation.Application {
 
 // material is what the vault is to keep of credentials, and what the record is to
 // know about it.
-func (c *Credentials) material(now time.Time) (secret.Value, rotation.Auth, error) {
+func (c *Credentials) material(ctx context.Context, now time.Time) (secret.Value, rotation.Auth, error) {
 	switch c.Method {
 	case Certificate:
-		cert, err := certificate.Parse(c.Certificate, now)
+		ctx, cancel := whileAsked(ctx)
+		defer cancel()
+		cert, err := certificate.Parse(ctx, c.Certificate, now)
 		if e, ok := errors.AsType[*certificate.Error](err); ok {
 			return secret.Value{}, rotation.Auth{}, invalid("%s", e.Message)
 		}
-		if err != nil {
-			return secret.Value{}, rotation.Auth{}, err
+		if err != nil { // [certificate.ErrBusy]
+			return secret.Value{}, rotation.Auth{}, &Error{
+				Kind: Unavailable, RetryAfter: 10 * time.Second,
+				Message: "Too many PFX files are being read at once. Nothing was stored. Retry after the time in Retry-After.",
+			}
 		}
 		return cert.PEM, rotation.Auth{ExpiresAt: cert.NotAfter.UTC(), Thumbprint: cert.ThumbprintSHA1, Chain: c.SendChain}, nil
 	case OAuth:

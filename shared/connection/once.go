@@ -13,10 +13,10 @@ import (
 
 // Notes keep what has to be remembered of a request for a while.
 type Notes interface {
-	// Pending returns what is under key; [rotation.ErrNotFound] if nothing is.
+	// Pending returns what is under key; [serviceerror.ErrNotFound] if nothing is.
 	Pending(ctx context.Context, key string) (value []byte, etag string, err error)
-	// PutPending replaces what has that ETag, [rotation.ErrConflict] if nothing
-	// has; with an empty one it adds, [rotation.ErrExists] if there is something.
+	// PutPending replaces what has that ETag, [serviceerror.ErrConflict] if nothing
+	// has; with an empty one it adds, [serviceerror.ErrExists] if there is something.
 	// What has expired may be deleted.
 	PutPending(ctx context.Context, key string, value []byte, expires time.Time, etag string) (newETag string, err error)
 }

@@ -18,7 +18,7 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 	if c.TenantID != rec.Actor.TenantID {
 		return invalid("The credentials are of another tenant. Create another connection for it.")
 	}
-	value, auth, err := c.material(s.Rotator.Clock())
+	value, auth, err := c.material(ctx, s.Rotator.Clock())
 	if err != nil {
 		return err
 	}

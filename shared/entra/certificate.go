@@ -18,7 +18,7 @@ import (
 // [certificate.Certificate.PEM] has them. Chain sends what was given of the
 // certificate's chain along, for applications that trust a subject name and an
 // issuer instead of one certificate. Errors are as for Token; what Entra has against
-// the certificate is class [rotation.CertificateRefused].
+// the certificate is class [serviceerror.CertificateRefused].
 func (a *Authority) Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error) {
 	if !validTenant(app.TenantID) {
 		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.TenantMissing}

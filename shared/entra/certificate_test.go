@@ -34,7 +34,8 @@ func newCertificate(t *testing.T) certificate.Certificate {
 	text := func(kind string, data []byte) secret.Value {
 		return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
 	}
-	c, err := certificate.Parse(certificate.Input{Body: text("CERTIFICATE", der), PrivateKey: text("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))}, time.Now())
+	in := certificate.Input{Body: text("CERTIFICATE", der), PrivateKey: text("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))}
+	c, err := certificate.Parse(t.Context(), in, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 // classes says what the AADSTS codes that we tell apart mean. The codes are
 // documented at learn.microsoft.com/entra/identity-platform/reference-error-codes,
 // with the advice not to depend on them; but OAuth's own errors cannot tell a wrong
-// secret from an expired one. A code that is not here is [rotation.CredentialInvalid].
+// secret from an expired one. A code that is not here is [serviceerror.CredentialInvalid].
 var classes = map[int]serviceerror.Class{
 	7000215: serviceerror.CredentialRefused,
 	7000222: serviceerror.CredentialExpired,

@@ -149,8 +149,8 @@ func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier 
 // Refresh signs in as the person of a refresh token, and returns the new one, or the
 // same where Entra gave none. The old one stays good.
 //
-// The classes of its errors, besides the usual: [rotation.SignInExpired] where the
-// person has to sign in again; [rotation.ConsentMissing]; [rotation.Invalid] where it
+// The classes of its errors, besides the usual: [serviceerror.SignInExpired] where the
+// person has to sign in again; [serviceerror.ConsentMissing]; [serviceerror.Invalid] where it
 // is Rekey's own registration that is refused, which no person who signs in again
 // could change.
 func (a *Authority) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {

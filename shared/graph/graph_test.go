@@ -12,13 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/secret"
-	"rekey/shared/serviceerror"
-
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/graph"
 	"rekey/shared/rotation"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // A token and an application for handlers that look at neither.
@@ -279,16 +278,18 @@ func TestNothingToAsk(t *testing.T) {
 // TestDeadline: a call whose time is up is not sent, so that nothing was issued; one
 // whose time is over while it waits may have been carried out.
 func TestDeadline(t *testing.T) {
+	soon, arrived := fault.Deadline(t.Context())
 	release := make(chan struct{})
-	d := client(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	d := client(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived()
+		<-release
+	}))
 	defer close(release)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := d.AddPassword(over, anyToken, anyApp, "marker", time.Now()); err == nil || serviceerror.UnknownOutcome(err) {
 		t.Errorf("over before it began: got %v, want a known outcome", err)
 	}
-	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
 	if _, err := d.AddPassword(soon, anyToken, anyApp, "marker", time.Now()); !serviceerror.UnknownOutcome(err) || serviceerror.ClassOf(err) != serviceerror.Transient {
 		t.Errorf("over while waiting: got %v, want an unknown outcome", err)
 	}

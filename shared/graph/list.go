@@ -22,7 +22,7 @@ import (
 // A cursor is the query of Graph's own link to the next page, which has to be sent as
 // it is. It comes back from whoever was given it, so it must ask for no more than the
 // first page did: what is no cursor of the same search is refused with class
-// [rotation.Invalid], without a request.
+// [serviceerror.Invalid], without a request.
 // Source: learn.microsoft.com/graph/api/application-list and
 // learn.microsoft.com/graph/paging.
 func (d *Directory) Applications(ctx context.Context, token rotation.Token, search, cursor string, limit int) (list []rotation.ApplicationState, next string, err error) {

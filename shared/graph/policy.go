@@ -16,7 +16,7 @@ import (
 // client secrets, and how long one may live at most, 0 being without limit. That is the
 // policy assigned to the application, or else the tenant's. Reading it needs a permission
 // that nothing else does (Policy.Read.All), so that most callers will get class
-// [rotation.Permission]. app.ObjectID is required.
+// [serviceerror.Permission]. app.ObjectID is required.
 // Source: learn.microsoft.com/graph/api/resources/applicationauthenticationmethodpolicy.
 func (d *Directory) PasswordPolicy(ctx context.Context, token rotation.Token, app rotation.Application) (forbidden bool, longest time.Duration, err error) {
 	c := &call{op: "reading the app management policy"}

@@ -64,7 +64,7 @@ func (a actor) due(t *testing.T, n int) map[string]time.Time {
 // passes. They are all rotated and their old credentials removed, the oldest first, at
 // nearly what the quota allows, and hardly a write is refused.
 func TestQuota(t *testing.T) {
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		graph.Budget
 		share float64 // of what the quota allows, at least
 	}{
@@ -72,6 +72,9 @@ func TestQuota(t *testing.T) {
 		{graph.Budget{Writes: 300, Per: 15 * time.Second}, 0.9},
 		{graph.Budget{Writes: 600, Per: 150 * time.Second}, 0.75}, // who was turned away is back at the next full minute
 	} {
+		if !rotationtest.Sample(i) {
+			continue
+		}
 		t.Run(fmt.Sprintf("%d in %s", tt.Writes, tt.Per), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { testQuota(t, 2000, tt.Budget, tt.share) })
 		})

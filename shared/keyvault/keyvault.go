@@ -4,7 +4,7 @@
 // It promises that a value travels as a [secret.Value] up to the request that
 // spends it, and that nothing which the SDK prints gets out: every failure is an
 // [*serviceerror.Error] made of a status, validated codes and a request id, or wraps
-// [rotation.ErrNotFound]. SDK errors render the vault's address, the secret's name
+// [serviceerror.ErrNotFound]. SDK errors render the vault's address, the secret's name
 // and the response body.
 //
 // Writes are sent once. If one has no answer or a 5xx, its outcome is unknown and

@@ -10,10 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/rotator"
-	"rekey/shared/secret"
-	"rekey/shared/serviceerror"
-
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
@@ -22,6 +18,9 @@ import (
 	"rekey/shared/keyvault"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/rotator"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // clock goes on by a second whenever somebody looks at it.
@@ -284,13 +283,19 @@ func TestRecoverWhileSomebodyElseDoes(t *testing.T) {
 }
 
 func TestRecoverEndsWithContext(t *testing.T) {
-	s := start(t, vault.Config{RecoverDelay: 1000 * time.Hour})
+	ctx, over := fault.Deadline(t.Context())
+	recovered := false
+	s := start(t, vault.Config{RecoverDelay: 1000 * time.Hour, Hook: func(op string, _ *http.Request) *fault.Effect {
+		if recovered { // and looked at once more
+			over()
+		}
+		recovered = recovered || op == "vault.recover"
+		return nil
+	}})
 	put(t, s, given("app", "one", nil))
 	if err := s.Delete(t.Context(), "app"); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
 	if err := s.Recover(ctx, "app"); serviceerror.ClassOf(err) != serviceerror.Transient || err == nil {
 		t.Errorf("Recover = %v, want a transient failure", err)
 	}

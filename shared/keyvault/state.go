@@ -58,7 +58,7 @@ const recovering = "recovering a secret"
 // Recover brings a soft-deleted secret back, with all its versions, and returns
 // when it can be read; a Put right after it may still be refused, as transient,
 // for some seconds. It is nil for a secret that is not deleted, and
-// [rotation.ErrNotFound] if there is nothing to recover. If ctx ends first the
+// [serviceerror.ErrNotFound] if there is nothing to recover. If ctx ends first the
 // outcome is unknown; calling it again goes on waiting.
 func (v *Vault) Recover(ctx context.Context, name string) error {
 	var seen, started bool

@@ -59,7 +59,7 @@ type Application struct {
 	ClientID string `json:"clientId"`
 }
 
-// Problem is what is wrong. Class is one of the rotation.Class constants, empty where
+// Problem is what is wrong. Class is one of the serviceerror.Class constants, empty where
 // nothing has failed yet; Message is for people.
 type Problem struct {
 	Class   serviceerror.Class `json:"class,omitempty"`

@@ -65,7 +65,7 @@ type Notice struct {
 // Store keeps notices until they are delivered. What writes the records puts them there.
 //
 // Both writes are conditional on the notice being as it was read, and answer
-// [rotation.ErrConflict] if it is not, or is gone: somebody else delivers it.
+// [serviceerror.ErrConflict] if it is not, or is gone: somebody else delivers it.
 type Store interface {
 	// Undelivered returns what is not delivered yet, also what may not be sent until
 	// later, the oldest first, at most limit. Its cost depends on how many there are

@@ -24,7 +24,8 @@
 //     tenant, nonce), and then only what the caller asked for in Begin. The refresh
 //     token goes to Key Vault by way of package connection, and nowhere else.
 //   - Neither state nor code, token, verifier or b is logged, quoted in an error or
-//     shown on a page. The callback leads away from its address in every case.
+//     shown on a page. The callback leads away from its address in every case
+//     (functions/oauth refuses one before it comes here only for the number of requests).
 //
 // There is one link between a person and the request of a caller, and that is the
 // start page: it names who asks, and only its own button goes on (functions/oauth
@@ -62,10 +63,10 @@ const Lifetime = 10 * time.Minute
 
 // Store keeps rows under conditions; see rotationtest.TestPending.
 type Store interface {
-	// Pending returns what is under key; [rotation.ErrNotFound] if nothing is.
+	// Pending returns what is under key; [serviceerror.ErrNotFound] if nothing is.
 	Pending(ctx context.Context, key string) (value []byte, etag string, err error)
-	// PutPending replaces what has that ETag, [rotation.ErrConflict] if nothing
-	// has; with an empty one it adds, [rotation.ErrExists] if there is something.
+	// PutPending replaces what has that ETag, [serviceerror.ErrConflict] if nothing
+	// has; with an empty one it adds, [serviceerror.ErrExists] if there is something.
 	// What has expired may be deleted.
 	PutPending(ctx context.Context, key string, value []byte, expires time.Time, etag string) (newETag string, err error)
 }
@@ -132,6 +133,7 @@ type Request struct {
 type Begun struct {
 	AuthorizationURL string
 	ExpiresAt        time.Time
+	Flow             string // the id of the flow; it is no secret
 }
 
 // Begin notes what is asked for and makes a link to the start page. What can be seen
@@ -155,7 +157,7 @@ func (f *Flow) Begin(ctx context.Context, r Request) (Begun, error) {
 		f.log().WarnContext(ctx, "noting a sign-in", "class", string(serviceerror.ClassOf(err)))
 		return Begun{}, &connection.Error{Kind: connection.Unavailable, Message: "The sign-in could not be noted down. Try again.", RetryAfter: 10 * time.Second}
 	}
-	return Begun{f.PublicURL + StartPath + "?state=" + state, p.ExpiresAt}, nil
+	return Begun{f.PublicURL + StartPath + "?state=" + state, p.ExpiresAt, idOf(state)}, nil
 }
 
 // beginNew checks the request for a new connection as [connection.Service.Create] will.

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -84,6 +85,19 @@ var (
 func idOf(state string) string {
 	sum := sha256.Sum256([]byte(state))
 	return hex.EncodeToString(sum[:])
+}
+
+// FlowOf returns the id of the flow that a request to one of the pages says it is of: by
+// its state, or on the result page by the id itself. It is empty where there is none. That
+// there is such a flow only the table knows.
+func FlowOf(query url.Values) string {
+	if states := query["state"]; len(states) == 1 && stateForm.MatchString(states[0]) {
+		return idOf(states[0])
+	}
+	if ids := query["flow"]; len(ids) == 1 && idForm.MatchString(ids[0]) {
+		return ids[0]
+	}
+	return ""
 }
 
 // derive makes a value of its own for each label out of b and the flow. It has 256

@@ -175,7 +175,7 @@ func (s *subject) certificate() connection.Input {
 	app, _, _ := s.w.AddApplication()
 	in := signing[s.w.acting]
 	s.w.acting++
-	c, err := certificate.Parse(in, time.Now())
+	c, err := certificate.Parse(context.Background(), in, time.Now())
 	if err != nil {
 		s.w.t.Fatal(err)
 	}

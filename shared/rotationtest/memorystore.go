@@ -38,6 +38,8 @@ type row struct {
 	etag string
 	data []byte            // the record's JSON
 	more map[string]string // properties of a newer version
+
+	decoded *rotation.Record // of data, once it was asked for
 }
 
 type historyRow struct {
@@ -45,12 +47,15 @@ type historyRow struct {
 	Events  []rotation.Event
 }
 
+// record decodes the row: what a table gives back is what was encoded, not what was
+// meant. The world's lock is held.
 func (r row) record() rotation.Record {
-	var rec rotation.Record
-	if err := json.Unmarshal(r.data, &rec); err != nil {
-		panic(err)
+	if r.decoded.ID == "" {
+		if err := json.Unmarshal(r.data, r.decoded); err != nil {
+			panic(err)
+		}
 	}
-	return rec
+	return r.decoded.Clone()
 }
 
 func (r row) schema() int {
@@ -145,7 +150,7 @@ func (s *MemoryStore) put(rec *rotation.Record, more map[string]string, events [
 	}
 	s.etags++
 	rec.Handle = rotation.Handle{ETag: strconv.Itoa(s.etags), Wake: rec.WakeAt}
-	s.rows[rec.ID] = row{rec.Handle.ETag, data, more}
+	s.rows[rec.ID] = row{rec.Handle.ETag, data, more, new(rotation.Record)}
 	delete(s.due, rec.ID)
 	if !rec.WakeAt.IsZero() {
 		s.due[rec.ID] = rec.WakeAt
@@ -261,6 +266,7 @@ func (s storePort) Notes(ctx context.Context, kind rotation.ReservationKind, val
 				notes = append(notes, r)
 			}
 		}
+		slices.SortFunc(notes, func(a, b rotation.Reservation) int { return strings.Compare(a.Owner, b.Owner) })
 		return nil
 	})
 	return notes, err
@@ -353,7 +359,7 @@ func (s storePort) SetProperty(_ *testing.T, id, name string, value any) {
 	}
 	more[name] = fmt.Sprint(value)
 	s.s.etags++
-	s.s.rows[id] = row{strconv.Itoa(s.s.etags), r.data, more}
+	s.s.rows[id] = row{strconv.Itoa(s.s.etags), r.data, more, r.decoded}
 }
 
 func (s storePort) Property(_ *testing.T, id, name string) any {

@@ -19,12 +19,12 @@ import (
 // MemoryVault is a key vault in memory.
 type MemoryVault struct {
 	world   *World
-	secrets map[string]*given // by lower-case name
+	secrets map[string]*heldSecret // by lower-case name
 	made    int
 	Refuse  bool // refuse everything, as a vault does to whom it does not know
 }
 
-type given struct {
+type heldSecret struct {
 	versions  []rotation.VaultSecret // oldest first
 	deletedAt *time.Time
 }
@@ -70,7 +70,7 @@ func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (string, err
 		key := strings.ToLower(s.Name)
 		have := v.v.secrets[key]
 		if have == nil {
-			have = &given{}
+			have = &heldSecret{}
 			v.v.secrets[key] = have
 		}
 		if have.deletedAt != nil {
@@ -208,5 +208,5 @@ func (w *World) Seed(s rotation.VaultSecret) {
 	defer w.mu.Unlock()
 	w.Vault.made++
 	s.Version, s.Enabled = fmt.Sprintf("%032x", w.Vault.made), true
-	w.Vault.secrets[strings.ToLower(s.Name)] = &given{versions: []rotation.VaultSecret{s}}
+	w.Vault.secrets[strings.ToLower(s.Name)] = &heldSecret{versions: []rotation.VaultSecret{s}}
 }

@@ -15,11 +15,11 @@ import (
 
 // PendingStore keeps what somebody has begun and not finished.
 type PendingStore interface {
-	// Pending returns what is under key; [rotation.ErrNotFound] if there is
+	// Pending returns what is under key; [serviceerror.ErrNotFound] if there is
 	// nothing.
 	Pending(ctx context.Context, key string) (value []byte, etag string, err error)
-	// PutPending replaces what has that ETag, [rotation.ErrConflict] if nothing
-	// has; with an empty one it adds, [rotation.ErrExists] if there is something.
+	// PutPending replaces what has that ETag, [serviceerror.ErrConflict] if nothing
+	// has; with an empty one it adds, [serviceerror.ErrExists] if there is something.
 	// What has expired may be gone at any time.
 	PutPending(ctx context.Context, key string, value []byte, expires time.Time, etag string) (newETag string, err error)
 }

@@ -23,13 +23,13 @@ import (
 type Store interface {
 	rotator.Store
 	// Create writes a new record with its due row and history;
-	// [rotation.ErrExists] if the id is taken.
+	// [serviceerror.ErrExists] if the id is taken.
 	Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
 	// Reserve claims a value for res.Owner, whose own claim is renewed.
-	// [rotation.ErrExists] if it is somebody else's, unless that claim is older
+	// [serviceerror.ErrExists] if it is somebody else's, unless that claim is older
 	// than ten minutes and reclaim agrees.
 	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error
-	// Find returns the claim on a value; [rotation.ErrNotFound] if there is none.
+	// Find returns the claim on a value; [serviceerror.ErrNotFound] if there is none.
 	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
 	// Owners returns everybody who has reserved a value of a shared kind.
 	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)

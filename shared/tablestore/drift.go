@@ -25,7 +25,7 @@ type drift struct {
 }
 
 // look finds out why a transaction met a row that is missing or exists already. It
-// answers [rotation.ErrConflict], or [rotation.ErrExists] for a new record, if that
+// answers [serviceerror.ErrConflict], or [serviceerror.ErrExists] for a new record, if that
 // is the record's own row.
 func (s *Store) look(ctx context.Context, c change) (drift, error) {
 	op := c.op + ": looking for drift"

@@ -222,7 +222,7 @@ func (s *Store) noticeETag(ctx context.Context, op string, n notice.Notice) (azc
 	return row.ETag, nil
 }
 
-// conflict turns the refusal of a condition into [rotation.ErrConflict].
+// conflict turns the refusal of a condition into [serviceerror.ErrConflict].
 func conflict(op string, e *serviceerror.Error) error {
 	if e.Status == http.StatusPreconditionFailed || e.Status == http.StatusNotFound {
 		return fmt.Errorf("%s: %w", op, serviceerror.ErrConflict)

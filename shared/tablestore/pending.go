@@ -45,7 +45,7 @@ func pendingKey(key string) string {
 }
 
 // Pending returns what was put under key and its ETag, also after it has expired, if
-// it is still there. [rotation.ErrNotFound] otherwise.
+// it is still there. [serviceerror.ErrNotFound] otherwise.
 func (s *Store) Pending(ctx context.Context, key string) (value []byte, etag string, err error) {
 	row, found, e := s.get(ctx, "reading a pending authorization", partitionKey(key), pendingKey(key))
 	if e != nil {
@@ -67,7 +67,7 @@ func (s *Store) Pending(ctx context.Context, key string) (value []byte, etag str
 
 // PutPending writes what is under key if its ETag is etag, and returns the new one.
 // An empty etag means that there must be nothing yet. Otherwise the error is
-// [rotation.ErrExists] or [rotation.ErrConflict]. The value has at most 20 KiB.
+// [serviceerror.ErrExists] or [serviceerror.ErrConflict]. The value has at most 20 KiB.
 //
 // Nobody reads expired rows, and Azure deletes none by itself. Each new row therefore
 // deletes some that have expired and lie near it; that this fails is no failure.

@@ -30,7 +30,7 @@ func (s *Store) Load(ctx context.Context, id string) (rotation.Record, error) {
 }
 
 // Create writes a record that was not there before, with its due row and a history
-// row for events; [rotation.ErrExists] if the id is taken. It returns the record
+// row for events; [serviceerror.ErrExists] if the id is taken. It returns the record
 // with its Handle.
 func (s *Store) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
 	rec.Handle = rotation.Handle{}
@@ -43,7 +43,7 @@ func (s *Store) Create(ctx context.Context, rec rotation.Record, events ...rotat
 //
 // The Handle that comes back has no ETag if the answer did not tell it and reading
 // the row again did not show this commit unchanged. The next Commit is then
-// refused with [rotation.ErrConflict], which is right: read again.
+// refused with [serviceerror.ErrConflict], which is right: read again.
 func (s *Store) Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
 	if rec.Schema > rotation.Schema {
 		return rec, serviceerror.ErrNewerSchema

@@ -26,7 +26,7 @@ const ReclaimAfter = 10 * time.Minute
 const contention = 5
 
 // TakenError says that a value is reserved for somebody else. It is
-// [rotation.ErrExists].
+// [serviceerror.ErrExists].
 type TakenError struct {
 	Holder rotation.Reservation
 }
@@ -36,7 +36,7 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("the %s is reserved for another connection", e.Holder.Kind)
 }
 
-// Unwrap returns [rotation.ErrExists].
+// Unwrap returns [serviceerror.ErrExists].
 func (e *TakenError) Unwrap() error { return serviceerror.ErrExists }
 
 // reservationRow is a reservation as it is stored.
@@ -146,7 +146,7 @@ func (s *Store) Notes(ctx context.Context, kind rotation.ReservationKind, value 
 	return notes, err
 }
 
-// Find returns the reservation of a value; [rotation.ErrNotFound] if it is free.
+// Find returns the reservation of a value; [serviceerror.ErrNotFound] if it is free.
 func (s *Store) Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error) {
 	h, found, err := s.holder(ctx, rotation.Reservation{Kind: kind, Value: value})
 	if err != nil {

@@ -138,7 +138,7 @@ func (f *fixture) remove(t *testing.T, rowKey string) {
 }
 
 func TestStoreConformance(t *testing.T) {
-	for _, test := range []struct {
+	for i, test := range []struct {
 		name string
 		cfg  table.Config
 	}{
@@ -146,6 +146,9 @@ func TestStoreConformance(t *testing.T) {
 		{"short pages", table.Config{PageSize: 2}},
 		{"empty pages", table.Config{PageSize: 3, EmptyPages: true}},
 	} {
+		if !rotationtest.Sample(i) {
+			continue
+		}
 		t.Run(test.name, func(t *testing.T) {
 			shared := newFixture(t, test.cfg, nil) // tests must bear each other's rows
 			rotationtest.TestStore(t, func(*testing.T) rotationtest.Store { return shared })

@@ -63,8 +63,8 @@ func TestReceiverMissing(t *testing.T) {
 	}
 }
 
-// A receiver that never answers costs one invocation two seconds, and those of the next
-// minute nothing.
+// A receiver that never answers is given up on by one invocation, and those of the next
+// minute don't ask it.
 func TestReceiverHangs(t *testing.T) {
 	r := telemetrytest.New(t)
 	tel, out, _ := exporting(t, r)
@@ -75,18 +75,17 @@ func TestReceiverHangs(t *testing.T) {
 		return true
 	})
 	invoke(t, tel)
-	start := time.Now()
-	tel.Flush(t.Context())
-	if d := time.Since(start); d < time.Second || d > 4*time.Second {
-		t.Errorf("the flush took %s", d)
+	tel.Flush(t.Context()) // returns: it waits for two seconds, not for the answer
+	asked := r.Requests()
+	if asked == 0 {
+		t.Error("it was not asked")
 	}
-	start = time.Now()
 	for range 100 {
 		invoke(t, tel)
 		tel.Flush(t.Context())
 	}
-	if d := time.Since(start); d > time.Second {
-		t.Errorf("a hundred more took %s", d)
+	if n := r.Requests() - asked; n != 0 {
+		t.Errorf("a hundred more asked it %d times", n)
 	}
 	if got := out.String(); strings.Count(got, "telemetry not exported") != 1 || !strings.Contains(got, "timeout") {
 		t.Errorf("log: %s", got)

@@ -42,7 +42,9 @@ func (o *output) String() string {
 // clock is a time that a test moves.
 type clock struct{ ahead atomic.Int64 }
 
-func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) now() time.Time { return begun.Add(time.Duration(c.ahead.Load())) }
+
+var begun = time.Now()
 
 // exporting is telemetry to r, with a log and a clock.
 func exporting(t *testing.T, r *telemetrytest.Receiver) (*telemetry.Telemetry, *output, *clock) {

@@ -137,7 +137,7 @@ func spread(choose *rand.Rand, writes []string) []int {
 // when it dies, until everything is quiet.
 func (w *world) do(t *testing.T, h *instance, v victim, what string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if what == "create" {
 		h.call(ctx, http.MethodPost, "/azure-client-secrets", v.create(), nil) // it may die: that is the point
@@ -153,6 +153,7 @@ func (w *world) do(t *testing.T, h *instance, v victim, what string) {
 			t.Fatalf("%s of %s does not come to rest\n%s", what, v.name, h.output())
 		}
 		if !h.alive() {
+			w.bury(ctx, t)
 			h.start()
 		}
 		before := len(w.writes.since())
@@ -166,8 +167,7 @@ func (w *world) do(t *testing.T, h *instance, v victim, what string) {
 	}
 }
 
-// atRest reports whether nothing is left to wait for: not even, after a process has
-// died, for its lease to end.
+// atRest reports whether nothing is left to wait for.
 func (w *world) atRest(ctx context.Context, h *instance, v victim) bool {
 	var one struct{ AppConnection shown }
 	status, err := h.call(ctx, http.MethodGet, "/azure-client-secrets/connection-name/"+v.name, nil, &one)

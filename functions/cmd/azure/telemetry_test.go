@@ -49,9 +49,13 @@ func TestSentAtTheEnd(t *testing.T) {
 	resp, err := tick()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
-	for tries := 1000; err != nil && tries > 0; tries-- { // until it listens
-		<-again.C
-		resp, err = tick()
+	for err != nil { // until it listens
+		select {
+		case <-again.C:
+			resp, err = tick()
+		case err := <-ended:
+			t.Fatalf("it ended before it listened: %v", err)
+		}
 	}
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%v %v", resp, err)

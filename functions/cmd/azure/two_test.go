@@ -3,15 +3,12 @@ package main_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"rekey/shared/app"
-	"rekey/shared/config"
 	many "rekey/shared/emulator/crowd"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
@@ -21,37 +18,22 @@ import (
 // crowd is many connections whose rotation is due.
 type crowd struct {
 	*world
-	app  *app.App
 	apps map[string]directory.Application // by connection id
 
 	mu     sync.Mutex
 	issued map[string]int // addPassword calls by object id
+	calls  int            // of addPassword
+	deadly int            // the call of addPassword at which kill is called; 0: none
+	kill   func()
 }
 
 // newCrowd writes n records as they are on the day of their rotation.
 func newCrowd(t *testing.T, w *world, n int) *crowd {
 	t.Helper()
-	// Many at once, on a machine that has other things to do: the short times with which
-	// a killed handler is missed quickly are too short here.
-	w.env = append(w.env, "REKEY_CALL_TIMEOUT=3s", "REKEY_LEASE=15s")
-	env := map[string]string{}
-	for _, e := range w.env {
-		k, v, _ := strings.Cut(e, "=")
-		env[k] = v
-	}
-	settings, err := config.Load(func(k string) (string, bool) { v, ok := env[k]; return v, ok })
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := &crowd{world: w, apps: map[string]directory.Application{}, issued: map[string]int{}}
-	if c.app, err = app.New(settings, slog.New(slog.DiscardHandler)); err != nil {
-		t.Fatal(err)
-	}
 	w.Break(func(op string, r *http.Request) *fault.Effect {
-		if op == directory.OpAddPassword {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.issued[strings.Split(r.URL.Path, "/")[3]]++
+		if op == directory.OpAddPassword && c.count(strings.Split(r.URL.Path, "/")[3]) {
+			c.kill()
 		}
 		return nil
 	})
@@ -59,6 +41,15 @@ func newCrowd(t *testing.T, w *world, n int) *crowd {
 		c.add(t, fmt.Sprintf("due-%d", i), time.Now().Add(-time.Duration(n-i)*time.Second))
 	}
 	return c
+}
+
+// count counts a call of addPassword, and reports whether it is the deadly one.
+func (c *crowd) count(object string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.issued[object]++
+	c.calls++
+	return c.calls == c.deadly
 }
 
 func (c *crowd) add(t *testing.T, name string, slot time.Time) {
@@ -98,19 +89,19 @@ func TestTwoInstances(t *testing.T) {
 			w := newWorld(t)
 			c := newCrowd(t, w, test.n)
 			a, b := w.newInstance(t), w.newInstance(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			if test.kill {
+				c.deadly, c.kill = test.n/4, b.kill
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			for round := 0; ; round++ {
+			for {
 				var wg sync.WaitGroup
 				for _, i := range []*instance{a, b} {
 					wg.Go(func() { i.tick(ctx) }) // one of them may die
 				}
-				if test.kill && round == 0 {
-					time.Sleep(500 * time.Millisecond)
-					b.kill()
-				}
 				wg.Wait()
 				if !b.alive() {
+					w.bury(ctx, t) // a is done with its sweep
 					b.start()
 				}
 				left := c.pending(t)

@@ -118,14 +118,24 @@ func TestHandlerThatNeverGetsReady(t *testing.T) {
 				t.Errorf("Start = %v, want %q after three times", err, want)
 			}
 			next(t, h.Done())
-			for range 3 {
-				r.line(t, "handler "+role)
-			}
-			if len(r.lines) > 1 { // one line of stderr may follow
-				t.Errorf("%d lines more: it was started more than three times", len(r.lines))
+			// All that it wrote has been read by now. One that is killed for its silence may
+			// not have got as far as its first line.
+			if n := starts(r, role); n > 3 || n < 3 && role != "deaf" {
+				t.Errorf("it was started %d times", n)
 			}
 		})
 	}
+}
+
+// starts counts how often a handler said that it began, among the lines of a host that
+// is done.
+func starts(r running, role string) (n int) {
+	for len(r.lines) > 0 {
+		if strings.HasPrefix(<-r.lines, "handler "+role) {
+			n++
+		}
+	}
+	return n
 }
 
 func TestCrashes(t *testing.T) {
@@ -173,8 +183,15 @@ func TestFunctionTimeout(t *testing.T) {
 		t.Errorf("status = %d, want 500", resp.StatusCode)
 	}
 	r.line(t, "handler hang")
-	if resp, _ := r.do(t, http.MethodGet, "/health", nil, nil); resp.StatusCode != http.StatusTeapot {
-		t.Errorf("status = %d: it does not answer again", resp.StatusCode)
+	// On a busy machine a second may be too short for this answer too; then it is killed once more.
+	for {
+		resp, _ := r.do(t, http.MethodGet, "/health", nil, nil)
+		if resp.StatusCode == http.StatusTeapot {
+			break
+		}
+		if resp.StatusCode != http.StatusInternalServerError {
+			t.Fatalf("status = %d: it does not answer again", resp.StatusCode)
+		}
 	}
 }
 

@@ -267,13 +267,16 @@ func (c lineChannel) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// patience ends a wait for what never comes. How long something takes is no matter here.
+const patience = 5 * time.Minute
+
 // next waits for the next value of c.
 func next[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nothing happened")
 		panic("unreachable")
 	}

@@ -60,7 +60,7 @@ func TestHandlerDiesWithTheHost(t *testing.T) {
 	_ = cmd.Wait() // it was killed
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(patience); ; <-tick.C {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			return // nobody listens any more

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,17 +59,42 @@ var (
 )
 
 func newWorker(s settings, config Config) (*worker, error) {
-	// Nothing keeps the port free until the handler has it, as with the real host.
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	port, err := freePort()
 	if err != nil {
 		return nil, fmt.Errorf("finding a free port for the handler: %w", err)
 	}
-	defer l.Close()
 	return &worker{
 		settings: s, root: config.Root, env: config.Env, now: config.Now, log: config.Log,
-		output: &output{w: config.Stdout}, port: l.Addr().(*net.TCPAddr).Port,
+		output: &output{w: config.Stdout}, port: port,
 		ready: make(chan struct{}), done: make(chan struct{}),
 	}, nil
+}
+
+// The ports that handlers get are below those that systems give to outgoing connections
+// and to listeners without a port of their own (Linux: from 32768 on). Nothing keeps a
+// port free until the handler has it, as with the real host, and while it is started again.
+const (
+	firstPort = 16000
+	ports     = 16000
+)
+
+// lastPort counts on from a random place, so that hosts that start at once, also those of
+// other processes, do not get the same port.
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(mathrand.Uint32N(ports)) }
+
+// freePort returns a port that has no listener.
+func freePort() (int, error) {
+	var err error
+	for range 100 {
+		port := firstPort + int(lastPort.Add(1)%ports)
+		var l net.Listener
+		if l, err = net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, err
 }
 
 // addr returns host and port of the handler. The real host connects to the

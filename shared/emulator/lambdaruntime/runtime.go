@@ -191,13 +191,10 @@ func (r *Runtime) running(ctx context.Context) (*process, error) {
 	if p != nil && p.alive() {
 		return p, nil
 	}
-	p, err := startProcess(r.config, r.listener.Addr().String())
+	p, err := r.begin()
 	if err != nil {
 		return nil, fmt.Errorf("starting bootstrap: %w", err)
 	}
-	r.mu.Lock()
-	r.process = p
-	r.mu.Unlock()
 	timer := time.NewTimer(r.config.InitTimeout)
 	defer timer.Stop()
 	select {
@@ -212,6 +209,18 @@ func (r *Runtime) running(ctx context.Context) (*process, error) {
 	}
 	r.kill(p)
 	return nil, err
+}
+
+// begin starts a process. It holds the lock until the process is known here, because on a
+// busy machine the program asks for its first event before that.
+func (r *Runtime) begin() (*process, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, err := startProcess(r.config, r.listener.Addr().String())
+	if err == nil {
+		r.process = p
+	}
+	return p, err
 }
 
 // kill ends the process and waits for that.

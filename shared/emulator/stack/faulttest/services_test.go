@@ -1,9 +1,11 @@
 package faulttest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -111,6 +113,29 @@ func start(t *testing.T, c stack.Config) *services {
 
 func (s *services) target() rotation.Application {
 	return rotation.Application{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ObjectID: s.app.ObjectID}
+}
+
+// slow makes a call of op hang, before or after it is carried out, and tells arrived when
+// all of it is there.
+func (s *services) slow(t *testing.T, kind fault.Kind, op string, arrived func()) {
+	t.Helper()
+	schedule, err := fault.NewSchedule(fault.Plan{Rules: []fault.Rule{{Op: op, Kind: kind, Delay: fault.Duration(time.Hour)}}}, s.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Break(func(called string, r *http.Request) *fault.Effect {
+		effect := schedule.Hook(called, r)
+		if effect == nil {
+			return nil
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		arrived()
+		return effect
+	})
 }
 
 // play makes the services misbehave by these rules.
