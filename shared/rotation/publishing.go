@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"rekey/shared/serviceerror"
 )
 
 // publish makes the credential current that was written under the published name, or
@@ -16,11 +14,9 @@ func (t *transition) publish() {
 		t.prove()
 	case t.out.Err != nil:
 		t.fail(t.out.Err)
-		if !serviceerror.UnknownOutcome(t.out.Err) {
-			t.settle()
-		}
+		t.settle(t.out.Err)
 	default:
-		t.settle()
+		t.settle(nil)
 		t.published(*t.out.Next)
 	}
 }
@@ -31,16 +27,18 @@ func (t *transition) republish() {
 	rec, err := t.rec, t.out.Err
 	switch {
 	case err == nil && t.out.PublishedVersion != "":
-		t.settle()
+		t.settle(nil)
 		rec.RepublishAt = time.Time{}
 		rec.Current.VaultVersion, rec.Current.Since = t.out.PublishedVersion, t.now
 		t.tell(Event{Kind: EventRepublished, KeyID: rec.Current.KeyID, Message: "what was published was not the current credential"})
 	case err == nil: // it is what is published by now
-		t.settle()
+		t.settle(nil)
 		rec.RepublishAt = time.Time{}
 	default:
-		if !serviceerror.UnknownOutcome(err) || !t.out.Proven {
-			t.settle()
+		if t.out.Proven { // it was written
+			t.settle(err)
+		} else {
+			t.settle(nil)
 		}
 		rec.RepublishAt = time.Time{} // what needs it asks again
 		t.countRefusal(err)

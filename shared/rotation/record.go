@@ -184,29 +184,39 @@ type Run struct {
 // answer, or the time is over in which it could still land, no other value is published
 // and nothing that was ever published is removed (rule R8).
 type Unsettled struct {
-	Until  time.Time `json:"until,omitzero"`
-	Before time.Time `json:"before,omitzero"` // of an earlier write, without an answer so far
-	Of     string    `json:"of,omitempty"`    // the version that has the value; empty: what was given
+	Until   time.Time `json:"until,omitzero"`
+	Of      string    `json:"of,omitempty"`      // the version that has the value; empty: what was given
+	Unknown bool      `json:"unknown,omitempty"` // an earlier write of the same value has no answer
+	Before  time.Time `json:"before,omitzero"`   // until when an earlier write of another value may land
 }
 
 // announce says that the value of a version is about to be written under the lease. What was
-// announced before may still land.
+// announced before and has no answer may still land.
 func (t *transition) announce(version string) {
 	was := t.rec.Unsettled
-	before := was.Before
-	if was.Of != version {
-		before = later(before, was.Until)
+	next := Unsettled{Until: t.rec.Lease.Until.Add(t.Late), Of: version, Before: was.Before}
+	switch {
+	case !was.Until.After(t.now):
+	case was.Of == version:
+		next.Unknown = true
+	default:
+		next.Before = later(was.Before, was.Until)
 	}
-	if !before.After(t.now) {
-		before = time.Time{}
+	if !next.Before.After(t.now) {
+		next.Before = time.Time{}
 	}
-	t.rec.Unsettled = Unsettled{Until: t.rec.Lease.Until.Add(t.Late), Before: before, Of: version}
+	t.rec.Unsettled = next
 }
 
-// settle records the definite answer to the write that was announced last.
-func (t *transition) settle() {
+// settle records the answer to the write that was announced last.
+func (t *transition) settle(err error) {
 	u := &t.rec.Unsettled
-	*u = Unsettled{Until: u.Before}
+	switch {
+	case err != nil && serviceerror.UnknownOutcome(err):
+		u.Unknown = true
+	case !u.Unknown:
+		*u = Unsettled{Until: u.Before}
+	}
 }
 
 // settlesAt is from when on another value than that of version may be published; with an
