@@ -227,6 +227,9 @@ func (w *scene) send(ctx context.Context, p *process, s *slot, a Action) error {
 	case "schedule":
 		return p.svc.reschedule(ctx, id, max(a.N, 1), s.minutes)
 	case "grace":
+		w.mu.Lock()
+		s.longer = true
+		w.mu.Unlock()
 		return p.svc.setGrace(ctx, id, a.For)
 	case "rotation-on":
 		return p.svc.turn(ctx, id, true, s.minutes)
@@ -237,6 +240,9 @@ func (w *scene) send(ctx context.Context, p *process, s *slot, a Action) error {
 	case "credentials":
 		return w.credentials(ctx, p, s, id, a)
 	case "rotate":
+		w.mu.Lock()
+		s.longer = s.longer || a.For > 0
+		w.mu.Unlock()
 		return p.svc.rotate(ctx, id, a.For, false)
 	case "emergency":
 		return w.emergency(ctx, p, id)

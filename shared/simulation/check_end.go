@@ -88,7 +88,8 @@ func (w *scene) checkVaultEnd(s *slot, v view) {
 	case !ok:
 		w.violate("end-unpublished", "%s: what is published is not a secret of the connection", s.name)
 		return
-	case t.KeyID != v.current.keyID || v.current.keyID == "" && latest.Version != v.current.version: // a write that lands late makes another version of the same value
+	case v.current.keyID != "" && t.KeyID != v.current.keyID || v.current.keyID == "" && latest.Version != v.current.version:
+		// A write that lands late makes another version of the same value.
 		w.violate("end-other-published", "%s: what is published is not current", s.name)
 	case !t.RemovedAt.IsZero() && !w.removed[t.KeyID].IsZero():
 		w.violate("end-dead", "%s: what is published was removed", s.name)

@@ -101,16 +101,16 @@ func (w *scene) checkSilence(s *slot, v view) {
 func (w *scene) checkExpiry(s *slot, v view) {
 	now := time.Now()
 	if _, truth, ok := w.published(v); ok && !truth.ExpiresAt.After(now) && truth.RemovedAt.IsZero() {
-		if v.enabled && !v.deleting && !s.broken && !s.lifetime && !w.h.Personal && w.calm(3*day) {
+		if v.enabled && !v.deleting && !s.broken && !w.slot("parent").broken && !s.lifetime && !w.h.Personal && w.calm(3*day) {
 			w.violate("expired", "%s: what is published has expired while rotation is on", s.name)
 		}
-		if w.h.Shape == ShapeOwn {
+		if w.h.Shape == ShapeOwn || !v.enabled {
 			s.broken = true // nothing is left to sign in with
 		}
 	}
 	for _, o := range v.leaving {
 		for _, t := range w.world.Truths(v.clientID) {
-			if t.KeyID == o.keyID && t.Issued && t.RemovedAt.IsZero() && !t.ExpiresAt.After(now) && o.until.After(now) && !s.lifetime &&
+			if t.KeyID == o.keyID && t.Issued && t.RemovedAt.IsZero() && !t.ExpiresAt.After(now) && o.until.After(now) && !s.lifetime && !s.longer &&
 				w.calm(3*day) {
 				w.violate("grace-cut", "%s: an old secret has expired %s before its grace period ends", s.name, o.until.Sub(now))
 			}

@@ -12,11 +12,10 @@ type Known struct {
 // and also if one that they have to show is not there any more: a change that mends it
 // takes it off this list.
 var KnownKinds = []Known{
-	{"expired", 1, "1", "current expires while rotation is on: a longer interval or an abandoned slot puts the next rotation after its end"},
-	{"end-other-published", 131, "4", "publishing was believed lost and landed after the next: the vault names an older credential"},
+	{"expired", 87, "new", "a target of a connection whose own secret had expired waits for its back-off after that got a new one"},
 	{"foreign-removed", 1031, "6", "a secret without a hint is taken for the given one, which a replica does not show yet"},
 	{"published-retiring", 14, "7, 8", "a PATCH that repeats what was given publishes a secret that waits to be removed"},
-	{"grace-cut", 12, "9", "an old secret expires before its grace period ends"},
+	{"grace-cut", 87, "new", "the same: what the target replaced before ends meanwhile"},
 	{"silent-staged", 5, "12", "the vault refuses to disable versions for more than an hour, and nothing shows"},
 	{"history-kept", 154, "13", "history of a connection that never rotates, or was deleted, is kept for ever"},
 	{"dry-run-stale", 493, "18", "a dry run lists a removal that has happened"},

@@ -124,6 +124,7 @@ type slot struct {
 	person   string
 	broken   bool // from outside: current was removed or disabled by hand
 	lifetime bool // a policy has limited lifetimes
+	longer   bool // a grace period was asked for that was not known when current was issued
 }
 
 func newScene(t *testing.T, h History, o Options) *scene {
