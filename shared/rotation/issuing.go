@@ -182,6 +182,9 @@ func (t *transition) finishRun(outcome, message string) {
 // giveUpRun gives up the run with its attempt. The result names the credential that was
 // given up, so that it can be recognised.
 func (t *transition) giveUpRun(outcome, message string) {
+	if t.rec.Phase == Rebinding {
+		t.giveBack()
+	}
 	keyID := t.rec.Run.KeyID
 	t.giveUpAttempt()
 	t.finishRun(outcome, message)

@@ -84,6 +84,7 @@ func (t *transition) published(next Credential) {
 	rec.Unproven, rec.RepublishAt = 0, time.Time{}
 	t.finishRun("success", "")
 	if rebound {
+		rec.GivenBefore = ""
 		rec.Target = next.Target
 		if !rec.Delegated() {
 			rec.Actor = next.Target
@@ -114,7 +115,7 @@ func (t *transition) retire(old Credential, after time.Time, last bool) {
 		kind = RemoveLast
 	}
 	t.addRemoval(Removal{
-		Kind: kind, Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, Published: true, After: after,
+		Kind: kind, Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, Digest: old.Digest, Published: true, After: after,
 	})
 }
 

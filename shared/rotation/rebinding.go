@@ -11,6 +11,7 @@ func (t *transition) beginRebind() {
 		IssuedAt: asked.At, Deadline: t.now.Add(t.Attempt),
 	}
 	rec.Phase, rec.Proof = Rebinding, Proof{}
+	rec.Given, rec.GivenBefore = asked.Digest, rec.Given
 	t.tell(Event{Kind: EventCredentialGiven, RunID: asked.ID, KeyID: next.KeyID, By: asked.By})
 	t.clearRequest()
 	t.retryNow()

@@ -84,8 +84,10 @@ type Record struct {
 	Actor             Application `json:"actor"`     // who authenticates
 	Target            Application `json:"target"`    // whose credential is rotated
 	CredentialChanges int         `json:"credentialChanges"`
-	Via               string      `json:"via"`  // the connection that authenticates for this one; empty: it does so itself
-	Auth              *Auth       `json:"auth"` // what it authenticates with, if that is not the credential that it rotates
+	Given             string      `json:"given"`       // [Digest] of what the caller gave last and was accepted
+	GivenBefore       string      `json:"givenBefore"` // of what was given before, while new credentials are being proven
+	Via               string      `json:"via"`         // the connection that authenticates for this one; empty: it does so itself
+	Auth              *Auth       `json:"auth"`        // what it authenticates with, if that is not the credential that it rotates
 
 	Phase         Phase     `json:"phase"`
 	WakeAt        time.Time `json:"wakeAt"` // zero: nothing will ever have to be done
@@ -114,6 +116,7 @@ type Record struct {
 	LastRun  *RunResult  `json:"lastRun"`
 	Current  *Credential `json:"current"`
 	Removals []Removal   `json:"removals"`
+	Removed  []Removed   `json:"removed"` // the last that Rekey has removed, the newest last
 	Spent    []Spent     `json:"spent"`
 	ByHand   []ByHand    `json:"byHand"`
 	WarnedAt int         `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
@@ -260,6 +263,7 @@ type Credential struct {
 	Origin       Origin      `json:"origin"`
 	Since        time.Time   `json:"since"` // when it became current
 	Marker       string      `json:"marker,omitempty"`
+	Digest       string      `json:"digest,omitempty"`
 
 	// Refusals of the published value in a row, for the alarm of rule R6.
 	Refusals     int       `json:"refusals,omitempty"`
@@ -286,6 +290,7 @@ type Removal struct {
 	KeyID        string      `json:"keyId,omitempty"`        // empty: an orphan that has not been found
 	Marker       string      `json:"marker,omitempty"`       // of an orphan: its display name
 	VaultVersion string      `json:"vaultVersion,omitempty"` // published version that holds its value
+	Digest       string      `json:"digest,omitempty"`       // of its value
 	Published    bool        `json:"published,omitempty"`    // it may have been published, so that the whole gate is in front of it
 	Since        time.Time   `json:"since,omitzero"`         // of an orphan: when it may have been issued
 	After        time.Time   `json:"after,omitzero"`         // not to be removed before; the end of its grace period
@@ -486,6 +491,7 @@ func (r *Record) Clone() Record {
 	c.LastRun = clone(r.LastRun)
 	c.Current = clone(r.Current)
 	c.Removals = slices.Clone(r.Removals)
+	c.Removed = slices.Clone(r.Removed)
 	c.Spent = slices.Clone(r.Spent)
 	c.ByHand = slices.Clone(r.ByHand)
 	c.Changes = slices.Clone(r.Changes)

@@ -83,6 +83,7 @@ func (t *transition) remove(id string) {
 			event.Message = "issued by an attempt that was given up"
 		}
 		t.tell(event)
+		t.remember(m)
 		m.begin(Removal{RemovedAt: t.now, NextAt: t.now.Add(t.SettleSpacing)})
 	}
 }

@@ -51,6 +51,7 @@ type Request struct {
 	Revoke bool        `json:"revoke,omitempty"` // delete: current goes too
 	Target Application `json:"target,omitzero"`  // rebind: the application that the new credential is of
 	Keep   bool        `json:"keep,omitempty"`   // rebind: another connection has what is replaced, so that it stays
+	Digest string      `json:"digest,omitempty"` // rebind: of the new credential, as the caller gave it
 	Next   *Credential `json:"next,omitempty"`   // rebind: the new credential, VaultVersion being a staged version
 }
 

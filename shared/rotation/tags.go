@@ -21,6 +21,7 @@ const (
 	TagSchedule   = "rekey-schedule"
 	TagVia        = "rekey-via" // the connection that authenticates
 	TagProject    = "rekey-project"
+	TagGiven      = "rekey-given" // the digest of what the caller gave last
 	TagProbe      = "rekey-probe" // "true" on a version that holds no credential
 )
 
@@ -43,6 +44,7 @@ func Tags(deployment string, rec *Record, c Credential) map[string]string {
 		TagSchedule:   scheduleTag(rec.Policy),
 		TagVia:        rec.Via,
 		TagProject:    rec.Project,
+		TagGiven:      rec.Given,
 	}
 	for k, v := range tags {
 		if v == "" {

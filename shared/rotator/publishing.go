@@ -55,6 +55,7 @@ func (p *pass) publish(ctx context.Context, rec *rotation.Record) (out rotation.
 	next := rotation.Credential{
 		Target: run.Target, KeyID: run.KeyID, Hint: run.Hint, ExpiresAt: run.ExpiresAt,
 		Origin: cmp.Or(run.Origin, rotation.OriginIssued), Marker: run.Marker,
+		Digest: rotation.Digest(rec.ID, run.Target, staged.Value),
 	}
 	out.Next = &next
 	if out.Matches, out.Err = p.recognise(ctx, rec, &next, staged.Value); out.Err != nil {
