@@ -37,7 +37,7 @@ func Attention(rec *rotation.Record, now time.Time) (words []string) {
 	say(failed && rec.Error.Class == serviceerror.CredentialLost, Lost)
 	say(over, Expired)
 	say(rec.Auth != nil && rec.Auth.Problem != nil, SignInLost)
-	say(failed && rec.Error.Class != serviceerror.CredentialLost, Failing)
+	say(failed && rec.Error.Class != serviceerror.CredentialLost || !failed && (rec.Overruns(now) || rec.Unproven > 0), Failing)
 	say(rec.Policy.Enabled && rec.Run == nil && rec.Error == nil && !rec.Due().IsZero() && now.Sub(rec.Due()) > late, Overdue)
 	say(soon && !over, Expiring)
 	say(unremoved(rec), NotRemoved)

@@ -155,7 +155,7 @@ func TestANameThatNobodyNeeds(t *testing.T) {
 	}
 	for name, leave := range map[string]func(t *testing.T, s *subject){
 		"its connection is being deleted": func(t *testing.T, s *subject) {
-			s.w.Break(3, rotationtest.CrashAfter) // the request, the lease, and the beginning
+			s.w.Break(2, rotationtest.CrashAfter) // the request, and the lease with the beginning
 			service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true})
 			if rec := mustRecord(t, s); rec.Phase != rotation.Deleting {
 				t.Fatalf("phase %s", rec.Phase)

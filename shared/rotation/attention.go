@@ -34,7 +34,7 @@ func (m *Removal) Resists() bool {
 // the last one is no recovery yet.
 func Tell(rec *Record, now time.Time) (notices []Event) {
 	told := strings.FieldsFunc(rec.Told, func(r rune) bool { return r == ',' })
-	wrong := rec.troubles()
+	wrong := rec.troubles(now)
 	for _, w := range wrong {
 		if !slices.Contains(told, w.word) {
 			told = append(told, w.word)
@@ -58,12 +58,16 @@ type trouble struct {
 }
 
 // troubles are what is wrong with r now, and stays wrong by itself.
-func (r *Record) troubles() (list []trouble) {
+func (r *Record) troubles(now time.Time) (list []trouble) {
 	if r.Phase == Deleting || r.Phase == Creating {
 		return nil
 	}
 	if e := r.Error; e != nil && e.Persists() {
 		list = append(list, trouble{troubleFailing, Event{Kind: EventAttention, Class: e.Class, Message: e.Message}})
+	} else if r.Overruns(now) {
+		list = append(list, trouble{troubleFailing, Event{
+			Kind: EventAttention, Message: "The rotation that began at " + r.Run.StartedAt.UTC().Format(time.RFC3339) + " has not succeeded so far. Rekey goes on with it; the history says what it has tried.",
+		}})
 	}
 	if r.Auth != nil && r.Auth.Problem != nil {
 		list = append(list, trouble{troubleSignIn, Event{Kind: EventAttention, Class: r.Auth.Problem.Class, Message: r.Auth.Problem.Message}})
@@ -136,4 +140,13 @@ func (t *transition) warnOfExpiry() {
 		Kind: EventExpiring, KeyID: rec.Current.KeyID, Notice: true,
 		Message: fmt.Sprintf("the client secret expires in %s and no rotation is going to replace it before", left),
 	})
+}
+
+// longRun is how long a run may take before a person should know.
+const longRun = time.Hour
+
+// Overruns reports whether the run under way has taken for so long that a person should
+// know (promise P8).
+func (r *Record) Overruns(now time.Time) bool {
+	return r.Run != nil && !r.Run.StartedAt.IsZero() && !now.Before(r.Run.StartedAt.Add(longRun))
 }

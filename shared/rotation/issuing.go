@@ -61,6 +61,11 @@ func (t *transition) beginAttempt(run *Run) {
 // issueCredential records what is known after addPassword (rule R1).
 func (t *transition) issueCredential() {
 	run, err := t.rec.Run, t.out.Err
+	if class := serviceerror.ClassOf(err); err == nil {
+		t.rec.VaultRefused = false
+	} else if t.out.Issued != nil || class == serviceerror.VaultRefused || class == serviceerror.VaultConflict {
+		t.rec.VaultRefused = true
+	}
 	switch {
 	case t.out.Issued != nil && t.out.StagedVersion != "":
 		run.KeyID, run.Hint, run.ExpiresAt = t.out.Issued.KeyID, t.out.Issued.Hint, t.out.Issued.ExpiresAt

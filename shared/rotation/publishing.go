@@ -15,6 +15,7 @@ func (t *transition) publish() {
 	case t.out.Err != nil:
 		t.fail(t.out.Err)
 		t.settle(t.out.Err)
+		t.rec.Proof = Proof{} // before the next try it is proven again
 	default:
 		t.settle(nil)
 		t.published(*t.out.Next)

@@ -96,6 +96,7 @@ type Record struct {
 	// LongestAccepted is the longest lifetime that the tenant's policy has accepted, where
 	// it has refused a longer one; zero: none was refused.
 	LongestAccepted time.Duration `json:"longestAccepted"`
+	VaultRefused    bool          `json:"vaultRefused"` // the vault has refused the last write
 	Unproven        int           `json:"unproven"`     // runs in a row that ended without a proof
 	Unsettled       Unsettled     `json:"unsettled"`    // a write of the published name that may still land
 	RepublishAt     time.Time     `json:"republishAt"`  // current is not what is published: when to write it again; zero: it is
@@ -519,4 +520,11 @@ func (r *Record) IsSpent(now time.Time, spent Spent, v VaultSecret) bool {
 	}
 	listed := slices.ContainsFunc(r.Spent, func(o Spent) bool { return o.Marker != "" && o.Marker == marker })
 	return !listed && !v.CreatedAt.After(now.Add(-Replaced))
+}
+
+// VaultDoubtful reports whether the vault may refuse a new value: it has taken none of this
+// connection so far, or refused the last one. Then it is tried before there is a value that
+// could be lost.
+func (r *Record) VaultDoubtful() bool {
+	return r.VaultRefused || r.Current == nil || r.Current.Origin != OriginIssued
 }

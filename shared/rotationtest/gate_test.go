@@ -61,7 +61,7 @@ type proofs struct {
 }
 
 // watch keeps the proofs of everything but the old value, and checks them when
-// something is published: three in a row, and one more just before.
+// something is published: three in a row, the last just before.
 func (s *subject) watch(refuse func(n int) bool) *proofs {
 	p := &proofs{}
 	s.h.token = func(v secret.Value) error {
@@ -80,7 +80,7 @@ func (s *subject) watch(refuse func(n int) bool) *proofs {
 		if !isPublished(v) {
 			return nil
 		}
-		if n := len(p.worked); n < 4 || slices.Contains(p.worked[n-4:], false) {
+		if n := len(p.worked); n < 3 || slices.Contains(p.worked[n-3:], false) {
 			s.t.Errorf("published after %v", p.worked)
 		}
 		if ago := time.Since(p.at); ago > time.Second {

@@ -16,6 +16,16 @@ type hooks struct {
 	slow   map[string]time.Duration
 	late   map[string]late
 	refuse map[string]error
+	calls  map[string]int
+}
+
+// Calls returns how many calls there were of each operation since it was asked last.
+func (w *World) Calls() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	calls := w.hooks.calls
+	w.hooks.calls = nil
+	return calls
 }
 
 // late is how a write is late.
@@ -79,6 +89,7 @@ func hook[V any](m map[string]V, op, on string) (key string, v V, ok bool) {
 func (p port) arrive(ctx context.Context, op, on string) error {
 	w := p.w
 	w.mu.Lock()
+	put(&w.hooks.calls, op, w.hooks.calls[op]+1)
 	key, fn, armed := hook(w.hooks.before, op, on)
 	delete(w.hooks.before, key)
 	_, latency, slow := hook(w.hooks.slow, op, on)

@@ -103,6 +103,9 @@ func (p *pass) tokenFor(ctx context.Context, rec *rotation.Record, app rotation.
 	if rec.Delegated() {
 		return p.actorToken(ctx, rec)
 	}
+	if t, ok := p.tokens[app.ClientID]; ok && t.ExpiresAt.After(p.now().Add(tokenReserve)) {
+		return t, nil
+	}
 	var versions []string
 	if c := rec.Current; c != nil && c.Target.Same(app) && c.VaultVersion != "" {
 		versions = append(versions, c.VaultVersion)
@@ -122,12 +125,24 @@ func (p *pass) tokenFor(ctx context.Context, rec *rotation.Record, app rotation.
 			return rotation.Token{}, err
 		}
 		token, err := p.token(ctx, app, secret.Value)
+		if err == nil {
+			p.keep(app, token)
+		}
 		if err == nil || !serviceerror.RefusesCredential(err) {
 			return token, err
 		}
 		refused = err
 	}
 	return rotation.Token{}, refused
+}
+
+// keep keeps a token for what else the pass has to read and change of the application. It
+// proves nothing: a proof takes a fresh one.
+func (p *pass) keep(app rotation.Application, token rotation.Token) {
+	if p.tokens == nil {
+		p.tokens = map[string]rotation.Token{}
+	}
+	p.tokens[app.ClientID] = token
 }
 
 // patience is how long a pass may wait for a call that takes timeout.

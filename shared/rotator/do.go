@@ -16,7 +16,7 @@ func (p *pass) do(ctx context.Context, rec *rotation.Record, step rotation.Step)
 	case rotation.AdoptGiven:
 		out = p.adoptGiven(ctx, rec)
 	case rotation.BeginRun, rotation.BeginAttempt:
-		out = rotation.Outcome{RunID: p.NewID(), Marker: p.marker(rec), LeaseToken: p.lease.Token}
+		out = p.drawn(rec)
 	case rotation.IssueCredential:
 		out = p.issueCredential(ctx, rec)
 	case rotation.Reconcile:

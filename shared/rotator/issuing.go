@@ -80,8 +80,10 @@ func (p *pass) prepare(ctx context.Context, rec *rotation.Record) (token rotatio
 			Op: "adding a password", Class: serviceerror.Full, Detail: "two client secrets at most where personal accounts may sign in",
 		}
 	}
-	if _, err = p.put(ctx, p.probe(rec), false); err != nil {
-		return token, app, err
+	if rec.VaultDoubtful() {
+		if _, err = p.put(ctx, p.probe(rec), false); err != nil {
+			return token, app, err
+		}
 	}
 	if !p.Rules.Fits(p.now(), p.lease, p.issueNeeds()) {
 		return token, app, errNoTime

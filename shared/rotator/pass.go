@@ -46,10 +46,12 @@ type pass struct {
 	cutoff  time.Time // calls end before; zero: the lease alone decides
 	brief   bool
 	settled bool // see PassOptions
+	told    bool // the caller is going to be told that the connection exists
 	log     *slog.Logger
 	journal Journal
 
-	signIns *signIns              // of the invocation
+	signIns *signIns                  // of the invocation
+	tokens  map[string]rotation.Token // of applications that rotate themselves, by client id
 	staged  *rotation.VaultSecret // the staged version under proof, read once a pass
 }
 
@@ -76,7 +78,7 @@ func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions, s *sign
 		ctx, end = r.Observer.Pass(ctx, id)
 		defer func() { end(&rec, err) }()
 	}
-	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, settled: opts.Settled, signIns: s}
+	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, settled: opts.Settled, told: opts.Acknowledge, signIns: s}
 	if p.until.IsZero() {
 		p.until = r.now().Add(r.Rules.Pass)
 	}
@@ -90,10 +92,13 @@ func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions, s *sign
 		return rec, err
 	}
 	rec, err = p.run(ctx, rec)
-	if err != nil && !errors.Is(err, errNoTime) {
+	switch {
+	case errors.Is(err, errReleased):
+		return rec, nil
+	case err != nil && !errors.Is(err, errNoTime):
 		return rec, err
 	}
-	return p.release(ctx, rec, opts.Acknowledge)
+	return p.release(ctx, rec)
 }
 
 // load reads the record.
@@ -123,22 +128,44 @@ func (p *pass) take(ctx context.Context) (rotation.Record, error) {
 	}
 	old := rec.Lease.Token
 	p.lease = rotation.Lease{Token: p.NewID(), Until: now.Add(p.Rules.Lease)}
-	return p.journal.Update(ctx, rec, func(rec *rotation.Record) ([]rotation.Event, error) {
+	drawn := p.drawn(&rec)
+	var first rotation.Step // an intent goes into the same commit
+	var told []rotation.Event
+	got, err := p.journal.Update(ctx, rec, func(rec *rotation.Record) (events []rotation.Event, err error) {
 		if rec.Lease.Token != old {
 			return nil, ErrLeased
 		}
 		*rec = rotation.TakeLease(*rec, p.lease)
-		return nil, nil
+		if first = p.Rules.Plan(now, rec, p.lease); !intent(first) {
+			first = nil
+			return nil, nil
+		}
+		*rec, events = p.Rules.Apply(now, *rec, first, drawn)
+		rec.WakeAt, told = p.lease.Until, events
+		return events, nil
 	})
+	if err == nil && first != nil {
+		_, ended := p.observe(ctx, &rec, first)
+		ended("ok", "")
+		p.log.Info("step", append(p.attrs(first, now, &rec, &got), "outcome", "ok")...)
+		p.logEvents(&got, told)
+		p.afterwards(ctx, first, &rec, &got)
+	}
+	return got, err
+}
+
+// drawn is the outcome of a step that asks no service: what the pass draws for it.
+func (p *pass) drawn(rec *rotation.Record) rotation.Outcome {
+	return rotation.Outcome{RunID: p.NewID(), Marker: p.marker(rec), LeaseToken: p.lease.Token}
 }
 
 // release gives the lease up and leaves word when the connection has to be woken.
-func (p *pass) release(ctx context.Context, rec rotation.Record, acknowledge bool) (rotation.Record, error) {
+func (p *pass) release(ctx context.Context, rec rotation.Record) (rotation.Record, error) {
 	return p.journal.Update(ctx, rec, func(rec *rotation.Record) (events []rotation.Event, err error) {
 		if rec.Lease.Token != p.lease.Token {
 			return nil, ErrLeaseLost
 		}
-		*rec, events = p.Rules.ReleaseLease(p.now(), *rec, acknowledge)
+		*rec, events = p.Rules.ReleaseLease(p.now(), *rec, p.told)
 		return events, nil
 	})
 }
@@ -149,7 +176,7 @@ func (p *pass) run(ctx context.Context, rec rotation.Record) (rotation.Record, e
 		now := p.now()
 		step := p.Rules.Plan(now, &rec, p.lease)
 		if wait, ok := step.(rotation.Wait); ok {
-			if wait.Until.IsZero() || !wait.Until.Before(p.until) || p.brief && p.onlyConfirms(&rec) {
+			if p.endsWith(wait, &rec) {
 				return rec, nil
 			}
 			next, err := p.waitFor(ctx, rec, wait.Until.Sub(now))
@@ -185,11 +212,19 @@ func (p *pass) waitFor(ctx context.Context, rec rotation.Record, d time.Duration
 	if err != nil {
 		return rec, err
 	}
-	if fresh.Lease.Token != p.lease.Token {
+	switch {
+	case fresh.Lease.Token != p.lease.Token:
 		return fresh, ErrLeaseLost
+	case fresh.Version == rec.Version:
+		return rec, nil // with what is not committed yet
 	}
 	fresh.Proof = rec.Proof
 	return fresh, nil
+}
+
+// endsWith reports whether the pass ends where it would have to wait.
+func (p *pass) endsWith(wait rotation.Wait, rec *rotation.Record) bool {
+	return wait.Until.IsZero() || !wait.Until.Before(p.until) || p.brief && p.onlyConfirms(rec)
 }
 
 // onlyConfirms reports whether all that is left before the pass's end is to confirm
@@ -203,19 +238,9 @@ func (p *pass) onlyConfirms(rec *rotation.Record) bool {
 // step does one step, which ends in one commit, and logs it.
 func (p *pass) step(ctx context.Context, rec rotation.Record, step rotation.Step) (rotation.Record, error) {
 	start := p.now()
-	ended := func(string, serviceerror.Class) {}
-	if p.Observer != nil {
-		ctx, ended = p.Observer.Step(ctx, &rec, step)
-	}
+	ctx, ended := p.observe(ctx, &rec, step)
 	next, err := p.doAndApply(ctx, rec, step)
-	attrs := []any{"step", step.Name(), "phase", string(next.Phase), "duration", p.now().Sub(start)}
-	if run := cmp.Or(rec.Run, next.Run); run != nil {
-		key := run.KeyID
-		if next.Run != nil {
-			key = next.Run.KeyID
-		}
-		attrs = append(attrs, "run", run.ID, "key", key)
-	}
+	attrs := p.attrs(step, start, &rec, &next)
 	outcome, class := judged(&rec, &next, step, err)
 	ended(outcome, class)
 	switch outcome {
@@ -231,11 +256,34 @@ func (p *pass) step(ctx context.Context, rec rotation.Record, step rotation.Step
 	return next, err
 }
 
+// observe begins to watch a step; what it returns ends that.
+func (p *pass) observe(ctx context.Context, rec *rotation.Record, step rotation.Step) (context.Context, func(outcome string, class serviceerror.Class)) {
+	if p.Observer == nil {
+		return ctx, func(string, serviceerror.Class) {}
+	}
+	return p.Observer.Step(ctx, rec, step)
+}
+
+// attrs are what is logged of a step that led from rec to next.
+func (p *pass) attrs(step rotation.Step, start time.Time, rec, next *rotation.Record) []any {
+	attrs := []any{"step", step.Name(), "phase", string(next.Phase), "duration", p.now().Sub(start)}
+	if run := cmp.Or(rec.Run, next.Run); run != nil {
+		key := run.KeyID
+		if next.Run != nil {
+			key = next.Run.KeyID
+		}
+		attrs = append(attrs, "run", run.ID, "key", key)
+	}
+	return attrs
+}
+
 // judged says in a word how a step went.
 func judged(rec, next *rotation.Record, step rotation.Step, err error) (outcome string, class serviceerror.Class) {
 	_, purge := step.(rotation.Purge)
 	_, prove := step.(rotation.Prove)
 	switch {
+	case errors.Is(err, errReleased):
+		return judged(rec, next, step, nil)
 	case errors.Is(err, serviceerror.ErrNotFound) && purge:
 		return "ok", ""
 	case err != nil:
@@ -258,12 +306,15 @@ func (p *pass) doAndApply(ctx context.Context, rec rotation.Record, step rotatio
 		return p.removeRecord(ctx, rec)
 	}
 	next, err := p.apply(ctx, rec, step, out)
-	if err != nil {
+	if err != nil && !errors.Is(err, errReleased) {
 		return next, err
 	}
 	p.afterwards(ctx, step, &rec, &next)
-	return next, stop
+	return next, cmp.Or(err, stop)
 }
+
+// errReleased says that the lease was given back in the commit of the last step.
+var errReleased = errors.New("the pass is over")
 
 // errPlanAgain says that the record has changed since a step was planned that only writes
 // an intent.
@@ -272,9 +323,10 @@ var errPlanAgain = errors.New("the record has changed since the step was planned
 // apply commits what came of a step, unless that changes nothing that is stored.
 func (p *pass) apply(ctx context.Context, rec rotation.Record, step rotation.Step, out rotation.Outcome) (rotation.Record, error) {
 	now := p.now()
-	if next, events := p.Rules.Apply(now, rec, step, out); len(events) == 0 && sameStored(&rec, &next) {
+	if next, events := p.Rules.Apply(now, rec, step, out); len(events) == 0 && (deferred(step, out) || sameStored(&rec, &next)) {
 		return next, nil
 	}
+	released := false
 	var told []rotation.Event
 	planned := rec.Version
 	next, err := p.journal.Update(ctx, rec, func(rec *rotation.Record) (events []rotation.Event, err error) {
@@ -286,16 +338,37 @@ func (p *pass) apply(ctx context.Context, rec rotation.Record, step rotation.Ste
 		}
 		*rec, events = p.Rules.Apply(now, *rec, step, out)
 		rec.WakeAt = p.lease.Until
+		wait, waits := p.Rules.Plan(now, rec, p.lease).(rotation.Wait)
+		if released = waits && !out.NotSent && p.endsWith(wait, rec); released {
+			var notices []rotation.Event
+			*rec, notices = p.Rules.ReleaseLease(now, *rec, p.told)
+			events = append(events, notices...)
+		}
 		told = events
 		return events, nil
 	})
-	if errors.Is(err, errPlanAgain) {
+	switch {
+	case errors.Is(err, errPlanAgain):
 		return next, nil
+	case err != nil:
+		return next, err
 	}
-	if err == nil {
-		p.logEvents(&next, told)
+	p.logEvents(&next, told)
+	if released {
+		return next, errReleased
 	}
-	return next, err
+	return next, nil
+}
+
+// deferred reports whether what came of a step waits for the next commit, at the latest
+// that which gives the lease back: if the pass dies before, the step is done again and
+// nothing is lost (rule R7).
+func deferred(step rotation.Step, out rotation.Outcome) bool {
+	switch step.(type) {
+	case rotation.DisableVersion, rotation.ConfirmRemoved:
+		return out.Err == nil
+	}
+	return false
 }
 
 // sameStored reports whether two records are stored alike.

@@ -41,11 +41,11 @@ func (p *pass) prove(ctx context.Context, rec *rotation.Record) (rotation.VaultS
 	return staged, err
 }
 
-// publish proves once more and writes the value under the published name. If we die
+// publish writes under the published name the value that this pass has proven. If we die
 // before that is committed, the next pass proves and publishes again: one more version
 // of the same value.
 func (p *pass) publish(ctx context.Context, rec *rotation.Record) (out rotation.Outcome) {
-	staged, err := p.prove(ctx, rec)
+	staged, err := p.readStaged(ctx, rec)
 	if err != nil {
 		out.Err = err
 		return out

@@ -18,11 +18,12 @@ func (p *pass) remove(ctx context.Context, rec *rotation.Record, m *rotation.Rem
 	if out.Err = p.pace(ctx, rec, 2*p.Rules.CallTimeout); out.Err != nil {
 		return out
 	}
-	token, ok := p.gate(ctx, rec, m, &out)
-	if !ok {
+	if !p.gate(ctx, rec, m, &out) {
 		return out
 	}
-	if token, out.Err = p.removalToken(ctx, rec, m, token); out.Err != nil {
+	token, err := p.tokenFor(ctx, rec, m.Target)
+	if err != nil {
+		out.Err = err
 		return out
 	}
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
@@ -39,13 +40,12 @@ func (p *pass) remove(ctx context.Context, rec *rotation.Record, m *rotation.Rem
 	return out
 }
 
-// gate is in front of every removal (rule R6). It returns the token that the published
-// credential got, if it got one. Not ok: the gate stays closed, and out says why.
-func (p *pass) gate(ctx context.Context, rec *rotation.Record, m *rotation.Removal, out *rotation.Outcome) (token rotation.Token, ok bool) {
+// gate is in front of every removal (rule R6). Not open: out says why.
+func (p *pass) gate(ctx context.Context, rec *rotation.Record, m *rotation.Removal, out *rotation.Outcome) (open bool) {
 	if !m.Published {
 		if open, err := p.neverPublished(ctx, rec, m); err != nil || open {
 			out.Err = err
-			return token, open && err == nil
+			return open && err == nil
 		}
 	}
 	if rec.Current == nil {
@@ -55,26 +55,28 @@ func (p *pass) gate(ctx context.Context, rec *rotation.Record, m *rotation.Remov
 		if !rec.Revoke {
 			out.Err = p.unpublish(ctx, rec, m.KeyID)
 		}
-		return token, out.Err == nil
+		return out.Err == nil
 	}
 	latest, current, err := p.published(ctx, rec)
 	if err == nil && !current {
 		out.NotCurrent = true // it is published again first
-		return token, false
+		return false
 	}
+	var token rotation.Token
 	if err == nil { // it was proven before it was published: one token shows that it still works
 		token, err = p.token(ctx, rec.Current.Target, latest.Value)
 	}
 	if err == nil {
 		out.GateOpen = true
-		return token, true
+		p.keep(rec.Current.Target, token)
+		return true
 	}
 	out.Err = err
 	if serviceerror.RefusesCredential(err) && serviceerror.ClassOf(err) != serviceerror.ApplicationMissing {
 		_, terr := p.tokenFor(ctx, rec, m.Target)
 		out.OtherWorks = terr == nil
 	}
-	return token, false
+	return false
 }
 
 // neverPublished reports whether what is published shows that an orphan which was never
@@ -90,19 +92,6 @@ func (p *pass) neverPublished(ctx context.Context, rec *rotation.Record, m *rota
 		return false, err
 	}
 	return rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagKeyID] != m.KeyID, nil
-}
-
-// removalToken gets the token with which m is removed; gate is the published credential's.
-func (p *pass) removalToken(ctx context.Context, rec *rotation.Record, m *rotation.Removal, gate rotation.Token) (rotation.Token, error) {
-	if !rec.Delegated() && m.Kind != rotation.RemoveOrphan { // every replica knows the old credential; it may be dead, though
-		if own, err := p.ownToken(ctx, rec, m); err == nil {
-			return own, nil
-		}
-	}
-	if !rec.Delegated() && !gate.Value.IsZero() && rec.Current.Target.Same(m.Target) {
-		return gate, nil
-	}
-	return p.tokenFor(ctx, rec, m.Target)
 }
 
 // unpublish switches off what is published of a credential that never became

@@ -106,7 +106,10 @@ func (p *pass) credentialOf(ctx context.Context, id string) (name string, known 
 
 // denied takes note that the directory refused what an actor's token asked for.
 func (p *pass) denied(rec *rotation.Record, err error) {
-	if c := serviceerror.ClassOf(err); err != nil && rec.Delegated() && (c == serviceerror.Permission || c == serviceerror.CredentialInvalid) {
-		p.signIns.forget(rec.ActorID())
+	if c := serviceerror.ClassOf(err); err != nil && (c == serviceerror.Permission || c == serviceerror.CredentialInvalid) {
+		p.tokens = nil
+		if rec.Delegated() {
+			p.signIns.forget(rec.ActorID())
+		}
 	}
 }
