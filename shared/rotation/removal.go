@@ -109,6 +109,10 @@ func (t *transition) countRefusal(err error) {
 			c.RefusedSince = t.now
 		}
 	}
+	if t.rec.Phase == Deleting && t.Lost(c, t.now) {
+		t.tell(Event{Kind: EventLost, KeyID: c.KeyID, Class: serviceerror.CredentialLost, Message: "what was published does not work any more; the deletion goes on without it"})
+		t.rec.Current = nil // no removal waits for it
+	}
 }
 
 // postponed records that a removal could not be made or confirmed now.

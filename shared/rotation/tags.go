@@ -21,6 +21,7 @@ const (
 	TagSchedule   = "rekey-schedule"
 	TagVia        = "rekey-via" // the connection that authenticates
 	TagProject    = "rekey-project"
+	TagDigest     = "rekey-digest" // the digest of the value
 	TagGiven      = "rekey-given" // the digest of what the caller gave last
 	TagProbe      = "rekey-probe" // "true" on a version that holds no credential
 )
@@ -45,6 +46,7 @@ func Tags(deployment string, rec *Record, c Credential) map[string]string {
 		TagVia:        rec.Via,
 		TagProject:    rec.Project,
 		TagGiven:      rec.Given,
+		TagDigest:     c.Digest,
 	}
 	for k, v := range tags {
 		if v == "" {

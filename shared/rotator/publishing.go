@@ -164,11 +164,11 @@ func (p *pass) republish(ctx context.Context, rec *rotation.Record) (out rotatio
 }
 
 // isCurrent reports whether a published version is of the current credential. Where that
-// has no key id only the version says so: another one that was given has no key id,
-// either.
+// has no key id its digest says so: another one that was given has no key id, either.
 func (p *pass) isCurrent(v rotation.VaultSecret, rec *rotation.Record) bool {
 	c := rec.Current
-	return rec.Owns(p.Deployment, v.Tags) && v.Tags[rotation.TagKeyID] == c.KeyID && (c.KeyID != "" || v.Version == c.VaultVersion)
+	return rec.Owns(p.Deployment, v.Tags) && v.Tags[rotation.TagKeyID] == c.KeyID &&
+		(c.KeyID != "" || v.Version == c.VaultVersion || c.Digest != "" && v.Tags[rotation.TagDigest] == c.Digest)
 }
 
 // withdraw looks whether the attempt's credential is published.

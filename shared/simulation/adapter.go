@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -210,7 +211,7 @@ type view struct {
 	current  *heldSecret
 	leaving  []leavingSecret
 	orphans  []orphan
-	byHand   []string // key ids
+	byHand   []string // key ids, or markers
 	spent    int      // staged versions that wait to be disabled
 	stubborn bool     // disabling one of these has failed
 
@@ -261,7 +262,7 @@ func look(rec *rotation.Record, now time.Time) view {
 		v.orphans = append(v.orphans, orphan{m.KeyID, m.Marker, m.Since})
 	}
 	for _, o := range rec.ByHand {
-		v.byHand = append(v.byHand, o.KeyID)
+		v.byHand = append(v.byHand, cmp.Or(o.KeyID, o.Reason[strings.LastIndex(o.Reason, " ")+1:])) // which ends in a marker
 	}
 	for _, s := range rec.Spent {
 		v.stubborn = v.stubborn || s.Tries > 0
