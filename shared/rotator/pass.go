@@ -50,9 +50,9 @@ type pass struct {
 	log     *slog.Logger
 	journal Journal
 
-	signIns *signIns                  // of the invocation
-	tokens  map[string]rotation.Token // of applications that rotate themselves, by client id
-	staged  *rotation.VaultSecret // the staged version under proof, read once a pass
+	common
+	tokens map[string]rotation.Token // of applications that rotate themselves, by client id
+	staged *rotation.VaultSecret     // the staged version under proof, read once a pass
 }
 
 // Pass takes the lease of the connection and works on it until nothing is left to
@@ -64,24 +64,30 @@ type pass struct {
 // the record.
 func (r *Rotator) Pass(ctx context.Context, id string, opts PassOptions) (rotation.Record, error) {
 	r.init()
-	if err := r.work(ctx); err != nil {
-		return rotation.Record{}, err
-	}
-	defer r.rest()
-	return r.pass(ctx, id, opts, newSignIns())
+	return r.pass(ctx, id, opts, common{signIns: newSignIns()})
 }
 
-// pass is Pass for a caller that has a worker already.
-func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions, s *signIns) (rec rotation.Record, err error) {
+// common is what a sweep gives each of its passes. The pass of a request has sign-ins of
+// its own, and nothing else of it.
+type common struct {
+	signIns *signIns
+	worker  bool      // the pass holds one of [Rotator.Parallel]
+	waits   time.Time // a wait that ends later ends the pass
+	steps   time.Time // steps start before
+	calls   time.Time // calls end before
+}
+
+func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions, c common) (rec rotation.Record, err error) {
 	if r.Observer != nil {
 		var end func(*rotation.Record, error)
 		ctx, end = r.Observer.Pass(ctx, id)
 		defer func() { end(&rec, err) }()
 	}
-	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, settled: opts.Settled, told: opts.Acknowledge, signIns: s}
+	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, settled: opts.Settled, told: opts.Acknowledge, common: c}
 	if p.until.IsZero() {
-		p.until = r.now().Add(r.Rules.Pass)
+		p.until, p.cutoff = earlier(r.now().Add(r.Rules.Pass), c.steps), c.calls
 	}
+	p.waits = earlier(p.until, c.waits)
 	p.log = r.log().With("connection", id)
 	p.journal = asPass(r.journal(func(ctx context.Context, d time.Duration) error {
 		_, err := p.wait(ctx, d)
@@ -224,7 +230,7 @@ func (p *pass) waitFor(ctx context.Context, rec rotation.Record, d time.Duration
 
 // endsWith reports whether the pass ends where it would have to wait.
 func (p *pass) endsWith(wait rotation.Wait, rec *rotation.Record) bool {
-	return wait.Until.IsZero() || !wait.Until.Before(p.until) || p.brief && p.onlyConfirms(rec)
+	return wait.Until.IsZero() || !wait.Until.Before(p.waits) || p.brief && p.onlyConfirms(rec)
 }
 
 // onlyConfirms reports whether all that is left before the pass's end is to confirm

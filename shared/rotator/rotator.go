@@ -44,8 +44,8 @@ type Rotator struct {
 	Now func() time.Time // nil: time.Now
 	ID  func() string    // ids of leases, commits, runs and attempts; nil: random. At least 10 characters of [A-Z0-9a-z]
 
-	// Parallel is how many connections are worked on at once; 0: 64. One that
-	// waits does not count.
+	// Parallel is how many connections sweeps work on at once; 0: 64. One that waits does
+	// not count, and neither does that of a request, whose caller waits for it.
 	Parallel int
 
 	once    sync.Once
@@ -94,9 +94,18 @@ func (r *Rotator) init() {
 
 // wait sleeps without holding a worker, and ends early when nudged.
 func (p *pass) wait(ctx context.Context, d time.Duration) (nudged bool, err error) {
+	defer p.idle(ctx)()
+	return p.sleep(ctx, d)
+}
+
+// idle gives the pass's worker to others until the function that it returns is called. The
+// pass of a request has none.
+func (p *pass) idle(ctx context.Context) (goOn func()) {
+	if !p.worker {
+		return func() {}
+	}
 	p.rest()
-	nudged, err = p.sleep(ctx, d)
-	return nudged, errors.Join(err, p.work(context.WithoutCancel(ctx)))
+	return func() { _ = p.work(context.WithoutCancel(ctx)) } // the next call sees that ctx is over
 }
 
 func (p *pass) sleep(ctx context.Context, d time.Duration) (nudged bool, err error) {

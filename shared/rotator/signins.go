@@ -20,9 +20,9 @@ type signIns struct {
 type signIn struct {
 	busy  chan struct{} // has room for one: whoever signs in
 	token rotation.Token
-	err   error // a refusal
+	err   error // of the last try
 	at    time.Time
-	with  string // what was refused, as [pass.credentialOf] says
+	with  string // what was tried, as [pass.credentialOf] says
 }
 
 func newSignIns() *signIns { return &signIns{byID: make(map[string]*signIn)} }
@@ -31,9 +31,21 @@ func newSignIns() *signIns { return &signIns{byID: make(map[string]*signIn)} }
 // than a pass.
 const tokenReserve = 10 * time.Minute
 
-// refusalKept is how long a refusal answers for the others who wait, unless there is
-// something else to sign in with by then.
-const refusalKept = time.Minute
+// How long a refusal, or what passes by itself, answers for the others who wait, unless
+// there is something else to sign in with by then. A sign-in that takes as long as a call
+// may is not made once for each of them.
+const (
+	refusalKept   = time.Minute
+	transientKept = 30 * time.Second
+)
+
+// kept is how long an error answers for others.
+func kept(err error) time.Duration {
+	if serviceerror.ClassOf(err).Refusal() {
+		return refusalKept
+	}
+	return transientKept
+}
 
 func (s *signIns) of(id string) *signIn {
 	s.mu.Lock()
@@ -52,8 +64,11 @@ func (s *signIns) forget(id string) {
 	delete(s.byID, id)
 }
 
-// actorToken gets a token of the connection that authenticates for rec.
+// actorToken gets a token of the connection that authenticates for rec. Neither the one
+// that signs in nor those that wait for it hold a worker: however slow it is, connections
+// that have nothing to do with it go on.
 func (p *pass) actorToken(ctx context.Context, rec *rotation.Record) (rotation.Token, error) {
+	defer p.idle(ctx)()
 	s := p.signIns.of(rec.ActorID())
 	select {
 	case s.busy <- struct{}{}:
@@ -66,7 +81,7 @@ func (p *pass) actorToken(ctx context.Context, rec *rotation.Record) (rotation.T
 	}
 	// Before signing in: what is given while that is under way is another credential.
 	with, known := p.credentialOf(ctx, rec.ActorID())
-	if s.err != nil && known && with == s.with && p.now().Before(s.at.Add(refusalKept)) {
+	if s.err != nil && known && with == s.with && p.now().Before(s.at.Add(kept(s.err))) {
 		return rotation.Token{}, s.err
 	}
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
@@ -76,7 +91,7 @@ func (p *pass) actorToken(ctx context.Context, rec *rotation.Record) (rotation.T
 	defer cancel()
 	token, err := p.Actors.Token(cctx, rec.ActorID())
 	s.token, s.err, s.at = token, nil, p.now()
-	if err != nil && known && serviceerror.ClassOf(err).Refusal() {
+	if err != nil && known {
 		s.err, s.with = err, with
 	}
 	return token, err

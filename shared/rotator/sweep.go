@@ -31,21 +31,28 @@ const relist = time.Minute
 // whatever runs the sweep.
 const lastCommit = 5 * time.Second
 
-// Sweep finds what is due and runs a pass for each, the oldest first. It starts
-// passes for as long as Rules.Pass says and then waits for the last one; one that
-// fails does not stop the others. The error is of the look at the
-// index alone.
+// Sweep finds what is due and runs a pass for each, the oldest first; one that fails does
+// not stop the others. The error is of the look at the index alone.
+//
+// While a pass is at work the sweep looks again each minute, since the timer does not fire
+// before it has ended. After Rules.Pass no pass waits any more: one that would, say for a
+// minimum age, ends and leaves that to a later sweep, so that waiting keeps no sweep from
+// ending. What is slow keeps it for as long as a lease lasts, at most: what runs the sweep
+// has to give it Rules.Pass and Rules.Lease.
 func (r *Rotator) Sweep(ctx context.Context) (Swept, error) {
 	r.init()
-	s := &sweep{r: r, until: r.now().Add(r.Rules.Pass), active: make(map[string]bool), ended: make(chan struct{}, 1), signIns: newSignIns()}
-	if d, ok := ctx.Deadline(); ok { // leave the passes time to end
-		if end := d.Add(-r.Rules.CallTimeout); end.Before(s.until) {
-			s.until = end
-		}
+	now := r.now()
+	s := &sweep{r: r, active: make(map[string]bool), ended: make(chan struct{}, 1)}
+	end := now.Add(r.Rules.Pass + r.Rules.Lease)
+	if d, ok := ctx.Deadline(); ok { // whatever runs us stops us then
+		end = earlier(end, d.Add(-lastCommit))
+	}
+	s.common = common{
+		signIns: newSignIns(), worker: true, waits: now.Add(r.Rules.Pass), steps: end.Add(-r.Rules.CallTimeout), calls: end,
 	}
 	err := s.start(ctx)
 	for err == nil && s.wait(ctx, relist) {
-		if s.r.now().Before(s.until) {
+		if s.r.now().Before(s.steps) {
 			err = s.start(ctx)
 		}
 	}
@@ -58,12 +65,18 @@ func (r *Rotator) Sweep(ctx context.Context) (Swept, error) {
 	return s.swept, err
 }
 
+// earlier returns the earlier of two times, of which a zero one is no limit.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 type sweep struct {
 	r     *Rotator
-	until time.Time
 	ended chan struct{} // has something in it after a pass ended
-
-	signIns *signIns
+	common
 
 	mu     sync.Mutex
 	active map[string]bool
@@ -79,7 +92,7 @@ func (s *sweep) start(ctx context.Context) error {
 		s.r.Observer.Due(s.r.now(), due)
 	}
 	for i, d := range due {
-		if !s.r.now().Before(s.until) {
+		if !s.r.now().Before(s.steps) {
 			s.late(len(due) - i)
 			return failed
 		}
@@ -120,13 +133,7 @@ func (s *sweep) late(n int) {
 
 // pass runs one pass; a worker is held for it.
 func (s *sweep) pass(ctx context.Context, id string) {
-	var opts PassOptions
-	if d, ok := ctx.Deadline(); ok { // whatever runs us stops us then: the last commit has to be made before
-		if end := d.Add(-lastCommit); end.Before(s.r.now().Add(s.r.Rules.Pass)) {
-			opts.Until = end
-		}
-	}
-	err := s.guarded(ctx, id, opts)
+	err := s.guarded(ctx, id)
 	s.r.rest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,13 +155,13 @@ func (s *sweep) pass(ctx context.Context, id string) {
 
 // guarded runs one pass so that a mistake of ours in it ends nothing else: the others go
 // on, and the connection is tried again when its lease is over.
-func (s *sweep) guarded(ctx context.Context, id string, opts PassOptions) (err error) {
+func (s *sweep) guarded(ctx context.Context, id string) (err error) {
 	defer func() {
 		if v := recover(); v != nil { // not printed: it may be anything
 			err = fmt.Errorf("a pass ended in a panic of type %T; please report it", v)
 		}
 	}()
-	_, err = s.r.pass(ctx, id, opts, s.signIns)
+	_, err = s.r.pass(ctx, id, PassOptions{}, s.common)
 	return err
 }
 
