@@ -23,7 +23,7 @@ func TestATargetIsAddedWhileItsConnectionIsDeleted(t *testing.T) {
 		if added != nil {
 			t.Fatalf("adding the target: %v", added)
 		}
-		refusal(t, err, connection.Invalid, "authenticates for 1 targets")
+		refusal(t, err, connection.Invalid, "authenticates for 1 target,")
 		s.sweep(t, time.Hour)
 		s.w.CheckEnd(s.id)
 		s.check(t)

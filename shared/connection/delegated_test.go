@@ -353,7 +353,7 @@ func TestWhatOthersDependOn(t *testing.T) {
 			}
 		}
 		_, err := service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{Revoke: true})
-		wantError("deleting a connection with a target", err, connection.Invalid, "1 targets")
+		wantError("deleting a connection with a target", err, connection.Invalid, "1 target,")
 
 		other, _, _ := s.w.AddApplication()
 		s.w.AddCertificate(other.ClientID, stored(renewed))

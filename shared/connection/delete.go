@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"rekey/shared/rotation"
@@ -45,16 +46,26 @@ func (s *Service) noTargets(ctx context.Context, rec *rotation.Record) error {
 	if rec.Via != "" {
 		return nil
 	}
-	list, more, err := s.targets(ctx, rec.ID)
+	found, err := s.targets(ctx, rec.ID)
 	switch {
 	case err != nil:
 		return err
-	case more:
+	case found.more:
 		return &Error{Kind: Conflict, Message: "A target is being added to this connection. Try again in a minute; then delete that one first.", RetryAfter: time.Minute}
-	case len(list) > 0:
-		return invalid("This connection authenticates for %d targets, some perhaps still being deleted. Delete them first, and wait until they are gone.", len(list))
+	case found.leftOut > 0:
+		return invalid("This connection authenticates for %s, of which %d can't be read, because a newer version of Rekey has written them. Upgrade this deployment; then delete them first, and wait until they are gone.",
+			counted(len(found.list)+found.leftOut), found.leftOut)
+	case len(found.list) > 0:
+		return invalid("This connection authenticates for %s, some perhaps still being deleted. Delete them first, and wait until they are gone.", counted(len(found.list)))
 	}
 	return nil
+}
+
+func counted(targets int) string {
+	if targets == 1 {
+		return "1 target"
+	}
+	return fmt.Sprintf("%d targets", targets)
 }
 
 // Abandon ends a run that is under way. What it may have issued is looked for and

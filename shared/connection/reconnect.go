@@ -176,39 +176,3 @@ func (s *Service) reserveRebind(ctx context.Context, rec, next *rotation.Record,
 	}
 	return s.inTheWay(ctx, next, next.Current)
 }
-
-// reconnected wakes what waited for new credentials. What fails here is made up for:
-// the targets try again by themselves.
-func (s *Service) reconnected(ctx context.Context, rec *rotation.Record) {
-	list, _, err := s.targets(ctx, rec.ID)
-	if err != nil {
-		s.log().WarnContext(ctx, "waking targets", "connection", rec.ID, "reason", err.Error())
-		return
-	}
-	for _, t := range append(list, *rec) {
-		s.wake(ctx, &t, rec.Actor)
-	}
-}
-
-// wake lets a record that waits because of who acts for it go on at once, and tells it
-// who that is by now.
-func (s *Service) wake(ctx context.Context, rec *rotation.Record, actor rotation.Application) {
-	now := s.Rotator.Clock()
-	err := s.Actors.change(ctx, rec.ID, rotation.Event{}, func(rec *rotation.Record) bool {
-		waits := rec.Error != nil && rec.Error.RetryAt.After(now)
-		told := rec.Via == "" || rec.Actor.Same(actor) // its own is what its credentials are of
-		if !waits && told {
-			return false
-		}
-		if waits {
-			rec.Error.RetryAt = now
-		}
-		if rec.WakeAt = now; !told {
-			rec.Actor = actor
-		}
-		return true
-	})
-	if err != nil {
-		s.log().WarnContext(ctx, "waking a target", "connection", rec.ID, "class", string(serviceerror.ClassOf(err)))
-	}
-}

@@ -164,6 +164,17 @@ func (s *Service) askIf(ctx context.Context, id string, ask rotation.Request, ch
 	return rec, nil
 }
 
+// try is one pass of a change that is made already, if no other pass is at the connection.
+func (s *Service) try(ctx context.Context, rec *rotation.Record, until time.Time) {
+	got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{Until: until, Brief: true})
+	switch {
+	case err == nil:
+		*rec = got
+	case !errors.Is(err, rotator.ErrLeased) && !errors.Is(err, rotator.ErrLeaseLost):
+		s.log().WarnContext(ctx, "the timer goes on", "connection", rec.ID, "reason", err.Error())
+	}
+}
+
 // drive works on a connection until the request's time is over. If another pass is
 // at it, it watches.
 func (s *Service) drive(ctx context.Context, rec rotation.Record, until time.Time) (rotation.Record, error) {

@@ -128,11 +128,14 @@ func (s *Service) Targets(ctx context.Context, via string) ([]rotation.Record, e
 	if parent, err := s.Get(ctx, via); err != nil || parent.Via != "" {
 		return nil, errors.Join(err, errNoConnection)
 	}
-	list, _, err := s.targets(ctx, via)
+	all, err := s.targets(ctx, via)
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(rec rotation.Record) bool { return gone(&rec) })
+	if all.leftOut > 0 {
+		s.log().WarnContext(ctx, "targets left out of a list: their rows can't be read, as after a rollback", "connection", via, "rows", all.leftOut)
+	}
+	list := slices.DeleteFunc(all.list, func(rec rotation.Record) bool { return gone(&rec) })
 	slices.SortFunc(list, func(a, b rotation.Record) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
 	})
@@ -148,25 +151,40 @@ func (s *Service) GetTarget(ctx context.Context, via, id string) (rotation.Recor
 	return rec, err
 }
 
-// targets loads every target of a connection, those that are being deleted included,
-// and says whether there may be more in a moment.
-func (s *Service) targets(ctx context.Context, via string) (list []rotation.Record, more bool, err error) {
+// targets are those of one connection.
+type targets struct {
+	list    []rotation.Record // those that are being deleted included
+	leftOut int               // rows that can't be read
+	more    bool              // there may be another one in a moment
+}
+
+// targets loads every target of a connection. One whose row can't be read hides no other.
+func (s *Service) targets(ctx context.Context, via string) (found targets, err error) {
 	notes, err := s.Reservations.Notes(ctx, rotation.NoteTarget, via)
 	if err != nil {
-		return nil, false, s.explainStore(ctx, "looking for targets", err)
+		return found, s.explainStore(ctx, "looking for targets", err)
 	}
 	for _, note := range notes {
 		rec, err := s.Records.Load(ctx, note.Owner)
 		switch {
 		case errors.Is(err, serviceerror.ErrNotFound):
-			more = more || s.coming(note)
+			found.more = found.more || s.coming(note)
+		case unreadableRow(err):
+			found.leftOut++
 		case err != nil:
-			return nil, false, s.explainStore(ctx, "reading a target", err)
+			return found, s.explainStore(ctx, "reading a target", err)
 		case rec.Via == via:
-			list = append(list, rec)
+			found.list = append(found.list, rec)
 		}
 	}
-	return list, more, nil
+	return found, nil
+}
+
+// unreadableRow reports whether err says that a row was read and not understood: a newer
+// Rekey has written it, or it is damaged.
+func unreadableRow(err error) bool {
+	_, unread := errors.AsType[*serviceerror.Error](err)
+	return err != nil && !unread
 }
 
 // coming reports whether the record of who holds res, which is not there, may be about

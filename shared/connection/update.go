@@ -74,10 +74,10 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 	}
 	s.reaffirm(ctx, &rec, e.reserved)
 	s.giveBack(ctx, id, e.obsolete)
-	if e.auth != nil {
-		s.reconnected(ctx, &rec)
-	}
 	if rec.Request == nil && (c.Rotate == nil || !*c.Rotate) {
+		if e.auth != nil { // tells the targets; the timer does what is left
+			s.try(ctx, &rec, until)
+		}
 		return rec, nil
 	}
 	return s.drive(ctx, rec, until)
@@ -267,13 +267,7 @@ func (e *edit) edit(rec *rotation.Record, now time.Time) []rotation.Event {
 	}
 	events := []rotation.Event{{At: now, Kind: rotation.EventChanged, By: e.By, From: e.from, Message: changed}}
 	if e.auth != nil {
-		auth := *e.auth
-		auth.Generation = 1
-		if rec.Auth != nil {
-			auth.Generation = rec.Auth.Generation + 1
-		}
-		rec.Auth, rec.Actor = &auth, e.actor
-		rec.Replace(now)
+		rec.Reconnect(now, e.actor, *e.auth)
 		events = append(events, rotation.Event{At: now, Kind: rotation.EventReconnected, By: e.By, From: e.from})
 	}
 	return events

@@ -133,6 +133,8 @@ func (t *transition) apply(step Step) {
 		t.warnOfSignInEnd()
 	case RenewSignIn:
 		t.renewSignIn()
+	case WakeTargets:
+		t.wakeTargets(step.Generation)
 	}
 }
 

@@ -1,10 +1,12 @@
 package rotation_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
 )
@@ -57,6 +59,8 @@ func TestPlanSignIn(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"a certificate that ends in 40 days is warned of in 10", signsIn(rotation.Auth{ExpiresAt: now.Add(40 * day)}), waitFor(10 * day)},
 		{"at 30 days", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day)}), rotation.WarnOfSignInEnd{}},
+		{"its targets are told of new credentials", signsIn(rotation.Auth{Generation: 3, WakeTargets: now}), rotation.WakeTargets{Generation: 3}},
+		{"again, when some could not be told", signsIn(rotation.Auth{WakeTargets: now.Add(minute)}), waitFor(minute)},
 		{"once", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day), Warned: 30}), waitFor(16 * day)},
 		{"at 14 days", signsIn(rotation.Auth{ExpiresAt: now.Add(14 * day), Warned: 30}), rotation.WarnOfSignInEnd{}},
 		{"with one warning for several that were missed", signsIn(rotation.Auth{ExpiresAt: now.Add(2 * day), Warned: 30}), rotation.WarnOfSignInEnd{}},
@@ -130,5 +134,61 @@ func TestScheduleNext(t *testing.T) {
 	s.Hours = 13
 	if got := s.Next(now.Add(-90*day), now); !got.Equal(now.Add(hour)) {
 		t.Errorf("the time of day is still to come: %s", got)
+	}
+}
+
+// What becomes of new credentials that the targets have to be told of.
+func TestApplyWakeTargets(t *testing.T) {
+	failed := errors.New("the table does not answer")
+	for name, tt := range map[string]struct {
+		auth rotation.Auth
+		err  error
+		want time.Time
+	}{
+		"all were told":                      {rotation.Auth{Generation: 3, WakeTargets: now}, nil, time.Time{}},
+		"some were not":                      {rotation.Auth{Generation: 3, WakeTargets: now}, failed, now.Add(minute)},
+		"it was given others meanwhile":      {rotation.Auth{Generation: 4, WakeTargets: now.Add(-minute)}, nil, now.Add(-minute)},
+		"others, and some could not be told": {rotation.Auth{Generation: 4, WakeTargets: now.Add(-minute)}, failed, now.Add(-minute)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec, events := rotation.DefaultRules().Apply(now, signsIn(tt.auth), rotation.WakeTargets{Generation: 3}, rotation.Outcome{Err: tt.err})
+			if !rec.Auth.WakeTargets.Equal(tt.want) || len(events) > 0 {
+				t.Errorf("to be told at %s, want %s; events %v", rec.Auth.WakeTargets, tt.want, events)
+			}
+		})
+	}
+}
+
+// New credentials let go on what waited for them, and nothing else.
+func TestReconnectAndGoOn(t *testing.T) {
+	waits := &rotation.Failure{Class: serviceerror.ActorRefused, Count: 9, RetryAt: now.Add(day)}
+	parent := signsIn(rotation.Auth{Generation: 2, VaultVersion: "old"})
+	parent.Error = waits
+	is := rotation.Application{TenantID: "t", ClientID: "another"}
+	parent = parent.Clone()
+	parent.Reconnect(now, is, rotation.Auth{VaultVersion: "new"})
+	if a := parent.Auth; a.Generation != 3 || a.VaultVersion != "new" || !a.WakeTargets.Equal(now) || !parent.Actor.Same(is) || !parent.Error.RetryAt.Equal(now) {
+		t.Errorf("reconnected: %+v of %+v, error %+v", a, parent.Actor, parent.Error)
+	}
+	for name, tt := range map[string]struct {
+		rec   rotation.Record
+		actor rotation.Application
+		want  bool
+	}{
+		"it waits":                     {with(through(idle()), failed), acting, true},
+		"it does not wait":             {through(idle()), acting, false},
+		"another application acts":     {through(idle()), is, true},
+		"it has waited for long":       {with(through(idle()), pausedEnough), acting, false},
+		"it waits, and another's acts": {with(through(idle()), failed), is, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := tt.rec.Clone()
+			if got := rec.GoOn(now, tt.actor); got != tt.want || got && !rec.WakeAt.Equal(now) {
+				t.Errorf("goes on: %t, wakes at %s", got, rec.WakeAt)
+			}
+			if !rec.Actor.Same(tt.actor) || rec.Error != nil && rec.Error.RetryAt.After(now) {
+				t.Errorf("actor %+v, error %+v", rec.Actor, rec.Error)
+			}
+		})
 	}
 }

@@ -43,13 +43,14 @@ type (
 
 	// Beside the phase: Index is the place in the list of the record, ID that of [Removal.ID].
 
-	DisableVersion  struct{ Index int } // Spent[Index]
-	Remove          struct{ ID string } // a removal whose time has come
-	ConfirmRemoved  struct{ ID string } // read the application of that removal: is it gone?
-	ConfirmRefused  struct{ ID string } // the application's last credential: is its value refused?
-	WarnOfExpiry    struct{}            // current is about to expire
-	WarnOfSignInEnd struct{}            // what the connection authenticates with is about to expire
-	RenewSignIn     struct{}            // before a refresh token ends for want of use
+	DisableVersion  struct{ Index int }      // Spent[Index]
+	Remove          struct{ ID string }      // a removal whose time has come
+	ConfirmRemoved  struct{ ID string }      // read the application of that removal: is it gone?
+	ConfirmRefused  struct{ ID string }      // the application's last credential: is its value refused?
+	WarnOfExpiry    struct{}                 // current is about to expire
+	WarnOfSignInEnd struct{}                 // what the connection authenticates with is about to expire
+	RenewSignIn     struct{}                 // before a refresh token ends for want of use
+	WakeTargets     struct{ Generation int } // tell the targets that it was given new credentials
 )
 
 func (Wait) Name() string            { return "wait" }
@@ -80,3 +81,4 @@ func (ConfirmRefused) Name() string  { return "confirm refusal" }
 func (WarnOfExpiry) Name() string    { return "warn of expiry" }
 func (WarnOfSignInEnd) Name() string { return "warn of sign-in end" }
 func (RenewSignIn) Name() string     { return "renew sign-in" }
+func (WakeTargets) Name() string     { return "wake targets" }

@@ -41,6 +41,8 @@ func (p *pass) do(ctx context.Context, rec *rotation.Record, step rotation.Step)
 		_, out.Err = p.ownToken(ctx, rec, rec.RemovalOf(step))
 	case rotation.RenewSignIn:
 		out.Err = p.renewSignIn(ctx, rec)
+	case rotation.WakeTargets:
+		out.Err = p.wakeTargets(ctx, rec)
 	}
 	if out.Err != nil && (errors.Is(out.Err, errNoTime) || ctx.Err() != nil) {
 		stop = errors.Join(out.Err, context.Cause(ctx))
@@ -65,6 +67,8 @@ func (p *pass) logFailure(rec *rotation.Record, step rotation.Step, err error) {
 		p.log.Warn("disabling a staged version", "class", class, "reason", reason)
 	case rotation.RenewSignIn:
 		p.log.Warn("renewing a sign-in", "class", class, "reason", reason)
+	case rotation.WakeTargets:
+		p.log.Warn("waking targets", "class", class, "reason", reason)
 	}
 }
 

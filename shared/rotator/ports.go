@@ -30,6 +30,8 @@ type Store interface {
 	// Release gives a reservation up if it is held by res.Owner; one that is
 	// held by nobody or by somebody else is left alone without an error.
 	Release(ctx context.Context, res rotation.Reservation) error
+	// Notes returns the reservations of a shared kind that have that value.
+	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)
 	// Due returns what has to be woken at or before until, the oldest first,
 	// at most limit entries. Its cost depends on what is due only (promise P6).
 	// With an error it may return a part.

@@ -8,6 +8,8 @@ import (
 
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // signIns are the tokens of those who act for others, kept for one invocation, so
@@ -127,4 +129,54 @@ func (p *pass) denied(rec *rotation.Record, err error) {
 			p.signIns.forget(rec.ActorID())
 		}
 	}
+}
+
+// atOnce is how many targets are told at once. A table answers far more.
+const atOnce = 8
+
+// wakeTargets tells those that the connection authenticates for that it was given new
+// credentials. It writes to those alone that wait or have to be told another application,
+// so that it goes on where it stopped.
+func (p *pass) wakeTargets(ctx context.Context, rec *rotation.Record) error {
+	now := p.now()
+	left := min(p.patience(now, p.Rules.CallTimeout), earlier(p.until, p.cutoff).Sub(now))
+	if left < p.Rules.CallTimeout/6 {
+		return errNoTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	notes, err := p.Store.Notes(ctx, rotation.NoteTarget, rec.ID)
+	if err != nil {
+		return err
+	}
+	all := errgroup.Group{}
+	all.SetLimit(atOnce)
+	for _, note := range notes {
+		all.Go(func() error { return p.wakeTarget(ctx, note.Owner, rec) })
+	}
+	return all.Wait()
+}
+
+// wakeTarget tells one. What is gone, or was written by a newer Rekey, is left alone.
+func (p *pass) wakeTarget(ctx context.Context, id string, parent *rotation.Record) error {
+	j := AsAPI(Journal{Records: p.Store, NewID: p.NewID, Timeout: p.Rules.CallTimeout, Wait: func(ctx context.Context, d time.Duration) error {
+		_, err := p.sleep(ctx, d)
+		return err
+	}})
+	target, err := j.reload(ctx, id)
+	if err == nil {
+		_, err = j.Update(ctx, target, func(target *rotation.Record) ([]rotation.Event, error) {
+			if target.Via != parent.ID || !target.GoOn(p.now(), parent.Actor) {
+				return nil, ErrUnchanged
+			}
+			return nil, nil
+		})
+	}
+	switch {
+	case errors.Is(err, serviceerror.ErrNotFound), errors.Is(err, serviceerror.ErrNewerSchema):
+		return nil
+	case err == nil:
+		p.Nudge(id)
+	}
+	return err
 }
