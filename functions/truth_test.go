@@ -83,7 +83,7 @@ func (w *world) record(id string) rotation.Record {
 // atRest reports whether nothing is left to be done for rec before its next slot.
 func atRest(rec *rotation.Record) bool {
 	return rec.Phase == rotation.Idle && rec.Request == nil && rec.Error == nil && rec.Lease.Token == "" &&
-		len(rec.Removals)+len(rec.Spent) == 0
+		len(rec.Removals) == 0 && !rec.Stale.Pending()
 }
 
 // settle plays the timer until every connection is at rest or gone. In place of

@@ -18,6 +18,7 @@ const (
 	SignInLost   = "sign-in"        // the connection can't authenticate
 	RemoveByHand = "remove-by-hand" // a client secret that only a person can remove
 	NotRemoved   = "not-removed"    // Rekey could not remove an old client secret so far
+	NotDisabled  = "not-disabled"   // values that are done with can't be disabled in Key Vault
 	Overdue      = "overdue"        // nothing has begun an hour after it was due: does the timer run?
 )
 
@@ -41,6 +42,7 @@ func Attention(rec *rotation.Record, now time.Time) (words []string) {
 	say(rec.Policy.Enabled && rec.Run == nil && rec.Error == nil && !rec.Due().IsZero() && now.Sub(rec.Due()) > late, Overdue)
 	say(soon && !over, Expiring)
 	say(unremoved(rec), NotRemoved)
+	say(rec.Stale.Problem != "", NotDisabled)
 	say(len(rec.ByHand) > 0, RemoveByHand)
 	return words
 }

@@ -57,6 +57,7 @@ func TestAttention(t *testing.T) {
 		"removal failed, which may pass":      {rotation.Record{Removals: []rotation.Removal{removal(serviceerror.Throttled, 4)}}, ""},
 		"removal failed often":                {rotation.Record{Removals: []rotation.Removal{removal(serviceerror.Throttled, 5)}}, "not-removed"},
 		"removal of an abandoned one refused": {rotation.Record{Removals: []rotation.Removal{removal(serviceerror.Permission, 1)}}, "not-removed"},
+		"disabling failed for an hour":        {rotation.Record{Stale: rotation.Stale{Problem: serviceerror.VaultRefused}}, "not-disabled"},
 	} {
 		if got := strings.Join(connection.Attention(&tt.rec, noon), " "); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)

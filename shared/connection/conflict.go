@@ -103,8 +103,8 @@ func (s *Service) removedByAnother(ctx context.Context, rec *rotation.Record, se
 
 // changing reports whether somebody may be about to give rec new credentials.
 func (s *Service) changing(rec *rotation.Record) bool {
-	return slices.ContainsFunc(rec.Spent, func(o rotation.Spent) bool {
-		return o.Marker != "" && o.Marker != rec.ChangeID && !serves(rec, o.Marker) && o.NextAt.After(s.Rotator.Clock())
+	return slices.ContainsFunc(rec.Announced, func(o rotation.Announced) bool {
+		return o.ID != rec.ChangeID && !serves(rec, o.ID) && o.Until.After(s.Rotator.Clock())
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"rekey/shared/serviceerror"
 
@@ -34,7 +35,7 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 		}
 		e.reserved, e.obsolete = append(e.reserved, is), append(e.obsolete, was)
 	}
-	if err := s.announce(ctx, rec.ID, e.id, true); err != nil {
+	if err := s.announce(ctx, rec.ID, e.id); err != nil {
 		return err
 	}
 	next := rec.Clone()
@@ -69,7 +70,7 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 		current.Origin = rec.Current.Origin // it is what Rekey has; given back, it is no stranger
 	}
 	next.Current = &current
-	if err := s.announce(ctx, rec.ID, e.id, false); err != nil {
+	if err := s.announce(ctx, rec.ID, e.id); err != nil {
 		return err
 	}
 	if err := s.reserveRebind(ctx, rec, &next, rotates, e); err != nil {
@@ -102,46 +103,53 @@ func (s *Service) shared(ctx context.Context, rec *rotation.Record) (bool, error
 	return false, err
 }
 
-// announce says on the record, before anybody else's is looked at, that new credentials
-// are coming: who looks at this one meanwhile has to see that (see [Service.inTheWay]). They
-// bear the marker, so that they are disabled if this process dies before the record takes
-// them over, or if it never does.
-func (s *Service) announce(ctx context.Context, id, marker string, auth bool) error {
-	announce := rotation.Spent{Marker: marker, Auth: auth, NextAt: s.Rotator.Clock().Add(rotation.Replaced)}
+// announcedFor is how long an announcement holds: longer than any request lasts.
+const announcedFor = 10 * time.Minute
+
+// maxAnnounced is how many changes of a connection's credentials may be under way.
+const maxAnnounced = 8
+
+// announce says on the record, before that of any other connection is looked at, that new
+// credentials are coming: a request that looks at this one meanwhile has to see that (see
+// [Service.inTheWay]). It also has stale versions looked for, in case this process dies
+// between storing the credentials and making the change.
+func (s *Service) announce(ctx context.Context, id, change string) error {
+	now, full := s.Rotator.Clock(), false
 	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool {
-		known := slices.ContainsFunc(rec.Spent, func(o rotation.Spent) bool { return o.Marker == marker })
-		if !known {
-			rec.Spent = append(rec.Spent, announce)
+		rec.Announced = slices.DeleteFunc(rec.Announced, func(o rotation.Announced) bool { return o.ID == change || !o.Until.After(now) })
+		if full = len(rec.Announced) >= maxAnnounced; full {
+			return false
 		}
-		if rec.WakeAt.IsZero() || announce.NextAt.Before(rec.WakeAt) {
-			rec.WakeAt = announce.NextAt
-		}
-		return !known
+		rec.Announced = append(rec.Announced, rotation.Announced{ID: change, Until: now.Add(announcedFor)})
+		rec.Replace(now)
+		return true
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return s.explainStore(ctx, "writing the connection", err)
+	case full:
+		return &Error{Kind: Conflict, Message: "Other changes of this connection's credentials are under way. Try again in a few minutes.", RetryAfter: time.Minute}
 	}
 	return nil
 }
 
-// renounce takes an announcement back whose change was refused, so that it is in nobody's
-// way. Where it may have been made, the announcement ends by itself.
+// renounce takes an announcement back whose change was refused. Where it may have been
+// made, the announcement ends by itself.
 func (s *Service) renounce(ctx context.Context, id string, e *edit, cause error) {
 	if refused, ok := errors.AsType[*Error](cause); e.Credentials == nil || !ok || refused.Kind == Unavailable {
 		return
 	}
-	now := s.Rotator.Clock()
-	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool {
-		i := slices.IndexFunc(rec.Spent, func(o rotation.Spent) bool { return o.Marker == e.id })
-		if i < 0 {
-			return false
-		}
-		rec.Spent[i].NextAt, rec.WakeAt = now, now
-		return true
-	})
+	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool { return e.unannounce(rec) })
 	if err != nil {
 		s.log().WarnContext(ctx, "taking an announcement back", "connection", id, "class", string(serviceerror.ClassOf(err)))
 	}
+}
+
+// unannounce takes the announcement of the change off the record.
+func (e *edit) unannounce(rec *rotation.Record) (was bool) {
+	n := len(rec.Announced)
+	rec.Announced = slices.DeleteFunc(rec.Announced, func(o rotation.Announced) bool { return o.ID == e.id })
+	return len(rec.Announced) < n
 }
 
 // stage stores new credentials that were announced.

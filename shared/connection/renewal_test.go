@@ -68,7 +68,7 @@ func TestRenewalWhileOthersAreDisabled(t *testing.T) {
 		c := s.signedIn(t)
 		s.sweep(t, time.Hour)
 		s.reconnect(t, c)
-		time.Sleep(rotation.Replaced + time.Minute)
+		time.Sleep(rotation.StaleAge + time.Minute)
 		a, m := s.slowly()
 		m.after = func() { service(s.w).Rotator.Sweep(t.Context()) }
 		if err := a.Renew(t.Context(), s.id); err != nil {

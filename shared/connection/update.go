@@ -193,6 +193,7 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 		if e.request != nil && !rec.Ask(*e.request) {
 			return nil, &Error{Kind: Conflict, Message: "Another change of this connection is under way. Try again in a minute.", RetryAfter: time.Minute}
 		}
+		e.unannounce(rec)
 		events := e.edit(rec, now)
 		events = append(events, rotation.Tell(rec, now)...)
 		rec.Revision++

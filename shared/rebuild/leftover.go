@@ -267,7 +267,7 @@ func (l *leftovers) elsewhere(ctx context.Context, v rotation.VaultSecret, c *ro
 func (l *leftovers) attempts() {
 	for _, v := range l.staged {
 		if v.Enabled {
-			l.rec.Spent = append(l.rec.Spent, rotation.Spent{VaultVersion: v.Version})
+			l.rec.Stale.Add(l.now(), v.Version)
 		}
 		switch marker := v.Tags[rotation.TagMarker]; {
 		case l.marked(marker) && !l.markers[marker]:

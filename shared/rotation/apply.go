@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"slices"
 	"time"
 
 	"rekey/shared/serviceerror"
@@ -36,6 +35,10 @@ type Outcome struct {
 
 	GateOpen   bool // removals: what is published is current, and works
 	OtherWorks bool // removals: another known credential of the application still works
+
+	Disabled    []string  // DisableStale: of the known versions those that are disabled now
+	Looked      time.Time // DisableStale: the [Stale.LookAt] that a listing was made for; zero: none was
+	LookAgainAt time.Time // DisableStale: when what was too young to be disabled is old enough; zero: there was nothing
 
 	Application *ApplicationState // ConfirmRemoved: the application as it was read; nil: it could not be read
 }
@@ -119,8 +122,8 @@ func (t *transition) apply(step Step) {
 		t.revokeCurrent()
 	case Purge:
 		t.fail(t.out.Err) // one that succeeded leaves no record
-	case DisableVersion:
-		t.disableVersion(step.Index)
+	case DisableStale:
+		t.disableStale()
 	case Remove:
 		t.remove(step.ID)
 	case ConfirmRemoved:
@@ -268,15 +271,4 @@ func (t *transition) endGracePeriods() {
 // waits reports whether an emergency would have the removal made earlier.
 func (m *Removal) waits(now time.Time) bool {
 	return m.RemovedAt.IsZero() && m.KeyID != "" && (m.After.After(now) || m.NextAt.After(now))
-}
-
-// disableVersion is done with a staged version that was switched off.
-func (t *transition) disableVersion(i int) {
-	if t.out.Err == nil {
-		t.rec.Spent = slices.Delete(t.rec.Spent, i, i+1)
-		return
-	}
-	s := &t.rec.Spent[i]
-	s.Tries++
-	s.NextAt = t.now.Add(t.backoff(t.out.Err, s.Tries))
 }

@@ -9,9 +9,10 @@ import (
 
 // The words for what a person is told about, as [Record.Told] keeps them.
 const (
-	troubleFailing    = "failing"     // rotations, for a reason that a person has to change, or for the fifth time
-	troubleSignIn     = "sign-in"     // the connection can't authenticate
-	troubleNotRemoved = "not-removed" // an old credential resists
+	troubleFailing     = "failing"      // rotations, for a reason that a person has to change, or for the fifth time
+	troubleSignIn      = "sign-in"      // the connection can't authenticate
+	troubleNotRemoved  = "not-removed"  // an old credential resists
+	troubleNotDisabled = "not-disabled" // values that are done with can't be disabled in Key Vault
 )
 
 // persistent is from how many failures in a row on what may pass by itself is told.
@@ -80,6 +81,12 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 		}
 		list = append(list, trouble{troubleNotRemoved, Event{
 			Kind: EventAttention, Class: m.Problem, KeyID: m.KeyID, Message: what + " could not be removed so far. " + m.Problem.Advice(),
+		}})
+	}
+	if class := r.Stale.Problem; class != "" {
+		list = append(list, trouble{troubleNotDisabled, Event{
+			Kind: EventAttention, Class: class,
+			Message: "Values that are done with could not be disabled in Key Vault for an hour, so that they can still be read there. " + class.Advice(),
 		}})
 	}
 	return list

@@ -3,10 +3,14 @@ package rotation
 import "time"
 
 // planDeleting ends the record once what lies beside the phase is done. What current is
-// needed for goes first, since its own removal takes away the means to do anything.
+// needed for goes first, since its own removal takes away the means to do anything. Stale
+// versions go with their secret; one that may still be on its way is waited for.
 func (r Rules) planDeleting(now time.Time, rec *Record) Step {
-	if len(rec.Removals)+len(rec.Spent) > 0 {
+	if len(rec.Removals) > 0 {
 		return Wait{} // what is beside the phase says until when
+	}
+	if rec.Stale.LookAt.After(now) {
+		return Wait{rec.Stale.LookAt}
 	}
 	if rec.Revoke && rec.Current != nil && rec.Current.Origin == OriginIssued {
 		return RevokeCurrent{}

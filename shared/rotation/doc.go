@@ -31,7 +31,7 @@
 //	deleting    the request                abandoned, retiring, vault, rows    repeated
 //
 // Old credentials (retiring), markers of attempts that were given up (abandoned)
-// and staged versions that are done with (spent) are worked off beside the phase.
+// and versions that are done with (stale) are worked off beside the phase.
 //
 // The package imports the standard library only. What it needs from the outside it
 // declares in ports.go; the adapters and the fakes of package rotationtest

@@ -163,10 +163,9 @@ func (t *transition) giveUpAttempt() {
 	}
 	switch {
 	case run.StagedVersion != "":
-		rec.Spent = append(rec.Spent, Spent{VaultVersion: run.StagedVersion})
+		rec.Stale.Add(t.now, run.StagedVersion)
 	case run.Marker != "":
-		arrived := run.FirstIssuedAt.Add(t.issueWindow())
-		rec.Spent = append(rec.Spent, Spent{Marker: run.Marker, NextAt: later(arrived, t.now.Add(time.Minute))})
+		rec.Stale.Look(t.now)
 	}
 	run.Marker, run.IssuedUnder, run.KeyID, run.StagedVersion, run.Hint = "", "", "", "", ""
 	run.NextCheck, run.Deadline = time.Time{}, time.Time{}

@@ -38,6 +38,8 @@ func TestTell(t *testing.T) {
 		"a removal waits":                        {Record{Phase: Idle, Removals: old("", 9)}, "", ""},
 		"an orphan's removal is refused":         {Record{Phase: Idle, Removals: orphan(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},
 		"both are refused":                       {Record{Phase: Idle, Removals: append(old(serviceerror.Permission, 1), orphan(serviceerror.Permission, 1)...)}, EventAttention, troubleNotRemoved},
+		"disabling is refused":                   {Record{Phase: Idle, Stale: Stale{Tries: 1}}, "", ""},
+		"disabling is refused for an hour":       {Record{Phase: Idle, Stale: Stale{Tries: 2, Problem: serviceerror.VaultRefused}}, EventAttention, troubleNotDisabled},
 		"all is well again":                      {Record{Phase: Idle, Told: "failing,sign-in"}, EventRecovered, ""},
 		"well, but a new attempt is under way":   {Record{Phase: Issuing, Run: &Run{}, Told: troubleFailing}, "", troubleFailing},
 		"well, but the last failure is recent":   {Record{Phase: Idle, Error: failed(serviceerror.Transient, 1), Told: troubleFailing}, "", troubleFailing},

@@ -8,8 +8,8 @@ import (
 // Plan decides the next step for rec at now, for the holder of lease. It is
 // pure. With the zero Lease it tells when the connection has to be woken.
 //
-// The phase goes first; while it has to wait, what lies beside it (retiring,
-// abandoned, spent, warnings) is worked off.
+// The phase goes first; while it has to wait, what lies beside it (stale
+// versions, removals, warnings) is worked off.
 func (r Rules) Plan(now time.Time, rec *Record, lease Lease) Step {
 	next := time.Time{}
 	for _, step := range []Step{r.planRepublish(now, rec, lease), r.planPhase(now, rec, lease)} {
@@ -209,11 +209,7 @@ func (r Rules) planIssuing(now time.Time, rec *Record, lease Lease) Step {
 // next one will be.
 func (r Rules) planBeside(now time.Time, rec *Record) Step {
 	p := sidePlan{now: now}
-	for i, s := range rec.Spent {
-		if s.VaultVersion == "" || rec.Run == nil || rec.Run.StagedVersion != s.VaultVersion {
-			p.add(s.NextAt, DisableVersion{i})
-		}
-	}
+	rec.Stale.plan(&p)
 	// What is published may be ahead of the record while publishing, and
 	// nothing has been proven to be published while creating.
 	if rec.Phase != Creating && rec.Phase != Publishing && rec.Phase != Rebinding {

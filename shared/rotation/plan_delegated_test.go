@@ -79,9 +79,9 @@ func TestPlanSignIn(t *testing.T) {
 		}(), rotation.Purge{}},
 		{"replaced credentials are disabled", func() rotation.Record {
 			rec := signsIn(rotation.Auth{VaultVersion: "v2"})
-			rec.Replace(now.Add(-rotation.Replaced))
+			rec.Replace(now.Add(-rotation.StaleAge))
 			return rec
-		}(), rotation.DisableVersion{}},
+		}(), rotation.DisableStale{}},
 	})
 }
 

@@ -147,7 +147,7 @@ func retires(m ...rotation.Removal) change {
 	return func(r *rotation.Record) { r.Removals = append(r.Removals, m...) }
 }
 func abandons(m ...rotation.Removal) change { return retires(m...) }
-func spends(o ...rotation.Spent) change     { return func(r *rotation.Record) { r.Spent = o } }
+func stale(s rotation.Stale) change         { return func(r *rotation.Record) { r.Stale = s } }
 func refused(n int, since time.Time) change {
 	return func(r *rotation.Record) { r.Current.Refusals, r.Current.RefusedSince = n, since }
 }
@@ -460,15 +460,16 @@ func TestPlanLastCredential(t *testing.T) {
 	})
 }
 
-func TestPlanSpent(t *testing.T) {
+func TestPlanStale(t *testing.T) {
+	known := rotation.Stale{Versions: []string{"s0"}}
 	testPlan(t, mine, []planRow{
-		{"R4: a staged version that is done with is disabled", with(idle(), spends(rotation.Spent{VaultVersion: "s0"})), rotation.DisableVersion{Index: 0}},
-		{"R4: in every phase", with(publishing(), spends(rotation.Spent{VaultVersion: "s0"}), failed), rotation.DisableVersion{Index: 0}},
-		{"R4: but never the one that the run names", with(verifying(), spends(rotation.Spent{VaultVersion: "s1"}, rotation.Spent{VaultVersion: "s0"}), failed), rotation.DisableVersion{Index: 1}},
-		{"R4: what bears a marker is, when it must have arrived", with(idle(), spends(rotation.Spent{Marker: "x", NextAt: now.Add(minute)})), waitFor(minute)},
-		{"R4: also while a run has staged nothing yet", with(issuing(), spends(rotation.Spent{Marker: "x", NextAt: now}), failed), rotation.DisableVersion{Index: 0}},
-		{"a failure has its own pause", with(idle(), spends(rotation.Spent{VaultVersion: "s0", NextAt: now.Add(minute)})), waitFor(minute)},
-		{"it comes before removals", with(idle(), retires(old(now)), spends(rotation.Spent{VaultVersion: "s0"})), rotation.DisableVersion{Index: 0}},
+		{"R4: a staged version that is done with is disabled", with(idle(), stale(known)), rotation.DisableStale{}},
+		{"R4: in every phase", with(publishing(), stale(known), failed), rotation.DisableStale{}},
+		{"R4: what nothing knows of is looked for when it must have arrived", with(idle(), stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
+		{"R4: also while a run has staged nothing yet", with(issuing(), stale(rotation.Stale{LookAt: now}), failed), rotation.DisableStale{}},
+		{"a failure has its own pause", with(idle(), stale(rotation.Stale{Versions: []string{"s0"}, NextAt: now.Add(minute)})), waitFor(minute)},
+		{"which holds for looking, too", with(idle(), stale(rotation.Stale{LookAt: now.Add(-minute), NextAt: now.Add(minute)})), waitFor(minute)},
+		{"it comes before removals", with(idle(), retires(old(now)), stale(known)), rotation.DisableStale{}},
 	})
 }
 
@@ -482,7 +483,8 @@ func TestPlanDeleting(t *testing.T) {
 		{"R12: what is retiring goes before current", with(deleting(), revoking, retires(old(now))), rotation.Remove{ID: "old"}},
 		{"R12: until it is seen to be gone", with(deleting(), revoking, retires(removed(now.Add(minute)))), waitFor(minute)},
 		{"R12: what was abandoned does, too", with(deleting(), revoking, abandons(lostTrack(now.Add(minute)))), waitFor(minute)},
-		{"R4: and what is staged", with(deleting(), revoking, spends(rotation.Spent{VaultVersion: "s", NextAt: now.Add(minute)})), waitFor(minute)},
+		{"R4: what may be on its way to the vault is waited for", with(deleting(), revoking, stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
+		{"but not that anything can be disabled: it goes with its secret", with(deleting(), stale(rotation.Stale{Versions: []string{"s"}, LookAt: now.Add(-day), NextAt: now.Add(hour), Tries: 9})), rotation.Purge{}},
 		{"in the order in which they were listed", with(deleting(), abandons(orphan()), retires(old(now))), rotation.Remove{ID: "x"}},
 		{"a vault that failed is asked again after the pause", with(deleting(), failed), waitFor(hour)},
 		{"which does not hold removals back", with(deleting(), failed, retires(old(now))), rotation.Remove{ID: "old"}},

@@ -80,7 +80,7 @@ func (t *transition) published(next Credential) {
 		t.retire(*old, t.now.Add(run.Grace), rebound && !old.Target.Same(next.Target))
 	}
 	t.makeRoom()
-	rec.Spent = append(rec.Spent, Spent{VaultVersion: run.StagedVersion})
+	rec.Stale.Add(t.now, run.StagedVersion)
 	rec.Current, rec.Error, rec.WarnedAt = &next, nil, 0
 	rec.Unproven, rec.RepublishAt = 0, time.Time{}
 	t.finishRun("success", "")

@@ -112,13 +112,16 @@ type Record struct {
 	Revision int64    `json:"revision"` // +1 with every change by the API
 	ChangeID string   `json:"changeId"` // of the last of these
 	Changes  []string `json:"changes"`  // ids of the API's last commits, the newest last
+	// Announced are changes under way that bring new credentials, for other connections
+	// of the application to see.
+	Announced []Announced `json:"announced"`
 
 	Run      *Run        `json:"run"`
 	LastRun  *RunResult  `json:"lastRun"`
 	Current  *Credential `json:"current"`
 	Removals []Removal   `json:"removals"`
 	Removed  []Removed   `json:"removed"` // the last that Rekey has removed, the newest last
-	Spent    []Spent     `json:"spent"`
+	Stale    Stale       `json:"stale"`
 	ByHand   []ByHand    `json:"byHand"`
 	WarnedAt int         `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
 	Told     string      `json:"told"`     // what is wrong that notices were given of; see [Tell]
@@ -332,15 +335,10 @@ func (r *Record) Removal(id string) *Removal {
 	return nil
 }
 
-// Spent is a staged version whose attempt is over; it is to be disabled (rule R4).
-// Who gives new credentials lists them here before they are written, by marker, in
-// case nothing comes of it.
-type Spent struct {
-	VaultVersion string    `json:"vaultVersion"`     // empty: whatever bears Marker and is not in use; without a marker all that is not
-	Auth         bool      `json:"auth,omitempty"`   // of [Record.AuthName], not of the staged secret
-	Marker       string    `json:"marker,omitempty"` //
-	NextAt       time.Time `json:"nextAt,omitzero"`
-	Tries        int       `json:"tries,omitempty"`
+// Announced is a change of the API that brings new credentials, while it is under way.
+type Announced struct {
+	ID    string    `json:"id"`
+	Until time.Time `json:"until"` // its process has died if it goes on for longer
 }
 
 // ByHand is a credential that only a person can remove any more.
@@ -365,13 +363,6 @@ type Failure struct {
 // rotates by itself, or rotating is all that it is for.
 func (r *Record) Rotates() bool {
 	return r.Policy.Enabled || r.Delegated() && r.Target.ClientID != ""
-}
-
-// inUse reports whether a version of the staged secret, or of what the connection
-// authenticates with, is what the record goes on with.
-func (r *Record) inUse(version string) bool {
-	return r.Run != nil && r.Run.StagedVersion == version || r.Auth != nil && r.Auth.VaultVersion == version ||
-		r.Request != nil && r.Request.Next != nil && r.Request.Next.VaultVersion == version
 }
 
 // StagedName is the Key Vault secret that holds values which are not published yet.
@@ -493,7 +484,8 @@ func (r *Record) Clone() Record {
 	c.Current = clone(r.Current)
 	c.Removals = slices.Clone(r.Removals)
 	c.Removed = slices.Clone(r.Removed)
-	c.Spent = slices.Clone(r.Spent)
+	c.Stale.Versions = slices.Clone(r.Stale.Versions)
+	c.Announced = slices.Clone(r.Announced)
 	c.ByHand = slices.Clone(r.ByHand)
 	c.Changes = slices.Clone(r.Changes)
 	return c
@@ -505,21 +497,6 @@ func clone[T any](p *T) *T {
 	}
 	c := *p
 	return &c
-}
-
-// IsSpent reports whether a version of the staged secret, or of what the connection
-// authenticates with, is what spent means and may be disabled. Of what was replaced, one
-// that is young may be about to be used, and so may one whose marker is listed.
-func (r *Record) IsSpent(now time.Time, spent Spent, v VaultSecret) bool {
-	if r.inUse(v.Version) {
-		return false
-	}
-	marker := v.Tags[TagMarker]
-	if spent.Marker != "" {
-		return marker == spent.Marker
-	}
-	listed := slices.ContainsFunc(r.Spent, func(o Spent) bool { return o.Marker != "" && o.Marker == marker })
-	return !listed && !v.CreatedAt.After(now.Add(-Replaced))
 }
 
 // VaultDoubtful reports whether the vault may refuse a new value: it has taken none of this

@@ -47,16 +47,11 @@ func (r *Record) ActorID() string {
 	return r.ID
 }
 
-// Replaced is how long credentials that were replaced, or that nothing came of, stay
-// enabled: longer than any request that may still use them.
-const Replaced = 10 * time.Minute
-
 // Replace notes that what r authenticates with is being replaced, so that the old
-// versions are disabled.
+// versions are disabled. They stay enabled for a while, for requests that still use them.
 func (r *Record) Replace(now time.Time) {
-	at := now.Add(Replaced)
-	r.Spent = append(r.Spent, Spent{Auth: true, NextAt: at})
-	r.WakeAt = earlier(r.WakeAt, at)
+	r.Stale.Look(now)
+	r.WakeAt = earlier(r.WakeAt, r.Stale.LookAt)
 }
 
 // AuthWarnDays are the days before the expiry of what a connection authenticates

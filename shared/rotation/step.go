@@ -41,9 +41,9 @@ type (
 	RevokeCurrent struct{} // deleting with revoke, after everything else
 	Purge         struct{} // deleting: vault, reservations, rows
 
-	// Beside the phase: Index is the place in the list of the record, ID that of [Removal.ID].
+	// Beside the phase: ID is that of [Removal.ID].
 
-	DisableVersion  struct{ Index int }      // Spent[Index]
+	DisableStale    struct{}                 // versions that are done with
 	Remove          struct{ ID string }      // a removal whose time has come
 	ConfirmRemoved  struct{ ID string }      // read the application of that removal: is it gone?
 	ConfirmRefused  struct{ ID string }      // the application's last credential: is its value refused?
@@ -74,7 +74,7 @@ func (BeginRebind) Name() string     { return "begin rebind" }
 func (BeginDelete) Name() string     { return "begin delete" }
 func (RevokeCurrent) Name() string   { return "revoke current" }
 func (Purge) Name() string           { return "purge" }
-func (DisableVersion) Name() string  { return "disable version" }
+func (DisableStale) Name() string    { return "disable stale versions" }
 func (Remove) Name() string          { return "remove" }
 func (ConfirmRemoved) Name() string  { return "confirm removal" }
 func (ConfirmRefused) Name() string  { return "confirm refusal" }

@@ -170,8 +170,8 @@ func TestOutage(t *testing.T) {
 		}
 		s.sweep(day)
 		rec := s.record()
-		if len(rec.Orphans())+len(rec.Spent) != 0 || rec.Error == nil || rec.Error.Class != serviceerror.Transient {
-			t.Errorf("abandoned %d, spent %d, error %+v", len(rec.Orphans()), len(rec.Spent), rec.Error)
+		if len(rec.Orphans()) != 0 || rec.Stale.Pending() || rec.Error == nil || rec.Error.Class != serviceerror.Transient {
+			t.Errorf("orphans %d, stale %+v, error %+v", len(rec.Orphans()), rec.Stale, rec.Error)
 		}
 		s.h.token = nil
 		s.sweep(hour)

@@ -241,8 +241,8 @@ func (w *World) CheckEnd(id string) {
 		return
 	}
 	rec := r.record()
-	if rec.Phase != rotation.Idle || rec.Request != nil || len(rec.Orphans()) > 0 || len(rec.Spent) > 0 || rec.Run != nil {
-		w.violate(fmt.Sprintf("P3: not settled: phase %s, request %v, abandoned %d, spent %d", rec.Phase, rec.Request, len(rec.Orphans()), len(rec.Spent)))
+	if rec.Phase != rotation.Idle || rec.Request != nil || len(rec.Orphans()) > 0 || rec.Stale.Pending() || rec.Run != nil {
+		w.violate(fmt.Sprintf("P3: not settled: phase %s, request %v, orphans %d, stale %+v", rec.Phase, rec.Request, len(rec.Orphans()), rec.Stale))
 	}
 	if rec.Lease.Token != "" {
 		w.violate("P5: the lease was not given back")

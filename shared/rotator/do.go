@@ -31,8 +31,8 @@ func (p *pass) do(ctx context.Context, rec *rotation.Record, step rotation.Step)
 		out = p.withdraw(ctx, rec)
 	case rotation.Purge:
 		out.Err = p.purge(ctx, rec)
-	case rotation.DisableVersion:
-		out.Err = p.disable(ctx, rec, rec.Spent[step.Index])
+	case rotation.DisableStale:
+		out = p.disableStale(ctx, rec)
 	case rotation.Remove:
 		out = p.remove(ctx, rec, rec.RemovalOf(step))
 	case rotation.ConfirmRemoved:
@@ -63,8 +63,8 @@ func (p *pass) logFailure(rec *rotation.Record, step rotation.Step, err error) {
 		p.log.Warn("a removal is postponed", "key", rec.RemovalOf(step).KeyID, "class", class, "reason", reason)
 	case rotation.ConfirmRemoved:
 		p.log.Warn("an application could not be read", "application", rec.RemovalOf(step).Target.ClientID, "class", class, "reason", reason)
-	case rotation.DisableVersion:
-		p.log.Warn("disabling a staged version", "class", class, "reason", reason)
+	case rotation.DisableStale:
+		p.log.Warn("disabling stale versions", "class", class, "reason", reason)
 	case rotation.RenewSignIn:
 		p.log.Warn("renewing a sign-in", "class", class, "reason", reason)
 	case rotation.WakeTargets:

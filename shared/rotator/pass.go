@@ -371,7 +371,7 @@ func (p *pass) apply(ctx context.Context, rec rotation.Record, step rotation.Ste
 // nothing is lost (rule R7).
 func deferred(step rotation.Step, out rotation.Outcome) bool {
 	switch step.(type) {
-	case rotation.DisableVersion, rotation.ConfirmRemoved:
+	case rotation.DisableStale, rotation.ConfirmRemoved:
 		return out.Err == nil
 	}
 	return false

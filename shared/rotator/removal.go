@@ -144,42 +144,6 @@ func (p *pass) confirmRemoved(ctx context.Context, rec *rotation.Record, m *rota
 	return out
 }
 
-// disable switches off one version, or all that bear the marker of an attempt of which it
-// is unknown whether it staged anything, or all credentials that were replaced.
-func (p *pass) disable(ctx context.Context, rec *rotation.Record, spent rotation.Spent) error {
-	name := rec.StagedName()
-	if spent.Auth {
-		name = rec.AuthName()
-	}
-	if spent.VaultVersion != "" {
-		return p.disableVersion(ctx, name, spent.VaultVersion)
-	}
-	versions, err := p.versions(ctx, name)
-	if err != nil {
-		return err
-	}
-	for _, v := range versions {
-		if v.Enabled && rec.Owns(p.Deployment, v.Tags) && rec.IsSpent(p.now(), spent, v) {
-			if err := p.disableVersion(ctx, name, v.Version); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (p *pass) disableVersion(ctx context.Context, name, version string) error {
-	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-	if err := p.Vault.Disable(cctx, name, version); !errors.Is(err, serviceerror.ErrNotFound) {
-		return err
-	}
-	return nil
-}
-
 // renewSignIn renews a refresh token that was not used for long.
 func (p *pass) renewSignIn(ctx context.Context, rec *rotation.Record) error {
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)

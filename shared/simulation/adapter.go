@@ -212,7 +212,7 @@ type view struct {
 	leaving  []leavingSecret
 	orphans  []orphan
 	byHand   []string // key ids, or markers
-	spent    int      // staged versions that wait to be disabled
+	stale    int      // staged versions that are known to wait for being disabled
 	stubborn bool     // disabling one of these has failed
 
 	lease       string // token; empty: free
@@ -247,7 +247,7 @@ func look(rec *rotation.Record, now time.Time) view {
 	v := view{
 		id: rec.ID, vaultName: rec.VaultName, authName: rec.AuthName(), clientID: rec.Target.ClientID, phase: string(rec.Phase),
 		version: rec.Version,
-		lease:   rec.Lease.Token, enabled: rec.Policy.Enabled, spent: len(rec.Spent), attention: connection.Attention(rec, now),
+		lease:   rec.Lease.Token, enabled: rec.Policy.Enabled, stale: len(rec.Stale.Versions), attention: connection.Attention(rec, now),
 		revoke:   rec.Revoke || rec.Undo,
 		creating: rec.Phase == rotation.Creating, idle: rec.Phase == rotation.Idle, deleting: rec.Phase == rotation.Deleting,
 		publishing: rec.Phase == rotation.Publishing || rec.Phase == rotation.Rebinding,
@@ -264,9 +264,7 @@ func look(rec *rotation.Record, now time.Time) view {
 	for _, o := range rec.ByHand {
 		v.byHand = append(v.byHand, cmp.Or(o.KeyID, o.Reason[strings.LastIndex(o.Reason, " ")+1:])) // which ends in a marker
 	}
-	for _, s := range rec.Spent {
-		v.stubborn = v.stubborn || s.Tries > 0
-	}
+	v.stubborn = rec.Stale.Tries > 0
 	if rec.Run != nil {
 		v.marker, v.runSince = rec.Run.Marker, rec.Run.StartedAt
 	}

@@ -141,8 +141,8 @@ func (w *scene) checkSize(id string) {
 	if !ok {
 		return
 	}
-	if v.spent > 40 {
-		w.violate("spent-grows", "%d staged versions wait to be disabled", v.spent)
+	if v.stale > 40 {
+		w.violate("stale-grows", "%d staged versions wait to be disabled", v.stale)
 	}
 	if len(v.orphans) > 6 {
 		w.violate("orphans-pile-up", "%d attempts that were given up wait to be removed", len(v.orphans))

@@ -99,7 +99,7 @@ func (w *scene) checkVaultEnd(s *slot, v view) {
 	staged, deleted := w.world.Versions(v.vaultName + "-staged")
 	for _, o := range staged {
 		if o.Enabled && !deleted {
-			w.violate("end-staged-enabled", "%s: a staged version is still enabled (spent %d)", s.name, v.spent)
+			w.violate("end-staged-enabled", "%s: a staged version is still enabled (stale %d)", s.name, v.stale)
 		}
 	}
 }

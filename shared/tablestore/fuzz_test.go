@@ -47,7 +47,7 @@ func busy() rotation.Record {
 		Lease: rotation.Lease{Token: "l", Until: at}, Version: 7, Revision: 3, Run: &rotation.Run{ID: "r", Trigger: rotation.OnSchedule, Marker: "rekey/d/one/a", KeyID: "k", StagedVersion: "v", Target: app},
 		LastRun: &rotation.RunResult{ID: "q", Outcome: "success"}, Current: &rotation.Credential{Target: app, KeyID: "k0", Origin: rotation.OriginIssued, Since: at},
 		Removals: []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: app, KeyID: "k1", After: at}, {Kind: rotation.RemoveOrphan, Target: app, Marker: "m", Since: at}},
-		Spent: []rotation.Spent{{VaultVersion: "v0"}}, ByHand: []rotation.ByHand{{Target: app, KeyID: "k2", Since: at}},
+		Stale:    rotation.Stale{Versions: []string{"v0"}}, ByHand: []rotation.ByHand{{Target: app, KeyID: "k2", Since: at}},
 	}
 }
 
