@@ -3,7 +3,6 @@ package connection
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
@@ -43,7 +42,7 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 	if err := s.inTheWay(ctx, &next, c.secret()); err != nil {
 		return err
 	}
-	if auth.VaultVersion, err = s.stage(ctx, e.id, authSecret(s.Rotator.Deployment, &next, value)); err != nil {
+	if auth.VaultVersion, err = s.stage(ctx, authSecret(s.Rotator.Deployment, &next, value)); err != nil {
 		return err
 	}
 	auth.SavedAt = s.Rotator.Clock()
@@ -84,7 +83,7 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 		Name: rec.StagedName(), Value: c.ClientSecret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: v.ends,
 		Tags: rotation.Tags(s.Rotator.Deployment, &next, current),
 	}
-	if current.VaultVersion, err = s.stage(ctx, e.id, staged); err != nil {
+	if current.VaultVersion, err = s.stage(ctx, staged); err != nil {
 		return err
 	}
 	e.request = &rotation.Request{Kind: rotation.AskRebind, ID: e.id, By: e.By, At: s.Rotator.Clock(), Target: v.app, Next: &current, Keep: kept}
@@ -153,12 +152,10 @@ func (e *edit) unannounce(rec *rotation.Record) (was bool) {
 }
 
 // stage stores new credentials that were announced.
-func (s *Service) stage(ctx context.Context, marker string, version rotation.VaultSecret) (string, error) {
+func (s *Service) stage(ctx context.Context, version rotation.VaultSecret) (string, error) {
 	// A value that exists nowhere else is not cut off halfway.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.Rotator.Rules.CallTimeout)
 	defer cancel()
-	version.Tags = maps.Clone(version.Tags)
-	version.Tags[rotation.TagMarker] = marker
 	stored, _, err := s.store(ctx, version)
 	if err != nil {
 		return "", s.explain(ctx, "storing the new credentials in Key Vault", err)
