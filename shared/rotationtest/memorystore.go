@@ -1,6 +1,7 @@
 package rotationtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,6 +46,16 @@ type row struct {
 type historyRow struct {
 	Version int64
 	Events  []rotation.Event
+}
+
+// at is when the last of the events was.
+func (r historyRow) at() (at time.Time) {
+	for _, e := range r.Events {
+		if e.At.After(at) {
+			at = e.At
+		}
+	}
+	return at
 }
 
 // record decodes the row: what a table gives back is what was encoded, not what was
@@ -332,20 +343,51 @@ func (s storePort) History(ctx context.Context, id, cursor string, limit int) (e
 	return events, next, err
 }
 
-func (s storePort) Prune(ctx context.Context, id string, before time.Time) (int, error) {
+// Prune looks before it writes, so that a write is one that deletes something.
+func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
 	n := 0
-	err := s.p.write(ctx, "store.prune", id, func() error {
-		rows := s.s.history[id]
-		for len(rows) > 0 && !slices.ContainsFunc(rows[0].Events, func(e rotation.Event) bool { return !e.At.Before(before) }) {
-			rows, n = rows[1:], n+1
-		}
-		s.s.history[id] = rows
+	err = s.p.read(ctx, "store.old", "", func() error {
+		n = len(s.s.oldDays(before))
 		return nil
 	})
-	if err != nil {
-		return 0, err
+	if err != nil || n == 0 {
+		return 0, false, err
 	}
-	return n, nil
+	err = s.p.write(ctx, "store.prune", "", func() error {
+		for _, d := range s.s.oldDays(before) {
+			if limit--; limit < 0 {
+				break
+			}
+			left := slices.DeleteFunc(slices.Clone(s.s.history[d.id]), func(r historyRow) bool { return r.Version <= d.version })
+			rows += len(s.s.history[d.id]) - len(left)
+			s.s.history[d.id] = left
+		}
+		return nil
+	})
+	return rows, limit < 0, err
+}
+
+// oldDay is a day of a connection's history, and its last version.
+type oldDay struct {
+	date, id string
+	version  int64
+}
+
+// oldDays lists the days of history that had ended at before, the oldest first.
+func (s *MemoryStore) oldDays(before time.Time) (days []oldDay) {
+	last := map[oldDay]int64{}
+	for id, rows := range s.history {
+		for _, r := range rows {
+			if at := r.at().UTC(); at.Before(before.UTC().Truncate(24 * time.Hour)) {
+				last[oldDay{date: at.Format(time.DateOnly), id: id}] = r.Version
+			}
+		}
+	}
+	for d, version := range last {
+		days = append(days, oldDay{d.date, d.id, version})
+	}
+	slices.SortFunc(days, func(a, b oldDay) int { return cmp.Or(strings.Compare(a.date, b.date), strings.Compare(a.id, b.id)) })
+	return days
 }
 
 // SetProperty and Property play a newer version's part in the conformance suite.

@@ -40,8 +40,7 @@ type Store interface {
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
 	// History returns events, the newest first; next is empty at the end.
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
-	// Prune deletes history rows whose events are all older than before.
-	Prune(ctx context.Context, id string, before time.Time) (int, error)
+	rotator.Pruner
 }
 
 // RawStore is what a Store may offer besides, so that the suite can play a newer
@@ -413,21 +412,36 @@ func (s storeTest) messages(t *testing.T, id string, limit int) (out []string) {
 }
 
 func (s storeTest) prune(t *testing.T) {
-	id := rand.Text()
-	at := func(day int) rotation.Event {
-		return rotation.Event{At: storeEpoch.AddDate(0, 0, day), Message: fmt.Sprint(day)}
+	ctx, id, another := t.Context(), rand.Text(), rand.Text()
+	at := func(day, hour int) rotation.Event {
+		return rotation.Event{At: storeEpoch.AddDate(0, 0, day).Truncate(24 * time.Hour).Add(time.Duration(hour) * time.Hour), Message: fmt.Sprint(day, "-", hour)}
 	}
-	rec := s.create(t, id, time.Time{}, at(0))
+	s.create(t, another, time.Time{}, at(19, 23)) // a history that ends nowhere near
+	rec := s.create(t, id, time.Time{}, at(0, 1))
 	for day := 1; day <= 20; day++ {
 		rec = s.commit(t, rec) // commits without events leave gaps
-		rec = s.commit(t, rec, at(day))
+		rec = s.commit(t, rec, at(day, 3), at(day, 4))
+		rec = s.commit(t, rec, at(day, 23))
 	}
-	for _, step := range []struct{ before, deleted, left int }{
-		{0, 0, 21}, {1, 1, 20}, {1, 0, 20}, {8, 7, 13}, {20, 12, 1}, {21, 1, 0}, {99, 0, 0},
+	if err := s.Remove(ctx, rec, at(21, 5)); err != nil {
+		t.Fatalf("Remove: %v", err)
+	}
+	for _, step := range []struct {
+		before rotation.Event
+		left   int
+		others int
+	}{
+		{at(0, 0), 62, 1}, {at(0, 23), 62, 1}, {at(1, 0), 61, 1}, {at(1, 0), 61, 1}, {at(8, 12), 40, 1},
+		{at(20, 0), 4, 0}, {at(21, 23), 1, 0}, {at(22, 0), 0, 0}, {at(99, 0), 0, 0},
 	} {
-		n, err := s.Prune(t.Context(), id, storeEpoch.AddDate(0, 0, step.before))
-		if left := s.messages(t, id, 100); err != nil || n != step.deleted || len(left) != step.left {
-			t.Errorf("Prune before day %d deleted %d and left %v, want %d and %d (%v)", step.before, n, left, step.deleted, step.left, err)
+		for more := true; more; { // a shared table has more than ours
+			var err error
+			if _, more, err = s.Prune(ctx, step.before.At, 3); err != nil {
+				t.Fatalf("Prune: %v", err)
+			}
+		}
+		if left, others := s.messages(t, id, 100), s.messages(t, another, 100); len(left) != step.left || len(others) != step.others {
+			t.Errorf("Prune before %s left %v and %v, want %d and %d", step.before.At, left, others, step.left, step.others)
 		}
 	}
 }

@@ -84,6 +84,5 @@ func (p *pass) afterwards(ctx context.Context, step rotation.Step, was, rec *rot
 			return
 		}
 		p.leaveApplication(ctx, was.Target, rec)
-		p.prune(ctx, rec)
 	}
 }

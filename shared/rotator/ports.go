@@ -25,7 +25,7 @@ type Store interface {
 	// in one transaction. It returns rec with the Handle for the next write.
 	Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
 	// Remove deletes the record and its due row and writes a last history row,
-	// in one transaction. History stays.
+	// in one transaction. History stays until it is pruned.
 	Remove(ctx context.Context, rec rotation.Record, events ...rotation.Event) error
 	// Release gives a reservation up if it is held by res.Owner; one that is
 	// held by nobody or by somebody else is left alone without an error.
@@ -40,9 +40,11 @@ type Store interface {
 
 // Pruner takes old history away.
 type Pruner interface {
-	// Prune deletes what is older than before of a connection's history, and
-	// returns how many rows that were.
-	Prune(ctx context.Context, id string, before time.Time) (int, error)
+	// Prune deletes the history of days that had ended at before, of at most limit
+	// days of connections, the oldest first; connections that are deleted are among them.
+	// It returns how many rows that were, and whether there is more. Its cost depends on
+	// what there is to be deleted only (promise P6).
+	Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error)
 }
 
 // Vault keeps the values. Each Put makes a new version; versions cannot be

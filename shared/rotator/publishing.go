@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
@@ -193,27 +192,5 @@ func (p *pass) leaveApplication(ctx context.Context, old rotation.Application, r
 		if !rec.Holds(res) && (rec.Rotates() || res.Kind.Shared()) {
 			p.tryRelease(ctx, res)
 		}
-	}
-}
-
-// keepHistory is how long history is kept.
-const keepHistory = 400 * 24 * time.Hour
-
-// prune takes away history that is too old. Once in a rotation is often enough, and
-// what fails is made up for by the next.
-func (p *pass) prune(ctx context.Context, rec *rotation.Record) {
-	before := p.now().Add(-keepHistory)
-	if p.History == nil || rec.CreatedAt.After(before) {
-		return
-	}
-	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
-	if err != nil {
-		return
-	}
-	defer cancel()
-	if n, err := p.History.Prune(cctx, rec.ID, before); err != nil {
-		p.log.Warn("pruning history", "class", string(serviceerror.ClassOf(err)))
-	} else if n > 0 {
-		p.log.Info("pruned history", "rows", n)
 	}
 }

@@ -53,6 +53,7 @@ type Rotator struct {
 
 	mu      sync.Mutex
 	waiting map[string]chan struct{} // by connection id; closed by Nudge
+	pruneAt time.Time                // when old history is looked for next
 }
 
 func (r *Rotator) now() time.Time {

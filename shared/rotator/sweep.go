@@ -57,6 +57,9 @@ func (r *Rotator) Sweep(ctx context.Context) (Swept, error) {
 		}
 	}
 	s.wait(context.WithoutCancel(ctx), 0) // also after an error: what was started goes on
+	if err == nil && r.now().Before(s.waits) {
+		r.prune(ctx)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {

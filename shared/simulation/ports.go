@@ -118,10 +118,12 @@ func (s storePort) History(ctx context.Context, id, cursor string, limit int) ([
 	return got.list, got.next, err
 }
 
-func (s storePort) Prune(ctx context.Context, id string, before time.Time) (int, error) {
-	return do(ctx, s.p, call{op: "store.prune", on: id, id: id}, func(ctx context.Context) (int, error) {
-		return s.to.Prune(ctx, id, before)
+func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
+	rows, err = do(ctx, s.p, call{op: "store.prune"}, func(ctx context.Context) (n int, err error) {
+		n, more, err = s.to.Prune(ctx, before, limit)
+		return n, err
 	})
+	return rows, more, err
 }
 
 type vaultPort struct {

@@ -25,19 +25,18 @@ type historyRow struct {
 	events []rotation.Event
 }
 
-// encodeHistory returns the properties of a history row.
-func encodeHistory(events []rotation.Event) (map[string]any, error) {
+// encodeHistory returns the properties of a history row, and when the last event was.
+func encodeHistory(events []rotation.Event) (properties map[string]any, at time.Time, err error) {
 	text, err := json.Marshal(events)
 	if err != nil {
-		return nil, fmt.Errorf("encoding events: %w", err)
+		return nil, at, fmt.Errorf("encoding events: %w", err)
 	}
-	var at time.Time
 	for _, e := range events {
 		if e.At.After(at) {
 			at = e.At
 		}
 	}
-	return map[string]any{"at": at.UTC().Format(time.RFC3339Nano), "events": string(text)}, nil
+	return map[string]any{"at": at.UTC().Format(time.RFC3339Nano), "events": string(text)}, at, nil
 }
 
 func decodeHistory(row []byte) (historyRow, error) {
@@ -120,94 +119,9 @@ func parseHistoryCursor(cursor string) (version int64, skip int, ok bool) {
 	return version, skip, err == nil && skip >= 0
 }
 
-// Prune deletes the history rows of a connection whose last event is older than
-// before, and returns how many. What is too old lies at the end of a range that
-// begins with the newest row, and the table can be read in that direction only. So
-// the boundary is searched for by halving the versions: versions grow with time.
-// The search costs at most log2(newest version)+1 queries of one row, about ten for
-// a connection's first year, and the deletion one query per 1,000 rows and one
-// transaction per 100. Nothing newer is read beyond the rows of the search.
-//
-// Where clocks differ, a few rows around the boundary may be out of order. A row is
-// deleted only if it is itself too old; one that the search missed is found next time.
-func (s *Store) Prune(ctx context.Context, id string, before time.Time) (int, error) {
-	if !validID.MatchString(id) {
-		return 0, nil
-	}
-	boundary, err := s.newestOlderThan(ctx, id, before)
-	if err != nil || boundary < 0 {
-		return 0, err
-	}
-	var old []string
-	err = s.scan(ctx, "looking for old history", historyRange(id, boundary), "RowKey,at", maxPage, func(row []byte) (bool, error) {
-		h, err := decodeHistory(row)
-		if err != nil {
-			return false, err
-		}
-		if _, ok := parseHistoryKey(id, h.key); ok && h.at.Before(before) {
-			old = append(old, h.key)
-		}
-		return true, nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	deleted := 0
-	for part := range slices.Chunk(old, maxOperations) {
-		if err := s.deleteHistory(ctx, partitionKey(id), part); err != nil {
-			return deleted, err
-		}
-		deleted += len(part)
-	}
-	return deleted, nil
-}
-
-// newestOlderThan returns a version such that every row after it is at or after
-// before, and its own is not; -1 if there is none.
-func (s *Store) newestOlderThan(ctx context.Context, id string, before time.Time) (int64, error) {
-	version, at, found, err := s.atOrBelow(ctx, id, math.MaxInt64)
-	if err != nil || !found {
-		return -1, err
-	}
-	if at.Before(before) {
-		return version, nil
-	}
-	low, high := int64(-1), version // no row of low or below is known; high is too new to go
-	boundary := int64(-1)
-	for high-low > 1 {
-		middle := low + (high-low)/2
-		version, at, found, err := s.atOrBelow(ctx, id, middle)
-		switch {
-		case err != nil:
-			return -1, err
-		case !found:
-			low = middle
-		case at.Before(before):
-			low, boundary = middle, version
-		default:
-			high = version
-		}
-	}
-	return boundary, nil
-}
-
-// atOrBelow returns the row of that version, or of the next lower one that exists.
-func (s *Store) atOrBelow(ctx context.Context, id string, limit int64) (version int64, at time.Time, found bool, err error) {
-	err = s.scan(ctx, "looking for old history", historyRange(id, limit), "RowKey,at", 1, func(row []byte) (bool, error) {
-		h, err := decodeHistory(row)
-		if err != nil {
-			return false, err
-		}
-		version, found = parseHistoryKey(id, h.key)
-		at = h.at
-		return !found, nil
-	})
-	return version, at, found, err
-}
-
-// deleteHistory deletes rows in one transaction, or one by one if somebody else is
-// deleting some of them. A history row never changes, so any ETag will do.
-func (s *Store) deleteHistory(ctx context.Context, pk string, rowKeys []string) error {
+// deleteRows deletes rows in one transaction, or one by one if somebody else is
+// deleting some of them. What is too old does not change any more, so any ETag will do.
+func (s *Store) deleteRows(ctx context.Context, pk string, rowKeys []string) error {
 	const op = "deleting old history"
 	t := newTransaction(op, pk)
 	for _, rk := range rowKeys {

@@ -25,6 +25,7 @@ const (
 	connectionEnd    = "conn."
 	duePrefix        = "due-"
 	historyPrefix    = "hist-"
+	dayPrefix        = "day-"
 )
 
 // dueLayout is the time in a wake-up's key. It sorts as it reads.

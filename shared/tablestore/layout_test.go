@@ -18,6 +18,7 @@ func TestKeysStayAsTheyAre(t *testing.T) {
 		dueKey(wake, "one"):           "due-20300102T020405Z-one",
 		historyKey("one", 1):          "hist-one-9223372036854775806",
 		historyKey("one", 9e18):       "hist-one-0223372036854775807",
+		dayKey(wake, "one"):           "day-20300102-one",
 		noticeKey(wake, "one", 42, 1): "evt-20300102T020405Z-one-0000000000000000042-01",
 		pendingKey("0f3a"):            "oauth-0f3a",
 		pendingKey("idem-0f3a"):       "once-0f3a",
@@ -44,6 +45,15 @@ func TestForeignKeysAreNotTakenForOurs(t *testing.T) {
 		if d, ok := parseDueKey(key); ok {
 			t.Errorf("%s is taken for %v", key, d)
 		}
+	}
+	for _, row := range []string{`{"RowKey":"day-20300102-one"}`, `{"RowKey":"day-2030012-one","version":"1"}`, `{"RowKey":"day-20300102-","version":"1"}`,
+		`{"RowKey":"day-20300102-one","version":"-1"}`, `{"RowKey":"due-20300102-one","version":"1"}`, `{"RowKey":"day-20300102-one","version":1}`} {
+		if d, ok := parseDay([]byte(row)); ok {
+			t.Errorf("%s is taken for %+v", row, d)
+		}
+	}
+	if d, ok := parseDay([]byte(`{"RowKey":"day-20300102-one-7","version":"42"}`)); !ok || d != (day{"20300102", "one-7", 42}) {
+		t.Errorf("got %+v, %v", d, ok)
 	}
 	for _, key := range []string{"evt-", "evt-20300102T020405Z-0000000000000000042-01", "evt-20300102T020405Z-one-42-01", "evt-20301302T020405Z-one-0000000000000000042-01",
 		"evt-20300102T020405Z-one-0000000000000000042-x", "evt-20300102T020405Z--0000000000000000042-01-", "due-20300102T020405Z-one-0000000000000000042-01"} {

@@ -143,16 +143,8 @@ func (c *change) transaction(d drift) (*transaction, error) {
 			t.add(aztables.TransactionTypeAdd, dueKey(is, c.rec.ID), "", nil)
 		}
 	}
-	if len(c.events) > 0 {
-		kind := aztables.TransactionTypeAdd
-		if d.historyETag != "" {
-			kind = aztables.TransactionTypeUpdateMerge
-		}
-		properties, err := encodeHistory(append(d.history, c.events...))
-		if err != nil {
-			return nil, err
-		}
-		t.add(kind, historyKey(c.rec.ID, c.version), d.historyETag, properties)
+	if err := c.addHistory(t, d); err != nil {
+		return nil, err
 	}
 	c.addNotices(t, d)
 	return t, nil

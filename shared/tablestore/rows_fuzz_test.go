@@ -16,7 +16,7 @@ import (
 func FuzzRows(f *testing.F) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)
 	events := []rotation.Event{{At: at, Kind: rotation.EventIssued, KeyID: "k", Class: serviceerror.Transient, Message: "m", Notice: true}, {At: at.Add(-time.Hour)}}
-	history, err := encodeHistory(events)
+	history, _, err := encodeHistory(events)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func checkHistory(t *testing.T, row []byte) {
 		noQuote(t, err)
 		return
 	}
-	properties, err := encodeHistory(h.events)
+	properties, _, err := encodeHistory(h.events)
 	if err != nil {
 		t.Fatalf("what was read can't be written: %v", err)
 	}

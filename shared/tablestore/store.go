@@ -10,6 +10,7 @@
 //	RowKey        conn-<id>                        the record
 //	              due-<yyyymmddThhmmssZ>-<id>      its wake-up
 //	              hist-<id>-<reversed version>     its history, newest first
+//	              day-<yyyymmdd>-<id>              how far that day's history goes
 //	              evt-<time>-<id>-<version>-<n>    what somebody has to be told
 //	              name-, vault-, app-<value>       reservations
 //

@@ -192,27 +192,28 @@ func TestCostOfDue(t *testing.T) {
 }
 
 func TestCostOfPrune(t *testing.T) {
-	const versions, old = 5000, 250
+	const days, old = 500, 250
 	f := newFixture(t, table.Config{}, nil)
-	rec := mustCreate(t, f, rotation.Record{ID: "one"}, rotation.Event{At: epoch})
-	first := f.service.Rows("hist-one-")[0]
-	rows := make([]table.Row, 0, versions)
-	for v := 1; v < versions; v++ {
-		rows = append(rows, table.Row{Table: first.Table, PartitionKey: first.PartitionKey,
-			RowKey:     fmt.Sprintf("hist-one-%019d", int64(9223372036854775807)-int64(v)),
-			Properties: map[string]any{"at": epoch.Add(time.Duration(v) * time.Hour).Format(time.RFC3339), "events": "[]"}})
-	}
-	if err := f.service.Load(rows); err != nil {
-		t.Fatal(err)
+	rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1}, rotation.Event{At: epoch})
+	for i := 1; i < days; i++ {
+		rec.Version++
+		var err error
+		if rec, err = f.Commit(t.Context(), rec, rotation.Event{At: epoch.AddDate(0, 0, i)}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	f.service.ResetCalls()
-	n, err := f.Prune(t.Context(), rec.ID, epoch.Add(old*time.Hour))
-	if err != nil || n != old || len(f.service.Rows("hist-one-")) != versions-old {
-		t.Errorf("pruned %d, want %d (%v)", n, old, err)
+	n, more, err := f.Prune(t.Context(), epoch.AddDate(0, 0, old), 1000)
+	if left := len(f.service.Rows("hist-one-")); err != nil || more || n != old || left != days-old || len(f.service.Rows("day-")) != left {
+		t.Errorf("pruned %d, want %d, %d are left (%v)", n, old, left, err)
 	}
 	queries, transactions := f.service.Calls(table.OpQuery), f.service.Calls(table.OpBatch)
-	t.Logf("%d history rows, %d too old: %d queries, %d transactions", versions, old, queries, transactions)
-	if queries > 15 || transactions != 3 {
-		t.Errorf("%d queries and %d transactions, want at most 15 and 3", queries, transactions)
+	t.Logf("%d days of history, %d too old: %d queries, %d transactions", days, old, queries, transactions)
+	if queries != 17 || transactions != 5 {
+		t.Errorf("%d queries and %d transactions, want 17 and 5", queries, transactions)
+	}
+	f.service.ResetCalls()
+	if _, _, err := f.Prune(t.Context(), epoch.AddDate(0, 0, old), 1000); err != nil || f.service.Calls(table.OpQuery) != 16 || f.service.Calls(table.OpBatch) != 0 {
+		t.Errorf("looking in vain: %d queries, %v", f.service.Calls(table.OpQuery), err)
 	}
 }

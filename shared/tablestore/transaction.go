@@ -45,7 +45,8 @@ func newTransaction(op, partition string) *transaction {
 }
 
 // add appends one operation on the row rk. The SDK takes an update without a
-// condition for an upsert, so that etag is required for all but inserts.
+// condition for an upsert, so that etag is required for all but inserts, and for upserts
+// that are meant: the row is overwritten whatever is in it.
 func (t *transaction) add(kind aztables.TransactionType, rk, etag string, properties map[string]any) {
 	if t.err != nil {
 		return
@@ -83,7 +84,7 @@ func (t *transaction) check(kind aztables.TransactionType, rk, etag string, prop
 	if t.keys[rk] {
 		fail("InvalidDuplicateRow", "a row occurs twice in one transaction")
 	}
-	if etag == "" && kind != aztables.TransactionTypeAdd {
+	if etag == "" && kind != aztables.TransactionTypeAdd && kind != aztables.TransactionTypeInsertReplace {
 		fail("MissingRequiredHeader", "a write without a condition")
 	}
 	if len(t.actions) >= maxOperations {
