@@ -113,7 +113,7 @@ func TestATargetThatNeverSignsInBacksOffAndIsTold(t *testing.T) {
 				}
 				var told time.Duration
 				for time.Since(begun) < 36*time.Hour {
-					s.sweep(t, time.Hour)
+					s.sweep(t, 30*time.Minute)
 					if told == 0 && exists(s.w, s.id) && len(s.attention(t)) > 0 {
 						told = time.Since(begun)
 					}

@@ -72,7 +72,9 @@ func (t *transition) disableStale() {
 		if s.FailingSince.IsZero() {
 			s.FailingSince = t.now
 		}
-		if !t.now.Before(s.FailingSince.Add(staleFor)) {
+		if hour := s.FailingSince.Add(staleFor); hour.After(t.now) {
+			s.NextAt = earlier(s.NextAt, hour) // to know by then
+		} else {
 			s.Problem = serviceerror.ClassOf(err)
 		}
 		return
