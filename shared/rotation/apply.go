@@ -26,6 +26,7 @@ type Outcome struct {
 	IssuedAt      time.Time // IssueCredential: when it was answered
 	Issued        *Issued   // IssueCredential: what the directory issued; nil if that is unknown
 	StagedVersion string    // IssueCredential: the version that holds its value; empty: it could not be stored
+	Stray         bool      // IssueCredential: another version of it may be on its way, whose write was not answered
 
 	Proven  bool        // Publish: a fresh token was got with the very value that was then published
 	Matches Match       // Publish: how the new credential compares with current

@@ -72,6 +72,9 @@ func (t *transition) issueCredential() {
 		run.IssuedAt, run.StagedVersion = t.out.IssuedAt, t.out.StagedVersion
 		run.Target.ObjectID = cmp.Or(t.out.Application.ObjectID, run.Target.ObjectID)
 		t.rec.LongestAccepted = cmp.Or(run.Lifetime, t.rec.LongestAccepted)
+		if t.out.Stray {
+			t.rec.Stale.Look(t.now)
+		}
 		t.issued()
 	case t.out.Issued != nil: // its value is lost
 		run.KeyID, run.IssuedAt = t.out.Issued.KeyID, t.out.IssuedAt
@@ -136,6 +139,7 @@ func (t *transition) reconcile() {
 		run.KeyID, run.StagedVersion = found.Tags[TagKeyID], found.Version
 		run.ExpiresAt, run.IssuedAt = found.ExpiresAt, found.CreatedAt
 		run.Target.ObjectID = cmp.Or(found.Tags[TagObject], run.Target.ObjectID)
+		t.rec.Stale.Look(t.now) // the pass that is gone may have written it twice
 		t.issued()
 		return
 	}

@@ -114,3 +114,25 @@ func TestVersionsInUse(t *testing.T) {
 		}
 	}
 }
+
+// R4: a version that may land after another one of the same value was used is looked for.
+func TestAStrayVersionIsLookedFor(t *testing.T) {
+	issued := rotation.Outcome{Issued: &rotation.Issued{KeyID: "k"}, StagedVersion: "s", IssuedAt: now, Application: &rotation.ApplicationState{}}
+	stray := issued
+	stray.Stray = true
+	found := rotation.Outcome{Found: &rotation.VaultSecret{Version: "s", Tags: map[string]string{rotation.TagKeyID: "k"}, CreatedAt: now}}
+	for name, tt := range map[string]struct {
+		step rotation.Step
+		out  rotation.Outcome
+		want bool
+	}{
+		"the write was answered":       {rotation.IssueCredential{}, issued, false},
+		"the first write was not":      {rotation.IssueCredential{}, stray, true},
+		"a pass that is gone wrote it": {rotation.Reconcile{}, found, true},
+	} {
+		rec, _ := rotation.DefaultRules().Apply(now, issuing(), tt.step, tt.out)
+		if got := !rec.Stale.LookAt.IsZero(); got != tt.want || rec.Phase != rotation.Verifying {
+			t.Errorf("%s: looked for: %t, phase %s", name, got, rec.Phase)
+		}
+	}
+}

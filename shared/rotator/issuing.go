@@ -125,6 +125,7 @@ func (p *pass) stage(ctx context.Context, rec *rotation.Record, issued rotation.
 				out.StagedVersion, out.Err = found.Version, nil
 				return
 			}
+			out.Stray = true
 		}
 		out.StagedVersion = ""
 		if try == 4 || !p.Rules.Fits(p.now(), p.lease, 2*p.Rules.CallTimeout) {
