@@ -16,8 +16,6 @@ var KnownKinds = []Known{
 	{"foreign-removed", 1031, "6", "a secret without a hint is taken for the given one, which a replica does not show yet"},
 	{"published-retiring", 14, "7, 8", "a PATCH that repeats what was given publishes a secret that waits to be removed"},
 	{"grace-cut", 87, "new", "the same: what the target replaced before ends meanwhile"},
-	{"silent-staged", 5, "12", "the vault refuses to disable versions for more than an hour, and nothing shows"},
-	{"history-kept", 154, "13", "history of a connection that never rotates, or was deleted, is kept for ever"},
 	{"dry-run-stale", 493, "18", "a dry run lists a removal that has happened"},
-	{"end-staged-enabled", 65, "new", "a staged value that lands late, after its second try was used, stays enabled for ever"},
+	{"end-staged-enabled", 792, "new", "a staged value whose answer is lost or late may stay enabled"},
 }

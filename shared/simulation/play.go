@@ -349,15 +349,10 @@ func (w *scene) instance(i int) {
 	}
 }
 
-// timer sweeps once a minute while anything is due. False: the history is over.
+// timer sweeps once a minute while anything is due, and once a week. False: the history is over.
 func (w *scene) timer(p *process) bool {
 	for {
-		var fire <-chan time.Time
-		if at, ok := w.tick(p); ok {
-			t := time.NewTimer(time.Until(at))
-			defer t.Stop()
-			fire = t.C
-		}
+		fire := time.After(time.Until(w.tick(p)))
 		select {
 		case <-w.end:
 			return false
@@ -375,13 +370,14 @@ func (w *scene) timer(p *process) bool {
 	}
 }
 
-// tick is when the timer of p fires next so that it finds anything.
-func (w *scene) tick(p *process) (time.Time, bool) {
-	due, ok := w.world.NextDue()
-	if !ok {
-		return due, false
-	}
+// tick is when the timer of p fires next so that it finds anything: what is due, or else
+// history that is too old, once a week.
+func (w *scene) tick(p *process) time.Time {
 	from := time.Now()
+	due, ok := w.world.NextDue()
+	if week := from.Add(7 * day); !ok || due.After(week) {
+		due = week
+	}
 	if due = due.Add(-p.skew); due.After(from) {
 		from = due
 	}
@@ -390,7 +386,7 @@ func (w *scene) tick(p *process) (time.Time, bool) {
 	for !at.After(time.Now()) || at.Before(from) {
 		at = at.Add(minute)
 	}
-	return at, true
+	return at
 }
 
 // poke lets the timers look again at what is due. The lock is held.
