@@ -31,7 +31,7 @@ func (c *client) truth() map[string]string {
 		}
 	}
 	for _, row := range c.stack.Table.Rows("") {
-		if strings.HasPrefix(row.RowKey, "hist-") {
+		if strings.HasPrefix(row.RowKey, "hist-") || strings.HasPrefix(row.RowKey, "day-") {
 			continue
 		}
 		data, err := json.Marshal(row.Properties)
@@ -83,7 +83,7 @@ func (w *world) record(id string) rotation.Record {
 // atRest reports whether nothing is left to be done for rec before its next slot.
 func atRest(rec *rotation.Record) bool {
 	return rec.Phase == rotation.Idle && rec.Request == nil && rec.Error == nil && rec.Lease.Token == "" &&
-		len(rec.Removals) == 0 && !rec.Stale.Pending()
+		len(rec.Removals) == 0 && len(rec.Stale.Versions) == 0
 }
 
 // settle plays the timer until every connection is at rest or gone. In place of
