@@ -59,7 +59,7 @@ var lifetime = []mutation{
 	{
 		name: "a pause lets current expire",
 		rule: "R10", file: "shared/rotation/apply.go",
-		old: "wait = min(wait, max(left/4, time.Minute))",
+		old: "pause = min(pause, max(left/4, time.Minute))",
 		new: "_ = left",
 	},
 	{

@@ -70,16 +70,4 @@ var proof = []mutation{
 		old: "s, err := p.get(ctx, rec.StagedName(), run.StagedVersion)",
 		new: "s, err := p.get(ctx, rec.StagedName(), \"\")",
 	},
-	{
-		name: "an attempt without proof is kept for ever",
-		rule: "R5", file: "shared/rotation/verifying.go",
-		old: "if refused && !now.Before(run.Deadline) {",
-		new: "if false && refused && !now.Before(run.Deadline) {",
-	},
-	{
-		name: "an attempt is given up because the timer was late",
-		rule: "R5", file: "shared/rotation/verifying.go",
-		old: "if refused && !now.Before(run.Deadline) {",
-		new: "if !now.Before(run.Deadline) {",
-	},
 }

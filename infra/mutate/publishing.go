@@ -23,8 +23,8 @@ var publishing = []mutation{
 	{
 		name: "an attempt that may be published is given up without a look at what is published",
 		rule: "P1", file: "shared/rotator/publishing.go",
-		old: "latest, written, err := p.republish(ctx, rec)\n\tif errors.Is",
-		new: "latest, written, err := rotation.VaultSecret{}, \"\", error(nil)\n\tif errors.Is",
+		old: "out.Err, out.NotCurrent = err, err == nil && !current && attempt",
+		new: "_, _, _ = err, current, attempt",
 	},
 	{
 		name: "an attempt that may have been published is removed like one that was not",

@@ -5,8 +5,8 @@ var requests = []mutation{
 	{
 		name: "a request of a lower rank replaces one of a higher",
 		rule: "R12", file: "shared/rotation/request.go",
-		old: "if r.Request != nil && r.Request.Kind.Rank() >= q.Kind.Rank() && !replaces {",
-		new: "if false && r.Request != nil && r.Request.Kind.Rank() >= q.Kind.Rank() && !replaces {",
+		old: "case pending.Kind.Rank() >= q.Kind.Rank():",
+		new: "case false && pending.Kind.Rank() >= q.Kind.Rank():",
 	},
 	{
 		name: "abandoning outranks an emergency",
@@ -75,12 +75,6 @@ var requests = []mutation{
 		new: "\t\treturn Purge{}\n",
 	},
 	{
-		name: "undoing a creation does not wait for a late write",
-		rule: "R8", file: "shared/rotation/creating.go",
-		old: "At: t.now, RetryAt: t.now.Add(t.CallTimeout + t.SettleSpacing),",
-		new: "At: t.now, RetryAt: t.now,",
-	},
-	{
 		name: "a rotation that was abandoned begins at once again",
 		rule: "R12", file: "shared/rotation/verifying.go",
 		old: "if (t.planIdle(t.now, rec) == BeginRun{}) {",
@@ -121,5 +115,29 @@ var requests = []mutation{
 		rule: "R12", file: "shared/rotation/forecast.go",
 		old: "if (step == BeginRun{}) && rec.Request == nil",
 		new: "if false && rec.Request == nil",
+	},
+	{
+		name: "an emergency that is outranked is forgotten",
+		rule: "R12", file: "shared/rotation/request.go",
+		old: "\t\tr.Outranked = pending\n",
+		new: "",
+	},
+	{
+		name: "an emergency that meets one of a higher rank is forgotten",
+		rule: "R12", file: "shared/rotation/request.go",
+		old: "\t\tr.Outranked = &q\n",
+		new: "",
+	},
+	{
+		name: "an emergency that was outranked is not served",
+		rule: "R12", file: "shared/rotation/apply.go",
+		old: "t.rec.Request, t.rec.Outranked = t.rec.Outranked, nil",
+		new: "t.rec.Request, t.rec.Outranked = nil, nil",
+	},
+	{
+		name: "an emergency waits with the removals until it has issued",
+		rule: "R12", file: "shared/rotation/plan.go",
+		old: "if remove, ok := r.planBeside(now, rec).(Remove); ok {",
+		new: "if remove, ok := r.planBeside(now, rec).(Remove); false && ok {",
 	},
 }

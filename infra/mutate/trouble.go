@@ -35,8 +35,8 @@ var trouble = []mutation{
 	{
 		name: "the pause that a service asks for is ignored",
 		rule: "R5", file: "shared/rotation/apply.go",
-		old: "RetryAt: now.Add(max(wait, serviceerror.RetryAfterOf(err))),",
-		new: "RetryAt: now.Add(wait),",
+		old: "RetryAt: now.Add(max(rec.pauseAfter(now, class, count), serviceerror.RetryAfterOf(err))),",
+		new: "RetryAt: now.Add(rec.pauseAfter(now, class, count)),",
 	},
 	{
 		name: "connections that failed together return together",

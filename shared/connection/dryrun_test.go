@@ -68,7 +68,7 @@ func TestDryRun(t *testing.T) {
 			t.Fatalf("retiring %+v", done.Replaced())
 		}
 		p = plan(connection.RotateOptions{Emergency: true})
-		if got := outline(p, time.Now()); !strings.HasPrefix(got, "0s Sign; 0s Store; 0s Remove "+key+"; 15s Prove") {
+		if got := outline(p, time.Now()); !strings.HasPrefix(got, "0s Remove "+key+"; 0s Sign; 0s Store; 15s Prove") {
 			t.Errorf("an emergency with one in its grace period: %s", got)
 		}
 	})

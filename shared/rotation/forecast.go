@@ -80,7 +80,7 @@ func assume(now time.Time, rec *Record, step Step, lease Lease) (out Outcome, kn
 	case BeginRun, BeginAttempt:
 		out = Outcome{RunID: assumed, Marker: assumed, LeaseToken: lease.Token}
 	case AdoptGiven:
-		out.Found = &VaultSecret{Version: assumed}
+		out.Found, out.Settled = &VaultSecret{Version: assumed}, true
 	case IssueCredential:
 		out = Outcome{
 			SentAt: now, IssuedAt: now, Application: &ApplicationState{}, StagedVersion: assumed,
@@ -88,6 +88,8 @@ func assume(now time.Time, rec *Record, step Step, lease Lease) (out Outcome, kn
 		}
 	case Publish:
 		out = assumePublished(rec)
+	case Republish:
+		out.Proven, out.PublishedVersion = true, assumed
 	case Remove:
 		if out.GateOpen = rec.Current != nil; rec.MustStay(rec.RemovalOf(step)) {
 			out.Err = ErrNotRemovable
@@ -96,7 +98,7 @@ func assume(now time.Time, rec *Record, step Step, lease Lease) (out Outcome, kn
 		out.Application = &ApplicationState{} // it shows no credential
 	case ConfirmRefused:
 		out.Err = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused}
-	case Prove, Promote, Withdraw, EndRun, MakeEmergency, EndGracePeriods, DropRequest, RefuseRequest, BeginRebind,
+	case Prove, Promote, Withdraw, EndRun, MakeEmergency, EndGracePeriods, DropRequest, RefuseRequest, AnnounceWrite, BeginRebind,
 		DisableVersion, WarnOfExpiry, WarnOfSignInEnd, RenewSignIn:
 	default: // Reconcile, above all: nothing says what an attempt of unknown outcome has issued
 		return out, false

@@ -77,7 +77,15 @@ func TestForecast(t *testing.T) {
 		"a refused request is no rotation":   {with(idle(), asked(rotation.AskRotate), origin(rotation.OriginGiven)), "0s: refuse request"},
 		"what was removed is only confirmed": {with(idle(), retires(removed)), "1m0s: confirm removal, 2m0s: confirm removal"},
 		"what waits too long is left out":    {with(idle(), retires(farOff)), ""},
-		"a phase of a newer version":         {with(idle(), newer), ""},
+		"current is published again first": {
+			with(idle(), retires(removed), func(r *rotation.Record) { r.RepublishAt = now }),
+			"0s: announce write, republish, 1m0s: confirm removal, 2m0s: confirm removal",
+		},
+		"another write may still land": {
+			with(verifying(), hourOfGrace, func(r *rotation.Record) { r.Unsettled = rotation.Unsettled{Until: now.Add(7 * minute), Of: "s0"} }),
+			"7m0s: promote, publish, disable version, 1h7m0s: remove, " + confirms(hour+8*minute),
+		},
+		"a phase of a newer version": {with(idle(), newer), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := row.rec.Clone()
