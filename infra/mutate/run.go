@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -32,7 +34,7 @@ func mutate(ctx context.Context, w io.Writer, root string, subjects []subject, o
 	if o.list {
 		return 0, list(w, subjects)
 	}
-	r := runner{root: root, options: o}
+	r := runner{root: root, slow: map[string][]string{}, options: o}
 	if r.dir, err = os.MkdirTemp("", "mutate"); err != nil {
 		return 0, fmt.Errorf("making a directory: %w", err)
 	}
@@ -90,6 +92,7 @@ func list(w io.Writer, subjects []subject) error {
 
 type runner struct {
 	root, dir string
+	slow      map[string][]string // by package, the tests that take long
 	options
 }
 
@@ -103,17 +106,27 @@ func (r *runner) green(ctx context.Context, subjects []subject) error {
 					continue
 				}
 				done[pkg] = true
-				by, err := r.test(ctx, "", pkg)
-				if err == nil && by != "" {
-					err = fmt.Errorf("without any defect, the tests of %s fail: %s", pkg, by)
-				}
-				if err != nil {
+				if err := r.greenPackage(ctx, pkg); err != nil {
 					return err
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// greenPackage makes sure of one package, and takes note of the tests that take long.
+func (r *runner) greenPackage(ctx context.Context, pkg string) error {
+	binary := filepath.Join(r.dir, "package.test")
+	if err := r.build(ctx, "", pkg, binary); err != nil {
+		return err
+	}
+	out, failed, err := r.run(ctx, binary, pkg, nil)
+	if err == nil && failed {
+		err = fmt.Errorf("without any defect, the tests of %s fail: %s", pkg, failures(out))
+	}
+	r.slow[pkg] = slowest(out)
+	return err
 }
 
 // try applies one mutation and returns what notices it; empty: nothing does.
@@ -160,32 +173,87 @@ func (r *runner) overlay(m *mutation) (path string, err error) {
 	return path, nil
 }
 
-// test builds and runs the tests of one package and returns what fails.
+// test builds and runs the tests of one package and returns what fails. Those that take
+// long come last.
 func (r *runner) test(ctx context.Context, overlay, pkg string) (by string, err error) {
 	binary := filepath.Join(r.dir, "package.test")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", binary, pkg)
-	build.Dir = r.root
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", errors.Join(fmt.Errorf("building the tests of %s: %w\n%s", pkg, err, out), ctx.Err())
+	if err := r.build(ctx, overlay, pkg, binary); err != nil {
+		return "", err
 	}
+	parts := [][]string{nil}
+	if slow := r.slow[pkg]; len(slow) > 0 {
+		these := "^(" + strings.Join(slow, "|") + ")$"
+		parts = [][]string{{"-test.skip=" + these}, {"-test.run=" + these}}
+	}
+	var all []string
+	for _, args := range parts {
+		out, failed, err := r.run(ctx, binary, pkg, args)
+		if err != nil {
+			return "", err
+		}
+		if failed {
+			all = append(all, failures(out))
+		}
+		if failed && !r.all {
+			break
+		}
+	}
+	return strings.Join(all, ", "), nil
+}
+
+// build builds the tests of one package.
+func (r *runner) build(ctx context.Context, overlay, pkg, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", binary, pkg)
+	cmd.Dir = r.root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return errors.Join(fmt.Errorf("building the tests of %s: %w\n%s", pkg, err, out), ctx.Err())
+	}
+	return nil
+}
+
+// run runs tests that are built.
+func (r *runner) run(ctx context.Context, binary, pkg string, args []string) (out []byte, failed bool, err error) {
 	// Where the shell can't bound the memory, the time does.
 	script := fmt.Sprintf(`ulimit -v %d 2>/dev/null; exec "$@"`, memory)
-	run := exec.CommandContext(ctx, "sh", "-c", script, "sh", binary, "-test.timeout="+r.timeout.String())
+	cmd := exec.CommandContext(ctx, "sh", "-c", script, "sh", binary, "-test.timeout="+r.timeout.String(), "-test.v")
+	cmd.Args = append(cmd.Args, args...)
 	if !r.all {
-		run.Args = append(run.Args, "-test.failfast")
+		cmd.Args = append(cmd.Args, "-test.failfast")
 	}
-	run.Dir = filepath.Join(r.root, pkg)
-	run.WaitDelay = 10 * time.Second
-	out, err := run.CombinedOutput()
-	switch _, exited := errors.AsType[*exec.ExitError](err); {
+	cmd.Dir = filepath.Join(r.root, pkg)
+	cmd.WaitDelay = 10 * time.Second
+	out, err = cmd.CombinedOutput()
+	_, exited := errors.AsType[*exec.ExitError](err)
+	switch {
 	case ctx.Err() != nil:
-		return "", ctx.Err()
-	case err == nil:
-		return "", nil
-	case !exited:
-		return "", fmt.Errorf("running the tests of %s: %w", pkg, err)
+		return nil, false, ctx.Err()
+	case err != nil && !exited:
+		return nil, false, fmt.Errorf("running the tests of %s: %w", pkg, err)
 	}
-	return failures(out), nil
+	return out, err != nil, nil
+}
+
+// passed is a line of the output of a test that passed, with the seconds that it took.
+var passed = regexp.MustCompile(`(?m)^--- PASS: (\w+) \(([0-9.]+)s\)$`)
+
+// slowest are the tests that take most of the time of their package.
+func slowest(out []byte) (names []string) {
+	total, took := 0.0, map[string]float64{}
+	for _, m := range passed.FindAllSubmatch(out, -1) {
+		seconds, err := strconv.ParseFloat(string(m[2]), 64)
+		if err != nil {
+			continue
+		}
+		took[string(m[1])] = seconds
+		total += seconds
+	}
+	for name, seconds := range took {
+		if seconds > total/10 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // failures names what failed, by the output of the tests.

@@ -126,6 +126,14 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// The tests that take most of the time of their package come last.
+func TestSlowest(t *testing.T) {
+	out := "--- PASS: TestA (0.10s)\n--- PASS: TestLong (9.50s)\n    --- PASS: TestLong/part (9.00s)\n--- PASS: TestB (0.20s)\nPASS\n"
+	if got := strings.Join(slowest([]byte(out)), " "); got != "TestLong" {
+		t.Errorf("slow are %q", got)
+	}
+}
+
 func TestChosen(t *testing.T) {
 	all := []subject{{"lease", []mutation{{name: "a"}, {name: "b"}}}, {"proof", []mutation{{name: "a lease"}, {name: "c"}}}}
 	for expression, want := range map[string]string{"": "a b a lease c", "lease": "a b a lease", "^c$": "c", "none": ""} {
