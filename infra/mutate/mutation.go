@@ -23,7 +23,7 @@ type mutation struct {
 }
 
 // core are the packages whose tests are about the protocol, the quickest first.
-var core = []string{"./shared/rotation", "./shared/rotationtest", "./shared/connection", "./shared/rotator", "./shared/rebuild"}
+var core = []string{"./shared/rotation", "./shared/rotator", "./shared/rotationtest", "./shared/connection", "./shared/rebuild"}
 
 func (m *mutation) packages() []string {
 	if len(m.tests) > 0 {
