@@ -16,10 +16,9 @@ var late = []mutation{
 	},
 	{
 		name: "promoting does not announce the write",
-		rule: "R8", file: "shared/rotation/verifying.go",
-		old:        "\tt.announce(t.rec.Run.StagedVersion)\n",
-		new:        "",
-		equivalent: "The write is announced all the same, in a commit of its own.",
+		rule: "P6", file: "shared/rotation/verifying.go",
+		old: "\tt.announce(t.rec.Run.StagedVersion)\n",
+		new: "",
 	},
 	{
 		name: "a write that was announced before is forgotten",
