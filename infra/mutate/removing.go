@@ -101,9 +101,8 @@ var removing = []mutation{
 	{
 		name: "five refusals at once confirm the removal of the last credential",
 		rule: "R7", file: "shared/rotation/removal.go",
-		old:        "m.GoneReads+1 >= t.SettleReads && !t.now.Before(m.RemovedAt.Add(t.LossPeriod)) {",
-		new:        "m.GoneReads+1 >= t.SettleReads {",
-		equivalent: "Refusals are asked for a fifth of the period apart, so that the fifth comes at its end anyway.",
+		old: "m.GoneReads+1 >= t.SettleReads && !t.now.Before(m.RemovedAt.Add(t.LossPeriod)) {",
+		new: "m.GoneReads+1 >= t.SettleReads {",
 	},
 	{
 		name: "the last credential goes before the others of its application",
