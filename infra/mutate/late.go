@@ -23,8 +23,8 @@ var late = []mutation{
 	{
 		name: "a write that was announced before is forgotten",
 		rule: "R8", file: "shared/rotation/record.go",
-		old: "before = later(before, was.Until)",
-		new: "before = later(before, time.Time{})",
+		old: "next.Before = later(was.Before, was.Until)",
+		new: "next.Before = was.Before",
 	},
 	{
 		name: "the answer to the last write settles the one before",
@@ -41,20 +41,32 @@ var late = []mutation{
 	{
 		name: "a write can land until the end of the lease",
 		rule: "R8", file: "shared/rotation/record.go",
-		old: "Unsettled{Until: t.rec.Lease.Until.Add(t.Late), Before",
-		new: "Unsettled{Until: t.rec.Lease.Until, Before",
+		old: "Unsettled{Until: t.rec.Lease.Until.Add(t.Late), Of",
+		new: "Unsettled{Until: t.rec.Lease.Until, Of",
 	},
 	{
 		name: "an unknown outcome settles a write",
-		rule: "R8", file: "shared/rotation/publishing.go",
-		old: "if !serviceerror.UnknownOutcome(t.out.Err) {",
-		new: "if true {",
+		rule: "R8", file: "shared/rotation/record.go",
+		old: "\tcase err != nil && serviceerror.UnknownOutcome(err):\n\t\tu.Unknown = true\n",
+		new: "\tcase err != nil && serviceerror.UnknownOutcome(err):\n\t\t*u = Unsettled{Until: u.Before}\n",
 	},
 	{
 		name: "an unknown outcome settles a write that publishes again",
 		rule: "R8", file: "shared/rotation/publishing.go",
-		old: "if !serviceerror.UnknownOutcome(err) || !t.out.Proven {",
-		new: "if true {",
+		old: "if t.out.Proven { // it was written",
+		new: "if false {",
+	},
+	{
+		name: "the answer to a retry settles the write without one",
+		rule: "R8", file: "shared/rotation/record.go",
+		old: "\tcase !u.Unknown:\n",
+		new: "\tdefault:\n",
+	},
+	{
+		name: "announcing the same value again forgets that a write has no answer",
+		rule: "R8", file: "shared/rotation/record.go",
+		old: "\t\tnext.Unknown = true\n",
+		new: "",
 	},
 	{
 		name: "what was published is removed while a write may still land",

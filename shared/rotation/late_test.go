@@ -57,6 +57,8 @@ func TestNothingOverwritesWhatMayStillLand(t *testing.T) {
 func TestAnnouncingAWrite(t *testing.T) {
 	ends, at, past := mine.Until.Add(10*minute), now.Add(7*minute), now.Add(-minute)
 	both := rotation.Unsettled{Until: ends, Before: at, Of: "s1"}
+	again := both
+	again.Unknown = true
 	for name, row := range map[string]struct {
 		was  rotation.Unsettled
 		want rotation.Unsettled
@@ -64,8 +66,8 @@ func TestAnnouncingAWrite(t *testing.T) {
 		"the first":                  {rotation.Unsettled{}, rotation.Unsettled{Until: ends, Of: "s1"}},
 		"after another value":        {rotation.Unsettled{Until: at, Of: "s0"}, both},
 		"after one that has landed":  {rotation.Unsettled{Until: past, Of: "s0"}, rotation.Unsettled{Until: ends, Of: "s1"}},
-		"the same value again":       {rotation.Unsettled{Until: at, Of: "s1"}, rotation.Unsettled{Until: ends, Of: "s1"}},
-		"the same, another before":   {rotation.Unsettled{Until: at, Before: at, Of: "s1"}, both},
+		"the same value again":       {rotation.Unsettled{Until: at, Of: "s1"}, rotation.Unsettled{Until: ends, Of: "s1", Unknown: true}},
+		"the same, another before":   {rotation.Unsettled{Until: at, Before: at, Of: "s1"}, again},
 		"after what the caller gave": {rotation.Unsettled{Until: at}, both},
 	} {
 		rec := with(publishing(), underLease, func(r *rotation.Record) { r.Unsettled = row.was })
@@ -98,12 +100,16 @@ func TestWhatSettlesAWrite(t *testing.T) {
 		"it is published already":    {rotation.Republish{}, rotation.Outcome{}, true},
 	} {
 		rec := with(publishing(), unsettled(until, "s1", before), func(r *rotation.Record) { r.RepublishAt = now })
-		want := rotation.Unsettled{Until: until, Before: before, Of: "s1"}
+		want := rotation.Unsettled{Until: until, Before: before, Of: "s1", Unknown: true}
 		if row.settled {
 			want = rotation.Unsettled{Until: before}
 		}
 		if got, _ := rotation.DefaultRules().Apply(now, rec, row.step, row.out); got.Unsettled != want {
 			t.Errorf("%s: %+v, want %+v", name, got.Unsettled, want)
+		}
+		rec.Unsettled.Unknown = true // the same value was written before, without an answer
+		if got, _ := rotation.DefaultRules().Apply(now, rec, row.step, row.out); got.Unsettled != rec.Unsettled {
+			t.Errorf("%s, after a write without an answer: %+v", name, got.Unsettled)
 		}
 	}
 }
