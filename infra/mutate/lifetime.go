@@ -41,8 +41,8 @@ var lifetime = []mutation{
 	{
 		name: "a short lifetime makes rotations follow each other",
 		rule: "R10", file: "shared/rotation/rules.go",
-		old: "later(c.ExpiresAt.Add(-r.Policy.Grace-2*day), half)",
-		new: "later(c.ExpiresAt.Add(-r.Policy.Grace-2*day), c.Since)",
+		old: "half := c.Since.Add(c.ExpiresAt.Sub(c.Since) / 2)",
+		new: "half := c.Since",
 	},
 	{
 		name: "the grace period is not counted before an expiry",
