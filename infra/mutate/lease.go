@@ -29,8 +29,8 @@ var lease = []mutation{
 	{
 		name: "a pass goes on after a pause although its lease is lost",
 		rule: "P5", file: "shared/rotator/pass.go",
-		old: "\tif fresh.Lease.Token != p.lease.Token {\n\t\treturn fresh, ErrLeaseLost\n\t}\n\tfresh.Proof",
-		new: "\tfresh.Proof",
+		old: "case fresh.Lease.Token != p.lease.Token:\n\t\treturn fresh, ErrLeaseLost\n\tcase fresh.Version",
+		new: "case fresh.Version",
 	},
 	{
 		name: "a lease is taken over the moment that it ends",

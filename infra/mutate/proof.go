@@ -52,12 +52,6 @@ var proof = []mutation{
 		new: "\t}\n\treturn r.MinAge\n",
 	},
 	{
-		name: "what is published is not proven again",
-		rule: "R4", file: "shared/rotator/publishing.go",
-		old: "staged, err := p.prove(ctx, rec)",
-		new: "staged, err := p.readStaged(ctx, rec)",
-	},
-	{
 		name: "the staged version may be of another credential",
 		rule: "R4", file: "shared/rotator/publishing.go",
 		old: "if !rec.Owns(p.Deployment, s.Tags) || s.Tags[rotation.TagKeyID] != run.KeyID {",
