@@ -6,7 +6,7 @@
 // its file exactly once, so that the table can't rot silently.
 //
 // It exits with 1 if a defect survives that is not marked as equivalent, or if one is
-// noticed that is; with 2 if something is wrong with the table or with the tests as they are.
+// noticed that is, or does not build; with 2 if something is wrong with the table or with the tests as they are.
 package main
 
 import (

@@ -60,7 +60,7 @@ var ownership = []mutation{
 		name: "a vault secret of another application is taken over",
 		rule: "P2", file: "shared/connection/verify.go",
 		old: "if tags[rotation.TagDeployment] != s.Rotator.Deployment || !before.Same(rec.Target) {",
-		new: "if tags[rotation.TagDeployment] != s.Rotator.Deployment {",
+		new: "if tags[rotation.TagDeployment] != s.Rotator.Deployment || before.TenantID == \"\" {",
 	},
 	{
 		name: "a vault secret of a connection that exists is taken over",

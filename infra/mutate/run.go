@@ -50,10 +50,12 @@ func mutate(ctx context.Context, w io.Writer, root string, subjects []subject, o
 		for i := range s.mutations {
 			m := &s.mutations[i]
 			by, err := r.try(ctx, m)
-			if err != nil {
-				return 0, err
-			}
 			switch {
+			case ctx.Err() != nil:
+				return 0, ctx.Err()
+			case err != nil:
+				wrong++
+				fmt.Fprintf(w, "  BROKEN      %-4s %s\n%v\n", m.rule, m.name, err)
 			case by != "" && m.equivalent != "":
 				wrong++
 				fmt.Fprintf(w, "  NOT EQUIVALENT %s %s\n              noticed by %s\n", m.rule, m.name, by)
@@ -70,7 +72,7 @@ func mutate(ctx context.Context, w io.Writer, root string, subjects []subject, o
 		}
 	}
 	all := noticed + equivalent + survived + wrong
-	fmt.Fprintf(w, "%d mutants: %d noticed, %d equivalent, %d survived, %d wrongly marked\n", all, noticed, equivalent, survived, wrong)
+	fmt.Fprintf(w, "%d mutants: %d noticed, %d equivalent, %d survived, %d broken or wrongly marked\n", all, noticed, equivalent, survived, wrong)
 	if survived+wrong > 0 {
 		code = 1
 	}

@@ -66,7 +66,7 @@ func TestMutate(t *testing.T) {
 	}
 	for _, want := range []string{
 		"noticed     R1   return 3\n              by .: TestTested", "SURVIVED    R1   return 4",
-		"3 mutants: 1 noticed, 1 equivalent, 1 survived, 0 wrongly marked",
+		"3 mutants: 1 noticed, 1 equivalent, 1 survived, 0 broken or wrongly marked",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("there is no %q in\n%s", want, out)
@@ -74,6 +74,9 @@ func TestMutate(t *testing.T) {
 	}
 	if _, exit, err := mutated(t, root, caught, same); err != nil || exit != 0 {
 		t.Errorf("without a survivor: code %d, %v", exit, err)
+	}
+	if out, exit, err := mutated(t, root, defect("return 1", "return one")); err != nil || exit != 1 || !strings.Contains(out, "BROKEN") {
+		t.Errorf("one that does not build: code %d, %v, %s", exit, err, out)
 	}
 	caught.equivalent = "It is not."
 	if out, exit, err := mutated(t, root, caught); err != nil || exit != 1 || !strings.Contains(out, "NOT EQUIVALENT") {
@@ -88,12 +91,11 @@ func TestMutate(t *testing.T) {
 func TestMutateRefuses(t *testing.T) {
 	root := module(t)
 	for want, m := range map[string]mutation{
-		"0 times in":         defect("return 5", "return 6"),
-		"2 times in":         defect("return", "panic(0); return"),
-		"changes nothing":    defect("return 1", "return 1"),
-		"building the tests": defect("return 1", "return one"),
-		"no such file":       {name: "lost", rule: "R1", file: "lost.go", old: "a", new: "b"},
-		"without a name":     {rule: "R1", file: "example.go", old: "return 1", new: "return 3"},
+		"0 times in":      defect("return 5", "return 6"),
+		"2 times in":      defect("return", "panic(0); return"),
+		"changes nothing": defect("return 1", "return 1"),
+		"no such file":    {name: "lost", rule: "R1", file: "lost.go", old: "a", new: "b"},
+		"without a name":  {rule: "R1", file: "example.go", old: "return 1", new: "return 3"},
 	} {
 		if _, _, err := mutated(t, root, m); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

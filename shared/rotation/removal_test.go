@@ -232,6 +232,11 @@ func TestManualRemovals(t *testing.T) {
 			t.Errorf("after %s: %+v are left to a person, with %d notices; %+v", ago, next.ByHand, notices, next.Removals)
 		}
 	}
+	out.Err = refusedWith(serviceerror.Transient) // something else than a refusal begins the day anew
+	if _, m := applied(idle(), since(day-1), rotation.Remove{ID: "old"}, out); m == nil || !m.RefusedSince.IsZero() {
+		t.Errorf("after an outage: %+v", m)
+	}
+	out.Err = refusedWith(serviceerror.CredentialRefused)
 	many := with(idle(), retires(since(day)))
 	for i := range 40 {
 		m := due()
