@@ -72,7 +72,8 @@ func mutate(ctx context.Context, w io.Writer, root string, subjects []subject, o
 		}
 	}
 	all := noticed + equivalent + survived + wrong
-	fmt.Fprintf(w, "%d mutants: %d noticed, %d equivalent, %d survived, %d broken or wrongly marked\n", all, noticed, equivalent, survived, wrong)
+	fmt.Fprintf(w, "%d mutants: %d noticed, %d equivalent, %d survived, %d broken or wrongly marked\n",
+		all, noticed, equivalent, survived, wrong)
 	if survived+wrong > 0 {
 		code = 1
 	}

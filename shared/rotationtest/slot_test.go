@@ -46,10 +46,8 @@ func TestFailedRequestLeavesTheSlot(t *testing.T) {
 func TestAPlannedRunIsNotBegunOnANewerRecord(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		time.Sleep(time.Until(s.record().NextSlot) + time.Second)
-		s.w.Before("store.commit", func() { // takes the lease
-			s.w.Before("store.commit", func() { // would begin the run
-				s.edit(func(rec *rotation.Record) { rec.Policy.Enabled = false })
-			})
+		s.w.Before("store.commit", func() { // takes the lease and would begin the run
+			s.edit(func(rec *rotation.Record) { rec.Policy.Enabled = false })
 		})
 		s.sweep(20 * time.Minute)
 		rec := s.record()
