@@ -100,6 +100,10 @@ simulation: go ## play random histories from a seed on: make simulation SEED=1 N
 		$(if $(PLAN),-plan '$(abspath $(PLAN))',-seed $(or $(SEED),1) -n $(or $(N),1000) $(if $(ALL),-all))
 .PHONY: simulation
 
+mutate: go ## apply small defects and see which tests notice (RUN=subject or name): half an hour
+	@$(GO) run ./infra/mutate $(if $(RUN),-run '$(RUN)')
+.PHONY: mutate
+
 test-kill: azurite ## kill the real handler N times: make test-kill N=200
 	$(GO) test ./functions/cmd/azure -run TestKill -count=1 -v -timeout=120m -kills $(or $(N),200)
 .PHONY: test-kill

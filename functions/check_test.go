@@ -266,7 +266,7 @@ func TestDryRun(t *testing.T) {
 				t.Errorf("%s: current is removed at %s, now is %s", body, s.At, now)
 			}
 		}
-		if len(got.Steps) != 5 || removed != 2 || got.Running {
+		if len(got.Steps) != 8 || removed != 2 || got.Running {
 			t.Errorf("%s: %+v", body, got)
 		}
 	}

@@ -2,6 +2,7 @@ package functions_test
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -28,13 +29,14 @@ func TestDryRunNamesTheCalls(t *testing.T) {
 
 	services := map[string]string{"entra": "Entra", "graph": "Graph", "vault": "Key Vault"}
 	general := strings.NewReplacer("/v1.0/", "/", a.ObjectID, "{id}", w.stack.TenantID, "{tenant}")
+	version := regexp.MustCompile("^(/secrets/[^/]+/)[0-9a-f]{32}$")
 	var mu sync.Mutex
 	calls := map[string]bool{} // whether it writes
 	w.stack.Break(func(op string, r *http.Request) *fault.Effect {
 		if service, _, _ := strings.Cut(op, "."); services[service] != "" {
 			mu.Lock()
 			defer mu.Unlock()
-			call := services[service] + ": " + r.Method + " " + general.Replace(r.URL.Path)
+			call := services[service] + ": " + r.Method + " " + version.ReplaceAllString(general.Replace(r.URL.Path), "${1}{version}")
 			calls[call] = slices.Contains([]string{"graph.addPassword", "graph.removePassword", "vault.set"}, op)
 		}
 		return nil

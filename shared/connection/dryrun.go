@@ -1,11 +1,9 @@
 package connection
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"rekey/shared/serviceerror"
@@ -46,10 +44,14 @@ func (s *Service) DryRun(ctx context.Context, id string, opts RotateOptions) (Pl
 	if err != nil {
 		return Plan{}, err
 	}
-	if rec.Current != nil && keyID != "" {
-		rec.Current.KeyID = keyID
+	p := planner{Plan: Plan{Running: rec.Run != nil && !opts.Emergency}, confirmed: map[string]bool{}}
+	if !answered(&rec, opts) {
+		rec.Ask(s.request(&rec, opts, keyID))
 	}
-	return s.plan(&rec, opts), nil
+	for _, ahead := range s.Rotator.Rules.Forecast(s.Rotator.Clock(), rec) {
+		p.describe(&ahead, s.Rotator.Rules.Successes)
+	}
+	return p.Plan, nil
 }
 
 // wouldRotate is rotatable without reserving anything.
@@ -80,71 +82,108 @@ func (s *Service) wouldRotate(ctx context.Context, rec *rotation.Record) (keyID 
 
 // The calls of the steps.
 const (
-	callToken  = "Entra: POST /{tenant}/oauth2/v2.0/token"
-	callRead   = "Graph: GET /applications/{id}"
-	callAdd    = "Graph: POST /applications/{id}/addPassword"
-	callRemove = "Graph: POST /applications/{id}/removePassword"
-	callPut    = "Key Vault: PUT /secrets/%s"
+	callToken   = "Entra: POST /{tenant}/oauth2/v2.0/token"
+	callRead    = "Graph: GET /applications/{id}"
+	callAdd     = "Graph: POST /applications/{id}/addPassword"
+	callRemove  = "Graph: POST /applications/{id}/removePassword"
+	callPut     = "Key Vault: PUT /secrets/%s"
+	callDisable = "Key Vault: PATCH /secrets/%s/{version}"
+	callList    = "Key Vault: GET /secrets/%s/versions"
 )
 
-// plan lists the steps for a record as it is, in their order.
-func (s *Service) plan(rec *rotation.Record, opts RotateOptions) Plan {
-	now, rules := s.Rotator.Clock(), s.Rotator.Rules
-	grace, age := rec.Policy.Grace, rules.MinAge
-	if opts.Grace != nil {
-		grace = *opts.Grace
-	}
-	if opts.Emergency {
-		grace, age = 0, rules.MinAgeFirst
-	}
-	p := Plan{Running: rec.Run != nil && !opts.Emergency}
-	issued, fresh := now, ""
-	if p.Running {
-		grace, fresh = rec.Run.Grace, rec.Run.KeyID
-		issued = cmp.Or(rec.Run.IssuedAt, now)
-	}
-	if fresh == "" {
-		p.issue(rec, now)
-	}
-	published := latest(issued.Add(max(age, time.Duration(rules.Successes-1)*rules.Spacing)), now)
-	p.add(published, fresh, fmt.Sprintf("Prove it by %d fresh sign-ins in a row, and publish it in the Key Vault secret %q.", rules.Successes, rec.VaultName),
-		callToken, fmt.Sprintf(callPut, rec.VaultName))
-	switch c := rec.Current; {
-	case c == nil:
-	case c.KeyID == "":
-		p.add(published, "", "Leave the client secret that is published now in Entra: its key id is not known.")
-	default:
-		at := published.Add(max(grace, rules.RevokeMinAge))
-		p.add(at, c.KeyID, "Remove the client secret that is published now, once what is published works and is another one.", callToken, callRemove, callRead)
-	}
-	for _, o := range rec.Replaced() {
-		at := latest(o.After, now)
-		if opts.Emergency {
-			at = now
+// planner describes a forecast.
+type planner struct {
+	Plan
+	confirmed map[string]bool // the removals of which a read is described already
+}
+
+// describe adds what a step does, if it asks a service.
+func (p *planner) describe(f *rotation.Foreseen, successes int) {
+	rec := &f.Before
+	switch step := f.Step.(type) {
+	case rotation.AdoptGiven:
+		name := rec.VaultName
+		if rec.Auth != nil {
+			name = rec.AuthName()
 		}
-		p.add(at, o.KeyID, "Remove a client secret that was replaced before.", callToken, callRemove, callRead)
+		p.add(f.At, "", "Look whether what was given has reached Key Vault.", fmt.Sprintf(callList, name))
+	case rotation.RefuseRequest:
+		p.add(f.At, "", "Refuse the request. "+rec.Unable(rec.Request))
+	case rotation.IssueCredential:
+		who := "the application itself"
+		if rec.Delegated() {
+			who = "the connection that authenticates"
+		}
+		staged := rec.StagedName()
+		p.add(f.At, "", fmt.Sprintf("Sign in as %s and issue a new client secret.", who), callToken, callRead, callAdd)
+		p.add(f.At, "", fmt.Sprintf("Store it in the Key Vault secret %q, which no consumer reads.", staged), fmt.Sprintf(callPut, staged))
+	case rotation.Reconcile:
+		p.add(f.At, "", "Look whether an attempt of unknown outcome has issued a client secret. What follows depends on what is found.",
+			fmt.Sprintf(callList, rec.StagedName()))
+	case rotation.Publish: // the tokens are those of the steps before
+		what := fmt.Sprintf("Prove it by %d fresh sign-ins in a row, and publish it in the Key Vault secret %q.", successes, rec.VaultName)
+		p.add(f.At, rec.Run.KeyID, what, callToken, fmt.Sprintf(callPut, rec.VaultName))
+	case rotation.Republish:
+		p.add(f.At, rec.Current.KeyID, fmt.Sprintf("Prove the current client secret, and publish it again in the Key Vault secret %q.", rec.VaultName),
+			callToken, fmt.Sprintf(callPut, rec.VaultName))
+	case rotation.Withdraw:
+		p.add(f.At, rec.Run.KeyID, "Give the new client secret up; what is current stays published.")
+	case rotation.DisableVersion:
+		name := rec.StagedName()
+		if rec.Spent[step.Index].Auth {
+			name = rec.AuthName()
+		}
+		p.add(f.At, "", fmt.Sprintf("Disable what is not needed any more in the Key Vault secret %q.", name), fmt.Sprintf(callDisable, name))
+	case rotation.Remove, rotation.ConfirmRemoved, rotation.ConfirmRefused:
+		p.describeRemoval(f)
+	case rotation.RenewSignIn:
+		p.add(f.At, "", "Renew the sign-in.", callToken)
 	}
-	slices.SortStableFunc(p.Steps, func(a, b PlanStep) int { return a.At.Compare(b.At) })
-	return p
+	if f.Open {
+		return
+	}
+	for _, left := range f.After.ByHand[min(len(rec.ByHand), len(f.After.ByHand)):] {
+		p.add(f.At, left.KeyID, fmt.Sprintf("Leave a client secret in Entra, to be removed manually: %s.", left.Reason))
+	}
 }
 
-// issue adds the steps that make a new client secret.
-func (p *Plan) issue(rec *rotation.Record, now time.Time) {
-	who := "the application itself"
-	if rec.Delegated() {
-		who = "the connection that authenticates"
+// describeRemoval adds a step of a removal. Many reads confirm one, and all ask the same: it
+// adds the first.
+func (p *planner) describeRemoval(f *rotation.Foreseen) {
+	rec, m := &f.Before, f.Before.RemovalOf(f.Step)
+	switch f.Step.(type) {
+	case rotation.Remove:
+		what := "Remove a client secret that was replaced, once what is published works and is another one."
+		switch {
+		case rec.MustStay(m):
+			return
+		case m.Kind == rotation.RemoveOrphan:
+			what = "Remove a client secret that was issued by an attempt that was given up."
+		}
+		p.add(f.At, m.KeyID, what, callToken, callRemove)
+	case rotation.ConfirmRefused:
+		p.confirm(f.At, m, "Confirm by several refused sign-ins that it is gone.", callToken)
+	case rotation.ConfirmRemoved: // one read judges all of the application that wait for one
+		for i := range rec.Removals {
+			switch o := &rec.Removals[i]; {
+			case o.Kind == rotation.RemoveLast || !o.Target.Same(m.Target) || o.NextAt.After(f.At):
+			case o.KeyID == "":
+				p.confirm(f.At, o, "Look for what an attempt that was given up may have issued, and remove what is found.", callToken, callRead)
+			case !o.RemovedAt.IsZero():
+				p.confirm(f.At, o, "Confirm by several reads that it is gone.", callToken, callRead)
+			}
+		}
 	}
-	p.add(now, "", fmt.Sprintf("Sign in as %s and issue a new client secret.", who), callToken, callRead, callAdd)
-	p.add(now, "", fmt.Sprintf("Store it in the Key Vault secret %q, which nobody reads.", rec.StagedName()), fmt.Sprintf(callPut, rec.StagedName()))
 }
 
-func (p *Plan) add(at time.Time, keyID, what string, calls ...string) {
+// confirm adds a removal's first read.
+func (p *planner) confirm(at time.Time, m *rotation.Removal, what string, calls ...string) {
+	if !p.confirmed[m.ID()] {
+		p.confirmed[m.ID()] = true
+		p.add(at, m.KeyID, what, calls...)
+	}
+}
+
+func (p *planner) add(at time.Time, keyID, what string, calls ...string) {
 	p.Steps = append(p.Steps, PlanStep{At: at, What: what, Calls: calls, KeyID: keyID})
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }

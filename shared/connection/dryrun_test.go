@@ -43,12 +43,12 @@ func TestDryRun(t *testing.T) {
 			return p
 		}
 		for opts, want := range map[connection.RotateOptions]string{
-			{}:                             "0s Sign; 0s Store; 5m0s Prove; 48h5m0s Remove " + key,
-			{Emergency: true}:              "0s Sign; 0s Store; 15s Prove; 1m15s Remove " + key,
-			{Grace: new(2 * time.Hour)}:    "0s Sign; 0s Store; 5m0s Prove; 2h5m0s Remove " + key,
-			{Grace: new(time.Duration(0))}: "0s Sign; 0s Store; 5m0s Prove; 6m0s Remove " + key,
+			{}:                             "0s Sign; 0s Store; 5m0s Prove; 5m0s Disable; 48h5m0s Remove key; 48h6m0s Confirm key",
+			{Emergency: true}:              "0s Sign; 0s Store; 15s Prove; 15s Disable; 1m15s Remove key; 2m15s Confirm key",
+			{Grace: new(2 * time.Hour)}:    "0s Sign; 0s Store; 5m0s Prove; 5m0s Disable; 2h5m0s Remove key; 2h6m0s Confirm key",
+			{Grace: new(time.Duration(0))}: "0s Sign; 0s Store; 5m0s Prove; 5m0s Disable; 6m0s Remove key; 7m0s Confirm key",
 		} {
-			if p := plan(opts); p.Running || outline(p, time.Now()) != want {
+			if p, want := plan(opts), strings.ReplaceAll(want, "key", key); p.Running || outline(p, time.Now()) != want {
 				t.Errorf("%+v: %t %s, want %s", opts, p.Running, outline(p, time.Now()), want)
 			}
 		}
@@ -57,7 +57,9 @@ func TestDryRun(t *testing.T) {
 		}
 		running, _ := s.w.Record(s.id)
 		p, left := plan(connection.RotateOptions{}), time.Until(running.Run.IssuedAt.Add(5*time.Minute)).Round(time.Second)
-		if want := fmt.Sprintf("%s Prove %s; %s Remove %s", left, running.Run.KeyID, left+48*time.Hour, key); !p.Running || outline(p, time.Now()) != want {
+		want := fmt.Sprintf("%s Prove %s; %s Disable; %s Remove %s; %s Confirm %s",
+			left, running.Run.KeyID, left, left+48*time.Hour, key, left+48*time.Hour+time.Minute, key)
+		if !p.Running || outline(p, time.Now()) != want {
 			t.Errorf("during the run: %t %s, want %s", p.Running, outline(p, time.Now()), want)
 		}
 		s.sweep(t, 10*time.Minute)
@@ -66,7 +68,7 @@ func TestDryRun(t *testing.T) {
 			t.Fatalf("retiring %+v", done.Replaced())
 		}
 		p = plan(connection.RotateOptions{Emergency: true})
-		if got := outline(p, time.Now()); !strings.HasPrefix(got, "0s Sign; 0s Store; 0s Remove "+key+"; 15s Prove") {
+		if got := outline(p, time.Now()); !strings.HasPrefix(got, "0s Remove "+key+"; 0s Sign; 0s Store; 15s Prove") {
 			t.Errorf("an emergency with one in its grace period: %s", got)
 		}
 	})

@@ -32,22 +32,17 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 	if err != nil {
 		return rec, err
 	}
-	if rec.Run != nil && rec.Error == nil && !opts.Emergency {
-		return rec, nil // one that pauses after a failure is asked to go on at once (rule R9)
-	}
-	ask := rotation.Request{Kind: rotation.AskRotate, ID: cmp.Or(opts.ID, s.Rotator.NewID()), By: opts.By, At: s.Rotator.Clock(), Grace: opts.Grace}
-	if opts.Emergency {
-		ask.Kind = rotation.AskEmergency
+	if answered(&rec, opts) {
+		return rec, nil
 	}
 	if err := roomFor(&rec, opts); err != nil {
 		return rec, err
 	}
-	if ask.KeyID, err = s.rotatable(asking, &rec); err != nil {
+	keyID, err := s.rotatable(asking, &rec)
+	if err != nil {
 		return rec, err
 	}
-	if ask.KeyID != "" {
-		ask.KeyIDOf = rec.Current.VaultVersion
-	}
+	ask := s.request(&rec, opts, keyID)
 	looked := rec.Clone()
 	rec, err = s.askIf(ctx, id, ask, func(_ context.Context, rec *rotation.Record) error {
 		if !rec.Rotates() && !looked.Rotates() && !sameToRotate(&looked, rec) {
@@ -59,6 +54,24 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 		return rec, err
 	}
 	return s.drive(ctx, rec, until)
+}
+
+// answered reports whether the run under way is the answer already. One that pauses after a
+// failure is asked to go on at once (rule R9).
+func answered(rec *rotation.Record, opts RotateOptions) bool {
+	return rec.Run != nil && rec.Error == nil && !opts.Emergency
+}
+
+// request is what Rotate asks for on rec; keyID is what was found for what is published.
+func (s *Service) request(rec *rotation.Record, opts RotateOptions, keyID string) rotation.Request {
+	ask := rotation.Request{Kind: rotation.AskRotate, ID: cmp.Or(opts.ID, s.Rotator.NewID()), By: opts.By, At: s.Rotator.Clock(), Grace: opts.Grace}
+	if opts.Emergency {
+		ask.Kind = rotation.AskEmergency
+	}
+	if keyID != "" {
+		ask.KeyID, ask.KeyIDOf = keyID, rec.Current.VaultVersion
+	}
+	return ask
 }
 
 // sameToRotate reports whether what a rotation by hand takes the place of is on rec what

@@ -40,3 +40,22 @@ func TestFailedRequestLeavesTheSlot(t *testing.T) {
 		})
 	}
 }
+
+// Rule R1: a run is planned on the record as it is when it is written down. If the API turns
+// rotation off in between, no run begins.
+func TestAPlannedRunIsNotBegunOnANewerRecord(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *subject) {
+		time.Sleep(time.Until(s.record().NextSlot) + time.Second)
+		s.w.Before("store.commit", func() { // takes the lease and would begin the run
+			s.edit(func(rec *rotation.Record) { rec.Policy.Enabled = false })
+		})
+		s.sweep(20 * time.Minute)
+		rec := s.record()
+		if rec.Policy.Enabled {
+			t.Fatal("rotation was not turned off")
+		}
+		if started := s.events(rotation.EventStarted); len(started) != 0 || rec.Current.KeyID != s.keyID {
+			t.Errorf("a run has begun: %+v", started)
+		}
+	})
+}

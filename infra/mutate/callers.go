@@ -1,0 +1,50 @@
+package main
+
+// ofCallers are the packages that may notice that a caller is let in.
+var ofCallers = []string{"./shared/auth"}
+
+// callers: who is not known is refused.
+var callers = []mutation{
+	{
+		name: "without a configuration everything is let through to the checks",
+		rule: "P7", file: "shared/auth/auth.go", tests: ofCallers,
+		old: "if a == nil || len(a.Keys) == 0 && a.Tokens == nil && !a.appService() {",
+		new: "if a == nil {",
+	},
+	{
+		name: "a role that does not exist allows everything",
+		rule: "P7", file: "shared/auth/auth.go", tests: ofCallers,
+		old: "return r >= need && need >= Read && r <= Admin }",
+		new: "return r >= need && need >= Read }",
+	},
+	{
+		name: "what needs no role is allowed to any caller",
+		rule: "P7", file: "shared/auth/auth.go", tests: ofCallers,
+		old: "return r >= need && need >= Read && r <= Admin }",
+		new: "return r >= need && r <= Admin }",
+	},
+	{
+		name: "each role allows what the next one does",
+		rule: "P7", file: "shared/auth/auth.go", tests: ofCallers,
+		old: "return r >= need && need >= Read && r <= Admin }",
+		new: "return r+1 >= need && need >= Read && r <= Admin }",
+	},
+	{
+		name: "the first of two Authorization headers counts",
+		rule: "P7", file: "shared/auth/auth.go", tests: ofCallers,
+		old: "if len(values) != 1 || len(values[0]) > maxToken {",
+		new: "if len(values) == 0 || len(values[0]) > maxToken {",
+	},
+	{
+		name: "a key that is not known has the role of the first",
+		rule: "P7", file: "shared/auth/key.go", tests: ofCallers,
+		old: "\tfound := -1\n",
+		new: "\tfound := 0\n",
+	},
+	{
+		name: "an error of the validator lets the caller in",
+		rule: "P7", file: "shared/auth/auth.go", tests: ofCallers,
+		old: "\tif err != nil {\n\t\treturn Caller{}, err\n\t}\n\treturn caller, nil",
+		new: "\t_ = err\n\treturn caller, nil",
+	},
+}

@@ -1,0 +1,250 @@
+package rotation_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
+)
+
+// due is a credential that another one took the place of, with its grace period over.
+func due() rotation.Removal {
+	return rotation.Removal{Kind: rotation.RemoveReplaced, Target: billing, KeyID: "old", Published: true, After: now.Add(-minute)}
+}
+
+// removedAgo is one that the directory has removed a while ago.
+func removedAgo(ago time.Duration, reads int) rotation.Removal {
+	m := due()
+	m.RemovedAt, m.GoneReads = now.Add(-ago), reads
+	return m
+}
+
+// orphaned is what an attempt may have issued some time ago.
+func orphaned(ago time.Duration, keyID string) rotation.Removal {
+	return rotation.Removal{Kind: rotation.RemoveOrphan, Target: billing, Marker: "m0", KeyID: keyID, Since: now.Add(-ago)}
+}
+
+// applied is what becomes of a record with one removal.
+func applied(rec rotation.Record, m rotation.Removal, step rotation.Step, out rotation.Outcome) (rotation.Record, *rotation.Removal) {
+	next, _ := rotation.DefaultRules().Apply(now, with(rec, retires(m)), step, out)
+	return next, next.Removal(m.ID())
+}
+
+// shows is an application with these client secrets, by key id and name.
+func shows(names ...[2]string) rotation.Outcome {
+	app := rotation.ApplicationState{ClientID: billing.ClientID}
+	for _, n := range names {
+		app.Passwords = append(app.Passwords, rotation.Password{KeyID: n[0], DisplayName: n[1]})
+	}
+	return rotation.Outcome{Application: &app}
+}
+
+// The order of removals: not before the grace period's end, not before what is published is
+// a minute old, the last credential of an application after all others.
+func TestWhenACredentialIsRemoved(t *testing.T) {
+	later := due()
+	later.After = now.Add(hour)
+	last := rotation.Removal{Kind: rotation.RemoveLast, Target: billing, KeyID: "last", Published: true}
+	for name, row := range map[string]struct {
+		rec  rotation.Record
+		want rotation.Step
+	}{
+		"its grace period is over":          {with(idle(), retires(due())), rotation.Remove{ID: "old"}},
+		"it is not":                         {with(idle(), retires(later)), rotation.Wait{Until: now.Add(hour)}},
+		"current was published just now":    {with(idle(), retires(due()), currentSince(now.Add(-minute+1))), rotation.Wait{Until: now.Add(1)}},
+		"current is a minute old":           {with(idle(), retires(due()), currentSince(now.Add(-minute))), rotation.Remove{ID: "old"}},
+		"the others go before the last one": {with(idle(), retires(last, removedAgo(minute, 4))), rotation.ConfirmRemoved{ID: "old"}},
+		"then the last one goes":            {with(idle(), retires(last)), rotation.Remove{ID: "last"}},
+		"nothing goes while publishing": {
+			with(publishing(), retires(due()), seen(0, 0, now.Add(minute))), rotation.Wait{Until: now.Add(minute)},
+		},
+	} {
+		if step := rotation.DefaultRules().Plan(now, &row.rec, mine); step != row.want {
+			t.Errorf("%s: %+v, want %+v", name, step, row.want)
+		}
+	}
+}
+
+// Neither what is current nor what is about to be is removed, whatever a list says.
+func TestWhatMustStay(t *testing.T) {
+	for keyID, want := range map[string]bool{"current": true, "new": true, "old": false} {
+		rec, m := verifying(), due()
+		m.KeyID = keyID
+		if got := rec.MustStay(&m); got != want {
+			t.Errorf("%s: %t", keyID, got)
+		}
+	}
+	next, m := applied(idle(), due(), rotation.Remove{ID: "old"}, rotation.Outcome{Err: rotation.ErrNotRemovable})
+	if m != nil || len(next.ByHand) != 0 {
+		t.Errorf("what must stay is listed: %+v, %+v", m, next.ByHand)
+	}
+}
+
+// What a try to remove a credential says of it, and of current.
+func TestTryingToRemove(t *testing.T) {
+	refused := func(r *rotation.Record) { r.Current.Refusals, r.Current.RefusedSince = 4, now.Add(-hour) }
+	deleting := func(r *rotation.Record) { r.Phase = rotation.Deleting }
+	wrong, forbidden := refusedWith(serviceerror.CredentialRefused), refusedWith(serviceerror.Permission)
+	for name, row := range map[string]struct {
+		rec      rotation.Record
+		out      rotation.Outcome
+		refusals int           // of current, in a row
+		pause    time.Duration // at least, and at most a fifth more
+		useless  bool          // nothing is left to remove it with
+	}{
+		"removed":                               {with(idle(), refused), rotation.Outcome{GateOpen: true}, 0, minute, false},
+		"current is refused":                    {with(idle(), refused), rotation.Outcome{Err: wrong}, 5, minute, true},
+		"current is refused, another is not":    {with(idle(), refused), rotation.Outcome{Err: wrong, OtherWorks: true}, 5, minute, false},
+		"current works, the old one is refused": {with(idle(), refused), rotation.Outcome{Err: wrong, GateOpen: true}, 0, minute, true},
+		"no permission":                         {idle(), rotation.Outcome{Err: forbidden, GateOpen: true}, 0, hour, false},
+		"no permission, and it is deleted":      {with(idle(), deleting), rotation.Outcome{Err: forbidden, GateOpen: true}, 0, hour, true},
+		"an outage":                             {idle(), rotation.Outcome{Err: refusedWith(serviceerror.Transient)}, 0, 5 * time.Second, false},
+	} {
+		next, m := applied(row.rec, due(), rotation.Remove{ID: "old"}, row.out)
+		if m == nil || next.Current.Refusals != row.refusals {
+			t.Fatalf("%s: %+v, %d refusals", name, m, next.Current.Refusals)
+		}
+		if pause := m.NextAt.Sub(now); pause < row.pause || pause > row.pause*6/5 {
+			t.Errorf("%s: again after %s", name, pause)
+		}
+		if m.RemovedAt.IsZero() != (row.out.Err != nil) || m.GoneReads != 0 || m.RefusedSince.IsZero() == row.useless {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+// Rule R7: five reads in a row that don't show it, a minute apart.
+func TestConfirmingARemoval(t *testing.T) {
+	it, other := [2]string{"old", ""}, [2]string{"other", ""}
+	for name, row := range map[string]struct {
+		m       rotation.Removal
+		out     rotation.Outcome
+		gone    bool
+		reads   int
+		removed bool // it counts as removed
+	}{
+		"the first read":                   {removedAgo(minute, 0), shows(other), false, 1, true},
+		"the fourth":                       {removedAgo(minute, 3), shows(other), false, 4, true},
+		"the fifth":                        {removedAgo(minute, 4), shows(other), true, 0, false},
+		"a replica shows it":               {removedAgo(minute, 4), shows(it), false, 0, true},
+		"it shows long after its removal":  {removedAgo(6*minute, 4), shows(it), false, 0, false},
+		"the application can't be read":    {removedAgo(minute, 4), rotation.Outcome{Err: refusedWith(serviceerror.Transient)}, false, 4, true},
+		"an orphan is gone":                {orphaned(16*minute, ""), shows(other), false, 1, false},
+		"it may not have replicated":       {orphaned(14*minute, ""), shows(other), false, 0, false},
+		"one with another marker is not":   {orphaned(16*minute, ""), shows([2]string{"other", "m1"}), false, 1, false},
+		"what bears the marker was issued": {orphaned(16*minute, ""), shows([2]string{"found", "m0"}), false, 0, false},
+	} {
+		_, m := applied(idle(), row.m, rotation.ConfirmRemoved{ID: row.m.ID()}, row.out)
+		if row.gone != (m == nil) {
+			t.Errorf("%s: gone %t", name, m == nil)
+		}
+		if m != nil && (m.GoneReads != row.reads || m.RemovedAt.IsZero() == row.removed) {
+			t.Errorf("%s: %+v", name, m)
+		}
+		if m != nil && m.KeyID != "found" && m.NextAt.Before(now.Add(5*time.Second)) {
+			t.Errorf("%s: the next read comes after %s", name, m.NextAt.Sub(now))
+		}
+	}
+	if _, m := applied(idle(), removedAgo(minute, 0), rotation.ConfirmRemoved{ID: "old"}, shows(other)); m.NextAt.Sub(now) != minute {
+		t.Errorf("the reads of a removal are %s apart", m.NextAt.Sub(now))
+	}
+}
+
+// Promise P2: of what bears the marker of an attempt only what must be Rekey's is removed.
+func TestWhichOrphanIsRemoved(t *testing.T) {
+	left := func(r *rotation.Record) { r.ByHand = []rotation.ByHand{{Target: billing, KeyID: "a"}} }
+	a, b := [2]string{"a", "m0"}, [2]string{"b", "m0"}
+	for name, row := range map[string]struct {
+		rec  rotation.Record
+		m    rotation.Removal
+		out  rotation.Outcome
+		want string // the key id that is going to be removed
+		left int    // to a person
+	}{
+		"the only one":                       {idle(), orphaned(hour, ""), shows(a), "a", 0},
+		"one of two":                         {idle(), orphaned(hour, ""), shows(a, b), "", 2},
+		"the one whose key id is known":      {idle(), orphaned(hour, "b"), shows(a, b), "b", 1},
+		"another than the one that is known": {idle(), orphaned(hour, "b"), shows(a), "b", 1},
+		"one that was left to a person":      {with(idle(), left), orphaned(hour, ""), shows(a), "", 1},
+	} {
+		next, m := applied(row.rec, row.m, rotation.ConfirmRemoved{ID: "m0"}, row.out)
+		if m == nil || m.KeyID != row.want || len(next.ByHand) != row.left {
+			t.Errorf("%s: %+v, left to a person %+v", name, m, next.ByHand)
+		}
+	}
+}
+
+// The last credential of an application is gone when its value was refused five times over
+// 15 minutes.
+func TestConfirmingByRefusals(t *testing.T) {
+	last := func(ago time.Duration, reads int) rotation.Removal {
+		m := removedAgo(ago, reads)
+		m.Kind = rotation.RemoveLast
+		return m
+	}
+	wrong := rotation.Outcome{Err: refusedWith(serviceerror.CredentialRefused)}
+	for name, row := range map[string]struct {
+		m       rotation.Removal
+		out     rotation.Outcome
+		gone    bool
+		reads   int
+		removed bool
+	}{
+		"the first refusal":       {last(3*minute, 0), wrong, false, 1, true},
+		"the fifth, too early":    {last(14*minute, 4), wrong, false, 5, true},
+		"the fourth, late":        {last(hour, 3), wrong, false, 4, true},
+		"the fifth":               {last(15*minute, 4), wrong, true, 0, false},
+		"it works in between":     {last(minute, 4), rotation.Outcome{}, false, 0, true},
+		"it works long afterward": {last(hour, 4), rotation.Outcome{}, false, 0, false},
+		"an outage says nothing":  {last(hour, 4), rotation.Outcome{Err: refusedWith(serviceerror.Transient)}, false, 4, true},
+	} {
+		_, m := applied(idle(), row.m, rotation.ConfirmRefused{ID: "old"}, row.out)
+		if row.gone != (m == nil) || m != nil && (m.GoneReads != row.reads || m.RemovedAt.IsZero() == row.removed) {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+// Rule R7: what an application refuses for a day is left to a person, with all else of it
+// whose grace period is over, as much as one commit has room for.
+func TestManualRemovals(t *testing.T) {
+	since := func(ago time.Duration) rotation.Removal {
+		m := due()
+		m.RefusedSince = now.Add(-ago)
+		return m
+	}
+	other, waits := due(), due()
+	other.KeyID, other.Target = "other", former
+	waits.KeyID, waits.After = "waits", now.Add(hour)
+	out := rotation.Outcome{Err: refusedWith(serviceerror.CredentialRefused)}
+	for ago, want := range map[time.Duration]int{day - 1: 0, day: 1} {
+		rec := with(idle(), retires(since(ago), other, waits))
+		next, events := rotation.DefaultRules().Apply(now, rec, rotation.Remove{ID: "old"}, out)
+		notices := 0
+		for _, e := range events {
+			if e.Kind == rotation.EventByHand && e.Notice {
+				notices++
+			}
+		}
+		if len(next.ByHand) != want || len(next.Removals) != 3-want || notices != want {
+			t.Errorf("after %s: %+v are left to a person, with %d notices; %+v", ago, next.ByHand, notices, next.Removals)
+		}
+	}
+	out.Err = refusedWith(serviceerror.Transient) // something else than a refusal begins the day anew
+	if _, m := applied(idle(), since(day-1), rotation.Remove{ID: "old"}, out); m == nil || !m.RefusedSince.IsZero() {
+		t.Errorf("after an outage: %+v", m)
+	}
+	out.Err = refusedWith(serviceerror.CredentialRefused)
+	many := with(idle(), retires(since(day)))
+	for i := range 40 {
+		m := due()
+		m.KeyID = fmt.Sprint("k", i)
+		many.Removals = append(many.Removals, m)
+	}
+	next, _ := rotation.DefaultRules().Apply(now, many, rotation.Remove{ID: "old"}, out)
+	if len(next.ByHand) != 24 || len(next.Removals) != 17 {
+		t.Errorf("of 41, %d are left to a person in one commit", len(next.ByHand))
+	}
+}
