@@ -53,8 +53,8 @@ var requests = []mutation{
 	{
 		name: "a record is purged while removals are left",
 		rule: "R7", file: "shared/rotation/deleting.go",
-		old: "if len(rec.Removals)+len(rec.Spent) > 0 {",
-		new: "if len(rec.Spent) > 0 {",
+		old: "if len(rec.Removals) > 0 {",
+		new: "if len(rec.Removals) > 99 {",
 	},
 	{
 		name: "a deletion without revoke removes current",

@@ -100,7 +100,7 @@ type planner struct {
 // describe adds what a step does, if it asks a service.
 func (p *planner) describe(f *rotation.Foreseen, successes int) {
 	rec := &f.Before
-	switch step := f.Step.(type) {
+	switch f.Step.(type) {
 	case rotation.AdoptGiven:
 		name := rec.VaultName
 		if rec.Auth != nil {
@@ -128,12 +128,10 @@ func (p *planner) describe(f *rotation.Foreseen, successes int) {
 			callToken, fmt.Sprintf(callPut, rec.VaultName))
 	case rotation.Withdraw:
 		p.add(f.At, rec.Run.KeyID, "Give the new client secret up; what is current stays published.")
-	case rotation.DisableVersion:
-		name := rec.StagedName()
-		if rec.Spent[step.Index].Auth {
-			name = rec.AuthName()
+	case rotation.DisableStale:
+		for _, name := range rec.StaleNames() {
+			p.add(f.At, "", fmt.Sprintf("Disable what is not needed any more in the Key Vault secret %q.", name), fmt.Sprintf(callDisable, name))
 		}
-		p.add(f.At, "", fmt.Sprintf("Disable what is not needed any more in the Key Vault secret %q.", name), fmt.Sprintf(callDisable, name))
 	case rotation.Remove, rotation.ConfirmRemoved, rotation.ConfirmRefused:
 		p.describeRemoval(f)
 	case rotation.RenewSignIn:

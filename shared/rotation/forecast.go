@@ -99,7 +99,12 @@ func assume(now time.Time, rec *Record, step Step, lease Lease) (out Outcome, kn
 	case ConfirmRefused:
 		out.Err = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused}
 	case Prove, Promote, Withdraw, EndRun, MakeEmergency, EndGracePeriods, DropRequest, RefuseRequest, AnnounceWrite, BeginRebind,
-		DisableVersion, WarnOfExpiry, WarnOfSignInEnd, RenewSignIn:
+		WarnOfExpiry, WarnOfSignInEnd, RenewSignIn, WakeTargets:
+	case DisableStale:
+		out.Disabled = rec.Stale.Versions
+		if at := rec.Stale.LookAt; !at.IsZero() && !at.After(now) {
+			out.Looked = at
+		}
 	default: // Reconcile, above all: nothing says what an attempt of unknown outcome has issued
 		return out, false
 	}

@@ -36,7 +36,7 @@ func TestForecast(t *testing.T) {
 		return strings.Join(list, ", ")
 	}
 	const (
-		published = "promote, publish, disable version, "
+		published = "promote, publish, disable stale versions, "
 		proof     = "4m50s: prove, 4m55s: prove, 5m0s: prove, " + published
 	)
 	daily := func(r *rotation.Record) { r.Policy.Grace, r.Policy.Schedule.Interval = 10*minute, 1 }
@@ -83,7 +83,7 @@ func TestForecast(t *testing.T) {
 		},
 		"another write may still land": {
 			with(verifying(), hourOfGrace, func(r *rotation.Record) { r.Unsettled = rotation.Unsettled{Until: now.Add(7 * minute), Of: "s0"} }),
-			"7m0s: promote, publish, disable version, 1h7m0s: remove, " + confirms(hour+8*minute),
+			"7m0s: promote, publish, disable stale versions, 1h7m0s: remove, " + confirms(hour+8*minute),
 		},
 		"a phase of a newer version": {with(idle(), newer), ""},
 	} {
