@@ -3,12 +3,9 @@ package connection
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
 )
@@ -42,40 +39,14 @@ func (s *Service) DryRun(ctx context.Context, id string, opts RotateOptions) (Pl
 	if err := roomFor(&rec, opts); err != nil {
 		return Plan{}, err
 	}
-	keyID, err := s.wouldRotate(ctx, &rec)
+	wanted, err := rotatable(&rec)
 	if err != nil {
 		return Plan{}, err
 	}
-	if rec.Current != nil && keyID != "" {
-		rec.Current.KeyID = keyID
+	if err := s.claims().Look(ctx, s.newClaims(&rec, wanted...)...); err != nil {
+		return Plan{}, s.explainClaim(ctx, err)
 	}
 	return s.plan(&rec, opts), nil
-}
-
-// wouldRotate is rotatable without reserving anything.
-func (s *Service) wouldRotate(ctx context.Context, rec *rotation.Record) (keyID string, err error) {
-	if rec.Target.ClientID == "" || rec.Phase == rotation.Creating || rec.Policy.Enabled && !unidentified(rec) || rec.Delegated() {
-		return s.rotatable(ctx, rec) // which reserves nothing for these
-	}
-	res := rotation.ApplicationReservation(rec.Target, "")
-	holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
-	switch {
-	case errors.Is(err, serviceerror.ErrNotFound):
-	case err != nil:
-		return "", s.explainStore(ctx, "looking for other connections", err)
-	case holder.Owner != rec.ID:
-		void, err := s.void(ctx, holder)
-		if err != nil {
-			return "", s.explainStore(ctx, "looking for other connections", err)
-		}
-		if !void {
-			return "", s.taken(ctx, rec, holder)
-		}
-	}
-	if unidentified(rec) {
-		return s.find(ctx, rec)
-	}
-	return "", nil
 }
 
 // The calls of the steps.
@@ -99,6 +70,13 @@ func (s *Service) plan(rec *rotation.Record, opts RotateOptions) Plan {
 	}
 	p := Plan{Running: rec.Run != nil && !opts.Emergency}
 	issued, fresh := now, ""
+	if rec.Unidentified() && !p.Running {
+		what := "Find out which client secret is published now. If that is in doubt, the rotation is refused."
+		if opts.Emergency {
+			what = "Find out which client secret is published now. If that is in doubt, it is left to a person."
+		}
+		p.add(now, "", what, callToken, callRead)
+	}
 	if p.Running {
 		grace, fresh = rec.Run.Grace, rec.Run.KeyID
 		issued = cmp.Or(rec.Run.IssuedAt, now)
@@ -111,8 +89,6 @@ func (s *Service) plan(rec *rotation.Record, opts RotateOptions) Plan {
 		callToken, fmt.Sprintf(callPut, rec.VaultName))
 	switch c := rec.Current; {
 	case c == nil:
-	case c.KeyID == "":
-		p.add(published, "", "Leave the client secret that is published now in Entra: its key id is not known.")
 	default:
 		at := published.Add(max(grace, rules.RevokeMinAge))
 		p.add(at, c.KeyID, "Remove the client secret that is published now, once what is published works and is another one.", callToken, callRemove, callRead)

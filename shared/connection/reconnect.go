@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"rekey/shared/claim"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -26,20 +27,12 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 		return err
 	}
 	e.actor = c.app()
-	if !e.actor.Same(rec.Actor) {
-		was := rotation.ActorNote(rec.Actor, rec.ID)
-		is := rotation.ActorNote(e.actor, rec.ID)
-		if err := s.Reservations.Reserve(ctx, is, nil); err != nil {
-			return s.explainStore(ctx, "reserving the application", err)
-		}
-		e.reserved, e.obsolete = append(e.reserved, is), append(e.obsolete, was)
-	}
 	if err := s.announce(ctx, rec.ID, e.id, true); err != nil {
 		return err
 	}
 	next := rec.Clone()
 	next.Actor, next.Auth = e.actor, &auth
-	if err := s.inTheWay(ctx, &next, c.secret()); err != nil {
+	if e.claims, err = s.claim(ctx, &next, next.Unclaimed()...); err != nil {
 		return err
 	}
 	if auth.VaultVersion, err = s.stage(ctx, e.id, authSecret(s.Rotator.Deployment, &next, value)); err != nil {
@@ -72,11 +65,7 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 	if err := s.announce(ctx, rec.ID, e.id, false); err != nil {
 		return err
 	}
-	if err := s.reserveRebind(ctx, rec, &next, rotates, e); err != nil {
-		return err
-	}
-	kept, err := s.shared(ctx, rec)
-	if err != nil {
+	if err := s.claimRebind(ctx, rec, v.app, rotates, e); err != nil {
 		return err
 	}
 	staged := rotation.VaultSecret{
@@ -86,26 +75,45 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 	if current.VaultVersion, err = s.stage(ctx, e.id, staged); err != nil {
 		return err
 	}
-	e.request = &rotation.Request{Kind: rotation.AskRebind, ID: e.id, By: e.By, At: s.Rotator.Clock(), Target: v.app, Next: &current, Keep: kept}
+	e.request = &rotation.Request{Kind: rotation.AskRebind, ID: e.id, By: e.By, At: s.Rotator.Clock(), Target: v.app, Next: &current}
 	return nil
 }
 
-// shared reports whether another connection has the client secret that is to be replaced.
-func (s *Service) shared(ctx context.Context, rec *rotation.Record) (bool, error) {
-	if rec.Rotates() || rec.Current == nil || rec.Current.Origin == rotation.OriginGiven {
-		return false, nil // it is nobody else's, or stays
+// claimRebind claims the application that a connection goes over to, and what it needs if
+// rotation is on from now on. Without rotation, what it leaves is claimed as well if Rekey
+// has issued it and no other connection uses the application; otherwise it is left to a
+// person.
+func (s *Service) claimRebind(ctx context.Context, rec *rotation.Record, app rotation.Application, rotates bool, e *edit) (err error) {
+	next := rec.Clone()
+	next.Policy.Enabled = rotates
+	next.Request = &rotation.Request{Kind: rotation.AskRebind, Target: app}
+	wanted := next.Unclaimed()
+	if e.claims, err = s.claim(ctx, rec, wanted...); err != nil {
+		return err
 	}
-	err := s.usedByAnother(ctx, rec)
-	if errors.Is(err, errUsed) {
-		return true, nil
+	left := rec.Current
+	if left == nil || left.Origin != rotation.OriginIssued || rec.Claims(rotation.Exclusive, left.Target) {
+		return nil
 	}
-	return false, err
+	old := rotation.Claim{Kind: rotation.Exclusive, App: left.Target.Key()}
+	if slices.Contains(wanted, old) {
+		return nil
+	}
+	rows := s.newClaims(rec, old)
+	err = s.claims().Take(ctx, rows...)
+	if _, taken := errors.AsType[*claim.TakenError](err); taken {
+		return nil
+	}
+	if err != nil {
+		return s.explainClaim(ctx, err)
+	}
+	e.claims = append(e.claims, rows...)
+	return nil
 }
 
-// announce says on the record, before anybody else's is looked at, that new credentials
-// are coming: who looks at this one meanwhile has to see that (see [Service.inTheWay]). They
-// bear the marker, so that they are disabled if this process dies before the record takes
-// them over, or if it never does.
+// announce says on the record that new credentials are coming. They bear the marker, so
+// that they are disabled if this process dies before the record takes them over, or if it
+// never does.
 func (s *Service) announce(ctx context.Context, id, marker string, auth bool) error {
 	announce := rotation.Spent{Marker: marker, Auth: auth, NextAt: s.Rotator.Clock().Add(rotation.Replaced)}
 	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool {
@@ -124,8 +132,8 @@ func (s *Service) announce(ctx context.Context, id, marker string, auth bool) er
 	return nil
 }
 
-// renounce takes an announcement back whose change was refused, so that it is in nobody's
-// way. Where it may have been made, the announcement ends by itself.
+// renounce takes an announcement back whose change was refused, so that what was staged is
+// disabled at once. Where it may have been made, the announcement ends by itself.
 func (s *Service) renounce(ctx context.Context, id string, e *edit, cause error) {
 	if refused, ok := errors.AsType[*Error](cause); e.Credentials == nil || !ok || refused.Kind == Unavailable {
 		return
@@ -156,25 +164,6 @@ func (s *Service) stage(ctx context.Context, marker string, version rotation.Vau
 		return "", s.explain(ctx, "storing the new credentials in Key Vault", err)
 	}
 	return stored, nil
-}
-
-// reserveRebind reserves the application that a connection goes over to.
-func (s *Service) reserveRebind(ctx context.Context, rec, next *rotation.Record, rotates bool, e *edit) error {
-	var wanted []rotation.Reservation
-	if rotates {
-		wanted = append(wanted, rotation.ApplicationReservation(next.Target, rec.ID))
-	}
-	for _, res := range append(wanted, rotation.ActorNote(next.Actor, rec.ID)) {
-		e.reserved = append(e.reserved, res) // also if nobody knows whether it was made
-		err := s.Reservations.Reserve(ctx, res, s.void)
-		if errors.Is(err, serviceerror.ErrExists) {
-			return s.taken(ctx, next, res)
-		}
-		if err != nil {
-			return s.explainStore(ctx, "reserving the application", err)
-		}
-	}
-	return s.inTheWay(ctx, next, next.Current)
 }
 
 // reconnected wakes what waited for new credentials. What fails here is made up for:

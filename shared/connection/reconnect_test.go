@@ -40,7 +40,7 @@ func TestReconnectedWithWhatAnotherRotates(t *testing.T) {
 		_, err = service(s.w).Update(t.Context(), second.ID, connection.Change{By: "tester", Credentials: &connection.Credentials{
 			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: published.Value,
 		}})
-		refusal(t, err, connection.Conflict, "rotates this client secret")
+		refusal(t, err, connection.Conflict, "rotates the client secrets")
 		s.check(t)
 	})
 }

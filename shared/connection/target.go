@@ -159,7 +159,7 @@ func (s *Service) targets(ctx context.Context, via string) (list []rotation.Reco
 		rec, err := s.Records.Load(ctx, note.Owner)
 		switch {
 		case errors.Is(err, serviceerror.ErrNotFound):
-			more = more || s.coming(note)
+			more = more || s.Rotator.Clock().Sub(note.At) <= coming
 		case err != nil:
 			return nil, false, s.explainStore(ctx, "reading a target", err)
 		case rec.Via == via:
@@ -169,11 +169,9 @@ func (s *Service) targets(ctx context.Context, via string) (list []rotation.Reco
 	return list, more, nil
 }
 
-// coming reports whether the record of who holds res, which is not there, may be about
-// to be written: later than this its creator has died.
-func (s *Service) coming(res rotation.Reservation) bool {
-	return s.Rotator.Clock().Sub(res.At) <= 10*time.Minute
-}
+// coming is how long after a reservation the record of its owner may be about to be written:
+// later than this its creator has died.
+const coming = 10 * time.Minute
 
 // target finds the application that is to be rotated and makes sure that the holder
 // of token may do that.

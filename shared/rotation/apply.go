@@ -37,7 +37,12 @@ type Outcome struct {
 	GateOpen   bool // removals: what is published is current, and works
 	OtherWorks bool // removals: another known credential of the application still works
 
-	Application *ApplicationState // ConfirmRemoved: the application as it was read; nil: it could not be read
+	Application *ApplicationState // IdentifyCurrent, ConfirmRemoved: the application as it was read; nil: it could not be read
+
+	Identified *Password // IdentifyCurrent: what current is; nil if that is not beyond doubt
+	Doubt      string    // IdentifyCurrent: why not, with the candidates
+
+	Unclaimed bool // AdoptGiven: a claim of the record is gone, so that another connection may have its place
 }
 
 // Match is how the credential that is about to be published compares with the one that
@@ -107,6 +112,8 @@ func (t *transition) apply(step Step) {
 		t.makeEmergency()
 	case EndGracePeriods:
 		t.endGracePeriods()
+	case IdentifyCurrent:
+		t.identify()
 	case DropRequest:
 		t.dropRequest()
 	case RefuseRequest:
@@ -136,7 +143,7 @@ func (t *transition) apply(step Step) {
 	}
 }
 
-// finish keeps the lists short, tells of what was left to a person (before is how many
+// finish keeps the lists short, drops the claims that nothing needs any more, tells of what was left to a person (before is how many
 // there were), and gives the notices that are due.
 func (t *transition) finish(before int) {
 	rec := t.rec
@@ -144,6 +151,7 @@ func (t *transition) finish(before int) {
 		t.tell(Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
 	}
 	rec.ByHand = rec.ByHand[max(0, len(rec.ByHand)-MaxByHand):]
+	rec.DropClaims()
 	t.events = append(t.events, Tell(rec, t.now)...)
 	for i := range t.events {
 		if t.events[i].At.IsZero() {
@@ -244,7 +252,12 @@ func (t *transition) refuseRequest() {
 	if asked == nil {
 		return
 	}
-	why := t.rec.Unable(asked)
+	t.refuse(t.rec.Unable(asked))
+}
+
+// refuse ends the pending request with a result that says why.
+func (t *transition) refuse(why string) {
+	asked := t.rec.Request
 	t.clearRequest()
 	t.rec.LastRun = &RunResult{ID: asked.ID, Trigger: OnRequest, StartedAt: asked.At, FinishedAt: t.now, Outcome: "failed", Message: why}
 	t.tell(Event{Kind: EventFailed, RunID: asked.ID, Trigger: OnRequest, By: asked.By, Message: why})

@@ -74,8 +74,9 @@ func (t *transition) published(next Credential) {
 	case old == nil || t.out.Matches == Same:
 	case t.out.Matches == Unclear:
 		rec.leave(t.now, old.Target, old.KeyID, "it can't be read in Key Vault any more, so that Rekey can't know whether it is the client secret that was given since; remove it if it is another one")
-	case run.Keep:
-		rec.leave(t.now, old.Target, old.KeyID, "another connection has it, too")
+	case rebound && old.Origin != OriginGiven && !rec.Claims(Exclusive, old.Target):
+		const why = "other credentials were given while rotation was off, and another connection may use this one; remove it if nothing does"
+		rec.leave(t.now, old.Target, old.KeyID, why)
 	default:
 		t.retire(*old, t.now.Add(run.Grace), rebound && !old.Target.Same(next.Target))
 	}

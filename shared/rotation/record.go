@@ -118,6 +118,7 @@ type Record struct {
 	Current  *Credential `json:"current"`
 	Removals []Removal   `json:"removals"`
 	Removed  []Removed   `json:"removed"` // the last that Rekey has removed, the newest last
+	Claimed  []Claim     `json:"claims"`  // applications whose use is claimed (rule R11)
 	Spent    []Spent     `json:"spent"`
 	ByHand   []ByHand    `json:"byHand"`
 	WarnedAt int         `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
@@ -159,9 +160,8 @@ type Run struct {
 	StartedAt time.Time     `json:"startedAt"`
 	Slot      time.Time     `json:"slot,omitzero"` // the nominal time that a scheduled run serves
 	Grace     time.Duration `json:"grace"`
-	Keep      bool          `json:"keep,omitempty"` // as in [Request]
-	Attempt   int           `json:"attempt"`        // 1, 2, ...
-	Target    Application   `json:"target"`         // what the credential is of
+	Attempt   int           `json:"attempt"` // 1, 2, ...
+	Target    Application   `json:"target"`  // what the credential is of
 	// Marker is the display name that the attempt's credential carries. Empty
 	// when the last attempt is known to have issued nothing, or was abandoned.
 	Marker string `json:"marker"`
@@ -361,8 +361,8 @@ type Failure struct {
 	Request string             `json:"request,omitempty"` // the request that was being served; a newer one need not wait
 }
 
-// Rotates reports whether the connection holds the application's reservation: it
-// rotates by itself, or rotating is all that it is for.
+// Rotates reports whether the connection has its target for itself: it rotates by itself,
+// or rotating is all that it is for.
 func (r *Record) Rotates() bool {
 	return r.Policy.Enabled || r.Delegated() && r.Target.ClientID != ""
 }
@@ -377,9 +377,8 @@ func (r *Record) inUse(version string) bool {
 // StagedName is the Key Vault secret that holds values which are not published yet.
 func (r *Record) StagedName() string { return r.VaultName + "-staged" }
 
-// Reservations lists what the record keeps unique. The application is held by
-// connections that rotate only. Notes come last: who gets no further than a value that
-// somebody else has must not look, to that one, like somebody who is coming.
+// Reservations lists what the record keeps unique. The note comes last: a create that
+// loses a name must not look like a target in progress.
 func (r *Record) Reservations() []Reservation {
 	res := []Reservation{
 		{Kind: ReserveVault, Value: strings.ToLower(r.VaultName), Owner: r.ID},
@@ -391,13 +390,15 @@ func (r *Record) Reservations() []Reservation {
 	if r.Auth != nil {
 		res = append(res, Reservation{Kind: ReserveVault, Value: r.AuthName(), Owner: r.ID})
 	}
-	if r.Rotates() {
-		res = append(res, ApplicationReservation(r.Target, r.ID))
-	}
 	if r.Via != "" {
-		return append(res, Reservation{Kind: NoteTarget, Value: r.Via, Owner: r.ID})
+		res = append(res, Reservation{Kind: NoteTarget, Value: r.Via, Owner: r.ID})
 	}
-	return append(res, ActorNote(r.Actor, r.ID))
+	return res
+}
+
+// Holds reports whether the record needs a reservation that bears its name.
+func (r *Record) Holds(res Reservation) bool {
+	return slices.ContainsFunc(r.Reservations(), func(o Reservation) bool { return o.Kind == res.Kind && o.Value == res.Value })
 }
 
 // NameReservation keeps a connection's name unique within its project.
@@ -406,16 +407,6 @@ func NameReservation(project, name, owner string) Reservation {
 		project = "org"
 	}
 	return Reservation{Kind: ReserveName, Value: project + "-" + name, Owner: owner}
-}
-
-// ActorNote says that a connection authenticates as an application.
-func ActorNote(app Application, owner string) Reservation {
-	return Reservation{Kind: NoteActor, Value: strings.ToLower(app.TenantID + " " + app.ClientID), Owner: owner}
-}
-
-// ApplicationReservation keeps an application to one rotating connection (rule R11).
-func ApplicationReservation(app Application, owner string) Reservation {
-	return Reservation{Kind: ReserveApplication, Value: strings.ToLower(app.TenantID + " " + app.ClientID), Owner: owner}
 }
 
 // ErrNotWhole says that a row was written by something else than Rekey, or by hand.
@@ -493,6 +484,7 @@ func (r *Record) Clone() Record {
 	c.Current = clone(r.Current)
 	c.Removals = slices.Clone(r.Removals)
 	c.Removed = slices.Clone(r.Removed)
+	c.Claimed = slices.Clone(r.Claimed)
 	c.Spent = slices.Clone(r.Spent)
 	c.ByHand = slices.Clone(r.ByHand)
 	c.Changes = slices.Clone(r.Changes)

@@ -163,12 +163,13 @@ func (p *pass) republish(ctx context.Context, rec *rotation.Record) (out rotatio
 	return out
 }
 
-// isCurrent reports whether a published version is of the current credential. Where that
-// has no key id its digest says so: another one that was given has no key id, either.
+// isCurrent reports whether a published version is of the current credential: it is the
+// version that the record names, or its tags have the key id. Where current has no key id its
+// digest says so: another one that was given has no key id, either.
 func (p *pass) isCurrent(v rotation.VaultSecret, rec *rotation.Record) bool {
 	c := rec.Current
-	return rec.Owns(p.Deployment, v.Tags) && v.Tags[rotation.TagKeyID] == c.KeyID &&
-		(c.KeyID != "" || v.Version == c.VaultVersion || c.Digest != "" && v.Tags[rotation.TagDigest] == c.Digest)
+	same := v.Version == c.VaultVersion || c.KeyID != "" && v.Tags[rotation.TagKeyID] == c.KeyID
+	return rec.Owns(p.Deployment, v.Tags) && (same || c.KeyID == "" && c.Digest != "" && v.Tags[rotation.TagDigest] == c.Digest)
 }
 
 // withdraw looks whether the attempt's credential is published.
@@ -181,19 +182,6 @@ func (p *pass) withdraw(ctx context.Context, rec *rotation.Record) (out rotation
 	attempt := rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagClient] == run.Target.ClientID && latest.Tags[rotation.TagKeyID] == run.KeyID
 	out.Err, out.NotCurrent = err, err == nil && !current && attempt
 	return out
-}
-
-// leaveApplication releases what a connection held of an application that it has left.
-// What fails here becomes void, because the record holds another one.
-func (p *pass) leaveApplication(ctx context.Context, old rotation.Application, rec *rotation.Record) {
-	if old.Same(rec.Target) {
-		return
-	}
-	for _, res := range []rotation.Reservation{rotation.ApplicationReservation(old, rec.ID), rotation.ActorNote(old, rec.ID)} {
-		if !rec.Holds(res) && (rec.Rotates() || res.Kind.Shared()) {
-			p.tryRelease(ctx, res)
-		}
-	}
 }
 
 // keepHistory is how long history is kept.

@@ -13,7 +13,6 @@ type Known struct {
 // takes it off this list.
 var KnownKinds = []Known{
 	{"expired", 87, "new", "a target of a connection whose own secret had expired waits for its back-off after that got a new one"},
-	{"foreign-removed", 1031, "6", "a secret without a hint is taken for the given one, which a replica does not show yet"},
 	{"published-retiring", 14, "7, 8", "a PATCH that repeats what was given publishes a secret that waits to be removed"},
 	{"grace-cut", 87, "new", "the same: what the target replaced before ends meanwhile"},
 	{"silent-staged", 5, "12", "the vault refuses to disable versions for more than an hour, and nothing shows"},
