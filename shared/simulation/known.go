@@ -18,5 +18,6 @@ var KnownKinds = []Known{
 	{"silent-staged", 5, "12", "the vault refuses to disable versions for more than an hour, and nothing shows"},
 	{"history-kept", 154, "13", "history of a connection that never rotates, or was deleted, is kept for ever"},
 	{"dry-run-stale", 493, "18", "a dry run lists a removal that has happened"},
+	{"delete-slow", 1696, "new", "current has expired, another client secret was refused, and a deletion with revoke waits a day before it gives up"},
 	{"end-staged-enabled", 65, "new", "a staged value that lands late, after its second try was used, stays enabled for ever"},
 }
