@@ -182,8 +182,8 @@ func TestOneOfTwoCreationsWins(t *testing.T) {
 					}
 				}
 			}
-			if n := len(w.stack.Table.Rows("name-")) + len(w.stack.Table.Rows("app-")); n != 2 {
-				t.Errorf("%d reservations of names and applications, want the winner's 2", n)
+			if names, claims := len(w.stack.Table.Rows("name-")), len(w.stack.Table.Rows("claim-")); names != 1 || claims != 2 {
+				t.Errorf("%d reservations of names and %d claims, want the winner's 1 and 2", names, claims)
 			}
 		})
 	}

@@ -62,7 +62,7 @@ func newDeployment(t *testing.T) *deployment {
 	rotator := d.w.Rotator()
 	rotator.Actors, rotator.Log = actors, log
 	s := &connection.Service{
-		Rotator: rotator, Actors: actors, Records: d.w.StorePort(), Reservations: d.w.StorePort(), Vault: d.w.VaultPort(), Directory: d.w.DirectoryPort(),
+		Rotator: rotator, Actors: actors, Records: d.w.StorePort(), Reservations: d.w.StorePort(), Claims: d.w.StorePort(), Vault: d.w.VaultPort(), Directory: d.w.DirectoryPort(),
 		Notes: &rotationtest.MemoryPending{}, Log: log,
 	}
 	d.api, _ = withPeople(service{}, auth.Admin)

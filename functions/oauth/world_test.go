@@ -125,7 +125,7 @@ func (w *world) wire() {
 		Rotator: &rotator.Rotator{
 			Store: store, Vault: vault, Authority: authority, Actors: actors, Rules: rotation.DefaultRules(), Deployment: "test", Now: w.now, Log: log,
 		},
-		Actors: actors, Records: store, Reservations: store, Vault: vault, Log: log,
+		Actors: actors, Records: store, Reservations: store, Claims: store, Vault: vault, Log: log,
 	}
 	w.flow = &oauth.Flow{
 		Store: store, Authority: authority, IDTokens: tokens, Connections: w.conns,

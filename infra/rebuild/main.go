@@ -90,7 +90,7 @@ func rebuilder(a *app.App) (*rebuild.Rebuilder, error) {
 	}
 	c := a.Connections
 	return &rebuild.Rebuilder{
-		Vault: vault, Records: c.Records, Reservations: c.Reservations, Directory: c.Directory, SignIns: c.Actors.SignIns,
+		Vault: vault, Records: c.Records, Reservations: c.Reservations, Claims: c.Claims, Directory: c.Directory, SignIns: c.Actors.SignIns,
 		Refused: c.Refused, Deployment: a.Config.Deployment, Rules: a.Rotator.Rules, Log: a.Log,
 	}, nil
 }

@@ -84,7 +84,8 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 		Observer: measure.Observer(), Rules: c.Rules, Deployment: c.Deployment, Parallel: c.MaxParallel, Log: log,
 	}
 	connections := &connection.Service{
-		Rotator: rotator, Actors: actors, Records: store, Reservations: store, Vault: vault, Directory: reader{authority, directory},
+		Rotator: rotator, Actors: actors, Records: store, Reservations: store, Claims: store,
+		Vault: vault, Directory: reader{authority, directory},
 		Applications: directory, Policies: directory, Notes: store, Refused: refused(c), Log: log,
 	}
 	tokens, err := openid.New(openid.Config{AuthorityHost: c.AuthorityHost, HTTPClient: client})

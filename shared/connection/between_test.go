@@ -91,30 +91,6 @@ func TestTheSecretThatAnotherIsGoingOverTo(t *testing.T) {
 	})
 }
 
-// What another connection authenticates with was lost from the vault. That is its own
-// trouble: nobody else has to be refused because of it.
-func TestAnotherConnectionWithoutItsSecret(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		in := s.input()
-		in.Name = "authenticating"
-		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
-		target, _, _ := s.w.AddApplication()
-		s.w.Own(target.ClientID, s.app.ClientID, true)
-		in.Target = connection.Target{ClientID: target.ClientID}
-		first, err := service(s.w).Create(t.Context(), in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.w.VaultPort().Delete(t.Context(), first.AuthName()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := service(s.w).Create(t.Context(), s.input()); err != nil {
-			t.Errorf("creating another connection: %v", err)
-		}
-	})
-}
-
 // The same the other way round: what a rotating connection is going over to counts as its
 // original, and is removed as soon as it has arrived.
 func TestTheSecretThatARotatingConnectionIsGoingOverTo(t *testing.T) {

@@ -142,11 +142,15 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 		return err
 	}
 	s.lookForPolicy(ctx, token, app, rec.Policy, c)
-	if rec.Current != nil && rec.Current.Origin == rotation.OriginGiven && !rec.Delegated() {
-		_, err := s.find(ctx, rec)
-		return c.find(err)
+	if !rec.Unidentified() || rec.Delegated() {
+		return nil
 	}
-	return nil
+	published, err := s.Vault.Get(ctx, rec.VaultName, rec.Current.VaultVersion)
+	if err != nil {
+		return c.find(s.explain(ctx, "reading the client secret", err))
+	}
+	_, err = s.identify(ctx, token, app, state, published.Value, "")
+	return c.find(err)
 }
 
 func (s *Service) lookForOwners(ctx context.Context, token rotation.Token, app rotation.Application, c *Check) error {

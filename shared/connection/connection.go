@@ -3,7 +3,7 @@
 //
 // It is what stands between a caller and the rotation: it validates everything
 // that is local and everything that can be read before anything is changed, it
-// keeps names, vault secrets and applications unique, it takes the caller's secret
+// keeps names and vault secrets unique, it claims applications, it takes the caller's secret
 // over, and it hands the rest to package rotation, whose passes finish what a
 // request had no time for. Nothing is lost on bad input: a refused request leaves
 // everything as it was.
@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"time"
 
+	"rekey/shared/claim"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -98,6 +99,7 @@ type Service struct {
 	Actors       *Actors
 	Records      Records
 	Reservations Reservations
+	Claims       claim.Store
 	Vault        Vault
 	Directory    Directory
 	Applications Applications // nil: the tenant's applications can't be listed

@@ -20,8 +20,6 @@ type draft struct {
 	rec   rotation.Record
 	given rotation.VaultSecret // what the vault is to keep; without a name nothing
 	left  rotation.VaultState  // what is under the published name
-
-	secret *rotation.Credential // the client secret among what was given
 }
 
 // Create makes a connection: it validates, reserves, writes the record, puts what was
@@ -77,8 +75,8 @@ func (s *Service) draftOwn(ctx context.Context, d *draft, in *Input) error {
 		return err
 	}
 	rec.Actor, rec.Target = v.app, v.app
-	rec.Current = &rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin}
-	d.secret = rec.Current
+	rec.Given = rotation.Digest(rec.ID, v.app, in.ClientSecret)
+	rec.Current = &rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin, Digest: rec.Given}
 	d.given = rotation.VaultSecret{
 		Name: rec.VaultName, Value: in.ClientSecret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: v.ends,
 		Tags: rotation.Tags(s.Rotator.Deployment, rec, *rec.Current),
@@ -111,7 +109,9 @@ func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error
 			return err
 		}
 	}
-	d.secret = in.secret()
+	if in.Method != OAuth {
+		rec.Given = digestOf(rec, rec.Actor, value)
+	}
 	d.given = authSecret(s.Rotator.Deployment, rec, value)
 	return nil
 }
@@ -122,7 +122,7 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 	if d.left.Exists {
 		rec.Takeover = d.left.Version
 	}
-	rec, err := s.record(ctx, rec, d.secret, by)
+	rec, err := s.record(ctx, rec, by)
 	if err != nil {
 		return rec, err
 	}
@@ -135,13 +135,21 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 }
 
 // record reserves everything and writes the row.
-func (s *Service) record(ctx context.Context, rec rotation.Record, secret *rotation.Credential, by string) (rotation.Record, error) {
+func (s *Service) record(ctx context.Context, rec rotation.Record, by string) (rotation.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, amending)
 	defer cancel()
-	if err := s.reserve(ctx, &rec, secret); err != nil {
+	if err := s.reserve(ctx, &rec); err != nil {
 		return rec, err
 	}
-	if err := s.attach(ctx, &rec); err != nil {
+	// Claims come last: a create that loses a name must not look like one in progress.
+	rows, err := s.claim(ctx, &rec, rec.Uses()...)
+	if err == nil {
+		rec.AddClaims(rows)
+		if err = s.attach(ctx, &rec); err != nil {
+			s.unclaim(ctx, rows)
+		}
+	}
+	if err != nil {
 		s.release(ctx, rec.Reservations())
 		return rec, err
 	}

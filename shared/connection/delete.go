@@ -29,8 +29,14 @@ func (s *Service) Delete(ctx context.Context, id string, opts DeleteOptions) (ro
 		return was, err
 	}
 	ask := rotation.Request{Kind: rotation.AskDelete, ID: s.Rotator.NewID(), By: opts.By, At: s.Rotator.Clock(), Revoke: opts.Revoke}
-	// The check and the request are one: whoever adds a target writes this record.
-	rec, err := s.askIf(ctx, id, ask, s.noTargets)
+	next := was.Clone()
+	next.Request = &ask
+	rows, err := s.claim(asking, &was, moreToClaim(&was, &next)...)
+	if err != nil {
+		return was, err
+	}
+	// The check and the request are one: adding a target writes this record.
+	rec, err := s.askIf(ctx, id, ask, rows, s.noTargets)
 	if err != nil {
 		return was, err
 	}

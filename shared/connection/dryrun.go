@@ -2,11 +2,8 @@ package connection
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
 )
@@ -40,44 +37,21 @@ func (s *Service) DryRun(ctx context.Context, id string, opts RotateOptions) (Pl
 	if err := roomFor(&rec, opts); err != nil {
 		return Plan{}, err
 	}
-	keyID, err := s.wouldRotate(ctx, &rec)
+	wanted, err := rotatable(&rec)
 	if err != nil {
 		return Plan{}, err
 	}
+	if err := s.claims().Look(ctx, s.newClaims(&rec, wanted...)...); err != nil {
+		return Plan{}, s.explainClaim(ctx, err)
+	}
 	p := planner{Plan: Plan{Running: rec.Run != nil && !opts.Emergency}, confirmed: map[string]bool{}}
 	if !answered(&rec, opts) {
-		rec.Ask(s.request(&rec, opts, keyID))
+		rec.Ask(s.request(opts))
 	}
 	for _, ahead := range s.Rotator.Rules.Forecast(s.Rotator.Clock(), rec) {
 		p.describe(&ahead, s.Rotator.Rules.Successes)
 	}
 	return p.Plan, nil
-}
-
-// wouldRotate is rotatable without reserving anything.
-func (s *Service) wouldRotate(ctx context.Context, rec *rotation.Record) (keyID string, err error) {
-	if rec.Target.ClientID == "" || rec.Phase == rotation.Creating || rec.Policy.Enabled && !unidentified(rec) || rec.Delegated() {
-		return s.rotatable(ctx, rec) // which reserves nothing for these
-	}
-	res := rotation.ApplicationReservation(rec.Target, "")
-	holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
-	switch {
-	case errors.Is(err, serviceerror.ErrNotFound):
-	case err != nil:
-		return "", s.explainStore(ctx, "looking for other connections", err)
-	case holder.Owner != rec.ID:
-		void, err := s.void(ctx, holder)
-		if err != nil {
-			return "", s.explainStore(ctx, "looking for other connections", err)
-		}
-		if !void {
-			return "", s.taken(ctx, rec, holder)
-		}
-	}
-	if unidentified(rec) {
-		return s.find(ctx, rec)
-	}
-	return "", nil
 }
 
 // The calls of the steps.
@@ -107,6 +81,12 @@ func (p *planner) describe(f *rotation.Foreseen, successes int) {
 			name = rec.AuthName()
 		}
 		p.add(f.At, "", "Look whether what was given has reached Key Vault.", fmt.Sprintf(callList, name))
+	case rotation.IdentifyCurrent:
+		what := "Find out which client secret is published now. If that is in doubt, the rotation is refused."
+		if rec.Request != nil && rec.Request.Kind == rotation.AskEmergency {
+			what = "Find out which client secret is published now. If that is in doubt, it is left to a person."
+		}
+		p.add(f.At, "", what, callToken, callRead)
 	case rotation.RefuseRequest:
 		p.add(f.At, "", "Refuse the request. "+rec.Unable(rec.Request))
 	case rotation.IssueCredential:

@@ -75,27 +75,32 @@ func (s *subject) giveAnother(t *testing.T, app rotation.Application, secret sec
 	}})
 }
 
-// A key id that was found for one client secret is not that of the next. What was given
-// meanwhile stays a given one: an emergency replaces it and leaves it to a person, and
-// rotation is turned on once it is known what there is to rotate.
-func TestAFoundKeyIDIsOfOneSecret(t *testing.T) {
-	t.Run("emergency", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSubject(t)
-			withGiven(t, s)
-			s.rebindTo(t, s.other, s.otherSecret, "") // in the phase rebinding; the old one is still current
-			if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{Emergency: true, By: "tester"}); err != nil {
-				t.Fatal(err)
-			}
-			s.sweep(t, 5*24*time.Hour)
-			rec := mustRecord(t, s)
-			known := func(h rotation.ByHand) bool { return h.Target.Same(s.other) }
-			if !s.w.IsLive(s.otherKey) || !slices.ContainsFunc(rec.ByHand, known) || rec.Current.Origin != rotation.OriginIssued {
-				t.Errorf("what was given lives: %t; current %+v; by hand %+v", s.w.IsLive(s.otherKey), rec.Current, rec.ByHand)
-			}
-			s.check(t)
+// What is identified is the client secret that is current when the pass looks (rule R14):
+// not the one that was when an emergency was asked for, or that rotation be turned on.
+func TestWhatIsCurrentThenIsIdentified(t *testing.T) {
+	for name, elsewhere := range map[string]bool{"of another application": true, "of the same application": false} {
+		t.Run("emergency, "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				withGiven(t, s)
+				if !elsewhere {
+					s.other = s.app
+					s.otherSecret, s.otherKey = s.w.AddForeign(s.app.ClientID)
+				}
+				s.w.Name(s.otherKey)
+				s.rebindTo(t, s.other, s.otherSecret, "") // in the phase rebinding; the old one is still current
+				if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{Emergency: true, By: "tester"}); err != nil {
+					t.Fatal(err)
+				}
+				s.sweep(t, 5*24*time.Hour)
+				rec := mustRecord(t, s)
+				if !s.w.IsLive(s.keyID) || s.w.IsLive(s.otherKey) || len(rec.ByHand) != 1 || rec.Current.Origin != rotation.OriginIssued {
+					t.Errorf("the one before lives: %t, the one that was current then: %t; current %+v; by hand %+v", s.w.IsLive(s.keyID), s.w.IsLive(s.otherKey), rec.Current, rec.ByHand)
+				}
+				s.check(t)
+			})
 		})
-	})
+	}
 	t.Run("rotation on", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSubject(t)
@@ -116,25 +121,6 @@ func TestAFoundKeyIDIsOfOneSecret(t *testing.T) {
 			}
 			s.check(t)
 		})
-	})
-}
-
-// The same within one application: what was found for the old secret would be removed,
-// although it was given and replaced before, and not by this rotation (promise P2).
-func TestAFoundKeyIDRemovesNoOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		withGiven(t, s)
-		secret, keyID := s.w.AddForeign(s.app.ClientID)
-		s.rebindTo(t, s.app, secret, "")
-		if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{Emergency: true, By: "tester"}); err != nil {
-			t.Fatal(err)
-		}
-		s.sweep(t, 5*24*time.Hour)
-		if rec := mustRecord(t, s); !s.w.IsLive(s.keyID) || !s.w.IsLive(keyID) || len(rec.ByHand) != 2 || rec.Current.Origin != rotation.OriginIssued {
-			t.Errorf("the one before lives: %t, the one that was published: %t; by hand %+v", s.w.IsLive(s.keyID), s.w.IsLive(keyID), rec.ByHand)
-		}
-		s.check(t)
 	})
 }
 
@@ -185,52 +171,51 @@ func TestAGivenSecretIsPublishedAgain(t *testing.T) {
 }
 
 // A client secret that is given once more, by its value alone, is the one that it was:
-// where its key id is known it is known by that again, and nothing is removed or reported.
-func TestTheSameSecretGivenOnceMore(t *testing.T) {
+// R13: credentials that the record remembers are no change, or are refused with the time.
+func TestCredentialsThatAreGivenAgain(t *testing.T) {
 	off := func(t *testing.T, s *subject) {
 		settled(t, s)
 		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false), By: "tester"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	published := func(t *testing.T, s *subject) rotation.VaultSecret {
-		v, ok := s.w.Published("rekey-" + s.id)
-		if !ok {
-			t.Fatal("nothing is published")
-		}
-		return v
-	}
 	for _, tt := range []struct {
-		name    string
-		setup   func(t *testing.T, s *subject)
-		between bool // another one is given between
+		name   string
+		setup  func(t *testing.T, s *subject)
+		value  func(s *subject, published secret.Value) secret.Value
+		refuse string // empty: it is no change
 	}{
-		{name: "its key id was never known", setup: withGiven},
-		{name: "issued by Rekey", setup: off},
-		{name: "issued, and in its grace period", setup: off, between: true},
+		{"what was given last and is current", withGiven, func(s *subject, _ secret.Value) secret.Value { return s.secret }, ""},
+		{"what was given last and was removed since", settled, func(s *subject, _ secret.Value) secret.Value { return s.secret }, ""},
+		{"what Rekey has issued and is current", off, func(_ *subject, published secret.Value) secret.Value { return published }, ""},
+		{"what was replaced and waits for its removal", func(t *testing.T, s *subject) {
+			off(t, s)
+			s.otherSecret = s.publishedValue(t)
+			another, keyID := s.w.AddForeign(s.app.ClientID)
+			s.w.Name(keyID)
+			s.rebindTo(t, s.app, another, keyID)
+			s.sweep(t, time.Hour)
+		}, func(s *subject, _ secret.Value) secret.Value { return s.otherSecret }, "removes it at"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
 				tt.setup(t, s)
-				before, v := mustRecord(t, s), published(t, s)
-				if tt.between {
-					secret, keyID := s.w.AddForeign(s.app.ClientID)
-					s.w.Name(keyID)
-					s.rebindTo(t, s.app, secret, keyID)
-					s.sweep(t, time.Hour)
+				before, was := mustRecord(t, s), s.publishedValue(t)
+				c := connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: tt.value(s, was)}
+				_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &c, Description: new("edited"), By: "tester"})
+				if tt.refuse != "" {
+					refusal(t, err, connection.Conflict, tt.refuse)
+				} else if err != nil {
+					t.Fatal(err)
 				}
-				s.rebindTo(t, s.app, v.Value, "")
-				s.sweep(t, 5*24*time.Hour)
+				s.sweep(t, 3*time.Hour)
 				rec := mustRecord(t, s)
-				if again := published(t, s); again.Value != v.Value || again.Version == v.Version || rec.Current.VaultVersion != again.Version {
-					t.Fatal("it was not published again")
+				if s.publishedValue(t) != was || rec.Current.KeyID != before.Current.KeyID || rec.CredentialChanges != before.CredentialChanges {
+					t.Errorf("it was taken for a change: %+v, was %+v", rec.Current, before.Current)
 				}
-				if rec.Current.KeyID != before.Current.KeyID || len(rec.ByHand) != 0 {
-					t.Errorf("current %+v, was %+v; by hand %+v", rec.Current, before.Current, rec.ByHand)
-				}
-				if tt.between && rec.Current.Origin != rotation.OriginNamed {
-					t.Errorf("it is %s, although its key id is known", rec.Current.Origin)
+				if edited := rec.Description == "edited"; edited != (tt.refuse == "") {
+					t.Errorf("the rest of the change was applied: %t", edited)
 				}
 				s.check(t)
 			})
@@ -238,31 +223,33 @@ func TestTheSameSecretGivenOnceMore(t *testing.T) {
 	}
 }
 
-// Where the value of the old one is gone nobody can compare: it may be the one that was
-// given, so that it is left to a person.
-func TestASecretThatCannotBeCompared(t *testing.T) {
+// R13: giving what is current again, while new credentials are being proven, keeps it.
+func TestCurrentGivenAgainDuringARebindIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		settled(t, s)
-		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false), By: "tester"}); err != nil {
+		withGiven(t, s)
+		before := mustRecord(t, s)
+		s.rebindTo(t, s.other, s.otherSecret, "") // which is not proven yet
+		c := connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret}
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &c, By: "tester"}); err != nil {
 			t.Fatal(err)
 		}
-		v, _ := s.w.Published("rekey-" + s.id)
-		keyID := mustRecord(t, s).Current.KeyID
-		s.w.OutsideBreak(true)
-		if err := s.w.VaultPort().Disable(t.Context(), v.Name, v.Version); err != nil {
-			t.Fatal(err)
-		}
-		s.rebindTo(t, s.app, v.Value, "")
-		s.sweep(t, 10*time.Minute)
-		s.w.OutsideBreak(false)
-		s.sweep(t, 5*24*time.Hour)
-		rec := mustRecord(t, s)
-		if len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != keyID || !s.w.IsLive(keyID) {
-			t.Errorf("by hand %+v; it lives: %t", rec.ByHand, s.w.IsLive(keyID))
+		s.sweep(t, 3*time.Hour)
+		if rec := mustRecord(t, s); rec.Phase != rotation.Idle || !rec.Target.Same(s.app) || rec.Given != before.Given {
+			t.Errorf("phase %s, target %s, given %q, before %q", rec.Phase, rec.Target.ClientID, rec.Given, before.Given)
 		}
 		s.check(t)
 	})
+}
+
+// publishedValue is what the vault has published.
+func (s *subject) publishedValue(t *testing.T) secret.Value {
+	t.Helper()
+	v, ok := s.w.Published(mustRecord(t, s).VaultName)
+	if !ok {
+		t.Fatal("nothing is published")
+	}
+	return v.Value
 }
 
 func mustRecord(t *testing.T, s *subject) rotation.Record {

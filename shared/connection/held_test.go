@@ -85,7 +85,7 @@ func TestTheApplicationOfADeletion(t *testing.T) {
 		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
 		_, err := service(s.w).Create(t.Context(), in)
 		refusal(t, err, connection.Conflict, "is being deleted")
-		s.holds(t, rotation.ApplicationReservation(s.app, s.id))
+		s.claims(t, rotation.Exclusive, s.app)
 		s.check(t)
 	})
 }

@@ -17,7 +17,7 @@ import (
 
 // The methods by which a connection authenticates.
 const (
-	ClientSecret = "client-secret"
+	ClientSecret = rotation.MethodSecret
 	Certificate  = "certificate"
 	OAuth        = "oauth"
 )
@@ -225,15 +225,6 @@ func (c *Credentials) material(ctx context.Context, now time.Time) (secret.Value
 		return value, rotation.Auth{Account: c.SignIn.Account, SavedAt: now, RenewAt: now.Add(renewAfter)}, err
 	}
 	return c.ClientSecret, rotation.Auth{}, nil
-}
-
-// secret is what is known of the client secret among c, nil if there is none: that it is
-// not one which another connection removes.
-func (c *Credentials) secret() *rotation.Credential {
-	if c.Method != ClientSecret {
-		return nil
-	}
-	return &rotation.Credential{KeyID: c.ClientSecretKeyID, Hint: c.ClientSecret.Hint()}
 }
 
 // policy returns the policy of a new connection.

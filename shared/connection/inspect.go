@@ -3,7 +3,6 @@ package connection
 import (
 	"context"
 
-	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -45,25 +44,16 @@ func (s *Service) Inspect(ctx context.Context, c Credentials) (Inspection, error
 	if err != nil && !serviceerror.ClassOf(err).Refusal() {
 		return Inspection{}, s.explain(ctx, "reading the service principal", err)
 	}
+	now, hint := s.Rotator.Clock(), c.ClientSecret.Hint()
 	in := Inspection{Complete: err == nil}
-	for _, w := range s.fitting(state.Passwords, c.ClientSecret) {
+	for _, w := range rotation.Fitting(now, hint, state.Passwords) {
 		in.Candidates = append(in.Candidates, Candidate{Password: w})
 	}
-	for _, w := range s.fitting(principal, c.ClientSecret) {
+	for _, w := range rotation.Fitting(now, hint, principal) {
 		in.Candidates = append(in.Candidates, Candidate{Password: w, OnPrincipal: true})
 	}
-	if in.Complete && len(in.Candidates) == 1 && !in.Candidates[0].OnPrincipal {
-		in.KeyID = in.Candidates[0].KeyID
+	if found, _ := rotation.Identify(now, hint, state.Passwords, principal, !in.Complete); found != nil {
+		in.KeyID = found.KeyID
 	}
 	return in, nil
-}
-
-// fitting returns those of list that secret could be the value of.
-func (s *Service) fitting(list []rotation.Password, secret secret.Value) (out []rotation.Password) {
-	for _, w := range list {
-		if w.ExpiresAt.After(s.Rotator.Clock()) && (w.Hint == "" || w.Hint == secret.Hint()) {
-			out = append(out, w)
-		}
-	}
-	return out
 }

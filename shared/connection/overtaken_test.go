@@ -37,21 +37,19 @@ func TestTheNameSentAlongWhileItIsRenamed(t *testing.T) {
 func TestReconnectedTwiceAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		withParent(t, s)
-		reconnect := func(c *connection.Service) rotation.Application {
-			app, _, _ := s.w.AddApplication()
-			s.w.AddCertificate(app.ClientID, stored(renewed))
-			if _, err := c.Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
-				Method: connection.Certificate, TenantID: app.TenantID, ClientID: app.ClientID, Certificate: renewed,
+		s.signsInWithSecret(t)
+		reconnect := func() rotation.Application {
+			app, secret, _ := s.w.AddApplication()
+			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
+				TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret,
 			}}); err != nil {
 				t.Fatal(err)
 			}
 			return app
 		}
 		var last rotation.Application
-		c := service(s.w)
-		c.Reservations = &whenReleased{c.Reservations, func() { last = reconnect(service(s.w)) }}
-		reconnect(c)
+		s.w.Before("store.unclaim", func() { last = reconnect() }) // the first is written
+		reconnect()
 		if rec := mustRecord(t, s); !rec.Actor.Same(last) {
 			t.Errorf("it authenticates as %s, with what is %s's", rec.Actor.ClientID, last.ClientID)
 		}
@@ -88,7 +86,7 @@ func TestTurnedOnWhileItGoesOver(t *testing.T) {
 				t.Logf("the first: %v", err)
 				s.sweep(t, 2*time.Hour)
 				if rec := mustRecord(t, s); rec.Policy.Enabled {
-					s.holds(t, rotation.ApplicationReservation(rec.Target, s.id))
+					s.claims(t, rotation.Exclusive, rec.Target)
 				}
 				s.check(t)
 			})

@@ -120,18 +120,16 @@ func TestAChangeGivesBackWhatItReplaces(t *testing.T) {
 	t.Run("who acts", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSubject(t)
-			withParent(t, s)
-			other, _, _ := s.w.AddApplication()
-			s.w.AddCertificate(other.ClientID, stored(renewed))
+			before := s.signsInWithSecret(t)
+			other, secret, _ := s.w.AddApplication()
 			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
-				Method: connection.Certificate, TenantID: other.TenantID, ClientID: other.ClientID, Certificate: renewed,
+				TenantID: other.TenantID, ClientID: other.ClientID, ClientSecret: secret,
 			}}); err != nil {
 				t.Fatal(err)
 			}
-			for app, want := range map[rotation.Application]int{s.acting: 0, other: 1} {
-				note := rotation.ActorNote(app, "")
-				if notes, err := s.w.StorePort().Notes(t.Context(), note.Kind, note.Value); err != nil || len(notes) != want {
-					t.Errorf("noted as %s: %v, %v; want %d", app.ClientID, notes, err, want)
+			for app, want := range map[rotation.Application]int{before: 0, other: 1} {
+				if rows, err := s.w.StorePort().ClaimsOf(t.Context(), app.Key()); err != nil || len(rows) != want {
+					t.Errorf("claims on %s: %v, %v; want %d", app.ClientID, rows, err, want)
 				}
 			}
 			if rec := mustRecord(t, s); !rec.Actor.Same(other) {

@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,16 @@ func (s *subject) holds(t *testing.T, res rotation.Reservation) {
 	got, err := s.w.StorePort().Find(t.Context(), res.Kind, res.Value)
 	if err != nil || got.Owner != s.id {
 		t.Errorf("the reservation %s %q is held by %q (%v), want %q", res.Kind, res.Value, got.Owner, err, s.id)
+	}
+}
+
+// claims fails unless the subject lists a claim and has its row.
+func (s *subject) claims(t *testing.T, kind rotation.ClaimKind, app rotation.Application) {
+	t.Helper()
+	rec := mustRecord(t, s)
+	rows, err := s.w.StorePort().ClaimsOf(t.Context(), app.Key())
+	if err != nil || !slices.ContainsFunc(rows, func(row rotation.ClaimRow) bool { return row.Kind == kind && row.Owner == s.id && rec.Lists(row.Claim) }) {
+		t.Errorf("the record lists %v; the claims on %s are %v, %v; want a %s one", rec.Claimed, app.ClientID, rows, err, kind)
 	}
 }
 
@@ -79,7 +90,7 @@ func TestRefusedChangeKeepsTheName(t *testing.T) {
 	})
 }
 
-// Credentials that are given once more while the same ones are being taken over: that
+// Credentials that are given while others of the same application are being taken over: that
 // this fails takes nothing from the rebind that is under way.
 func TestRefusedChangeKeepsTheApplicationOfARebind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -88,19 +99,20 @@ func TestRefusedChangeKeepsTheApplicationOfARebind(t *testing.T) {
 		app, secret, keyID := s.w.AddApplication()
 		s.w.Name(keyID)
 		s.rebindTo(t, app, secret, keyID)
+		another, anotherKey := s.w.AddForeign(app.ClientID)
 		again := service(s.w)
 		again.Vault = fullVault{again.Vault}
 		if _, err := again.Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
-			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
+			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: another, ClientSecretKeyID: anotherKey,
 		}}); err == nil {
 			t.Fatal("a vault that takes nothing took it")
 		}
-		s.holds(t, rotation.ApplicationReservation(app, s.id))
+		s.claims(t, rotation.Exclusive, app)
 		s.sweep(t, time.Hour)
 		if rec, _ := s.w.Record(s.id); !rec.Target.Same(app) {
 			t.Fatalf("the connection is of %s", rec.Target.ClientID)
 		}
-		s.holds(t, rotation.ApplicationReservation(app, s.id))
+		s.claims(t, rotation.Exclusive, app)
 	})
 }
 
@@ -143,7 +155,7 @@ func TestRotationTurnedOnWhileRebinding(t *testing.T) {
 		if rec := mustRecord(t, s); !rec.Policy.Enabled || !rec.Target.Same(app) {
 			t.Fatalf("rotation is on: %v, of %s", rec.Policy.Enabled, rec.Target.ClientID)
 		}
-		s.holds(t, rotation.ApplicationReservation(app, s.id))
+		s.claims(t, rotation.Exclusive, app)
 		s.check(t)
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"rekey/shared/serviceerror"
 
@@ -12,7 +11,7 @@ import (
 )
 
 // free looks whether what has to be unique is free, before anybody else is asked.
-// Only reserving decides.
+// Only reserving and claiming decides.
 func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 	for _, res := range rec.Reservations() {
 		if res.Kind.Shared() {
@@ -30,14 +29,17 @@ func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 			return s.explainStore(ctx, "looking for other connections", err)
 		}
 		if !void {
-			return s.taken(ctx, rec, holder)
+			return taken(rec, holder)
 		}
+	}
+	if err := s.claims().Look(ctx, s.newClaims(rec, rec.Uses()...)...); err != nil {
+		return s.explainClaim(ctx, err)
 	}
 	return nil
 }
 
-// reserve claims everything, or nothing.
-func (s *Service) reserve(ctx context.Context, rec *rotation.Record, secret *rotation.Credential) error {
+// reserve reserves everything, or nothing.
+func (s *Service) reserve(ctx context.Context, rec *rotation.Record) error {
 	all := rec.Reservations()
 	for i, res := range all {
 		err := s.Reservations.Reserve(ctx, res, s.void)
@@ -46,16 +48,11 @@ func (s *Service) reserve(ctx context.Context, rec *rotation.Record, secret *rot
 		}
 		s.release(ctx, all[:i+1]) // the one that failed may have been made all the same
 		if errors.Is(err, serviceerror.ErrExists) {
-			return s.taken(ctx, rec, res)
+			return taken(rec, res)
 		}
 		return s.explainStore(ctx, "reserving the connection's names", err)
 	}
-	// Only now: of two that are in each other's way, at least one sees the other.
-	err := s.inTheWay(ctx, rec, secret)
-	if err != nil {
-		s.release(ctx, all)
-	}
-	return err
+	return nil
 }
 
 // release gives reservations up; one that can't be becomes void by itself.
@@ -75,7 +72,7 @@ func (s *Service) void(ctx context.Context, held rotation.Reservation) (bool, er
 	rec, err := s.Records.Load(ctx, held.Owner)
 	if errors.Is(err, serviceerror.ErrNotFound) {
 		// Perhaps its creator has reserved and not written the row yet.
-		return !s.coming(held), nil
+		return s.Rotator.Clock().Sub(held.At) > coming, nil
 	}
 	if err != nil {
 		return false, err
@@ -83,30 +80,12 @@ func (s *Service) void(ctx context.Context, held rotation.Reservation) (bool, er
 	return !rec.Holds(held) || rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
 }
 
-// taken says what is in the way, and who has it if the caller can know that.
-func (s *Service) taken(ctx context.Context, rec *rotation.Record, res rotation.Reservation) error {
-	switch res.Kind {
-	case rotation.ReserveName:
+// taken says what is in the way.
+func taken(rec *rotation.Record, res rotation.Reservation) error {
+	if res.Kind == rotation.ReserveName {
 		return invalid("An App Connection with the name %q already exists. Choose another name.", rec.Name)
-	case rotation.ReserveVault:
-		return invalid("The Key Vault secret %q is used by another connection. Choose another vaultSecretName.", rec.VaultName)
 	}
-	e := &Error{Kind: Conflict, Message: "Another connection rotates this application already. An application is rotated by one connection only: use that one, or delete it first."}
-	holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
-	if err != nil {
-		return e
-	}
-	other, err := s.Records.Load(ctx, holder.Owner)
-	switch {
-	case err != nil:
-	case gone(&other):
-		e.Message = "A connection of this application is being deleted, and what it has issued is being removed. Try again later."
-		e.RetryAfter = 15 * time.Minute
-	case !slices.ContainsFunc(other.Reservations(), func(r rotation.Reservation) bool { return r.Kind == res.Kind && r.Value == res.Value }):
-		e.Message = "Another connection had this application before, and still has to remove client secrets of it. Wait until none of them is listed as retiring there, or end their grace periods by an emergency rotation of that connection."
-		e.RetryAfter = time.Hour
-	}
-	return e
+	return invalid("The Key Vault secret %q is used by another connection. Choose another vaultSecretName.", rec.VaultName)
 }
 
 // giveBack releases what a change has reserved, or needs no longer, except what the

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"rekey/shared/schedule"
-	"rekey/shared/serviceerror"
 
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -62,14 +61,13 @@ func TestARefusedChangeKeepsNoApplication(t *testing.T) {
 			return err
 		},
 		"turning on": func(t *testing.T, s *subject) error {
-			c := service(s.w)
 			rec := mustRecord(t, s)
-			c.Reservations = &whenNoted{c.Reservations, func() {
+			s.w.Before("store.claims", func() {
 				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("changed")}); err != nil {
 					t.Fatal(err)
 				}
-			}}
-			_, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Version: new(rec.Revision)})
+			})
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Version: new(rec.Revision)})
 			return err
 		},
 	} {
@@ -85,11 +83,8 @@ func TestARefusedChangeKeepsNoApplication(t *testing.T) {
 					t.Fatal("it was not refused")
 				}
 				s.sweep(t, 24*time.Hour)
-				in = s.input()
-				in.Name = "second"
-				in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
-				if _, err := service(s.w).Create(t.Context(), in); err != nil {
-					t.Errorf("a day later another connection, with a client secret of its own: %v", err)
+				if err := s.second(t, s.another()); err != nil {
+					t.Errorf("a day later another connection, which rotates nothing: %v", err)
 				}
 			})
 		})
@@ -137,7 +132,7 @@ func TestGivenBackWhileGoingOver(t *testing.T) {
 		if err != nil && rec.Target.Same(s.app) {
 			t.Fatalf("it was refused and done: %v", err)
 		}
-		s.holds(t, rotation.ApplicationReservation(rec.Target, s.id))
+		s.claims(t, rotation.Exclusive, rec.Target)
 	})
 }
 
@@ -163,43 +158,11 @@ func TestARefusedRotationKeepsNoApplication(t *testing.T) {
 		}
 		s.sweep(t, 24*time.Hour)
 		in = s.input()
-		in.Name = "third"
+		in.Name, in.Rotate, in.Schedule = "third", false, schedule.Schedule{}
 		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID}
 		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(app.ClientID)
 		if _, err := service(s.w).Create(t.Context(), in); err != nil {
 			t.Errorf("a day later another connection, with a client secret of its own: %v", err)
 		}
-	})
-}
-
-// silentNotes can't be read.
-type silentNotes struct{ connection.Reservations }
-
-func (silentNotes) Notes(context.Context, rotation.ReservationKind, string) ([]rotation.Reservation, error) {
-	return nil, &serviceerror.Error{Op: "reading notes", Class: serviceerror.Transient, Status: 503}
-}
-
-// A connection is rotated by hand, and asked for it once more, in vain. The application
-// stays its own while the first run goes on (rule R11).
-func TestARefusedRotationKeepsTheRunsApplication(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		in := s.input()
-		in.Rotate, in.Schedule = false, schedule.Schedule{}
-		if err := s.make(t, in); err != nil {
-			t.Fatal(err)
-		}
-		if rec, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{By: "tester"}); err != nil || rec.Run == nil {
-			t.Fatalf("no run is under way: %v", err)
-		}
-		c := service(s.w)
-		c.Reservations = silentNotes{c.Reservations}
-		if _, err := c.Rotate(t.Context(), s.id, connection.RotateOptions{Emergency: true, By: "tester"}); err == nil {
-			t.Fatal("it was not refused")
-		}
-		if rec := mustRecord(t, s); rec.Run == nil {
-			t.Fatal("the run has ended")
-		}
-		s.holds(t, rotation.ApplicationReservation(s.app, s.id))
 	})
 }

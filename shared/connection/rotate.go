@@ -38,22 +38,25 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 	if err := roomFor(&rec, opts); err != nil {
 		return rec, err
 	}
-	keyID, err := s.rotatable(asking, &rec)
+	wanted, err := rotatable(&rec)
 	if err != nil {
 		return rec, err
 	}
-	ask := s.request(&rec, opts, keyID)
-	looked := rec.Clone()
-	rec, err = s.askIf(ctx, id, ask, func(_ context.Context, rec *rotation.Record) error {
-		if !rec.Rotates() && !looked.Rotates() && !sameToRotate(&looked, rec) {
-			return errOvertaken
-		}
-		return nil
-	})
+	rows, err := s.claim(asking, &rec, wanted...)
 	if err != nil {
 		return rec, err
 	}
-	return s.drive(ctx, rec, until)
+	ask := s.request(opts)
+	if rec, err = s.askIf(ctx, id, ask, rows, unconditional); err != nil {
+		return rec, err
+	}
+	if rec, err = s.drive(ctx, rec, until); err != nil {
+		return rec, err
+	}
+	if opts.Emergency {
+		return rec, nil
+	}
+	return rec, refusedToIdentify(&rec, ask.ID)
 }
 
 // answered reports whether the run under way is the answer already. One that pauses after a
@@ -62,27 +65,13 @@ func answered(rec *rotation.Record, opts RotateOptions) bool {
 	return rec.Run != nil && rec.Error == nil && !opts.Emergency
 }
 
-// request is what Rotate asks for on rec; keyID is what was found for what is published.
-func (s *Service) request(rec *rotation.Record, opts RotateOptions, keyID string) rotation.Request {
+// request is what Rotate asks for.
+func (s *Service) request(opts RotateOptions) rotation.Request {
 	ask := rotation.Request{Kind: rotation.AskRotate, ID: cmp.Or(opts.ID, s.Rotator.NewID()), By: opts.By, At: s.Rotator.Clock(), Grace: opts.Grace}
 	if opts.Emergency {
 		ask.Kind = rotation.AskEmergency
 	}
-	if keyID != "" {
-		ask.KeyID, ask.KeyIDOf = keyID, rec.Current.VaultVersion
-	}
 	return ask
-}
-
-// sameToRotate reports whether what a rotation by hand takes the place of is on rec what
-// it was on the record for which that was looked into, or nobody else's anyhow.
-func sameToRotate(looked, rec *rotation.Record) bool {
-	was, is := going(looked), going(rec)
-	if len(was) == 0 || len(is) == 0 {
-		return len(was) == len(is)
-	}
-	a, b := was[len(was)-1], is[len(is)-1]
-	return b.Origin == rotation.OriginIssued || a.Target.Same(b.Target) && a.KeyID == b.KeyID && a.Hint == b.Hint
 }
 
 // roomFor refuses to begin a rotation by hand while too many old client secrets are
@@ -94,85 +83,94 @@ func roomFor(rec *rotation.Record, opts RotateOptions) error {
 	return nil
 }
 
-// rotatable makes sure that a connection may be rotated by hand: its key id is
-// known, and the application is its own. It returns the key id if it had to be
-// found, which is that of the published version that rec names and of no other.
-func (s *Service) rotatable(ctx context.Context, rec *rotation.Record) (keyID string, err error) {
+// rotatable refuses a connection that has nothing to rotate, and says what it has to claim
+// before it is rotated by hand. What it is going over to takes the place of what is
+// published before that.
+func rotatable(rec *rotation.Record) (wanted []rotation.Claim, err error) {
+	if rec.Target.ClientID == "" {
+		return nil, invalid("This connection rotates nothing by itself. Give it an application to rotate: "+
+			"POST .../azure-client-secrets/%s/targets.", rec.ID)
+	}
+	next := rec.Clone()
+	next.Policy.Enabled = true
+	return next.Unclaimed(), nil
+}
+
+// identified lets a pass find out which credential is the one that was given, if that is not
+// known (rule R14). It changes nothing else, so that it may stay if the request ends here.
+func (s *Service) identified(ctx context.Context, rec rotation.Record, by string, until time.Time) (rotation.Record, error) {
+	if !rec.Unidentified() {
+		return rec, nil
+	}
+	ask := rotation.Request{Kind: rotation.AskIdentify, ID: s.Rotator.NewID(), By: by, At: s.Rotator.Clock()}
+	rec, err := s.ask(ctx, rec.ID, ask)
+	if err == nil {
+		rec, err = s.drive(ctx, rec, until)
+	}
 	switch {
-	case rec.Target.ClientID == "":
-		return "", invalid("This connection rotates nothing by itself. Give it an application to rotate: POST .../azure-client-secrets/%s/targets.", rec.ID)
-	case rec.Phase == rotation.Creating || rec.Policy.Enabled && !unidentified(rec) || rec.Delegated():
-		return "", nil
-	}
-	// What it is going over to takes the place of what is published before it rotates.
-	next, over := rec.Clone(), goingOver(rec)
-	if len(over) > 0 {
-		next.Target, next.Current = over[0].Target, over[0]
-	}
-	res := rotation.ApplicationReservation(next.Target, rec.ID)
-	if unidentified(rec) && len(over) == 0 {
-		if keyID, err = s.find(ctx, rec); err != nil {
-			return "", err
+	case err != nil || !rec.Unidentified():
+		return rec, err
+	case rec.Error != nil && rec.Request != nil:
+		return rec, &Error{
+			Kind: Unavailable, RetryAfter: time.Minute,
+			Message: "Which client secret is published could not be found out yet: " + rec.Error.Message + " Try again.",
 		}
-		next.Current.KeyID = keyID
 	}
-	if err := s.Reservations.Reserve(ctx, res, s.void); errors.Is(err, serviceerror.ErrExists) {
-		return "", s.taken(ctx, rec, res)
-	} else if err != nil {
-		return "", s.explainStore(ctx, "reserving the application", err)
+	if err := refusedToIdentify(&rec, ask.ID); err != nil {
+		return rec, err
 	}
-	if err := s.usedByAnother(ctx, &next); err != nil {
-		s.giveBack(ctx, rec.ID, []rotation.Reservation{res})
-		return "", err
-	}
-	return keyID, nil
+	return rec, errOvertaken
 }
 
-// unidentified reports whether nobody has said yet which credential the published client
-// secret is.
-func unidentified(rec *rotation.Record) bool {
-	return rec.Current != nil && rec.Current.Origin == rotation.OriginGiven
-}
-
-// find identifies the published secret of a connection that was given without a
-// key id.
-func (s *Service) find(ctx context.Context, rec *rotation.Record) (keyID string, err error) {
-	secret, err := s.Vault.Get(ctx, rec.VaultName, rec.Current.VaultVersion)
-	if err != nil {
-		return "", s.explain(ctx, "reading the client secret", err)
+// refusedToIdentify returns why a request was refused that needed to know which credential
+// is the one that was given.
+func refusedToIdentify(rec *rotation.Record, request string) error {
+	if last := rec.LastRun; rec.Unidentified() && last != nil && last.ID == request && last.Outcome == "failed" {
+		return invalid("%s", last.Message)
 	}
-	v, err := s.verify(ctx, &Input{
-		Credentials: Credentials{TenantID: rec.Target.TenantID, ClientID: rec.Target.ClientID, ClientSecret: secret.Value}, Rotate: true,
-	})
-	return v.keyID, err
+	return nil
 }
 
 // ask writes a request on the record, without costing a pass its work.
 func (s *Service) ask(ctx context.Context, id string, ask rotation.Request) (rotation.Record, error) {
-	return s.askIf(ctx, id, ask, func(context.Context, *rotation.Record) error { return nil })
+	return s.askIf(ctx, id, ask, nil, unconditional)
 }
 
-// askIf is ask if check has no objection to the record that the request is written on.
-func (s *Service) askIf(ctx context.Context, id string, ask rotation.Request, check func(context.Context, *rotation.Record) error) (rotation.Record, error) {
+func unconditional(context.Context, *rotation.Record) error { return nil }
+
+// askIf is ask if check has no objection to the record that the request is written on,
+// which lists the claims in rows from then on.
+func (s *Service) askIf(
+	ctx context.Context, id string, ask rotation.Request, rows []rotation.ClaimRow, check func(context.Context, *rotation.Record) error,
+) (rotation.Record, error) {
+	var dropped []rotation.ClaimRow
 	rec, err := amend(ctx, s.Records, id, func(rec *rotation.Record) ([]rotation.Event, error) {
+		dropped = nil
 		if gone(rec) {
 			return nil, errNoConnection
 		}
 		if err := check(ctx, rec); err != nil {
 			return nil, err
 		}
+		was := rec.Clone()
 		if !rec.Ask(ask) {
 			return nil, rotator.ErrUnchanged
 		}
+		if err := s.list(&was, rec, rows); err != nil {
+			return nil, err
+		}
+		dropped = was.Dropped(rec)
 		rec.WakeAt = s.Rotator.Clock()
 		return []rotation.Event{{At: ask.At, Kind: rotation.EventRequested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind)}}, nil
 	})
 	if errors.Is(err, rotator.ErrGone) && ask.Kind == rotation.AskDelete {
 		return rec, nil
 	}
+	s.settle(ctx, &rec, rows, err)
 	if err != nil {
 		return rec, s.explainStore(ctx, "writing the request", err)
 	}
+	s.unclaim(ctx, dropped)
 	s.Rotator.Nudge(id)
 	return rec, nil
 }

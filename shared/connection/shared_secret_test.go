@@ -20,59 +20,67 @@ func (s *subject) publishing(name string, secret secret.Value, keyID string) con
 	return in
 }
 
-// Two publish one client secret, and neither rotates. One of them is given another: the
-// one from before still is what the other publishes (promise P1).
-func TestTheOldSecretIsAnothersToo(t *testing.T) {
-	for name, named := range map[string]bool{"named": true, "not named": false} {
+// What a connection had before it was given other credentials is removed if rotation is on,
+// or if Rekey has issued it and no other connection uses the application. Otherwise another
+// one may publish it, or sign in with it, and it is left to a person (promise P1).
+func TestWhatBecomesOfTheOldSecret(t *testing.T) {
+	const shares, elsewhere = true, true
+	for name, tt := range map[string]struct {
+		make              func(t *testing.T, s *subject)
+		off               bool // rotation is turned off before
+		shares, elsewhere bool // another connection has it; the new one is of another application
+		removed           bool
+	}{
+		"given, without rotation":                           {unrotated, false, !shares, !elsewhere, false},
+		"given, without rotation, and shared":               {unrotated, false, shares, !elsewhere, false},
+		"given, without rotation, for another application":  {unrotated, false, !shares, elsewhere, false},
+		"issued, with rotation":                             {settled, false, !shares, !elsewhere, true},
+		"issued, with rotation, for another application":    {settled, false, !shares, elsewhere, true},
+		"issued, without rotation":                          {settled, true, !shares, !elsewhere, true},
+		"issued, without rotation, and shared":              {settled, true, shares, !elsewhere, false},
+		"issued, without rotation, for another application": {settled, true, !shares, elsewhere, true},
+		"issued, shared, without rotation, for another one": {settled, true, shares, elsewhere, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
-				unrotated(t, s)
-				in := s.publishing("second", s.secret, s.keyID)
-				if !named {
-					in.ClientSecretKeyID = ""
+				tt.make(t, s)
+				if tt.off {
+					if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false)}); err != nil {
+						t.Fatal(err)
+					}
 				}
-				if _, err := service(s.w).Create(t.Context(), in); err != nil {
-					t.Fatal(err)
+				rec := mustRecord(t, s)
+				old, _ := s.w.Published(rec.VaultName)
+				if tt.shares {
+					if err := s.second(t, old.Value); err != nil {
+						t.Fatal(err)
+					}
 				}
-				secret, keyID := s.w.AddForeign(s.app.ClientID)
-				s.w.Name(keyID)
-				_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
-					TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
-				}})
-				t.Logf("the change: %v", err)
-				s.sweep(t, 3*24*time.Hour)
-				s.check(t)
-			})
-		})
-	}
-}
-
-// The same, the other one coming while the old client secret waits for its removal.
-func TestTheOldSecretIsGivenToAnother(t *testing.T) {
-	for name, elsewhere := range map[string]bool{"within its application": false, "to another application": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newSubject(t)
-				unrotated(t, s)
-				app := s.app
-				secret, keyID := s.w.AddForeign(s.app.ClientID)
-				if elsewhere {
+				app, secret, keyID := s.app, old.Value, ""
+				if tt.elsewhere {
 					app, secret, keyID = s.w.AddApplication()
+				} else {
+					secret, keyID = s.w.AddForeign(s.app.ClientID)
 				}
 				s.w.Name(keyID)
+				time.Sleep(10 * time.Second)
 				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
 					TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
 				}}); err != nil {
 					t.Fatal(err)
 				}
-				s.sweep(t, time.Hour)
-				if rec := mustRecord(t, s); len(rec.Replaced()) != 1 {
-					t.Fatalf("retiring %+v", rec.Replaced())
+				s.sweep(t, 2*time.Hour)
+				if !tt.removed {
+					if err := s.second(t, old.Value); err != nil && !tt.shares {
+						t.Errorf("another connection can't have it: %v", err)
+					}
 				}
-				_, err := service(s.w).Create(t.Context(), s.publishing("second", s.secret, s.keyID))
-				t.Logf("the second: %v", err)
-				s.sweep(t, 3*24*time.Hour)
+				s.sweep(t, 3*day)
+				now := mustRecord(t, s)
+				if byHand := len(now.ByHand) == 1; s.w.IsLive(rec.Current.KeyID) == tt.removed || byHand == tt.removed || len(now.Removals) > 0 {
+					t.Errorf("it lives: %t, by hand %+v, to be removed %+v", s.w.IsLive(rec.Current.KeyID), now.ByHand, now.Removals)
+				}
 				s.check(t)
 			})
 		})
@@ -144,35 +152,6 @@ func TestReconnectedWithWhatAnotherTakesOver(t *testing.T) {
 	})
 }
 
-// A connection that rotates no more still removes what it has issued if it is deleted with
-// that. Another one that rotates the application meanwhile hides it from nobody.
-func TestWhatWasIssuedIsGivenToAnother(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		settled(t, s)
-		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false)}); err != nil {
-			t.Fatal(err)
-		}
-		in := s.input()
-		in.Name = "rotating"
-		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
-		s.w.Name(in.ClientSecretKeyID)
-		if _, err := service(s.w).Create(t.Context(), in); err != nil {
-			t.Fatal(err)
-		}
-		s.sweep(t, time.Hour)
-		rec := mustRecord(t, s)
-		published, _ := s.w.Published(rec.VaultName)
-		_, err := service(s.w).Create(t.Context(), s.publishing("third", published.Value, rec.Current.KeyID))
-		t.Logf("publishing what was issued: %v", err)
-		if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true}); err != nil {
-			t.Fatal(err)
-		}
-		s.sweep(t, 3*time.Hour)
-		s.check(t)
-	})
-}
-
 // A rotation by hand is of the client secret for which it was looked whether anybody else
 // has it. One that was taken over meanwhile may be another one's, too.
 func TestRotatedByHandWhileItWentOver(t *testing.T) {
@@ -196,31 +175,6 @@ func TestRotatedByHandWhileItWentOver(t *testing.T) {
 		_, err := c.Rotate(t.Context(), s.id, connection.RotateOptions{})
 		t.Logf("rotating by hand: %v", err)
 		s.sweep(t, 3*24*time.Hour)
-		s.check(t)
-	})
-}
-
-func TestARefusedChangeIsInNobodysWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		settled(t, s)
-		rec := mustRecord(t, s)
-		own, ownKey := s.w.AddForeign(s.app.ClientID)
-		s.w.Name(ownKey)
-		p, err := service(s.w).Create(t.Context(), s.publishing("second", own, ownKey))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.sweep(t, time.Hour)
-		pub, _ := s.w.Published(rec.VaultName)
-		in := s.publishing("x", pub.Value, rec.Current.KeyID)
-		_, err = service(s.w).Update(t.Context(), p.ID, connection.Change{Credentials: &in.Credentials})
-		refusal(t, err, connection.Conflict, "rotates this client secret")
-		in2 := s.publishing("third", own, ownKey)
-		if _, err := service(s.w).Create(t.Context(), in2); err != nil {
-			t.Error(err)
-		}
-		s.sweep(t, time.Hour)
 		s.check(t)
 	})
 }

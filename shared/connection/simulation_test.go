@@ -27,7 +27,7 @@ func service(w *rotationtest.World) *connection.Service {
 	rotator := w.Rotator()
 	rotator.Actors = actors
 	return &connection.Service{
-		Rotator: rotator, Actors: actors, Records: w.StorePort(), Reservations: w.StorePort(), Vault: w.VaultPort(), Directory: w.DirectoryPort(), Log: log,
+		Rotator: rotator, Actors: actors, Records: w.StorePort(), Reservations: w.StorePort(), Claims: w.StorePort(), Vault: w.VaultPort(), Directory: w.DirectoryPort(), Log: log,
 	}
 }
 
@@ -104,6 +104,7 @@ func (s *subject) sweepEvery(t *testing.T, every, d time.Duration) {
 func (s *subject) check(t *testing.T) {
 	t.Helper()
 	s.w.CheckLeaks()
+	s.w.CheckClaims()
 	if v := s.w.Violations(); len(v) > 0 {
 		t.Errorf("broken promises: %v", v)
 		if testing.Verbose() {

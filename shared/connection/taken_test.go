@@ -44,7 +44,8 @@ func TestGoingOverToWhatIsBeingDeleted(t *testing.T) {
 	})
 }
 
-// A connection whose rotation was turned off does not keep its application from others.
+// A connection whose rotation was turned off does not keep its application from others
+// that rotate nothing.
 func TestTurnedOffIsNotInTheWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -58,12 +59,8 @@ func TestTurnedOffIsNotInTheWay(t *testing.T) {
 		if rec := mustRecord(t, s); len(rec.Replaced())+len(rec.Orphans()) > 0 {
 			t.Fatalf("retiring %v", rec.Replaced())
 		}
-		in := s.input()
-		in.Name = "second"
-		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
-		s.w.Name(in.ClientSecretKeyID)
-		if _, err := service(s.w).Create(t.Context(), in); err != nil {
-			t.Errorf("rotating another client secret: %v", err)
+		if err := s.second(t, s.another()); err != nil {
+			t.Errorf("publishing another client secret: %v", err)
 		}
 		s.sweep(t, time.Hour)
 		s.check(t)

@@ -168,7 +168,7 @@ func (s *Service) targets(ctx context.Context, via string) (found targets, err e
 		rec, err := s.Records.Load(ctx, note.Owner)
 		switch {
 		case errors.Is(err, serviceerror.ErrNotFound):
-			found.more = found.more || s.coming(note)
+			found.more = found.more || s.Rotator.Clock().Sub(note.At) <= coming
 		case unreadableRow(err):
 			found.leftOut++
 		case err != nil:
@@ -187,11 +187,9 @@ func unreadableRow(err error) bool {
 	return err != nil && !unread
 }
 
-// coming reports whether the record of who holds res, which is not there, may be about
-// to be written: later than this its creator has died.
-func (s *Service) coming(res rotation.Reservation) bool {
-	return s.Rotator.Clock().Sub(res.At) <= 10*time.Minute
-}
+// coming is how long after a reservation the record of its owner may be about to be written:
+// later than this its creator has died.
+const coming = 10 * time.Minute
 
 // target finds the application that is to be rotated and makes sure that the holder
 // of token may do that.

@@ -64,12 +64,16 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 		return rec, err
 	}
 	e := edit{Change: c, id: s.Rotator.NewID(), from: origin(ctx), seen: rec.Clone()}
-	if err = s.prepare(asking, &rec, &e); err == nil {
+	if err := s.recognise(asking, &rec, &e); err != nil {
+		return rec, err
+	}
+	if rec, err = s.prepare(asking, ctx, rec, &e, until); err == nil {
 		rec, err = s.apply(ctx, id, &e)
+	} else {
+		s.unclaim(ctx, e.claims)
 	}
 	if err != nil {
 		s.giveBack(ctx, id, e.reserved)
-		s.renounce(ctx, id, &e, err)
 		return rec, err
 	}
 	s.reaffirm(ctx, &rec, e.reserved)
@@ -115,27 +119,29 @@ type edit struct {
 	actor    rotation.Application
 	reserved []rotation.Reservation // for the change; to be given back if it fails
 	obsolete []rotation.Reservation // to be given back if it succeeds
+	claims   []rotation.ClaimRow    // for the change
+	given    string                 // digest of the credentials that came with it; empty: none
+	again    bool                   // they are those that the record has: no change of credentials
+	keyID    string                 // which identifies current; empty: none came, or it is known
 }
 
-// prepare checks everything that needs asking, and reserves.
-func (s *Service) prepare(ctx context.Context, rec *rotation.Record, e *edit) error {
+// prepare checks everything that needs asking, reserves and claims. It returns the record
+// as it is then.
+func (s *Service) prepare(asking, ctx context.Context, rec rotation.Record, e *edit, until time.Time) (rotation.Record, error) {
 	if e.Name != nil && *e.Name != rec.Name && rec.Via == "" {
-		if err := s.rename(ctx, rec, e); err != nil {
-			return err
+		if err := s.rename(asking, &rec, e); err != nil {
+			return rec, err
 		}
-	}
-	if e.Rotate != nil && !*e.Rotate && !rec.Delegated() && rec.Target.ClientID != "" {
-		e.obsolete = append(e.obsolete, rotation.ApplicationReservation(rec.Target, rec.ID)) // unless it is still needed
 	}
 	switch {
 	case e.Credentials != nil && rec.Auth != nil:
-		return s.prepareReconnect(ctx, rec, e)
+		return rec, s.prepareReconnect(asking, &rec, e)
 	case e.Credentials != nil:
-		return s.prepareRebind(ctx, rec, e)
-	case e.Rotate != nil && *e.Rotate && !rec.Policy.Enabled:
-		return s.prepareRotation(ctx, rec, e)
+		return rec, s.prepareRebind(asking, &rec, e)
+	case e.Rotate != nil && *e.Rotate && !rec.Policy.Enabled && !rec.Delegated():
+		return s.prepareRotation(asking, ctx, rec, e, until)
 	}
-	return nil
+	return rec, nil
 }
 
 func (s *Service) rename(ctx context.Context, rec *rotation.Record, e *edit) error {
@@ -152,38 +158,47 @@ func (s *Service) rename(ctx context.Context, rec *rotation.Record, e *edit) err
 	return nil
 }
 
-// prepareRotation makes sure that a connection may rotate from now on, and says which
-// credential it was given if that was not known.
-func (s *Service) prepareRotation(ctx context.Context, rec *rotation.Record, e *edit) error {
-	if rec.Delegated() {
-		return nil // it may try; its reservation it has
-	}
-	if len(goingOver(rec)) > 0 {
-		return &Error{Kind: Conflict, Message: "The connection is taking new credentials over. Turn rotation on when that is done, in a minute or two.", RetryAfter: time.Minute}
-	}
-	given := rec.Current != nil && rec.Current.Origin == rotation.OriginGiven
-	keyID, err := s.rotatable(ctx, rec)
-	if err != nil {
-		return err
-	}
-	if given {
-		e.request = &rotation.Request{Kind: rotation.AskRotate, ID: e.id, By: e.By, At: s.Rotator.Clock(), KeyID: keyID, KeyIDOf: rec.Current.VaultVersion}
-		if e.OriginalGrace != nil {
-			e.request.Grace = e.OriginalGrace
-		} else {
-			e.request.Grace = new(rec.Policy.OriginalGrace)
+// prepareRotation makes sure that a connection may rotate from now on: it is known which
+// credential it has, and it has the application for itself.
+func (s *Service) prepareRotation(asking, ctx context.Context, rec rotation.Record, e *edit, until time.Time) (rotation.Record, error) {
+	if len(goingOver(&rec)) > 0 {
+		return rec, &Error{
+			Kind: Conflict, RetryAfter: time.Minute,
+			Message: "The connection is taking new credentials over. Turn rotation on when that is done, in a minute or two.",
 		}
 	}
-	return nil
+	rec, err := s.identified(ctx, rec, e.By, until)
+	if err != nil {
+		return rec, err
+	}
+	e.seen = rec.Clone()
+	next := rec.Clone()
+	next.Policy.Enabled = true
+	e.claims, err = s.claim(asking, &rec, next.Unclaimed()...)
+	return rec, err
+}
+
+// goingOver lists what rec is going over to: what is being proven, and what comes after
+// that. Empty: no new credentials are under way.
+func goingOver(rec *rotation.Record) (list []*rotation.Credential) {
+	if r := rec.Run; rec.Phase == rotation.Rebinding {
+		list = append(list, &rotation.Credential{Target: r.Target, KeyID: r.KeyID, Hint: r.Hint})
+	}
+	if q := rec.Request; q != nil && q.Kind == rotation.AskRebind {
+		list = append(list, q.Next)
+	}
+	return list
 }
 
 // apply writes the change, beside whatever a pass writes at the same time.
 func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Record, error) {
 	now := s.Rotator.Clock()
+	var dropped []rotation.ClaimRow
 	rec, err := amend(ctx, s.Records, id, func(rec *rotation.Record) ([]rotation.Event, error) {
 		if gone(rec) {
 			return nil, errNoConnection
 		}
+		was := rec.Clone()
 		if err := e.fits(rec); err != nil {
 			return nil, err
 		}
@@ -193,16 +208,21 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 		if e.request != nil && !rec.Ask(*e.request) {
 			return nil, &Error{Kind: Conflict, Message: "Another change of this connection is under way. Try again in a minute.", RetryAfter: time.Minute}
 		}
-		e.unannounce(rec)
 		events := e.edit(rec, now)
+		if err := s.list(&was, rec, e.claims); err != nil {
+			return nil, err
+		}
+		dropped = was.Dropped(rec)
 		events = append(events, rotation.Tell(rec, now)...)
 		rec.Revision++
 		rec.UpdatedAt, rec.WakeAt, rec.ChangeID = now, now, e.id
 		return events, nil
 	})
+	s.settle(ctx, &rec, e.claims, err)
 	if err != nil {
 		return rec, s.explainStore(ctx, "writing the change", err)
 	}
+	s.unclaim(ctx, dropped)
 	s.Rotator.Nudge(id)
 	return rec, nil
 }
@@ -266,9 +286,13 @@ func (e *edit) edit(rec *rotation.Record, now time.Time) []rotation.Event {
 		rec.CredentialChanges++
 		note("credentials")
 	}
+	if e.again {
+		e.takeAgain(rec, now)
+	}
 	events := []rotation.Event{{At: now, Kind: rotation.EventChanged, By: e.By, From: e.from, Message: changed}}
 	if e.auth != nil {
 		rec.Reconnect(now, e.actor, *e.auth)
+		rec.Given = e.given
 		events = append(events, rotation.Event{At: now, Kind: rotation.EventReconnected, By: e.By, From: e.from})
 	}
 	return events

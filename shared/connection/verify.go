@@ -3,7 +3,6 @@ package connection
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -86,33 +85,11 @@ func (s *Service) identify(ctx context.Context, token rotation.Token, app rotati
 	if keyID != "" {
 		return s.named(state.Passwords, principal, secret, keyID)
 	}
-	own, elsewhere := s.fitting(state.Passwords, secret), s.fitting(principal, secret)
-	switch {
-	case len(own) == 1 && len(elsewhere) == 0 && !unread:
-		return own[0], nil
-	case len(own) == 0 && len(elsewhere) == 1:
-		return rotation.Password{}, onPrincipal(elsewhere[0].KeyID)
+	found, doubt := rotation.Identify(s.Rotator.Clock(), secret.Hint(), state.Passwords, principal, unread)
+	if found == nil {
+		return rotation.Password{}, invalid("%s", doubt)
 	}
-	return rotation.Password{}, invalid("Which client secret is it? Say credentials.clientSecretKeyId (in the portal, App registrations > Certificates & secrets, column Secret ID). %s", candidates(own, elsewhere, unread))
-}
-
-// candidates lists what the secret could be.
-func candidates(own, elsewhere []rotation.Password, unread bool) string {
-	var lines []string
-	for _, w := range own {
-		lines = append(lines, fmt.Sprintf("%s (%q, ends %s)", w.KeyID, w.DisplayName, w.ExpiresAt.Format(time.DateOnly)))
-	}
-	for _, w := range elsewhere {
-		lines = append(lines, fmt.Sprintf("%s (%q, on the service principal)", w.KeyID, w.DisplayName))
-	}
-	text := "No live client secret of the application begins with these three characters; if it was made just now, wait a minute."
-	if len(lines) > 0 {
-		text = "It could be: " + strings.Join(lines, ", ") + "."
-	}
-	if unread {
-		text += " The service principal's own secrets could not be read."
-	}
-	return text
+	return *found, nil
 }
 
 // named checks the key id that the caller named (W5: a wrong one would cut somebody
@@ -122,7 +99,7 @@ func (s *Service) named(own, principal []rotation.Password, secret secret.Value,
 	i := slices.IndexFunc(own, is)
 	if i < 0 {
 		if slices.ContainsFunc(principal, is) {
-			return rotation.Password{}, onPrincipal(keyID)
+			return rotation.Password{}, invalid("%s", rotation.OnPrincipal(keyID))
 		}
 		return rotation.Password{}, invalid("The application has no client secret with the key id %s. Check credentials.clientSecretKeyId: it is the Secret ID, not the value and not the client id. If the secret was made just now, wait a minute.", keyID)
 	}
@@ -134,10 +111,6 @@ func (s *Service) named(own, principal []rotation.Password, secret secret.Value,
 		return w, invalid("The key id %s belongs to another client secret (%q): its first three characters are not those of the secret that was given.", keyID, w.DisplayName)
 	}
 	return w, nil
-}
-
-func onPrincipal(keyID string) error {
-	return invalid("The key id %s is a client secret of the service principal (enterprise application). Rekey rotates the client secrets of the app registration: create one there and give that.", keyID)
 }
 
 // vaultNames checks that the two names in the vault are free or may be taken over,

@@ -2,10 +2,12 @@ package rebuild
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
 
+	"rekey/shared/claim"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -15,8 +17,8 @@ import (
 // first, and says on plan how it went. It reserves before it writes, as a creation does,
 // and writes no record that is there: what somebody else has made meanwhile stays.
 //
-// Of records that are there it makes sure that they have their reservations, which may
-// have been lost without them. The error is that of ctx; what concerns one connection is
+// Of records that are there it makes sure that they have their reservations and claims,
+// which may have been lost without them. The error is that of ctx; what concerns one connection is
 // said there.
 func (r *Rebuilder) Apply(ctx context.Context, plan *Plan) error {
 	w := &writer{r, map[string]bool{}}
@@ -82,6 +84,15 @@ func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
 		return Held, taken(res.Kind)
 	}
 	now := w.now()
+	rows, err := w.claim(ctx, &rec)
+	if _, ok := errors.AsType[*claim.TakenError](err); ok {
+		w.release(ctx, rec.ID, rec.Reservations())
+		return Held, claimed
+	} else if err != nil {
+		return Unclear, serviceerror.Explain(err)
+	}
+	rec.Claimed = nil
+	rec.AddClaims(rows)
 	if rec.WakeAt.IsZero() || rec.WakeAt.Before(now) {
 		rec.WakeAt = w.Rules.Wake(now, &rec)
 	}
@@ -92,7 +103,10 @@ func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
 		return Rebuilt, ""
 	}
 	if errors.Is(err, serviceerror.ErrExists) {
-		return Present, "Somebody else has written its record meanwhile."
+		if err := w.claims().Withdraw(ctx, rows...); err != nil { // they become void by themselves
+			w.log().WarnContext(ctx, "withdrawing claims", "class", string(serviceerror.ClassOf(err)))
+		}
+		return Present, "Its record was written by another process meanwhile."
 	}
 	if got, lerr := w.Records.Load(ctx, rec.ID); lerr == nil {
 		c.Record = got
@@ -120,10 +134,45 @@ func taken(kind rotation.ReservationKind) string {
 	switch kind {
 	case rotation.ReserveName:
 		return "Another connection has its name; perhaps this one was being deleted. Delete or rename the other one if this one is needed."
-	case rotation.ReserveApplication:
-		return "Another connection rotates its application; perhaps somebody has created it anew. Delete one of the two."
 	}
 	return "Another connection has its vault secret. Delete one of the two."
+}
+
+const claimed = "Another connection uses its application, and one of the two removes client secrets of it; perhaps it was created anew. " +
+	"Delete one of the two."
+
+func (w *writer) claims() claim.Claims {
+	return claim.Claims{Store: w.Claims, Records: w.Records, Now: w.now}
+}
+
+// claim claims what a record needs that is written again.
+func (w *writer) claim(ctx context.Context, rec *rotation.Record) (rows []rotation.ClaimRow, err error) {
+	for _, c := range rec.Uses() {
+		c.ID = rand.Text()
+		row := rec.ClaimRow(c)
+		row.At = w.now()
+		rows = append(rows, row)
+	}
+	return rows, w.claims().Take(ctx, rows...)
+}
+
+// mendClaims writes the claims of a record that is there once more, if they were lost. It
+// reports whether another connection has one that excludes them.
+func (w *writer) mendClaims(ctx context.Context, rec *rotation.Record) (taken bool, err error) {
+	var rows []rotation.ClaimRow
+	for _, c := range rec.Claimed {
+		row := rec.ClaimRow(c)
+		row.At = w.now()
+		if err := w.Claims.Claim(ctx, row); err != nil {
+			return false, err
+		}
+		rows = append(rows, row)
+	}
+	err = w.claims().Look(ctx, rows...)
+	if _, ok := errors.AsType[*claim.TakenError](err); ok {
+		return true, nil
+	}
+	return false, err
 }
 
 // release gives up what was reserved for a connection that can't be written, unless
@@ -176,5 +225,13 @@ func (w *writer) mend(ctx context.Context, c *Connection) {
 			c.Notes = append(c.Notes, serviceerror.Explain(err))
 			return
 		}
+	}
+	taken, err := w.mendClaims(ctx, &rec)
+	if taken {
+		c.ByPerson = append(c.ByPerson, claimed)
+	}
+	if err != nil {
+		c.Outcome = Unclear
+		c.Notes = append(c.Notes, serviceerror.Explain(err))
 	}
 }

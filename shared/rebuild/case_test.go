@@ -116,6 +116,11 @@ func TestPartAndTwice(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		for _, c := range was.Claimed {
+			if err := w.StorePort().Unclaim(w.t.Context(), was.ClaimRow(c)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		w.rebuild("")
 		if got := w.Reserved(); !maps.Equal(got, reserved) {
 			t.Errorf("reservations of a record that was there: %v, want %v", got, reserved)
@@ -263,17 +268,20 @@ func TestNameIsTaken(t *testing.T) {
 	})
 }
 
-// A reservation of somebody who has died long ago is void; one of a connection that is
-// there is not.
+// A reservation, or a claim, whose owner has died long ago is void; one of a connection
+// that is there is not.
 func TestReservationIsHeld(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s, next := w.rotating(), w.rotating()
 		name := rotation.NameReservation("", s.record().Name, "0b8ab8a7-0000-4000-8000-000000000009")
-		app := rotation.ApplicationReservation(next.app, "0b8ab8a7-0000-4000-8000-000000000009")
+		app := rotation.ClaimRow{
+			Claim: rotation.Claim{ID: "claim", Kind: rotation.Shared, App: next.app.Key()}, Owner: "0b8ab8a7-0000-4000-8000-000000000009",
+		}
 		w.LoseTable(nil)
 		time.Sleep(20 * time.Minute)
-		for _, res := range []rotation.Reservation{name, app} {
-			if err := w.StorePort().Reserve(w.t.Context(), res, nil); err != nil {
+		app.At = time.Now()
+		for _, err := range []error{w.StorePort().Reserve(w.t.Context(), name, nil), w.StorePort().Claim(w.t.Context(), app)} {
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -285,7 +293,7 @@ func TestReservationIsHeld(t *testing.T) {
 		for _, of := range []*subject{s, next} {
 			want(t, plan, of.id, rebuild.Held)
 		}
-		time.Sleep(10 * time.Minute)
+		time.Sleep(20 * time.Minute)
 		plan = w.rebuild("")
 		for _, of := range []*subject{s, next} {
 			want(t, plan, of.id, rebuild.Rebuilt)

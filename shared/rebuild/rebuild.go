@@ -36,6 +36,7 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/claim"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -85,6 +86,7 @@ type Rebuilder struct {
 	Vault        Vault
 	Records      Records
 	Reservations Reservations
+	Claims       claim.Store
 	Directory    Directory
 	SignIns      connection.SignIns // nil: connections by certificate or OAuth can't sign in
 

@@ -84,6 +84,7 @@ func inBubble(t *testing.T, test func(w *world)) {
 func (w *world) check() {
 	w.t.Helper()
 	w.CheckLeaks()
+	w.CheckClaims()
 	if v := w.Violations(); len(v) > 0 {
 		w.t.Errorf("broken promises: %v", v)
 	}
@@ -97,13 +98,13 @@ func (w *world) service() *connection.Service {
 	rotator := w.Rotator()
 	rotator.Actors = actors
 	return &connection.Service{
-		Rotator: rotator, Actors: actors, Records: w.StorePort(), Reservations: w.StorePort(), Vault: w.VaultPort(), Directory: w.DirectoryPort(), Log: log,
+		Rotator: rotator, Actors: actors, Records: w.StorePort(), Reservations: w.StorePort(), Claims: w.StorePort(), Vault: w.VaultPort(), Directory: w.DirectoryPort(), Log: log,
 	}
 }
 
 func (w *world) rebuilder() *rebuild.Rebuilder {
 	return &rebuild.Rebuilder{
-		Vault: w.WholeVault(), Records: w.StorePort(), Reservations: w.StorePort(), Directory: w.DirectoryPort(), SignIns: w.DirectoryPort(),
+		Vault: w.WholeVault(), Records: w.StorePort(), Reservations: w.StorePort(), Claims: w.StorePort(), Directory: w.DirectoryPort(), SignIns: w.DirectoryPort(),
 		Deployment: rotationtest.Deployment, Rules: rotation.DefaultRules(), Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
 	}
 }

@@ -28,9 +28,8 @@ type Outcome struct {
 	StagedVersion string    // IssueCredential: the version that holds its value; empty: it could not be stored
 	Stray         bool      // IssueCredential: another version of it may be on its way, whose write was not answered
 
-	Proven  bool        // Publish: a fresh token was got with the very value that was then published
-	Matches Match       // Publish: how the new credential compares with current
-	Next    *Credential // Publish: the new credential, completed by what was recognised
+	Proven bool        // Publish: a fresh token was got with the very value that was then published
+	Next   *Credential // Publish: the new credential
 
 	PublishedVersion string // Publish, Republish: the version that was written under the published name
 
@@ -41,19 +40,13 @@ type Outcome struct {
 	Looked      time.Time // DisableStale: the [Stale.LookAt] that a listing was made for; zero: none was
 	LookAgainAt time.Time // DisableStale: when what was too young to be disabled is old enough; zero: there was nothing
 
-	Application *ApplicationState // ConfirmRemoved: the application as it was read; nil: it could not be read
+	Application *ApplicationState // IdentifyCurrent, ConfirmRemoved: the application as it was read; nil: it could not be read
+
+	Identified *Password // IdentifyCurrent: what current is; nil if that is not beyond doubt
+	Doubt      string    // IdentifyCurrent: why not, with the candidates
+
+	Unclaimed bool // AdoptGiven: a claim of the record is gone, so that another connection may have its place
 }
-
-// Match is how the credential that is about to be published compares with the one that
-// is current.
-type Match int
-
-// The matches.
-const (
-	Different Match = iota
-	Same            // it was given once more
-	Unclear         // current's value can't be read any more, and nothing else tells
-)
 
 // Apply records what came of a step: it returns the next record, and the lines of the
 // history that the same commit writes. It is pure. The caller holds the lease.
@@ -111,6 +104,8 @@ func (t *transition) apply(step Step) {
 		t.makeEmergency()
 	case EndGracePeriods:
 		t.endGracePeriods()
+	case IdentifyCurrent:
+		t.identify()
 	case DropRequest:
 		t.dropRequest()
 	case RefuseRequest:
@@ -142,7 +137,7 @@ func (t *transition) apply(step Step) {
 	}
 }
 
-// finish keeps the lists short, tells of what was left to a person (before is how many
+// finish keeps the lists short, drops the claims that nothing needs any more, tells of what was left to a person (before is how many
 // there were), and gives the notices that are due.
 func (t *transition) finish(before int) {
 	rec := t.rec
@@ -150,6 +145,7 @@ func (t *transition) finish(before int) {
 		t.tell(Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
 	}
 	rec.ByHand = rec.ByHand[max(0, len(rec.ByHand)-MaxByHand):]
+	rec.DropClaims()
 	t.events = append(t.events, Tell(rec, t.now)...)
 	for i := range t.events {
 		if t.events[i].At.IsZero() {
@@ -250,7 +246,12 @@ func (t *transition) refuseRequest() {
 	if asked == nil {
 		return
 	}
-	why := t.rec.Unable(asked)
+	t.refuse(t.rec.Unable(asked))
+}
+
+// refuse ends the pending request with a result that says why.
+func (t *transition) refuse(why string) {
+	asked := t.rec.Request
 	t.clearRequest()
 	t.rec.LastRun = &RunResult{ID: asked.ID, Trigger: OnRequest, StartedAt: asked.At, FinishedAt: t.now, Outcome: "failed", Message: why}
 	t.tell(Event{Kind: EventFailed, RunID: asked.ID, Trigger: OnRequest, By: asked.By, Message: why})

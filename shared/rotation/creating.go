@@ -12,17 +12,16 @@ func (t *transition) adoptGiven() {
 		t.fail(t.out.Err)
 		return
 	}
+	if t.out.Unclaimed {
+		t.undoCreation("another connection has claimed the application meanwhile")
+		return
+	}
 	what := "given client secret"
 	if rec.Auth != nil {
 		what = "given credential"
 	}
 	if t.out.Found == nil {
-		rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
-		rec.Error = &Failure{
-			Class: serviceerror.Transient, Message: "The " + what + " did not reach Key Vault; the creation is being undone.", Count: 1,
-			At: t.now, RetryAt: later(t.now.Add(t.CallTimeout+t.SettleSpacing), rec.settlesAt("")),
-		}
-		t.tell(Event{Kind: EventUndone, Message: "the " + what + " did not reach Key Vault"})
+		t.undoCreation("the " + what + " did not reach Key Vault")
 		return
 	}
 	event := Event{Kind: EventCredentialGiven}
@@ -40,4 +39,15 @@ func (t *transition) adoptGiven() {
 		event.KeyID = rec.Current.KeyID
 	}
 	t.tell(event)
+}
+
+// undoCreation takes back a connection of which its creator has promised nothing yet.
+func (t *transition) undoCreation(why string) {
+	rec := t.rec
+	rec.Phase, rec.Undo, rec.Request = Deleting, true, nil
+	rec.Error = &Failure{
+		Class: serviceerror.Transient, Message: "The creation is being undone: " + why + ".", Count: 1,
+		At: t.now, RetryAt: later(t.now.Add(t.CallTimeout+t.SettleSpacing), rec.settlesAt("")),
+	}
+	t.tell(Event{Kind: EventUndone, Message: why})
 }

@@ -21,7 +21,8 @@
 // What is durable in each phase, what a pass does there, and what follows if we die:
 //
 //	phase       durable already            the pass does                       if we die here
-//	creating    reservations, row          given secret into the vault         no version of ours there: undo everything
+//	creating    reservations, claims, row  given secret into the vault         no version of ours there, or a claim is gone:
+//	                                                                           undo everything
 //	idle        current is published       at the slot or on request: intent   nothing began
 //	issuing     intent: marker, lease      probe, addPassword, staged value    look for the staged value by marker; adopt it,
 //	                                                                           or abandon the marker and take a new one

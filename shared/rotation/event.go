@@ -44,6 +44,7 @@ const (
 	EventRebound         = "connection.rebound"
 	EventRebindRefused   = "connection.rebind-refused"
 	EventCredentialGiven = "credential.given"
+	EventIdentified      = "credential.identified"   // which one was given is known by now
 	EventChanged         = "connection.changed"      // by the API
 	EventAttention       = "connection.attention"    // something is wrong that was not before
 	EventRecovered       = "connection.recovered"    // and nothing is any more

@@ -2,7 +2,6 @@ package rotation
 
 import (
 	"cmp"
-	"strings"
 	"time"
 
 	"rekey/shared/serviceerror"
@@ -79,6 +78,8 @@ func assume(now time.Time, rec *Record, step Step, lease Lease) (out Outcome, kn
 	switch step := step.(type) {
 	case BeginRun, BeginAttempt:
 		out = Outcome{RunID: assumed, Marker: assumed, LeaseToken: lease.Token}
+	case IdentifyCurrent:
+		out.Application, out.Identified = &ApplicationState{}, &Password{KeyID: assumed}
 	case AdoptGiven:
 		out.Found, out.Settled = &VaultSecret{Version: assumed}, true
 	case IssueCredential:
@@ -118,8 +119,5 @@ func assumePublished(rec *Record) Outcome {
 		Target: run.Target, KeyID: run.KeyID, Hint: run.Hint, ExpiresAt: run.ExpiresAt,
 		Origin: cmp.Or(run.Origin, OriginIssued), Marker: run.Marker,
 	}}
-	if old := rec.Current; old != nil && old.KeyID != "" && strings.EqualFold(old.KeyID, run.KeyID) {
-		out.Matches = Same
-	}
 	return out
 }

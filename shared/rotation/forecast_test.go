@@ -3,6 +3,7 @@ package rotation_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,8 +74,12 @@ func TestForecast(t *testing.T) {
 			with(issuing(), held, hourOfGrace),
 			"0s: issue, " + proof + "1h5m0s: remove, " + confirms(hour+6*minute),
 		},
-		"an unknown outcome ends it":         {issuing(), "0s: reconcile?"},
-		"a refused request is no rotation":   {with(idle(), asked(rotation.AskRotate), origin(rotation.OriginGiven)), "0s: refuse request"},
+		"an unknown outcome ends it": {issuing(), "0s: reconcile?"},
+		"a refused request is no rotation": {
+			with(idle(), asked(rotation.AskRotate), func(r *rotation.Record) {
+				r.Removals = slices.Repeat([]rotation.Removal{old(now.Add(200 * day))}, rotation.MaxReplaced)
+			}), "0s: refuse request",
+		},
 		"what was removed is only confirmed": {with(idle(), retires(removed)), "1m0s: confirm removal, 2m0s: confirm removal"},
 		"what waits too long is left out":    {with(idle(), retires(farOff)), ""},
 		"current is published again first": {

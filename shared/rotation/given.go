@@ -3,6 +3,7 @@ package rotation
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"strings"
 	"time"
 
 	"rekey/shared/secret"
@@ -13,7 +14,7 @@ import (
 // The id keeps digests of two connections apart.
 func Digest(connectionID string, app Application, value secret.Value) string {
 	h := sha256.New()
-	for _, part := range []string{connectionID, app.TenantID, app.ClientID, value.Reveal()} {
+	for _, part := range []string{connectionID, strings.ToLower(app.TenantID), strings.ToLower(app.ClientID), value.Reveal()} {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}

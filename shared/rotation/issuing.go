@@ -28,9 +28,6 @@ func (t *transition) beginRun() {
 		if asked.Grace != nil && run.Trigger == OnRequest {
 			run.Grace = *asked.Grace
 		}
-		if c := rec.Current; c != nil && c.Origin == OriginGiven && asked.identifies(c) {
-			c.KeyID, c.Origin = asked.KeyID, OriginNamed
-		}
 	}
 	if run.Trigger != OnSchedule {
 		run.Slot = time.Time{}

@@ -30,11 +30,9 @@ const (
 // to do about that; empty if it can. Neither passes by itself soon, so that it is refused
 // rather than put off.
 func (r *Record) Unable(q *Request) string {
-	if c := r.Current; c != nil && c.Origin == OriginGiven && !q.identifies(c) {
-		return "The client secret was given without its key id, or has been replaced since that was looked for, so that the old one could not be removed after the rotation. Ask for the rotation again."
-	}
 	if r.crowdedByOrphans(q.At) {
-		return fmt.Sprintf("%d client secrets of attempts that were given up could not be removed so far. Rekey issues no more until they are: attention and the history say why. In an emergency ask for an emergency rotation.", len(r.Orphans()))
+		return fmt.Sprintf("%d client secrets of attempts that were given up could not be removed so far. Rekey issues no more until they are: "+
+			"attention and the history say why. In an emergency ask for an emergency rotation.", len(r.Orphans()))
 	}
 	return r.Crowded()
 }

@@ -99,6 +99,10 @@ func pausedFor(rec *Record, now time.Time, step Step) Step {
 		return step
 	case BeginRun, MakeEmergency, EndGracePeriods, EndRun, BeginDelete, BeginRebind, DropRequest, RefuseRequest:
 		return step // nothing outside is asked, so nothing can fail again
+	case IdentifyCurrent:
+		if rec.Request.ID != rec.Error.Request {
+			return step
+		}
 	case Withdraw:
 		if q := rec.Request; q != nil && q.ends() && q.ID != rec.Error.Request {
 			return step
@@ -115,6 +119,11 @@ func (r Rules) planRequest(now time.Time, rec *Record) (s Step, ok bool) {
 	}
 	running := rec.Phase == Issuing || rec.Phase == Verifying
 	switch rec.Request.Kind {
+	case AskKeep:
+		if rec.Phase != Rebinding {
+			return DropRequest{}, true
+		}
+		return Withdraw{}, !rec.settlesAt("").After(now)
 	case AskDelete, AskRebind, AskAbandon:
 		switch {
 		case rec.Phase == Publishing, rec.Phase == Rebinding && rec.Request.Kind != AskAbandon:
@@ -129,10 +138,19 @@ func (r Rules) planRequest(now time.Time, rec *Record) (s Step, ok bool) {
 		case rec.Request.Kind == AskAbandon && rec.Phase != Creating:
 			return DropRequest{}, true
 		}
+	case AskIdentify:
+		switch {
+		case rec.Phase == Idle && rec.Unidentified():
+			return IdentifyCurrent{}, true
+		case rec.Phase == Idle:
+			return DropRequest{}, true
+		}
 	case AskEmergency:
 		switch {
 		case (rec.Phase == Idle || rec.Phase == Rebinding) && !rec.Request.Hastened && inGrace(rec, now):
 			return EndGracePeriods{}, true
+		case rec.Phase == Idle && rec.Unidentified() && !rec.Request.Unidentified:
+			return IdentifyCurrent{}, true
 		case rec.Phase == Idle:
 			return BeginRun{}, true
 		case running, rec.Phase == Publishing:
@@ -142,6 +160,8 @@ func (r Rules) planRequest(now time.Time, rec *Record) (s Step, ok bool) {
 		switch {
 		case rec.Phase == Idle && rec.Unable(rec.Request) != "":
 			return RefuseRequest{}, true
+		case rec.Phase == Idle && rec.Unidentified():
+			return IdentifyCurrent{}, true
 		case rec.Phase == Idle:
 			return BeginRun{}, true
 		case running, rec.Phase == Publishing:
@@ -161,7 +181,7 @@ func inGrace(rec *Record, now time.Time) bool {
 func (r Rules) planIdle(now time.Time, rec *Record) Step {
 	due := time.Time{}
 	switch {
-	case r.Lost(rec.Current, now):
+	case r.Lost(rec.Current, now) && (rec.Rotates() || rec.Claims(Exclusive, rec.Target)):
 		due = now
 	case rec.owed():
 		due = now // the run that takes the original over is still owed

@@ -85,7 +85,7 @@ func TestPlanSignIn(t *testing.T) {
 	})
 }
 
-// What is rotated belongs to one connection, and what authenticates is known by it.
+// Names are one connection's alone, and a target is found by its parent.
 func TestReservations(t *testing.T) {
 	own := idle()
 	own.Name, own.Project = "billing", "p"
@@ -96,16 +96,16 @@ func TestReservations(t *testing.T) {
 		rec  rotation.Record
 		want map[rotation.ReservationKind]int
 	}{
-		"one that rotates itself":    {own, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 2, rotation.ReserveApplication: 1, rotation.NoteActor: 1}},
-		"one that is rotated":        {target, map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.ReserveApplication: 1, rotation.NoteTarget: 1}},
-		"one that only signs in":     {with, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 3, rotation.NoteActor: 1}},
-		"a target with rotation off": {func() rotation.Record { rec := target; rec.Policy.Enabled = false; return rec }(), map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.ReserveApplication: 1, rotation.NoteTarget: 1}},
+		"one that rotates itself":    {own, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 2}},
+		"one that is rotated":        {target, map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.NoteTarget: 1}},
+		"one that only signs in":     {with, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 3}},
+		"a target with rotation off": {func() rotation.Record { rec := target; rec.Policy.Enabled = false; return rec }(), map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.NoteTarget: 1}},
 	} {
 		got := map[rotation.ReservationKind]int{}
 		for _, res := range tt.rec.Reservations() {
 			got[res.Kind]++
-			if res.Kind == rotation.ReserveApplication && res.Value != "t billing" {
-				t.Errorf("%s reserves the application %q", name, res.Value)
+			if !tt.rec.Holds(res) || tt.rec.Holds(rotation.Reservation{Kind: rotation.ReserveName, Value: res.Value + "2", Owner: res.Owner}) {
+				t.Errorf("%s: what it holds is not what it reserves", name)
 			}
 		}
 		for kind, n := range tt.want {

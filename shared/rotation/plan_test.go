@@ -183,6 +183,14 @@ func orphan() rotation.Removal {
 	return o
 }
 
+// exclusive gives the connection its application for itself.
+func exclusive(r *rotation.Record) {
+	r.Claimed = []rotation.Claim{{ID: "x", Kind: rotation.Exclusive, App: r.Target.Key()}}
+}
+
+// lasting leaves unknown when current expires, so that no warning is due.
+func lasting(r *rotation.Record) { r.Current.ExpiresAt = time.Time{} }
+
 func waitFor(d time.Duration) rotation.Step { return rotation.Wait{Until: now.Add(d)} }
 
 var forever rotation.Step = rotation.Wait{}
@@ -237,7 +245,8 @@ func TestPlanIdle(t *testing.T) {
 		{"R6: nine refusals over an hour are no loss", with(idle(), refused(9, now.Add(-hour))), waitFor(10 * day)},
 		{"R6: ten within 14 minutes neither", with(idle(), refused(10, now.Add(-14*minute))), waitFor(10 * day)},
 		{"R6: ten over 15 minutes are: recover at once", with(idle(), refused(10, now.Add(-15*minute))), rotation.BeginRun{}},
-		{"R6: even with rotation off", with(idle(), refused(10, now.Add(-15*minute)), policyOff), rotation.BeginRun{}},
+		{"R6: even with rotation off, while it has the application", with(idle(), refused(10, now.Add(-15*minute)), policyOff, exclusive), rotation.BeginRun{}},
+		{"R11: without the application nothing may be removed", with(idle(), refused(10, now.Add(-15*minute)), policyOff, lasting), forever},
 		{"R9: a recovery that was refused waits for the pause", with(idle(), refused(20, now.Add(-hour)), failed), waitFor(hour)},
 		{"a phase of a newer version is left alone", with(idle(), func(r *rotation.Record) { r.Phase = "resting" }), forever},
 	})
@@ -307,15 +316,14 @@ func TestPlanProof(t *testing.T) {
 
 // A rotation by hand that can't be begun is refused, not put off. One that nobody can be
 // told of begins all the same.
-func TestPlanUnable(t *testing.T) {
+func TestPlanRotationByHand(t *testing.T) {
 	crowd := func(n int) change {
 		return func(r *rotation.Record) {
 			r.Removals = slices.Repeat([]rotation.Removal{old(now.Add(hour))}, n)
 		}
 	}
-	identified := func(keyID, of string) change {
-		return func(r *rotation.Record) { r.Request.KeyID, r.Request.KeyIDOf = keyID, of }
-	}
+	unidentified := func(r *rotation.Record) { r.Request.Unidentified = true }
+	identify := asked(rotation.AskIdentify)
 	rotate, emergency, given := asked(rotation.AskRotate), asked(rotation.AskEmergency), origin(rotation.OriginGiven)
 	testPlan(t, mine, []planRow{
 		{"with 31 old ones there is room", with(idle(), rotate, crowd(31)), rotation.BeginRun{}},
@@ -326,11 +334,16 @@ func TestPlanUnable(t *testing.T) {
 		{"so does a slot", with(idle(), slot(now), crowd(40)), rotation.BeginRun{}},
 		{"R6: and recovery", with(idle(), refused(10, now.Add(-hour)), crowd(40)), rotation.BeginRun{}},
 		{"a run that is under way is the answer all the same", with(verifying(), rotate, crowd(32)), rotation.DropRequest{}},
-		{"P2: a given secret that was identified is rotated", with(idle(), given, rotate, identified("k", "v1")), rotation.BeginRun{}},
-		{"P2: one that has been replaced since is not", with(idle(), given, rotate, identified("k", "v0")), rotation.RefuseRequest{}},
-		{"P2: nor one that nobody has identified", with(idle(), given, rotate), rotation.RefuseRequest{}},
-		{"P2: nor where it was not noted of which it is", with(idle(), given, rotate, identified("k", "")), rotation.RefuseRequest{}},
-		{"R12: an emergency leaves it to a person", with(idle(), given, emergency, identified("k", "v0")), rotation.BeginRun{}},
+		{"R14: a given secret is identified first", with(idle(), given, rotate), rotation.IdentifyCurrent{}},
+		{"R14: without room it is not", with(idle(), given, rotate, crowd(32)), rotation.RefuseRequest{}},
+		{"R14: also where that is all that is asked for", with(idle(), given, identify), rotation.IdentifyCurrent{}},
+		{"R14: what is identified need not be", with(idle(), identify), rotation.DropRequest{}},
+		{"R14: a new request does not wait for the failure of another", with(idle(), given, identify, failedFor("another")), rotation.IdentifyCurrent{}},
+		{"R14: one that has failed waits", with(idle(), given, identify, failedFor("q")), waitFor(hour)},
+		{"R14: a run goes first", with(verifying(), given, identify), rotation.Promote{}},
+		{"R12: an emergency tries it, too", with(idle(), given, emergency), rotation.IdentifyCurrent{}},
+		{"R12: and begins if that is in vain", with(idle(), given, emergency, unidentified), rotation.BeginRun{}},
+		{"R6: recovery does not try it", with(idle(), given, refused(10, now.Add(-hour))), rotation.BeginRun{}},
 		{"so does a slot that comes", with(idle(), given, slot(now)), rotation.BeginRun{}},
 	})
 }
@@ -395,7 +408,7 @@ func TestPlanRequests(t *testing.T) {
 }
 
 func TestRequestsByRank(t *testing.T) {
-	order := []rotation.RequestKind{rotation.AskRotate, rotation.AskAbandon, rotation.AskEmergency, rotation.AskRebind, rotation.AskDelete}
+	order := []rotation.RequestKind{rotation.AskIdentify, rotation.AskRotate, rotation.AskAbandon, rotation.AskEmergency, rotation.AskRebind, rotation.AskDelete}
 	for i, pending := range order {
 		for j, next := range order {
 			rec := with(idle(), asked(pending))

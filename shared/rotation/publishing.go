@@ -3,6 +3,7 @@ package rotation
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -71,11 +72,14 @@ func (t *transition) published(next Credential) {
 	}
 	t.tell(event)
 	switch old := rec.Current; {
-	case old == nil || t.out.Matches == Same:
-	case t.out.Matches == Unclear:
-		rec.leave(t.now, old.Target, old.KeyID, "it can't be read in Key Vault any more, so that Rekey can't know whether it is the client secret that was given since; remove it if it is another one")
-	case run.Keep:
-		rec.leave(t.now, old.Target, old.KeyID, "another connection has it, too")
+	case old == nil:
+	case old.same(&next): // given once more, because it did not work
+		if next.KeyID == "" {
+			next.KeyID, next.Origin, next.Marker = old.KeyID, old.Origin, old.Marker
+		}
+	case rebound && old.Origin != OriginGiven && !rec.Claims(Exclusive, old.Target):
+		const why = "other credentials were given while rotation was off, and another connection may use this one; remove it if nothing does"
+		rec.leave(t.now, old.Target, old.KeyID, why)
 	default:
 		t.retire(*old, t.now.Add(run.Grace), rebound && !old.Target.Same(next.Target))
 	}
@@ -102,6 +106,11 @@ func (t *transition) published(next Credential) {
 	default:
 		rec.NextSlot = rec.Policy.Schedule.First(t.now)
 	}
+}
+
+// same reports whether two credentials are one.
+func (c *Credential) same(o *Credential) bool {
+	return c.Digest != "" && c.Digest == o.Digest || c.KeyID != "" && strings.EqualFold(c.KeyID, o.KeyID)
 }
 
 // retire queues an old credential for removal if it is Rekey's to remove (promise P2);

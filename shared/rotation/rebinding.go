@@ -6,7 +6,7 @@ func (t *transition) beginRebind() {
 	rec, asked := t.rec, t.rec.Request
 	next := asked.Next
 	rec.Run = &Run{
-		ID: asked.ID, Trigger: OnRebind, By: asked.By, StartedAt: t.now, Attempt: 1, Target: asked.Target, Grace: rec.Policy.Grace, Keep: asked.Keep,
+		ID: asked.ID, Trigger: OnRebind, By: asked.By, StartedAt: t.now, Attempt: 1, Target: asked.Target, Grace: rec.Policy.Grace,
 		KeyID: next.KeyID, StagedVersion: next.VaultVersion, Hint: next.Hint, ExpiresAt: next.ExpiresAt, Origin: next.Origin,
 		IssuedAt: asked.At, Deadline: t.now.Add(t.Attempt),
 	}

@@ -112,9 +112,6 @@ type Record struct {
 	Revision int64    `json:"revision"` // +1 with every change by the API
 	ChangeID string   `json:"changeId"` // of the last of these
 	Changes  []string `json:"changes"`  // ids of the API's last commits, the newest last
-	// Announced are changes under way that bring new credentials, for other connections
-	// of the application to see.
-	Announced []Announced `json:"announced"`
 
 	Run      *Run        `json:"run"`
 	LastRun  *RunResult  `json:"lastRun"`
@@ -122,6 +119,7 @@ type Record struct {
 	Removals []Removal   `json:"removals"`
 	Removed  []Removed   `json:"removed"` // the last that Rekey has removed, the newest last
 	Stale    Stale       `json:"stale"`
+	Claimed  []Claim     `json:"claims"` // applications whose use is claimed (rule R11)
 	ByHand   []ByHand    `json:"byHand"`
 	WarnedAt int         `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
 	Told     string      `json:"told"`     // what is wrong that notices were given of; see [Tell]
@@ -162,9 +160,8 @@ type Run struct {
 	StartedAt time.Time     `json:"startedAt"`
 	Slot      time.Time     `json:"slot,omitzero"` // the nominal time that a scheduled run serves
 	Grace     time.Duration `json:"grace"`
-	Keep      bool          `json:"keep,omitempty"` // as in [Request]
-	Attempt   int           `json:"attempt"`        // 1, 2, ...
-	Target    Application   `json:"target"`         // what the credential is of
+	Attempt   int           `json:"attempt"` // 1, 2, ...
+	Target    Application   `json:"target"`  // what the credential is of
 	// Marker is the display name that the attempt's credential carries. Empty
 	// when the last attempt is known to have issued nothing, or was abandoned.
 	Marker string `json:"marker"`
@@ -335,12 +332,6 @@ func (r *Record) Removal(id string) *Removal {
 	return nil
 }
 
-// Announced is a change of the API that brings new credentials, while it is under way.
-type Announced struct {
-	ID    string    `json:"id"`
-	Until time.Time `json:"until"` // its process has died if it goes on for longer
-}
-
 // ByHand is a credential that only a person can remove any more.
 type ByHand struct {
 	Target Application `json:"target"`
@@ -359,8 +350,8 @@ type Failure struct {
 	Request string             `json:"request,omitempty"` // the request that was being served; a newer one need not wait
 }
 
-// Rotates reports whether the connection holds the application's reservation: it
-// rotates by itself, or rotating is all that it is for.
+// Rotates reports whether the connection has its target for itself: it rotates by itself,
+// or rotating is all that it is for.
 func (r *Record) Rotates() bool {
 	return r.Policy.Enabled || r.Delegated() && r.Target.ClientID != ""
 }
@@ -368,9 +359,8 @@ func (r *Record) Rotates() bool {
 // StagedName is the Key Vault secret that holds values which are not published yet.
 func (r *Record) StagedName() string { return r.VaultName + "-staged" }
 
-// Reservations lists what the record keeps unique. The application is held by
-// connections that rotate only. Notes come last: who gets no further than a value that
-// somebody else has must not look, to that one, like somebody who is coming.
+// Reservations lists what the record keeps unique. The note comes last: a create that
+// loses a name must not look like a target in progress.
 func (r *Record) Reservations() []Reservation {
 	res := []Reservation{
 		{Kind: ReserveVault, Value: strings.ToLower(r.VaultName), Owner: r.ID},
@@ -382,13 +372,15 @@ func (r *Record) Reservations() []Reservation {
 	if r.Auth != nil {
 		res = append(res, Reservation{Kind: ReserveVault, Value: r.AuthName(), Owner: r.ID})
 	}
-	if r.Rotates() {
-		res = append(res, ApplicationReservation(r.Target, r.ID))
-	}
 	if r.Via != "" {
-		return append(res, Reservation{Kind: NoteTarget, Value: r.Via, Owner: r.ID})
+		res = append(res, Reservation{Kind: NoteTarget, Value: r.Via, Owner: r.ID})
 	}
-	return append(res, ActorNote(r.Actor, r.ID))
+	return res
+}
+
+// Holds reports whether the record needs a reservation that bears its name.
+func (r *Record) Holds(res Reservation) bool {
+	return slices.ContainsFunc(r.Reservations(), func(o Reservation) bool { return o.Kind == res.Kind && o.Value == res.Value })
 }
 
 // NameReservation keeps a connection's name unique within its project.
@@ -397,16 +389,6 @@ func NameReservation(project, name, owner string) Reservation {
 		project = "org"
 	}
 	return Reservation{Kind: ReserveName, Value: project + "-" + name, Owner: owner}
-}
-
-// ActorNote says that a connection authenticates as an application.
-func ActorNote(app Application, owner string) Reservation {
-	return Reservation{Kind: NoteActor, Value: strings.ToLower(app.TenantID + " " + app.ClientID), Owner: owner}
-}
-
-// ApplicationReservation keeps an application to one rotating connection (rule R11).
-func ApplicationReservation(app Application, owner string) Reservation {
-	return Reservation{Kind: ReserveApplication, Value: strings.ToLower(app.TenantID + " " + app.ClientID), Owner: owner}
 }
 
 // ErrNotWhole says that a row was written by something else than Rekey, or by hand.
@@ -485,7 +467,7 @@ func (r *Record) Clone() Record {
 	c.Removals = slices.Clone(r.Removals)
 	c.Removed = slices.Clone(r.Removed)
 	c.Stale.Versions = slices.Clone(r.Stale.Versions)
-	c.Announced = slices.Clone(r.Announced)
+	c.Claimed = slices.Clone(r.Claimed)
 	c.ByHand = slices.Clone(r.ByHand)
 	c.Changes = slices.Clone(r.Changes)
 	return c

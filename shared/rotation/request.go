@@ -8,26 +8,32 @@ type RequestKind string
 
 // The kinds of requests, from the lowest rank to the highest.
 const (
+	AskIdentify  RequestKind = "identify" // which credential is current?
 	AskRotate    RequestKind = "rotate"
 	AskAbandon   RequestKind = "abandon"
 	AskEmergency RequestKind = "emergency"
 	AskRebind    RequestKind = "rebind"
+	AskKeep      RequestKind = "keep" // what is current was given again: new credentials are not wanted any more
 	AskDelete    RequestKind = "delete"
 )
 
 // Rank orders the kinds.
 func (k RequestKind) Rank() int {
 	switch k {
-	case AskRotate:
+	case AskIdentify:
 		return 1
-	case AskAbandon:
+	case AskRotate:
 		return 2
-	case AskEmergency:
+	case AskAbandon:
 		return 3
-	case AskRebind:
+	case AskEmergency:
 		return 4
-	case AskDelete:
+	case AskRebind:
 		return 5
+	case AskKeep:
+		return 6
+	case AskDelete:
+		return 7
 	}
 	return 0
 }
@@ -40,29 +46,20 @@ type Request struct {
 	At    time.Time      `json:"at"`
 	Grace *time.Duration `json:"grace,omitempty"` // overrides the policy's
 
-	// KeyID is the key id that was found for a given credential, of which only the
-	// value was known (rotate, emergency). KeyIDOf is the published version that held
-	// this value: KeyID says nothing about what was given since.
-	KeyID   string `json:"keyId,omitempty"`
-	KeyIDOf string `json:"keyIdOf,omitempty"`
+	// Unidentified says that it could not be told which credential current is (emergency).
+	Unidentified bool `json:"unidentified,omitempty"`
 
 	Hastened bool `json:"hastened,omitempty"` // emergency: every grace period was ended
 
 	Revoke bool        `json:"revoke,omitempty"` // delete: current goes too
 	Target Application `json:"target,omitzero"`  // rebind: the application that the new credential is of
-	Keep   bool        `json:"keep,omitempty"`   // rebind: another connection has what is replaced, so that it stays
 	Digest string      `json:"digest,omitempty"` // rebind: of the new credential, as the caller gave it
 	Next   *Credential `json:"next,omitempty"`   // rebind: the new credential, VaultVersion being a staged version
 }
 
-// identifies reports whether q says which credential c is.
-func (q *Request) identifies(c *Credential) bool {
-	return q.KeyID != "" && q.KeyIDOf != "" && q.KeyIDOf == c.VaultVersion
-}
-
 // ends reports whether q ends the run that is under way.
 func (q *Request) ends() bool {
-	return q.Kind == AskAbandon || q.Kind == AskRebind || q.Kind == AskDelete
+	return q.Kind == AskAbandon || q.Kind == AskRebind || q.Kind == AskKeep || q.Kind == AskDelete
 }
 
 // Ask puts a request on the record, unless one of the same or a higher rank is

@@ -23,23 +23,18 @@ type Handle struct {
 type ReservationKind string
 
 // The kinds of reservations. Value is what must be unique: for a name the project
-// and the name, for a vault secret its lower-case name, for an application its
-// tenant and client id.
+// and the name, for a vault secret its lower-case name.
 const (
-	ReserveName        ReservationKind = "name"
-	ReserveVault       ReservationKind = "vault"
-	ReserveApplication ReservationKind = "app"
+	ReserveName  ReservationKind = "name"
+	ReserveVault ReservationKind = "vault"
 
-	// These two are no claims: any number of owners has the same value. They
-	// are there to find the owners by it. For an actor it is the tenant and
-	// client id of the application that the owner authenticates as; for a target
-	// the id of the connection that authenticates for the owner.
-	NoteActor  ReservationKind = "act"
+	// This one keeps nothing unique: any number of owners has the same value, the id of
+	// the connection that authenticates for them. It is there to find them by it.
 	NoteTarget ReservationKind = "via"
 )
 
 // Shared reports whether a value of that kind may have many owners.
-func (k ReservationKind) Shared() bool { return k == NoteActor || k == NoteTarget }
+func (k ReservationKind) Shared() bool { return k == NoteTarget }
 
 // Reservation is the claim of a connection (Owner, its id) on a unique value.
 type Reservation struct {

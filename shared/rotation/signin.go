@@ -33,6 +33,9 @@ type Auth struct {
 	Problem *Failure `json:"problem,omitempty"`
 }
 
+// MethodSecret is the [Record.Method] of connections that authenticate with a client secret.
+const MethodSecret = "client-secret"
+
 // Delegated reports whether somebody else than the target itself authenticates.
 func (r *Record) Delegated() bool { return r.Via != "" || r.Auth != nil }
 

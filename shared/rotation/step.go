@@ -32,6 +32,7 @@ type (
 	EndRun          struct{} // on request: give the attempt and the run up
 	MakeEmergency   struct{} // on request: the run under way becomes an emergency
 	EndGracePeriods struct{} // on request: every grace period ends now
+	IdentifyCurrent struct{} // on request: which credential is the one that was given?
 	DropRequest     struct{} // it has nothing to act on
 	RefuseRequest   struct{} // it can't be served as the record is; see [Record.Unable]
 
@@ -68,6 +69,7 @@ func (Withdraw) Name() string        { return "withdraw" }
 func (EndRun) Name() string          { return "end run" }
 func (MakeEmergency) Name() string   { return "make emergency" }
 func (EndGracePeriods) Name() string { return "end grace periods" }
+func (IdentifyCurrent) Name() string { return "identify" }
 func (DropRequest) Name() string     { return "drop request" }
 func (RefuseRequest) Name() string   { return "refuse request" }
 func (BeginRebind) Name() string     { return "begin rebind" }

@@ -22,8 +22,8 @@ const (
 	TagVia        = "rekey-via" // the connection that authenticates
 	TagProject    = "rekey-project"
 	TagDigest     = "rekey-digest" // the digest of the value
-	TagGiven      = "rekey-given" // the digest of what the caller gave last
-	TagProbe      = "rekey-probe" // "true" on a version that holds no credential
+	TagGiven      = "rekey-given"  // the digest of what the caller gave last
+	TagProbe      = "rekey-probe"  // "true" on a version that holds no credential
 )
 
 // ContentType of the values: they are bare client secrets.

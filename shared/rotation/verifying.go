@@ -194,6 +194,10 @@ func (t *transition) endRunOnRequest() {
 func (t *transition) giveUpOnRequest(asked *Request) {
 	rec, run := t.rec, *t.rec.Run
 	t.giveUpRun("abandoned", "on request: "+string(asked.Kind))
+	if asked.Kind == AskKeep {
+		t.clearRequest()
+		return
+	}
 	if asked.Kind != AskAbandon {
 		return
 	}

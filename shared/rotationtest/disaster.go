@@ -45,6 +45,9 @@ func (w *World) Reserved() map[string]string {
 			all[key] = r.Owner
 		}
 	}
+	for _, c := range w.Store.claims {
+		all[string(c.Kind)+" "+c.App+" "+c.Owner] = c.Owner
+	}
 	return all
 }
 

@@ -31,7 +31,8 @@ type MemoryStore struct {
 	due      map[string]time.Time
 	history  map[string][]historyRow // oldest first
 	reserved map[string]rotation.Reservation
-	notices  map[string]notice.Notice // by id
+	claims   map[string]rotation.ClaimRow // by id
+	notices  map[string]notice.Notice     // by id
 	etags    int
 }
 
@@ -289,6 +290,55 @@ func (s storePort) Release(ctx context.Context, res rotation.Reservation) error 
 		if s.s.reserved[key].Owner == res.Owner {
 			delete(s.s.reserved, key)
 		}
+		return nil
+	})
+}
+
+func (s storePort) Claim(ctx context.Context, row rotation.ClaimRow) error {
+	return s.p.write(ctx, "store.claim", row.App, func() error {
+		if _, ok := s.s.claims[row.ID]; !ok {
+			s.s.claims[row.ID] = row
+		}
+		return nil
+	})
+}
+
+func (s storePort) RenewClaim(ctx context.Context, row rotation.ClaimRow) error {
+	return s.p.write(ctx, "store.renewClaim", row.App, func() error {
+		if _, ok := s.s.claims[row.ID]; !ok {
+			return serviceerror.ErrNotFound
+		}
+		s.s.claims[row.ID] = row
+		return nil
+	})
+}
+
+func (s storePort) ClaimsOf(ctx context.Context, app string) (rows []rotation.ClaimRow, err error) {
+	err = s.p.read(ctx, "store.claims", app, func() error {
+		rows = nil
+		for _, row := range s.s.claims {
+			if row.App == app {
+				rows = append(rows, row)
+			}
+		}
+		return nil
+	})
+	return rows, err
+}
+
+func (s storePort) Unclaim(ctx context.Context, row rotation.ClaimRow) error {
+	return s.p.write(ctx, "store.unclaim", row.App, func() error {
+		delete(s.s.claims, row.ID)
+		return nil
+	})
+}
+
+func (s storePort) Void(ctx context.Context, row rotation.ClaimRow) error {
+	return s.p.write(ctx, "store.void", row.App, func() error {
+		if is, ok := s.s.claims[row.ID]; ok && !is.At.Equal(row.At) {
+			return serviceerror.ErrConflict
+		}
+		delete(s.s.claims, row.ID)
 		return nil
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/claim"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
@@ -33,6 +34,7 @@ type Store interface {
 	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
 	// Owners returns everybody who has reserved a value of a shared kind.
 	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)
+	claim.Store
 	// List returns records in no particular order; next is empty at the end. Rows
 	// that can't be read, such as those of a newer schema, are left out. Then there
 	// is an error beside the others and next, which wraps why and says how many
@@ -72,6 +74,9 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"a note has many owners", storeTest.notes},
 		{"one of several reservations wins", storeTest.concurrentReservations},
 		{"an old reservation is reclaimed", storeTest.reclaim},
+		{"a claim is seen by all, and removed once", storeTest.claims},
+		{"a claim that was renewed is not void", storeTest.voidClaims},
+		{"claims of different applications are apart", storeTest.claimedApart},
 		{"different values are different reservations", storeTest.values},
 		{"a list has every record once", storeTest.list},
 		{"a newer schema is refused", storeTest.newerSchema},

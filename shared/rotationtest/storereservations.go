@@ -52,7 +52,7 @@ func (s storeTest) notes(t *testing.T) {
 			wantStoreError(t, "Reserve", s.Reserve(ctx, res, nil), nil)
 		}
 	}
-	other := rotation.Reservation{Kind: rotation.NoteActor, Value: value, Owner: rand.Text()}
+	other := rotation.Reservation{Kind: rotation.ReserveVault, Value: value, Owner: rand.Text()}
 	wantStoreError(t, "Reserve of another kind", s.Reserve(ctx, other, nil), nil)
 	wantStoreError(t, "Release", s.Release(ctx, rotation.Reservation{Kind: rotation.NoteTarget, Value: value, Owner: want[0]}), nil)
 	notes, err := s.Notes(ctx, rotation.NoteTarget, value)
@@ -69,7 +69,7 @@ func (s storeTest) notes(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("owners %q, want %q", got, want)
 	}
-	if got, err := s.Notes(ctx, rotation.NoteActor, rand.Text()); err != nil || len(got) != 0 {
+	if got, err := s.Notes(ctx, rotation.NoteTarget, rand.Text()); err != nil || len(got) != 0 {
 		t.Errorf("notes of what nobody noted: %v, %v", got, err)
 	}
 }
@@ -144,7 +144,7 @@ func (s storeTest) reclaim(t *testing.T) {
 func (s storeTest) values(t *testing.T) {
 	tag := rand.Text()
 	values := []string{tag, strings.ToLower(tag), tag + " b", tag + "_20b", tag + "_b", tag + "/b", tag + "#?\\%+'ü", tag + strings.Repeat("x", 2000), tag + strings.Repeat("x", 2001)}
-	for _, kind := range []rotation.ReservationKind{rotation.ReserveName, rotation.ReserveVault, rotation.ReserveApplication} {
+	for _, kind := range []rotation.ReservationKind{rotation.ReserveName, rotation.ReserveVault} {
 		for _, value := range values {
 			res := rotation.Reservation{Kind: kind, Value: value, Owner: rand.Text()}
 			wantStoreError(t, "Reserve", s.Reserve(t.Context(), res, nil), nil)

@@ -179,6 +179,17 @@ func newSubject(t *testing.T, w *rotationtest.World, n int) *subject {
 		t.Fatal(err)
 	}
 	rec.Current.VaultVersion = version
+	var rows []rotation.ClaimRow
+	for i, c := range rec.Uses() {
+		c.ID = fmt.Sprintf("%s-%d", s.id, i)
+		row := rec.ClaimRow(c)
+		row.At = time.Now()
+		rows = append(rows, row)
+		if err := w.StorePort().Claim(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rec.AddClaims(rows)
 	if _, err := w.StorePort().Create(t.Context(), rec); err != nil {
 		t.Fatal(err)
 	}

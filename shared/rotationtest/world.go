@@ -70,7 +70,7 @@ type World struct {
 // NewWorld returns an empty world.
 func NewWorld(t testing.TB) *World {
 	w := &World{t: t, Latency: 40 * time.Millisecond, process: 1, Log: &Log{}}
-	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{}, reserved: map[string]rotation.Reservation{}, notices: map[string]notice.Notice{}}
+	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{}, reserved: map[string]rotation.Reservation{}, claims: map[string]rotation.ClaimRow{}, notices: map[string]notice.Notice{}}
 	w.Vault = &MemoryVault{world: w, secrets: map[string]*heldSecret{}}
 	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, clients: map[string]*app{}, holders: map[string]string{}, signIns: map[string]*signIn{}}
 	return w
@@ -286,7 +286,7 @@ func (w *World) CheckEnd(id string) {
 
 // publishes reports whether a version is of c.
 func publishes(v rotation.VaultSecret, c *rotation.Credential) bool {
-	return v.Tags[rotation.TagKeyID] == c.KeyID && (c.KeyID != "" || v.Version == c.VaultVersion)
+	return v.Version == c.VaultVersion || c.KeyID != "" && v.Tags[rotation.TagKeyID] == c.KeyID
 }
 
 // checkAuth checks that exactly what the connection authenticates with is enabled.

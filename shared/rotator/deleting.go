@@ -9,15 +9,14 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// purge ends what a connection has in the vault and gives its reservations back, in this
-// order, so that dying in between leaves a record that the next pass goes on with.
+// purge ends what a connection has in the vault and gives its claims and reservations
+// back, in this order, so that dying in between leaves a record that the next pass goes on with.
 func (p *pass) purge(ctx context.Context, rec *rotation.Record) error {
 	err := p.purgeVault(ctx, rec)
-	held := rec.Reservations()
-	if !rec.Rotates() { // it may have rotated before
-		held = append(held, rotation.ApplicationReservation(rec.Target, rec.ID))
+	if err == nil {
+		err = p.unclaim(ctx, rec.Dropped(&rotation.Record{}))
 	}
-	for _, res := range held {
+	for _, res := range rec.Reservations() {
 		if err == nil {
 			err = p.releaseReservation(ctx, res)
 		}

@@ -29,6 +29,8 @@ func (p *pass) do(ctx context.Context, rec *rotation.Record, step rotation.Step)
 		out = p.republish(ctx, rec)
 	case rotation.Withdraw:
 		out = p.withdraw(ctx, rec)
+	case rotation.IdentifyCurrent:
+		out = p.identify(ctx, rec)
 	case rotation.Purge:
 		out.Err = p.purge(ctx, rec)
 	case rotation.DisableStale:
@@ -74,15 +76,11 @@ func (p *pass) logFailure(rec *rotation.Record, step rotation.Step, err error) {
 
 // afterwards does what a commit has made possible and what is made up for if it fails.
 func (p *pass) afterwards(ctx context.Context, step rotation.Step, was, rec *rotation.Record) {
+	p.tryUnclaim(ctx, was.Dropped(rec))
 	switch step.(type) {
 	case rotation.BeginDelete:
 		if rec.Phase == rotation.Deleting {
 			p.tryRelease(ctx, rotation.NameReservation(rec.Project, rec.Name, rec.ID)) // purging does it as well
 		}
-	case rotation.Publish:
-		if was.Run == nil || rec.Run != nil {
-			return
-		}
-		p.leaveApplication(ctx, was.Target, rec)
 	}
 }

@@ -12,8 +12,12 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// adoptGiven looks whether what the caller gave has reached the vault.
+// adoptGiven looks whether the record's claims still stand, since its row may have been
+// written long after them, and whether what the caller gave has reached the vault.
 func (p *pass) adoptGiven(ctx context.Context, rec *rotation.Record) (out rotation.Outcome) {
+	if out.Unclaimed, out.Err = p.renewClaims(ctx, rec); out.Unclaimed || out.Err != nil {
+		return out
+	}
 	name := rec.VaultName
 	if rec.Auth != nil {
 		name = rec.AuthName()

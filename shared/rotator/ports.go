@@ -32,6 +32,11 @@ type Store interface {
 	Release(ctx context.Context, res rotation.Reservation) error
 	// Notes returns the reservations of a shared kind that have that value.
 	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)
+	// RenewClaim writes a claim's row once more if it is there, so that a look of another
+	// connection from before does not remove it; [ErrNotFound] if it is gone.
+	RenewClaim(ctx context.Context, row rotation.ClaimRow) error
+	// Unclaim removes the row of a claim. No error if there is none.
+	Unclaim(ctx context.Context, row rotation.ClaimRow) error
 	// Due returns what has to be woken at or before until, the oldest first,
 	// at most limit entries. Its cost depends on what is due only (promise P6).
 	// With an error it may return a part.
@@ -84,6 +89,8 @@ type Directory interface {
 	// id. Class [ApplicationMissing] if it is not there (yet: reads are
 	// eventually consistent).
 	Application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error)
+	// ServicePrincipalPasswords lists the client secrets of app's service principal.
+	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
 	// AddPassword issues a client secret with the display name marker that
 	// ends at expires (whole seconds). app.ObjectID is required.
 	AddPassword(ctx context.Context, token rotation.Token, app rotation.Application, marker string, expires time.Time) (rotation.Issued, error)

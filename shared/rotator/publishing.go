@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
@@ -57,9 +56,6 @@ func (p *pass) publish(ctx context.Context, rec *rotation.Record) (out rotation.
 		Digest: rotation.Digest(rec.ID, run.Target, staged.Value),
 	}
 	out.Next = &next
-	if out.Matches, out.Err = p.recognise(ctx, rec, &next, staged.Value); out.Err != nil {
-		return out
-	}
 	out.PublishedVersion, out.Err = p.putPublished(ctx, rec, next, staged.Value)
 	return out
 }
@@ -70,62 +66,6 @@ func (p *pass) putPublished(ctx context.Context, rec *rotation.Record, c rotatio
 		Name: rec.VaultName, Value: value, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: c.ExpiresAt,
 		Tags: rotation.Tags(p.Deployment, rec, c),
 	}, false)
-}
-
-// recognise compares the credential that a run is about to publish with those that the
-// record knows. What was issued, and what was given with its key id, is known by that.
-// One that a caller gave without it may be the one that is published already, or one that
-// was and waits for its removal: only the values tell, and to remove or report the old one
-// would be to remove or report what is published. What is recognised is known by its key
-// id again: next is completed.
-func (p *pass) recognise(ctx context.Context, rec *rotation.Record, next *rotation.Credential, value secret.Value) (rotation.Match, error) {
-	old := rec.Current
-	switch {
-	case old != nil && old.KeyID != "" && strings.EqualFold(old.KeyID, next.KeyID):
-		return rotation.Same, nil
-	case old == nil || rec.Phase != rotation.Rebinding || old.KeyID != "" && next.KeyID != "":
-		return rotation.Different, nil
-	}
-	was := rotation.Different
-	if old.Target.Same(next.Target) && (old.Hint == "" || next.Hint == "" || old.Hint == next.Hint) {
-		same, err := p.holds(ctx, rec, old.VaultVersion, value)
-		switch {
-		case errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err):
-			was = rotation.Unclear
-		case err != nil:
-			return was, err
-		case same:
-			if next.KeyID == "" {
-				next.KeyID, next.Origin, next.Marker, next.ExpiresAt = old.KeyID, old.Origin, old.Marker, old.ExpiresAt
-			}
-			return rotation.Same, nil
-		}
-	}
-	return was, p.recogniseRetiring(ctx, rec, next, value)
-}
-
-// recogniseRetiring completes next if it is one that waits for its removal; being current
-// keeps it from being removed.
-func (p *pass) recogniseRetiring(ctx context.Context, rec *rotation.Record, next *rotation.Credential, value secret.Value) error {
-	for _, m := range rec.Replaced() {
-		if next.KeyID != "" || m.VaultVersion == "" || !m.Target.Same(next.Target) {
-			continue
-		}
-		same, err := p.holds(ctx, rec, m.VaultVersion, value)
-		if err != nil && !errors.Is(err, serviceerror.ErrNotFound) && !serviceerror.IsDisabled(err) {
-			return err
-		}
-		if same {
-			next.KeyID, next.Origin = m.KeyID, rotation.OriginNamed
-		}
-	}
-	return nil
-}
-
-// holds reports whether a published version has that value.
-func (p *pass) holds(ctx context.Context, rec *rotation.Record, version string, value secret.Value) (bool, error) {
-	s, err := p.get(ctx, rec.VaultName, version)
-	return err == nil && s.Value == value, err
 }
 
 // published reads what is published, and reports whether that is current. The secret is
@@ -162,12 +102,13 @@ func (p *pass) republish(ctx context.Context, rec *rotation.Record) (out rotatio
 	return out
 }
 
-// isCurrent reports whether a published version is of the current credential. Where that
-// has no key id its digest says so: another one that was given has no key id, either.
+// isCurrent reports whether a published version is of the current credential: it is the
+// version that the record names, or its tags have the key id. Where current has no key id its
+// digest says so: another one that was given has no key id, either.
 func (p *pass) isCurrent(v rotation.VaultSecret, rec *rotation.Record) bool {
 	c := rec.Current
-	return rec.Owns(p.Deployment, v.Tags) && v.Tags[rotation.TagKeyID] == c.KeyID &&
-		(c.KeyID != "" || v.Version == c.VaultVersion || c.Digest != "" && v.Tags[rotation.TagDigest] == c.Digest)
+	same := v.Version == c.VaultVersion || c.KeyID != "" && v.Tags[rotation.TagKeyID] == c.KeyID
+	return rec.Owns(p.Deployment, v.Tags) && (same || c.KeyID == "" && c.Digest != "" && v.Tags[rotation.TagDigest] == c.Digest)
 }
 
 // withdraw looks whether the attempt's credential is published.
@@ -180,17 +121,4 @@ func (p *pass) withdraw(ctx context.Context, rec *rotation.Record) (out rotation
 	attempt := rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagClient] == run.Target.ClientID && latest.Tags[rotation.TagKeyID] == run.KeyID
 	out.Err, out.NotCurrent = err, err == nil && !current && attempt
 	return out
-}
-
-// leaveApplication releases what a connection held of an application that it has left.
-// What fails here becomes void, because the record holds another one.
-func (p *pass) leaveApplication(ctx context.Context, old rotation.Application, rec *rotation.Record) {
-	if old.Same(rec.Target) {
-		return
-	}
-	for _, res := range []rotation.Reservation{rotation.ApplicationReservation(old, rec.ID), rotation.ActorNote(old, rec.ID)} {
-		if !rec.Holds(res) && (rec.Rotates() || res.Kind.Shared()) {
-			p.tryRelease(ctx, res)
-		}
-	}
 }

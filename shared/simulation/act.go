@@ -399,10 +399,11 @@ func (w *scene) dryRun(ctx context.Context, p *process, id string, a Action) err
 	return err
 }
 
-// deleteAtEnd deletes a connection after the quiet days, through a process that is up.
+// deleteAtEnd deletes a connection after the quiet days, through a process that is up. To
+// remove what it has issued is refused while another one signs in with the application.
 func (w *scene) deleteAtEnd(id string, revoke bool) {
-	for range 20 {
-		if p := w.process(0); p != nil && p.svc.remove(p.ctx, id, revoke) == nil {
+	for try := range 20 {
+		if p := w.process(0); p != nil && p.svc.remove(p.ctx, id, revoke && try < 10) == nil {
 			return
 		}
 		w.pause(30 * minute)

@@ -48,7 +48,7 @@ func newService(p *process, log *slog.Logger) *service {
 		p.w.spoil(&rotator.Rules)
 	}
 	return &service{rotator: rotator, api: &connection.Service{
-		Rotator: rotator, Actors: actors, Records: store, Reservations: store, Vault: vault, Directory: directory, Log: log,
+		Rotator: rotator, Actors: actors, Records: store, Reservations: store, Claims: store, Vault: vault, Directory: directory, Log: log,
 	}}
 }
 

@@ -13,9 +13,10 @@ type Known struct {
 // takes it off this list.
 var KnownKinds = []Known{
 	{"expired", 87, "new", "a target of a connection whose own secret had expired waits for its back-off after that got a new one"},
-	{"foreign-removed", 1031, "6", "a secret without a hint is taken for the given one, which a replica does not show yet"},
 	{"published-retiring", 14, "7, 8", "a PATCH that repeats what was given publishes a secret that waits to be removed"},
 	{"grace-cut", 87, "new", "the same: what the target replaced before ends meanwhile"},
 	{"dry-run-stale", 493, "18", "a dry run lists a removal that has happened"},
 	{"end-staged-enabled", 792, "new", "a staged value whose answer is lost or late may stay enabled"},
+	{"delete-slow", 1696, "new", "current has expired, another client secret was refused, and a deletion with revoke waits a day before it gives up"},
+	{"end-staged-enabled", 65, "new", "a staged value that lands late, after its second try was used, stays enabled for ever"},
 }

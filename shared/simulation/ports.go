@@ -76,6 +76,40 @@ func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclai
 	return err
 }
 
+func (s storePort) Claim(ctx context.Context, row rotation.ClaimRow) error {
+	_, err := do(ctx, s.p, call{op: "store.claim", on: row.App + row.Owner, id: row.Owner}, just(func(ctx context.Context) error {
+		return s.to.Claim(ctx, row)
+	}))
+	return err
+}
+
+func (s storePort) RenewClaim(ctx context.Context, row rotation.ClaimRow) error {
+	_, err := do(ctx, s.p, call{op: "store.renewClaim", on: row.App + row.Owner, id: row.Owner}, just(func(ctx context.Context) error {
+		return s.to.RenewClaim(ctx, row)
+	}))
+	return err
+}
+
+func (s storePort) Unclaim(ctx context.Context, row rotation.ClaimRow) error {
+	_, err := do(ctx, s.p, call{op: "store.unclaim", on: row.App + row.Owner, id: row.Owner}, just(func(ctx context.Context) error {
+		return s.to.Unclaim(ctx, row)
+	}))
+	return err
+}
+
+func (s storePort) Void(ctx context.Context, row rotation.ClaimRow) error {
+	_, err := do(ctx, s.p, call{op: "store.void", on: row.App + row.Owner, id: row.Owner}, just(func(ctx context.Context) error {
+		return s.to.Void(ctx, row)
+	}))
+	return err
+}
+
+func (s storePort) ClaimsOf(ctx context.Context, app string) ([]rotation.ClaimRow, error) {
+	return do(ctx, s.p, call{op: "store.claims", on: app, read: true}, func(ctx context.Context) ([]rotation.ClaimRow, error) {
+		return s.to.ClaimsOf(ctx, app)
+	})
+}
+
 func (s storePort) Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error) {
 	return do(ctx, s.p, call{op: "store.due", read: true}, func(ctx context.Context) ([]rotation.Due, error) {
 		return s.to.Due(ctx, until, limit)

@@ -91,8 +91,7 @@ func parseHistoryKey(id, key string) (version int64, ok bool) {
 const maxEncoded = 300
 
 // reservationKey returns a key that is one value's alone, or one value's and its
-// owner's where a value may have several. An application's is a hash, because tenant
-// and client id need not be readable in keys; so is that of a value too long for a key.
+// owner's where a value may have several. Of a value too long for a key it is a hash.
 func reservationKey(res rotation.Reservation) string {
 	if res.Kind.Shared() {
 		return notePrefix(res.Kind, res.Value) + res.Owner
@@ -100,8 +99,6 @@ func reservationKey(res rotation.Reservation) string {
 	kind, value := res.Kind, res.Value
 	encoded := encode(value)
 	switch {
-	case kind == rotation.ReserveApplication:
-		encoded = digest(value)
 	case len(encoded) > maxEncoded:
 		encoded = "_h" + digest(value) // encode never yields _h
 	}

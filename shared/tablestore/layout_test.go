@@ -10,7 +10,7 @@ import (
 // Keys are in everybody's tables: none of these may ever change.
 func TestKeysStayAsTheyAre(t *testing.T) {
 	wake := time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
-	app := rotation.ApplicationReservation(rotation.Application{TenantID: "T", ClientID: "C"}, "")
+	claim := rotation.ClaimRow{Claim: rotation.Claim{ID: "id", App: rotation.Application{TenantID: "T", ClientID: "C"}.Key()}, Owner: "one"}
 	for got, want := range map[string]string{
 		partitionKey("0195c2c4-6a1e-7f00-8000-000000000001"): "s01",
 		partitionKey("one"):           "s0f",
@@ -24,7 +24,7 @@ func TestKeysStayAsTheyAre(t *testing.T) {
 		pendingKey("idem-0f3a"):       "once-0f3a",
 		reservationKey(rotation.Reservation{Kind: "name", Value: "org-My app_1/ü"}): "name-org-My_20app_5f1_2f_c3_bc",
 		reservationKey(rotation.Reservation{Kind: "vault", Value: "rekey-a"}):       "vault-rekey-a",
-		reservationKey(app): "app-" + digest("t c"),
+		claimKey(claim): "claim-" + digest("t c") + "-one-id",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

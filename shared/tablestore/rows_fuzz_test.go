@@ -22,13 +22,18 @@ func FuzzRows(f *testing.F) {
 	}
 	history["RowKey"] = historyKey("one", 7)
 	f.Add(mustJSON(f, history))
-	for _, kind := range []rotation.ReservationKind{rotation.ReserveName, rotation.ReserveVault, rotation.ReserveApplication, rotation.NoteActor, rotation.NoteTarget} {
+	for _, kind := range []rotation.ReservationKind{rotation.ReserveName, rotation.ReserveVault, rotation.NoteTarget} {
 		body, e := encodeReservation("op", rotation.Reservation{Kind: kind, Value: "p/ü " + string(kind), Owner: "one", At: at})
 		if e != nil {
 			f.Fatal(e)
 		}
 		f.Add(body)
 	}
+	claim, e := encodeClaim("op", rotation.ClaimRow{Claim: rotation.Claim{ID: "id", Kind: rotation.Shared, App: "t c"}, Owner: "one", At: at})
+	if e != nil {
+		f.Fatal(e)
+	}
+	f.Add(claim)
 	f.Add(mustJSON(f, map[string]any{"RowKey": "oauth-x", "value": base64.StdEncoding.EncodeToString([]byte{0, 255}), "expires": at}))
 	f.Add(mustJSON(f, map[string]any{"RowKey": noticeKey(at, "one-two", 42, 1), "kind": "k", "at": at, "tries": 3, "until": at, "class": "transient", "later": 1}))
 	for _, seed := range []string{

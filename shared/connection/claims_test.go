@@ -1,0 +1,375 @@
+package connection_test
+
+import (
+	"context"
+	"maps"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/claim"
+	"rekey/shared/connection"
+	"rekey/shared/rotation"
+	"rekey/shared/secret"
+)
+
+// signsInWithSecret makes a connection that signs in with a client secret of one application
+// to rotate another, and returns the first.
+func (s *subject) signsInWithSecret(t *testing.T) rotation.Application {
+	t.Helper()
+	target, _, _ := s.w.AddApplication()
+	s.w.Own(target.ClientID, s.app.ClientID, true)
+	in := rotating(s.publishing("authenticating", s.another(), ""), target)
+	if err := s.make(t, in); err != nil {
+		t.Fatal(err)
+	}
+	return s.app
+}
+
+// own is a client secret of the subject's application with its key id, which may be removed.
+func (s *subject) own(name string) connection.Input {
+	secret, keyID := s.w.AddForeign(s.app.ClientID)
+	s.w.Name(keyID)
+	time.Sleep(10 * time.Second)
+	return s.publishing(name, secret, keyID)
+}
+
+// What two connections of one application can and cannot do (rule R11): of the first by what
+// it does or has to do, of the second by what is asked for. An exclusive claim excludes all
+// others; shared ones do not exclude each other; certificates claim nothing.
+func TestWhatTwoConnectionsOfOneApplicationCanDo(t *testing.T) {
+	const nothing = rotation.ClaimKind("")
+	update := func(t *testing.T, s *subject, c connection.Change) {
+		t.Helper()
+		if _, err := service(s.w).Update(t.Context(), s.id, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	firsts := map[string]struct {
+		has  rotation.ClaimKind
+		make func(t *testing.T, s *subject)
+	}{
+		"none": {nothing, func(*testing.T, *subject) {}},
+		"signs in with a certificate": {nothing, func(t *testing.T, s *subject) {
+			s.w.AddCertificate(s.app.ClientID, stored(given))
+			if err := s.make(t, connection.Input{Name: "certificate", Credentials: connection.Credentials{
+				Method: connection.Certificate, TenantID: s.app.TenantID, ClientID: s.app.ClientID, Certificate: given,
+			}}); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		"publishes":              {rotation.Shared, unrotated},
+		"signs in with a secret": {rotation.Shared, func(t *testing.T, s *subject) { s.signsInWithSecret(t) }},
+		"rotated before": {rotation.Shared, func(t *testing.T, s *subject) {
+			settled(t, s)
+			update(t, s, connection.Change{Rotate: new(false)})
+		}},
+		"goes over to it": {rotation.Shared, func(t *testing.T, s *subject) {
+			here := s.own("over")
+			elsewhere, secret, keyID := s.w.AddApplication()
+			s.w.Name(keyID)
+			in := s.publishing("billing", secret, keyID)
+			in.TenantID, in.ClientID = elsewhere.TenantID, elsewhere.ClientID
+			if err := s.make(t, in); err != nil {
+				t.Fatal(err)
+			}
+			s.sweep(t, time.Hour)
+			s.rebindTo(t, s.app, here.ClientSecret, here.ClientSecretKeyID)
+		}},
+		"rotates": {rotation.Exclusive, settled},
+		"rotated before and has something to remove": {rotation.Exclusive, func(t *testing.T, s *subject) {
+			settled(t, s)
+			if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			s.sweep(t, time.Hour)
+			update(t, s, connection.Change{Rotate: new(false)})
+		}},
+		"is rotated by hand": {rotation.Exclusive, func(t *testing.T, s *subject) {
+			unrotated(t, s)
+			if rec, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{}); err != nil || rec.Run == nil {
+				t.Fatalf("run %+v, %v", rec.Run, err)
+			}
+		}},
+		"has left it and removes what it had": {rotation.Exclusive, func(t *testing.T, s *subject) {
+			settled(t, s)
+			app, secret, keyID := s.w.AddApplication()
+			s.w.Name(keyID)
+			s.rebindTo(t, app, secret, keyID)
+			s.sweep(t, time.Hour)
+			if rec := mustRecord(t, s); !rec.Target.Same(app) || len(rec.Replaced()) != 1 {
+				t.Fatalf("of %s, to be removed %v", rec.Target.ClientID, rec.Removals)
+			}
+		}},
+		"a target rotates it": {rotation.Exclusive, func(t *testing.T, s *subject) { withTarget(t, s) }},
+		"is being deleted": {rotation.Exclusive, func(t *testing.T, s *subject) {
+			settled(t, s)
+			if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			s.sweep(t, time.Hour)
+			if _, err := s.briefly().Delete(t.Context(), s.id, connection.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	}
+	create := func(t *testing.T, s *subject, in connection.Input) error {
+		_, err := service(s.w).Create(t.Context(), in)
+		return err
+	}
+	// changed is the second connection, which publishes first.
+	changed := func(t *testing.T, s *subject) (id string, err error) {
+		rec, err := service(s.w).Create(t.Context(), s.own("second"))
+		s.sweep(t, time.Minute)
+		return rec.ID, err
+	}
+	asks := map[string]struct {
+		needs rotation.ClaimKind
+		ask   func(t *testing.T, s *subject) error
+	}{
+		"publish": {rotation.Shared, func(t *testing.T, s *subject) error { return create(t, s, s.own("second")) }},
+		"sign in with a secret": {rotation.Shared, func(t *testing.T, s *subject) error {
+			target, _, _ := s.w.AddApplication()
+			s.w.Own(target.ClientID, s.app.ClientID, true)
+			return create(t, s, rotating(s.publishing("second", s.another(), ""), target))
+		}},
+		"go over to it": {rotation.Shared, func(t *testing.T, s *subject) error {
+			elsewhere, secret, keyID := s.w.AddApplication()
+			s.w.Name(keyID)
+			in := s.publishing("second", secret, keyID)
+			in.TenantID, in.ClientID = elsewhere.TenantID, elsewhere.ClientID
+			rec, err := service(s.w).Create(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.sweep(t, 2*time.Minute)
+			next := s.own("").Credentials
+			_, err = service(s.w).Update(t.Context(), rec.ID, connection.Change{Credentials: &next})
+			return err
+		}},
+		"rotate": {rotation.Exclusive, func(t *testing.T, s *subject) error {
+			in := s.own("second")
+			in.Rotate, in.Schedule = true, monthly
+			return create(t, s, in)
+		}},
+		"turn rotation on": {rotation.Exclusive, func(t *testing.T, s *subject) error {
+			id, err := changed(t, s)
+			if err == nil {
+				_, err = service(s.w).Update(t.Context(), id, connection.Change{Rotate: new(true), Schedule: &monthly})
+			}
+			return err
+		}},
+		"rotate by hand": {rotation.Exclusive, func(t *testing.T, s *subject) error {
+			id, err := changed(t, s)
+			if err == nil {
+				_, err = service(s.w).Rotate(t.Context(), id, connection.RotateOptions{})
+			}
+			return err
+		}},
+		"rotate in an emergency": {rotation.Exclusive, func(t *testing.T, s *subject) error {
+			id, err := changed(t, s)
+			if err == nil {
+				_, err = service(s.w).Rotate(t.Context(), id, connection.RotateOptions{Emergency: true})
+			}
+			return err
+		}},
+		"delete": {rotation.Shared, func(t *testing.T, s *subject) error {
+			id, err := changed(t, s)
+			if err == nil {
+				_, err = service(s.w).Delete(t.Context(), id, connection.DeleteOptions{Revoke: true}) // nothing of it was issued
+			}
+			return err
+		}},
+	}
+	for first, f := range firsts {
+		for second, a := range asks {
+			t.Run(first+", "+second, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSubject(t)
+					f.make(t, s)
+					err := a.ask(t, s)
+					refused := f.has == rotation.Exclusive || f.has == rotation.Shared && a.needs == rotation.Exclusive
+					if refused != (kindOf(err) == connection.Conflict) || !refused && err != nil {
+						t.Errorf("got %v; want it refused: %t", err, refused)
+					}
+					s.sweep(t, 3*day)
+					s.check(t)
+				})
+			})
+		}
+	}
+}
+
+// A connection's own targets may have the application that it signs in with, whichever
+// comes first.
+func TestATargetMayHaveTheApplicationOfItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		s.signsInWithSecret(t)
+		s.w.Own(s.app.ClientID, s.app.ClientID, true)
+		if _, err := service(s.w).CreateTarget(t.Context(), s.id, connection.TargetInput{
+			Target: connection.Target{ClientID: s.app.ClientID}, Rotate: true, Schedule: monthly,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
+			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.another(),
+		}}); err != nil {
+			t.Errorf("reconnecting with the same application: %v", err)
+		}
+		err := s.second(t, s.another())
+		refusal(t, err, connection.Conflict, "nothing may authenticate")
+		s.sweep(t, 40*day)
+		s.check(t)
+	})
+}
+
+// A connection that rotates no more still removes what it has issued if it is deleted with
+// that. That is refused where another one signs in with the application by now; without it
+// the connection can be deleted.
+func TestRevokingNeedsTheApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false)}); err != nil {
+			t.Fatal(err)
+		}
+		rec := mustRecord(t, s)
+		published, _ := s.w.Published(rec.VaultName)
+		if err := s.second(t, published.Value); err != nil {
+			t.Fatal(err)
+		}
+		before := len(s.w.Reserved())
+		_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true})
+		refusal(t, err, connection.Conflict, "authenticates with this application")
+		if after := s.w.Reserved(); len(after) != before {
+			t.Errorf("a refused deletion has left %v", after)
+		}
+		if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		s.sweep(t, 3*time.Hour)
+		if exists(s.w, s.id) || !s.w.IsLive(rec.Current.KeyID) {
+			t.Errorf("the first is there: %t; its client secret lives: %t", exists(s.w, s.id), s.w.IsLive(rec.Current.KeyID))
+		}
+		s.check(t)
+	})
+}
+
+// Of two that claim one application at the same moment, at least one is refused, and both
+// may try again.
+func TestTwoClaimsAtOnce(t *testing.T) {
+	for name, rotates := range map[string][2]bool{"both rotate": {true, true}, "one rotates": {true, false}, "the other rotates": {false, true}} {
+		for _, op := range []string{"store.claim", "store.claims", "store.create"} {
+			t.Run(name+", before "+op, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSubject(t)
+					var in [2]connection.Input
+					for i := range in {
+						if in[i] = s.own([]string{"first", "second"}[i]); rotates[i] {
+							in[i].Rotate, in[i].Schedule = true, monthly
+						}
+					}
+					var inner error
+					calls := 0
+					var between func()
+					between = func() { // the first look is before anything is claimed
+						if calls++; op == "store.claims" && calls == 1 {
+							s.w.Before(op, between)
+							return
+						}
+						_, inner = service(s.w).Create(t.Context(), in[1])
+					}
+					s.w.Before(op, between)
+					_, outer := service(s.w).Create(t.Context(), in[0])
+					if inner == nil && outer == nil {
+						t.Error("both were created")
+					}
+					for _, err := range []error{inner, outer} {
+						if err != nil && kindOf(err) != connection.Conflict {
+							t.Errorf("refused with %v", err)
+						}
+					}
+					s.sweep(t, time.Hour)
+					s.check(t)
+				})
+			})
+		}
+	}
+}
+
+// frozen is a process that stands still for a while before it writes its new record.
+type frozen struct {
+	connection.Records
+	meanwhile func()
+}
+
+func (f frozen) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
+	f.meanwhile()
+	return f.Records.Create(context.WithoutCancel(ctx), rec, events...)
+}
+
+// A process that stood still for so long that its claims were void writes a record that
+// another connection is in the way of. A pass finds that out first, and undoes the creation.
+func TestACreationThatComesTooLateIsUndone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		late := service(s.w)
+		late.Records = frozen{late.Records, func() {
+			time.Sleep(claim.VoidAfter + time.Minute)
+			in := s.own("second")
+			in.Rotate, in.Schedule = true, monthly
+			if err := s.make(t, in); err != nil {
+				t.Fatalf("after the claims are void: %v", err)
+			}
+		}}
+		if rec, err := late.Create(t.Context(), s.input()); err == nil {
+			t.Errorf("it was created: %+v", rec)
+		}
+		s.sweep(t, time.Hour)
+		if left := s.w.Records(); len(left) != 1 || left[0] != s.id || !s.w.IsLive(s.keyID) {
+			t.Errorf("records %v, want the second one's; what was given lives: %t", left, s.w.IsLive(s.keyID))
+		}
+		s.check(t)
+	})
+}
+
+// A change that turns rotation on is refused as a whole where it is in doubt which client
+// secret was given, with the candidates, and nothing of it is done.
+func TestTurningOnIsRefusedWithTheCandidates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withGiven(t, s)
+		_, alike := s.alike(s.secret)
+		before := s.w.Reserved()
+		change := connection.Change{Name: new("invoices"), Rotate: new(true), Schedule: &monthly}
+		_, err := service(s.w).Update(t.Context(), s.id, change)
+		refusal(t, err, connection.Invalid, s.keyID)
+		refusal(t, err, connection.Invalid, alike)
+		rec := mustRecord(t, s)
+		if rec.Policy.Enabled || rec.Name != "billing" || rec.Request != nil || !rec.Unidentified() || !maps.Equal(before, s.w.Reserved()) {
+			t.Errorf("%+v; reserved are %v, were %v", rec, s.w.Reserved(), before)
+		}
+		s.w.RemoveByHand(alike)
+		s.sweep(t, time.Hour)
+		if _, err := service(s.w).Update(t.Context(), s.id, change); err != nil {
+			t.Fatal(err)
+		}
+		s.sweep(t, 3*day)
+		if rec := mustRecord(t, s); !rec.Policy.Enabled || rec.Name != "invoices" || s.w.IsLive(s.keyID) {
+			t.Errorf("on: %t, named %q, what was given lives: %t", rec.Policy.Enabled, rec.Name, s.w.IsLive(s.keyID))
+		}
+		s.w.CheckEnd(s.id)
+		s.check(t)
+	})
+}
+
+// alike gives the subject's application another client secret that begins as that one does.
+func (s *subject) alike(secret secret.Value) (secret.Value, string) {
+	for {
+		other, keyID := s.w.AddForeign(s.app.ClientID)
+		if other.Reveal()[:3] == secret.Reveal()[:3] {
+			return other, keyID
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package connection
+
+import (
+	"context"
+	"time"
+
+	"rekey/shared/rotation"
+	"rekey/shared/secret"
+)
+
+// digest is what the record remembers of the credentials by; empty for a sign-in, which has
+// another value each time.
+func (c *Credentials) digest(ctx context.Context, rec *rotation.Record, now time.Time) (string, error) {
+	switch {
+	case c.Method == OAuth:
+		return "", nil
+	case rec.Auth == nil:
+		return rotation.Digest(rec.ID, c.app(), c.ClientSecret), nil
+	}
+	value, _, err := c.material(ctx, now)
+	if err != nil {
+		return "", err
+	}
+	return digestOf(rec, c.app(), value), nil
+}
+
+func digestOf(rec *rotation.Record, app rotation.Application, value secret.Value) string {
+	if value.IsZero() {
+		return ""
+	}
+	return rotation.Digest(rec.ID, app, value)
+}
+
+// recognise deals with credentials that the record remembers (rule R13). Clients that keep
+// their own state send the same ones with every change: those that were given last, and
+// those that are current, are no change. Those that Rekey removes, or has removed, are
+// refused, since they would be published and die.
+func (s *Service) recognise(ctx context.Context, rec *rotation.Record, e *edit) error {
+	c := e.Credentials
+	if c == nil || rec.Via != "" {
+		return nil
+	}
+	now := s.Rotator.Clock()
+	var err error
+	if e.given, err = c.digest(ctx, rec, now); err != nil || e.given == "" {
+		return err
+	}
+	what, at := rec.Recognise(e.given)
+	switch what {
+	case rotation.New:
+		return nil
+	case rotation.BeingRemoved:
+		return &Error{Kind: Conflict, RetryAfter: time.Hour, Message: "Rekey has replaced this client secret and removes it at " + stamp(at) +
+			". Use what is published in Key Vault, or create a new client secret in Entra and give that."}
+	case rotation.WasRemoved:
+		return &Error{Kind: Conflict, Message: "Rekey has removed this client secret at " + stamp(at) +
+			", so that it does not work any more. Use what is published in Key Vault, or create a new client secret in Entra and give that."}
+	case rotation.GivenLast:
+		if s.refused(rec) && at.IsZero() {
+			return nil // given once more, because what is published does not work
+		}
+	case rotation.Published:
+		if s.refused(rec) {
+			return nil
+		}
+		e.identify(rec, c.ClientSecretKeyID)
+		if len(goingOver(rec)) > 0 { // what was about to replace it is not wanted any more
+			e.request = &rotation.Request{Kind: rotation.AskKeep, ID: e.id, By: e.By, At: now}
+		}
+	}
+	e.Credentials, e.again = nil, true
+	return nil
+}
+
+// refused reports whether what rec has does not work as far as is known.
+func (s *Service) refused(rec *rotation.Record) bool {
+	return s.Rotator.Rules.Lost(rec.Current, s.Rotator.Clock()) || rec.Auth != nil && rec.Auth.Problem != nil
+}
+
+// identify takes the key id that comes with what is current, if that was not known.
+func (e *edit) identify(rec *rotation.Record, keyID string) {
+	if c := rec.Current; c != nil && c.Origin == rotation.OriginGiven && keyID != "" {
+		e.keyID = keyID
+	}
+}
+
+// takeAgain takes over what came with credentials that are no change: the key id, and that
+// what waits after a failure is tried at once.
+func (e *edit) takeAgain(rec *rotation.Record, now time.Time) {
+	if c := rec.Current; e.keyID != "" && c != nil && c.Origin == rotation.OriginGiven && c.Digest == e.given {
+		c.KeyID, c.Origin = e.keyID, rotation.OriginNamed
+	}
+	if rec.Error != nil && rec.Error.RetryAt.After(now) {
+		rec.Error.RetryAt = now
+	}
+}
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
