@@ -57,11 +57,10 @@ func TestWhatBecomesOfTheOldSecret(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				app, secret, keyID := s.app, old.Value, ""
+				app := s.app
+				secret, keyID := s.w.AddForeign(s.app.ClientID)
 				if tt.elsewhere {
 					app, secret, keyID = s.w.AddApplication()
-				} else {
-					secret, keyID = s.w.AddForeign(s.app.ClientID)
 				}
 				s.w.Name(keyID)
 				time.Sleep(10 * time.Second)
