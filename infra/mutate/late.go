@@ -77,8 +77,8 @@ var late = []mutation{
 	{
 		name: "an attempt is given up on request while its write may still land",
 		rule: "R8", file: "shared/rotation/plan.go",
-		old: `return Withdraw{}, !rec.settlesAt("").After(now)`,
-		new: `return Withdraw{}, true`,
+		old: "on.\n\t\t\treturn Withdraw{}, !rec.settlesAt(\"\").After(now)",
+		new: "on.\n\t\t\treturn Withdraw{}, true",
 	},
 	{
 		name: "undoing a creation does not wait for a late write",

@@ -47,8 +47,8 @@ var ownership = []mutation{
 	{
 		name: "reservations stay after a deletion",
 		rule: "R11", file: "shared/rotator/deleting.go",
-		old: "\theld := rec.Reservations()\n",
-		new: "\theld := rec.Reservations()[:0]\n",
+		old: "for _, res := range rec.Reservations() {",
+		new: "for _, res := range rec.Reservations()[:0] {",
 	},
 	{
 		name: "a vault secret of another deployment is taken over",
@@ -70,21 +70,21 @@ var ownership = []mutation{
 	},
 	{
 		name: "a secret is identified although the service principal was not read",
-		rule: "R14", file: "shared/connection/verify.go",
-		old: "case len(own) == 1 && len(elsewhere) == 0 && !unread:",
-		new: "case len(own) == 1 && len(elsewhere) == 0:",
+		rule: "R14", file: "shared/rotation/identifying.go",
+		old: "case i >= 0 && !slices.ContainsFunc(own[i+1:], equal) && !slices.ContainsFunc(principal, equal) && !unread:",
+		new: "case i >= 0 && !slices.ContainsFunc(own[i+1:], equal) && !slices.ContainsFunc(principal, equal):",
 	},
 	{
 		name: "a secret is identified although the service principal has one like it",
-		rule: "R14", file: "shared/connection/verify.go",
-		old: "case len(own) == 1 && len(elsewhere) == 0 && !unread:",
-		new: "case len(own) == 1 && !unread:",
+		rule: "R14", file: "shared/rotation/identifying.go",
+		old: "case i >= 0 && !slices.ContainsFunc(own[i+1:], equal) && !slices.ContainsFunc(principal, equal) && !unread:",
+		new: "case i >= 0 && !slices.ContainsFunc(own[i+1:], equal) && !unread:",
 	},
 	{
 		name: "the first of several secrets that fit is identified",
-		rule: "R14", file: "shared/connection/verify.go",
-		old: "case len(own) == 1 && len(elsewhere) == 0 && !unread:",
-		new: "case len(own) > 0 && len(elsewhere) == 0 && !unread:",
+		rule: "R14", file: "shared/rotation/identifying.go",
+		old: "case i >= 0 && !slices.ContainsFunc(own[i+1:], equal) && !slices.ContainsFunc(principal, equal) && !unread:",
+		new: "case i >= 0 && !slices.ContainsFunc(principal, equal) && !unread:",
 	},
 	{
 		name: "a key id is believed although its secret begins differently",

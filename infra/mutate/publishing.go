@@ -34,9 +34,9 @@ var publishing = []mutation{
 	},
 	{
 		name: "what is given again is removed as the old one",
-		rule: "R13", file: "shared/rotator/publishing.go",
-		old: "case old != nil && old.KeyID != \"\" && strings.EqualFold(old.KeyID, next.KeyID):\n\t\treturn rotation.Same, nil",
-		new: "case old != nil && old.KeyID != \"\" && strings.EqualFold(old.KeyID, next.KeyID):\n\t\treturn rotation.Different, nil",
+		rule: "R13", file: "shared/rotation/publishing.go",
+		old: "case old.same(&next):",
+		new: "case false:",
 	},
 	{
 		name: "the staged version stays enabled after its value is published",

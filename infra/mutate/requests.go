@@ -11,8 +11,8 @@ var requests = []mutation{
 	{
 		name: "abandoning outranks an emergency",
 		rule: "R12", file: "shared/rotation/request.go",
-		old: "\tcase AskAbandon:\n\t\treturn 2\n",
-		new: "\tcase AskAbandon:\n\t\treturn 4\n",
+		old: "\tcase AskAbandon:\n\t\treturn 3\n",
+		new: "\tcase AskAbandon:\n\t\treturn 5\n",
 	},
 	{
 		name: "an emergency leaves grace periods as they are",

@@ -8,6 +8,7 @@ var table = []subject{
 	{"giving up", givingUp},
 	{"publishing", publishing},
 	{"late writes", late},
+	{"given again", given},
 	{"removing", removing},
 	{"orphans", orphans},
 	{"lifetime", lifetime},

@@ -65,8 +65,8 @@ var trouble = []mutation{
 	{
 		name: "a loss is never noticed",
 		rule: "P1", file: "shared/rotation/plan.go",
-		old: "case r.Lost(rec.Current, now):",
-		new: "case false:",
+		old: "case r.Lost(rec.Current, now) && (rec.Rotates()",
+		new: "case false && (rec.Rotates()",
 	},
 	{
 		name: "a token does not end the row of refusals",

@@ -93,7 +93,7 @@ func (w *scene) checkVaultEnd(s *slot, v view) {
 		w.violate("end-other-published", "%s: what is published is not current", s.name)
 	case !t.RemovedAt.IsZero() && !w.removed[t.KeyID].IsZero():
 		w.violate("end-dead", "%s: what is published was removed", s.name)
-	case !t.ExpiresAt.After(time.Now()) && v.enabled && !s.lifetime:
+	case !t.ExpiresAt.After(time.Now()) && v.enabled && !s.lifetime && !w.wrote["rekey-"+last(w.slot("parent").ids)]:
 		w.violate("end-expired", "%s: what is published has expired while rotation is on", s.name)
 	}
 	staged, deleted := w.world.Versions(v.vaultName + "-staged")
@@ -161,4 +161,11 @@ func (w *scene) checkLeaks() {
 func (w *scene) sameValue(v view, latest rotation.VaultSecret) bool {
 	versions, _ := w.world.Versions(v.vaultName)
 	return slices.ContainsFunc(versions, func(o rotation.VaultSecret) bool { return o.Version == v.current.version && o.Value == latest.Value })
+}
+
+func last(ids []string) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	return ids[len(ids)-1]
 }
