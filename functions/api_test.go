@@ -116,9 +116,9 @@ var entraRefusals = []refusal{
 		w.twin(a)
 		return creation(a, "credentials.clientSecretKeyId", absent)
 	}},
-	{"policy refuses both lifetimes", options{}, 400, []string{"app management policy", "how long", "shorter rotation interval", "Nothing was changed"},
+	{"policy allows less than a day", options{}, 400, []string{"app management policy", "how long", "shorter rotation interval", "Nothing was changed"},
 		registered(directory.Registration{OwnsItself: true, Settings: directory.Settings{
-			Roles: owned.Roles, Policy: directory.Policy{ID: unknownID, MaxLifetime: 10 * 24 * time.Hour}}})},
+			Roles: owned.Roles, Policy: directory.Policy{ID: unknownID, MaxLifetime: 10 * time.Hour}}})},
 	{"policy forbids secrets", options{}, 400, []string{"policy", "forbids new client secrets", "Exempt", "Nothing was changed"},
 		registered(directory.Registration{OwnsItself: true, Settings: directory.Settings{
 			Roles: owned.Roles, Policy: directory.Policy{ID: unknownID, ForbidPasswords: true}}})},

@@ -142,7 +142,7 @@ func TestComparisonCitesTests(t *testing.T) {
 // faultTests are the packages whose tests docs/faults.md names without saying so.
 var faultTests = map[string][]string{
 	"Adapters":           {"shared/emulator/stack/faulttest"},
-	"Rotation":           {"shared/rotation", "shared/rotationtest", "shared/connection"},
+	"Rotation":           {"shared/rotation", "shared/rotator", "shared/rotationtest", "shared/connection", "shared/serviceerror"},
 	"Who authenticates":  {"shared/rotation", "shared/rotationtest", "shared/connection"},
 	"Pacing and notices": {"shared/graph", "shared/rotation", "shared/rotationtest"},
 }

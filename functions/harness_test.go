@@ -72,7 +72,7 @@ func (s settings) lookup(name string) (string, bool) {
 // skew): what comes later is reached by putting the clock forward.
 var brisk = settings{
 	"REKEY_VERIFY_SPACING": "20ms", "REKEY_VERIFY_MIN_AGE": "100ms", "REKEY_VERIFY_MIN_AGE_FIRST": "50ms", "REKEY_REVOKE_MIN_AGE": "50ms",
-	"REKEY_SETTLE_SPACING": "50ms", "REKEY_SETTLE_MIN_AGE": "200ms",
+	"REKEY_SETTLE_SPACING": "50ms", "REKEY_SETTLE_MIN_AGE": "200ms", "REKEY_LATE_WRITE": "200ms",
 	"REKEY_LEASE": "120s", "REKEY_SKEW": "58s", "REKEY_CALL_TIMEOUT": "15s",
 }
 

@@ -81,7 +81,7 @@ func TestTraceOfARotation(t *testing.T) {
 	if got["other"] != 0 || len(got) != 4 {
 		t.Errorf("requests by service: %v", got)
 	}
-	for _, step := range []string{"begin run", "issue", "check", "promote", "publish", "revoke"} {
+	for _, step := range []string{"begin run", "issue", "prove", "promote", "publish", "remove"} {
 		if steps[step] == 0 {
 			t.Errorf("no step %q among %v", step, slices.Sorted(maps.Keys(steps)))
 		}

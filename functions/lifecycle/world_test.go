@@ -50,7 +50,7 @@ type settings map[string]string
 // brisk are gates for services that answer at once. The lease leaves a busy machine time.
 var brisk = settings{
 	"REKEY_VERIFY_SPACING": "20ms", "REKEY_VERIFY_MIN_AGE": "100ms", "REKEY_VERIFY_MIN_AGE_FIRST": "50ms", "REKEY_REVOKE_MIN_AGE": "50ms",
-	"REKEY_SETTLE_SPACING": "50ms", "REKEY_SETTLE_MIN_AGE": "300ms",
+	"REKEY_SETTLE_SPACING": "50ms", "REKEY_SETTLE_MIN_AGE": "300ms", "REKEY_LATE_WRITE": "300ms",
 	"REKEY_LEASE": "30s", "REKEY_SKEW": "1s", "REKEY_CALL_TIMEOUT": "6s",
 }
 

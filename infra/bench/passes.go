@@ -35,7 +35,7 @@ type rig struct {
 // impatient are gates that add next to nothing, so that what is measured is calls.
 var impatient = []string{
 	"REKEY_VERIFY_SPACING=1ms", "REKEY_VERIFY_MIN_AGE=1ms", "REKEY_VERIFY_MIN_AGE_FIRST=1ms", "REKEY_REVOKE_MIN_AGE=1ms",
-	"REKEY_SETTLE_SPACING=1ms", "REKEY_SETTLE_MIN_AGE=1ms",
+	"REKEY_SETTLE_SPACING=1ms", "REKEY_SETTLE_MIN_AGE=1ms", "REKEY_LATE_WRITE=1ms",
 }
 
 func newRig(delay time.Duration) (*rig, error) {

@@ -38,7 +38,7 @@ func source(t *testing.T, dir string) string {
 
 // A line that is worded anew would leave its alert waiting for ever.
 func TestLoggedLines(t *testing.T) {
-	code := source(t, "../../shared/rotation") + source(t, "../../shared/connection") + source(t, "../../functions/rotatedue")
+	code := source(t, "../../shared/rotator") + source(t, "../../shared/connection") + source(t, "../../functions/rotatedue")
 	for _, line := range logged {
 		if !regexp.MustCompile(`\.(Info|Warn|Error)(Context\(ctx, |\()"` + regexp.QuoteMeta(line) + `"`).MatchString(code) {
 			t.Errorf("nothing logs %q, which an alert waits for", line)

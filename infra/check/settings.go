@@ -64,7 +64,7 @@ const (
 // absent are the settings that neither template has.
 var absent = map[string]string{
 	"REKEY_EMULATED": emulatedOnly, "REKEY_CA_FILE": emulatedOnly, "REKEY_STS_URL": emulatedOnly, "REKEY_LEASE": emulatedOnly,
-	"REKEY_CALL_TIMEOUT": emulatedOnly, "REKEY_SKEW": emulatedOnly, "REKEY_SETTLE_SPACING": emulatedOnly, "REKEY_SETTLE_MIN_AGE": emulatedOnly,
+	"REKEY_CALL_TIMEOUT": emulatedOnly, "REKEY_SKEW": emulatedOnly, "REKEY_SETTLE_SPACING": emulatedOnly, "REKEY_SETTLE_MIN_AGE": emulatedOnly, "REKEY_LATE_WRITE": emulatedOnly,
 	"AWS_LAMBDA_FUNCTION_NAME": platforms, "AWS_REGION": platforms, "AWS_ACCESS_KEY_ID": platforms, "AWS_SECRET_ACCESS_KEY": platforms,
 	"AWS_SESSION_TOKEN": platforms, "WEBSITE_AUTH_ENABLED": platforms,
 	"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET": byName, "REKEY_WEBHOOK_SECRET": byName,

@@ -79,7 +79,7 @@ func (w *world) output() string {
 func (w *world) env() []string {
 	return append(w.Env(), "REKEY_API_KEYS=test:admin:"+w.hash,
 		"REKEY_VERIFY_SPACING=50ms", "REKEY_VERIFY_MIN_AGE=300ms", "REKEY_VERIFY_MIN_AGE_FIRST=200ms", "REKEY_REVOKE_MIN_AGE=200ms",
-		"REKEY_SETTLE_SPACING=100ms", "REKEY_SETTLE_MIN_AGE=500ms")
+		"REKEY_SETTLE_SPACING=100ms", "REKEY_SETTLE_MIN_AGE=500ms", "REKEY_LATE_WRITE=500ms")
 }
 
 // connectionView is what the scenario reads of a connection.

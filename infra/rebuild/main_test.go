@@ -22,7 +22,7 @@ import (
 // have to do with each other.
 var brisk = map[string]string{
 	"REKEY_VERIFY_SPACING": "20ms", "REKEY_VERIFY_MIN_AGE": "100ms", "REKEY_VERIFY_MIN_AGE_FIRST": "50ms", "REKEY_REVOKE_MIN_AGE": "50ms",
-	"REKEY_SETTLE_SPACING": "50ms", "REKEY_SETTLE_MIN_AGE": "200ms",
+	"REKEY_SETTLE_SPACING": "50ms", "REKEY_SETTLE_MIN_AGE": "200ms", "REKEY_LATE_WRITE": "200ms",
 	"REKEY_LEASE": "2s", "REKEY_SKEW": "100ms", "REKEY_CALL_TIMEOUT": "200ms",
 }
 

@@ -29,6 +29,7 @@ func (r *reader) rules(emulated bool) rotation.Rules {
 		{"REKEY_REVOKE_MIN_AGE", &rules.RevokeMinAge, 0, false},
 		{"REKEY_SETTLE_SPACING", &rules.SettleSpacing, 0, true},
 		{"REKEY_SETTLE_MIN_AGE", &rules.SettleMinAge, 0, true},
+		{"REKEY_LATE_WRITE", &rules.Late, 0, true},
 		{"REKEY_LEASE", &rules.Lease, time.Millisecond, true},
 		{"REKEY_CALL_TIMEOUT", &rules.CallTimeout, time.Millisecond, true},
 		{"REKEY_SKEW", &rules.Skew, 0, true},

@@ -149,7 +149,7 @@ const (
 //
 // The rules are read from REKEY_VERIFY_SUCCESSES, _SPACING, _MIN_AGE and
 // _MIN_AGE_FIRST, REKEY_REVOKE_MIN_AGE, REKEY_LEASE, REKEY_CALL_TIMEOUT, REKEY_SKEW,
-// REKEY_SETTLE_SPACING and REKEY_SETTLE_MIN_AGE; durations as in "90s" or "1h30m".
+// REKEY_SETTLE_SPACING, REKEY_SETTLE_MIN_AGE and REKEY_LATE_WRITE; durations as in "90s" or "1h30m".
 func Load(lookup func(string) (string, bool)) (Config, error) {
 	r := &reader{lookup: lookup}
 	c := Config{

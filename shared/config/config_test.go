@@ -92,6 +92,7 @@ func TestEverythingSet(t *testing.T) {
 		"REKEY_SKEW":                 "1s",
 		"REKEY_SETTLE_SPACING":       "1s",
 		"REKEY_SETTLE_MIN_AGE":       "4s",
+		"REKEY_LATE_WRITE":           "3s",
 		"REKEY_MAX_PARALLEL":         "8",
 		"REKEY_CA_FILE":              "ca.pem",
 		"REKEY_WEBHOOK_URL":          hook,
@@ -115,7 +116,7 @@ func TestEverythingSet(t *testing.T) {
 	}
 	want := rotation.DefaultRules()
 	want.Successes, want.Spacing, want.MinAge, want.MinAgeFirst = 2, 0, 2*time.Second, time.Second
-	want.RevokeMinAge, want.SettleSpacing, want.SettleMinAge = 3*time.Second, time.Second, 4*time.Second
+	want.RevokeMinAge, want.SettleSpacing, want.SettleMinAge, want.Late = 3*time.Second, time.Second, 4*time.Second, 3*time.Second
 	want.Lease, want.Skew, want.CallTimeout = time.Minute, time.Second, 10*time.Second
 	want.IssueTimeout, want.Pass = 20*time.Second, 58*time.Second
 	if c.Rules != want {
@@ -202,6 +203,7 @@ func TestMistakes(t *testing.T) {
 		{least, "REKEY_SKEW", settings{"REKEY_SKEW": "31s"}, "REKEY_EMULATED"},
 		{least, "REKEY_SETTLE_SPACING", settings{"REKEY_SETTLE_SPACING": "1s"}, "REKEY_EMULATED"},
 		{least, "REKEY_SETTLE_MIN_AGE", settings{"REKEY_SETTLE_MIN_AGE": "1h"}, "REKEY_EMULATED"},
+		{least, "REKEY_LATE_WRITE", settings{"REKEY_LATE_WRITE": "1m"}, "REKEY_EMULATED"},
 		{emulated, "REKEY_SKEW", settings{"REKEY_SKEW": "-1s"}, "at least 0s"},
 		{emulated, "REKEY_LEASE", settings{"REKEY_LEASE": "2m30s"}, "more than"},
 		{emulated, "REKEY_LEASE", settings{"REKEY_LEASE": "4s", "REKEY_SKEW": "2s", "REKEY_CALL_TIMEOUT": "100ms", "REKEY_VERIFY_SPACING": "0s"}, "twice"},

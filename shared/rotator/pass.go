@@ -405,7 +405,11 @@ func (p *pass) logEvents(rec *rotation.Record, events []rotation.Event) {
 		case rotation.EventByHand:
 			p.log.Error("remove by hand", "key", e.KeyID, "application", rec.Target.ClientID, "reason", e.Message)
 		case rotation.EventExpiring:
-			p.log.Warn("credential expires", "key", e.KeyID, "method", rec.Method, "reason", e.Message)
+			days := rec.WarnedAt
+			if e.KeyID == "" && rec.Auth != nil { // what the connection authenticates with
+				days = rec.Auth.Warned
+			}
+			p.log.Warn("credential expires", "key", e.KeyID, "days", days, "method", rec.Method, "reason", e.Message)
 		}
 	}
 }

@@ -111,7 +111,7 @@ func TestNoticesOfATransaction(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)
 	rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1})
 	rec.Version++
-	events := make([]rotation.Event, 98) // and the record, and the history row
+	events := make([]rotation.Event, 97) // and the record, the history row, and that of its day
 	for i := range events {
 		events[i] = told
 	}

@@ -70,7 +70,7 @@ const lease = time.Minute
 // quick shortens what is waited for in earnest.
 var quick = []string{
 	"REKEY_VERIFY_SPACING=30ms", "REKEY_VERIFY_MIN_AGE=150ms", "REKEY_VERIFY_MIN_AGE_FIRST=100ms", "REKEY_REVOKE_MIN_AGE=100ms",
-	"REKEY_SETTLE_SPACING=50ms", "REKEY_SETTLE_MIN_AGE=400ms",
+	"REKEY_SETTLE_SPACING=50ms", "REKEY_SETTLE_MIN_AGE=400ms", "REKEY_LATE_WRITE=400ms",
 	"REKEY_CALL_TIMEOUT=10s", "REKEY_SKEW=100ms", "REKEY_LEASE=" + lease.String(),
 }
 
