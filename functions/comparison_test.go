@@ -95,7 +95,7 @@ func TestComparisonCitesTests(t *testing.T) {
 	tests := library(t)
 	counted := map[string]int{}
 	for _, r := range tableRows(t, "comparison.md") {
-		first := strings.TrimPrefix(r.cells[0], "W")
+		first := r.cells[0]
 		if first == "" || first == "#" {
 			continue
 		}
