@@ -16,7 +16,7 @@
 //	rebinding   the same of a new secret that the caller gave
 //	deleting    removals, versions, vault, claims and reservations, then the record
 //
-// Removals and versions to be disabled are worked off beside the phase.
+// Removals and stale versions are worked off beside the phase.
 //
 // A process may die at any instruction: the next pass reads the same record and goes on with
 // the same code. docs/promises.md defines the promises (P1 to P8) and rules (R1 to R14)
