@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -94,7 +95,7 @@ func TestComparisonCitesTests(t *testing.T) {
 	tests := library(t)
 	counted := map[string]int{}
 	for _, r := range tableRows(t, "comparison.md") {
-		first := strings.TrimPrefix(r.cells[0], "W")
+		first := r.cells[0]
 		if first == "" || first == "#" {
 			continue
 		}
@@ -139,36 +140,65 @@ func TestComparisonCitesTests(t *testing.T) {
 	}
 }
 
-// faultTests are the packages whose tests docs/faults.md names without saying so.
-var faultTests = map[string][]string{
-	"Adapters":           {"shared/emulator/stack/faulttest"},
-	"Rotation":           {"shared/rotation", "shared/rotator", "shared/rotationtest", "shared/connection", "shared/serviceerror"},
-	"Who authenticates":  {"shared/rotation", "shared/rotationtest", "shared/connection"},
-	"Pacing and notices": {"shared/graph", "shared/rotation", "shared/rotationtest"},
-}
+// citing are the documents that name tests without saying of which package, unless in
+// brackets, by section.
+var (
+	core   = []string{"shared/rotation", "shared/rotator", "shared/rotationtest", "shared/connection", "shared/serviceerror", "shared/claim"}
+	citing = map[string]map[string][]string{
+		"faults.md": {
+			"Adapters":           {"shared/emulator/stack/faulttest"},
+			"Rotation":           core,
+			"Who authenticates":  core,
+			"Pacing and notices": {"shared/graph", "shared/rotation", "shared/rotationtest"},
+		},
+		"promises.md": {"Promises": core, "Rules": core},
+	}
+)
 
 // The tests that docs/faults.md names are there, in the package that it says in
 // brackets or in one of those of its section.
 func TestFaultsCiteTests(t *testing.T) {
 	t.Parallel()
+	citesTests(t, "faults.md")
+}
+
+// So are those that docs/promises.md names, at least one for each promise and rule.
+func TestPromisesCiteTests(t *testing.T) {
+	t.Parallel()
+	cited := citesTests(t, "promises.md")
+	for kind, n := range map[string]int{"P": 8, "R": 14} {
+		for i := 1; i <= n; i++ {
+			if name := fmt.Sprint(kind, i); cited[name] == 0 {
+				t.Errorf("no test is named for %s", name)
+			}
+		}
+	}
+}
+
+// citesTests checks the tests that the last cells of a document's tables name, and counts
+// them by the first cell.
+func citesTests(t *testing.T, document string) map[string]int {
+	t.Helper()
 	tests := library(t)
-	counted := map[string]int{}
-	for _, r := range tableRows(t, "faults.md") {
+	bySection, byRow := map[string]int{}, map[string]int{}
+	for _, r := range tableRows(t, document) {
 		cell := r.cells[len(r.cells)-1]
-		packages := slices.Clone(faultTests[r.section])
+		packages := slices.Clone(citing[document][r.section])
 		for _, m := range inBrackets.FindAllStringSubmatch(cell, -1) {
 			packages = append(packages, m[1])
 		}
 		for _, m := range citedTest.FindAllStringSubmatch(cell, -1) {
-			counted[r.section]++
+			bySection[r.section]++
+			byRow[r.cells[0]]++
 			if !slices.ContainsFunc(packages, func(pkg string) bool { return tests(pkg).tests[m[1]] }) {
 				t.Errorf("%s: there is no %s in %v", r.section, m[1], packages)
 			}
 		}
 	}
-	for _, section := range slices.Sorted(maps.Keys(faultTests)) {
-		if counted[section] == 0 {
+	for _, section := range slices.Sorted(maps.Keys(citing[document])) {
+		if bySection[section] == 0 {
 			t.Errorf("no test is named in the section %q", section)
 		}
 	}
+	return byRow
 }

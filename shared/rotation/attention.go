@@ -60,7 +60,7 @@ type trouble struct {
 
 // troubles are what is wrong with r now, and stays wrong by itself.
 func (r *Record) troubles(now time.Time) (list []trouble) {
-	if r.Phase == Deleting || r.Phase == Creating {
+	if r.Phase == Creating {
 		return nil
 	}
 	if e := r.Error; e != nil && e.Persists() {

@@ -1,40 +1,25 @@
-// Package rotation replaces client secrets before they expire, and never locks
-// anybody out while doing it.
+// Package rotation decides how client secrets are replaced before they expire, without
+// ever locking out an application. It is pure: it has the record, the rules and the steps, and no
+// context, clock, logger or chance. It imports the standard library and the leaves
+// (secret, schedule, serviceerror) only.
 //
-// A connection is one [Record]. A pass takes the record's lease, asks [Rules.Plan]
-// for the next [Action], does it, commits the record by compare-and-swap, and goes
-// on until there is nothing to do but wait. A pass may die at any instruction: the
-// next one reads the same record and goes on with the same code. There is no
-// recovery besides that.
+// A connection is one [Record]. [Rules.Plan] decides the next [Step] from the record, the
+// time and the lease. Package rotator does it, and [Rules.Apply] turns the step and what
+// was observed, the [Outcome], into the next record and its events. Each phase has a
+// file of its own, with what is planned in it and what its steps mean for the record:
 //
-// The promises, each checked by the simulation after every outside call:
+//	creating    has what was given reached the vault?
+//	idle        what is published is current; at the slot or on request the intent is written
+//	issuing     an intent is on the record; a pass that is gone may have issued under its marker
+//	verifying   key id and staged version are known; they are proven by fresh tokens
+//	publishing  a write of the published name is announced; it may have happened
+//	rebinding   the same of a new secret that the caller gave
+//	deleting    removals, versions, vault, claims and reservations, then the record
 //
-//   - The secret that is published in Key Vault authenticates, at every instant. A
-//     new one is published only after it was proven; an old one is removed only
-//     after a fresh look shows that another one is published and works.
-//   - Only what the record says that Rekey issued is removed, or the one original
-//     that the caller named.
-//   - Nothing that was issued is forgotten: its display name (the marker) is in the
-//     record before the directory is asked to issue it.
-//   - Values are in the vault and in memory only.
+// Removals and stale versions are worked off beside the phase.
 //
-// What is durable in each phase, what a pass does there, and what follows if we die:
-//
-//	phase       durable already            the pass does                       if we die here
-//	creating    reservations, claims, row  given secret into the vault         no version of ours there, or a claim is gone:
-//	                                                                           undo everything
-//	idle        current is published       at the slot or on request: intent   nothing began
-//	issuing     intent: marker, lease      probe, addPassword, staged value    look for the staged value by marker; adopt it,
-//	                                                                           or abandon the marker and take a new one
-//	verifying   key id, staged version     fresh tokens from that version      the count starts again
-//	publishing  proven                     prove again, publish, commit        published once more, same value
-//	rebinding   the caller's new secret    prove, publish, retire the old one  repeated
-//	deleting    the request                abandoned, retiring, vault, rows    repeated
-//
-// Old credentials (retiring), markers of attempts that were given up (abandoned)
-// and versions that are done with (stale) are worked off beside the phase.
-//
-// The package imports the standard library only. What it needs from the outside it
-// declares in ports.go; the adapters and the fakes of package rotationtest
-// implement that, and pass the same conformance suites.
+// A process may die at any instruction: the next pass reads the same record and goes on with
+// the same code. docs/promises.md defines the promises (P1 to P8) and rules (R1 to R14)
+// that comments cite, and says for each write what follows if Rekey dies there. The
+// simulation checks the promises after every call.
 package rotation

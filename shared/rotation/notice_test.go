@@ -29,7 +29,7 @@ func TestTell(t *testing.T) {
 		"four failures":                          {Record{Phase: Issuing, Error: failed(serviceerror.Transient, 4)}, "", ""},
 		"five failures":                          {Record{Phase: Issuing, Error: failed(serviceerror.Transient, 5)}, EventAttention, troubleFailing},
 		"a refusal while it is created":          {Record{Phase: Creating, Error: failed(serviceerror.VaultRefused, 9)}, "", ""},
-		"a refusal while it is deleted":          {Record{Phase: Deleting, Error: failed(serviceerror.VaultRefused, 9)}, "", ""},
+		"a refusal while it is deleted":          {Record{Phase: Deleting, Error: failed(serviceerror.VaultRefused, 9)}, EventAttention, troubleFailing},
 		"no sign-in":                             {Record{Phase: Idle, Auth: &Auth{Problem: failed(serviceerror.SignInExpired, 1)}}, EventAttention, troubleSignIn},
 		"no sign-in, and so a refusal":           {Record{Phase: Idle, Error: failed(serviceerror.ActorRefused, 1), Auth: &Auth{Problem: failed(serviceerror.SignInExpired, 1)}, Told: troubleFailing}, EventAttention, "failing,sign-in"},
 		"a removal is refused":                   {Record{Phase: Idle, Removals: old(serviceerror.Permission, 1)}, EventAttention, troubleNotRemoved},

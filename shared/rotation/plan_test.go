@@ -408,16 +408,16 @@ func TestPlanRequests(t *testing.T) {
 }
 
 func TestRequestsByRank(t *testing.T) {
-	order := []rotation.RequestKind{rotation.AskIdentify, rotation.AskRotate, rotation.AskAbandon, rotation.AskEmergency, rotation.AskRebind, rotation.AskDelete}
+	order := []rotation.RequestKind{rotation.AskIdentify, rotation.AskRotate, rotation.AskAbandon, rotation.AskEmergency, rotation.AskRebind, rotation.AskKeep, rotation.AskDelete}
 	for i, pending := range order {
 		for j, next := range order {
 			rec := with(idle(), asked(pending))
 			took := rec.Ask(rotation.Request{Kind: next, ID: "next"})
-			waits := pending == rotation.AskRebind && next == rotation.AskEmergency // and is served afterwards
+			waits := (pending == rotation.AskRebind || pending == rotation.AskKeep) && next == rotation.AskEmergency // and is served afterwards
 			if want := j > i; took != want && !waits || (rec.Request.ID == "next") != want {
 				t.Errorf("%s while %s is pending: replaced %t, want %t", next, pending, took, want)
 			}
-			if after := rec.Outranked; waits != (after != nil && after.ID == "next") || (pending == rotation.AskEmergency && next == rotation.AskRebind) != (after != nil && after.ID != "next") {
+			if after := rec.Outranked; waits != (after != nil && after.ID == "next") || (pending == rotation.AskEmergency && (next == rotation.AskRebind || next == rotation.AskKeep)) != (after != nil && after.ID != "next") {
 				t.Errorf("%s while %s is pending: served afterwards: %+v", next, pending, after)
 			}
 		}

@@ -83,7 +83,6 @@ func (t *transition) published(next Credential) {
 	default:
 		t.retire(*old, t.now.Add(run.Grace), rebound && !old.Target.Same(next.Target))
 	}
-	t.makeRoom()
 	rec.Stale.Add(t.now, run.StagedVersion)
 	rec.Current, rec.Error, rec.WarnedAt = &next, nil, 0
 	rec.Unproven, rec.RepublishAt = 0, time.Time{}
@@ -134,6 +133,7 @@ func (t *transition) addRemoval(m Removal) {
 	rec := t.rec
 	rec.Removals = slices.DeleteFunc(rec.Removals, func(o Removal) bool { return o.ID() == m.ID() })
 	rec.Removals = append(rec.Removals, m)
+	t.makeRoom()
 }
 
 // makeRoom keeps the list of removals short, the oldest first.

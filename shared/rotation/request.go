@@ -72,12 +72,12 @@ func (r *Record) Ask(q Request) bool {
 	switch {
 	case pending == nil || replaces:
 	case pending.Kind.Rank() >= q.Kind.Rank():
-		if q.Kind != AskEmergency || pending.Kind != AskRebind || r.Outranked != nil {
+		if q.Kind != AskEmergency || pending.Kind == AskEmergency || pending.Kind == AskDelete || r.Outranked != nil {
 			return false
 		}
 		r.Outranked = &q
 		return true
-	case pending.Kind == AskEmergency && q.Kind == AskRebind:
+	case pending.Kind == AskEmergency && q.Kind != AskDelete:
 		r.Outranked = pending
 	}
 	r.Request = &q
