@@ -36,7 +36,7 @@ func TestShorterLifetimeUnderPolicy(t *testing.T) {
 	if left < 20*days || left > 40*days {
 		t.Errorf("it ends in %s, with a policy of 40 days", left)
 	}
-	if rec := w.record(made.ID); rec.Due().After(current.ExpiresAt.Add(-2*days)) {
+	if rec := w.record(made.ID); rec.Due().After(current.ExpiresAt.Add(-2 * days)) {
 		t.Errorf("it ends in %s, and the next rotation is due at %s", left, rec.Due())
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"rekey/shared/connection"
-	"rekey/shared/expected"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -28,7 +27,7 @@ func (s *subject) issuedAfter(clientID string, from time.Time) time.Time {
 
 // issuedWithin fails unless a client secret of an application was asked for between two
 // times.
-func (s *subject) issuedWithin(t expected.TB, clientID string, from, until time.Time) {
+func (s *subject) issuedWithin(t testing.TB, clientID string, from, until time.Time) {
 	t.Helper()
 	at := s.issuedAfter(clientID, from)
 	switch {

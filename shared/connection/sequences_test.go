@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"rekey/shared/connection"
-	"rekey/shared/expected"
 	"rekey/shared/rotationtest"
 )
 
@@ -76,7 +75,7 @@ func timer(t *testing.T, c *connection.Service, d time.Duration) (end func()) {
 
 // keepsWorking plays the timer for d, and states that what is published works: it is
 // looked at every so often. It stops at the first time that it does not.
-func (s *subject) keepsWorking(real *testing.T, t expected.TB, every, d time.Duration) {
+func (s *subject) keepsWorking(real *testing.T, t testing.TB, every, d time.Duration) {
 	t.Helper()
 	name := s.vaultName(real)
 	begun := time.Now()

@@ -25,6 +25,9 @@ func signsIn(a rotation.Auth) rotation.Record {
 	return rotation.Record{ID: "c", Phase: rotation.Idle, Acknowledged: true, Actor: acting, Auth: &a}
 }
 
+// wakes: those that it authenticates for have to be told at a time.
+func wakes(at time.Time) change { return func(r *rotation.Record) { r.WakeTargets = at } }
+
 func TestPlanDelegated(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"an application without a credential of ours gets its first at once", with(through(idle()), empty), rotation.BeginRun{}},
@@ -59,8 +62,9 @@ func TestPlanSignIn(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"a certificate that ends in 40 days is warned of in 10", signsIn(rotation.Auth{ExpiresAt: now.Add(40 * day)}), waitFor(10 * day)},
 		{"at 30 days", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day)}), rotation.WarnOfSignInEnd{}},
-		{"its targets are told of new credentials", signsIn(rotation.Auth{Generation: 3, WakeTargets: now}), rotation.WakeTargets{Generation: 3}},
-		{"again, when some could not be told", signsIn(rotation.Auth{WakeTargets: now.Add(minute)}), waitFor(minute)},
+		{"its targets are told of new credentials", with(signsIn(rotation.Auth{Generation: 3}), wakes(now)), rotation.WakeTargets{Generation: 3}},
+		{"those of one that authenticates with what it rotates, too", with(idle(), wakes(now)), rotation.WakeTargets{}},
+		{"again, when some could not be told", with(signsIn(rotation.Auth{}), wakes(now.Add(minute))), waitFor(minute)},
 		{"once", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day), Warned: 30}), waitFor(16 * day)},
 		{"at 14 days", signsIn(rotation.Auth{ExpiresAt: now.Add(14 * day), Warned: 30}), rotation.WarnOfSignInEnd{}},
 		{"with one warning for several that were missed", signsIn(rotation.Auth{ExpiresAt: now.Add(2 * day), Warned: 30}), rotation.WarnOfSignInEnd{}},
@@ -141,19 +145,20 @@ func TestScheduleNext(t *testing.T) {
 func TestApplyWakeTargets(t *testing.T) {
 	failed := errors.New("the table does not answer")
 	for name, tt := range map[string]struct {
-		auth rotation.Auth
-		err  error
-		want time.Time
+		generation int
+		due        time.Time
+		err        error
+		want       time.Time
 	}{
-		"all were told":                      {rotation.Auth{Generation: 3, WakeTargets: now}, nil, time.Time{}},
-		"some were not":                      {rotation.Auth{Generation: 3, WakeTargets: now}, failed, now.Add(minute)},
-		"it was given others meanwhile":      {rotation.Auth{Generation: 4, WakeTargets: now.Add(-minute)}, nil, now.Add(-minute)},
-		"others, and some could not be told": {rotation.Auth{Generation: 4, WakeTargets: now.Add(-minute)}, failed, now.Add(-minute)},
+		"all were told":                      {3, now, nil, time.Time{}},
+		"some were not":                      {3, now, failed, now.Add(minute)},
+		"it was given others meanwhile":      {4, now.Add(-minute), nil, now.Add(-minute)},
+		"others, and some could not be told": {4, now.Add(-minute), failed, now.Add(-minute)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rec, events := rotation.DefaultRules().Apply(now, signsIn(tt.auth), rotation.WakeTargets{Generation: 3}, rotation.Outcome{Err: tt.err})
-			if !rec.Auth.WakeTargets.Equal(tt.want) || len(events) > 0 {
-				t.Errorf("to be told at %s, want %s; events %v", rec.Auth.WakeTargets, tt.want, events)
+			rec, events := rotation.DefaultRules().Apply(now, with(signsIn(rotation.Auth{Generation: tt.generation}), wakes(tt.due)), rotation.WakeTargets{Generation: 3}, rotation.Outcome{Err: tt.err})
+			if !rec.WakeTargets.Equal(tt.want) || len(events) > 0 {
+				t.Errorf("to be told at %s, want %s; events %v", rec.WakeTargets, tt.want, events)
 			}
 		})
 	}
@@ -167,7 +172,7 @@ func TestReconnectAndGoOn(t *testing.T) {
 	is := rotation.Application{TenantID: "t", ClientID: "another"}
 	parent = parent.Clone()
 	parent.Reconnect(now, is, rotation.Auth{VaultVersion: "new"})
-	if a := parent.Auth; a.Generation != 3 || a.VaultVersion != "new" || !a.WakeTargets.Equal(now) || !parent.Actor.Same(is) || !parent.Error.RetryAt.Equal(now) {
+	if a := parent.Auth; a.Generation != 3 || a.VaultVersion != "new" || !parent.WakeTargets.Equal(now) || !parent.Actor.Same(is) || !parent.Error.RetryAt.Equal(now) {
 		t.Errorf("reconnected: %+v of %+v, error %+v", a, parent.Actor, parent.Error)
 	}
 	for name, tt := range map[string]struct {

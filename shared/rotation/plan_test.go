@@ -285,7 +285,7 @@ func TestPlanProof(t *testing.T) {
 				{"R6: three tokens in a row and the age: go on", phase.fresh(), phase.proven},
 				{"R6: two are too few", on(unchanged, seen(2, 0, now)), rotation.Prove{}},
 				{"R6: the next token is not asked for before its time", on(unchanged, seen(2, 0, now.Add(5*time.Second))), waitFor(5 * time.Second)},
-				{"R6: the proof of another credential does not count", on(func(r *rotation.Run) { r.StagedVersion = "s2" }), rotation.Prove{}},
+				{"R6: the proof of another credential does not count", on(func(r *rotation.Run) { r.StagedVersion = "s2" }, settled), rotation.Prove{}},
 				{"R6: a proven one that is too young grows older", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnCreation, now.Add(-5*time.Second) }), waitFor(10 * time.Second)},
 				{"R6: one that was refused is asked again while it does", on(func(r *rotation.Run) { r.IssuedAt = now }, seen(0, 1, now)), rotation.Prove{}},
 				{"R4: the first token is asked for when the last can come at its age", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnSchedule, now }, unseen), waitFor(5*minute - 10*time.Second)},
@@ -311,6 +311,8 @@ func TestPlanProof(t *testing.T) {
 		{"R6: an emergency, too", age(rotation.OnEmergency, 14*time.Second), waitFor(time.Second)},
 		{"R6: and recovery", age(rotation.OnLoss, 14*time.Second), waitFor(time.Second)},
 		{"R6: then they go on", age(rotation.OnEmergency, 15*time.Second), rotation.Promote{}},
+		{"R8: no token before another write has settled", with(announced(verifying()), run(func(r *rotation.Run) { r.StagedVersion = "s2" }), unseen),
+			waitFor(13*minute + 50*time.Second)},
 	})
 }
 

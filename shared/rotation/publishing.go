@@ -86,6 +86,9 @@ func (t *transition) published(next Credential) {
 	rec.Stale.Add(t.now, run.StagedVersion)
 	rec.Current, rec.Error, rec.WarnedAt = &next, nil, 0
 	rec.Unproven, rec.RepublishAt = 0, time.Time{}
+	if (rebound || run.Trigger == OnLoss) && !rec.Delegated() {
+		rec.WakeTargets = t.now // the one before may have failed them
+	}
 	t.finishRun("success", "")
 	if rebound {
 		rec.GivenBefore = ""

@@ -89,6 +89,10 @@ type Record struct {
 	Via               string      `json:"via"`         // the connection that authenticates for this one; empty: it does so itself
 	Auth              *Auth       `json:"auth"`        // what it authenticates with, if that is not the credential that it rotates
 
+	// WakeTargets is when those that the connection authenticates for have to be told that
+	// it has new credentials, since they may wait for that; zero: they know.
+	WakeTargets time.Time `json:"wakeTargets"`
+
 	Phase         Phase     `json:"phase"`
 	WakeAt        time.Time `json:"wakeAt"` // zero: nothing will ever have to be done
 	NextSlot      time.Time `json:"nextSlot"`

@@ -11,8 +11,8 @@ import (
 // [Record.AuthName]; this is what may be known about it.
 //
 // Who gives new material or renews it writes this by compare-and-swap and without
-// the lease, since nothing of the rotation depends on it. Of a pass only Warned,
-// RenewAt and WakeTargets are.
+// the lease, since nothing of the rotation depends on it. Of a pass only Warned
+// and RenewAt are.
 type Auth struct {
 	VaultVersion string `json:"vaultVersion"` // the version in use
 	// Generation counts what was given: +1 with each reconnect. What was renewed
@@ -25,9 +25,6 @@ type Auth struct {
 	SavedAt    time.Time `json:"savedAt,omitzero"`     // when VaultVersion was written
 	RenewAt    time.Time `json:"renewAt,omitzero"`     // when a refresh token has to be renewed at the latest; zero: never
 	Warned     int       `json:"warned,omitempty"`     // days before ExpiresAt for which a warning was given
-	// WakeTargets is when those that the connection authenticates for have to be told that
-	// it was given new credentials, since they may wait for that; zero: they know.
-	WakeTargets time.Time `json:"wakeTargets,omitzero"`
 
 	// Problem is why the connection can't sign in any more, nil if it can.
 	Problem *Failure `json:"problem,omitempty"`
@@ -63,6 +60,9 @@ var AuthWarnDays = []int{30, 14, 7, 3, 1}
 
 // planAuth plans what has to be done about what rec authenticates with.
 func planAuth(p *sidePlan, now time.Time, rec *Record) {
+	if !rec.WakeTargets.IsZero() {
+		p.add(rec.WakeTargets, WakeTargets{rec.generation()})
+	}
 	a := rec.Auth
 	if a == nil {
 		return
@@ -75,29 +75,34 @@ func planAuth(p *sidePlan, now time.Time, rec *Record) {
 	if !a.RenewAt.IsZero() {
 		p.add(a.RenewAt, RenewSignIn{})
 	}
-	if !a.WakeTargets.IsZero() {
-		p.add(a.WakeTargets, WakeTargets{a.Generation})
-	}
 }
 
 // wakeTargets is done with it, or says when it is tried again: not all of them could be
 // told, because there are many or the table did not answer. If the connection was given
 // others meanwhile, it begins again.
 func (t *transition) wakeTargets(generation int) {
-	a := t.rec.Auth
 	switch {
-	case a == nil || a.Generation != generation:
+	case t.rec.generation() != generation:
 	case t.out.Err != nil:
-		a.WakeTargets = t.now.Add(time.Minute)
+		t.rec.WakeTargets = t.now.Add(time.Minute)
 	default:
-		a.WakeTargets = time.Time{}
+		t.rec.WakeTargets = time.Time{}
 	}
+}
+
+// generation counts what the connection was given to authenticate with; 0 for one that
+// does so with what it rotates.
+func (r *Record) generation() int {
+	if r.Auth == nil {
+		return 0
+	}
+	return r.Auth.Generation
 }
 
 // Reconnect puts what a connection authenticates with in the place of what it had. What
 // waited for that goes on at once: its own steps, and those of its targets.
 func (r *Record) Reconnect(now time.Time, actor Application, auth Auth) {
-	auth.Generation, auth.WakeTargets = r.Auth.Generation+1, now
+	auth.Generation, r.WakeTargets = r.Auth.Generation+1, now
 	r.Auth, r.Actor = &auth, actor
 	r.Replace(now)
 	r.goOn(now)

@@ -97,10 +97,11 @@ func (r *Record) StaleNames() (names []string) {
 }
 
 // InUse reports whether a version of the staged secret, or of what the connection
-// authenticates with, is what the record goes on with. What bears the marker of the attempt
-// under way may be adopted.
+// authenticates with, is what the record goes on with. While the run has not adopted a version, it may
+// adopt any that bears its marker.
 func (r *Record) InUse(v VaultSecret) bool {
-	return r.Run != nil && (r.Run.StagedVersion == v.Version || r.Run.Marker != "" && r.Run.Marker == v.Tags[TagMarker]) ||
+	return r.Run != nil && r.Run.StagedVersion == v.Version ||
+		r.Run != nil && r.Run.StagedVersion == "" && r.Run.Marker != "" && r.Run.Marker == v.Tags[TagMarker] ||
 		r.Auth != nil && r.Auth.VaultVersion == v.Version ||
 		r.Request != nil && r.Request.Next != nil && r.Request.Next.VaultVersion == v.Version
 }

@@ -105,6 +105,7 @@ func TestVersionsInUse(t *testing.T) {
 		"of the run":                     {rotation.Record{Run: &rotation.Run{StagedVersion: "v"}}, true},
 		"of an attempt to be reconciled": {rotation.Record{Run: &rotation.Run{Marker: "m"}}, true},
 		"of another attempt":             {rotation.Record{Run: &rotation.Run{Marker: "n", StagedVersion: "w"}}, false},
+		"of an attempt that has another": {rotation.Record{Run: &rotation.Run{Marker: "m", StagedVersion: "w"}}, false},
 		"it authenticates":               {signsIn(rotation.Auth{VaultVersion: "v"}), true},
 		"it did":                         {signsIn(rotation.Auth{VaultVersion: "w"}), false},
 		"it is to be proven":             {rotation.Record{Request: &rotation.Request{Next: &rotation.Credential{VaultVersion: "v"}}}, true},

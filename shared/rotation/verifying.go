@@ -24,7 +24,7 @@ func (r Rules) planProof(now time.Time, rec *Record, lease Lease) Step {
 		return Wait{at}
 	}
 	proven := proof.Successes >= r.Successes
-	ready := run.IssuedAt.Add(r.minAge(run.Trigger))
+	ready := later(run.IssuedAt.Add(r.minAge(run.Trigger)), rec.settlesAt(run.StagedVersion))
 	switch missing := time.Duration(r.Successes - 1); { // tokens before the last one
 	case proven && ready.After(now):
 		return Wait{ready}

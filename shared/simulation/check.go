@@ -206,7 +206,9 @@ func (w *scene) answered(p *process, s *slot, a Action, err error, start time.Ti
 	case a.Do == "create" && isConflict(err) && w.free(s) && w.calm(15*minute):
 		w.violate("create-refused", "%s does not exist, and nothing else has its application, but creating it is refused: %v", s.name, err)
 	case a.Do == "credentials" && err == nil:
-		s.broken = false
+		if s.broken && strings.Contains("new new+key unhinted", a.What) { // any other is known to Rekey and changes nothing
+			s.broken, s.mended = false, time.Now()
+		}
 	case a.Do == "delete" && err == nil && w.calm(0):
 		for _, id := range s.ids {
 			if v, ok := w.view(id); ok && (v.deleting || v.pending == "delete") {

@@ -93,7 +93,7 @@ func (w *scene) checkVaultEnd(s *slot, v view) {
 		w.violate("end-other-published", "%s: what is published is not current", s.name)
 	case !t.RemovedAt.IsZero() && !w.removed[t.KeyID].IsZero():
 		w.violate("end-dead", "%s: what is published was removed", s.name)
-	case !t.ExpiresAt.After(time.Now()) && v.enabled && !s.lifetime && !w.wrote["rekey-"+last(w.slot("parent").ids)]:
+	case !t.ExpiresAt.After(time.Now()) && v.enabled && !s.lifetime && !w.helpless(s, t.ExpiresAt):
 		w.violate("end-expired", "%s: what is published has expired while rotation is on", s.name)
 	}
 	staged, deleted := w.world.Versions(v.vaultName + "-staged")

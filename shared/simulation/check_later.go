@@ -101,7 +101,7 @@ func (w *scene) checkSilence(s *slot, v view) {
 func (w *scene) checkExpiry(s *slot, v view) {
 	now := time.Now()
 	if _, truth, ok := w.published(v); ok && !truth.ExpiresAt.After(now) && truth.RemovedAt.IsZero() {
-		if v.enabled && !v.deleting && !s.broken && !w.slot("parent").broken && !s.lifetime && !w.h.Personal && w.calm(3*day) {
+		if v.enabled && !v.deleting && !w.helpless(s, truth.ExpiresAt) && !s.lifetime && !w.h.Personal && w.calm(3*day) {
 			w.violate("expired", "%s: what is published has expired while rotation is on", s.name)
 		}
 		if w.h.Shape == ShapeOwn || !v.enabled {
@@ -111,11 +111,18 @@ func (w *scene) checkExpiry(s *slot, v view) {
 	for _, o := range v.leaving {
 		for _, t := range w.world.Truths(v.clientID) {
 			if t.KeyID == o.keyID && t.Issued && t.RemovedAt.IsZero() && !t.ExpiresAt.After(now) && o.until.After(now) && !s.lifetime && !s.longer &&
-				w.calm(3*day) {
+				!w.helpless(s, t.ExpiresAt) && w.calm(3*day) {
 				w.violate("grace-cut", "%s: an old secret has expired %s before its grace period ends", s.name, o.until.Sub(now))
 			}
 		}
 	}
+}
+
+// helpless reports whether a connection, or what it authenticates through, had nothing that
+// works at a time or shortly before, and so could not rotate.
+func (w *scene) helpless(s *slot, at time.Time) bool {
+	parent := w.slot("parent")
+	return s.broken || parent.broken || at.Before(s.mended.Add(hour)) || at.Before(parent.mended.Add(hour))
 }
 
 // checkCount checks that no more credentials of ours are alive than the record needs.
@@ -157,7 +164,7 @@ func (w *scene) checkExpectations() {
 		v, there := w.view(e.id)
 		_, gone := w.removed[e.keyID]
 		switch s := w.slotOf(e.id); {
-		case e.keyID == "" && !there, e.keyID != "" && (gone || !there || slices.Contains(v.byHand, e.keyID)), s == nil || s.broken:
+		case e.keyID == "" && !there, e.keyID != "" && (gone || !there || slices.Contains(v.byHand, e.keyID)), s == nil || w.helpless(s, time.Now()):
 			return true
 		case e.keyID != "" && !slices.ContainsFunc(w.world.Truths(v.clientID), func(t truth) bool {
 			return t.KeyID == e.keyID &&

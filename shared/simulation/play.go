@@ -122,9 +122,10 @@ type slot struct {
 	ids      []string             // records, the newest last
 	given    given                // what the caller has given last
 	person   string
-	broken   bool // from outside: current was removed or disabled by hand
-	lifetime bool // a policy has limited lifetimes
-	longer   bool // a grace period was asked for that was not known when current was issued
+	broken   bool      // from outside: current was removed or disabled by hand
+	mended   time.Time // when a caller gave what works instead
+	lifetime bool      // a policy has limited lifetimes
+	longer   bool      // no room may be left for a grace period: it, or the schedule, was changed after current was issued
 }
 
 func newScene(t *testing.T, h History, o Options) *scene {
