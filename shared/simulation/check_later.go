@@ -110,8 +110,8 @@ func (w *scene) checkExpiry(s *slot, v view) {
 	}
 	for _, o := range v.leaving {
 		for _, t := range w.world.Truths(v.clientID) {
-			if t.KeyID == o.keyID && t.Issued && t.RemovedAt.IsZero() && !t.ExpiresAt.After(now) && o.until.After(now) && !s.lifetime && !s.longer &&
-				!w.helpless(s, t.ExpiresAt) && w.calm(3*day) {
+			if t.KeyID == o.keyID && t.Issued && t.RemovedAt.IsZero() && !t.ExpiresAt.After(now) && o.until.After(now) &&
+				!s.lifetime && !s.longer && !w.h.Personal && !w.helpless(s, t.ExpiresAt) && w.calm(3*day) {
 				w.violate("grace-cut", "%s: an old secret has expired %s before its grace period ends", s.name, o.until.Sub(now))
 			}
 		}
@@ -164,7 +164,8 @@ func (w *scene) checkExpectations() {
 		v, there := w.view(e.id)
 		_, gone := w.removed[e.keyID]
 		switch s := w.slotOf(e.id); {
-		case e.keyID == "" && !there, e.keyID != "" && (gone || !there || slices.Contains(v.byHand, e.keyID)), s == nil || w.helpless(s, time.Now()):
+		case e.keyID == "" && !there, e.keyID != "" && (gone || !there || slices.Contains(v.byHand, e.keyID)),
+			s == nil || w.helpless(s, time.Now()):
 			return true
 		case e.keyID != "" && !slices.ContainsFunc(w.world.Truths(v.clientID), func(t truth) bool {
 			return t.KeyID == e.keyID &&

@@ -78,11 +78,11 @@ func TestSteps(t *testing.T) {
 	if pass.Name != "pass" || pass.Attrs["rekey.connection.id"] != "one" || pass.Attrs["rekey.outcome"] != "ok" || pass.Attrs["rekey.key.id"] != "old" || pass.Failed {
 		t.Errorf("pass %+v", pass)
 	}
-	if step.Name != "check" || step.Parent != pass.ID || step.Attrs["rekey.run.id"] != "run" || step.Attrs["rekey.key.id"] != "key" || step.Attrs["rekey.outcome"] != "failed" ||
+	if step.Name != "prove" || step.Parent != pass.ID || step.Attrs["rekey.run.id"] != "run" || step.Attrs["rekey.key.id"] != "key" || step.Attrs["rekey.outcome"] != "failed" ||
 		step.Attrs["rekey.class"] != "throttled" || step.Attrs["rekey.trigger"] != "manual" || !step.Failed {
 		t.Errorf("step %+v", step)
 	}
-	if p := r.Point("rekey.step.duration", "rekey.step", "check", "rekey.outcome", "failed"); p.Count != 1 {
+	if p := r.Point("rekey.step.duration", "rekey.step", "prove", "rekey.outcome", "failed"); p.Count != 1 {
 		t.Errorf("durations %+v", p)
 	}
 	for kind, days := range map[string]float64{"published": 12, "sign-in": -1} {
