@@ -162,10 +162,3 @@ func (w *scene) sameValue(v view, latest rotation.VaultSecret) bool {
 	versions, _ := w.world.Versions(v.vaultName)
 	return slices.ContainsFunc(versions, func(o rotation.VaultSecret) bool { return o.Version == v.current.version && o.Value == latest.Value })
 }
-
-func last(ids []string) string {
-	if len(ids) == 0 {
-		return ""
-	}
-	return ids[len(ids)-1]
-}
