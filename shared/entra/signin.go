@@ -22,7 +22,7 @@ import (
 )
 
 // This file speaks to the token endpoint itself, because MSAL shows a refresh token
-// to nobody. Source of the requests and answers:
+// to no caller. Source of the requests and answers:
 // learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow.
 
 // OAuthApplication is the registration that people sign in to.
@@ -55,7 +55,8 @@ func (o *oauthApplication) read(ctx context.Context, op string, other secret.Val
 	secret, err := o.Secret(ctx)
 	switch {
 	case errors.Is(err, serviceerror.ErrNotFound) || err == nil && secret.IsZero():
-		return secret, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "the client secret of the OAuth application is not where the settings say; that is for whoever runs Rekey"}
+		return secret, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "the client secret of the OAuth application is not where the settings say: " +
+			"that is for the operator of Rekey"}
 	case err != nil:
 		return secret, err
 	}
@@ -88,8 +89,8 @@ type SignInRequest struct {
 	Challenge   string // S256 of the code verifier, RFC 7636
 }
 
-// SignInURL is where a person signs in. The account is asked for each time: whoever
-// connects a tenant should see as whom.
+// SignInURL is where a person signs in. The account is asked for each time: the
+// person who connects a tenant should see as whom.
 func (a *Authority) SignInURL(r SignInRequest) string {
 	return a.address(r.TenantID, "oauth2/v2.0/authorize", url.Values{
 		"client_id": {a.oauth.ClientID}, "response_type": {"code"}, "response_mode": {"query"}, "redirect_uri": {r.RedirectURI},
@@ -266,8 +267,8 @@ var signInClasses = map[int]serviceerror.Class{
 	9002325: serviceerror.Invalid, // registered as a single-page application
 }
 
-// ours is the Detail of what only whoever runs Rekey can put right.
-const ours = "the OAuth application of this deployment is not set up right: that is for whoever runs Rekey"
+// ours is the Detail of what only the operator of Rekey can put right.
+const ours = "the OAuth application of this deployment is not set up right: that is for the operator of Rekey"
 
 // signInFailure is the error of a person's grant that was not exchanged.
 func (a *Authority) signInFailure(op string, reply *http.Response) *serviceerror.Error {

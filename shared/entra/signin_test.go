@@ -27,7 +27,7 @@ const (
 	codeVerifier = "a-code-verifier-of-more-than-forty-three-characters"
 )
 
-// signIns is a world with an OAuth application, somebody who may consent, and a
+// signIns is a world with an OAuth application, a person who may consent, and a
 // secret of the application that can be replaced.
 type signIns struct {
 	*world
@@ -243,7 +243,7 @@ func TestOddGrants(t *testing.T) {
 	}
 }
 
-// Nobody is led elsewhere with a secret in the form.
+// No redirect leads elsewhere with a secret in the form.
 func TestGrantsFollowNoRedirect(t *testing.T) {
 	s, a := newSignIns(t)
 	refresh := s.redeem(t, a).RefreshToken

@@ -115,7 +115,7 @@ func TestPolicyIsNamed(t *testing.T) {
 }
 
 // TestLostAnswer: Graph carries the write out and the answer does not arrive. The
-// error says that nobody knows, and the write is not repeated.
+// error says that the outcome is unknown, and the write is not repeated.
 func TestLostAnswer(t *testing.T) {
 	w := newWorld(t, directory.Config{})
 	token := w.token(t)
@@ -138,20 +138,20 @@ func TestForeignAnswers(t *testing.T) {
 		media  string
 		body   string
 	}{
-		"proxy":                 {403, "text/html", page},
-		"not found by somebody": {404, "text/html", page},
-		"portal":                {200, "text/html", page},
-		"redirect":              {302, "text/html", page},
-		"gateway":               {502, "text/html", page},
-		"empty refusal":         {400, "", ""},
-		"no error in it":        {400, "application/json", `{}`},
-		"code is a sentence":    {400, "application/json", `{"error":{"code":"user=alice password=hunter2","message":"m"}}`},
-		"no message":            {500, "application/json", `{"error":{"code":"UnknownError"}}`},
-		"broken JSON":           {200, "application/json", `{"keyId":`},
-		"empty success":         {200, "application/json", ``},
-		"no value":              {200, "application/json", `{"id":"","keyId":"` + anyKey + `","secretText":null}`},
-		"no key id":             {200, "application/json", `{"secretText":"hunter2"}`},
-		"nothing to see":        {204, "", ""},
+		"proxy":                {403, "text/html", page},
+		"not found by a proxy": {404, "text/html", page},
+		"portal":               {200, "text/html", page},
+		"redirect":             {302, "text/html", page},
+		"gateway":              {502, "text/html", page},
+		"empty refusal":        {400, "", ""},
+		"no error in it":       {400, "application/json", `{}`},
+		"code is a sentence":   {400, "application/json", `{"error":{"code":"user=alice password=hunter2","message":"m"}}`},
+		"no message":           {500, "application/json", `{"error":{"code":"UnknownError"}}`},
+		"broken JSON":          {200, "application/json", `{"keyId":`},
+		"empty success":        {200, "application/json", ``},
+		"no value":             {200, "application/json", `{"id":"","keyId":"` + anyKey + `","secretText":null}`},
+		"no key id":            {200, "application/json", `{"secretText":"hunter2"}`},
+		"nothing to see":       {204, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := client(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

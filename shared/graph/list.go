@@ -20,7 +20,7 @@ import (
 // the one whose client id it is; all if it is empty. next is where the list goes on.
 //
 // A cursor is the query of Graph's own link to the next page, which has to be sent as
-// it is. It comes back from whoever was given it, so it must ask for no more than the
+// it is. It comes back from the caller that was given it, so it must ask for no more than the
 // first page did: what is no cursor of the same search is refused with class
 // [serviceerror.Invalid], without a request.
 // Source: learn.microsoft.com/graph/api/application-list and

@@ -74,7 +74,7 @@ func TestApplications(t *testing.T) {
 	}
 }
 
-// A cursor takes whoever has it no further than the list that it is of, and nowhere else.
+// A cursor takes its bearer no further than the list that it is of, and nowhere else.
 func TestForeignCursor(t *testing.T) {
 	w := newWorld(t, directory.Config{})
 	for i := range 3 {

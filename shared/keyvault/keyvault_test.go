@@ -23,7 +23,7 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// clock goes on by a second whenever somebody looks at it.
+// clock goes on by a second with each look at it.
 type clock struct{ seconds atomic.Int64 }
 
 func (c *clock) Now() time.Time { return time.Unix(1_800_000_000+c.seconds.Add(1), 0) }

@@ -84,8 +84,8 @@ func (v *Vault) Recover(ctx context.Context, name string) error {
 	}
 }
 
-// startRecovery reports false if the vault is not ready for it, or if somebody
-// else was faster: looking again tells.
+// startRecovery reports false if the vault is not ready for it, or if another
+// caller was faster: looking again tells.
 func (v *Vault) startRecovery(ctx context.Context, name string) (bool, error) {
 	client, err := v.use(recovering)
 	if err != nil {

@@ -29,7 +29,7 @@ func (m *Removal) Resists() bool {
 
 // Tell returns the notices that a change of rec makes due, and notes on rec that they
 // were given: one when something is wrong that was not before, and one when all is
-// well again. Whoever writes a record calls it last.
+// well again. Each writer of a record calls it last.
 //
 // All is well only once nothing is under way: a new attempt that has got further than
 // the last one is no recovery yet.

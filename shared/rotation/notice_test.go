@@ -8,7 +8,7 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// The specification of what somebody is told, and when.
+// The specification of what a person is told, and when.
 func TestTell(t *testing.T) {
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	failed := func(class serviceerror.Class, count int) *Failure { return &Failure{Class: class, Count: count} }

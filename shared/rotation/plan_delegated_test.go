@@ -76,7 +76,7 @@ func TestPlanSignIn(t *testing.T) {
 		}(), rotation.WarnOfSignInEnd{}},
 		{"a refresh token is renewed when its time has come", signsIn(rotation.Auth{RenewAt: now}), rotation.RenewSignIn{}},
 		{"and not before", signsIn(rotation.Auth{RenewAt: now.Add(day)}), waitFor(day)},
-		{"nobody signs in for a connection that is being deleted", func() rotation.Record {
+		{"no sign-in is renewed for a connection that is being deleted", func() rotation.Record {
 			rec := signsIn(rotation.Auth{RenewAt: now, ExpiresAt: now})
 			rec.Phase = rotation.Deleting
 			return rec

@@ -16,7 +16,7 @@ import (
 var (
 	now  = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 	mine = rotation.Lease{Token: "mine", Until: now.Add(4 * time.Minute)}
-	none = rotation.Lease{} // planning the wake-up, for whoever comes next
+	none = rotation.Lease{} // planning the wake-up, for the next pass
 
 	billing = rotation.Application{TenantID: "t", ClientID: "billing", ObjectID: "o"}
 	former  = rotation.Application{TenantID: "t", ClientID: "former", ObjectID: "f"} // before a rebind
@@ -282,12 +282,12 @@ func TestPlanProof(t *testing.T) {
 			}
 			unchanged := func(*rotation.Run) {}
 			testPlan(t, mine, []planRow{
-				{"R6: three tokens in a row and the age: go on", phase.fresh(), phase.proven},
-				{"R6: two are too few", on(unchanged, seen(2, 0, now)), rotation.Prove{}},
-				{"R6: the next token is not asked for before its time", on(unchanged, seen(2, 0, now.Add(5*time.Second))), waitFor(5 * time.Second)},
-				{"R6: the proof of another credential does not count", on(func(r *rotation.Run) { r.StagedVersion = "s2" }, settled), rotation.Prove{}},
-				{"R6: a proven one that is too young grows older", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnCreation, now.Add(-5*time.Second) }), waitFor(10 * time.Second)},
-				{"R6: one that was refused is asked again while it does", on(func(r *rotation.Run) { r.IssuedAt = now }, seen(0, 1, now)), rotation.Prove{}},
+				{"R4: three tokens in a row and the age: go on", phase.fresh(), phase.proven},
+				{"R4: two are too few", on(unchanged, seen(2, 0, now)), rotation.Prove{}},
+				{"R4: the next token is not asked for before its time", on(unchanged, seen(2, 0, now.Add(5*time.Second))), waitFor(5 * time.Second)},
+				{"R4: the proof of another credential does not count", on(func(r *rotation.Run) { r.StagedVersion = "s2" }, settled), rotation.Prove{}},
+				{"R4: a proven one that is too young grows older", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnCreation, now.Add(-5*time.Second) }), waitFor(10 * time.Second)},
+				{"one that was refused is asked again while it grows older", on(func(r *rotation.Run) { r.IssuedAt = now }, seen(0, 1, now)), rotation.Prove{}},
 				{"R4: the first token is asked for when the last can come at its age", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnSchedule, now }, unseen), waitFor(5*minute - 10*time.Second)},
 				{"R5: at the deadline without proof it is withdrawn", on(func(r *rotation.Run) { r.Deadline = now }, wrong, settled), rotation.Withdraw{}},
 				{"R5: which does not wait for the next check", on(func(r *rotation.Run) { r.Deadline = now }, seen(0, 1, now.Add(minute)), wrong, settled), rotation.Withdraw{}},
@@ -305,19 +305,19 @@ func TestPlanProof(t *testing.T) {
 		return with(verifying(), run(func(r *rotation.Run) { r.Trigger, r.IssuedAt = trigger, now.Add(-age) }))
 	}
 	testPlan(t, mine, []planRow{
-		{"R6: a scheduled run waits for five minutes", age(rotation.OnSchedule, 4*minute), waitFor(minute)},
-		{"R6: a manual one, too", age(rotation.OnRequest, 4*minute), waitFor(minute)},
-		{"R6: creation waits for 15 seconds", age(rotation.OnCreation, 14*time.Second), waitFor(time.Second)},
-		{"R6: an emergency, too", age(rotation.OnEmergency, 14*time.Second), waitFor(time.Second)},
-		{"R6: and recovery", age(rotation.OnLoss, 14*time.Second), waitFor(time.Second)},
-		{"R6: then they go on", age(rotation.OnEmergency, 15*time.Second), rotation.Promote{}},
+		{"R4: a scheduled run waits for five minutes", age(rotation.OnSchedule, 4*minute), waitFor(minute)},
+		{"R4: a manual one, too", age(rotation.OnRequest, 4*minute), waitFor(minute)},
+		{"R4: creation waits for 15 seconds", age(rotation.OnCreation, 14*time.Second), waitFor(time.Second)},
+		{"R4: an emergency, too", age(rotation.OnEmergency, 14*time.Second), waitFor(time.Second)},
+		{"R4: and recovery", age(rotation.OnLoss, 14*time.Second), waitFor(time.Second)},
+		{"R4: then they go on", age(rotation.OnEmergency, 15*time.Second), rotation.Promote{}},
 		{"R8: no token before another write has settled", with(announced(verifying()), run(func(r *rotation.Run) { r.StagedVersion = "s2" }), unseen),
 			waitFor(13*minute + 50*time.Second)},
 	})
 }
 
-// A rotation by hand that can't be begun is refused, not put off. One that nobody can be
-// told of begins all the same.
+// A rotation by hand that can't be begun is refused, not put off. One whose refusal no
+// caller can be told of begins all the same.
 func TestPlanRotationByHand(t *testing.T) {
 	crowd := func(n int) change {
 		return func(r *rotation.Record) {
@@ -478,10 +478,10 @@ func TestPlanLastCredential(t *testing.T) {
 func TestPlanStale(t *testing.T) {
 	known := rotation.Stale{Versions: []string{"s0"}}
 	testPlan(t, mine, []planRow{
-		{"R4: a staged version that is done with is disabled", with(idle(), stale(known)), rotation.DisableStale{}},
-		{"R4: in every phase", with(publishing(), stale(known), failed), rotation.DisableStale{}},
-		{"R4: what nothing knows of is looked for when it must have arrived", with(idle(), stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
-		{"R4: also while a run has staged nothing yet", with(issuing(), stale(rotation.Stale{LookAt: now}), failed), rotation.DisableStale{}},
+		{"a staged version that is done with is disabled", with(idle(), stale(known)), rotation.DisableStale{}},
+		{"in every phase", with(publishing(), stale(known), failed), rotation.DisableStale{}},
+		{"what nothing knows of is looked for when it must have arrived", with(idle(), stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
+		{"also while a run has staged nothing yet", with(issuing(), stale(rotation.Stale{LookAt: now}), failed), rotation.DisableStale{}},
 		{"a failure has its own pause", with(idle(), stale(rotation.Stale{Versions: []string{"s0"}, NextAt: now.Add(minute)})), waitFor(minute)},
 		{"which holds for looking, too", with(idle(), stale(rotation.Stale{LookAt: now.Add(-minute), NextAt: now.Add(minute)})), waitFor(minute)},
 		{"it comes before removals", with(idle(), retires(old(now)), stale(known)), rotation.DisableStale{}},
@@ -498,12 +498,12 @@ func TestPlanDeleting(t *testing.T) {
 		{"R12: what is retiring goes before current", with(deleting(), revoking, retires(old(now))), rotation.Remove{ID: "old"}},
 		{"R12: until it is seen to be gone", with(deleting(), revoking, retires(removed(now.Add(minute)))), waitFor(minute)},
 		{"R12: what was abandoned does, too", with(deleting(), revoking, abandons(lostTrack(now.Add(minute)))), waitFor(minute)},
-		{"R4: what may be on its way to the vault is waited for", with(deleting(), revoking, stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
+		{"what may be on its way to the vault is waited for", with(deleting(), revoking, stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
 		{"but not that anything can be disabled: it goes with its secret", with(deleting(), stale(rotation.Stale{Versions: []string{"s"}, LookAt: now.Add(-day), NextAt: now.Add(hour), Tries: 9})), rotation.Purge{}},
 		{"in the order in which they were listed", with(deleting(), abandons(orphan()), retires(old(now))), rotation.Remove{ID: "x"}},
 		{"a vault that failed is asked again after the pause", with(deleting(), failed), waitFor(hour)},
 		{"which does not hold removals back", with(deleting(), failed, retires(old(now))), rotation.Remove{ID: "old"}},
-		{"nobody is warned of its end", with(deleting(), failed, expires(now.Add(hour))), waitFor(hour)},
+		{"no notice warns of its end", with(deleting(), failed, expires(now.Add(hour))), waitFor(hour)},
 		{"the very last is removed without anything published", with(deleting(), empty, retires(func() rotation.Removal { o := old(now); o.Kind = rotation.RemoveLast; return o }())), rotation.Remove{ID: "old"}},
 	})
 }
@@ -520,7 +520,7 @@ func TestPlanWarnings(t *testing.T) {
 	})
 }
 
-// The wake-up of a connection that is put down is when Plan would act, for anybody.
+// The wake-up of a connection that is put down is when Plan would act, for any pass.
 func TestWake(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -140,7 +140,7 @@ func TestMinAge(t *testing.T) {
 	}
 }
 
-// A call that is admitted ends at least two skews before anybody else may begin.
+// A call that is admitted ends at least two skews before another pass may begin.
 func TestLeaseKeepsOthersOut(t *testing.T) {
 	r := DefaultRules()
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
@@ -157,7 +157,7 @@ func TestLeaseKeepsOthersOut(t *testing.T) {
 		t.Error("a lease is taken over 30 s after its end, not before")
 	}
 	if r.Taken(now, Lease{Until: lease.Until}) {
-		t.Error("a lease that was given back keeps nobody out")
+		t.Error("a lease that was given back keeps other passes out")
 	}
 }
 

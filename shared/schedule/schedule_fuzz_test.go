@@ -75,7 +75,7 @@ func FuzzSchedule(f *testing.F) {
 		at := time.Unix(done%(200*years), nanos%1e9).UTC() // 1770 to 2169
 		now := at.Add(time.Duration(later%(10*years)) * time.Second)
 		if s.Validate() != nil {
-			s.Hours, s.Minutes = 3, 0 // a zone that has vanished, or an interval of nobody's
+			s.Hours, s.Minutes = 3, 0 // a zone that has vanished, or an interval that no policy may have
 			s.Interval = min(s.Interval, 365)
 			if next := s.After(at, now); !next.After(now) {
 				t.Errorf("%+v: After(%s, %s) = %s", s, at, now, next)
