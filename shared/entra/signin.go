@@ -55,8 +55,9 @@ func (o *oauthApplication) read(ctx context.Context, op string, other secret.Val
 	secret, err := o.Secret(ctx)
 	switch {
 	case errors.Is(err, serviceerror.ErrNotFound) || err == nil && secret.IsZero():
-		return secret, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "the client secret of the OAuth application is not where the settings say: " +
-			"that is for the operator of Rekey"}
+		return secret, &serviceerror.Error{Op: op, Class: serviceerror.Invalid,
+			Detail: "the client secret of the OAuth application is not where the settings say: " +
+				"that is for the operator of Rekey"}
 	case err != nil:
 		return secret, err
 	}
@@ -140,9 +141,11 @@ func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier 
 	case err != nil:
 		return Redeemed{}, err
 	case got.RefreshToken.IsZero() || got.IDToken.IsZero():
-		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Status: http.StatusOK, Detail: "no refresh token or no ID token came along: the sign-in has to ask for openid and offline_access"}
+		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Status: http.StatusOK,
+			Detail: "no refresh token or no ID token came along: the sign-in has to ask for openid and offline_access"}
 	case !got.grants(writeApplications):
-		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.ConsentMissing, Status: http.StatusOK, Detail: writeApplications + " was not granted"}
+		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.ConsentMissing, Status: http.StatusOK,
+			Detail: writeApplications + " was not granted"}
 	}
 	return Redeemed{a.token(got), got.RefreshToken, got.IDToken}, nil
 }
@@ -157,7 +160,8 @@ func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier 
 func (a *Authority) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {
 	const op = "signing in with a refresh token"
 	if refresh.IsZero() || !strings.EqualFold(app.ClientID, a.oauth.ClientID) && a.oauth.ClientID != "" {
-		return rotation.Token{}, secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.SignInExpired, Detail: "the sign-in was to another OAuth application than this deployment has now"}
+		return rotation.Token{}, secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.SignInExpired,
+			Detail: "the sign-in was to another OAuth application than this deployment has now"}
 	}
 	got, err := a.exchange(ctx, op, app.TenantID, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}})
 	if err != nil {

@@ -95,7 +95,8 @@ func (v *Vault) startRecovery(ctx context.Context, name string) (bool, error) {
 		return true, nil
 	}
 	err = v.failure(recovering, write, err)
-	if e, ok := errors.AsType[*serviceerror.Error](err); errors.Is(err, serviceerror.ErrNotFound) || ok && (e.Detail == beingDeleted || e.Detail == beingRecovered) {
+	if e, ok := errors.AsType[*serviceerror.Error](err); errors.Is(err, serviceerror.ErrNotFound) ||
+		ok && (e.Detail == beingDeleted || e.Detail == beingRecovered) {
 		return false, nil
 	}
 	return false, err
