@@ -78,7 +78,8 @@ func TestApplications(t *testing.T) {
 func TestForeignCursor(t *testing.T) {
 	w := newWorld(t, directory.Config{})
 	for i := range 3 {
-		if _, err := w.AddApplication(directory.Registration{TenantID: w.app.TenantID, Settings: directory.Settings{DisplayName: fmt.Sprint("billing ", i)}}); err != nil {
+		if _, err := w.AddApplication(directory.Registration{TenantID: w.app.TenantID,
+			Settings: directory.Settings{DisplayName: fmt.Sprint("billing ", i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -100,7 +100,8 @@ func TestConformance(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	for _, url := range []string{"", "name.vault.azure.net", "http://127.0.0.1", "https://", "https://a/b", "https://a?b", "https://u:p@a", "https://a b"} {
+	for _, url := range []string{"", "name.vault.azure.net", "http://127.0.0.1", "https://", "https://a/b", "https://a?b", "https://u:p@a",
+		"https://a b"} {
 		if _, err := keyvault.New(keyvault.Config{URL: url, Credential: &credential{}}); err == nil {
 			t.Errorf("New accepted the URL %q", url)
 		}

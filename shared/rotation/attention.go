@@ -68,7 +68,8 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 		list = append(list, trouble{troubleFailing, Event{Kind: EventAttention, Class: e.Class, Message: e.Message}})
 	} else if r.Overruns(now) {
 		list = append(list, trouble{troubleFailing, Event{
-			Kind: EventAttention, Message: "The rotation that began at " + r.Run.StartedAt.UTC().Format(time.RFC3339) + " has not succeeded so far. " +
+			Kind: EventAttention,
+			Message: "The rotation that began at " + r.Run.StartedAt.UTC().Format(time.RFC3339) + " has not succeeded so far. " +
 				"Rekey goes on with it; the history says what it has tried.",
 		}})
 	}

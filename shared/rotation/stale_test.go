@@ -118,7 +118,8 @@ func TestVersionsInUse(t *testing.T) {
 
 // A version that may land after another one of the same value was used is looked for.
 func TestAStrayVersionIsLookedFor(t *testing.T) {
-	issued := rotation.Outcome{Issued: &rotation.Issued{KeyID: "k"}, StagedVersion: "s", IssuedAt: now, Application: &rotation.ApplicationState{}}
+	issued := rotation.Outcome{Issued: &rotation.Issued{KeyID: "k"}, StagedVersion: "s", IssuedAt: now,
+		Application: &rotation.ApplicationState{}}
 	stray := issued
 	stray.Stray = true
 	found := rotation.Outcome{Found: &rotation.VaultSecret{Version: "s", Tags: map[string]string{rotation.TagKeyID: "k"}, CreatedAt: now}}
