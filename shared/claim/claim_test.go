@@ -63,12 +63,14 @@ func TestWhenAClaimIsVoid(t *testing.T) {
 	}{
 		"young, without a record": {claim.VoidAfter, nil, false},
 		"old, without a record":   {claim.VoidAfter + time.Second, nil, true},
-		"young, not listed":       {claim.VoidAfter, func(t *testing.T, w *rotationtest.World, _ rotation.ClaimRow) { record(t, w, "them") }, false},
-		"old, not listed":         {time.Hour, func(t *testing.T, w *rotationtest.World, _ rotation.ClaimRow) { record(t, w, "them") }, true},
+		"young, not listed": {claim.VoidAfter, func(t *testing.T, w *rotationtest.World, _ rotation.ClaimRow) { record(t, w, "them") },
+			false},
+		"old, not listed": {time.Hour, func(t *testing.T, w *rotationtest.World, _ rotation.ClaimRow) { record(t, w, "them") }, true},
 		"old, another is listed instead": {time.Hour, func(t *testing.T, w *rotationtest.World, _ rotation.ClaimRow) {
 			record(t, w, "them", row(rotation.Exclusive, "them", "other"))
 		}, true},
-		"old and listed": {time.Hour, func(t *testing.T, w *rotationtest.World, theirs rotation.ClaimRow) { record(t, w, "them", theirs) }, false},
+		"old and listed": {time.Hour, func(t *testing.T, w *rotationtest.World, theirs rotation.ClaimRow) { record(t, w, "them", theirs) },
+			false},
 		"old, listed in a way from later": {time.Hour, func(t *testing.T, w *rotationtest.World, theirs rotation.ClaimRow) {
 			record(t, w, "them", theirs)
 			w.StorePort().(rotationtest.RawStore).SetProperty(t, "them", "schema", rotation.Schema+1)

@@ -26,12 +26,14 @@ func (a *Authority) Certificate(ctx context.Context, app rotation.Application, p
 	if app.ClientID == "" {
 		return rotation.Token{}, &serviceerror.Error{Op: op, Class: serviceerror.ApplicationMissing}
 	}
-	unusable := &serviceerror.Error{Op: op, Class: serviceerror.CertificateRefused, Detail: "what is in the vault is no certificate with its key"}
+	unusable := &serviceerror.Error{Op: op, Class: serviceerror.CertificateRefused,
+		Detail: "what is in the vault is no certificate with its key"}
 	c, err := certificate.Read(pem)
 	if err != nil {
 		return rotation.Token{}, unusable
 	}
-	credential, err := azidentity.NewClientCertificateCredential(app.TenantID, app.ClientID, append([]*x509.Certificate{c.Leaf}, c.Chain...), c.Key,
+	credential, err := azidentity.NewClientCertificateCredential(app.TenantID, app.ClientID,
+		append([]*x509.Certificate{c.Leaf}, c.Chain...), c.Key,
 		&azidentity.ClientCertificateCredentialOptions{
 			ClientOptions: a.options.ClientOptions, DisableInstanceDiscovery: a.options.DisableInstanceDiscovery, SendCertificateChain: chain,
 		})

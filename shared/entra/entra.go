@@ -55,12 +55,12 @@ type Config struct {
 	// https://graph.microsoft.com/.default.
 	GraphScope string
 	// Emulated says that AuthorityHost is no cloud that Microsoft runs, so that
-	// nobody can be asked whether it is one.
+	// Microsoft's instance discovery can't be asked whether it is one.
 	Emulated bool
 	// DiscoveryTTL is how long discovery documents are kept; 0 means an hour.
 	DiscoveryTTL time.Duration
-	// OAuth is the application that people sign in to. Without its ClientID nobody
-	// can.
+	// OAuth is the application that people sign in to. Without its ClientID
+	// no person can sign in.
 	OAuth OAuthApplication
 	// HTTPClient carries the requests; nil means one with the standard
 	// library's defaults. Redirects are not followed in either case: they would

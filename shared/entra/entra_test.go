@@ -70,7 +70,8 @@ func newWorld(t *testing.T, c directory.Config) *world {
 	mux.Handle("/", d.Authority())
 	// Instance metadata is the public cloud's; the emulator has no such thing.
 	mux.HandleFunc("GET /common/discovery/instance", func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, `{"tenant_discovery_endpoint":"https://%s/%s/v2.0/.well-known/openid-configuration","api-version":"1.1","metadata":[{"preferred_network":%q,"preferred_cache":"login.windows.net","aliases":[%q]}]}`, r.Host, app.TenantID, r.Host, r.Host)
+		fmt.Fprintf(w, `{"tenant_discovery_endpoint":"https://%s/%s/v2.0/.well-known/openid-configuration","api-version":"1.1",`+
+			`"metadata":[{"preferred_network":%q,"preferred_cache":"login.windows.net","aliases":[%q]}]}`, r.Host, app.TenantID, r.Host, r.Host)
 	})
 	w.server = httptest.NewTLSServer(mux)
 	t.Cleanup(w.server.Close)
@@ -196,16 +197,25 @@ func TestErrors(t *testing.T) {
 		effect fault.Effect
 		want   serviceerror.Error
 	}{
-		"removed":            {fault.Effect{Status: 401, Code: "7000215"}, serviceerror.Error{Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}},
-		"expired":            {fault.Effect{Status: 401, Code: "7000222"}, serviceerror.Error{Class: serviceerror.CredentialExpired, Status: 401, Code: "AADSTS7000222"}},
-		"any other refusal":  {fault.Effect{Status: 401, Code: "7000112"}, serviceerror.Error{Class: serviceerror.CredentialInvalid, Status: 401, Code: "AADSTS7000112"}},
-		"application":        {fault.Effect{Status: 400, Code: "700016"}, serviceerror.Error{Class: serviceerror.ApplicationMissing, Status: 400, Code: "AADSTS700016"}},
-		"tenant":             {fault.Effect{Status: 400, Code: "90002"}, serviceerror.Error{Class: serviceerror.TenantMissing, Status: 400, Code: "AADSTS90002"}},
-		"code in a 5xx":      {fault.Effect{Status: 500, Code: "7000215"}, serviceerror.Error{Class: serviceerror.Transient, Status: 500, Code: "AADSTS7000215"}},
-		"transient as a 400": {fault.Effect{Status: 400, Code: "90033"}, serviceerror.Error{Class: serviceerror.Transient, Status: 400, Code: "AADSTS90033"}},
-		"throttled":          {fault.Effect{Status: 429, Header: http.Header{"Retry-After": {"17"}}}, serviceerror.Error{Class: serviceerror.Throttled, Status: 429, Code: "AADSTS90055", RetryAfter: 17 * time.Second}},
+		"removed": {fault.Effect{Status: 401, Code: "7000215"},
+			serviceerror.Error{Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}},
+		"expired": {fault.Effect{Status: 401, Code: "7000222"},
+			serviceerror.Error{Class: serviceerror.CredentialExpired, Status: 401, Code: "AADSTS7000222"}},
+		"any other refusal": {fault.Effect{Status: 401, Code: "7000112"},
+			serviceerror.Error{Class: serviceerror.CredentialInvalid, Status: 401, Code: "AADSTS7000112"}},
+		"application": {fault.Effect{Status: 400, Code: "700016"},
+			serviceerror.Error{Class: serviceerror.ApplicationMissing, Status: 400, Code: "AADSTS700016"}},
+		"tenant": {fault.Effect{Status: 400, Code: "90002"},
+			serviceerror.Error{Class: serviceerror.TenantMissing, Status: 400, Code: "AADSTS90002"}},
+		"code in a 5xx": {fault.Effect{Status: 500, Code: "7000215"},
+			serviceerror.Error{Class: serviceerror.Transient, Status: 500, Code: "AADSTS7000215"}},
+		"transient as a 400": {fault.Effect{Status: 400, Code: "90033"},
+			serviceerror.Error{Class: serviceerror.Transient, Status: 400, Code: "AADSTS90033"}},
+		"throttled": {fault.Effect{Status: 429, Header: http.Header{"Retry-After": {"17"}}},
+			serviceerror.Error{Class: serviceerror.Throttled, Status: 429, Code: "AADSTS90055", RetryAfter: 17 * time.Second}},
 		"throttled, no time": {fault.Effect{Status: 429}, serviceerror.Error{Class: serviceerror.Throttled, Status: 429, Code: "AADSTS90055"}},
-		"overloaded":         {fault.Effect{Status: 503, Header: http.Header{"Retry-After": {"3"}}}, serviceerror.Error{Class: serviceerror.Throttled, Status: 503, Code: "AADSTS90033", RetryAfter: 3 * time.Second}},
+		"overloaded": {fault.Effect{Status: 503, Header: http.Header{"Retry-After": {"3"}}},
+			serviceerror.Error{Class: serviceerror.Throttled, Status: 503, Code: "AADSTS90033", RetryAfter: 3 * time.Second}},
 		"connection dropped": {fault.Effect{}, serviceerror.Error{Class: serviceerror.Transient}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -270,7 +280,8 @@ func TestForeignAnswers(t *testing.T) {
 func TestNothingToAsk(t *testing.T) {
 	w := newWorld(t, directory.Config{})
 	a := w.authority(t, entra.Config{Emulated: true})
-	for _, tenant := range []string{"", ".", "..", "a/b", "a?b", "a#b", "a b", "a%2fb", "-a", "common", "Organizations", "consumers", "adfs", "dstsv2", "a..b", strings.Repeat("a", 254)} {
+	for _, tenant := range []string{"", ".", "..", "a/b", "a?b", "a#b", "a b", "a%2fb", "-a", "common", "Organizations", "consumers", "adfs",
+		"dstsv2", "a..b", strings.Repeat("a", 254)} {
 		app := w.target()
 		app.TenantID = tenant
 		if _, err := a.Token(t.Context(), app, secret.New("s")); serviceerror.ClassOf(err) != serviceerror.TenantMissing {
@@ -303,7 +314,8 @@ func TestDeadline(t *testing.T) {
 }
 
 func TestNewRefusesAddresses(t *testing.T) {
-	for _, host := range []string{"http://login.example", "login.example", "https://", "https://user@login.example", "https://login.example?a=b", ":"} {
+	for _, host := range []string{"http://login.example", "login.example", "https://", "https://user@login.example",
+		"https://login.example?a=b", ":"} {
 		if _, err := entra.New(entra.Config{AuthorityHost: host}); err == nil {
 			t.Errorf("%q is accepted", host)
 		}

@@ -22,7 +22,7 @@ import (
 )
 
 // This file speaks to the token endpoint itself, because MSAL shows a refresh token
-// to nobody. Source of the requests and answers:
+// to no caller. Source of the requests and answers:
 // learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow.
 
 // OAuthApplication is the registration that people sign in to.
@@ -55,7 +55,9 @@ func (o *oauthApplication) read(ctx context.Context, op string, other secret.Val
 	secret, err := o.Secret(ctx)
 	switch {
 	case errors.Is(err, serviceerror.ErrNotFound) || err == nil && secret.IsZero():
-		return secret, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "the client secret of the OAuth application is not where the settings say; that is for whoever runs Rekey"}
+		return secret, &serviceerror.Error{Op: op, Class: serviceerror.Invalid,
+			Detail: "the client secret of the OAuth application is not where the settings say: " +
+				"that is for the operator of Rekey"}
 	case err != nil:
 		return secret, err
 	}
@@ -88,8 +90,8 @@ type SignInRequest struct {
 	Challenge   string // S256 of the code verifier, RFC 7636
 }
 
-// SignInURL is where a person signs in. The account is asked for each time: whoever
-// connects a tenant should see as whom.
+// SignInURL is where a person signs in. The account is asked for each time: the
+// person who connects a tenant should see as whom.
 func (a *Authority) SignInURL(r SignInRequest) string {
 	return a.address(r.TenantID, "oauth2/v2.0/authorize", url.Values{
 		"client_id": {a.oauth.ClientID}, "response_type": {"code"}, "response_mode": {"query"}, "redirect_uri": {r.RedirectURI},
@@ -139,9 +141,11 @@ func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier 
 	case err != nil:
 		return Redeemed{}, err
 	case got.RefreshToken.IsZero() || got.IDToken.IsZero():
-		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Status: http.StatusOK, Detail: "no refresh token or no ID token came along: the sign-in has to ask for openid and offline_access"}
+		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Status: http.StatusOK,
+			Detail: "no refresh token or no ID token came along: the sign-in has to ask for openid and offline_access"}
 	case !got.grants(writeApplications):
-		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.ConsentMissing, Status: http.StatusOK, Detail: writeApplications + " was not granted"}
+		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.ConsentMissing, Status: http.StatusOK,
+			Detail: writeApplications + " was not granted"}
 	}
 	return Redeemed{a.token(got), got.RefreshToken, got.IDToken}, nil
 }
@@ -156,7 +160,8 @@ func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier 
 func (a *Authority) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {
 	const op = "signing in with a refresh token"
 	if refresh.IsZero() || !strings.EqualFold(app.ClientID, a.oauth.ClientID) && a.oauth.ClientID != "" {
-		return rotation.Token{}, secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.SignInExpired, Detail: "the sign-in was to another OAuth application than this deployment has now"}
+		return rotation.Token{}, secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.SignInExpired,
+			Detail: "the sign-in was to another OAuth application than this deployment has now"}
 	}
 	got, err := a.exchange(ctx, op, app.TenantID, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}})
 	if err != nil {
@@ -266,8 +271,8 @@ var signInClasses = map[int]serviceerror.Class{
 	9002325: serviceerror.Invalid, // registered as a single-page application
 }
 
-// ours is the Detail of what only whoever runs Rekey can put right.
-const ours = "the OAuth application of this deployment is not set up right: that is for whoever runs Rekey"
+// ours is the Detail of what only the operator of Rekey can put right.
+const ours = "the OAuth application of this deployment is not set up right: that is for the operator of Rekey"
 
 // signInFailure is the error of a person's grant that was not exchanged.
 func (a *Authority) signInFailure(op string, reply *http.Response) *serviceerror.Error {

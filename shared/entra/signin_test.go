@@ -27,7 +27,7 @@ const (
 	codeVerifier = "a-code-verifier-of-more-than-forty-three-characters"
 )
 
-// signIns is a world with an OAuth application, somebody who may consent, and a
+// signIns is a world with an OAuth application, a person who may consent, and a
 // secret of the application that can be replaced.
 type signIns struct {
 	*world
@@ -50,7 +50,8 @@ func newSignIns(t *testing.T) (*signIns, *entra.Authority) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.admin, err = s.AddUser(directory.User{TenantID: s.app.TenantID, Name: "Ada", Roles: []string{directory.ApplicationAdministrator}}); err != nil {
+	if s.admin, err = s.AddUser(directory.User{TenantID: s.app.TenantID, Name: "Ada",
+		Roles: []string{directory.ApplicationAdministrator}}); err != nil {
 		t.Fatal(err)
 	}
 	s.secret = s.app.Secret
@@ -64,10 +65,11 @@ func newSignIns(t *testing.T) (*signIns, *entra.Authority) {
 func (s *signIns) code(t *testing.T, a *entra.Authority) secret.Value {
 	t.Helper()
 	sum := sha256.Sum256([]byte(codeVerifier))
-	back, err := directory.Person{UserID: s.admin, Client: &http.Client{Transport: s.wire}}.Approve(t.Context(), a.SignInURL(entra.SignInRequest{
-		TenantID: s.app.TenantID, RedirectURI: redirectURI, State: "the state", Nonce: "the nonce",
-		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
-	}))
+	back, err := directory.Person{UserID: s.admin, Client: &http.Client{Transport: s.wire}}.Approve(t.Context(),
+		a.SignInURL(entra.SignInRequest{
+			TenantID: s.app.TenantID, RedirectURI: redirectURI, State: "the state", Nonce: "the nonce",
+			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +95,8 @@ func (s *signIns) target() rotation.Application {
 func TestSignIn(t *testing.T) {
 	s, a := newSignIns(t)
 	got := s.redeem(t, a)
-	if !got.Token.ExpiresAt.Equal(s.now.Add(time.Hour)) || got.Token.ObjectID != s.admin || len(got.Token.Scopes) == 0 || len(got.Token.DirectoryRoles) == 0 {
+	if !got.Token.ExpiresAt.Equal(s.now.Add(time.Hour)) || got.Token.ObjectID != s.admin || len(got.Token.Scopes) == 0 ||
+		len(got.Token.DirectoryRoles) == 0 {
 		t.Errorf("the token is %+v", got.Token)
 	}
 	if user, client, ok := s.RefreshTokenOf(got.RefreshToken.Reveal()); !ok || user != s.admin || client != s.app.ClientID {
@@ -117,8 +120,9 @@ func TestCodesAreRefused(t *testing.T) {
 		class serviceerror.Class
 		code  string
 	}{
-		"redeemed before":   {nil, serviceerror.SignInExpired, "AADSTS54005"},
-		"expired":           {func(s *signIns, _, _, _ *string) { s.now = s.now.Add(11 * time.Minute) }, serviceerror.SignInExpired, "AADSTS70008"},
+		"redeemed before": {nil, serviceerror.SignInExpired, "AADSTS54005"},
+		"expired": {func(s *signIns, _, _, _ *string) { s.now = s.now.Add(11 * time.Minute) }, serviceerror.SignInExpired,
+			"AADSTS70008"},
 		"another verifier":  {func(_ *signIns, _, v, _ *string) { *v = strings.Repeat("x", 43) }, serviceerror.SignInExpired, "AADSTS501481"},
 		"no verifier":       {func(_ *signIns, _, v, _ *string) { *v = "" }, serviceerror.SignInExpired, "AADSTS50148"},
 		"another address":   {func(_ *signIns, _, _, r *string) { *r = "https://elsewhere.example" }, serviceerror.Invalid, "AADSTS500112"},
@@ -213,10 +217,11 @@ func TestOddGrants(t *testing.T) {
 		redeem  serviceerror.Class // of the error; empty: none
 		refresh serviceerror.Class
 	}{
-		"as it is":                 {func(map[string]any) {}, "", ""},
-		"no refresh token":         {func(m map[string]any) { delete(m, "refresh_token") }, serviceerror.Invalid, ""},
-		"no ID token":              {func(m map[string]any) { delete(m, "id_token") }, serviceerror.Invalid, ""},
-		"less was granted":         {func(m map[string]any) { m["scope"] = "openid https://graph.microsoft.com/User.Read" }, serviceerror.ConsentMissing, ""},
+		"as it is":         {func(map[string]any) {}, "", ""},
+		"no refresh token": {func(m map[string]any) { delete(m, "refresh_token") }, serviceerror.Invalid, ""},
+		"no ID token":      {func(m map[string]any) { delete(m, "id_token") }, serviceerror.Invalid, ""},
+		"less was granted": {func(m map[string]any) { m["scope"] = "openid https://graph.microsoft.com/User.Read" },
+			serviceerror.ConsentMissing, ""},
 		"scopes in the short form": {func(m map[string]any) { m["scope"] = "user.read application.readwrite.all" }, "", ""},
 		"no scope":                 {func(m map[string]any) { delete(m, "scope") }, "", ""},
 		"lifetime as text":         {func(m map[string]any) { m["expires_in"] = "3599" }, "", ""},
@@ -243,7 +248,7 @@ func TestOddGrants(t *testing.T) {
 	}
 }
 
-// Nobody is led elsewhere with a secret in the form.
+// No redirect leads elsewhere with a secret in the form.
 func TestGrantsFollowNoRedirect(t *testing.T) {
 	s, a := newSignIns(t)
 	refresh := s.redeem(t, a).RefreshToken
@@ -267,7 +272,8 @@ func TestNoOAuthApplication(t *testing.T) {
 
 func TestAdminConsentURL(t *testing.T) {
 	s, a := newSignIns(t)
-	back, err := directory.Person{UserID: s.admin, Client: &http.Client{Transport: s.wire}}.Approve(t.Context(), a.AdminConsentURL(s.app.TenantID, redirectURI, "x"))
+	back, err := directory.Person{UserID: s.admin, Client: &http.Client{Transport: s.wire}}.Approve(t.Context(),
+		a.AdminConsentURL(s.app.TenantID, redirectURI, "x"))
 	if err != nil || back.Query().Get("admin_consent") != "True" || back.Query().Get("error") != "" {
 		t.Fatalf("%v, %v", back, err)
 	}

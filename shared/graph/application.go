@@ -57,7 +57,8 @@ func (d *Directory) Application(ctx context.Context, token rotation.Token, app r
 			QueryParameters: &applications.ApplicationItemRequestBuilderGetQueryParameters{Select: properties},
 		})
 	} else {
-		found, err = byClientID[models.Applicationable](c.into(ctx), adapter, "applications", id, properties, models.CreateApplicationFromDiscriminatorValue)
+		found, err = byClientID[models.Applicationable](c.into(ctx), adapter, "applications", id, properties,
+			models.CreateApplicationFromDiscriminatorValue)
 	}
 	if err != nil {
 		return rotation.ApplicationState{}, c.failure(err)
@@ -77,7 +78,8 @@ func (d *Directory) Application(ctx context.Context, token rotation.Token, app r
 // ServicePrincipalPasswords lists the client secrets that sit on the service
 // principal of app, by its client id. Rekey does not rotate those; it has to know
 // them in order to tell what a given secret is.
-func (d *Directory) ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error) {
+func (d *Directory) ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application,
+) ([]rotation.Password, error) {
 	c := &call{op: "reading the service principal"}
 	adapter, err := d.begin(c, token, app.ClientID)
 	if err != nil {
@@ -95,7 +97,9 @@ func (d *Directory) ServicePrincipalPasswords(ctx context.Context, token rotatio
 }
 
 // byClientID reads one object of set by its alternate key.
-func byClientID[T serialization.Parsable](ctx context.Context, adapter abstractions.RequestAdapter, set, clientID string, properties []string, create serialization.ParsableFactory) (T, error) {
+func byClientID[T serialization.Parsable](ctx context.Context, adapter abstractions.RequestAdapter, set, clientID string,
+	properties []string, create serialization.ParsableFactory,
+) (T, error) {
 	request := abstractions.NewRequestInformationWithMethodAndUrlTemplateAndPathParameters(abstractions.GET,
 		"{+baseurl}/"+set+"(appId='{appId}'){?%24select}", map[string]string{"appId": clientID})
 	request.AddQueryParameters(struct {
@@ -139,7 +143,9 @@ func (d *Directory) Owners(ctx context.Context, token rotation.Token, app rotati
 
 // AddPassword issues a client secret; see [rotator.Directory]. It is sent once. A
 // success whose answer lacks the key id or the value is one of unknown outcome.
-func (d *Directory) AddPassword(ctx context.Context, token rotation.Token, app rotation.Application, marker string, expires time.Time) (rotation.Issued, error) {
+func (d *Directory) AddPassword(ctx context.Context, token rotation.Token, app rotation.Application, marker string,
+	expires time.Time,
+) (rotation.Issued, error) {
 	c := &call{op: "adding a password", write: true}
 	adapter, err := d.begin(c, token, app.ObjectID)
 	if err != nil {

@@ -134,8 +134,8 @@ func (g *gate) refusal(c *call, reply *http.Response) *serviceerror.Error {
 }
 
 // definite reports whether Graph itself refused, so that nothing was changed. A 5xx
-// comes after a committed write, too; a 4xx without Graph's code may be of anybody
-// on the way (rule R1).
+// comes after a committed write, too; a 4xx without Graph's code may come from a
+// proxy on the way (rule R1).
 func definite(status int, code string) bool {
 	return status >= 400 && status < 500 && status != http.StatusRequestTimeout && code != ""
 }

@@ -42,21 +42,32 @@ func TestErrors(t *testing.T) {
 		class   serviceerror.Class
 		unknown bool // of a write
 	}{
-		"permission":                {fault.Effect{Status: 403, Code: "Authorization_RequestDenied"}, serviceerror.Permission, false},
-		"token":                     {fault.Effect{Status: 401, Code: "InvalidAuthenticationToken"}, serviceerror.CredentialInvalid, false},
-		"application":               {fault.Effect{Status: 404, Code: "Request_ResourceNotFound"}, serviceerror.ApplicationMissing, false},
-		"malformed":                 {fault.Effect{Status: 400, Code: "Request_BadRequest"}, serviceerror.Invalid, false},
-		"full":                      {fault.Effect{Status: 403, Code: "Directory_ResourceSizeExceeded"}, serviceerror.Full, false}, // microsoft-graph-docs#21469
-		"two at most":               {fault.Effect{Status: 400, Code: "TooManyAppPasswords"}, serviceerror.Full, false},            // azure-cli#12946
-		"lifetime":                  {fault.Effect{Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy"}, serviceerror.PolicyLifetime, false},
-		"forbidden":                 {fault.Effect{Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy"}, serviceerror.PolicyForbidden, false},
-		"concurrency":               {fault.Effect{Status: 409, Code: "Directory_ConcurrencyViolation", Text: concurrent}, serviceerror.Concurrency, false},
-		"concurrency by message":    {fault.Effect{Status: 409, Code: "Request_Conflict", Text: concurrent}, serviceerror.Concurrency, false},
-		"concurrency as 400":        {fault.Effect{Status: 400, Code: "Request_BadRequest", Text: concurrent}, serviceerror.Concurrency, false},
-		"concurrency as 503":        {fault.Effect{Status: 503, Code: "ServiceUnavailable", Text: concurrent}, serviceerror.Transient, true},
-		"another conflict":          {fault.Effect{Status: 409, Code: "Request_MultipleObjectsWithSameKeyValue"}, serviceerror.Invalid, false},
-		"no such key":               {fault.Effect{Status: 400, Code: "Request_BadRequest", Text: "No password credential found with keyId " + anyKey}, serviceerror.CredentialMissing, false},
-		"that message in a 5xx":     {fault.Effect{Status: 500, Code: "Request_BadRequest", Text: "No password credential found with keyId " + anyKey}, serviceerror.Transient, true},
+		"permission":  {fault.Effect{Status: 403, Code: "Authorization_RequestDenied"}, serviceerror.Permission, false},
+		"token":       {fault.Effect{Status: 401, Code: "InvalidAuthenticationToken"}, serviceerror.CredentialInvalid, false},
+		"application": {fault.Effect{Status: 404, Code: "Request_ResourceNotFound"}, serviceerror.ApplicationMissing, false},
+		"malformed":   {fault.Effect{Status: 400, Code: "Request_BadRequest"}, serviceerror.Invalid, false},
+		// microsoft-graph-docs#21469
+		"full": {fault.Effect{Status: 403, Code: "Directory_ResourceSizeExceeded"}, serviceerror.Full, false},
+		// azure-cli#12946
+		"two at most": {fault.Effect{Status: 400, Code: "TooManyAppPasswords"}, serviceerror.Full, false},
+		"lifetime": {fault.Effect{Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy"},
+			serviceerror.PolicyLifetime, false},
+		"forbidden": {fault.Effect{Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy"},
+			serviceerror.PolicyForbidden, false},
+		"concurrency": {fault.Effect{Status: 409, Code: "Directory_ConcurrencyViolation", Text: concurrent},
+			serviceerror.Concurrency, false},
+		"concurrency by message": {fault.Effect{Status: 409, Code: "Request_Conflict", Text: concurrent}, serviceerror.Concurrency, false},
+		"concurrency as 400":     {fault.Effect{Status: 400, Code: "Request_BadRequest", Text: concurrent}, serviceerror.Concurrency, false},
+		"concurrency as 503":     {fault.Effect{Status: 503, Code: "ServiceUnavailable", Text: concurrent}, serviceerror.Transient, true},
+		"another conflict":       {fault.Effect{Status: 409, Code: "Request_MultipleObjectsWithSameKeyValue"}, serviceerror.Invalid, false},
+		"no such key": {
+			fault.Effect{Status: 400, Code: "Request_BadRequest", Text: "No password credential found with keyId " + anyKey},
+			serviceerror.CredentialMissing, false,
+		},
+		"that message in a 5xx": {
+			fault.Effect{Status: 500, Code: "Request_BadRequest", Text: "No password credential found with keyId " + anyKey},
+			serviceerror.Transient, true,
+		},
 		"throttled":                 {fault.Effect{Status: 429, Code: "TooManyRequests", Header: wait}, serviceerror.Throttled, false},
 		"overloaded, says how long": {fault.Effect{Status: 503, Code: "ServiceUnavailable", Header: wait}, serviceerror.Throttled, true},
 		"gateway timeout":           {fault.Effect{Status: 504}, serviceerror.Transient, true},
@@ -115,7 +126,7 @@ func TestPolicyIsNamed(t *testing.T) {
 }
 
 // TestLostAnswer: Graph carries the write out and the answer does not arrive. The
-// error says that nobody knows, and the write is not repeated.
+// error says that the outcome is unknown, and the write is not repeated.
 func TestLostAnswer(t *testing.T) {
 	w := newWorld(t, directory.Config{})
 	token := w.token(t)
@@ -138,20 +149,20 @@ func TestForeignAnswers(t *testing.T) {
 		media  string
 		body   string
 	}{
-		"proxy":                 {403, "text/html", page},
-		"not found by somebody": {404, "text/html", page},
-		"portal":                {200, "text/html", page},
-		"redirect":              {302, "text/html", page},
-		"gateway":               {502, "text/html", page},
-		"empty refusal":         {400, "", ""},
-		"no error in it":        {400, "application/json", `{}`},
-		"code is a sentence":    {400, "application/json", `{"error":{"code":"user=alice password=hunter2","message":"m"}}`},
-		"no message":            {500, "application/json", `{"error":{"code":"UnknownError"}}`},
-		"broken JSON":           {200, "application/json", `{"keyId":`},
-		"empty success":         {200, "application/json", ``},
-		"no value":              {200, "application/json", `{"id":"","keyId":"` + anyKey + `","secretText":null}`},
-		"no key id":             {200, "application/json", `{"secretText":"hunter2"}`},
-		"nothing to see":        {204, "", ""},
+		"proxy":                {403, "text/html", page},
+		"not found by a proxy": {404, "text/html", page},
+		"portal":               {200, "text/html", page},
+		"redirect":             {302, "text/html", page},
+		"gateway":              {502, "text/html", page},
+		"empty refusal":        {400, "", ""},
+		"no error in it":       {400, "application/json", `{}`},
+		"code is a sentence":   {400, "application/json", `{"error":{"code":"user=alice password=hunter2","message":"m"}}`},
+		"no message":           {500, "application/json", `{"error":{"code":"UnknownError"}}`},
+		"broken JSON":          {200, "application/json", `{"keyId":`},
+		"empty success":        {200, "application/json", ``},
+		"no value":             {200, "application/json", `{"id":"","keyId":"` + anyKey + `","secretText":null}`},
+		"no key id":            {200, "application/json", `{"secretText":"hunter2"}`},
+		"nothing to see":       {204, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := client(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -183,7 +194,8 @@ func TestWire(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		sent = append(sent, r.Method+" "+r.URL.Path+" "+r.URL.RawQuery+" "+string(body))
 		if r.Header.Get("Authorization") != "Bearer token" || r.Header.Get("Content-Encoding") != "" || r.ContentLength != int64(len(body)) {
-			t.Errorf("%s: authorization %q, encoding %q, length %d of %d", r.URL, r.Header.Get("Authorization"), r.Header.Get("Content-Encoding"), r.ContentLength, len(body))
+			t.Errorf("%s: authorization %q, encoding %q, length %d of %d", r.URL, r.Header.Get("Authorization"), r.Header.Get("Content-Encoding"),
+				r.ContentLength, len(body))
 		}
 		if n := len(r.Header.Values("client-request-id")); n != 1 {
 			t.Errorf("%s: %d values of client-request-id, want one", r.URL, n)
@@ -203,7 +215,8 @@ func TestWire(t *testing.T) {
 		"GET /v1.0/applications(appId='" + anyApp.ClientID + "') $select=id,appId,displayName,signInAudience,passwordCredentials ",
 		"GET /v1.0/servicePrincipals(appId='" + anyApp.ClientID + "') $select=id,passwordCredentials ",
 		"GET /v1.0/applications/" + anyApp.ObjectID + "/owners $select=id ",
-		"POST /v1.0/applications/" + anyApp.ObjectID + `/addPassword  {"passwordCredential":{"displayName":"marker","endDateTime":"2027-01-02T02:04:05Z"}}`,
+		"POST /v1.0/applications/" + anyApp.ObjectID +
+			`/addPassword  {"passwordCredential":{"displayName":"marker","endDateTime":"2027-01-02T02:04:05Z"}}`,
 		"POST /v1.0/applications/" + anyApp.ObjectID + `/removePassword  {"keyId":"` + anyKey + `"}`,
 	}
 	if !slices.Equal(sent, want) {
@@ -290,7 +303,8 @@ func TestDeadline(t *testing.T) {
 	if _, err := d.AddPassword(over, anyToken, anyApp, "marker", time.Now()); err == nil || serviceerror.UnknownOutcome(err) {
 		t.Errorf("over before it began: got %v, want a known outcome", err)
 	}
-	if _, err := d.AddPassword(soon, anyToken, anyApp, "marker", time.Now()); !serviceerror.UnknownOutcome(err) || serviceerror.ClassOf(err) != serviceerror.Transient {
+	if _, err := d.AddPassword(soon, anyToken, anyApp, "marker", time.Now()); !serviceerror.UnknownOutcome(err) ||
+		serviceerror.ClassOf(err) != serviceerror.Transient {
 		t.Errorf("over while waiting: got %v, want an unknown outcome", err)
 	}
 }
@@ -310,14 +324,16 @@ func TestPreflightReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	passwords, err = w.graph.ServicePrincipalPasswords(t.Context(), token, rotation.Application{TenantID: other.TenantID, ClientID: other.ClientID})
+	passwords, err = w.graph.ServicePrincipalPasswords(t.Context(), token,
+		rotation.Application{TenantID: other.TenantID, ClientID: other.ClientID})
 	if err != nil || len(passwords) != 2 || len(passwords[0].Hint) != 3 {
 		t.Errorf("service principal has %v, %v; want two", passwords, err)
 	}
 }
 
 func TestNewRefusesAddresses(t *testing.T) {
-	for _, base := range []string{"http://graph.example", "graph.example", "https://", "https://user@graph.example", "https://graph.example?a=b", ":"} {
+	for _, base := range []string{"http://graph.example", "graph.example", "https://", "https://user@graph.example",
+		"https://graph.example?a=b", ":"} {
 		if _, err := graph.New(graph.Config{BaseURL: base}); err == nil {
 			t.Errorf("%q is accepted", base)
 		}

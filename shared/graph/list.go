@@ -20,12 +20,13 @@ import (
 // the one whose client id it is; all if it is empty. next is where the list goes on.
 //
 // A cursor is the query of Graph's own link to the next page, which has to be sent as
-// it is. It comes back from whoever was given it, so it must ask for no more than the
+// it is. It comes back from the caller that was given it, so it must ask for no more than the
 // first page did: what is no cursor of the same search is refused with class
 // [serviceerror.Invalid], without a request.
 // Source: learn.microsoft.com/graph/api/application-list and
 // learn.microsoft.com/graph/paging.
-func (d *Directory) Applications(ctx context.Context, token rotation.Token, search, cursor string, limit int) (list []rotation.ApplicationState, next string, err error) {
+func (d *Directory) Applications(ctx context.Context, token rotation.Token, search, cursor string, limit int,
+) (list []rotation.ApplicationState, next string, err error) {
 	c := &call{op: "listing applications"}
 	if token.Value.IsZero() {
 		return nil, "", &serviceerror.Error{Op: c.op, Class: serviceerror.CredentialInvalid}
@@ -35,9 +36,10 @@ func (d *Directory) Applications(ctx context.Context, token rotation.Token, sear
 		return nil, "", c.failure(err)
 	}
 	first := listQuery(search, limit)
-	builder, options := applications.NewApplicationsRequestBuilderInternal(map[string]string{}, adapter), &applications.ApplicationsRequestBuilderGetRequestConfiguration{
-		Headers: abstractions.NewRequestHeaders(), QueryParameters: first,
-	}
+	builder, options := applications.NewApplicationsRequestBuilderInternal(map[string]string{}, adapter),
+		&applications.ApplicationsRequestBuilderGetRequestConfiguration{
+			Headers: abstractions.NewRequestHeaders(), QueryParameters: first,
+		}
 	if first.Search != nil {
 		options.Headers.Add("ConsistencyLevel", "eventual") // $search works with it only
 	}
@@ -56,7 +58,8 @@ func (d *Directory) Applications(ctx context.Context, token rotation.Token, sear
 		return nil, "", c.incomplete()
 	}
 	for _, a := range page.GetValue() {
-		list = append(list, rotation.ApplicationState{ObjectID: text(a.GetId()), ClientID: text(a.GetAppId()), DisplayName: text(a.GetDisplayName())})
+		list = append(list, rotation.ApplicationState{ObjectID: text(a.GetId()), ClientID: text(a.GetAppId()),
+			DisplayName: text(a.GetDisplayName())})
 	}
 	return list, cursorOf(text(page.GetOdataNextLink())), nil
 }
@@ -106,5 +109,6 @@ func following(cursor string, first *applications.ApplicationsRequestBuilderGetQ
 	if !values.Has("$skiptoken") && !values.Has("$skip") {
 		return "", false
 	}
-	return values.Encode(), same("$select", new(strings.Join(first.Select, ","))) && same("$search", first.Search) && same("$filter", first.Filter)
+	return values.Encode(), same("$select", new(strings.Join(first.Select, ","))) && same("$search", first.Search) &&
+		same("$filter", first.Filter)
 }

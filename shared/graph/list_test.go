@@ -74,11 +74,12 @@ func TestApplications(t *testing.T) {
 	}
 }
 
-// A cursor takes whoever has it no further than the list that it is of, and nowhere else.
+// A cursor takes its bearer no further than the list that it is of, and nowhere else.
 func TestForeignCursor(t *testing.T) {
 	w := newWorld(t, directory.Config{})
 	for i := range 3 {
-		if _, err := w.AddApplication(directory.Registration{TenantID: w.app.TenantID, Settings: directory.Settings{DisplayName: fmt.Sprint("billing ", i)}}); err != nil {
+		if _, err := w.AddApplication(directory.Registration{TenantID: w.app.TenantID,
+			Settings: directory.Settings{DisplayName: fmt.Sprint("billing ", i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,7 @@ type Budget struct {
 }
 
 // The budgets that Graph documents for identity and access.
-// Source: learn.microsoft.com/graph/throttling-limits (Entra contract, section 1).
+// Source: learn.microsoft.com/graph/throttling-limits.
 var (
 	perApplication = Budget{3000, 150 * time.Second}.careful()
 	perTenant      = Budget{18000, 5 * time.Minute}.careful()

@@ -99,7 +99,7 @@ func TestPaceAfterARefusal(t *testing.T) {
 	}
 }
 
-// Nobody's windows are kept for ever.
+// Windows that are not used any more are not kept for ever.
 func TestPaceForgets(t *testing.T) {
 	p := &Pace{}
 	for i := range maxWindows + 10 {

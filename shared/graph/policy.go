@@ -18,7 +18,8 @@ import (
 // that nothing else does (Policy.Read.All), so that most callers will get class
 // [serviceerror.Permission]. app.ObjectID is required.
 // Source: learn.microsoft.com/graph/api/resources/applicationauthenticationmethodpolicy.
-func (d *Directory) PasswordPolicy(ctx context.Context, token rotation.Token, app rotation.Application) (forbidden bool, longest time.Duration, err error) {
+func (d *Directory) PasswordPolicy(ctx context.Context, token rotation.Token, app rotation.Application,
+) (forbidden bool, longest time.Duration, err error) {
 	c := &call{op: "reading the app management policy"}
 	adapter, err := d.begin(c, token, app.ObjectID)
 	if err != nil {
@@ -43,7 +44,8 @@ func (d *Directory) PasswordPolicy(ctx context.Context, token rotation.Token, ap
 }
 
 // restrictions are those on client secrets of the policy that holds.
-func restrictions(ctx context.Context, objectID string, adapter abstractions.RequestAdapter) ([]models.PasswordCredentialConfigurationable, error) {
+func restrictions(ctx context.Context, objectID string, adapter abstractions.RequestAdapter,
+) ([]models.PasswordCredentialConfigurationable, error) {
 	assigned, err := item(objectID, adapter).AppManagementPolicies().Get(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -55,7 +57,8 @@ func restrictions(ctx context.Context, objectID string, adapter abstractions.Req
 			}
 		}
 	}
-	request := abstractions.NewRequestInformationWithMethodAndUrlTemplateAndPathParameters(abstractions.GET, "{+baseurl}/policies/defaultAppManagementPolicy", map[string]string{})
+	request := abstractions.NewRequestInformationWithMethodAndUrlTemplateAndPathParameters(abstractions.GET,
+		"{+baseurl}/policies/defaultAppManagementPolicy", map[string]string{})
 	request.Headers.TryAdd("Accept", "application/json")
 	answer, err := adapter.Send(ctx, request, serialization.ParsableFactory(models.CreateTenantAppManagementPolicyFromDiscriminatorValue), nil)
 	if err != nil {
@@ -80,7 +83,8 @@ func strictest(list []models.PasswordCredentialConfigurationable, created time.T
 		case *kind == models.PASSWORDLIFETIME_APPCREDENTIALRESTRICTIONTYPE && r.GetMaxLifetime() != nil:
 			l := r.GetMaxLifetime()
 			const day = 24 * time.Hour
-			most := time.Duration(l.GetYears())*365*day + time.Duration(l.GetWeeks())*7*day + time.Duration(l.GetDays())*day + time.Duration(l.GetHours())*time.Hour
+			most := time.Duration(l.GetYears())*365*day + time.Duration(l.GetWeeks())*7*day +
+				time.Duration(l.GetDays())*day + time.Duration(l.GetHours())*time.Hour
 			if longest == 0 || most < longest {
 				longest = most
 			}

@@ -15,12 +15,13 @@ import (
 func TestPasswordPolicy(t *testing.T) {
 	const (
 		day      = 24 * time.Hour
-		lifetime = `{"restrictionType":"passwordLifetime","state":"enabled","maxLifetime":"P90D","restrictForAppsCreatedAfterDateTime":"2020-01-01T00:00:00Z"}`
-		shorter  = `{"restrictionType":"passwordLifetime","maxLifetime":"P4W"}`
-		off      = `{"restrictionType":"passwordAddition","state":"disabled"}`
-		forbid   = `{"restrictionType":"passwordAddition","state":"enabled"}`
-		young    = `{"restrictionType":"passwordAddition","state":"enabled","restrictForAppsCreatedAfterDateTime":"2025-01-01T00:00:00Z"}`
-		custom   = `{"restrictionType":"customPasswordAddition","state":"enabled"}`
+		lifetime = `{"restrictionType":"passwordLifetime","state":"enabled","maxLifetime":"P90D",` +
+			`"restrictForAppsCreatedAfterDateTime":"2020-01-01T00:00:00Z"}`
+		shorter = `{"restrictionType":"passwordLifetime","maxLifetime":"P4W"}`
+		off     = `{"restrictionType":"passwordAddition","state":"disabled"}`
+		forbid  = `{"restrictionType":"passwordAddition","state":"enabled"}`
+		young   = `{"restrictionType":"passwordAddition","state":"enabled","restrictForAppsCreatedAfterDateTime":"2025-01-01T00:00:00Z"}`
+		custom  = `{"restrictionType":"customPasswordAddition","state":"enabled"}`
 	)
 	for name, tt := range map[string]struct {
 		assigned, tenant string // restrictions; "-": there is no enabled policy
@@ -41,10 +42,12 @@ func TestPasswordPolicy(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			switch {
 			case strings.HasSuffix(r.URL.Path, "/appManagementPolicies"):
-				fmt.Fprintf(w, `{"value":[{"id":"1","isEnabled":false,"restrictions":{"passwordCredentials":[%s]}},{"id":"2","isEnabled":%t,"restrictions":{"passwordCredentials":[%s]}}]}`,
+				fmt.Fprintf(w, `{"value":[{"id":"1","isEnabled":false,"restrictions":{"passwordCredentials":[%s]}},`+
+					`{"id":"2","isEnabled":%t,"restrictions":{"passwordCredentials":[%s]}}]}`,
 					forbid, tt.assigned != "-", strings.Trim(tt.assigned, "-"))
 			case r.URL.Path == "/v1.0/policies/defaultAppManagementPolicy":
-				fmt.Fprintf(w, `{"id":"0","isEnabled":%t,"applicationRestrictions":{"passwordCredentials":[%s]},"servicePrincipalRestrictions":{"passwordCredentials":[%s]}}`,
+				fmt.Fprintf(w, `{"id":"0","isEnabled":%t,"applicationRestrictions":{"passwordCredentials":[%s]},`+
+					`"servicePrincipalRestrictions":{"passwordCredentials":[%s]}}`,
 					tt.tenant != "-", strings.Trim(tt.tenant, "-"), forbid)
 			default:
 				fmt.Fprint(w, `{"id":"x","createdDateTime":"2023-05-01T00:00:00Z"}`)

@@ -42,12 +42,14 @@ func (a actor) due(t *testing.T, n int) map[string]time.Time {
 		at := now.Add(-time.Duration((i*7919)%n) * time.Second / 10)
 		due[target.ClientID] = at
 		rec := rotation.Record{
-			Schema: rotation.Schema, ID: fmt.Sprintf("c-%05d", i), VaultName: fmt.Sprintf("rekey-%d", i), Phase: rotation.Idle, Acknowledged: true, Via: "parent",
-			CreatedAt: now, Policy: policy, Actor: a.app, Target: target, NextSlot: at, WakeAt: at, Version: 1,
-			Current: &rotation.Credential{Target: target, KeyID: keyID, Origin: rotation.OriginIssued, Since: now.Add(-time.Hour), ExpiresAt: now.Add(40 * 24 * time.Hour)},
+			Schema: rotation.Schema, ID: fmt.Sprintf("c-%05d", i), VaultName: fmt.Sprintf("rekey-%d", i), Phase: rotation.Idle, Acknowledged: true,
+			Via: "parent", CreatedAt: now, Policy: policy, Actor: a.app, Target: target, NextSlot: at, WakeAt: at, Version: 1,
+			Current: &rotation.Credential{Target: target, KeyID: keyID, Origin: rotation.OriginIssued, Since: now.Add(-time.Hour),
+				ExpiresAt: now.Add(40 * 24 * time.Hour)},
 		}
 		var err error
-		rec.Current.VaultVersion, err = a.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: secret, Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, *rec.Current)})
+		rec.Current.VaultVersion, err = a.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: secret, Enabled: true,
+			Tags: rotation.Tags(rotationtest.Deployment, &rec, *rec.Current)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +142,8 @@ func judge(t *testing.T, writes []rotationtest.Write, start time.Time, due map[s
 		}
 	}
 	allowed := min(quota.Writes*(1+int(took/quota.Per)), 2*n)
-	t.Logf("rotated in %s and done after %s: %d writes by then, the quota allows %d; %d refused", took, writes[len(writes)-1].At.Sub(start), used, allowed, refused)
+	t.Logf("rotated in %s and done after %s: %d writes by then, the quota allows %d; %d refused", took, writes[len(writes)-1].At.Sub(start),
+		used, allowed, refused)
 	if n > quota.Writes && float64(used) < share*float64(allowed) {
 		t.Errorf("%d writes until the last rotation, the quota allows %d", used, allowed)
 	}

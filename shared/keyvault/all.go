@@ -18,7 +18,7 @@ import (
 // it is for repairs and not for a request or a pass.
 //
 // A disabled secret is listed, with Enabled false. Secrets that the vault manages for
-// a certificate of its own are left out: nobody can write to them.
+// a certificate of its own are left out: no caller can write to them.
 //
 // Source: learn.microsoft.com/rest/api/keyvault/secrets/get-secrets.
 func (v *Vault) All(ctx context.Context) ([]rotation.VaultSecret, error) {

@@ -7,8 +7,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Key Vault's limits; sources in the Entra contract, section 7. Names and versions
-// are parts of an address, so they are checked before anything is sent.
+// Key Vault's limits on names and versions. They are parts of an address, so they are
+// checked before anything is sent.
 var (
 	nameForm    = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
 	versionForm = regexp.MustCompile(`^[0-9a-zA-Z]{1,64}$`)

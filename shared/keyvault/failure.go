@@ -51,8 +51,8 @@ func (v *Vault) failure(op string, a access, err error) error {
 		out.RequestID = serviceerror.Printable(resp.RawResponse.Header.Get("x-ms-request-id"))
 		out.RetryAfter = serviceerror.RetryAfter(resp.RawResponse.Header, v.now())
 	}
-	// Key Vault names what it did not find; a bare 404 is somebody else's, such as a
-	// proxy's, and no reason to believe that a secret is gone.
+	// Key Vault names what it did not find; a bare 404 comes from elsewhere, such as a
+	// proxy, and is no reason to believe that a secret is gone.
 	if out.Status == http.StatusNotFound && out.Code != "" {
 		return fmt.Errorf("%s: %w", op, serviceerror.ErrNotFound)
 	}

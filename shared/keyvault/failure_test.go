@@ -61,7 +61,8 @@ func TestFailures(t *testing.T) {
 		{"recovering", fault.Effect{Status: 409, Code: "ObjectIsBeingRecovered"}, serviceerror.Transient, false, false, 0},
 		{"timeout", fault.Effect{Status: 408, Code: "Timeout"}, serviceerror.Transient, true, true, 0},
 		{"throttled", fault.Effect{Status: 429, Code: "Throttled"}, serviceerror.Throttled, false, true, 0},
-		{"throttled for seconds", fault.Effect{Status: 429, Code: "Throttled", Header: pause}, serviceerror.Throttled, false, false, 7 * time.Second},
+		{"throttled for seconds", fault.Effect{Status: 429, Code: "Throttled", Header: pause}, serviceerror.Throttled, false, false,
+			7 * time.Second},
 		{"throttled until", fault.Effect{Status: 429, Header: date}, serviceerror.Throttled, false, false, 90 * time.Second},
 		{"error", fault.Effect{Status: 500, Code: "InternalServerError"}, serviceerror.Transient, true, true, 0},
 		{"unavailable", fault.Effect{Status: 503}, serviceerror.Transient, true, true, 0},
@@ -120,7 +121,8 @@ func TestFailures(t *testing.T) {
 // wantClean checks that err says nothing about what was called or answered.
 func wantClean(t *testing.T, s stack, err error) {
 	t.Helper()
-	for _, leak := range []string{"hunter2", "/secrets", strings.TrimPrefix(s.server.URL, "https://"), "127.0.0.1", "token\"", "is wrong", "RESPONSE"} {
+	for _, leak := range []string{"hunter2", "/secrets", strings.TrimPrefix(s.server.URL, "https://"), "127.0.0.1", "token\"", "is wrong",
+		"RESPONSE"} {
 		if strings.Contains(err.Error(), leak) {
 			t.Errorf("%q shows in: %v", leak, err)
 		}

@@ -262,7 +262,9 @@ func (v *Vault) Delete(ctx context.Context, name string) error {
 }
 
 // describe turns what the SDK says about a version into ours, without the value.
-func describe(name string, id *azsecrets.ID, contentType *string, a *azsecrets.SecretAttributes, tags map[string]*string) rotation.VaultSecret {
+func describe(name string, id *azsecrets.ID, contentType *string, a *azsecrets.SecretAttributes,
+	tags map[string]*string,
+) rotation.VaultSecret {
 	s := rotation.VaultSecret{Name: name, Version: versionOf(id), Tags: plain(tags)}
 	if contentType != nil {
 		s.ContentType = *contentType

@@ -23,7 +23,7 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// clock goes on by a second whenever somebody looks at it.
+// clock goes on by a second with each look at it.
 type clock struct{ seconds atomic.Int64 }
 
 func (c *clock) Now() time.Time { return time.Unix(1_800_000_000+c.seconds.Add(1), 0) }
@@ -100,7 +100,8 @@ func TestConformance(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	for _, url := range []string{"", "name.vault.azure.net", "http://127.0.0.1", "https://", "https://a/b", "https://a?b", "https://u:p@a", "https://a b"} {
+	for _, url := range []string{"", "name.vault.azure.net", "http://127.0.0.1", "https://", "https://a/b", "https://a?b", "https://u:p@a",
+		"https://a b"} {
 		if _, err := keyvault.New(keyvault.Config{URL: url, Credential: &credential{}}); err == nil {
 			t.Errorf("New accepted the URL %q", url)
 		}

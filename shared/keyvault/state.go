@@ -84,8 +84,8 @@ func (v *Vault) Recover(ctx context.Context, name string) error {
 	}
 }
 
-// startRecovery reports false if the vault is not ready for it, or if somebody
-// else was faster: looking again tells.
+// startRecovery reports false if the vault is not ready for it, or if another
+// caller was faster: looking again tells.
 func (v *Vault) startRecovery(ctx context.Context, name string) (bool, error) {
 	client, err := v.use(recovering)
 	if err != nil {
@@ -95,7 +95,8 @@ func (v *Vault) startRecovery(ctx context.Context, name string) (bool, error) {
 		return true, nil
 	}
 	err = v.failure(recovering, write, err)
-	if e, ok := errors.AsType[*serviceerror.Error](err); errors.Is(err, serviceerror.ErrNotFound) || ok && (e.Detail == beingDeleted || e.Detail == beingRecovered) {
+	if e, ok := errors.AsType[*serviceerror.Error](err); errors.Is(err, serviceerror.ErrNotFound) ||
+		ok && (e.Detail == beingDeleted || e.Detail == beingRecovered) {
 		return false, nil
 	}
 	return false, err

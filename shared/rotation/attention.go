@@ -29,7 +29,7 @@ func (m *Removal) Resists() bool {
 
 // Tell returns the notices that a change of rec makes due, and notes on rec that they
 // were given: one when something is wrong that was not before, and one when all is
-// well again. Whoever writes a record calls it last.
+// well again. Each writer of a record calls it last.
 //
 // All is well only once nothing is under way: a new attempt that has got further than
 // the last one is no recovery yet.
@@ -45,7 +45,8 @@ func Tell(rec *Record, now time.Time) (notices []Event) {
 		}
 	}
 	if len(wrong) == 0 && len(told) > 0 && rec.Phase == Idle && rec.Run == nil && rec.Error == nil {
-		notices = append(notices, Event{At: now, Kind: EventRecovered, Notice: true, Message: "What was wrong (" + strings.Join(told, ", ") + ") is no more."})
+		notices = append(notices, Event{At: now, Kind: EventRecovered, Notice: true,
+			Message: "What was wrong (" + strings.Join(told, ", ") + ") is no more."})
 		told = nil
 	}
 	rec.Told = strings.Join(told, ",")
@@ -67,7 +68,9 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 		list = append(list, trouble{troubleFailing, Event{Kind: EventAttention, Class: e.Class, Message: e.Message}})
 	} else if r.Overruns(now) {
 		list = append(list, trouble{troubleFailing, Event{
-			Kind: EventAttention, Message: "The rotation that began at " + r.Run.StartedAt.UTC().Format(time.RFC3339) + " has not succeeded so far. Rekey goes on with it; the history says what it has tried.",
+			Kind: EventAttention,
+			Message: "The rotation that began at " + r.Run.StartedAt.UTC().Format(time.RFC3339) + " has not succeeded so far. " +
+				"Rekey goes on with it; the history says what it has tried.",
 		}})
 	}
 	if r.Auth != nil && r.Auth.Problem != nil {
@@ -86,7 +89,8 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 	if class := r.Stale.Problem; class != "" {
 		list = append(list, trouble{troubleNotDisabled, Event{
 			Kind: EventAttention, Class: class,
-			Message: "Values that are done with could not be disabled in Key Vault for an hour, so that they can still be read there. " + class.Advice(),
+			Message: "Values that are done with could not be disabled in Key Vault for an hour, " +
+				"so that they can still be read there. " + class.Advice(),
 		}})
 	}
 	return list

@@ -25,8 +25,10 @@ func TestWhichClaimsExcludeEachOther(t *testing.T) {
 		{"of different applications", row(rotation.Exclusive, "app", "a", ""), row(rotation.Exclusive, "other", "b", ""), false},
 		{"of one connection", row(rotation.Exclusive, "app", "a", ""), row(rotation.Exclusive, "app", "a", ""), false},
 		{"of one connection that also signs in", row(rotation.Exclusive, "app", "a", ""), row(rotation.Shared, "app", "a", ""), false},
-		{"a target and its own connection, which signs in", row(rotation.Exclusive, "app", "t", "a"), row(rotation.Shared, "app", "a", ""), false},
-		{"a target and its own connection, which rotates", row(rotation.Exclusive, "app", "t", "a"), row(rotation.Exclusive, "app", "a", ""), true},
+		{"a target and its own connection, which signs in",
+			row(rotation.Exclusive, "app", "t", "a"), row(rotation.Shared, "app", "a", ""), false},
+		{"a target and its own connection, which rotates",
+			row(rotation.Exclusive, "app", "t", "a"), row(rotation.Exclusive, "app", "a", ""), true},
 		{"a target and another connection, which signs in", row(rotation.Exclusive, "app", "t", "a"), row(rotation.Shared, "app", "b", ""), true},
 		{"two targets of one connection", row(rotation.Exclusive, "app", "t", "a"), row(rotation.Exclusive, "app", "u", "a"), true},
 	} {
@@ -69,7 +71,8 @@ func TestUses(t *testing.T) {
 		{"and is rotated by hand", with(off(rebinding()), rebinds, asked(rotation.AskRotate)), []string{own, away}, []string{own, away}},
 		{"it is deleted", with(off(idle()), asked(rotation.AskDelete)), nil, []string{own}},
 		{"it is deleted with what it issued", with(off(idle()), asked(rotation.AskDelete), revoke), []string{own}, []string{own}},
-		{"it is deleted with what was given", with(off(idle()), origin(rotation.OriginNamed), asked(rotation.AskDelete), revoke), nil, []string{own}},
+		{"it is deleted with what was given",
+			with(off(idle()), origin(rotation.OriginNamed), asked(rotation.AskDelete), revoke), nil, []string{own}},
 		{"during a deletion", deleting(), []string{own}, []string{own}},
 		{"a target", through(idle()), []string{own}, nil},
 		{"a target with rotation off", off(through(idle())), []string{own}, nil},
@@ -114,7 +117,8 @@ func TestClaimsAreDroppedWhenNothingNeedsThem(t *testing.T) {
 		{"it rotates", idle(), "01"},
 		{"it does not", with(idle(), off), "1"},
 		{"something is to be removed", with(idle(), off, func(r *rotation.Record) { r.Removals = []rotation.Removal{{Target: former}} }), "12"},
-		{"it goes over", with(idle(), off, func(r *rotation.Record) { r.Request = &rotation.Request{Kind: rotation.AskRebind, Target: former} }), "013"},
+		{"it goes over",
+			with(idle(), off, func(r *rotation.Record) { r.Request = &rotation.Request{Kind: rotation.AskRebind, Target: former} }), "013"},
 		{"it is going over", with(rebinding(), off, func(r *rotation.Record) { r.Run.Target = former }), "013"},
 	} {
 		rec := tt.rec

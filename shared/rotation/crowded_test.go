@@ -16,7 +16,8 @@ func TestCrowdedSaysUntilWhen(t *testing.T) {
 		if said := rec.Crowded(); said != "" {
 			t.Fatalf("with %d: %s", i, said)
 		}
-		rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveReplaced, Published: true, After: now.Add(time.Duration((i+5)%rotation.MaxReplaced) * hour)})
+		rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveReplaced, Published: true,
+			After: now.Add(time.Duration((i+5)%rotation.MaxReplaced) * hour)})
 	}
 	if said := rec.Crowded(); !strings.Contains(said, "32 older") || !strings.Contains(said, "the first after "+now.Format(time.RFC3339)) {
 		t.Error(said)

@@ -17,7 +17,7 @@ type Event struct {
 	KeyID   string             `json:"keyId,omitempty"`
 	Class   serviceerror.Class `json:"class,omitempty"`
 	Message string             `json:"message,omitempty"`
-	// Notice says that somebody has to be told: the state of the connection has
+	// Notice says that a person has to be told: the state of the connection has
 	// changed for better or worse.
 	Notice bool `json:"notice,omitempty"`
 }

@@ -42,7 +42,8 @@ func TestIdentify(t *testing.T) {
 // What becomes of a request once it is known which credential is current, or is not known.
 func TestApplyIdentified(t *testing.T) {
 	given := with(idle(), origin(rotation.OriginGiven), func(r *rotation.Record) { r.Current.KeyID = "" })
-	found := rotation.Outcome{Identified: &rotation.Password{KeyID: "found", ExpiresAt: now.Add(day)}, Application: &rotation.ApplicationState{ObjectID: "o2"}}
+	found := rotation.Outcome{Identified: &rotation.Password{KeyID: "found", ExpiresAt: now.Add(day)},
+		Application: &rotation.ApplicationState{ObjectID: "o2"}}
 	denied := rotation.Outcome{Err: &serviceerror.Error{Class: serviceerror.Permission}}
 	silent := rotation.Outcome{Err: &serviceerror.Error{Class: serviceerror.Transient}}
 	doubt := rotation.Outcome{Doubt: "which?"}
@@ -69,7 +70,8 @@ func TestApplyIdentified(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			rec, _ := rotation.DefaultRules().Apply(now, with(given.Clone(), asked(tt.kind)), rotation.IdentifyCurrent{}, tt.out)
-			if rec.Current.KeyID != tt.keyID || rec.Unidentified() == (tt.keyID != "") || tt.keyID != "" && (rec.Current.Origin != rotation.OriginNamed || rec.Target.ObjectID == "") {
+			if rec.Current.KeyID != tt.keyID || rec.Unidentified() == (tt.keyID != "") ||
+				tt.keyID != "" && (rec.Current.Origin != rotation.OriginNamed || rec.Target.ObjectID == "") {
 				t.Errorf("current %+v, of %+v", rec.Current, rec.Target)
 			}
 			if (rec.Request != nil) != tt.pending || (rec.LastRun != nil) != tt.failed {

@@ -11,7 +11,8 @@ import (
 // beginRun writes the intent down: from here on the marker is known, whatever happens.
 func (t *transition) beginRun() {
 	rec, asked := t.rec, t.rec.Request
-	run := &Run{ID: t.out.RunID, Trigger: OnSchedule, StartedAt: t.now, Slot: rec.NextSlot, Grace: rec.Policy.Grace, Target: rec.Target, Origin: OriginIssued}
+	run := &Run{ID: t.out.RunID, Trigger: OnSchedule, StartedAt: t.now, Slot: rec.NextSlot, Grace: rec.Policy.Grace, Target: rec.Target,
+		Origin: OriginIssued}
 	lost := t.Lost(rec.Current, t.now)
 	switch {
 	case asked != nil && asked.Kind == AskEmergency:
@@ -84,7 +85,8 @@ func (t *transition) issueCredential() {
 	case t.out.NotSent && err == nil: // for want of time: the next pass begins anew
 		t.unissued()
 	case serviceerror.ClassOf(err) == serviceerror.Full && t.rec.removedLately(t.now):
-		t.fail(&serviceerror.Error{Op: "waiting for room on the application", Class: serviceerror.Transient, Detail: "a client secret was just removed"})
+		t.fail(&serviceerror.Error{Op: "waiting for room on the application", Class: serviceerror.Transient,
+			Detail: "a client secret was just removed"})
 		t.unissued()
 	case t.out.NotSent:
 		t.failRun(err)

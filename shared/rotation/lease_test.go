@@ -46,9 +46,10 @@ func TestReleasingTheLeaseSaysWhenToWake(t *testing.T) {
 		rec  rotation.Record
 		want string
 	}{
-		"the slot":              {idle(), "240h0m0s"},
-		"what is overdue":       {with(idle(), slot(now.Add(-hour))), "0s"},
-		"what is to be removed": {with(idle(), retires(rotation.Removal{Kind: rotation.RemoveReplaced, KeyID: "old", After: now.Add(hour)})), "1h0m0s"},
+		"the slot":        {idle(), "240h0m0s"},
+		"what is overdue": {with(idle(), slot(now.Add(-hour))), "0s"},
+		"what is to be removed": {with(idle(), retires(rotation.Removal{Kind: rotation.RemoveReplaced, KeyID: "old", After: now.Add(hour)})),
+			"1h0m0s"},
 	} {
 		rec := row.rec
 		rec.Lease = mine

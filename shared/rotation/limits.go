@@ -63,7 +63,8 @@ func (r *Record) Crowded() string {
 	for _, m := range replaced {
 		first = earlier(first, m.After)
 	}
-	return fmt.Sprintf("%d older client secrets of this connection wait to be removed, the first after %s. Wait for that, rotate less often or with a shorter gracePeriodHours, or end all grace periods now by an emergency rotation.",
+	return fmt.Sprintf("%d older client secrets of this connection wait to be removed, the first after %s. "+
+		"Wait for that, rotate less often or with a shorter gracePeriodHours, or end all grace periods now by an emergency rotation.",
 		len(replaced), first.UTC().Format(time.RFC3339))
 }
 

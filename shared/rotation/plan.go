@@ -49,7 +49,7 @@ func (r Rules) planRepublish(now time.Time, rec *Record, lease Lease) Step {
 	return r.onceSettled(now, rec, rec.Current.VaultVersion, lease, Republish{})
 }
 
-// Wake is when rec has to be woken by whoever holds no lease yet; zero for never.
+// Wake is when rec has to be woken by a pass that holds no lease yet; zero for never.
 func (r Rules) Wake(now time.Time, rec *Record) time.Time {
 	if wait, ok := r.Plan(now, rec, Lease{}).(Wait); ok {
 		return wait.Until
@@ -204,7 +204,7 @@ func (r Rules) planIdle(now time.Time, rec *Record) Step {
 }
 
 // Lost reports whether the published credential has been refused often and long
-// enough to say that somebody removed it (rule R6).
+// enough to say that it was removed (rule R6).
 func (r Rules) Lost(c *Credential, now time.Time) bool {
 	return c != nil && c.Refusals >= r.LossCount && !now.Before(c.RefusedSince.Add(r.LossPeriod))
 }

@@ -51,9 +51,11 @@ func TestPlanRefusedRequest(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"a rotation that was refused waits for its retry time", with(idle(), asked(rotation.AskRotate), failedFor("q")), waitFor(hour)},
 		{"and so does the slot", with(idle(), asked(rotation.AskRotate), failedFor("q"), slot(now.Add(-minute))), waitFor(hour)},
-		{"then it is tried again", with(idle(), asked(rotation.AskRotate), pausedEnough, func(r *rotation.Record) { r.Error.Request = "q" }), rotation.BeginRun{}},
+		{"then it is tried again",
+			with(idle(), asked(rotation.AskRotate), pausedEnough, func(r *rotation.Record) { r.Error.Request = "q" }), rotation.BeginRun{}},
 		{"an emergency likewise", with(idle(), asked(rotation.AskEmergency), failedFor("q")), waitFor(hour)},
-		{"a new request does not wait for the failure of another", with(idle(), asked(rotation.AskRotate), failedFor("another")), rotation.BeginRun{}},
+		{"a new request does not wait for the failure of another",
+			with(idle(), asked(rotation.AskRotate), failedFor("another")), rotation.BeginRun{}},
 		{"removals go on meanwhile", with(idle(), asked(rotation.AskRotate), failedFor("q"), retires(old(now))), rotation.Remove{ID: "old"}},
 	})
 }
@@ -67,7 +69,8 @@ func TestPlanSignIn(t *testing.T) {
 		{"again, when some could not be told", with(signsIn(rotation.Auth{}), wakes(now.Add(minute))), waitFor(minute)},
 		{"once", signsIn(rotation.Auth{ExpiresAt: now.Add(30 * day), Warned: 30}), waitFor(16 * day)},
 		{"at 14 days", signsIn(rotation.Auth{ExpiresAt: now.Add(14 * day), Warned: 30}), rotation.WarnOfSignInEnd{}},
-		{"with one warning for several that were missed", signsIn(rotation.Auth{ExpiresAt: now.Add(2 * day), Warned: 30}), rotation.WarnOfSignInEnd{}},
+		{"with one warning for several that were missed",
+			signsIn(rotation.Auth{ExpiresAt: now.Add(2 * day), Warned: 30}), rotation.WarnOfSignInEnd{}},
 		{"after the last there is nothing to wait for", signsIn(rotation.Auth{ExpiresAt: now.Add(hour), Warned: 1}), forever},
 		{"rotation does not prevent it", func() rotation.Record {
 			rec := idle()
@@ -76,7 +79,7 @@ func TestPlanSignIn(t *testing.T) {
 		}(), rotation.WarnOfSignInEnd{}},
 		{"a refresh token is renewed when its time has come", signsIn(rotation.Auth{RenewAt: now}), rotation.RenewSignIn{}},
 		{"and not before", signsIn(rotation.Auth{RenewAt: now.Add(day)}), waitFor(day)},
-		{"nobody signs in for a connection that is being deleted", func() rotation.Record {
+		{"no sign-in is renewed for a connection that is being deleted", func() rotation.Record {
 			rec := signsIn(rotation.Auth{RenewAt: now, ExpiresAt: now})
 			rec.Phase = rotation.Deleting
 			return rec
@@ -100,10 +103,11 @@ func TestReservations(t *testing.T) {
 		rec  rotation.Record
 		want map[rotation.ReservationKind]int
 	}{
-		"one that rotates itself":    {own, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 2}},
-		"one that is rotated":        {target, map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.NoteTarget: 1}},
-		"one that only signs in":     {with, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 3}},
-		"a target with rotation off": {func() rotation.Record { rec := target; rec.Policy.Enabled = false; return rec }(), map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.NoteTarget: 1}},
+		"one that rotates itself": {own, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 2}},
+		"one that is rotated":     {target, map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.NoteTarget: 1}},
+		"one that only signs in":  {with, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 3}},
+		"a target with rotation off": {func() rotation.Record { rec := target; rec.Policy.Enabled = false; return rec }(),
+			map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.NoteTarget: 1}},
 	} {
 		got := map[rotation.ReservationKind]int{}
 		for _, res := range tt.rec.Reservations() {
@@ -156,7 +160,8 @@ func TestApplyWakeTargets(t *testing.T) {
 		"others, and some could not be told": {4, now.Add(-minute), failed, now.Add(-minute)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rec, events := rotation.DefaultRules().Apply(now, with(signsIn(rotation.Auth{Generation: tt.generation}), wakes(tt.due)), rotation.WakeTargets{Generation: 3}, rotation.Outcome{Err: tt.err})
+			rec, events := rotation.DefaultRules().Apply(now, with(signsIn(rotation.Auth{Generation: tt.generation}), wakes(tt.due)),
+				rotation.WakeTargets{Generation: 3}, rotation.Outcome{Err: tt.err})
 			if !rec.WakeTargets.Equal(tt.want) || len(events) > 0 {
 				t.Errorf("to be told at %s, want %s; events %v", rec.WakeTargets, tt.want, events)
 			}
@@ -172,7 +177,8 @@ func TestReconnectAndGoOn(t *testing.T) {
 	is := rotation.Application{TenantID: "t", ClientID: "another"}
 	parent = parent.Clone()
 	parent.Reconnect(now, is, rotation.Auth{VaultVersion: "new"})
-	if a := parent.Auth; a.Generation != 3 || a.VaultVersion != "new" || !parent.WakeTargets.Equal(now) || !parent.Actor.Same(is) || !parent.Error.RetryAt.Equal(now) {
+	if a := parent.Auth; a.Generation != 3 || a.VaultVersion != "new" || !parent.WakeTargets.Equal(now) || !parent.Actor.Same(is) ||
+		!parent.Error.RetryAt.Equal(now) {
 		t.Errorf("reconnected: %+v of %+v, error %+v", a, parent.Actor, parent.Error)
 	}
 	for name, tt := range map[string]struct {

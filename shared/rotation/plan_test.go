@@ -16,7 +16,7 @@ import (
 var (
 	now  = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 	mine = rotation.Lease{Token: "mine", Until: now.Add(4 * time.Minute)}
-	none = rotation.Lease{} // planning the wake-up, for whoever comes next
+	none = rotation.Lease{} // planning the wake-up, for the next pass
 
 	billing = rotation.Application{TenantID: "t", ClientID: "billing", ObjectID: "o"}
 	former  = rotation.Application{TenantID: "t", ClientID: "former", ObjectID: "f"} // before a rebind
@@ -34,7 +34,8 @@ func idle() rotation.Record {
 		ID: "c", Phase: rotation.Idle, Acknowledged: true, Actor: billing, Target: billing, VaultName: "v",
 		Policy:   rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, Grace: 48 * hour},
 		NextSlot: now.Add(10 * day),
-		Current:  &rotation.Credential{Target: billing, KeyID: "current", VaultVersion: "v1", Origin: rotation.OriginIssued, Since: now.Add(-20 * day), ExpiresAt: now.Add(43 * day)},
+		Current: &rotation.Credential{Target: billing, KeyID: "current", VaultVersion: "v1", Origin: rotation.OriginIssued,
+			Since: now.Add(-20 * day), ExpiresAt: now.Add(43 * day)},
 	}
 }
 
@@ -42,7 +43,8 @@ func idle() rotation.Record {
 func issuing() rotation.Record {
 	rec := idle()
 	rec.Phase = rotation.Issuing
-	rec.Run = &rotation.Run{ID: "r", Trigger: rotation.OnSchedule, StartedAt: now.Add(-minute), Slot: now.Add(-minute), Attempt: 1, Target: billing, Marker: "m", IssuedUnder: "gone", FirstIssuedAt: now.Add(-minute)}
+	rec.Run = &rotation.Run{ID: "r", Trigger: rotation.OnSchedule, StartedAt: now.Add(-minute), Slot: now.Add(-minute), Attempt: 1,
+		Target: billing, Marker: "m", IssuedUnder: "gone", FirstIssuedAt: now.Add(-minute)}
 	return rec
 }
 
@@ -230,7 +232,8 @@ func TestPlanIdle(t *testing.T) {
 		{"the next slot is waited for", idle(), waitFor(10 * day)},
 		{"a slot that has come is served", with(idle(), slot(now)), rotation.BeginRun{}},
 		{"a slot that was missed, too", with(idle(), slot(now.Add(-40*day))), rotation.BeginRun{}},
-		{"R10: the end of current is not waited for, however late the slot is", with(idle(), slot(now.Add(90*day)), expires(now.Add(3*day))), rotation.BeginRun{}},
+		{"R10: the end of current is not waited for, however late the slot is",
+			with(idle(), slot(now.Add(90*day)), expires(now.Add(3*day))), rotation.BeginRun{}},
 		{"R10: two days and the grace period before it are", with(idle(), slot(now.Add(90*day)), expires(now.Add(10*day))), waitFor(6 * day)},
 		{"with rotation off only the warning is waited for", with(idle(), policyOff), waitFor(29 * day)},
 		{"and nothing where the end is unknown", with(idle(), policyOff, expires(time.Time{})), forever},
@@ -245,7 +248,8 @@ func TestPlanIdle(t *testing.T) {
 		{"R6: nine refusals over an hour are no loss", with(idle(), refused(9, now.Add(-hour))), waitFor(10 * day)},
 		{"R6: ten within 14 minutes neither", with(idle(), refused(10, now.Add(-14*minute))), waitFor(10 * day)},
 		{"R6: ten over 15 minutes are: recover at once", with(idle(), refused(10, now.Add(-15*minute))), rotation.BeginRun{}},
-		{"R6: even with rotation off, while it has the application", with(idle(), refused(10, now.Add(-15*minute)), policyOff, exclusive), rotation.BeginRun{}},
+		{"R6: even with rotation off, while it has the application",
+			with(idle(), refused(10, now.Add(-15*minute)), policyOff, exclusive), rotation.BeginRun{}},
 		{"R11: without the application nothing may be removed", with(idle(), refused(10, now.Add(-15*minute)), policyOff, lasting), forever},
 		{"R9: a recovery that was refused waits for the pause", with(idle(), refused(20, now.Add(-hour)), failed), waitFor(hour)},
 		{"a phase of a newer version is left alone", with(idle(), func(r *rotation.Record) { r.Phase = "resting" }), forever},
@@ -257,9 +261,12 @@ func TestPlanIssuing(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"R1: an intent of this very lease is carried out", with(issuing(), underMine), rotation.IssueCredential{}},
 		{"R1: one of another lease may have been: reconcile", issuing(), rotation.Reconcile{}},
-		{"R1: one of an unknown outcome has no lease: reconcile", with(issuing(), run(func(r *rotation.Run) { r.IssuedUnder = "" })), rotation.Reconcile{}},
-		{"R3: what may still arrive is waited for", with(issuing(), run(func(r *rotation.Run) { r.NextCheck = now.Add(50 * time.Second) })), waitFor(50 * time.Second)},
-		{"without a marker the next intent is written first", with(issuing(), run(func(r *rotation.Run) { r.Marker = "" })), rotation.BeginAttempt{}},
+		{"R1: one of an unknown outcome has no lease: reconcile",
+			with(issuing(), run(func(r *rotation.Run) { r.IssuedUnder = "" })), rotation.Reconcile{}},
+		{"R3: what may still arrive is waited for",
+			with(issuing(), run(func(r *rotation.Run) { r.NextCheck = now.Add(50 * time.Second) })), waitFor(50 * time.Second)},
+		{"without a marker the next intent is written first",
+			with(issuing(), run(func(r *rotation.Run) { r.Marker = "" })), rotation.BeginAttempt{}},
 		{"even under this lease", with(issuing(), underMine, run(func(r *rotation.Run) { r.Marker = "" })), rotation.BeginAttempt{}},
 		{"a failure pauses issuing", with(issuing(), underMine, failed), waitFor(hour)},
 		{"and reconciling", with(issuing(), failed), waitFor(hour)},
@@ -275,24 +282,32 @@ func TestPlanProof(t *testing.T) {
 		name   string
 		fresh  func() rotation.Record
 		proven rotation.Step
-	}{{"verifying", verifying, rotation.Promote{}}, {"publishing", publishing, rotation.Publish{}}, {"rebinding", rebinding, rotation.Publish{}}} {
+	}{{"verifying", verifying, rotation.Promote{}}, {"publishing", publishing, rotation.Publish{}},
+		{"rebinding", rebinding, rotation.Publish{}}} {
 		t.Run(phase.name, func(t *testing.T) {
 			on := func(f func(*rotation.Run), changes ...change) rotation.Record {
 				return with(with(phase.fresh(), run(f)), changes...)
 			}
 			unchanged := func(*rotation.Run) {}
 			testPlan(t, mine, []planRow{
-				{"R6: three tokens in a row and the age: go on", phase.fresh(), phase.proven},
-				{"R6: two are too few", on(unchanged, seen(2, 0, now)), rotation.Prove{}},
-				{"R6: the next token is not asked for before its time", on(unchanged, seen(2, 0, now.Add(5*time.Second))), waitFor(5 * time.Second)},
-				{"R6: the proof of another credential does not count", on(func(r *rotation.Run) { r.StagedVersion = "s2" }, settled), rotation.Prove{}},
-				{"R6: a proven one that is too young grows older", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnCreation, now.Add(-5*time.Second) }), waitFor(10 * time.Second)},
-				{"R6: one that was refused is asked again while it does", on(func(r *rotation.Run) { r.IssuedAt = now }, seen(0, 1, now)), rotation.Prove{}},
-				{"R4: the first token is asked for when the last can come at its age", on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnSchedule, now }, unseen), waitFor(5*minute - 10*time.Second)},
-				{"R5: at the deadline without proof it is withdrawn", on(func(r *rotation.Run) { r.Deadline = now }, wrong, settled), rotation.Withdraw{}},
-				{"R5: which does not wait for the next check", on(func(r *rotation.Run) { r.Deadline = now }, seen(0, 1, now.Add(minute)), wrong, settled), rotation.Withdraw{}},
-				{"R5: the deadline is waited for where it comes first", on(func(r *rotation.Run) { r.Deadline = now.Add(minute) }, seen(0, 1, now.Add(hour)), wrong), waitFor(minute)},
-				{"R5: one that this pass has not tried is tried first, however late it comes", on(func(r *rotation.Run) { r.Deadline = now.Add(-day) }, seen(0, 0, time.Time{})), rotation.Prove{}},
+				{"R4: three tokens in a row and the age: go on", phase.fresh(), phase.proven},
+				{"R4: two are too few", on(unchanged, seen(2, 0, now)), rotation.Prove{}},
+				{"R4: the next token is not asked for before its time", on(unchanged, seen(2, 0, now.Add(5*time.Second))), waitFor(5 * time.Second)},
+				{"R4: the proof of another credential does not count", on(func(r *rotation.Run) { r.StagedVersion = "s2" }, settled), rotation.Prove{}},
+				{"R4: a proven one that is too young grows older",
+					on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnCreation, now.Add(-5*time.Second) }), waitFor(10 * time.Second)},
+				{"one that was refused is asked again while it grows older",
+					on(func(r *rotation.Run) { r.IssuedAt = now }, seen(0, 1, now)), rotation.Prove{}},
+				{"R4: the first token is asked for when the last can come at its age",
+					on(func(r *rotation.Run) { r.Trigger, r.IssuedAt = rotation.OnSchedule, now }, unseen), waitFor(5*minute - 10*time.Second)},
+				{"R5: at the deadline without proof it is withdrawn",
+					on(func(r *rotation.Run) { r.Deadline = now }, wrong, settled), rotation.Withdraw{}},
+				{"R5: which does not wait for the next check",
+					on(func(r *rotation.Run) { r.Deadline = now }, seen(0, 1, now.Add(minute)), wrong, settled), rotation.Withdraw{}},
+				{"R5: the deadline is waited for where it comes first",
+					on(func(r *rotation.Run) { r.Deadline = now.Add(minute) }, seen(0, 1, now.Add(hour)), wrong), waitFor(minute)},
+				{"R5: one that this pass has not tried is tried first, however late it comes",
+					on(func(r *rotation.Run) { r.Deadline = now.Add(-day) }, seen(0, 0, time.Time{})), rotation.Prove{}},
 				{"R5: and goes on once it is proven", on(func(r *rotation.Run) { r.Deadline = now.Add(-day) }), phase.proven},
 				{"a failure pauses what comes next", with(phase.fresh(), failed), waitFor(hour)},
 			})
@@ -305,19 +320,20 @@ func TestPlanProof(t *testing.T) {
 		return with(verifying(), run(func(r *rotation.Run) { r.Trigger, r.IssuedAt = trigger, now.Add(-age) }))
 	}
 	testPlan(t, mine, []planRow{
-		{"R6: a scheduled run waits for five minutes", age(rotation.OnSchedule, 4*minute), waitFor(minute)},
-		{"R6: a manual one, too", age(rotation.OnRequest, 4*minute), waitFor(minute)},
-		{"R6: creation waits for 15 seconds", age(rotation.OnCreation, 14*time.Second), waitFor(time.Second)},
-		{"R6: an emergency, too", age(rotation.OnEmergency, 14*time.Second), waitFor(time.Second)},
-		{"R6: and recovery", age(rotation.OnLoss, 14*time.Second), waitFor(time.Second)},
-		{"R6: then they go on", age(rotation.OnEmergency, 15*time.Second), rotation.Promote{}},
-		{"R8: no token before another write has settled", with(announced(verifying()), run(func(r *rotation.Run) { r.StagedVersion = "s2" }), unseen),
+		{"R4: a scheduled run waits for five minutes", age(rotation.OnSchedule, 4*minute), waitFor(minute)},
+		{"R4: a manual one, too", age(rotation.OnRequest, 4*minute), waitFor(minute)},
+		{"R4: creation waits for 15 seconds", age(rotation.OnCreation, 14*time.Second), waitFor(time.Second)},
+		{"R4: an emergency, too", age(rotation.OnEmergency, 14*time.Second), waitFor(time.Second)},
+		{"R4: and recovery", age(rotation.OnLoss, 14*time.Second), waitFor(time.Second)},
+		{"R4: then they go on", age(rotation.OnEmergency, 15*time.Second), rotation.Promote{}},
+		{"R8: no token before another write has settled",
+			with(announced(verifying()), run(func(r *rotation.Run) { r.StagedVersion = "s2" }), unseen),
 			waitFor(13*minute + 50*time.Second)},
 	})
 }
 
-// A rotation by hand that can't be begun is refused, not put off. One that nobody can be
-// told of begins all the same.
+// A rotation by hand that can't be begun is refused, not put off. One whose refusal no
+// caller can be told of begins all the same.
 func TestPlanRotationByHand(t *testing.T) {
 	crowd := func(n int) change {
 		return func(r *rotation.Record) {
@@ -340,7 +356,8 @@ func TestPlanRotationByHand(t *testing.T) {
 		{"R14: without room it is not", with(idle(), given, rotate, crowd(32)), rotation.RefuseRequest{}},
 		{"R14: also where that is all that is asked for", with(idle(), given, identify), rotation.IdentifyCurrent{}},
 		{"R14: what is identified need not be", with(idle(), identify), rotation.DropRequest{}},
-		{"R14: a new request does not wait for the failure of another", with(idle(), given, identify, failedFor("another")), rotation.IdentifyCurrent{}},
+		{"R14: a new request does not wait for the failure of another",
+			with(idle(), given, identify, failedFor("another")), rotation.IdentifyCurrent{}},
 		{"R14: one that has failed waits", with(idle(), given, identify, failedFor("q")), waitFor(hour)},
 		{"R14: a run goes first", with(verifying(), given, identify), rotation.Promote{}},
 		{"R12: an emergency tries it, too", with(idle(), given, emergency), rotation.IdentifyCurrent{}},
@@ -383,7 +400,8 @@ func TestPlanRequests(t *testing.T) {
 			for kind, want := range p.want {
 				fresh := p.fresh
 				if (want == rotation.Withdraw{}) {
-					rows = append(rows, planRow{"R8: while its value may land it goes on, asked to " + string(kind), with(p.fresh(), asked(kind)), rotation.Publish{}},
+					rows = append(rows,
+						planRow{"R8: while its value may land it goes on, asked to " + string(kind), with(p.fresh(), asked(kind)), rotation.Publish{}},
 						planRow{"R8: or waits until it can't any more, asked to " + string(kind), with(p.fresh(), asked(kind), failed), waitFor(14 * minute)})
 					fresh = func() rotation.Record { return with(p.fresh(), settled) }
 				}
@@ -394,7 +412,8 @@ func TestPlanRequests(t *testing.T) {
 				case rotation.Withdraw{}: // it is tried at once, once
 					rows = append(rows,
 						planRow{"after another failure, at once asked to " + string(kind), with(fresh(), asked(kind), failedFor("other")), want},
-						planRow{"after it has failed itself, the pause holds when asked to " + string(kind), with(fresh(), asked(kind), failedFor("q")), waitFor(hour)})
+						planRow{"after it has failed itself, the pause holds when asked to " + string(kind), with(fresh(), asked(kind), failedFor("q")),
+							waitFor(hour)})
 				default:
 					rows = append(rows, planRow{"after a failure, at once asked to " + string(kind), with(fresh(), asked(kind), failed), want})
 				}
@@ -403,14 +422,17 @@ func TestPlanRequests(t *testing.T) {
 		})
 	}
 	testPlan(t, mine, []planRow{
-		{"an emergency while rebinding ends the grace periods", with(rebinding(), asked(rotation.AskEmergency), retires(old(now.Add(hour)))), rotation.EndGracePeriods{}},
+		{"an emergency while rebinding ends the grace periods",
+			with(rebinding(), asked(rotation.AskEmergency), retires(old(now.Add(hour)))), rotation.EndGracePeriods{}},
 		{"once: then rebinding goes on", with(rebinding(), asked(rotation.AskEmergency), retires(old(now))), rotation.Publish{}},
-		{"a deadline while a rotation waits for rebinding", with(rebinding(), asked(rotation.AskRotate), run(func(r *rotation.Run) { r.Deadline = now }), wrong, settled), rotation.Withdraw{}},
+		{"a deadline while a rotation waits for rebinding",
+			with(rebinding(), asked(rotation.AskRotate), run(func(r *rotation.Run) { r.Deadline = now }), wrong, settled), rotation.Withdraw{}},
 	})
 }
 
 func TestRequestsByRank(t *testing.T) {
-	order := []rotation.RequestKind{rotation.AskIdentify, rotation.AskRotate, rotation.AskAbandon, rotation.AskEmergency, rotation.AskRebind, rotation.AskKeep, rotation.AskDelete}
+	order := []rotation.RequestKind{rotation.AskIdentify, rotation.AskRotate, rotation.AskAbandon, rotation.AskEmergency, rotation.AskRebind,
+		rotation.AskKeep, rotation.AskDelete}
 	for i, pending := range order {
 		for j, next := range order {
 			rec := with(idle(), asked(pending))
@@ -419,7 +441,8 @@ func TestRequestsByRank(t *testing.T) {
 			if want := j > i; took != want && !waits || (rec.Request.ID == "next") != want {
 				t.Errorf("%s while %s is pending: replaced %t, want %t", next, pending, took, want)
 			}
-			if after := rec.Outranked; waits != (after != nil && after.ID == "next") || (pending == rotation.AskEmergency && (next == rotation.AskRebind || next == rotation.AskKeep)) != (after != nil && after.ID != "next") {
+			if after := rec.Outranked; waits != (after != nil && after.ID == "next") ||
+				(pending == rotation.AskEmergency && (next == rotation.AskRebind || next == rotation.AskKeep)) != (after != nil && after.ID != "next") {
 				t.Errorf("%s while %s is pending: served afterwards: %+v", next, pending, after)
 			}
 		}
@@ -436,12 +459,15 @@ func TestPlanRemovals(t *testing.T) {
 	testPlan(t, mine, []planRow{
 		{"an old credential stays for its grace period", with(idle(), retires(old(now.Add(hour)))), waitFor(hour)},
 		{"then it is removed", with(idle(), retires(old(now))), rotation.Remove{ID: "old"}},
-		{"R6: not before current is 60 seconds old", with(idle(), retires(old(now)), currentSince(now.Add(-45*time.Second))), waitFor(15 * time.Second)},
+		{"R6: not before current is 60 seconds old",
+			with(idle(), retires(old(now)), currentSince(now.Add(-45*time.Second))), waitFor(15 * time.Second)},
 		{"R6: a removal that was postponed waits", with(idle(), retires(later(old(now.Add(-hour)), now.Add(minute)))), waitFor(minute)},
 		{"R7: what was removed is looked for", with(idle(), retires(removed(now))), rotation.ConfirmRemoved{ID: "old"}},
 		{"R7: at its time", with(idle(), retires(removed(now.Add(minute)))), waitFor(minute)},
-		{"R7: reading need not wait for current's age", with(idle(), retires(removed(now)), currentSince(now)), rotation.ConfirmRemoved{ID: "old"}},
-		{"the first that is due goes first", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)), old(now))), rotation.Remove{ID: "old"}},
+		{"R7: reading need not wait for current's age",
+			with(idle(), retires(removed(now)), currentSince(now)), rotation.ConfirmRemoved{ID: "old"}},
+		{"the first that is due goes first",
+			with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)), old(now))), rotation.Remove{ID: "old"}},
 		{"the one that is due next is waited for", with(idle(), retires(old(now.Add(hour)), removed(now.Add(minute)))), waitFor(minute)},
 		{"R3: a marker that was given up is looked for", with(idle(), abandons(lostTrack(now))), rotation.ConfirmRemoved{ID: "x"}},
 		{"R3: whatever else waits", with(idle(), retires(old(now.Add(hour))), abandons(lostTrack(now))), rotation.ConfirmRemoved{ID: "x"}},
@@ -450,7 +476,8 @@ func TestPlanRemovals(t *testing.T) {
 		{"R6: not before current is 60 seconds old, either", with(idle(), abandons(orphan()), currentSince(now)), waitFor(minute)},
 		{"R3: and then looked for again", with(idle(), abandons(gone(orphan()))), rotation.ConfirmRemoved{ID: "x"}},
 		{"R9: a failure of the run does not stop removals", with(idle(), retires(old(now)), failed), rotation.Remove{ID: "old"}},
-		{"a run that waits does not, either", with(verifying(), retires(old(now)), seen(1, 0, now.Add(5*time.Second))), rotation.Remove{ID: "old"}},
+		{"a run that waits does not, either",
+			with(verifying(), retires(old(now)), seen(1, 0, now.Add(5*time.Second))), rotation.Remove{ID: "old"}},
 		{"the phase goes first", with(verifying(), retires(old(now))), rotation.Promote{}},
 		{"P1: while publishing nothing is removed", with(publishing(), retires(old(now)), abandons(orphan()), failed), waitFor(hour)},
 		{"P1: nor while rebinding", with(rebinding(), retires(old(now)), abandons(orphan()), failed), waitFor(hour)},
@@ -470,18 +497,21 @@ func TestPlanLastCredential(t *testing.T) {
 		{"R7: its going is proven by refusals", with(idle(), retires(proving(now))), rotation.ConfirmRefused{ID: "last"}},
 		{"R7: at their time", with(idle(), retires(proving(now.Add(3*minute)))), waitFor(3 * minute)},
 		{"it goes after the others of that application", with(idle(), retires(last(), of(former, removed(now.Add(minute))))), waitFor(minute)},
-		{"also after those that were lost track of", with(idle(), retires(last()), abandons(func() rotation.Removal { o := lostTrack(now.Add(minute)); o.Target = former; return o }())), waitFor(minute)},
-		{"those of another application do not hold it back", with(idle(), retires(last(), removed(now.Add(minute)))), rotation.Remove{ID: "last"}},
+		{"also after those that were lost track of", with(idle(), retires(last()),
+			abandons(func() rotation.Removal { o := lostTrack(now.Add(minute)); o.Target = former; return o }())), waitFor(minute)},
+		{"those of another application do not hold it back",
+			with(idle(), retires(last(), removed(now.Add(minute)))), rotation.Remove{ID: "last"}},
 	})
 }
 
 func TestPlanStale(t *testing.T) {
 	known := rotation.Stale{Versions: []string{"s0"}}
 	testPlan(t, mine, []planRow{
-		{"R4: a staged version that is done with is disabled", with(idle(), stale(known)), rotation.DisableStale{}},
-		{"R4: in every phase", with(publishing(), stale(known), failed), rotation.DisableStale{}},
-		{"R4: what nothing knows of is looked for when it must have arrived", with(idle(), stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
-		{"R4: also while a run has staged nothing yet", with(issuing(), stale(rotation.Stale{LookAt: now}), failed), rotation.DisableStale{}},
+		{"a staged version that is done with is disabled", with(idle(), stale(known)), rotation.DisableStale{}},
+		{"in every phase", with(publishing(), stale(known), failed), rotation.DisableStale{}},
+		{"what nothing knows of is looked for when it must have arrived",
+			with(idle(), stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
+		{"also while a run has staged nothing yet", with(issuing(), stale(rotation.Stale{LookAt: now}), failed), rotation.DisableStale{}},
 		{"a failure has its own pause", with(idle(), stale(rotation.Stale{Versions: []string{"s0"}, NextAt: now.Add(minute)})), waitFor(minute)},
 		{"which holds for looking, too", with(idle(), stale(rotation.Stale{LookAt: now.Add(-minute), NextAt: now.Add(minute)})), waitFor(minute)},
 		{"it comes before removals", with(idle(), retires(old(now)), stale(known)), rotation.DisableStale{}},
@@ -498,13 +528,16 @@ func TestPlanDeleting(t *testing.T) {
 		{"R12: what is retiring goes before current", with(deleting(), revoking, retires(old(now))), rotation.Remove{ID: "old"}},
 		{"R12: until it is seen to be gone", with(deleting(), revoking, retires(removed(now.Add(minute)))), waitFor(minute)},
 		{"R12: what was abandoned does, too", with(deleting(), revoking, abandons(lostTrack(now.Add(minute)))), waitFor(minute)},
-		{"R4: what may be on its way to the vault is waited for", with(deleting(), revoking, stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
-		{"but not that anything can be disabled: it goes with its secret", with(deleting(), stale(rotation.Stale{Versions: []string{"s"}, LookAt: now.Add(-day), NextAt: now.Add(hour), Tries: 9})), rotation.Purge{}},
+		{"what may be on its way to the vault is waited for",
+			with(deleting(), revoking, stale(rotation.Stale{LookAt: now.Add(minute)})), waitFor(minute)},
+		{"but not that anything can be disabled: it goes with its secret", with(deleting(),
+			stale(rotation.Stale{Versions: []string{"s"}, LookAt: now.Add(-day), NextAt: now.Add(hour), Tries: 9})), rotation.Purge{}},
 		{"in the order in which they were listed", with(deleting(), abandons(orphan()), retires(old(now))), rotation.Remove{ID: "x"}},
 		{"a vault that failed is asked again after the pause", with(deleting(), failed), waitFor(hour)},
 		{"which does not hold removals back", with(deleting(), failed, retires(old(now))), rotation.Remove{ID: "old"}},
-		{"nobody is warned of its end", with(deleting(), failed, expires(now.Add(hour))), waitFor(hour)},
-		{"the very last is removed without anything published", with(deleting(), empty, retires(func() rotation.Removal { o := old(now); o.Kind = rotation.RemoveLast; return o }())), rotation.Remove{ID: "old"}},
+		{"no notice warns of its end", with(deleting(), failed, expires(now.Add(hour))), waitFor(hour)},
+		{"the very last is removed without anything published", with(deleting(), empty,
+			retires(func() rotation.Removal { o := old(now); o.Kind = rotation.RemoveLast; return o }())), rotation.Remove{ID: "old"}},
 	})
 }
 
@@ -520,7 +553,7 @@ func TestPlanWarnings(t *testing.T) {
 	})
 }
 
-// The wake-up of a connection that is put down is when Plan would act, for anybody.
+// The wake-up of a connection that is put down is when Plan would act, for any pass.
 func TestWake(t *testing.T) {
 	for _, tt := range []struct {
 		name string

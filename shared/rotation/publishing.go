@@ -144,7 +144,8 @@ func (t *transition) makeRoom() {
 	rec := t.rec
 	if over := len(rec.Removals) - MaxRemovals; over > 0 {
 		for _, m := range rec.Removals[:over] {
-			rec.leave(t.now, m.Target, m.KeyID, fmt.Sprintf("it could not be removed, and more than %d others wait after it%s", MaxRemovals, m.named()))
+			rec.leave(t.now, m.Target, m.KeyID,
+				fmt.Sprintf("it could not be removed, and more than %d others wait after it%s", MaxRemovals, m.named()))
 		}
 		rec.Removals = slices.Delete(rec.Removals, 0, over)
 	}
@@ -159,7 +160,8 @@ func (t *transition) makeRoom() {
 		}
 		if m.After.After(t.now) {
 			m.After = t.now
-			t.tell(Event{Kind: EventGraceEnded, KeyID: m.KeyID, Message: fmt.Sprintf("its grace period was ended, because %d newer client secrets wait, too", MaxReplaced)})
+			t.tell(Event{Kind: EventGraceEnded, KeyID: m.KeyID,
+				Message: fmt.Sprintf("its grace period was ended, because %d newer client secrets wait, too", MaxReplaced)})
 		}
 	}
 }

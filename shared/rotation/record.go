@@ -15,8 +15,8 @@ import (
 // a higher one is never written ([ErrNewerSchema]).
 const Schema = 1
 
-// Phase is where a connection stands. The table in the package documentation
-// says what each means and what happens if we die in it.
+// Phase is where a connection stands. The list in the package documentation says what
+// each means; docs/promises.md says what follows if Rekey dies in it.
 type Phase string
 
 // The phases.
@@ -48,7 +48,7 @@ const (
 type Origin string
 
 // The origins. Issued and named credentials are Rekey's to retire; a given one,
-// whose key id nobody named, is only reported.
+// whose key id no caller named, is only reported.
 const (
 	OriginIssued Origin = "issued" // by Rekey
 	OriginNamed  Origin = "named"  // by the caller, with its key id
@@ -60,8 +60,9 @@ const (
 // version's properties survive our writes.
 //
 // Two parties write it. The API writes Name, Description, Policy, Request,
-// Revision, ChangeID, UpdatedAt and NextSlot; whoever holds the lease writes the rest. Both
-// move the due row, and neither writes over the other: see [Rotator.commit].
+// Revision, ChangeID, UpdatedAt and NextSlot; the holder of the lease writes the rest. Both
+// move the due row, and neither writes over the other: both commit through the Journal of
+// package rotator, which applies a change again to the record as it is by then.
 type Record struct {
 	Handle Handle `json:"-"`
 	Proof  Proof  `json:"-"`
@@ -112,7 +113,7 @@ type Record struct {
 
 	Lease    Lease    `json:"lease"`
 	CommitID string   `json:"commitId"` // of the last commit by a pass
-	Version  int64    `json:"version"`  // +1 with every write, by anybody
+	Version  int64    `json:"version"`  // +1 with every write, by a pass or the API
 	Revision int64    `json:"revision"` // +1 with every change by the API
 	ChangeID string   `json:"changeId"` // of the last of these
 	Changes  []string `json:"changes"`  // ids of the API's last commits, the newest last
@@ -398,7 +399,7 @@ func NameReservation(project, name, owner string) Reservation {
 // ErrNotWhole says that a row was written by something else than Rekey, or by hand.
 var ErrNotWhole = errors.New("the record says that a run is under way, but not which; correct it, or rebuild it")
 
-// Whole refuses a record of which nobody knows what it means: it must not stop others.
+// Whole refuses a record that has no clear meaning: it must not stop others.
 func (r *Record) Whole() error {
 	switch r.Phase {
 	case Issuing, Verifying, Publishing, Rebinding:

@@ -110,7 +110,8 @@ func (t *transition) countRefusal(err error) {
 		}
 	}
 	if t.rec.Phase == Deleting && t.Lost(c, t.now) {
-		t.tell(Event{Kind: EventLost, KeyID: c.KeyID, Class: serviceerror.CredentialLost, Message: "what was published does not work any more; the deletion goes on without it"})
+		t.tell(Event{Kind: EventLost, KeyID: c.KeyID, Class: serviceerror.CredentialLost,
+			Message: "what was published does not work any more; the deletion goes on without it"})
 		t.rec.Current = nil // no removal waits for it
 	}
 }
@@ -294,7 +295,8 @@ func orphan(rec *Record, o *Removal, app ApplicationState, now time.Time, room i
 	}
 	for _, id := range bearing {
 		if !strings.EqualFold(id, o.KeyID) && !rec.leftToAPerson(o.Target, id) && len(rec.ByHand) < room {
-			rec.leave(now, o.Target, id, "it is named "+o.Marker+", like a client secret that Rekey issued and gave up, but nothing says that it is that one")
+			rec.leave(now, o.Target, id,
+				"it is named "+o.Marker+", like a client secret that Rekey issued and gave up, but nothing says that it is that one")
 		}
 	}
 	if o.KeyID != "" && app.shows(o.KeyID) {

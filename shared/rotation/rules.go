@@ -14,7 +14,7 @@ type Rules struct {
 	Successes    int           // fresh tokens in a row that prove a credential
 	Spacing      time.Duration // between them
 	MinAge       time.Duration // of a credential before it is published (scheduled, manual)
-	MinAgeFirst  time.Duration // the same on creation, emergency and loss, where somebody waits
+	MinAgeFirst  time.Duration // the same on creation, emergency and loss, where a caller waits
 	RevokeMinAge time.Duration // of current before anything is removed
 
 	SettleReads   int           // reads in a row that must not show what was removed
@@ -27,8 +27,10 @@ type Rules struct {
 	LossPeriod time.Duration // over at least this long, that mean it is lost (rule R6)
 	ByHand     time.Duration // after which a target that refuses everything is left to a person (rule R7)
 
-	Lease        time.Duration // how long a lease lasts
-	Skew         time.Duration // how far clocks may differ: calls end this much before, contenders come this much after
+	Lease time.Duration // how long a lease lasts
+	// Skew is half of how far two clocks may differ: calls end this much before the end of a
+	// lease, and contenders come this much after it.
+	Skew         time.Duration
 	CallTimeout  time.Duration // of one call
 	IssueTimeout time.Duration // of addPassword
 	Pass         time.Duration // how long a pass works before it leaves the rest to the next
@@ -60,7 +62,7 @@ func (r Rules) minAge(t Trigger) time.Duration {
 func (r Rules) issueWindow() time.Duration { return r.IssueTimeout + r.SettleSpacing }
 
 // Fits reports whether a call that takes at most timeout and starts now is over
-// before the lease could be somebody else's (rule R2).
+// before another pass could have the lease (rule R2).
 func (r Rules) Fits(now time.Time, lease Lease, timeout time.Duration) bool {
 	return !now.Add(timeout).After(lease.Until.Add(-r.Skew))
 }

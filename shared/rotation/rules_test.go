@@ -140,7 +140,7 @@ func TestMinAge(t *testing.T) {
 	}
 }
 
-// A call that is admitted ends at least two skews before anybody else may begin.
+// A call that is admitted ends at least two skews before another pass may begin.
 func TestLeaseKeepsOthersOut(t *testing.T) {
 	r := DefaultRules()
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
@@ -157,7 +157,7 @@ func TestLeaseKeepsOthersOut(t *testing.T) {
 		t.Error("a lease is taken over 30 s after its end, not before")
 	}
 	if r.Taken(now, Lease{Until: lease.Until}) {
-		t.Error("a lease that was given back keeps nobody out")
+		t.Error("a lease that was given back keeps other passes out")
 	}
 }
 
@@ -191,7 +191,8 @@ func TestWarning(t *testing.T) {
 		{"a rotation that comes before prevents it", on(end.Add(-day), false), 2 * day, 0, -1},
 		{"so does one that its end brings forward", on(end.Add(day), false), 2 * day, 0, -1},
 		{"nor one that has failed so far", on(end.Add(-day), true), 2 * day, 3, -1},
-		{"nor a slot while rotation is off", func() *Record { r := on(end.Add(-day), false); r.Policy.Enabled = false; return r }(), 2 * day, 3, -1},
+		{"nor a slot while rotation is off", func() *Record { r := on(end.Add(-day), false); r.Policy.Enabled = false; return r }(), 2 * day, 3,
+			-1},
 		{"an unknown end can't be warned of", &Record{Current: &Credential{}}, 0, 0, -1},
 		{"nor that of nothing", &Record{}, 0, 0, -1},
 	} {
@@ -216,7 +217,8 @@ func TestFailuresCountByKind(t *testing.T) {
 	for _, tt := range []struct {
 		class serviceerror.Class
 		count int
-	}{{serviceerror.Transient, 1}, {serviceerror.Throttled, 2}, {serviceerror.Transient, 3}, {serviceerror.Permission, 1}, {serviceerror.PolicyForbidden, 2}, {serviceerror.Transient, 1}} {
+	}{{serviceerror.Transient, 1}, {serviceerror.Throttled, 2}, {serviceerror.Transient, 3}, {serviceerror.Permission, 1},
+		{serviceerror.PolicyForbidden, 2}, {serviceerror.Transient, 1}} {
 		rec.Error = DefaultRules().failure(now, &rec, &serviceerror.Error{Class: tt.class})
 		if rec.Error.Count != tt.count {
 			t.Errorf("%s: count %d, want %d", tt.class, rec.Error.Count, tt.count)
@@ -228,13 +230,15 @@ func TestFailuresCountByKind(t *testing.T) {
 func TestClone(t *testing.T) {
 	grace := time.Hour
 	rec := Record{
-		Request: &Request{Grace: &grace, Next: &Credential{KeyID: "a"}}, Error: &Failure{}, Run: &Run{}, LastRun: &RunResult{}, Current: &Credential{},
+		Request: &Request{Grace: &grace, Next: &Credential{KeyID: "a"}}, Error: &Failure{}, Run: &Run{}, LastRun: &RunResult{},
+		Current:  &Credential{},
 		Removals: make([]Removal, 1), Stale: Stale{Versions: make([]string, 1)}, ByHand: make([]ByHand, 1),
 	}
 	c := rec.Clone()
 	*c.Request.Grace, c.Request.Next.KeyID, c.Error.Count, c.Run.KeyID, c.LastRun.KeyID, c.Current.KeyID = 0, "b", 1, "b", "b", "b"
 	c.Removals[0].KeyID, c.Stale.Versions[0], c.ByHand[0].KeyID = "b", "b", "b"
-	if grace != time.Hour || rec.Request.Next.KeyID != "a" || rec.Error.Count != 0 || rec.Run.KeyID+rec.LastRun.KeyID+rec.Current.KeyID != "" ||
+	if grace != time.Hour || rec.Request.Next.KeyID != "a" || rec.Error.Count != 0 ||
+		rec.Run.KeyID+rec.LastRun.KeyID+rec.Current.KeyID != "" ||
 		rec.Removals[0].KeyID+rec.ByHand[0].KeyID != "" || rec.Stale.Versions[0] != "" {
 		t.Error("a change of the copy shows in the original")
 	}

@@ -13,7 +13,7 @@ type Due struct {
 }
 
 // Handle is what a store has to remember about a record that it returned: the
-// condition of the next write. It is opaque to everybody else, and never encoded.
+// condition of the next write. It is opaque to all other code, and never encoded.
 type Handle struct {
 	ETag string
 	Wake time.Time // the due row as it is stored
@@ -41,7 +41,7 @@ type Reservation struct {
 	Kind  ReservationKind
 	Value string
 	Owner string
-	At    time.Time // when it was made; set by whoever reserves
+	At    time.Time // when it was made; set by the caller that reserves
 }
 
 // VaultSecret is one version of a secret in Key Vault.
@@ -58,7 +58,7 @@ type VaultSecret struct {
 
 // Token is an access token for Microsoft Graph. What it says about its holder is
 // read without verification and good for advice only, never for a decision to let
-// somebody in; all of it is empty if the token is opaque.
+// a caller in; all of it is empty if the token is opaque.
 type Token struct {
 	Value     secret.Value
 	ExpiresAt time.Time

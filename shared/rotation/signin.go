@@ -6,8 +6,8 @@ import (
 )
 
 // Auth is what a connection authenticates with, where that is not the credential
-// that it rotates: a certificate, somebody's sign-in, or a client secret that is
-// nobody's to rotate. The material itself is in Key Vault, in the secret
+// that it rotates: a certificate, a person's sign-in, or a client secret that
+// Rekey does not rotate. The material itself is in Key Vault, in the secret
 // [Record.AuthName]; this is what may be known about it.
 //
 // Who gives new material or renews it writes this by compare-and-swap and without
@@ -33,7 +33,7 @@ type Auth struct {
 // MethodSecret is the [Record.Method] of connections that authenticate with a client secret.
 const MethodSecret = "client-secret"
 
-// Delegated reports whether somebody else than the target itself authenticates.
+// Delegated reports whether something else than the credential that is rotated authenticates.
 func (r *Record) Delegated() bool { return r.Via != "" || r.Auth != nil }
 
 // AuthName is the Key Vault secret with what a connection authenticates with.

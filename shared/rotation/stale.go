@@ -7,7 +7,7 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// Stale says which versions in Key Vault are done with and not disabled yet (rule R4): of the
+// Stale says which versions in Key Vault are done with and not disabled yet: of the
 // staged secret, and of what the connection authenticates with. A few are known. What may
 // have been written without anything saying so, and whatever is more than a few, is found
 // by listing both secrets: what is enabled, not in use and old enough is stale.

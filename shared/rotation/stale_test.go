@@ -116,9 +116,10 @@ func TestVersionsInUse(t *testing.T) {
 	}
 }
 
-// R4: a version that may land after another one of the same value was used is looked for.
+// A version that may land after another one of the same value was used is looked for.
 func TestAStrayVersionIsLookedFor(t *testing.T) {
-	issued := rotation.Outcome{Issued: &rotation.Issued{KeyID: "k"}, StagedVersion: "s", IssuedAt: now, Application: &rotation.ApplicationState{}}
+	issued := rotation.Outcome{Issued: &rotation.Issued{KeyID: "k"}, StagedVersion: "s", IssuedAt: now,
+		Application: &rotation.ApplicationState{}}
 	stray := issued
 	stray.Stray = true
 	found := rotation.Outcome{Found: &rotation.VaultSecret{Version: "s", Tags: map[string]string{rotation.TagKeyID: "k"}, CreatedAt: now}}

@@ -15,7 +15,8 @@ func TestScheduleTag(t *testing.T) {
 		{},
 		{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Minutes: 5, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
 		{Enabled: true, Schedule: schedule.Schedule{Interval: 365, Zone: "UTC"}},
-		{Enabled: true, Schedule: schedule.Schedule{Interval: 1, Hours: 23, Minutes: 59, Zone: "America/Argentina/Buenos_Aires"}, Grace: 90 * time.Minute},
+		{Enabled: true, Schedule: schedule.Schedule{Interval: 1, Hours: 23, Minutes: 59, Zone: "America/Argentina/Buenos_Aires"},
+			Grace: 90 * time.Minute},
 	} {
 		rec := rotation.Record{ID: "c", Policy: p}
 		tag := rotation.Tags("d", &rec, rotation.Credential{})[rotation.TagSchedule]
@@ -23,7 +24,8 @@ func TestScheduleTag(t *testing.T) {
 			t.Errorf("%q: %+v, %v; want %+v", tag, got, ok, p)
 		}
 	}
-	for _, tag := range []string{"", "on", "30d", "30d 03:15 UTC", "0d 03:15 UTC 1h0m0s", "30d 25:15 UTC 1h0m0s", "30d 03:15 Mars/Base 1h0m0s", "30d 03:15 UTC -1h", "30d 03:15 UTC soon"} {
+	for _, tag := range []string{"", "on", "30d", "30d 03:15 UTC", "0d 03:15 UTC 1h0m0s", "30d 25:15 UTC 1h0m0s", "30d 03:15 Mars/Base 1h0m0s",
+		"30d 03:15 UTC -1h", "30d 03:15 UTC soon"} {
 		if got, ok := rotation.ParseSchedule(tag); ok {
 			t.Errorf("%q was read as %+v", tag, got)
 		}

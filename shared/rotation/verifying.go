@@ -174,7 +174,8 @@ const maxAttempts = 3
 
 func (t *transition) noProof(class serviceerror.Class, count int) *Failure {
 	t.rec.Error = nil
-	f := t.failure(t.now, t.rec, &serviceerror.Error{Op: "proving the new credential", Class: class, Detail: fmt.Sprintf("no proof within %s", t.Attempt)})
+	f := t.failure(t.now, t.rec, &serviceerror.Error{Op: "proving the new credential", Class: class,
+		Detail: fmt.Sprintf("no proof within %s", t.Attempt)})
 	f.Count, f.RetryAt = count, t.now.Add(t.rec.pauseAfter(t.now, class, count))
 	return f
 }

@@ -115,7 +115,8 @@ func (p *pass) tokenFor(ctx context.Context, rec *rotation.Record, app rotation.
 			versions = append(versions, m.VaultVersion)
 		}
 	}
-	refused := error(&serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Detail: "no credential of the application is known any more"})
+	refused := error(&serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid,
+		Detail: "no credential of the application is known any more"})
 	for _, v := range versions {
 		secret, err := p.get(ctx, rec.VaultName, v)
 		if errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err) {

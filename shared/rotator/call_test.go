@@ -21,7 +21,8 @@ func TestNoCallOutlastsTheLease(t *testing.T) {
 		{rules.CallTimeout + rules.Skew - time.Nanosecond, errNoTime},
 		{-time.Minute, errNoTime},
 	} {
-		p := &pass{Rotator: &Rotator{Rules: rules, Now: func() time.Time { return now }}, lease: rotation.Lease{Token: "mine", Until: now.Add(test.left)}}
+		p := &pass{Rotator: &Rotator{Rules: rules, Now: func() time.Time { return now }},
+			lease: rotation.Lease{Token: "mine", Until: now.Add(test.left)}}
 		_, cancel, err := p.call(t.Context(), rules.CallTimeout)
 		if !errors.Is(err, test.want) {
 			t.Errorf("%s of the lease left: got %v, want %v", test.left, err, test.want)

@@ -148,7 +148,8 @@ func (p *pass) stagedVersion(rec *rotation.Record, issued rotation.Issued, objec
 	target.ObjectID = cmp.Or(objectID, target.ObjectID)
 	return rotation.VaultSecret{
 		Name: rec.StagedName(), Value: value, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: issued.ExpiresAt,
-		Tags: rotation.Tags(p.Deployment, rec, rotation.Credential{Target: target, KeyID: issued.KeyID, Marker: rec.Run.Marker, Origin: rotation.OriginIssued}),
+		Tags: rotation.Tags(p.Deployment, rec, rotation.Credential{Target: target,
+			KeyID: issued.KeyID, Marker: rec.Run.Marker, Origin: rotation.OriginIssued}),
 	}
 }
 

@@ -80,7 +80,9 @@ func AsAPI(j Journal) Journal {
 // change is applied to the record as it is now, so that it must check on the record that
 // it is given whatever it depends on; it may run more than once. An error of change ends
 // the update and is returned as it is; with [ErrUnchanged] nothing is written.
-func (j *Journal) Update(ctx context.Context, rec rotation.Record, change func(*rotation.Record) ([]rotation.Event, error)) (rotation.Record, error) {
+func (j *Journal) Update(ctx context.Context, rec rotation.Record,
+	change func(*rotation.Record) ([]rotation.Event, error),
+) (rotation.Record, error) {
 	id := j.NewID()
 	lost := false // the answer to one of our commits
 	for try := 1; ; try++ {

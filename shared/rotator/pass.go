@@ -83,7 +83,8 @@ func (r *Rotator) pass(ctx context.Context, id string, opts PassOptions, c commo
 		ctx, end = r.Observer.Pass(ctx, id)
 		defer func() { end(&rec, err) }()
 	}
-	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, settled: opts.Settled, told: opts.Acknowledge, common: c}
+	p := &pass{Rotator: r, id: id, lease: opts.Lease, until: opts.Until, cutoff: opts.Until, brief: opts.Brief, settled: opts.Settled,
+		told: opts.Acknowledge, common: c}
 	if p.until.IsZero() {
 		p.until, p.cutoff = earlier(r.now().Add(r.Rules.Pass), c.steps), c.calls
 	}
@@ -253,7 +254,8 @@ func (p *pass) step(ctx context.Context, rec rotation.Record, step rotation.Step
 	case "stopped":
 		p.log.Warn("step", append(attrs, "outcome", outcome, "reason", err.Error())...)
 	case "failed":
-		p.log.Warn("step", append(attrs, "outcome", outcome, "class", string(class), "reason", next.Error.Message, "retryAt", next.Error.RetryAt)...)
+		p.log.Warn("step", append(attrs, "outcome", outcome, "class", string(class), "reason", next.Error.Message,
+			"retryAt", next.Error.RetryAt)...)
 	case "refused":
 		p.log.Info("step", append(attrs, "outcome", outcome, "inARow", next.Proof.Failures)...) // not replicated yet, as a rule
 	default:
@@ -263,7 +265,8 @@ func (p *pass) step(ctx context.Context, rec rotation.Record, step rotation.Step
 }
 
 // observe begins to watch a step; what it returns ends that.
-func (p *pass) observe(ctx context.Context, rec *rotation.Record, step rotation.Step) (context.Context, func(outcome string, class serviceerror.Class)) {
+func (p *pass) observe(ctx context.Context, rec *rotation.Record, step rotation.Step,
+) (context.Context, func(outcome string, class serviceerror.Class)) {
 	if p.Observer == nil {
 		return ctx, func(string, serviceerror.Class) {}
 	}

@@ -28,7 +28,7 @@ type Store interface {
 	// in one transaction. History stays until it is pruned.
 	Remove(ctx context.Context, rec rotation.Record, events ...rotation.Event) error
 	// Release gives a reservation up if it is held by res.Owner; one that is
-	// held by nobody or by somebody else is left alone without an error.
+	// not held, or held by another owner, is left alone without an error.
 	Release(ctx context.Context, res rotation.Reservation) error
 	// Notes returns the reservations of a shared kind that have that value.
 	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)

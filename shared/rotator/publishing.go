@@ -61,7 +61,8 @@ func (p *pass) publish(ctx context.Context, rec *rotation.Record) (out rotation.
 }
 
 // putPublished writes a version of the published name.
-func (p *pass) putPublished(ctx context.Context, rec *rotation.Record, c rotation.Credential, value secret.Value) (version string, err error) {
+func (p *pass) putPublished(ctx context.Context, rec *rotation.Record, c rotation.Credential, value secret.Value,
+) (version string, err error) {
 	return p.put(ctx, rotation.VaultSecret{
 		Name: rec.VaultName, Value: value, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: c.ExpiresAt,
 		Tags: rotation.Tags(p.Deployment, rec, c),
@@ -118,7 +119,8 @@ func (p *pass) withdraw(ctx context.Context, rec *rotation.Record) (out rotation
 	}
 	latest, current, err := p.published(ctx, rec)
 	run := rec.Run
-	attempt := rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagClient] == run.Target.ClientID && latest.Tags[rotation.TagKeyID] == run.KeyID
+	attempt := rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagClient] == run.Target.ClientID &&
+		latest.Tags[rotation.TagKeyID] == run.KeyID
 	out.Err, out.NotCurrent = err, err == nil && !current && attempt
 	return out
 }

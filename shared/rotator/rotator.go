@@ -15,7 +15,7 @@ import (
 var (
 	// ErrLeased says that another pass works on the connection.
 	ErrLeased = errors.New("another pass is working on this connection")
-	// ErrLeaseLost says that the lease went to somebody else meanwhile. The pass
+	// ErrLeaseLost says that the lease went to another pass meanwhile. The pass
 	// stops and undoes nothing (promise P5).
 	ErrLeaseLost = errors.New("the lease was lost to another pass")
 	// errNoTime says that the next call might not end in time. The rest is the
@@ -35,7 +35,7 @@ type Rotator struct {
 	Actors   Actors   // required for connections that authenticate with something else than what they rotate
 	Pacer    Pacer    // nil: writes are not paced
 	History  Pruner   // nil: history is kept for ever
-	Observer Observer // nil: nobody looks
+	Observer Observer // nil: none
 
 	Rules      rotation.Rules
 	Deployment string // in markers and tags

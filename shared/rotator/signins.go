@@ -20,7 +20,7 @@ type signIns struct {
 }
 
 type signIn struct {
-	busy  chan struct{} // has room for one: whoever signs in
+	busy  chan struct{} // has room for one: the caller that signs in
 	token rotation.Token
 	err   error // of the last try
 	at    time.Time

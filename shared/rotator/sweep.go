@@ -14,7 +14,7 @@ import (
 type Swept struct {
 	Due    int `json:"due"`    // connections that were due
 	Passes int `json:"passes"` // passes that ran to their end
-	Leased int `json:"leased"` // somebody else was at it
+	Leased int `json:"leased"` // another pass was at it
 	Failed int `json:"failed"` // passes that the store stopped
 	Late   int `json:"late"`   // left to the next sweep, for want of time
 }

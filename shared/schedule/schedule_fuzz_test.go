@@ -49,7 +49,8 @@ var jumpy = []string{
 	"America/Scoresbysund", "America/Sao_Paulo", "America/Asuncion", "America/Santiago", "America/Havana", "America/Juneau",
 	"America/Caracas", "Africa/Cairo", "Africa/Casablanca", "Africa/El_Aaiun", "Africa/Monrovia", "Antarctica/Casey", "Antarctica/Troll",
 	"Asia/Amman", "Asia/Beirut", "Asia/Gaza", "Asia/Kathmandu", "Asia/Manila", "Asia/Pyongyang", "Asia/Tehran", "Asia/Jerusalem",
-	"Australia/Lord_Howe", "Australia/Sydney", "Pacific/Apia", "Pacific/Chatham", "Pacific/Fakaofo", "Pacific/Guam", "Pacific/Kiritimati", "Pacific/Kwajalein",
+	"Australia/Lord_Howe", "Australia/Sydney", "Pacific/Apia", "Pacific/Chatham", "Pacific/Fakaofo", "Pacific/Guam", "Pacific/Kiritimati",
+	"Pacific/Kwajalein",
 }
 
 // Whatever the zone, the schedule and the instants: what Validate accepts has slots
@@ -57,7 +58,8 @@ var jumpy = []string{
 // end of the gap that swallows it; what it refuses ends all the same.
 func FuzzSchedule(f *testing.F) {
 	for i := range jumpy {
-		f.Add("", byte(i), int16(1), int8(2), int8(30), int64(1774661400), int64(0), uint32(0))         // the day before summer time begins in Europe
+		// The day before summer time begins in Europe.
+		f.Add("", byte(i), int16(1), int8(2), int8(30), int64(1774661400), int64(0), uint32(0))
 		f.Add("", byte(i), int16(30), int8(0), int8(0), int64(1792886400), int64(1), uint32(999999999)) // and ends
 		f.Add("", byte(i), int16(7), int8(23), int8(30), int64(1711755000), int64(-1), uint32(86400))   // Nuuk goes over midnight
 	}
@@ -75,7 +77,7 @@ func FuzzSchedule(f *testing.F) {
 		at := time.Unix(done%(200*years), nanos%1e9).UTC() // 1770 to 2169
 		now := at.Add(time.Duration(later%(10*years)) * time.Second)
 		if s.Validate() != nil {
-			s.Hours, s.Minutes = 3, 0 // a zone that has vanished, or an interval of nobody's
+			s.Hours, s.Minutes = 3, 0 // a zone that has vanished, or an interval that no policy may have
 			s.Interval = min(s.Interval, 365)
 			if next := s.After(at, now); !next.After(now) {
 				t.Errorf("%+v: After(%s, %s) = %s", s, at, now, next)

@@ -54,7 +54,8 @@ func TestScheduleAfter(t *testing.T) {
 		{"a run that is late does not move the next", 7, 3, 0, "UTC", "2026-01-01T03:00:00Z", "2026-01-03T17:00:00Z", "2026-01-08T03:00:00Z"},
 		{"a slot that is now is not the next", 7, 3, 0, "UTC", "2026-01-01T03:00:00Z", "2026-01-08T03:00:00Z", "2026-01-15T03:00:00Z"},
 		{"a zone that vanished is UTC", 1, 3, 0, "Atlantis/Capital", "2026-01-01T03:00:00Z", "", "2026-01-02T03:00:00Z"},
-		{"a schedule that was never validated ends all the same", 0, 3, 0, "UTC", "2026-01-01T03:00:00Z", "2026-01-04T00:00:00Z", "2026-01-04T03:00:00Z"},
+		{"a schedule that was never validated ends all the same", 0, 3, 0, "UTC", "2026-01-01T03:00:00Z", "2026-01-04T00:00:00Z",
+			"2026-01-04T03:00:00Z"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := schedule.Schedule{Interval: tt.interval, Hours: tt.h, Minutes: tt.m, Zone: tt.zone}
@@ -106,7 +107,8 @@ func wall(t time.Time, loc *time.Location) string { return t.In(loc).Format("200
 // them; After never stands still, never jumps over more than the interval, and
 // keeps the time of day except where a gap moves it.
 func TestScheduleProperties(t *testing.T) {
-	zones := []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Africa/Cairo", "Pacific/Apia", "Asia/Kathmandu", "Africa/Casablanca"}
+	zones := []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Africa/Cairo", "Pacific/Apia",
+		"Asia/Kathmandu", "Africa/Casablanca"}
 	r := rand.New(rand.NewPCG(20260310, 7))
 	for range 3000 {
 		s := schedule.Schedule{Interval: 1 + r.IntN(60), Hours: r.IntN(24), Minutes: r.IntN(60), Zone: zones[r.IntN(len(zones))]}
@@ -167,7 +169,8 @@ func TestScheduleValidate(t *testing.T) {
 			t.Errorf("%q is no zone, and not to be quoted: %v", zone, err)
 		}
 	}
-	if err := (schedule.Schedule{Interval: 0, Zone: "Middle/Earth"}).Validate(); err == nil || !strings.Contains(err.Error(), "Europe/Berlin") {
+	if err := (schedule.Schedule{Interval: 0, Zone: "Middle/Earth"}).Validate(); err == nil ||
+		!strings.Contains(err.Error(), "Europe/Berlin") {
 		t.Errorf("an unknown zone is to be explained by an example: %v", err)
 	}
 }

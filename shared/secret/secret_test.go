@@ -27,7 +27,8 @@ type holder struct {
 }
 
 func holding(s secret.Value) holder {
-	h := holder{Public: s, private: s, Pointer: &s, List: []secret.Value{s}, Map: map[string]secret.Value{"k": s}, Key: map[secret.Value]bool{s: true}, Any: s}
+	h := holder{Public: s, private: s, Pointer: &s, List: []secret.Value{s}, Map: map[string]secret.Value{"k": s},
+		Key: map[secret.Value]bool{s: true}, Any: s}
 	h.inner.deep = s
 	return h
 }
@@ -49,7 +50,8 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	h := holding(s)
 	values := map[string]any{
 		"a secret": s, "a pointer": &s, "a struct": h, "a pointer to a struct": &h, "a list": h.List, "a map": h.Map, "a map's key": h.Key,
-		"a nested struct": struct{ H holder }{h}, "an error": fmt.Errorf("refused: %v", s), "a version": rotation.VaultSecret{Value: s}, "a token": rotation.Token{Value: s},
+		"a nested struct": struct{ H holder }{h}, "an error": fmt.Errorf("refused: %v", s), "a version": rotation.VaultSecret{Value: s},
+		"a token": rotation.Token{Value: s},
 	}
 	for name, v := range values {
 		for _, flags := range []string{"", "+", "#", " ", "-20", "020", ".3", "+#"} {
@@ -76,7 +78,8 @@ func TestSecretIsNeverLogged(t *testing.T) {
 	var out bytes.Buffer
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
 		log := slog.New(handler)
-		log.With("with", s).WithGroup("g").Info("all of them", "secret", s, "pointer", &s, "struct", h, "list", h.List, "map", h.Map, slog.Group("group", "secret", s))
+		log.With("with", s).WithGroup("g").Info("all of them", "secret", s, "pointer", &s, "struct", h, "list", h.List, "map", h.Map,
+			slog.Group("group", "secret", s))
 	}
 	if leaks(out.String()) {
 		t.Errorf("logged: %s", out.String())
@@ -90,7 +93,8 @@ func TestSecretIsNeverEncoded(t *testing.T) {
 	s := secret.New(canary)
 	h := holding(s)
 	h.Key = nil // tested below
-	for name, v := range map[string]any{"a secret": s, "a pointer": &s, "a struct": h, "a map": h.Map, "a map's key": map[secret.Value]int{s: 1}} {
+	for name, v := range map[string]any{"a secret": s, "a pointer": &s, "a struct": h, "a map": h.Map,
+		"a map's key": map[secret.Value]int{s: 1}} {
 		b, err := json.Marshal(v)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

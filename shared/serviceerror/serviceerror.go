@@ -18,11 +18,11 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict says that a conditional write was refused because what it
 	// was based on has changed: read again.
-	ErrConflict = errors.New("changed by somebody else")
+	ErrConflict = errors.New("changed by another writer")
 	// ErrExists says that a row that had to be new is there already.
 	ErrExists = errors.New("exists already")
-	// ErrNewerSchema says that a row was written by a newer Rekey. It is read
-	// by nobody older, and never written.
+	// ErrNewerSchema says that a row was written by a newer Rekey. An older
+	// one neither reads nor writes it.
 	ErrNewerSchema = errors.New("written by a newer version of Rekey")
 )
 
@@ -31,7 +31,7 @@ var (
 type Class string
 
 // The classes. Those that [Class.Refusal] names will not go away by trying
-// again soon; somebody has to change something first.
+// again soon; a person has to change something first.
 const (
 	Transient          Class = "transient"           // timeout, reset, 5xx: try again
 	Throttled          Class = "throttled"           // 429, or 503 with Retry-After
@@ -70,27 +70,42 @@ func (c Class) Refusal() bool {
 func (c Class) Advice() string { return advice[c] }
 
 var advice = map[Class]string{
-	Transient:          "The service did not answer properly. Rekey tries again by itself.",
-	Throttled:          "The service asked for a pause. Rekey tries again by itself.",
-	Concurrency:        "Other changes are being made to the tenant at the same time. Rekey tries again by itself.",
-	CredentialRefused:  "Entra refuses the client secret. Check that it is the secret's value (not its id), that it belongs to this client id, and that nobody removed it.",
-	CredentialExpired:  "The client secret has expired. Create a new one in Entra and give that to Rekey.",
-	CredentialInvalid:  "Entra refuses to sign this application in. Check tenant id, client id and client secret, and that the application is enabled.",
+	Transient:   "The service did not answer properly. Rekey tries again by itself.",
+	Throttled:   "The service asked for a pause. Rekey tries again by itself.",
+	Concurrency: "Other changes are being made to the tenant at the same time. Rekey tries again by itself.",
+	CredentialRefused: "Entra refuses the client secret. Check that it is the secret's value (not its id), that it belongs to this " +
+		"client id, and that it was not removed.",
+	CredentialExpired: "The client secret has expired. Create a new one in Entra and give that to Rekey.",
+	CredentialInvalid: "Entra refuses to sign this application in. " +
+		"Check tenant id, client id and client secret, and that the application is enabled.",
 	ApplicationMissing: "The application was not found in this tenant. Check the client id and the tenant id.",
 	TenantMissing:      "The tenant was not found. Check the tenant id.",
-	Permission:         "Whoever authenticates may not change the client secrets of this application. Grant the application that authenticates (where it rotates itself: this one) the Microsoft Graph application permission Application.ReadWrite.OwnedBy with admin consent, and make its service principal an owner of this application. A person who signed in must own it, or be an Application Administrator.",
-	PolicyLifetime:     "An app management policy of the tenant limits how long a client secret may live. Choose a shorter rotation interval or grace period, or exempt the application.",
-	PolicyForbidden:    "An app management policy of the tenant forbids new client secrets. Exempt the application from it.",
-	Full:               "The application has no room for another client secret. Remove one that nobody uses; Rekey removes only its own.",
-	CredentialMissing:  "The application has no client secret with this key id.",
-	VaultRefused:       "Key Vault refuses Rekey. Give Rekey's identity the role Key Vault Secrets Officer on this vault, and check the vault's network rules.",
-	VaultConflict:      "The Key Vault secret's name is in use by somebody else, or is soft-deleted. Choose another vaultSecretName, or purge or recover that secret.",
-	Invalid:            "The service refused the request. The code says why; if it stays, please report it.",
-	ActorRefused:       "The connection that authenticates for this rotation can't sign in. Look at that connection: it says why, and takes new credentials. Rekey goes on as soon as it can sign in.",
-	CertificateRefused: "Entra does not accept the certificate. Upload it (the public part) to the application under Certificates & secrets, check that it has not expired and that tenant id and client id are the application's; after an upload wait some minutes.",
-	SignInExpired:      "The sign-in has ended (not used for 90 days, password changed, revoked, or the account disabled). Sign in again: POST .../azure-client-secrets/oauth/authorize with the connectionId.",
-	ConsentMissing:     "Consent for the permissions is missing or was withdrawn. Let an administrator grant it, then sign in again: POST .../azure-client-secrets/oauth/authorize with the connectionId.",
-	CredentialLost:     "The published client secret no longer works: somebody removed it. Rekey issues a new one if any credential it knows still works; else reconnect with a new client secret.",
+	Permission: "The application or person that authenticates may not change the client secrets of this application. " +
+		"Grant the application that authenticates (where it rotates itself: this one) the Microsoft Graph application " +
+		"permission Application.ReadWrite.OwnedBy with admin consent, and make its service principal an owner of this " +
+		"application. A person who signed in must own it, or be an Application Administrator.",
+	PolicyLifetime: "An app management policy of the tenant limits how long a client secret may live. " +
+		"Choose a shorter rotation interval or grace period, or exempt the application.",
+	PolicyForbidden:   "An app management policy of the tenant forbids new client secrets. Exempt the application from it.",
+	Full:              "The application has no room for another client secret. Remove one that nothing uses; Rekey removes only its own.",
+	CredentialMissing: "The application has no client secret with this key id.",
+	VaultRefused: "Key Vault refuses Rekey. Give Rekey's identity the role Key Vault Secrets Officer on this vault, and check " +
+		"the vault's network rules.",
+	VaultConflict: "The Key Vault secret's name is in use by another owner, or is soft-deleted. " +
+		"Choose another vaultSecretName, or purge or recover that secret.",
+	Invalid: "The service refused the request. The code says why; if it stays, please report it.",
+	ActorRefused: "The connection that authenticates for this rotation can't sign in. " +
+		"Look at that connection: it says why, and takes new credentials. Rekey goes on as soon as it can sign in.",
+	CertificateRefused: "Entra does not accept the certificate. Upload it (the public part) to the application under Certificates & " +
+		"secrets, check that it has not expired and that tenant id and client id are the application's; after an " +
+		"upload wait some minutes.",
+	SignInExpired: "The sign-in has ended (not used for 90 days, password changed, revoked, or the account disabled). " +
+		"Sign in again: POST .../azure-client-secrets/oauth/authorize with the connectionId.",
+	ConsentMissing: "Consent for the permissions is missing or was withdrawn. " +
+		"Let an administrator grant it, then sign in again: POST .../azure-client-secrets/oauth/authorize with the " +
+		"connectionId.",
+	CredentialLost: "The published client secret no longer works: it was removed. " +
+		"Rekey issues a new one if any credential it knows still works; else reconnect with a new client secret.",
 }
 
 // DetailDisabled is the Detail of a [VaultRefused] error that says that a version

@@ -13,8 +13,10 @@ import (
 const canary = "canary-s3cret-value"
 
 var classes = []serviceerror.Class{
-	serviceerror.Transient, serviceerror.Throttled, serviceerror.Concurrency, serviceerror.CredentialRefused, serviceerror.CredentialExpired, serviceerror.CredentialInvalid,
-	serviceerror.ApplicationMissing, serviceerror.TenantMissing, serviceerror.Permission, serviceerror.PolicyLifetime, serviceerror.PolicyForbidden, serviceerror.Full,
+	serviceerror.Transient, serviceerror.Throttled, serviceerror.Concurrency,
+	serviceerror.CredentialRefused, serviceerror.CredentialExpired, serviceerror.CredentialInvalid,
+	serviceerror.ApplicationMissing, serviceerror.TenantMissing, serviceerror.Permission,
+	serviceerror.PolicyLifetime, serviceerror.PolicyForbidden, serviceerror.Full,
 	serviceerror.CredentialMissing, serviceerror.VaultRefused, serviceerror.VaultConflict, serviceerror.Invalid, serviceerror.CredentialLost,
 }
 
@@ -36,8 +38,10 @@ func TestErrorPrintsWhatIsKnown(t *testing.T) {
 		want string
 	}{
 		{serviceerror.Error{Op: "signing in", Class: serviceerror.Transient}, "signing in: transient"},
-		{serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215", RequestID: "r-1"}, "signing in: credential-refused (status 401, AADSTS7000215, request r-1)"},
-		{serviceerror.Error{Op: "adding a password", Class: serviceerror.Transient, UnknownOutcome: true, Detail: "d"}, "adding a password: transient (d, outcome unknown)"},
+		{serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215", RequestID: "r-1"},
+			"signing in: credential-refused (status 401, AADSTS7000215, request r-1)"},
+		{serviceerror.Error{Op: "adding a password", Class: serviceerror.Transient, UnknownOutcome: true, Detail: "d"},
+			"adding a password: transient (d, outcome unknown)"},
 	} {
 		if got := tt.err.Error(); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
@@ -49,7 +53,8 @@ func TestClassOf(t *testing.T) {
 	known := &serviceerror.Error{Class: serviceerror.Permission}
 	for err, want := range map[error]serviceerror.Class{
 		known: serviceerror.Permission, fmt.Errorf("rotating: %w", known): serviceerror.Permission,
-		errors.New("anything"): serviceerror.Transient, serviceerror.ErrNotFound: serviceerror.Transient, context.Canceled: serviceerror.Transient,
+		errors.New("anything"): serviceerror.Transient, serviceerror.ErrNotFound: serviceerror.Transient,
+		context.Canceled: serviceerror.Transient,
 	} {
 		if got := serviceerror.ClassOf(err); got != want {
 			t.Errorf("%v: %s, want %s", err, got, want)
@@ -80,11 +85,13 @@ func TestUnknownOutcome(t *testing.T) {
 }
 
 func TestExplainQuotesOnlyWhatIsSafe(t *testing.T) {
-	got := serviceerror.Explain(fmt.Errorf("rotating: %w", &serviceerror.Error{Op: "adding a password", Class: serviceerror.Permission, Status: 403}))
+	got := serviceerror.Explain(fmt.Errorf("rotating: %w",
+		&serviceerror.Error{Op: "adding a password", Class: serviceerror.Permission, Status: 403}))
 	if !strings.HasPrefix(got, serviceerror.Permission.Advice()) || !strings.Contains(got, "status 403") {
 		t.Errorf("a known failure is explained as %q", got)
 	}
-	if got := serviceerror.Explain(errors.New("Post https://x/?client_secret=" + canary)); strings.Contains(got, canary) || got != serviceerror.Transient.Advice() {
+	if got := serviceerror.Explain(errors.New("Post https://x/?client_secret=" + canary)); strings.Contains(got, canary) ||
+		got != serviceerror.Transient.Advice() {
 		t.Errorf("an unknown failure is explained as %q", got)
 	}
 }
