@@ -128,7 +128,7 @@ func TestForgedPrincipal(t *testing.T) {
 }
 
 // App Service knows people by a cookie, which their browser also sends when
-// somebody else's page makes it.
+// another site's page makes it.
 func TestAppServiceOtherOrigins(t *testing.T) {
 	a := &auth.Authenticator{AppService: true, TenantID: tenantID}
 	for _, tt := range []struct {
@@ -138,7 +138,7 @@ func TestAppServiceOtherOrigins(t *testing.T) {
 		{"POST", "Sec-Fetch-Site", "cross-site", true},
 		{"POST", "Sec-Fetch-Site", "same-site", true},
 		{"DELETE", "Origin", "https://evil.example.com", true},
-		{"GET", "Sec-Fetch-Site", "cross-site", false}, // changes nothing, and nobody else reads the answer
+		{"GET", "Sec-Fetch-Site", "cross-site", false}, // changes nothing, and no other page reads the answer
 		{"POST", "Sec-Fetch-Site", "same-origin", false},
 		{"POST", "Sec-Fetch-Site", "none", false},
 		{"POST", "Origin", "https://rekey.example.com", false},

@@ -131,7 +131,7 @@ func TestMalformedHeaders(t *testing.T) {
 		"oversize key":            {"Bearer " + key + strings.Repeat("A", 1<<20)},
 		"not ASCII":               {"Bearer " + key[:10] + "é"},
 		"NUL":                     {"Bearer " + key + "\x00"},
-		"token that nobody knows": {"Bearer aaa.bbb.ccd"},
+		"token that is not known": {"Bearer aaa.bbb.ccd"},
 		"hash as token":           {"Bearer " + hex.EncodeToString(entry.Hash[:])},
 	}
 	for name, headers := range tests {

@@ -57,7 +57,7 @@ func TestEntraTokens(t *testing.T) {
 		"person, assigned less":               {user(scopes("Connections.Admin"), "Connections.Read"), "user:" + personID, auth.Read},
 		"person, neither":                     {user(scopes("openid")), "user:" + personID, 0},
 		"ids in capitals":                     {claims(func(c *auth.Claims) { c.AppID = strings.ToUpper(clientID) }), "app:" + clientID, 0},
-		"another tenant, whoever let it in":   {claims(func(c *auth.Claims) { c.TenantID = personID }), "", 0},
+		"another tenant, however it got in":   {claims(func(c *auth.Claims) { c.TenantID = personID }), "", 0},
 		"no application":                      {claims(func(c *auth.Claims) { c.AppID = "" }), "", 0},
 		"an application that is no GUID":      {claims(func(c *auth.Claims) { c.AppID = clientID + "\nuser:root" }), "", 0},
 		"a person without a GUID":             {claims(func(c *auth.Claims) { c.ObjectID, c.Scopes = "ada@example.com", scopes("x") }), "", 0},
@@ -80,7 +80,7 @@ func TestEntraTokens(t *testing.T) {
 	}
 }
 
-// Somebody without a role is known, and may do nothing.
+// A caller without a role is known, and may do nothing.
 func TestNoRoleAllowsNothing(t *testing.T) {
 	v := verified{claims: auth.Claims{TenantID: tenantID, AppID: clientID}}
 	caller, err := (&auth.EntraTokens{Verifier: v, Audience: "api://rekey", TenantID: tenantID}).Validate(t.Context(), "a.b.c")

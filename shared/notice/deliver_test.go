@@ -208,7 +208,7 @@ func TestTwoDeliverers(t *testing.T) {
 	})
 }
 
-// Whoever dies, or loses an answer of the table, around a delivery: the notice arrives,
+// A pass dies, or loses an answer of the table, around a delivery: the notice arrives,
 // if more than once then as the same, and before what comes after it.
 func TestFaultsAroundADelivery(t *testing.T) {
 	for write, op := range []string{"claiming the first", "deleting the first", "claiming the second", "deleting the second"} {
@@ -310,7 +310,7 @@ func TestGivingUp(t *testing.T) {
 	})
 }
 
-// A notice is never given up unsent, however long nobody could send it.
+// A notice is never given up unsent, however long it could not be sent.
 func TestOldNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
@@ -380,8 +380,8 @@ func TestDownReceiverIsLeftAlone(t *testing.T) {
 	})
 }
 
-// What fails for ever is in nobody's way.
-func TestPoisonIsInNobodysWay(t *testing.T) {
+// What fails for ever is in the way of no other notice.
+func TestPoisonIsInNoNoticesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.receiver.answer = func(_ *http.Request, e notice.Event) (*http.Response, error) {
@@ -435,7 +435,7 @@ func TestNoKeys(t *testing.T) {
 }
 
 // Without a webhook there is nothing to do.
-func TestNobodyToTell(t *testing.T) {
+func TestNoReceiver(t *testing.T) {
 	var d *notice.Deliverer
 	if did, err := d.Deliver(t.Context()); err != nil || did != (notice.Round{}) {
 		t.Errorf("Deliver: %+v, %v", did, err)

@@ -25,7 +25,7 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// hookURL has in its path and query what nobody but the receiver may see.
+// hookURL has in its path and query what only the receiver may see.
 const hookURL = "https://hooks.example.test/services/T0-hunter2?sig=hunter3"
 
 // receiver is a webhook receiver in the place of the network. It checks each request as
@@ -164,7 +164,7 @@ func (s *scene) connect(id string) {
 	}
 }
 
-// tell commits events of a connection that somebody has to be told of, all in one.
+// tell commits events of a connection that a person has to be told of, all in one.
 func (s *scene) tell(id string, messages ...string) {
 	s.t.Helper()
 	var events []rotation.Event
@@ -209,7 +209,7 @@ func (s *scene) wantTaken(id string, want ...string) {
 	}
 }
 
-// wantQuiet fails if the log shows what nobody may see.
+// wantQuiet fails if the log shows what no reader of it may see.
 func (s *scene) wantQuiet() {
 	s.t.Helper()
 	for _, secret := range []string{"hunter2", "hunter3", referenceSecret, strings.TrimPrefix(referenceSecret, "whsec_"), "the receiver's own words"} {

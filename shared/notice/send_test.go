@@ -47,7 +47,7 @@ func TestWhyThereWasNoAnswer(t *testing.T) {
 	closed.Close()
 	for name, test := range map[string]struct{ url, says string }{
 		"an unknown authority": {server.URL, "certificate is not trusted"},
-		"nobody there":         {closed.URL, `"reason":"no answer"`},
+		"no receiver":          {closed.URL, `"reason":"no answer"`},
 		"no such name":         {"https://receiver.invalid", "can't be resolved"},
 	} {
 		did, log := over(t, test.url+"/hunter2?sig=hunter3", nil)

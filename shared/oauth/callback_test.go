@@ -100,7 +100,7 @@ func TestCallbacks(t *testing.T) {
 				t.Errorf("ended with %q %q, want %q %q", got.Kind, problem, test.kind, test.problem)
 			}
 			if problem != "" && problem.Message() == "" || problem == "" && got.Text() == "" {
-				t.Error("nobody is told anything")
+				t.Error("the person is told nothing")
 			}
 			if test.problem != "" && w.entra.asked != 0 {
 				t.Error("Entra was asked to redeem a code that is not this browser's")

@@ -12,11 +12,11 @@ import (
 
 // Redeem exchanges a code that a caller's own page got from Entra: Infisical's form of
 // connecting by OAuth. The page must have used our redirect URI, since Entra compares
-// it. There is no state, nonce or verifier of ours, so that nothing shows that whoever
+// it. There is no state, nonce or verifier of ours, so that nothing shows that the person who
 // signed in meant this caller; that is the caller's page to see to. Tenant and ID
 // token are verified. Its errors are of type [*connection.Error].
 func (f *Flow) Redeem(ctx context.Context, code secret.Value, tenantID string) (connection.Credentials, error) {
-	ctx = context.WithoutCancel(ctx) // the code is spent, whoever goes away
+	ctx = context.WithoutCancel(ctx) // the code is spent, even if the caller goes away
 	tenantID = strings.ToLower(strings.TrimSpace(tenantID))
 	switch {
 	case code.IsZero():

@@ -123,7 +123,7 @@ func TestTwoFlowsInOneBrowser(t *testing.T) {
 	}
 }
 
-// Three browsers take a link up; the table can't tell anybody b.
+// Three browsers take a link up; the table can tell no reader b.
 func TestWhatIsStored(t *testing.T) {
 	w := newWorld(t)
 	state := w.begin(w.request())
@@ -178,7 +178,7 @@ func TestBeginRefuses(t *testing.T) {
 }
 
 // Each write of a flow fails once, with and without having happened. Either the flow
-// goes on, or nothing is stored and somebody is told.
+// goes on, or nothing is stored and the person is told.
 func TestWritesFail(t *testing.T) {
 	for _, applied := range []bool{false, true} {
 		for broken := 1; broken <= 4; broken++ {
@@ -206,7 +206,7 @@ func TestWritesFail(t *testing.T) {
 	}
 }
 
-// A process that dies after the state was used up leaves nobody waiting for ever.
+// A process that dies after the state was used up leaves no browser waiting for ever.
 func TestInterrupted(t *testing.T) {
 	w, b := newWorld(t), browser{}
 	q := w.entra.approve(t, w.depart(b, w.begin(w.request())))
@@ -289,7 +289,7 @@ func TestSlowConnection(t *testing.T) {
 	})
 }
 
-// Nobody who hangs up cancels what is under way.
+// A client that hangs up does not cancel what is under way.
 func TestHangUp(t *testing.T) {
 	w, b := newWorld(t), browser{}
 	q := w.entra.approve(t, w.depart(b, w.begin(w.request())))

@@ -57,7 +57,7 @@ const (
 	Setup       Kind = "setup"         // the OAuth application is not registered as it has to be
 	Identity    Kind = "identity"      // the ID token is not what was expected
 	Refused     Kind = "refused"       // by Entra, or because of the connection
-	Interrupted Kind = "interrupted"   // nobody knows
+	Interrupted Kind = "interrupted"   // how far it came is unknown
 	Failed      Kind = "unavailable"   // a service did not answer
 	Working     Kind = "still-working" // ask again
 )
@@ -81,8 +81,8 @@ var messages = map[Kind]string{
 	NeedsAdmin:  "These permissions need an administrator's consent. Let an administrator of the tenant open the link below, then ask for a new link and sign in. Nothing was stored.",
 	CodeSpent:   "Microsoft Entra's code was used already or has expired. Nothing was stored. Ask for a new link and sign in again.",
 	Identity:    "Microsoft Entra's answer is not for this sign-in, so it was not accepted, and nothing was stored. Ask for a new link, and choose an account of the tenant that it names.",
-	Refused:     "Microsoft Entra refused the sign-in. Nothing was stored. If what it says below does not help, show it to whoever runs Rekey.",
-	Interrupted: "The sign-in was interrupted, and nobody knows how far it came. Look for the connection; if it is not there, or still can't sign in, ask for a new link.",
+	Refused:     "Microsoft Entra refused the sign-in. Nothing was stored. If what it says below does not help, show it to the operator of Rekey.",
+	Interrupted: "The sign-in was interrupted, and how far it came is unknown. Look for the connection; if it is not there, or still can't sign in, ask for a new link.",
 	Failed:      "A service did not answer properly while the sign-in was being finished. Nothing was stored. Ask for a new link and sign in again.",
 	Working:     "The sign-in is being finished. This page asks again by itself.",
 }
@@ -174,7 +174,7 @@ func refusedByEntra(name, description string) Outcome {
 	return out
 }
 
-const setup = "The application that people sign in to is not registered as it has to be. Nothing was stored. Show this page to whoever runs Rekey: redirect URI, client secret and permissions of the OAuth application have to be right."
+const setup = "The application that people sign in to is not registered as it has to be. Nothing was stored. Show this page to the operator of Rekey: redirect URI, client secret and permissions of the OAuth application have to be right."
 
 // maxQuote is how much of Entra's words is kept, in characters.
 const maxQuote = 300

@@ -69,7 +69,7 @@ func TestKeyDropped(t *testing.T) {
 	}
 }
 
-// Anybody can make up key ids. One request a minute is all they get, and known
+// Any caller can make up key ids. One request a minute is all that this costs, and known
 // callers go on.
 func TestUnknownKeysFlood(t *testing.T) {
 	a := newAuthority(t)

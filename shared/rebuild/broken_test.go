@@ -16,7 +16,7 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// What is published was removed by somebody: the one before, still in its grace period,
+// What is published was removed by a person: the one before, still in its grace period,
 // is current, and a new one is issued at once.
 func TestPublishedDoesNotWork(t *testing.T) {
 	inBubble(t, func(w *world) {
@@ -305,8 +305,8 @@ func TestSignInIsNotThere(t *testing.T) {
 	})
 }
 
-// A target whose connection is nowhere is not rebuilt: nobody could make it rotate.
-func TestNobodyActs(t *testing.T) {
+// A target whose connection is nowhere is not rebuilt: nothing could make it rotate.
+func TestNoConnectionActs(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s, parent := w.subject(), w.subject()
 		in := parent.certificate()
@@ -413,7 +413,7 @@ func TestGivenWithoutKeyID(t *testing.T) {
 	}
 }
 
-// Somebody wrote over what is published; Rekey's own takes its place with the next
+// A person wrote over what is published; Rekey's own takes its place with the next
 // rotation, as it does while the table is there.
 func TestWrittenOver(t *testing.T) {
 	inBubble(t, func(w *world) {

@@ -249,7 +249,7 @@ func TestNotToBeRebuilt(t *testing.T) {
 	})
 }
 
-// A name that somebody has taken meanwhile stays theirs.
+// A name that another caller has taken meanwhile stays theirs.
 func TestNameIsTaken(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s := w.rotating()
@@ -327,8 +327,8 @@ func TestUnclear(t *testing.T) {
 	})
 }
 
-// What was unclear when the wait began is not written after it: nobody knows whether it
-// was under way.
+// What was unclear when the wait began is not written after it: whether it was under
+// way is unknown.
 func TestUnclearAtFirst(t *testing.T) {
 	inBubble(t, func(w *world) {
 		parent, s, other := w.subject(), w.subject(), w.rotating()

@@ -54,7 +54,7 @@ func (s *scan) lost(d *draft, refusal error) {
 	d.rec.Current = credential(d.published[0], s.now(), secret.Value{})
 	d.latest = false
 	if d.rec.Delegated() {
-		return // whoever acts can issue a new one
+		return // the connection that acts can issue a new one
 	}
 	now := s.now()
 	why := serviceerror.CredentialLost.Advice()
@@ -89,7 +89,7 @@ func useless(err error) bool {
 	return serviceerror.RefusesCredential(err) || errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err)
 }
 
-// directory reads the application that is rotated, as far as anybody can.
+// directory reads the application that is rotated, as far as a credential that works allows.
 func (s *scan) directory(ctx context.Context, d *draft) error {
 	if d.rec.Target.ClientID == "" || d.token.Value.IsZero() {
 		return nil

@@ -57,7 +57,7 @@ func (r *Rebuilder) sort(secrets []rotation.VaultSecret, only string) (map[strin
 }
 
 // place finds out which of the group's secrets is what. Which names a connection has
-// follows from one of them, so that more than one set of names means that somebody has
+// follows from one of them, so that more than one set of names means that a person has
 // copied a secret together with its tags.
 func (g *group) place() (strays []string, err error) {
 	names := map[string]rotation.VaultSecret{} // by lower-case name

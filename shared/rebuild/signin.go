@@ -39,7 +39,7 @@ func (s *scan) through(ctx context.Context, d *draft) error {
 	case p == nil:
 		var err error
 		if parent, err = s.Records.Load(ctx, d.via); errors.Is(err, serviceerror.ErrNotFound) {
-			return held("The connection that it is rotated through (%s) is neither in the table nor in the vault. Its client secret stays published, and nobody rotates it.", d.via)
+			return held("The connection that it is rotated through (%s) is neither in the table nor in the vault. Its client secret stays published, and nothing rotates it.", d.via)
 		} else if err != nil {
 			return err
 		}

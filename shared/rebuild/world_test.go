@@ -131,7 +131,7 @@ type subject struct {
 	app     rotation.Application
 	secret  secret.Value
 	keyID   string
-	foreign string // a client secret of somebody else's
+	foreign string // a client secret that Rekey did not issue
 	other   secret.Value
 	otherID string // another one that the owner may give
 	id      string
@@ -188,7 +188,7 @@ func (s *subject) certificate() connection.Input {
 	}
 }
 
-// person lets somebody who signs in act for s.
+// person lets a person who signs in act for s.
 func (s *subject) person() connection.Input {
 	app, _, _ := s.w.AddApplication()
 	account, refresh := s.w.AddPerson()

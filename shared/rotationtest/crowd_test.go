@@ -24,7 +24,7 @@ func (s *subject) crowd(n int) {
 	})
 }
 
-// Too many old client secrets: whoever asks by hand is told so, and nothing is issued.
+// Too many old client secrets: the caller who asks by hand is told so, and nothing is issued.
 func TestNoRoomForARotationByHand(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.crowd(rotation.MaxReplaced)
@@ -67,7 +67,7 @@ func TestAnEmergencyMakesRoom(t *testing.T) {
 		s.ask(rotation.Request{Kind: rotation.AskEmergency})
 		s.sweep(3 * hour)
 		s.rotated(rotation.OnEmergency)
-		s.live(2) // current, and somebody else's
+		s.live(2) // current, and the foreign one
 	})
 }
 

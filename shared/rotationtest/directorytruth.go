@@ -54,7 +54,7 @@ func (w *World) AddCertificate(clientID string, pem secret.Value) {
 	w.Directory.signIns[pem.Reveal()] = &signIn{holder: clientID}
 }
 
-// AddPerson makes up somebody with a refresh token.
+// AddPerson makes up a person with a refresh token.
 func (w *World) AddPerson() (account string, refresh secret.Value) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,7 +63,7 @@ func (w *World) AddPerson() (account string, refresh secret.Value) {
 	return account, secret.New(w.Directory.refreshToken(account))
 }
 
-// Newest returns the refresh token that somebody got last.
+// Newest returns the refresh token that the account got last.
 func (w *World) Newest(account string) (value secret.Value) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

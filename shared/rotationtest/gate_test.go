@@ -15,8 +15,8 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// R6: what somebody wrote over the published secret is replaced before anything is
-// removed, even if he copied the key id's tag.
+// R6: what a person wrote over the published secret is replaced before anything is
+// removed, even with a copy of the key id's tag.
 func TestOverwrittenByHand(t *testing.T) {
 	for _, tags := range []map[string]string{nil, {rotation.TagKeyID: "current"}} {
 		t.Run(fmt.Sprint(tags), func(t *testing.T) {
@@ -271,7 +271,7 @@ func TestRefusalsInARow(t *testing.T) {
 	}
 }
 
-// R6: somebody removes the published credential by hand. Removals are postponed; ten
+// R6: a person removes the published credential by hand. Removals are postponed; ten
 // refusals over a quarter of an hour raise the alarm, and the old credential, which
 // still works, issues a new one.
 func TestPublishedCredentialLost(t *testing.T) {

@@ -79,8 +79,8 @@ func TestTwoSweepsRotateEachOnce(t *testing.T) {
 	})
 }
 
-// P5: wherever a pass loses its lease, it stops, undoes nothing, and whoever comes
-// next finishes the run.
+// P5: wherever a pass loses its lease, it stops, undoes nothing, and the next pass
+// finishes the run.
 func TestLostLeaseStopsThePass(t *testing.T) {
 	for n, lost := 1, true; lost && n < 40; n++ {
 		t.Run(fmt.Sprintf("at commit %d", n), func(t *testing.T) {
@@ -164,12 +164,12 @@ func TestLostLeaseStopsTheDeletion(t *testing.T) {
 		}
 		s.sweep(10 * time.Minute)
 		if s.exists() {
-			t.Error("nobody finished the deletion")
+			t.Error("no pass finished the deletion")
 		}
 	})
 }
 
-// R2: whoever's clock is wrong by half a minute, calls of two passes never overlap.
+// R2: whichever clock is wrong by half a minute, calls of two passes never overlap.
 func TestClocksMayDiffer(t *testing.T) {
 	for _, skew := range []time.Duration{-29 * time.Second, 29 * time.Second} {
 		t.Run(skew.String(), func(t *testing.T) {
@@ -326,7 +326,7 @@ func TestStagingIsTriedAgain(t *testing.T) {
 		tries        int
 	}{
 		"not stored":        {putting: &serviceerror.Error{Op: "writing a secret", Class: serviceerror.Transient, Status: 503}, tries: 4},
-		"nobody knows":      {putting: unknown("writing a secret"), tries: 4},
+		"unknown":           {putting: unknown("writing a secret"), tries: 4},
 		"stored, no answer": {put: unknown("writing a secret"), tries: 1},
 	} {
 		t.Run(name, func(t *testing.T) {

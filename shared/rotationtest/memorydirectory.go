@@ -335,7 +335,7 @@ func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a 
 }
 
 // checkDeadline checks rule R2 where it matters most: addPassword ends before the
-// lease could be anybody else's.
+// lease could be another pass's.
 func (w *World) checkDeadline(ctx context.Context, marker string) {
 	if w.AtEnd { // a late write has another deadline than the call that it was
 		return

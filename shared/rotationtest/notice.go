@@ -17,7 +17,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// NoticeStore is a [Store] that keeps notices of the events that somebody has to be
+// NoticeStore is a [Store] that keeps notices of the events that a person has to be
 // told of.
 type NoticeStore interface {
 	Store
@@ -79,7 +79,7 @@ func (s noticeTest) create(t *testing.T, rec rotation.Record, events ...rotation
 	return rec
 }
 
-// tell is an event of a second that somebody has to be told of.
+// tell is an event of a second that a person has to be told of.
 func tell(second int, message string) rotation.Event {
 	return rotation.Event{At: storeEpoch.Add(time.Duration(second) * time.Second), Kind: rotation.EventAttention, Message: message, Notice: true}
 }

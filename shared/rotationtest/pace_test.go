@@ -42,7 +42,7 @@ func (s *subject) pass(p *pacer, until time.Time) {
 	}
 }
 
-// A write waits for its turn, even when somebody nudges, and never for longer than its
+// A write waits for its turn, even when a caller nudges, and never for longer than its
 // pass and its lease allow.
 func TestWriteWaitsForItsTurn(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
@@ -121,7 +121,7 @@ func TestNoRoomInTime(t *testing.T) {
 	})
 }
 
-// When the directory asks for a pause, whoever paces learns for how long and whose.
+// When the directory asks for a pause, the pacer learns for how long and whose.
 func TestRefusedWritesAreNoted(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		busy := &serviceerror.Error{Op: "writing", Class: serviceerror.Throttled, Status: 429, RetryAfter: 5 * time.Minute}

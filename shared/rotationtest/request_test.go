@@ -282,7 +282,7 @@ func TestDeleteWhileTheVaultIsDown(t *testing.T) {
 	})
 }
 
-// A vault secret that somebody deleted must not keep a connection from being deleted:
+// A vault secret that a person deleted must not keep a connection from being deleted:
 // what can't be removed for want of a credential is left to a person after a day.
 func TestDeleteAfterTheVaultSecretIsGone(t *testing.T) {
 	long(t)
@@ -301,7 +301,7 @@ func TestDeleteAfterTheVaultSecretIsGone(t *testing.T) {
 					t.Fatalf("the connection is still there: %+v", s.record())
 				}
 				if len(s.events(rotation.EventByHand)) == 0 {
-					t.Error("nobody is told what is left to remove by hand")
+					t.Error("no person is told what is left to remove by hand")
 				}
 			})
 		})

@@ -13,7 +13,7 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// counted counts how often somebody signs in.
+// counted counts the sign-ins.
 type counted struct {
 	actor
 	n    atomic.Int32

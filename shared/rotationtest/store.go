@@ -27,7 +27,7 @@ type Store interface {
 	// [serviceerror.ErrExists] if the id is taken.
 	Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
 	// Reserve claims a value for res.Owner, whose own claim is renewed.
-	// [serviceerror.ErrExists] if it is somebody else's, unless that claim is older
+	// [serviceerror.ErrExists] if it is another owner's, unless that claim is older
 	// than ten minutes and reclaim agrees.
 	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error
 	// Find returns the claim on a value; [serviceerror.ErrNotFound] if there is none.

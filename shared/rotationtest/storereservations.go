@@ -70,7 +70,7 @@ func (s storeTest) notes(t *testing.T) {
 		t.Errorf("owners %q, want %q", got, want)
 	}
 	if got, err := s.Notes(ctx, rotation.NoteTarget, rand.Text()); err != nil || len(got) != 0 {
-		t.Errorf("notes of what nobody noted: %v, %v", got, err)
+		t.Errorf("notes of what was never noted: %v, %v", got, err)
 	}
 }
 
@@ -124,7 +124,7 @@ func (s storeTest) reclaim(t *testing.T) {
 	if asked.Owner != old.Owner || asked.Value != old.Value || !asked.At.Equal(old.At) {
 		t.Errorf("reclaim was asked about %v, want %v", asked, old)
 	}
-	wantStoreError(t, "nobody knows", s.Reserve(ctx, other, answer(true, serviceerror.ErrNewerSchema)), serviceerror.ErrNewerSchema)
+	wantStoreError(t, "the answer is unknown", s.Reserve(ctx, other, answer(true, serviceerror.ErrNewerSchema)), serviceerror.ErrNewerSchema)
 
 	free := func(_ context.Context, holder rotation.Reservation) (bool, error) { return true, nil }
 	winners := s.race(t, other, free)

@@ -18,8 +18,8 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// The rules of the design as behaviour: a connection in its world, the timer, and
-// what somebody outside does meanwhile. Every test ends by checking the promises.
+// The rules that docs/glossary.md lists as behaviour: a connection in its world, the timer, and
+// what a person outside does meanwhile. Every test ends by checking the promises.
 
 const (
 	hour = time.Hour
@@ -273,7 +273,7 @@ func (s *subject) events(kind string) (found []rotation.Event) {
 }
 
 // live fails unless that many client secrets of the application are alive. One is
-// somebody else's.
+// foreign: Rekey did not issue it.
 func (s *subject) live(want int) {
 	s.t.Helper()
 	if got := s.w.Live(s.app.ClientID); got != want {

@@ -351,7 +351,7 @@ func TestNudgeKeepsTheProof(t *testing.T) {
 	})
 }
 
-// R4: a run that ends while nobody knows whether a dead pass has staged a value leaves
+// R4: a run that ends while it is unknown whether a dead pass has staged a value leaves
 // no staged version enabled.
 func TestAbandonAfterACrash(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {

@@ -39,7 +39,7 @@ const Deployment = "test"
 // errDead is what every port answers a process that has crashed.
 var errDead = errors.New("this process is dead")
 
-// World is one tenant, one vault and one table, and whoever works on them. Its
+// World is one tenant, one vault and one table, and the processes that work on them. Its
 // clock is time.Now, so that it belongs into a synctest bubble.
 type World struct {
 	Store     *MemoryStore
@@ -63,7 +63,7 @@ type World struct {
 	process int  // the process that is alive
 	armed   bool // faults count
 	broken  []string
-	outside bool // somebody outside broke P1 on purpose
+	outside bool // a person outside broke P1 on purpose
 	hooks   hooks
 }
 
@@ -295,7 +295,7 @@ func (w *World) checkAuth(rec *rotation.Record) {
 	s := w.Vault.secrets[strings.ToLower(rec.AuthName())]
 	if rec.Auth == nil {
 		if s != nil && s.deletedAt == nil {
-			w.violate("P3: credentials that nobody uses are in the vault")
+			w.violate("P3: credentials that nothing uses are in the vault")
 		}
 		return
 	}
@@ -313,7 +313,7 @@ func (w *World) checkAuth(rec *rotation.Record) {
 }
 
 // CheckGone checks that nothing of ours is left of a connection, and that the
-// credential it was given is untouched. Reservations may be left by whoever died
+// credential it was given is untouched. Reservations may be left by a process that died
 // before the record was written: they are void.
 func (w *World) CheckGone(id string, given secret.Value) {
 	w.mu.Lock()
@@ -366,7 +366,7 @@ func (w *World) CheckLeaks() {
 	}
 	for value := range w.Directory.signIns {
 		if strings.Contains(all, value) {
-			w.violate("P4: what somebody signs in with leaked")
+			w.violate("P4: what a person signs in with leaked")
 		}
 	}
 	if strings.Contains(all, tokenPrefix) {

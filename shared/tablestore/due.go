@@ -33,7 +33,7 @@ func (s *Store) dueIn(ctx context.Context, shard int, until time.Time, limit int
 		if err != nil {
 			return false, err
 		}
-		// A key that cannot be read was put there by somebody else.
+		// A key that cannot be read was not put there by Rekey.
 		if d, ok := parseDueKey(key); ok {
 			due = append(due, d)
 		}

@@ -127,7 +127,7 @@ func checkRecord(t *testing.T, row []byte) {
 }
 
 // checkPlan plans with a record and its clone. In the phases of a run a record has one:
-// nobody writes it otherwise.
+// nothing writes it otherwise.
 func checkPlan(t *testing.T, rec, clone *rotation.Record) {
 	t.Helper()
 	rules, now := rotation.DefaultRules(), time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)

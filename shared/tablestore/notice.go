@@ -92,7 +92,7 @@ func (c *change) addNotices(t *transaction, d drift) {
 }
 
 // lookNotices finds notices of c that are there already. They can only be of another
-// life of the connection, before somebody restored its record from a backup: what this
+// life of the connection, before a person restored its record from a backup: what this
 // commit would add says the same.
 func (s *Store) lookNotices(ctx context.Context, op string, c change) (map[string]bool, error) {
 	there := map[string]bool{}
@@ -139,7 +139,7 @@ func (s *Store) undeliveredIn(ctx context.Context, shard, limit int) ([]notice.N
 	return notices, errors.Join(err, broken)
 }
 
-// decodeNotice reads a row; ours is false if somebody else put it there.
+// decodeNotice reads a row; ours is false if Rekey did not put it there.
 func decodeNotice(row []byte) (n notice.Notice, ours bool, err error) {
 	key, err := rowKey(row)
 	if err != nil {

@@ -69,7 +69,7 @@ type change struct {
 	rec     rotation.Record
 	version int64 // of the history row
 	events  []rotation.Event
-	notices bool // the events that somebody has to be told of become notices
+	notices bool // the events that a person has to be told of become notices
 }
 
 // write carries c out in one transaction.
@@ -151,8 +151,8 @@ func (c *change) transaction(d drift) (*transaction, error) {
 }
 
 // readBack returns the ETag of rec's row if the row is still as this commit left
-// it. If somebody else has written since, their ETag must not be taken for ours:
-// the next commit would undo what they wrote.
+// it. If another pass has written since, its ETag must not be taken for ours:
+// the next commit would undo what that pass wrote.
 func (s *Store) readBack(ctx context.Context, rec *rotation.Record) string {
 	row, found, e := s.get(ctx, "reading a commit back", partitionKey(rec.ID), connectionKey(rec.ID))
 	if e != nil || !found {

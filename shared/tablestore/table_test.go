@@ -34,7 +34,7 @@ func TestTableIsCreatedOnce(t *testing.T) {
 	}
 }
 
-// A row that somebody deleted or restored by hand must not block a connection.
+// A row that a person deleted or restored by hand must not block a connection.
 func TestDriftIsHealed(t *testing.T) {
 	event := rotation.Event{At: epoch, Kind: rotation.EventIssued, Message: "new"}
 	for name, spoil := range map[string]func(t *testing.T, f *fixture, rec *rotation.Record){
