@@ -181,7 +181,8 @@ func (f *Flow) reconnect(ctx context.Context, p *pending, c connection.Credentia
 		case err != nil:
 			return f.unmade(ctx, err)
 		case rec.Auth == nil || rec.Auth.Generation != p.Generation:
-			return Outcome{Kind: Refused, Message: "The connection was given new credentials since this link was made. If it still can't sign in, ask for a new link."}
+			return Outcome{Kind: Refused,
+				Message: "The connection was given new credentials since this link was made. If it still can't sign in, ask for a new link."}
 		}
 		// With the version that was looked at, so that nothing comes in between.
 		_, err = f.Connections.Update(ctx, rec.ID, connection.Change{Version: &rec.Revision, Credentials: &c, By: p.By})

@@ -155,7 +155,8 @@ func (f *Flow) Begin(ctx context.Context, r Request) (Begun, error) {
 	state := randomText()
 	if _, err := f.put(ctx, idOf(state), p, ""); err != nil {
 		f.log().WarnContext(ctx, "noting a sign-in", "class", string(serviceerror.ClassOf(err)))
-		return Begun{}, &connection.Error{Kind: connection.Unavailable, Message: "The sign-in could not be noted down. Try again.", RetryAfter: 10 * time.Second}
+		return Begun{}, &connection.Error{Kind: connection.Unavailable,
+			Message: "The sign-in could not be noted down. Try again.", RetryAfter: 10 * time.Second}
 	}
 	return Begun{f.PublicURL + StartPath + "?state=" + state, p.ExpiresAt, idOf(state)}, nil
 }
@@ -173,7 +174,8 @@ func (f *Flow) beginNew(ctx context.Context, p *pending, r Request) error {
 	}
 	_, err := f.Connections.ByName(ctx, in.Project, in.Name)
 	if e, ok := errors.AsType[*connection.Error](err); err == nil {
-		return &connection.Error{Kind: connection.Invalid, Message: "An App Connection with this name already exists. Choose another name, or give its id as connectionId to sign in for it again."}
+		return &connection.Error{Kind: connection.Invalid,
+			Message: "An App Connection with this name already exists. Choose another name, or give its id as connectionId to sign in for it again."}
 	} else if !ok || e.Kind != connection.NotFound {
 		return err
 	}

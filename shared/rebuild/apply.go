@@ -57,7 +57,8 @@ func (w *writer) write(ctx context.Context, c *Connection) {
 	case why != "":
 		c.Notes = append(c.Notes, why)
 	}
-	w.log().InfoContext(ctx, "rebuilding", "connection", c.ID, "outcome", string(outcome), "retiring", len(c.Record.Replaced()), "abandoned", len(c.Record.Orphans()), "byHand", len(c.Record.ByHand))
+	w.log().InfoContext(ctx, "rebuilding", "connection", c.ID, "outcome", string(outcome),
+		"retiring", len(c.Record.Replaced()), "abandoned", len(c.Record.Orphans()), "byHand", len(c.Record.ByHand))
 }
 
 func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
@@ -118,7 +119,8 @@ func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
 // events are the first lines of the history.
 func events(rec *rotation.Record, now time.Time) []rotation.Event {
 	first := rotation.Event{At: now, Kind: EventRebuilt, By: By, Message: fmt.Sprintf(
-		"the record was lost and is written again from what Key Vault and Entra have; to be removed: %d, to be looked for: %d, left to a person: %d",
+		"the record was lost and is written again from what Key Vault and Entra have; "+
+			"to be removed: %d, to be looked for: %d, left to a person: %d",
 		len(rec.Replaced()), len(rec.Orphans()), len(rec.ByHand))}
 	if rec.Current != nil {
 		first.KeyID = rec.Current.KeyID

@@ -61,13 +61,15 @@ func (s *scan) lost(d *draft, refusal error) {
 	if refusal != nil {
 		why += " " + serviceerror.Explain(refusal)
 	}
-	d.rec.Error = &rotation.Failure{Class: serviceerror.CredentialLost, Message: serviceerror.CredentialLost.Advice(), Count: 1, At: now, RetryAt: now}
+	d.rec.Error = &rotation.Failure{Class: serviceerror.CredentialLost,
+		Message: serviceerror.CredentialLost.Advice(), Count: 1, At: now, RetryAt: now}
 	d.ByPerson = append(d.ByPerson, "No client secret that was published for it works. Reconnect it with a new one. "+why)
 }
 
 // prove reads a published value and spends it for a token, more than once if it is
 // refused.
-func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret, tries int) (value secret.Value, token rotation.Token, err error) {
+func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret,
+	tries int) (value secret.Value, token rotation.Token, err error) {
 	got, err := s.Vault.Get(ctx, d.name, v.Version)
 	if err != nil {
 		return value, token, err

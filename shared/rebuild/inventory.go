@@ -34,7 +34,8 @@ func (r *Rebuilder) sort(secrets []rotation.VaultSecret, only string) (map[strin
 		}
 		id := s.Tags[rotation.TagConnection]
 		if !idForm.MatchString(id) {
-			plan.ByPerson = append(plan.ByPerson, fmt.Sprintf("The secret %q bears the tag of this deployment but names no connection. It is left alone.", s.Name))
+			plan.ByPerson = append(plan.ByPerson,
+				fmt.Sprintf("The secret %q bears the tag of this deployment but names no connection. It is left alone.", s.Name))
 			continue
 		}
 		if all[id] == nil {

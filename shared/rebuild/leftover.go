@@ -314,7 +314,8 @@ func (l *leftovers) attempt(v rotation.VaultSecret, marker string) {
 // where no credential of an application that rotates itself works.
 func (l *leftovers) lookFor(app rotation.Application, marker string, since, at time.Time) {
 	if l.rec.Delegated() || !l.token.Value.IsZero() {
-		l.rec.Removals = append(l.rec.Removals, rotation.Removal{Kind: rotation.RemoveOrphan, Published: true, Target: app, Marker: marker, Since: since, NextAt: at})
+		l.rec.Removals = append(l.rec.Removals,
+			rotation.Removal{Kind: rotation.RemoveOrphan, Published: true, Target: app, Marker: marker, Since: since, NextAt: at})
 	}
 }
 
@@ -322,7 +323,8 @@ func (l *leftovers) lookFor(app rotation.Application, marker string, since, at t
 func (l *leftovers) strangers() {
 	if l.state == nil {
 		if !l.rec.Delegated() && l.token.Value.IsZero() {
-			l.ByPerson = append(l.ByPerson, fmt.Sprintf("Rekey can't read the application %s now. Look there for client secrets whose names begin with %s and remove those that nothing uses.",
+			l.ByPerson = append(l.ByPerson, fmt.Sprintf("Rekey can't read the application %s now. "+
+				"Look there for client secrets whose names begin with %s and remove those that nothing uses.",
 				l.rec.Target.ClientID, rotation.MarkerPrefix(l.Deployment, l.ID)))
 		}
 		return

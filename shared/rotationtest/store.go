@@ -419,7 +419,8 @@ func (s storeTest) messages(t *testing.T, id string, limit int) (out []string) {
 func (s storeTest) prune(t *testing.T) {
 	ctx, id, another := t.Context(), rand.Text(), rand.Text()
 	at := func(day, hour int) rotation.Event {
-		return rotation.Event{At: storeEpoch.AddDate(0, 0, day).Truncate(24 * time.Hour).Add(time.Duration(hour) * time.Hour), Message: fmt.Sprint(day, "-", hour)}
+		return rotation.Event{At: storeEpoch.AddDate(0, 0, day).Truncate(24 * time.Hour).Add(time.Duration(hour) * time.Hour),
+			Message: fmt.Sprint(day, "-", hour)}
 	}
 	s.create(t, another, time.Time{}, at(19, 23)) // a history that ends nowhere near
 	rec := s.create(t, id, time.Time{}, at(0, 1))

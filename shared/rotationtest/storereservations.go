@@ -75,7 +75,8 @@ func (s storeTest) notes(t *testing.T) {
 }
 
 // race lets owners reserve one value at once and returns those who succeeded.
-func (s storeTest) race(t *testing.T, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) (winners []string) {
+func (s storeTest) race(t *testing.T, res rotation.Reservation,
+	reclaim func(context.Context, rotation.Reservation) (bool, error)) (winners []string) {
 	t.Helper()
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -143,7 +144,8 @@ func (s storeTest) reclaim(t *testing.T) {
 
 func (s storeTest) values(t *testing.T) {
 	tag := rand.Text()
-	values := []string{tag, strings.ToLower(tag), tag + " b", tag + "_20b", tag + "_b", tag + "/b", tag + "#?\\%+'ü", tag + strings.Repeat("x", 2000), tag + strings.Repeat("x", 2001)}
+	values := []string{tag, strings.ToLower(tag), tag + " b", tag + "_20b", tag + "_b", tag + "/b",
+		tag + "#?\\%+'ü", tag + strings.Repeat("x", 2000), tag + strings.Repeat("x", 2001)}
 	for _, kind := range []rotation.ReservationKind{rotation.ReserveName, rotation.ReserveVault} {
 		for _, value := range values {
 			res := rotation.Reservation{Kind: kind, Value: value, Owner: rand.Text()}

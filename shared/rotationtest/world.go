@@ -70,9 +70,11 @@ type World struct {
 // NewWorld returns an empty world.
 func NewWorld(t testing.TB) *World {
 	w := &World{t: t, Latency: 40 * time.Millisecond, process: 1, Log: &Log{}}
-	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{}, reserved: map[string]rotation.Reservation{}, claims: map[string]rotation.ClaimRow{}, notices: map[string]notice.Notice{}}
+	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{},
+		reserved: map[string]rotation.Reservation{}, claims: map[string]rotation.ClaimRow{}, notices: map[string]notice.Notice{}}
 	w.Vault = &MemoryVault{world: w, secrets: map[string]*heldSecret{}}
-	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, clients: map[string]*app{}, holders: map[string]string{}, signIns: map[string]*signIn{}}
+	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, clients: map[string]*app{},
+		holders: map[string]string{}, signIns: map[string]*signIn{}}
 	return w
 }
 
@@ -83,7 +85,8 @@ func (w *World) Rotator() *rotator.Rotator {
 	defer w.mu.Unlock()
 	p := port{w, w.process}
 	return &rotator.Rotator{
-		Store: storePort{w.Store, p}, History: storePort{w.Store, p}, Vault: vaultPort{w.Vault, p}, Authority: directoryPort{w.Directory, p}, Directory: directoryPort{w.Directory, p},
+		Store: storePort{w.Store, p}, History: storePort{w.Store, p}, Vault: vaultPort{w.Vault, p},
+		Authority: directoryPort{w.Directory, p}, Directory: directoryPort{w.Directory, p},
 		Rules: rotation.DefaultRules(), Deployment: Deployment, Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
 	}
 }
@@ -242,7 +245,8 @@ func (w *World) CheckEnd(id string) {
 	}
 	rec := r.record()
 	if rec.Phase != rotation.Idle || rec.Request != nil || len(rec.Orphans()) > 0 || rec.Stale.Pending() || rec.Run != nil {
-		w.violate(fmt.Sprintf("P3: not settled: phase %s, request %v, orphans %d, stale %+v", rec.Phase, rec.Request, len(rec.Orphans()), rec.Stale))
+		w.violate(fmt.Sprintf("P3: not settled: phase %s, request %v, orphans %d, stale %+v",
+			rec.Phase, rec.Request, len(rec.Orphans()), rec.Stale))
 	}
 	if rec.Lease.Token != "" {
 		w.violate("P5: the lease was not given back")

@@ -16,9 +16,10 @@ import (
 // If some partitions fail, what the others have is returned together with the
 // error: one that is throttled must not keep the rest from rotating.
 func (s *Store) Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error) {
-	return everywhere(limit, func(shard int) ([]rotation.Due, error) { return s.dueIn(ctx, shard, until, limit) }, func(a, b rotation.Due) int {
-		return cmp.Or(a.Wake.Compare(b.Wake), cmp.Compare(a.ID, b.ID))
-	})
+	return everywhere(limit, func(shard int) ([]rotation.Due, error) { return s.dueIn(ctx, shard, until, limit) },
+		func(a, b rotation.Due) int {
+			return cmp.Or(a.Wake.Compare(b.Wake), cmp.Compare(a.ID, b.ID))
+		})
 }
 
 // dueIn returns the oldest wake-ups of one partition.

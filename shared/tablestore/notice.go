@@ -118,9 +118,10 @@ func (s *Store) lookNotices(ctx context.Context, op string, c change) (map[strin
 //
 // If some partitions fail, what the others have is returned together with the error.
 func (s *Store) Undelivered(ctx context.Context, limit int) ([]notice.Notice, error) {
-	return everywhere(limit, func(shard int) ([]notice.Notice, error) { return s.undeliveredIn(ctx, shard, limit) }, func(a, b notice.Notice) int {
-		return cmp.Compare(a.ID, b.ID) // begins with the time
-	})
+	return everywhere(limit, func(shard int) ([]notice.Notice, error) { return s.undeliveredIn(ctx, shard, limit) },
+		func(a, b notice.Notice) int {
+			return cmp.Compare(a.ID, b.ID) // begins with the time
+		})
 }
 
 func (s *Store) undeliveredIn(ctx context.Context, shard, limit int) ([]notice.Notice, error) {
@@ -172,7 +173,8 @@ func (s *Store) Postpone(ctx context.Context, n notice.Notice, until time.Time, 
 	if err != nil {
 		return n, refused(op, "InvalidInput", "the row is not JSON")
 	}
-	answer, err := s.table.UpdateEntity(once(ctx), body, &aztables.UpdateEntityOptions{IfMatch: &condition, UpdateMode: aztables.UpdateModeMerge})
+	answer, err := s.table.UpdateEntity(once(ctx), body,
+		&aztables.UpdateEntityOptions{IfMatch: &condition, UpdateMode: aztables.UpdateModeMerge})
 	if e := outcome(op, write, err); e != nil {
 		return n, conflict(op, e)
 	}

@@ -88,7 +88,8 @@ func (s *Store) PutPending(ctx context.Context, key string, value []byte, expire
 		return s.addPending(ctx, op, partitionKey(key), body)
 	}
 	condition := azcore.ETag(etag)
-	answer, err := s.table.UpdateEntity(once(ctx), body, &aztables.UpdateEntityOptions{IfMatch: &condition, UpdateMode: aztables.UpdateModeReplace})
+	answer, err := s.table.UpdateEntity(once(ctx), body,
+		&aztables.UpdateEntityOptions{IfMatch: &condition, UpdateMode: aztables.UpdateModeReplace})
 	e := outcome(op, write, err)
 	switch {
 	case e == nil:
@@ -120,19 +121,20 @@ func (s *Store) addPending(ctx context.Context, op, partition string, body []byt
 func (s *Store) prunePending(ctx context.Context, partition string) {
 	now := s.now()
 	var old []string
-	_ = s.scan(ctx, "looking for expired authorizations", keyRange{partition, pendingPrefix, onceEnd}, "RowKey,expires", maxPage, func(row []byte) (bool, error) {
-		var stored struct {
-			RowKey  string
-			Expires time.Time `json:"expires"`
-		}
-		if err := decodeRow(row, &stored); err != nil {
-			return false, err
-		}
-		if stored.Expires.Before(now) {
-			old = append(old, stored.RowKey)
-		}
-		return len(old) < pruned, nil
-	})
+	_ = s.scan(ctx, "looking for expired authorizations", keyRange{partition, pendingPrefix, onceEnd},
+		"RowKey,expires", maxPage, func(row []byte) (bool, error) {
+			var stored struct {
+				RowKey  string
+				Expires time.Time `json:"expires"`
+			}
+			if err := decodeRow(row, &stored); err != nil {
+				return false, err
+			}
+			if stored.Expires.Before(now) {
+				old = append(old, stored.RowKey)
+			}
+			return len(old) < pruned, nil
+		})
 	for _, key := range old {
 		if s.deleteExpired(ctx, partition, key, now) != nil {
 			return

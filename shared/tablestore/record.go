@@ -48,7 +48,8 @@ func (s *Store) Commit(ctx context.Context, rec rotation.Record, events ...rotat
 	if rec.Schema > rotation.Schema {
 		return rec, serviceerror.ErrNewerSchema
 	}
-	return s.write(ctx, change{op: "committing a record", kind: aztables.TransactionTypeUpdateMerge, rec: rec, version: rec.Version, events: events})
+	return s.write(ctx, change{op: "committing a record", kind: aztables.TransactionTypeUpdateMerge,
+		rec: rec, version: rec.Version, events: events})
 }
 
 // Remove implements [rotator.Store]. The last history row has the version after
@@ -58,7 +59,8 @@ func (s *Store) Remove(ctx context.Context, rec rotation.Record, events ...rotat
 		return serviceerror.ErrNewerSchema
 	}
 	rec.WakeAt = time.Time{}
-	_, err := s.write(ctx, change{op: "removing a record", kind: aztables.TransactionTypeDelete, rec: rec, version: rec.Version + 1, events: events})
+	_, err := s.write(ctx, change{op: "removing a record", kind: aztables.TransactionTypeDelete, rec: rec,
+		version: rec.Version + 1, events: events})
 	return err
 }
 

@@ -60,7 +60,8 @@ type held struct {
 // be taken over, and it is, unless it has changed meanwhile. Otherwise the error is
 // a [*TakenError]. Of several owners who reserve at once exactly one succeeds.
 // reclaim may be nil, for never.
-func (s *Store) Reserve(ctx context.Context, res rotation.Reservation, reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error {
+func (s *Store) Reserve(ctx context.Context, res rotation.Reservation,
+	reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error {
 	const op = "reserving a value"
 	if res.At.IsZero() {
 		res.At = s.now().UTC()
