@@ -35,13 +35,18 @@ func TestRequest(t *testing.T) {
 		if r.Header.Get("Content-Type") != "application/cloudevents+json" {
 			t.Errorf("%v", r.Header)
 		}
-		want := `{"specversion":"1.0","id":"evt-20000101T000000Z-one-0000000000000000002-00","source":"rekey/test","type":"rekey.connection.attention","subject":"one",` +
-			`"time":"2000-01-01T00:00:00.01Z","datacontenttype":"application/json","data":{"connection":{"id":"one","name":"name of one","projectId":"p"},` +
-			`"application":{"tenantId":"t","clientId":"c"},"state":"attention","problem":{"class":"permission","message":"No right."},"advice":"` + serviceerror.Permission.Advice() + `"}}`
+		want := `{"specversion":"1.0","id":"evt-20000101T000000Z-one-0000000000000000002-00",` +
+			`"source":"rekey/test","type":"rekey.connection.attention","subject":"one",` +
+			`"time":"2000-01-01T00:00:00.01Z","datacontenttype":"application/json",` +
+			`"data":{"connection":{"id":"one","name":"name of one","projectId":"p"},` +
+			`"application":{"tenantId":"t","clientId":"c"},"state":"attention",` +
+			`"problem":{"class":"permission","message":"No right."},"advice":"` +
+			serviceerror.Permission.Advice() + `"}}`
 		if body := string(s.receiver.bodies[0]); body != want {
 			t.Errorf("body %s\nwant %s", body, want)
 		}
-		for _, words := range []string{`"connection":"one"`, `"event":"evt-20000101T000000Z-one-`, `"outcome":"delivered"`, `"status":204`, `"duration":`, `"try":1`} {
+		for _, words := range []string{`"connection":"one"`, `"event":"evt-20000101T000000Z-one-`,
+			`"outcome":"delivered"`, `"status":204`, `"duration":`, `"try":1`} {
 			if strings.Count(s.log.String(), words) != 1 {
 				t.Errorf("the log does not say %s once: %s", words, s.log)
 			}

@@ -169,7 +169,8 @@ func (s *scene) tell(id string, messages ...string) {
 	s.t.Helper()
 	var events []rotation.Event
 	for _, m := range messages {
-		events = append(events, rotation.Event{At: time.Now(), Kind: rotation.EventAttention, Class: serviceerror.Permission, Message: m, Notice: true})
+		events = append(events, rotation.Event{At: time.Now(), Kind: rotation.EventAttention,
+			Class: serviceerror.Permission, Message: m, Notice: true})
 	}
 	store := s.world.StorePort()
 	rec, err := store.Load(s.t.Context(), id)
@@ -212,7 +213,8 @@ func (s *scene) wantTaken(id string, want ...string) {
 // wantQuiet fails if the log shows what no reader of it may see.
 func (s *scene) wantQuiet() {
 	s.t.Helper()
-	for _, secret := range []string{"hunter2", "hunter3", referenceSecret, strings.TrimPrefix(referenceSecret, "whsec_"), "the receiver's own words"} {
+	for _, secret := range []string{"hunter2", "hunter3", referenceSecret,
+		strings.TrimPrefix(referenceSecret, "whsec_"), "the receiver's own words"} {
 		if strings.Contains(s.log.String(), secret) {
 			s.t.Errorf("the log shows %q: %s", secret, s.log)
 		}

@@ -43,7 +43,8 @@ func TestReconnect(t *testing.T) {
 			}
 			if !got.Done() {
 				w.nothing()
-			} else if len(w.conns.changed) != 1 || w.conns.changed[0].Credentials.SignIn.RefreshToken.Reveal() != refresh || w.conns.changed[0].By != "alice" {
+			} else if len(w.conns.changed) != 1 || w.conns.changed[0].Credentials.SignIn.RefreshToken.Reveal() != refresh ||
+				w.conns.changed[0].By != "alice" {
 				t.Errorf("changed %+v", w.conns.changed)
 			}
 		})

@@ -137,7 +137,7 @@ type Expect struct {
 	// with what it knows afterwards.
 	TenantID string
 	// Nonce is what the token's must be. Leaving it empty is an error, unless
-	// NoNonce says that the sign-in was begun by another application's page, whose
+	// NoNonce says that the sign-in was begun by a caller's own page, whose
 	// nonce is not known; then a code may have been slipped in by a third party.
 	Nonce   string
 	NoNonce bool

@@ -264,7 +264,8 @@ func TestSignInTwice(t *testing.T) {
 		w.sweep(hour)
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if auth := c.Record.Auth; auth.VaultVersion == was.Auth.VaultVersion || auth.Problem != nil || auth.Thumbprint != was.Auth.Thumbprint || !auth.ExpiresAt.Equal(was.Auth.ExpiresAt) {
+		if auth := c.Record.Auth; auth.VaultVersion == was.Auth.VaultVersion || auth.Problem != nil ||
+			auth.Thumbprint != was.Auth.Thumbprint || !auth.ExpiresAt.Equal(was.Auth.ExpiresAt) {
 			t.Errorf("auth %+v, before %+v", auth, was.Auth)
 		}
 		w.settled(s)
@@ -366,7 +367,8 @@ func TestOtherApplication(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s, next := w.rotating(), w.subject()
 		if _, err := w.service().Update(w.t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
-			Method: connection.ClientSecret, TenantID: next.app.TenantID, ClientID: next.app.ClientID, ClientSecret: next.secret, ClientSecretKeyID: next.keyID,
+			Method: connection.ClientSecret, TenantID: next.app.TenantID, ClientID: next.app.ClientID,
+			ClientSecret: next.secret, ClientSecretKeyID: next.keyID,
 		}}); err != nil {
 			t.Fatal(err)
 		}
@@ -377,7 +379,8 @@ func TestOtherApplication(t *testing.T) {
 		}
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if got, want := strings.Join(ids(c.Record.Replaced()), " "), strings.Join(ids(was.Replaced()), " "); got != want || c.Record.Replaced()[0].Kind != rotation.RemoveLast {
+		if got, want := strings.Join(ids(c.Record.Replaced()), " "), strings.Join(ids(was.Replaced()), " "); got != want ||
+			c.Record.Replaced()[0].Kind != rotation.RemoveLast {
 			t.Errorf("retiring %+v, want %+v", c.Record.Replaced(), was.Replaced())
 		}
 		w.sweep(4 * day)
@@ -419,7 +422,8 @@ func TestWrittenOver(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s := w.rotating()
 		w.OutsideBreak(true)
-		if _, err := w.VaultPort().Put(w.t.Context(), rotation.VaultSecret{Name: s.record().VaultName, Value: secret.New("by hand"), Enabled: true}); err != nil {
+		if _, err := w.VaultPort().Put(w.t.Context(),
+			rotation.VaultSecret{Name: s.record().VaultName, Value: secret.New("by hand"), Enabled: true}); err != nil {
 			t.Fatal(err)
 		}
 		w.LoseTable(nil)

@@ -25,7 +25,8 @@ func TestTableIsLost(t *testing.T) {
 			phases[rec.Phase]++
 		}
 		t.Logf("%d connections: %v", len(w.Records()), phases)
-		for _, p := range []rotation.Phase{rotation.Creating, rotation.Idle, rotation.Issuing, rotation.Verifying, rotation.Publishing, rotation.Rebinding, rotation.Deleting} {
+		for _, p := range []rotation.Phase{rotation.Creating, rotation.Idle, rotation.Issuing, rotation.Verifying,
+			rotation.Publishing, rotation.Rebinding, rotation.Deleting} {
 			if phases[p] == 0 {
 				t.Errorf("no connection is %s", p)
 			}

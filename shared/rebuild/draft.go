@@ -24,7 +24,7 @@ type draft struct {
 	// What the vault has of it, the newest first.
 	published, staged, auth []rotation.VaultSecret
 
-	token  rotation.Token             // of the one that may read the application; empty: none can now
+	token  rotation.Token             // of the actor that may read the application; empty: none can now
 	state  *rotation.ApplicationState // of the application that is rotated; nil: it could not be read
 	value  secret.Value               // the value that is current
 	latest bool                       // which is also what is published

@@ -82,7 +82,8 @@ func TestForgedVersion(t *testing.T) {
 		v, _ := w.Published(s.record().VaultName)
 		forged := v
 		forged.Tags = maps.Clone(v.Tags)
-		forged.Tags[rotation.TagKeyID], forged.Tags[rotation.TagMarker] = s.foreign, rotation.MarkerPrefix(rotationtest.Deployment, s.id)+"ABCDEFGHIJ"
+		forged.Tags[rotation.TagKeyID], forged.Tags[rotation.TagMarker] = s.foreign,
+			rotation.MarkerPrefix(rotationtest.Deployment, s.id)+"ABCDEFGHIJ"
 		w.OutsideBreak(true)
 		for _, put := range []rotation.VaultSecret{forged, v} { // and then what is current, once more
 			time.Sleep(time.Second)
@@ -181,8 +182,10 @@ func TestForgedTags(t *testing.T) {
 				s := w.subject()
 				s.id = id
 				tags := map[string]string{
-					rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: id, rotation.TagName: "forged", rotation.TagMethod: connection.ClientSecret,
-					rotation.TagTenant: s.app.TenantID, rotation.TagClient: s.app.ClientID, rotation.TagMarker: marker, rotation.TagOrigin: string(rotation.OriginIssued),
+					rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: id, rotation.TagName: "forged",
+					rotation.TagMethod: connection.ClientSecret,
+					rotation.TagTenant: s.app.TenantID, rotation.TagClient: s.app.ClientID, rotation.TagMarker: marker,
+					rotation.TagOrigin:   string(rotation.OriginIssued),
 					rotation.TagSchedule: "30d 03:00 UTC 48h0m0s",
 				}
 				forge(tags, s)

@@ -19,7 +19,8 @@ func (s *subject) crowd(n int) {
 		for i := range n {
 			keyID := s.w.AddMarked(s.app.ClientID, fmt.Sprintf("%sAAAAAAAA%02d", rotation.MarkerPrefix("test", s.id), i))
 			s.w.Name(keyID)
-			rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveReplaced, Published: true, Target: s.app, KeyID: keyID, After: time.Now().Add(10*day + time.Duration(i)*hour)})
+			rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveReplaced, Published: true,
+				Target: s.app, KeyID: keyID, After: time.Now().Add(10*day + time.Duration(i)*hour)})
 		}
 	})
 }
@@ -31,7 +32,8 @@ func TestNoRoomForARotationByHand(t *testing.T) {
 		s.ask(rotation.Request{Kind: rotation.AskRotate, ID: "r"})
 		s.sweep(10 * time.Minute)
 		rec := s.record()
-		if last := rec.LastRun; rec.Request != nil || last == nil || last.ID != "r" || last.Outcome != "failed" || last.Message == "" || s.w.Directory.Issued != 0 {
+		if last := rec.LastRun; rec.Request != nil || last == nil || last.ID != "r" || last.Outcome != "failed" ||
+			last.Message == "" || s.w.Directory.Issued != 0 {
 			t.Errorf("request %+v, last run %+v, issued %d", rec.Request, last, s.w.Directory.Issued)
 		}
 		if failed := s.events(rotation.EventFailed); len(failed) != 1 || failed[0].RunID != "r" {

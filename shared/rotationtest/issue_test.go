@@ -392,7 +392,8 @@ func TestRefusedCreation(t *testing.T) {
 				}
 				if !acknowledged {
 					s.w.CheckGone(s.id, s.secret)
-				} else if rec := s.record(); rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission || rec.LastRun.Outcome != "failed" {
+				} else if rec := s.record(); rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission ||
+					rec.LastRun.Outcome != "failed" {
 					t.Errorf("phase %s, error %+v", rec.Phase, rec.Error)
 				}
 			})
@@ -415,8 +416,10 @@ func TestAdoptsNothingElse(t *testing.T) {
 				s.h.add = func(func() (rotation.Issued, error)) (rotation.Issued, error) {
 					s.h.add = nil
 					rec := s.record()
-					c := rotation.Credential{Target: s.app, KeyID: "44444444-4444-4444-8444-999999999999", Marker: rec.Run.Marker, Origin: rotation.OriginIssued}
-					stray := rotation.VaultSecret{Name: rec.StagedName(), Value: secret.New("stray"), Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, c)}
+					c := rotation.Credential{Target: s.app, KeyID: "44444444-4444-4444-8444-999999999999",
+						Marker: rec.Run.Marker, Origin: rotation.OriginIssued}
+					stray := rotation.VaultSecret{Name: rec.StagedName(), Value: secret.New("stray"), Enabled: true,
+						Tags: rotation.Tags(rotationtest.Deployment, &rec, c)}
 					spoil(&stray)
 					if _, err := s.w.VaultPort().Put(t.Context(), stray); err != nil {
 						t.Error(err)

@@ -66,7 +66,8 @@ func TestWriteWaitsForItsTurn(t *testing.T) {
 			t.Errorf("issued after %s, want %s", waited, p.wait)
 		}
 		rules := rotation.DefaultRules()
-		if limit := rules.Lease - rules.Skew - rules.IssueTimeout - 2*rules.CallTimeout; len(p.most) != 1 || p.most[0] > limit || p.actors[0] != s.app {
+		if limit := rules.Lease - rules.Skew - rules.IssueTimeout - 2*rules.CallTimeout; len(p.most) != 1 ||
+			p.most[0] > limit || p.actors[0] != s.app {
 			t.Errorf("booked %v for %v; it may wait for %s at most", p.most, p.actors, limit)
 		}
 	})

@@ -42,7 +42,8 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 				s.w.Name(keyID)
 				rec := s.record()
 				publish := func(value string, tags map[string]string) string {
-					version, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: secret.New(value), Enabled: true, Tags: tags})
+					version, err := s.w.VaultPort().Put(t.Context(),
+						rotation.VaultSecret{Name: rec.VaultName, Value: secret.New(value), Enabled: true, Tags: tags})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -111,7 +112,8 @@ func TestTheRecordNamesWhatWasRepublished(t *testing.T) {
 // does; an application that can't be found says nothing about it.
 func TestWhatCountsAsARefusal(t *testing.T) {
 	for class, counts := range map[serviceerror.Class]bool{
-		serviceerror.CredentialRefused: true, serviceerror.CredentialExpired: true, serviceerror.ApplicationMissing: false, serviceerror.Transient: false,
+		serviceerror.CredentialRefused: true, serviceerror.CredentialExpired: true,
+		serviceerror.ApplicationMissing: false, serviceerror.Transient: false,
 	} {
 		t.Run(string(class), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {

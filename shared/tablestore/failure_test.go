@@ -107,7 +107,8 @@ type refusedIdentity struct {
 }
 
 func (c refusedIdentity) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	return azcore.AccessToken{}, &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.retryAfter}}}}
+	return azcore.AccessToken{}, &azidentity.AuthenticationFailedError{RawResponse: &http.Response{
+		StatusCode: c.status, Header: http.Header{"Retry-After": {c.retryAfter}}}}
 }
 
 func TestWithoutATokenNothingWasWritten(t *testing.T) {

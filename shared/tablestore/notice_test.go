@@ -140,7 +140,8 @@ func TestCostOfUndelivered(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)
 	rows := make([]table.Row, 10_000)
 	for i := range rows {
-		rows[i] = table.Row{Table: "rekey", PartitionKey: fmt.Sprintf("s%02x", i%16), RowKey: fmt.Sprintf("conn-%08d", i), Properties: map[string]any{"schema": rotation.Schema}}
+		rows[i] = table.Row{Table: "rekey", PartitionKey: fmt.Sprintf("s%02x", i%16), RowKey: fmt.Sprintf("conn-%08d", i),
+			Properties: map[string]any{"schema": rotation.Schema}}
 	}
 	if err := f.service.Load(rows); err != nil {
 		t.Fatal(err)

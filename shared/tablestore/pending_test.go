@@ -92,7 +92,8 @@ func TestPruningLeavesWhatWasWrittenAgain(t *testing.T) {
 // expire lets a row expire and returns its ETag.
 func (f *fixture) expire(t *testing.T, rowKey string) string {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"PartitionKey": f.row(t, rowKey).PartitionKey, "RowKey": rowKey, "expires": time.Now().Add(-time.Minute)})
+	body, err := json.Marshal(map[string]any{"PartitionKey": f.row(t, rowKey).PartitionKey, "RowKey": rowKey,
+		"expires": time.Now().Add(-time.Minute)})
 	if err != nil {
 		t.Fatal(err)
 	}
