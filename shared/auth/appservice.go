@@ -37,7 +37,7 @@ var claimNames = map[string]string{
 
 func (a *Authenticator) appService() bool { return a.AppService && a.TenantID != "" }
 
-// sameOrigin refuses what a browser was made to send by somebody else's page. A
+// sameOrigin refuses what another site's page made a browser send. A
 // person whom App Service knows by its cookie is known in every request of their
 // browser, unlike the holder of a token, which only the holder can add.
 var sameOrigin = http.NewCrossOriginProtection()
@@ -64,7 +64,7 @@ func (a *Authenticator) byPrincipal(r *http.Request) (Caller, error) {
 }
 
 // claims reads a principal as a token. It is not ok where a claim that says who
-// somebody is comes twice.
+// the caller is comes twice.
 func (p principal) claims() (c Claims, ok bool) {
 	once := map[string]*string{"tid": &c.TenantID, "oid": &c.ObjectID, "appid": &c.AppID, "azp": &c.AppID}
 	for _, claim := range p.Claims {

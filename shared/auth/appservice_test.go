@@ -53,10 +53,12 @@ func TestAppService(t *testing.T) {
 		name  string // "": refused
 		role  auth.Role
 	}{
-		"person who signed in":     {principal("aad", tenantClaim, objectClaim, claim{"roles", "Connections.Read"}, claim{"roles", "Connections.Write"}), user, auth.Write},
-		"role by its long name":    {principal("aad", tenantClaim, objectClaim, claim{typeRole, "Connections.Rotate"}), user, auth.Rotate},
-		"short names":              {principal("aad", claim{"tid", tenantID}, claim{"oid", personID}, adminClaim), user, auth.Admin},
-		"person through a client":  {principal("aad", tenantClaim, objectClaim, claim{"azp", clientID}, claim{typeScope, "openid Connections.Read"}, adminClaim), user, auth.Read},
+		"person who signed in": {principal("aad", tenantClaim, objectClaim, claim{"roles", "Connections.Read"},
+			claim{"roles", "Connections.Write"}), user, auth.Write},
+		"role by its long name": {principal("aad", tenantClaim, objectClaim, claim{typeRole, "Connections.Rotate"}), user, auth.Rotate},
+		"short names":           {principal("aad", claim{"tid", tenantID}, claim{"oid", personID}, adminClaim), user, auth.Admin},
+		"person through a client": {principal("aad", tenantClaim, objectClaim, claim{"azp", clientID},
+			claim{typeScope, "openid Connections.Read"}, adminClaim), user, auth.Read},
 		"application":              {principal("aad", tenantClaim, objectClaim, claim{"appid", clientID}, adminClaim), app, auth.Admin},
 		"no role":                  {principal("aad", tenantClaim, objectClaim), user, 0},
 		"the same claim twice":     {principal("aad", tenantClaim, tenantClaim, objectClaim, objectClaim), user, 0},
@@ -95,7 +97,8 @@ func TestAppService(t *testing.T) {
 		"with an empty Authorization":   {"X-Ms-Client-Principal": {good}, "Authorization": {""}},
 		"with Authorization of another": {"X-Ms-Client-Principal": {good}, "Authorization": {"Basic YTpi"}},
 	} {
-		if caller, err := a.Authenticate(appServiceRequest("GET", header)); !errors.Is(err, auth.ErrUnauthenticated) || caller != (auth.Caller{}) {
+		if caller, err := a.Authenticate(appServiceRequest("GET", header)); !errors.Is(err, auth.ErrUnauthenticated) ||
+			caller != (auth.Caller{}) {
 			t.Errorf("%s: Authenticate = %+v, %v", name, caller, err)
 		}
 	}
@@ -115,7 +118,8 @@ func TestForgedPrincipal(t *testing.T) {
 		"only no tenant": {&auth.Authenticator{AppService: true}, auth.ErrUnconfigured},
 		"only a tenant":  {&auth.Authenticator{TenantID: tenantID}, auth.ErrUnconfigured},
 	} {
-		if caller, err := tt.a.Authenticate(appServiceRequest("GET", http.Header{"X-Ms-Client-Principal": {forged}})); !errors.Is(err, tt.want) || caller != (auth.Caller{}) {
+		if caller, err := tt.a.Authenticate(appServiceRequest("GET", http.Header{"X-Ms-Client-Principal": {forged}})); !errors.Is(err, tt.want) ||
+			caller != (auth.Caller{}) {
 			t.Errorf("%s: Authenticate = %+v, %v; want %v", name, caller, err, tt.want)
 		}
 	}
@@ -128,7 +132,7 @@ func TestForgedPrincipal(t *testing.T) {
 }
 
 // App Service knows people by a cookie, which their browser also sends when
-// somebody else's page makes it.
+// another site's page makes it.
 func TestAppServiceOtherOrigins(t *testing.T) {
 	a := &auth.Authenticator{AppService: true, TenantID: tenantID}
 	for _, tt := range []struct {
@@ -138,7 +142,7 @@ func TestAppServiceOtherOrigins(t *testing.T) {
 		{"POST", "Sec-Fetch-Site", "cross-site", true},
 		{"POST", "Sec-Fetch-Site", "same-site", true},
 		{"DELETE", "Origin", "https://evil.example.com", true},
-		{"GET", "Sec-Fetch-Site", "cross-site", false}, // changes nothing, and nobody else reads the answer
+		{"GET", "Sec-Fetch-Site", "cross-site", false}, // changes nothing, and no other page reads the answer
 		{"POST", "Sec-Fetch-Site", "same-origin", false},
 		{"POST", "Sec-Fetch-Site", "none", false},
 		{"POST", "Origin", "https://rekey.example.com", false},

@@ -1,6 +1,6 @@
 // Package auth decides who is calling.
 //
-// It is one piece of code for every host, and it promises that nobody gets in
+// It is one piece of code for every host, and it promises that no caller gets in
 // without being known: an Authenticator that is not configured refuses everything,
 // and so does the nil one. It says who a caller is and what role that is; which
 // role an operation needs is for the operation to say, with [Role.Allows].
@@ -18,9 +18,9 @@ import (
 
 var (
 	// ErrUnauthenticated says that the request carries no credential, one that
-	// is malformed, or one that nobody knows; which of these is not told.
+	// is malformed, or one that is not known; which of these is not told.
 	ErrUnauthenticated = errors.New("not authenticated")
-	// ErrUnconfigured says that nobody can be known, because neither API keys
+	// ErrUnconfigured says that no caller can be known, because neither API keys
 	// nor Entra tokens are configured. It is the same for every request.
 	ErrUnconfigured = errors.New("no way of authenticating is configured")
 )
@@ -67,7 +67,7 @@ const (
 	KindAppService = "app-service" // App Service's own authentication
 )
 
-// Caller is somebody who is known. Name is what the audit shows.
+// Caller is a person or an application that is known. Name is what the audit shows.
 type Caller struct {
 	Name string
 	Role Role
@@ -84,14 +84,14 @@ type TokenValidator interface {
 
 // Authenticator knows callers by what they carry in the Authorization header or,
 // where that is missing and AppService is set, by what App Service says. It is safe
-// for concurrent use, as long as nobody changes it.
+// for concurrent use, as long as nothing changes it.
 type Authenticator struct {
 	Keys   []Key          // the API keys that are known
 	Tokens TokenValidator // nil: Entra tokens are refused
 
 	// AppService says that App Service's own authentication stands in front of
 	// this process, so that X-MS-CLIENT-PRINCIPAL is its word. Without it
-	// anybody can send that header. It may be set only where
+	// any client can send that header. It may be set only where
 	// WEBSITE_AUTH_ENABLED is true, and never on AWS Lambda.
 	AppService bool
 	// TenantID is the GUID of the tenant whose people and applications App

@@ -131,7 +131,7 @@ func TestMalformedHeaders(t *testing.T) {
 		"oversize key":            {"Bearer " + key + strings.Repeat("A", 1<<20)},
 		"not ASCII":               {"Bearer " + key[:10] + "é"},
 		"NUL":                     {"Bearer " + key + "\x00"},
-		"token that nobody knows": {"Bearer aaa.bbb.ccd"},
+		"token that is not known": {"Bearer aaa.bbb.ccd"},
 		"hash as token":           {"Bearer " + hex.EncodeToString(entry.Hash[:])},
 	}
 	for name, headers := range tests {
@@ -159,7 +159,8 @@ func TestTokens(t *testing.T) {
 		want  auth.Caller
 		err   error
 	}{
-		{"good", &auth.Authenticator{Tokens: tokens{good: "a.b.c"}}, "a.b.c", auth.Caller{Name: "somebody", Role: auth.Write, Kind: auth.KindEntra}, nil},
+		{"good", &auth.Authenticator{Tokens: tokens{good: "a.b.c"}}, "a.b.c",
+			auth.Caller{Name: "somebody", Role: auth.Write, Kind: auth.KindEntra}, nil},
 		{"bad", &auth.Authenticator{Tokens: tokens{err: auth.ErrUnauthenticated}}, "a.b.c", auth.Caller{}, auth.ErrUnauthenticated},
 		{"cannot tell", &auth.Authenticator{Tokens: tokens{err: outage}}, "a.b.c", auth.Caller{}, outage},
 		{"no validator", &auth.Authenticator{Keys: []auth.Key{entry}}, "a.b.c", auth.Caller{}, auth.ErrUnauthenticated},
@@ -226,7 +227,8 @@ func TestParseKey(t *testing.T) {
 		t.Errorf("ParseKey = %v, %v", k, err)
 	}
 	key, _ := newKey(t, "ci", auth.Admin)
-	for _, entry := range []string{"", key, key + ":admin:" + hash, "ci:admin:" + key, "ci:" + key + ":" + hash, "ci:admin", "ci:owner:" + hash,
+	for _, entry := range []string{"", key, key + ":admin:" + hash, "ci:admin:" + key,
+		"ci:" + key + ":" + hash, "ci:admin", "ci:owner:" + hash,
 		"ci:admin:" + hash[1:], "ci:admin:" + hash + "00", "ci:admin:" + hash + ":", ":admin:" + hash, "a b:admin:" + hash} {
 		_, err := auth.ParseKey(entry)
 		if err == nil {

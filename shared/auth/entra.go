@@ -11,8 +11,8 @@ import (
 )
 
 // Claims are what a verified Entra access token says, as far as it matters who may
-// do what. Name is what a directory calls somebody; it can be changed by them and
-// is never used to know anybody.
+// do what. Name is what a directory calls the caller, who can change it; it
+// is never used to know a caller.
 type Claims struct {
 	TenantID string   // tid, a GUID in lower case
 	ObjectID string   // oid, a GUID in lower case: the person, or the application's service principal
@@ -39,11 +39,11 @@ type AccessTokens interface {
 // has the highest role assigned to them, but through a client no more than the
 // highest scope that the client was granted; where the registration uses only one
 // of the two for people, that one decides. Scopes say what a client may do for
-// somebody and not who that is, so a registration that uses scopes alone should
+// a person and not who that is, so a registration that uses scopes alone should
 // require assignment.
 //
-// Somebody whom the tenant knows and who has none of these is a Caller with the
-// role none: known, named in the audit, and allowed nothing.
+// A person or an application that the tenant knows, and that has none of these, is a
+// Caller with the role none: known, named in the audit, and allowed nothing.
 type EntraTokens struct {
 	Verifier AccessTokens
 	Audience string // the registration's client id, or identifier URI for v1.0 tokens
@@ -72,7 +72,7 @@ func (e *EntraTokens) Validate(ctx context.Context, token string) (Caller, error
 	return caller(c, KindEntra)
 }
 
-// caller gives somebody whose claims are true a name and a role. An application
+// caller gives a caller whose claims are true a name and a role. An application
 // that has scopes acts for a person.
 func caller(c Claims, kind string) (Caller, error) {
 	name, id := "app:", c.AppID

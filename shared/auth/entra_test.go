@@ -47,22 +47,24 @@ func TestEntraTokens(t *testing.T) {
 		name   string // "": refused
 		role   auth.Role
 	}{
-		"application, one role":               {app("Connections.Read"), "app:" + clientID, auth.Read},
-		"application, the highest wins":       {app("Connections.Write", "Connections.Rotate", "Connections.Read"), "app:" + clientID, auth.Rotate},
-		"application, no role":                {app(), "app:" + clientID, 0},
-		"application, other roles":            {app("Admin", "connections.admin", "Connections.Admin "), "app:" + clientID, 0},
-		"person, scope only":                  {user(scopes("Connections.Write")), "user:" + personID, auth.Write},
-		"person, role only":                   {user(scopes("user_impersonation"), "Connections.Admin"), "user:" + personID, auth.Admin},
-		"person, client granted less":         {user(scopes("Connections.Read"), "Connections.Admin"), "user:" + personID, auth.Read},
-		"person, assigned less":               {user(scopes("Connections.Admin"), "Connections.Read"), "user:" + personID, auth.Read},
-		"person, neither":                     {user(scopes("openid")), "user:" + personID, 0},
-		"ids in capitals":                     {claims(func(c *auth.Claims) { c.AppID = strings.ToUpper(clientID) }), "app:" + clientID, 0},
-		"another tenant, whoever let it in":   {claims(func(c *auth.Claims) { c.TenantID = personID }), "", 0},
-		"no application":                      {claims(func(c *auth.Claims) { c.AppID = "" }), "", 0},
-		"an application that is no GUID":      {claims(func(c *auth.Claims) { c.AppID = clientID + "\nuser:root" }), "", 0},
-		"a person without a GUID":             {claims(func(c *auth.Claims) { c.ObjectID, c.Scopes = "ada@example.com", scopes("x") }), "", 0},
-		"a person's name is not looked at":    {claims(func(c *auth.Claims) { c.Name = "app:" + personID }), "app:" + clientID, 0},
-		"roles of a person are not an app's":  {claims(func(c *auth.Claims) { c.Scopes = scopes("Connections.Rotate") }), "user:" + personID, auth.Rotate},
+		"application, one role": {app("Connections.Read"), "app:" + clientID, auth.Read},
+		"application, the highest wins": {app("Connections.Write", "Connections.Rotate", "Connections.Read"),
+			"app:" + clientID, auth.Rotate},
+		"application, no role":              {app(), "app:" + clientID, 0},
+		"application, other roles":          {app("Admin", "connections.admin", "Connections.Admin "), "app:" + clientID, 0},
+		"person, scope only":                {user(scopes("Connections.Write")), "user:" + personID, auth.Write},
+		"person, role only":                 {user(scopes("user_impersonation"), "Connections.Admin"), "user:" + personID, auth.Admin},
+		"person, client granted less":       {user(scopes("Connections.Read"), "Connections.Admin"), "user:" + personID, auth.Read},
+		"person, assigned less":             {user(scopes("Connections.Admin"), "Connections.Read"), "user:" + personID, auth.Read},
+		"person, neither":                   {user(scopes("openid")), "user:" + personID, 0},
+		"ids in capitals":                   {claims(func(c *auth.Claims) { c.AppID = strings.ToUpper(clientID) }), "app:" + clientID, 0},
+		"another tenant, however it got in": {claims(func(c *auth.Claims) { c.TenantID = personID }), "", 0},
+		"no application":                    {claims(func(c *auth.Claims) { c.AppID = "" }), "", 0},
+		"an application that is no GUID":    {claims(func(c *auth.Claims) { c.AppID = clientID + "\nuser:root" }), "", 0},
+		"a person without a GUID":           {claims(func(c *auth.Claims) { c.ObjectID, c.Scopes = "ada@example.com", scopes("x") }), "", 0},
+		"a person's name is not looked at":  {claims(func(c *auth.Claims) { c.Name = "app:" + personID }), "app:" + clientID, 0},
+		"roles of a person are not an app's": {claims(func(c *auth.Claims) { c.Scopes = scopes("Connections.Rotate") }),
+			"user:" + personID, auth.Rotate},
 		"a scope that contains one is no one": {user(scopes("Connections.Admin.Read")), "user:" + personID, 0},
 	}
 	for name, tt := range tests {
@@ -80,7 +82,7 @@ func TestEntraTokens(t *testing.T) {
 	}
 }
 
-// Somebody without a role is known, and may do nothing.
+// A caller without a role is known, and may do nothing.
 func TestNoRoleAllowsNothing(t *testing.T) {
 	v := verified{claims: auth.Claims{TenantID: tenantID, AppID: clientID}}
 	caller, err := (&auth.EntraTokens{Verifier: v, Audience: "api://rekey", TenantID: tenantID}).Validate(t.Context(), "a.b.c")
@@ -96,7 +98,8 @@ func TestEntraTokensErrors(t *testing.T) {
 		tokens *auth.EntraTokens
 		want   error
 	}{
-		"refused":     {&auth.EntraTokens{Verifier: verified{err: refused}, Audience: "api://rekey", TenantID: tenantID}, auth.ErrUnauthenticated},
+		"refused": {&auth.EntraTokens{Verifier: verified{err: refused}, Audience: "api://rekey", TenantID: tenantID},
+			auth.ErrUnauthenticated},
 		"cannot tell": {&auth.EntraTokens{Verifier: verified{err: outage}, Audience: "api://rekey", TenantID: tenantID}, outage},
 		"nil":         {nil, auth.ErrUnconfigured},
 		"no verifier": {&auth.EntraTokens{Audience: "api://rekey", TenantID: tenantID}, auth.ErrUnconfigured},

@@ -36,7 +36,7 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.@-]{0,63}$`)
 
 // ParseKey reads an entry of the form name:role:hash, where hash is the SHA-256 of
 // the key in 64 hex digits. Its errors do not repeat the entry: it may be a key
-// that somebody put in the wrong place.
+// that the operator put in the wrong place.
 func ParseKey(entry string) (Key, error) {
 	parts := strings.Split(entry, ":")
 	if len(parts) != 3 {

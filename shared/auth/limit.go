@@ -83,7 +83,7 @@ func (l *Limiter) Allow(caller string, write bool, now time.Time) (retryAfter ti
 	return take(e.bucket, now)
 }
 
-// AllowUnknown counts a request that was refused because nobody knows who sent it.
+// AllowUnknown counts a request that was refused because its sender is not known.
 // It is to be asked after [Authenticator.Authenticate] has failed, so that those
 // who guess never use up what known callers need; what it saves is the work and
 // the log lines that come with refusing.
@@ -123,7 +123,7 @@ func (l *Limiter) entry(s share) *entry {
 }
 
 // sweep forgets, once a minute, who has not asked for a minute: their count is what
-// it would be for somebody new.
+// it would be for a new caller.
 func (l *Limiter) sweep(now time.Time) {
 	if now.Sub(l.swept) < time.Minute {
 		return

@@ -30,7 +30,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("%d writes at once after all those reads, want 120", n)
 	}
 	if n := allowed(l, "dashboard", false, noon, 1000); n != 600 {
-		t.Errorf("%d reads of somebody else, want 600", n)
+		t.Errorf("%d reads of another caller, want 600", n)
 	}
 	// What was refused has cost nothing: a second brings back its share.
 	if n := allowed(l, "ci", false, noon.Add(time.Second), 1000); n != 10 {
@@ -79,7 +79,7 @@ func TestUnknown(t *testing.T) {
 		t.Errorf("then: wait %s, %v", retry, ok)
 	}
 	if _, ok := l.Allow("ci", true, noon); !ok {
-		t.Error("those whom nobody knows use up what known callers have")
+		t.Error("unknown callers use up what known callers have")
 	}
 }
 

@@ -200,7 +200,8 @@ func (r *round) attempt(ctx context.Context, n Notice) bool {
 		r.trouble(err)
 		return false
 	}
-	log := r.d.log().With("connection", n.Connection, "event", n.ID, "kind", n.Kind, "try", n.Tries+1, "status", o.status, "duration", r.d.now().Sub(start))
+	log := r.d.log().With("connection", n.Connection, "event", n.ID, "kind", n.Kind, "try", n.Tries+1,
+		"status", o.status, "duration", r.d.now().Sub(start))
 	if !o.taken() {
 		r.failed(ctx, log, n, o)
 		return false
@@ -241,7 +242,8 @@ func (r *round) failed(ctx context.Context, log *slog.Logger, n Notice, o outcom
 		log = log.With("advice", "The receiver says that it is gone for good: correct REKEY_WEBHOOK_URL, or leave it out.")
 	}
 	if now.Sub(n.At) >= keep {
-		log.Error("notice", "outcome", "given up", "advice", "The receiver has not taken this notice for three days. Look at the connection's history, and at REKEY_WEBHOOK_URL.")
+		log.Error("notice", "outcome", "given up",
+			"advice", "The receiver has not taken this notice for three days. Look at the connection's history, and at REKEY_WEBHOOK_URL.")
 		r.count(func(did *Round) { did.GivenUp++ })
 		r.trouble(r.done(ctx, n))
 		return

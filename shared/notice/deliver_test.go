@@ -35,13 +35,18 @@ func TestRequest(t *testing.T) {
 		if r.Header.Get("Content-Type") != "application/cloudevents+json" {
 			t.Errorf("%v", r.Header)
 		}
-		want := `{"specversion":"1.0","id":"evt-20000101T000000Z-one-0000000000000000002-00","source":"rekey/test","type":"rekey.connection.attention","subject":"one",` +
-			`"time":"2000-01-01T00:00:00.01Z","datacontenttype":"application/json","data":{"connection":{"id":"one","name":"name of one","projectId":"p"},` +
-			`"application":{"tenantId":"t","clientId":"c"},"state":"attention","problem":{"class":"permission","message":"No right."},"advice":"` + serviceerror.Permission.Advice() + `"}}`
+		want := `{"specversion":"1.0","id":"evt-20000101T000000Z-one-0000000000000000002-00",` +
+			`"source":"rekey/test","type":"rekey.connection.attention","subject":"one",` +
+			`"time":"2000-01-01T00:00:00.01Z","datacontenttype":"application/json",` +
+			`"data":{"connection":{"id":"one","name":"name of one","projectId":"p"},` +
+			`"application":{"tenantId":"t","clientId":"c"},"state":"attention",` +
+			`"problem":{"class":"permission","message":"No right."},"advice":"` +
+			serviceerror.Permission.Advice() + `"}}`
 		if body := string(s.receiver.bodies[0]); body != want {
 			t.Errorf("body %s\nwant %s", body, want)
 		}
-		for _, words := range []string{`"connection":"one"`, `"event":"evt-20000101T000000Z-one-`, `"outcome":"delivered"`, `"status":204`, `"duration":`, `"try":1`} {
+		for _, words := range []string{`"connection":"one"`, `"event":"evt-20000101T000000Z-one-`,
+			`"outcome":"delivered"`, `"status":204`, `"duration":`, `"try":1`} {
 			if strings.Count(s.log.String(), words) != 1 {
 				t.Errorf("the log does not say %s once: %s", words, s.log)
 			}
@@ -208,7 +213,7 @@ func TestTwoDeliverers(t *testing.T) {
 	})
 }
 
-// Whoever dies, or loses an answer of the table, around a delivery: the notice arrives,
+// A pass dies, or loses an answer of the table, around a delivery: the notice arrives,
 // if more than once then as the same, and before what comes after it.
 func TestFaultsAroundADelivery(t *testing.T) {
 	for write, op := range []string{"claiming the first", "deleting the first", "claiming the second", "deleting the second"} {
@@ -310,7 +315,7 @@ func TestGivingUp(t *testing.T) {
 	})
 }
 
-// A notice is never given up unsent, however long nobody could send it.
+// A notice is never given up unsent, however long it could not be sent.
 func TestOldNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
@@ -380,8 +385,8 @@ func TestDownReceiverIsLeftAlone(t *testing.T) {
 	})
 }
 
-// What fails for ever is in nobody's way.
-func TestPoisonIsInNobodysWay(t *testing.T) {
+// What fails for ever is in the way of no other notice.
+func TestPoisonIsInNoNoticesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.receiver.answer = func(_ *http.Request, e notice.Event) (*http.Response, error) {
@@ -435,7 +440,7 @@ func TestNoKeys(t *testing.T) {
 }
 
 // Without a webhook there is nothing to do.
-func TestNobodyToTell(t *testing.T) {
+func TestNoReceiver(t *testing.T) {
 	var d *notice.Deliverer
 	if did, err := d.Deliver(t.Context()); err != nil || did != (notice.Round{}) {
 		t.Errorf("Deliver: %+v, %v", did, err)

@@ -42,7 +42,7 @@ type Data struct {
 
 // The states.
 const (
-	StateAttention = "attention" // somebody should look
+	StateAttention = "attention" // a person should look
 	StateRecovered = "recovered" // what was wrong is not any more
 )
 

@@ -1,4 +1,4 @@
-// Package notice tells the outside what somebody has to know of a connection: that it
+// Package notice tells the outside what a person has to know of a connection: that it
 // needs a person, that a credential is about to expire, that all is well again. It does
 // so by a webhook: one signed HTTP request for each change of state.
 //
@@ -28,7 +28,7 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// Notice is an event that somebody has to be told of, as the store keeps it until it is
+// Notice is an event that a person has to be told of, as the store keeps it until it is
 // delivered. Besides the event it holds who it is about, because the record may be gone
 // by then.
 type Notice struct {
@@ -65,7 +65,7 @@ type Notice struct {
 // Store keeps notices until they are delivered. What writes the records puts them there.
 //
 // Both writes are conditional on the notice being as it was read, and answer
-// [serviceerror.ErrConflict] if it is not, or is gone: somebody else delivers it.
+// [serviceerror.ErrConflict] if it is not, or is gone: another pass delivers it.
 type Store interface {
 	// Undelivered returns what is not delivered yet, also what may not be sent until
 	// later, the oldest first, at most limit. Its cost depends on how many there are
@@ -78,7 +78,7 @@ type Store interface {
 }
 
 // queues sorts notices by connection, each in its order. A connection whose first one
-// failed less often comes first, so that those which fail for ever are in nobody's way.
+// failed less often comes first, so that those which fail for ever are in no other's way.
 func queues(all []Notice) [][]Notice {
 	place := map[string]int{}
 	var out [][]Notice

@@ -25,7 +25,7 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// hookURL has in its path and query what nobody but the receiver may see.
+// hookURL has in its path and query what only the receiver may see.
 const hookURL = "https://hooks.example.test/services/T0-hunter2?sig=hunter3"
 
 // receiver is a webhook receiver in the place of the network. It checks each request as
@@ -164,12 +164,13 @@ func (s *scene) connect(id string) {
 	}
 }
 
-// tell commits events of a connection that somebody has to be told of, all in one.
+// tell commits events of a connection that a person has to be told of, all in one.
 func (s *scene) tell(id string, messages ...string) {
 	s.t.Helper()
 	var events []rotation.Event
 	for _, m := range messages {
-		events = append(events, rotation.Event{At: time.Now(), Kind: rotation.EventAttention, Class: serviceerror.Permission, Message: m, Notice: true})
+		events = append(events, rotation.Event{At: time.Now(), Kind: rotation.EventAttention,
+			Class: serviceerror.Permission, Message: m, Notice: true})
 	}
 	store := s.world.StorePort()
 	rec, err := store.Load(s.t.Context(), id)
@@ -209,10 +210,11 @@ func (s *scene) wantTaken(id string, want ...string) {
 	}
 }
 
-// wantQuiet fails if the log shows what nobody may see.
+// wantQuiet fails if the log shows what no reader of it may see.
 func (s *scene) wantQuiet() {
 	s.t.Helper()
-	for _, secret := range []string{"hunter2", "hunter3", referenceSecret, strings.TrimPrefix(referenceSecret, "whsec_"), "the receiver's own words"} {
+	for _, secret := range []string{"hunter2", "hunter3", referenceSecret,
+		strings.TrimPrefix(referenceSecret, "whsec_"), "the receiver's own words"} {
 		if strings.Contains(s.log.String(), secret) {
 			s.t.Errorf("the log shows %q: %s", secret, s.log)
 		}

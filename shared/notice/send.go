@@ -27,10 +27,11 @@ type outcome struct {
 
 func (o outcome) taken() bool { return o.status >= 200 && o.status < 300 }
 
-// down reports whether the receiver takes nothing from anybody at the moment, so that
+// down reports whether the receiver takes nothing at all at the moment, so that
 // there is no point in sending it more. Any other refusal is of this notice alone.
 func (o outcome) down() bool {
-	return o.status == 0 || o.status >= 500 || o.status == http.StatusTooManyRequests || o.status == http.StatusRequestTimeout || o.status == http.StatusGone
+	return o.status == 0 || o.status >= 500 || o.status == http.StatusTooManyRequests ||
+		o.status == http.StatusRequestTimeout || o.status == http.StatusGone
 }
 
 // pause is for how long the receiver wants to be left alone; 0 if it did not say.

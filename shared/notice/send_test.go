@@ -25,7 +25,8 @@ func over(t *testing.T, url string, transport http.RoundTripper) (notice.Round, 
 	w := rotationtest.NewWorld(t)
 	w.Latency = 0
 	log := &rotationtest.Log{}
-	_, err := w.StorePort().Create(t.Context(), rotation.Record{ID: "one", Version: 1}, rotation.Event{At: time.Now(), Notice: true, Kind: rotation.EventAttention})
+	_, err := w.StorePort().Create(t.Context(), rotation.Record{ID: "one", Version: 1},
+		rotation.Event{At: time.Now(), Notice: true, Kind: rotation.EventAttention})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func TestWhyThereWasNoAnswer(t *testing.T) {
 	closed.Close()
 	for name, test := range map[string]struct{ url, says string }{
 		"an unknown authority": {server.URL, "certificate is not trusted"},
-		"nobody there":         {closed.URL, `"reason":"no answer"`},
+		"no receiver":          {closed.URL, `"reason":"no answer"`},
 		"no such name":         {"https://receiver.invalid", "can't be resolved"},
 	} {
 		did, log := over(t, test.url+"/hunter2?sig=hunter3", nil)
@@ -93,7 +94,8 @@ func TestStateAndAdvice(t *testing.T) {
 		state  string
 		advice string // a word of it
 	}{
-		{rotation.Event{Kind: rotation.EventAttention, Class: serviceerror.Permission, Message: "m"}, notice.StateAttention, "Application.ReadWrite.OwnedBy"},
+		{rotation.Event{Kind: rotation.EventAttention, Class: serviceerror.Permission, Message: "m"},
+			notice.StateAttention, "Application.ReadWrite.OwnedBy"},
 		{rotation.Event{Kind: rotation.EventLost, Class: serviceerror.CredentialLost, Message: "m"}, notice.StateAttention, "reconnect"},
 		{rotation.Event{Kind: rotation.EventExpiring, Message: "m"}, notice.StateAttention, "rotation on"},
 		{rotation.Event{Kind: rotation.EventByHand, KeyID: "k", Message: "m"}, notice.StateAttention, "key id"},
@@ -110,14 +112,16 @@ func TestStateAndAdvice(t *testing.T) {
 			t.Fatal(err)
 		}
 		server := httptest.NewServer(receive)
-		d := &notice.Deliverer{Store: w.NoticePort(), URL: secret.New(server.URL), Keyring: mustParse(t, referenceSecret), Log: slog.New(slog.DiscardHandler)}
+		d := &notice.Deliverer{Store: w.NoticePort(), URL: secret.New(server.URL), Keyring: mustParse(t, referenceSecret),
+			Log: slog.New(slog.DiscardHandler)}
 		_, err := d.Deliver(t.Context())
 		server.Close()
 		var e notice.Event
 		if err != nil || json.Unmarshal(body, &e) != nil {
 			t.Fatalf("%s: %v, body %s", test.event.Kind, err, body)
 		}
-		if e.Type != "rekey."+test.event.Kind || e.Data.State != test.state || !strings.Contains(e.Data.Advice, test.advice) || e.Data.KeyID != test.event.KeyID {
+		if e.Type != "rekey."+test.event.Kind || e.Data.State != test.state || !strings.Contains(e.Data.Advice, test.advice) ||
+			e.Data.KeyID != test.event.KeyID {
 			t.Errorf("%s: %s", test.event.Kind, body)
 		}
 		if (e.Data.Problem != nil) != (test.state == notice.StateAttention) {

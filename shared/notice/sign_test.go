@@ -82,7 +82,8 @@ func TestKeysDoNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
-		if text := fmt.Sprintf(verb, keys); strings.Contains(text, string(raw)) || strings.Contains(text, fmt.Sprintf("%x", raw)) || strings.Contains(text, referenceSecret) {
+		if text := fmt.Sprintf(verb, keys); strings.Contains(text, string(raw)) ||
+			strings.Contains(text, fmt.Sprintf("%x", raw)) || strings.Contains(text, referenceSecret) {
 			t.Errorf("%s prints %s", verb, text)
 		}
 	}
@@ -148,7 +149,8 @@ func TestVaultKeysWithoutAny(t *testing.T) {
 	} {
 		ring := &notice.VaultKeys{Vault: test.vault, Name: "webhook"}
 		_, err := ring.Keys(t.Context())
-		if err == nil || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), "webhook") || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), "webhook") ||
+			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

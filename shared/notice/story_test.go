@@ -23,12 +23,14 @@ func TestStoryOfAConnection(t *testing.T) {
 		s.world.Name(keyID)
 		now := time.Now()
 		rec := rotation.Record{
-			Schema: rotation.Schema, ID: "5a3d2b1c-0000-4000-8000-000000000001", Name: "billing", VaultName: "billing", Phase: rotation.Idle, Acknowledged: true,
+			Schema: rotation.Schema, ID: "5a3d2b1c-0000-4000-8000-000000000001", Name: "billing", VaultName: "billing",
+			Phase: rotation.Idle, Acknowledged: true,
 			Policy: rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, Grace: 48 * time.Hour},
 			Actor:  app, Target: app, NextSlot: now.Add(time.Hour), WakeAt: now.Add(time.Hour), Version: 1, Revision: 1,
 			Current: &rotation.Credential{Target: app, KeyID: keyID, Origin: rotation.OriginIssued, Since: now, ExpiresAt: now.AddDate(0, 0, 40)},
 		}
-		version, err := s.world.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: secret, Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, *rec.Current)})
+		version, err := s.world.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName,
+			Value: secret, Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, *rec.Current)})
 		if err != nil {
 			t.Fatal(err)
 		}

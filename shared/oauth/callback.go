@@ -91,7 +91,7 @@ func consented(q url.Values) Problem {
 }
 
 // take uses the state up, before the code is redeemed: if this process dies after
-// that, nobody can play the callback again.
+// that, no caller can play the callback again.
 func (f *Flow) take(ctx context.Context, id string, b secret.Value) (p pending, etag string, problem Problem) {
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
@@ -126,7 +126,7 @@ func (f *Flow) conclude(ctx context.Context, p *pending, id string, b secret.Val
 		return refusedByEntra(q.Get("error"), q.Get("error_description"))
 	}
 	// Entra sends no iss as far as is documented. Where there is one, it says who
-	// answers, and a code of anybody else must not be sent to Entra.
+	// answers, and a code of any other issuer must not be sent to Entra.
 	if q.Has("iss") && q.Get("iss") != f.Authority.Issuer(p.TenantID) {
 		f.log().WarnContext(ctx, "a callback is of another issuer")
 		return Outcome{Kind: Identity}
@@ -181,7 +181,8 @@ func (f *Flow) reconnect(ctx context.Context, p *pending, c connection.Credentia
 		case err != nil:
 			return f.unmade(ctx, err)
 		case rec.Auth == nil || rec.Auth.Generation != p.Generation:
-			return Outcome{Kind: Refused, Message: "The connection was given new credentials since this link was made. If it still can't sign in, ask for a new link."}
+			return Outcome{Kind: Refused,
+				Message: "The connection was given new credentials since this link was made. If it still can't sign in, ask for a new link."}
 		}
 		// With the version that was looked at, so that nothing comes in between.
 		_, err = f.Connections.Update(ctx, rec.ID, connection.Change{Version: &rec.Revision, Credentials: &c, By: p.By})

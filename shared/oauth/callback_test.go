@@ -59,12 +59,13 @@ func TestCallbacks(t *testing.T) {
 			g.q.Set("error", "access_denied")
 			g.q.Set("error_description", "AADSTS90094: AdminConsentRequired")
 		}, kind: oauth.NeedsAdmin},
-		"consent required":  {spoil: func(g *given) { g.q.Set("error", "consent_required") }, kind: oauth.NeedsAdmin},
-		"redirect mismatch": {spoil: func(g *given) { g.q.Set("error", "x"); g.q.Set("error_description", "AADSTS50011: The redirect") }, kind: oauth.Setup},
-		"server error":      {spoil: func(g *given) { g.q.Set("error", "server_error") }, kind: oauth.Failed},
-		"another issuer":    {spoil: func(g *given) { g.q.Set("iss", "https://entra.example/"+other+"/v2.0") }, kind: oauth.Identity},
-		"two issuers":       {spoil: func(g *given) { g.q["iss"] = []string{"a", "b"} }, problem: oauth.Malformed},
-		"unknown code":      {spoil: func(g *given) { g.q.Set("code", "never-issued") }, kind: oauth.CodeSpent},
+		"consent required": {spoil: func(g *given) { g.q.Set("error", "consent_required") }, kind: oauth.NeedsAdmin},
+		"redirect mismatch": {spoil: func(g *given) { g.q.Set("error", "x"); g.q.Set("error_description", "AADSTS50011: The redirect") },
+			kind: oauth.Setup},
+		"server error":   {spoil: func(g *given) { g.q.Set("error", "server_error") }, kind: oauth.Failed},
+		"another issuer": {spoil: func(g *given) { g.q.Set("iss", "https://entra.example/"+other+"/v2.0") }, kind: oauth.Identity},
+		"two issuers":    {spoil: func(g *given) { g.q["iss"] = []string{"a", "b"} }, problem: oauth.Malformed},
+		"unknown code":   {spoil: func(g *given) { g.q.Set("code", "never-issued") }, kind: oauth.CodeSpent},
 		"a code of another flow": {spoil: func(g *given) {
 			second := browser{}
 			to := g.w.depart(second, g.w.begin(oauth.Request{Name: "second", TenantID: tenant, By: "mallory"}))
@@ -73,11 +74,17 @@ func TestCallbacks(t *testing.T) {
 		"our secret is wrong": {spoil: func(g *given) {
 			g.w.entra.fail = &serviceerror.Error{Op: "redeeming", Class: serviceerror.Invalid, Status: 401, Code: "AADSTS7000215"}
 		}, kind: oauth.Setup},
-		"no answer":                {spoil: func(g *given) { g.w.entra.fail = &serviceerror.Error{Op: "redeeming", Class: serviceerror.Transient} }, kind: oauth.Failed},
-		"consent lost":             {spoil: func(g *given) { g.w.entra.fail = &serviceerror.Error{Class: serviceerror.ConsentMissing} }, kind: oauth.NeedsAdmin},
-		"ID token of a tenant":     {spoil: func(g *given) { g.w.entra.claims = func(c *claims) { c.Tenant = other } }, kind: oauth.Identity, redeemed: 1},
-		"ID token for an app":      {spoil: func(g *given) { g.w.entra.claims = func(c *claims) { c.Client = other } }, kind: oauth.Identity, redeemed: 1},
-		"ID token of another flow": {spoil: func(g *given) { g.w.entra.claims = func(c *claims) { c.Nonce = "of another" } }, kind: oauth.Identity, redeemed: 1},
+		"no answer": {spoil: func(g *given) {
+			g.w.entra.fail = &serviceerror.Error{Op: "redeeming", Class: serviceerror.Transient}
+		}, kind: oauth.Failed},
+		"consent lost": {spoil: func(g *given) { g.w.entra.fail = &serviceerror.Error{Class: serviceerror.ConsentMissing} },
+			kind: oauth.NeedsAdmin},
+		"ID token of a tenant": {spoil: func(g *given) { g.w.entra.claims = func(c *claims) { c.Tenant = other } },
+			kind: oauth.Identity, redeemed: 1},
+		"ID token for an app": {spoil: func(g *given) { g.w.entra.claims = func(c *claims) { c.Client = other } },
+			kind: oauth.Identity, redeemed: 1},
+		"ID token of another flow": {spoil: func(g *given) { g.w.entra.claims = func(c *claims) { c.Nonce = "of another" } },
+			kind: oauth.Identity, redeemed: 1},
 		"the name is taken now": {spoil: func(g *given) {
 			g.w.conns.fail = &connection.Error{Kind: connection.Invalid, Message: "taken"}
 		}, kind: oauth.Refused, redeemed: 1},
@@ -100,7 +107,7 @@ func TestCallbacks(t *testing.T) {
 				t.Errorf("ended with %q %q, want %q %q", got.Kind, problem, test.kind, test.problem)
 			}
 			if problem != "" && problem.Message() == "" || problem == "" && got.Text() == "" {
-				t.Error("nobody is told anything")
+				t.Error("the person is told nothing")
 			}
 			if test.problem != "" && w.entra.asked != 0 {
 				t.Error("Entra was asked to redeem a code that is not this browser's")
@@ -122,7 +129,8 @@ func TestEntraIsQuoted(t *testing.T) {
 	state := w.begin(w.request())
 	w.depart(b, state)
 	said := "AADSTS123456: <b>\x1b[31mno\u202e</b>\r\nTrace ID: 1\r\n" + strings.Repeat("ä", 1000)
-	got, _ := w.ended(b, w.Callback(t.Context(), url.Values{"state": {state}, "error": {"weird"}, "error_description": {said}}.Encode(), b.jar))
+	got, _ := w.ended(b, w.Callback(t.Context(),
+		url.Values{"state": {state}, "error": {"weird"}, "error_description": {said}}.Encode(), b.jar))
 	if !strings.HasPrefix(got.Entra, "weird AADSTS123456: <b>[31mno</b> Trace ID: 1 ä") || len([]rune(got.Entra)) > 301 {
 		t.Errorf("kept %q", got.Entra)
 	}
@@ -146,7 +154,8 @@ func TestAdminConsentProvesNothing(t *testing.T) {
 }
 
 func FuzzCallback(f *testing.F) {
-	for _, seed := range []string{"", "state=x", "state=a&state=b", "code=1&state=%zz", "error=x&admin_consent=True", "admin_consent=True", ";", "code=&error=", "state=" + strings.Repeat("A", 43) + "&code=x"} {
+	for _, seed := range []string{"", "state=x", "state=a&state=b", "code=1&state=%zz", "error=x&admin_consent=True",
+		"admin_consent=True", ";", "code=&error=", "state=" + strings.Repeat("A", 43) + "&code=x"} {
 		f.Add(seed, "")
 		f.Add(seed, "state=STATE&code=CODE")
 	}

@@ -109,7 +109,8 @@ func (e *fakeEntra) Redeem(_ context.Context, tenantID string, code, verifier se
 	}
 	token, _ := json.Marshal(id)
 	return entra.Redeemed{
-		Token: rotation.Token{Value: secret.New("access-token-must-not-be-seen")}, RefreshToken: secret.New(refresh), IDToken: secret.New(string(token)),
+		Token: rotation.Token{Value: secret.New("access-token-must-not-be-seen")}, RefreshToken: secret.New(refresh),
+		IDToken: secret.New(string(token)),
 	}, nil
 }
 
@@ -194,7 +195,8 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, entra: &fakeEntra{}, conns: &fakeConnections{}, rows: &rotationtest.MemoryPending{}, now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
+	w := &world{T: t, entra: &fakeEntra{}, conns: &fakeConnections{}, rows: &rotationtest.MemoryPending{},
+		now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
 	w.Flow = &oauth.Flow{
 		Store: w.rows, Authority: w.entra, IDTokens: w.entra, Connections: w.conns, ClientID: client, PublicURL: public,
 		Now: func() time.Time { return w.now }, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
@@ -248,7 +250,8 @@ func (w *world) depart(b browser, state string) string {
 		w.Fatalf("Approve: %s", problem)
 	}
 	c := to.Cookie
-	if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || !strings.HasPrefix(c.Name, "__Host-rekey-oauth-") {
+	if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" ||
+		!strings.HasPrefix(c.Name, "__Host-rekey-oauth-") {
 		w.Errorf("the cookie is %+v", c)
 	}
 	b[c.Name] = c.Value

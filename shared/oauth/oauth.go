@@ -15,9 +15,9 @@
 // What it promises:
 //
 //   - The row has no secret in it. The code verifier and the nonce derive from b, and
-//     the row knows b by what derives from it with another label. Whoever reads the
-//     table, or the link, can neither finish somebody's sign-in nor have their own
-//     taken for it: the verifier would not fit the code, nor the nonce the ID token.
+//     the row knows b by what derives from it with another label. A reader of the
+//     table, or of the link, can neither finish another person's sign-in nor have their
+//     own taken for it: the verifier would not fit the code, nor the nonce the ID token.
 //   - A state is used once. Of several callbacks that carry it one redeems its code;
 //     to the others it is as if they had come for the result.
 //   - Nothing is stored before the ID token is verified (signature, issuer, audience,
@@ -29,7 +29,7 @@
 //
 // There is one link between a person and the request of a caller, and that is the
 // start page: it names who asks, and only its own button goes on (functions/oauth
-// sees to that), so that nobody connects a tenant by following a link.
+// sees to that), so that no person connects a tenant by following a link.
 package oauth
 
 import (
@@ -137,7 +137,7 @@ type Begun struct {
 }
 
 // Begin notes what is asked for and makes a link to the start page. What can be seen
-// now to be in the way is refused now, so that nobody signs in for nothing; its
+// now to be in the way is refused now, so that no person signs in for nothing; its
 // errors are of type [*connection.Error]. Nothing is reserved: whether the name is
 // still free is decided at the end.
 func (f *Flow) Begin(ctx context.Context, r Request) (Begun, error) {
@@ -155,7 +155,8 @@ func (f *Flow) Begin(ctx context.Context, r Request) (Begun, error) {
 	state := randomText()
 	if _, err := f.put(ctx, idOf(state), p, ""); err != nil {
 		f.log().WarnContext(ctx, "noting a sign-in", "class", string(serviceerror.ClassOf(err)))
-		return Begun{}, &connection.Error{Kind: connection.Unavailable, Message: "The sign-in could not be noted down. Try again.", RetryAfter: 10 * time.Second}
+		return Begun{}, &connection.Error{Kind: connection.Unavailable,
+			Message: "The sign-in could not be noted down. Try again.", RetryAfter: 10 * time.Second}
 	}
 	return Begun{f.PublicURL + StartPath + "?state=" + state, p.ExpiresAt, idOf(state)}, nil
 }
@@ -173,7 +174,8 @@ func (f *Flow) beginNew(ctx context.Context, p *pending, r Request) error {
 	}
 	_, err := f.Connections.ByName(ctx, in.Project, in.Name)
 	if e, ok := errors.AsType[*connection.Error](err); err == nil {
-		return &connection.Error{Kind: connection.Invalid, Message: "An App Connection with this name already exists. Choose another name, or give its id as connectionId to sign in for it again."}
+		return &connection.Error{Kind: connection.Invalid,
+			Message: "An App Connection with this name already exists. Choose another name, or give its id as connectionId to sign in for it again."}
 	} else if !ok || e.Kind != connection.NotFound {
 		return err
 	}

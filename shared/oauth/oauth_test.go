@@ -40,8 +40,10 @@ func TestConnect(t *testing.T) {
 		t.Fatalf("%d connections were made", len(w.conns.made))
 	}
 	made := w.conns.made[0]
-	if made.Name != "billing" || made.By != "alice" || made.Target.ClientID != other || !made.Rotate || *made.Grace != grace || made.Schedule != r.Schedule ||
-		made.Method != connection.OAuth || made.TenantID != tenant || made.ClientID != client || made.SignIn.Account != person || made.SignIn.RefreshToken.Reveal() != refresh {
+	if made.Name != "billing" || made.By != "alice" || made.Target.ClientID != other || !made.Rotate ||
+		*made.Grace != grace || made.Schedule != r.Schedule ||
+		made.Method != connection.OAuth || made.TenantID != tenant || made.ClientID != client ||
+		made.SignIn.Account != person || made.SignIn.RefreshToken.Reveal() != refresh {
 		t.Errorf("made %+v", made)
 	}
 }
@@ -123,7 +125,7 @@ func TestTwoFlowsInOneBrowser(t *testing.T) {
 	}
 }
 
-// Three browsers take a link up; the table can't tell anybody b.
+// Three browsers take a link up; the table can tell no reader b.
 func TestWhatIsStored(t *testing.T) {
 	w := newWorld(t)
 	state := w.begin(w.request())
@@ -152,7 +154,8 @@ func TestBeginRefuses(t *testing.T) {
 		"a name that is taken": {func(_ *oauth.Request, w *world) { w.conns.rec = existing(1) }, connection.Invalid},
 		"no such connection":   {func(r *oauth.Request, _ *world) { r.ConnectionID = connID }, connection.NotFound},
 		"no id":                {func(r *oauth.Request, _ *world) { r.ConnectionID = "x" }, connection.Invalid},
-		"a client secret's":    {func(r *oauth.Request, w *world) { r.ConnectionID = connID; w.conns.rec = &rotation.Record{ID: connID} }, connection.Invalid},
+		"a client secret's": {func(r *oauth.Request, w *world) { r.ConnectionID = connID; w.conns.rec = &rotation.Record{ID: connID} },
+			connection.Invalid},
 		"another tenant": {func(r *oauth.Request, w *world) {
 			r.ConnectionID, r.TenantID = connID, other
 			w.conns.rec = existing(1)
@@ -178,7 +181,7 @@ func TestBeginRefuses(t *testing.T) {
 }
 
 // Each write of a flow fails once, with and without having happened. Either the flow
-// goes on, or nothing is stored and somebody is told.
+// goes on, or nothing is stored and the person is told.
 func TestWritesFail(t *testing.T) {
 	for _, applied := range []bool{false, true} {
 		for broken := 1; broken <= 4; broken++ {
@@ -206,7 +209,7 @@ func TestWritesFail(t *testing.T) {
 	}
 }
 
-// A process that dies after the state was used up leaves nobody waiting for ever.
+// A process that dies after the state was used up leaves no browser waiting for ever.
 func TestInterrupted(t *testing.T) {
 	w, b := newWorld(t), browser{}
 	q := w.entra.approve(t, w.depart(b, w.begin(w.request())))
@@ -230,9 +233,11 @@ func TestInterrupted(t *testing.T) {
 
 func TestRedeemOfACallersCode(t *testing.T) {
 	w := newWorld(t)
-	w.entra.codes = map[string]issuedCode{"good": {tenant, "", "", public + oauth.CallbackPath}, "elsewhere": {tenant, "", "", "https://elsewhere.example"}, "ours": {tenant, "challenge", "", public + oauth.CallbackPath}}
+	w.entra.codes = map[string]issuedCode{"good": {tenant, "", "", public + oauth.CallbackPath},
+		"elsewhere": {tenant, "", "", "https://elsewhere.example"}, "ours": {tenant, "challenge", "", public + oauth.CallbackPath}}
 	c, err := w.Redeem(t.Context(), secret.New("good"), " "+strings.ToUpper(tenant)+" ")
-	if err != nil || c.Method != connection.OAuth || c.TenantID != tenant || c.ClientID != client || c.SignIn.Account != person || c.SignIn.RefreshToken.Reveal() != refresh {
+	if err != nil || c.Method != connection.OAuth || c.TenantID != tenant || c.ClientID != client ||
+		c.SignIn.Account != person || c.SignIn.RefreshToken.Reveal() != refresh {
 		t.Errorf("got %+v, %v", c, err)
 	}
 	for name, test := range map[string]struct{ code, tenant string }{
@@ -289,7 +294,7 @@ func TestSlowConnection(t *testing.T) {
 	})
 }
 
-// Nobody who hangs up cancels what is under way.
+// A client that hangs up does not cancel what is under way.
 func TestHangUp(t *testing.T) {
 	w, b := newWorld(t), browser{}
 	q := w.entra.approve(t, w.depart(b, w.begin(w.request())))

@@ -31,14 +31,17 @@ const (
 )
 
 var problems = map[Problem]string{
-	Unknown:        "This link is not known. Links are good for ten minutes and for one sign-in. Ask for a new one.",
-	Expired:        "This link has expired: links are good for ten minutes. Nothing was stored. Ask for a new one.",
-	Used:           "This link was used already. A link is good for one sign-in. If the connection is not there, ask for a new one.",
-	OtherBrowser:   "This sign-in was not begun in this browser, so it was not accepted, and nothing was stored. Open the link that you were given in the browser in which you sign in; if that does not help, allow cookies for this site.",
-	Malformed:      "Microsoft Entra's answer can't be read, so nothing was stored. Ask for a new link and begin again.",
-	Unavailable:    "Rekey can't look at the sign-in right now. Nothing was stored. Ask for a new link in a minute.",
-	ConsentGiven:   "Microsoft Entra says that an administrator has consented. Nothing is connected by that alone: ask for a new link and sign in.",
-	ConsentRefused: "Microsoft Entra says that consent was not given, so nothing has changed. Only an administrator can consent: a Global Administrator, or an Application Administrator or Cloud Application Administrator.",
+	Unknown: "This link is not known. Links are good for ten minutes and for one sign-in. Ask for a new one.",
+	Expired: "This link has expired: links are good for ten minutes. Nothing was stored. Ask for a new one.",
+	Used:    "This link was used already. A link is good for one sign-in. If the connection is not there, ask for a new one.",
+	OtherBrowser: "This sign-in was not begun in this browser, so it was not accepted, and nothing was stored. " +
+		"Open the link that you were given in the browser in which you sign in; if that does not help, allow cookies for this site.",
+	Malformed:   "Microsoft Entra's answer can't be read, so nothing was stored. Ask for a new link and begin again.",
+	Unavailable: "Rekey can't look at the sign-in right now. Nothing was stored. Ask for a new link in a minute.",
+	ConsentGiven: "Microsoft Entra says that an administrator has consented. " +
+		"Nothing is connected by that alone: ask for a new link and sign in.",
+	ConsentRefused: "Microsoft Entra says that consent was not given, so nothing has changed. " +
+		"Only an administrator can consent: a Global Administrator, or an Application Administrator or Cloud Application Administrator.",
 }
 
 // Message says what happened and what to do; empty for what is none of the above.
@@ -57,7 +60,7 @@ const (
 	Setup       Kind = "setup"         // the OAuth application is not registered as it has to be
 	Identity    Kind = "identity"      // the ID token is not what was expected
 	Refused     Kind = "refused"       // by Entra, or because of the connection
-	Interrupted Kind = "interrupted"   // nobody knows
+	Interrupted Kind = "interrupted"   // how far it came is unknown
 	Failed      Kind = "unavailable"   // a service did not answer
 	Working     Kind = "still-working" // ask again
 )
@@ -78,13 +81,18 @@ var messages = map[Kind]string{
 	Connected:   "The tenant is connected. You can close this page.",
 	Reconnected: "The connection can sign in again. You can close this page.",
 	Declined:    "The permissions were declined, so nothing was connected and nothing was stored. If that was a mistake, ask for a new link.",
-	NeedsAdmin:  "These permissions need an administrator's consent. Let an administrator of the tenant open the link below, then ask for a new link and sign in. Nothing was stored.",
-	CodeSpent:   "Microsoft Entra's code was used already or has expired. Nothing was stored. Ask for a new link and sign in again.",
-	Identity:    "Microsoft Entra's answer is not for this sign-in, so it was not accepted, and nothing was stored. Ask for a new link, and choose an account of the tenant that it names.",
-	Refused:     "Microsoft Entra refused the sign-in. Nothing was stored. If what it says below does not help, show it to whoever runs Rekey.",
-	Interrupted: "The sign-in was interrupted, and nobody knows how far it came. Look for the connection; if it is not there, or still can't sign in, ask for a new link.",
-	Failed:      "A service did not answer properly while the sign-in was being finished. Nothing was stored. Ask for a new link and sign in again.",
-	Working:     "The sign-in is being finished. This page asks again by itself.",
+	NeedsAdmin: "These permissions need an administrator's consent. " +
+		"Let an administrator of the tenant open the link below, then ask for a new link and sign in. Nothing was stored.",
+	CodeSpent: "Microsoft Entra's code was used already or has expired. Nothing was stored. Ask for a new link and sign in again.",
+	Identity: "Microsoft Entra's answer is not for this sign-in, so it was not accepted, and nothing was stored. " +
+		"Ask for a new link, and choose an account of the tenant that it names.",
+	Refused: "Microsoft Entra refused the sign-in. Nothing was stored. " +
+		"If what it says below does not help, show it to the operator of Rekey.",
+	Interrupted: "The sign-in was interrupted, and how far it came is unknown. Look for the connection; " +
+		"if it is not there, or still can't sign in, ask for a new link.",
+	Failed: "A service did not answer properly while the sign-in was being finished. Nothing was stored. " +
+		"Ask for a new link and sign in again.",
+	Working: "The sign-in is being finished. This page asks again by itself.",
 }
 
 // Text is what to tell the person.
@@ -174,7 +182,8 @@ func refusedByEntra(name, description string) Outcome {
 	return out
 }
 
-const setup = "The application that people sign in to is not registered as it has to be. Nothing was stored. Show this page to whoever runs Rekey: redirect URI, client secret and permissions of the OAuth application have to be right."
+const setup = "The application that people sign in to is not registered as it has to be. Nothing was stored. " +
+	"Show this page to the operator of Rekey: redirect URI, client secret and permissions of the OAuth application have to be right."
 
 // maxQuote is how much of Entra's words is kept, in characters.
 const maxQuote = 300

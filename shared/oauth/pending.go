@@ -137,7 +137,7 @@ func (p *pending) bound(b secret.Value, id string) bool {
 type Jar func(name string) string
 
 // CookieName is the name of a flow's cookie. Each flow has its own, so that two in one
-// browser are in nobody's way. The prefix makes browsers refuse one that another host
+// browser are not in each other's way. The prefix makes browsers refuse one that another host
 // of the domain has set (RFC 6265bis, 4.1.3.2); it needs https, so that it is left out
 // where the public URL has none, on loopback.
 func (f *Flow) CookieName(id string) string {

@@ -21,12 +21,12 @@ func TestReconnect(t *testing.T) {
 		kind      oauth.Kind
 		other     bool
 	}{
-		"as it was":                {func(*world) {}, oauth.Reconnected, false},
-		"changed otherwise":        {func(w *world) { w.conns.rec.Revision++ }, oauth.Reconnected, false},
-		"another person":           {func(w *world) { w.entra.claims = func(c *claims) { c.Account = other } }, oauth.Reconnected, true},
-		"reconnected by somebody":  {func(w *world) { w.conns.rec.Auth.Generation++ }, oauth.Refused, false},
-		"deleted":                  {func(w *world) { w.conns.rec = nil }, oauth.Refused, false},
-		"somebody of other tenant": {func(w *world) { w.entra.claims = func(c *claims) { c.Tenant = other } }, oauth.Identity, false},
+		"as it was":              {func(*world) {}, oauth.Reconnected, false},
+		"changed otherwise":      {func(w *world) { w.conns.rec.Revision++ }, oauth.Reconnected, false},
+		"another person":         {func(w *world) { w.entra.claims = func(c *claims) { c.Account = other } }, oauth.Reconnected, true},
+		"reconnected meanwhile":  {func(w *world) { w.conns.rec.Auth.Generation++ }, oauth.Refused, false},
+		"deleted":                {func(w *world) { w.conns.rec = nil }, oauth.Refused, false},
+		"person of other tenant": {func(w *world) { w.entra.claims = func(c *claims) { c.Tenant = other } }, oauth.Identity, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, b := newWorld(t), browser{}
@@ -43,7 +43,8 @@ func TestReconnect(t *testing.T) {
 			}
 			if !got.Done() {
 				w.nothing()
-			} else if len(w.conns.changed) != 1 || w.conns.changed[0].Credentials.SignIn.RefreshToken.Reveal() != refresh || w.conns.changed[0].By != "alice" {
+			} else if len(w.conns.changed) != 1 || w.conns.changed[0].Credentials.SignIn.RefreshToken.Reveal() != refresh ||
+				w.conns.changed[0].By != "alice" {
 				t.Errorf("changed %+v", w.conns.changed)
 			}
 		})

@@ -49,7 +49,7 @@ type Departure struct {
 }
 
 // Approve takes a flow up in this browser. A browser that has done so already, because
-// somebody pressed the button twice, keeps what it has and is led to the same address.
+// a person pressed the button twice, keeps what it has and is led to the same address.
 //
 // The caller has to make sure that the request came from the button on the page of
 // this state: not from another site, and not by a link.
@@ -75,7 +75,7 @@ func (f *Flow) Approve(ctx context.Context, state string, jar Jar) (Departure, P
 		case err == nil:
 			return f.departure(&p, state, b), ""
 		case errors.Is(err, serviceerror.ErrConflict), serviceerror.UnknownOutcome(err):
-			continue // a binding whose b nobody has does no harm
+			continue // a binding whose b no browser has does no harm
 		}
 		f.log().WarnContext(ctx, "taking up a sign-in", "class", string(serviceerror.ClassOf(err)))
 		break

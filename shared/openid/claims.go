@@ -77,7 +77,7 @@ func (a *audience) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(a))
 }
 
-// is reports whether the token is for want and for nobody else.
+// is reports whether the token is for want and for no other audience.
 func (a audience) is(want string) bool { return len(a) == 1 && a[0] == want }
 
 func (a audience) first() string { return a[0] } // after is

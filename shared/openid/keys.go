@@ -25,7 +25,7 @@ const (
 	// while the keys cannot be read: an outage of theirs should not be one of ours.
 	keyLife  = time.Hour
 	keyGrace = 24 * time.Hour
-	// An unknown key id makes us ask again, but not more often than this: anybody
+	// An unknown key id makes us ask again, but not more often than this: any caller
 	// can make up key ids.
 	pause       = time.Minute
 	pauseFailed = 10 * time.Second
@@ -49,7 +49,7 @@ type keySet struct {
 	mu     sync.Mutex
 	byID   map[string]*rsa.PublicKey
 	read   time.Time // when byID was
-	asked  time.Time // when somebody last tried to read
+	asked  time.Time // when a call last tried to read
 	failed error     // what came of that
 }
 

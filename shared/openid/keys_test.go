@@ -69,7 +69,7 @@ func TestKeyDropped(t *testing.T) {
 	}
 }
 
-// Anybody can make up key ids. One request a minute is all they get, and known
+// Any caller can make up key ids. One request a minute is all that this costs, and known
 // callers go on.
 func TestUnknownKeysFlood(t *testing.T) {
 	a := newAuthority(t)
@@ -143,10 +143,11 @@ func TestKeysUnavailable(t *testing.T) {
 		answer http.HandlerFunc
 		want   serviceerror.Class
 	}{
-		"down":               {status(503), serviceerror.Transient},
-		"throttled":          {status(429), serviceerror.Throttled},
-		"unknown tenant":     {status(400), serviceerror.Invalid},
-		"redirect":           {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, serviceerror.Invalid},
+		"down":           {status(503), serviceerror.Transient},
+		"throttled":      {status(429), serviceerror.Throttled},
+		"unknown tenant": {status(400), serviceerror.Invalid},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
+			serviceerror.Invalid},
 		"no JSON":            {body("<html>confidential"), serviceerror.Invalid},
 		"no keys":            {body(`{"keys":[]}`), serviceerror.Invalid},
 		"huge":               {body(usable + strings.Repeat(" ", 600<<10)), serviceerror.Invalid},

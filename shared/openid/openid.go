@@ -3,14 +3,14 @@
 // auth's [auth.AccessTokens] on go-oidc.
 //
 // A token is refused for what it says before anything is fetched to check its
-// signature. So nobody can make Rekey ask for the keys of a tenant that it has
+// signature. So no caller can make Rekey ask for the keys of a tenant that it has
 // nothing to do with, and a token that could not be accepted anyway costs no
 // request. The claims are read a second time from what the signature covers.
 //
 // There are two kinds of errors. One for which errors.Is reports [ErrRefused] is a
 // verdict: the token is no good, and [Refusal] says why in a word. Every other
 // error means that Entra's keys could not be read, so that nothing is known about
-// the token; it is a [serviceerror.Error]. In both cases nobody gets in.
+// the token; it is a [serviceerror.Error]. In both cases the caller does not get in.
 //
 // The signing keys are not read through go-oidc's RemoteKeySet, because that asks
 // for them again for every unknown key id, reads answers of any length, and never
@@ -137,14 +137,14 @@ type Expect struct {
 	// with what it knows afterwards.
 	TenantID string
 	// Nonce is what the token's must be. Leaving it empty is an error, unless
-	// NoNonce says that the sign-in was begun by somebody else's page, whose
+	// NoNonce says that the sign-in was begun by a caller's own page, whose
 	// nonce is not known; then a code may have been slipped in by a third party.
 	Nonce   string
 	NoNonce bool
 }
 
 // Identity is who signed in. TenantID and ObjectID identify a person; Name is what
-// their directory calls them, may be empty, and identifies nobody.
+// their directory calls them, may be empty, and identifies no person.
 type Identity struct {
 	TenantID string // GUID in lower case
 	ObjectID string // GUID in lower case

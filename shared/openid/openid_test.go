@@ -33,7 +33,8 @@ func TestIDToken(t *testing.T) {
 		t.Errorf("requests = %q, want %q", a.requests, want)
 	}
 	for name, expect := range map[string]openid.Expect{
-		"no client": {Nonce: "the nonce"}, "no nonce": {ClientID: client}, "nonce and none": {ClientID: client, Nonce: "the nonce", NoNonce: true},
+		"no client": {Nonce: "the nonce"}, "no nonce": {ClientID: client},
+		"nonce and none": {ClientID: client, Nonce: "the nonce", NoNonce: true},
 	} {
 		if _, err := a.IDToken(t.Context(), sign(oldKey, "old", a.idClaims()), expect); err == nil || errors.Is(err, openid.ErrRefused) {
 			t.Errorf("%s: %v; want an error that is no refusal", name, err)
@@ -43,8 +44,10 @@ func TestIDToken(t *testing.T) {
 
 func TestAccessToken(t *testing.T) {
 	a := newAuthority(t)
-	v1 := object{"iss": "https://sts.windows.net/" + tenant + "/", "aud": "api://rekey", "azp": nil, "appid": strings.ToUpper(caller), "ver": "1.0"}
-	person := auth.Claims{TenantID: tenant, ObjectID: person, AppID: caller, Name: "Ada", Roles: []string{"Connections.Admin"}, Scopes: []string{"Connections.Read", "Connections.Write"}}
+	v1 := object{"iss": "https://sts.windows.net/" + tenant + "/", "aud": "api://rekey", "azp": nil,
+		"appid": strings.ToUpper(caller), "ver": "1.0"}
+	person := auth.Claims{TenantID: tenant, ObjectID: person, AppID: caller, Name: "Ada",
+		Roles: []string{"Connections.Admin"}, Scopes: []string{"Connections.Read", "Connections.Write"}}
 	app := person
 	app.Scopes, app.Name = nil, ""
 	tests := map[string]struct {
@@ -59,7 +62,8 @@ func TestAccessToken(t *testing.T) {
 	}
 	for name, tt := range tests {
 		got, err := a.AccessToken(t.Context(), sign(oldKey, "old", with(a.accessClaims(), tt.changes)), tt.audience, strings.ToUpper(tenant))
-		if err != nil || got.Name != tt.want.Name || got.TenantID != tt.want.TenantID || got.ObjectID != tt.want.ObjectID || got.AppID != tt.want.AppID ||
+		if err != nil || got.Name != tt.want.Name || got.TenantID != tt.want.TenantID ||
+			got.ObjectID != tt.want.ObjectID || got.AppID != tt.want.AppID ||
 			!slices.Equal(got.Roles, tt.want.Roles) || !slices.Equal(got.Scopes, tt.want.Scopes) {
 			t.Errorf("%s: AccessToken = %+v, %v; want %+v", name, got, err, tt.want)
 		}
@@ -104,7 +108,8 @@ func attacks() map[string]attack {
 			token := sign(oldKey, "old", c).Reveal()
 			return secret.New(token[:strings.LastIndex(token, ".")+1])
 		}, openid.Signature, 1},
-		"its own key in the header": {header(object{"alg": "RS256", "kid": "mine", "jwk": jwks(map[string]*rsa.PrivateKey{"mine": forger})["keys"].([]any)[2]}, rs256(forger)), openid.Signature, 1},
+		"its own key in the header": {header(object{"alg": "RS256", "kid": "mine",
+			"jwk": jwks(map[string]*rsa.PrivateKey{"mine": forger})["keys"].([]any)[2]}, rs256(forger)), openid.Signature, 1},
 		"alg none":                  {header(object{"alg": "none", "kid": "old"}, none), openid.Algorithm, 0},
 		"alg None":                  {header(object{"alg": "None", "kid": "old"}, none), openid.Algorithm, 0},
 		"no alg":                    {header(object{"kid": "old"}, none), openid.Algorithm, 0},
@@ -160,7 +165,8 @@ func TestRefused(t *testing.T) {
 			"no nonce": {func(_ *authority, c object) secret.Value {
 				return sign(oldKey, "old", with(c, object{"nonce": nil}))
 			}, openid.Nonce, 0},
-			"no subject": {func(_ *authority, c object) secret.Value { return sign(oldKey, "old", with(c, object{"sub": nil})) }, openid.Malformed, 0},
+			"no subject": {func(_ *authority, c object) secret.Value { return sign(oldKey, "old", with(c, object{"sub": nil})) },
+				openid.Malformed, 0},
 			"issuer of v1.0": {func(_ *authority, c object) secret.Value {
 				return sign(oldKey, "old", with(c, object{"iss": "https://sts.windows.net/" + tenant + "/"}))
 			}, openid.Issuer, 0},
@@ -172,7 +178,8 @@ func TestRefused(t *testing.T) {
 			"an ID token": {func(a *authority, _ object) secret.Value {
 				return sign(oldKey, "old", with(a.idClaims(), object{"roles": []string{"Connections.Admin"}}))
 			}, openid.Malformed, 0},
-			"client that is no GUID": {func(_ *authority, c object) secret.Value { return sign(oldKey, "old", with(c, object{"azp": "me"})) }, openid.Malformed, 0},
+			"client that is no GUID": {func(_ *authority, c object) secret.Value { return sign(oldKey, "old", with(c, object{"azp": "me"})) },
+				openid.Malformed, 0},
 			"issuer of v1.0, other tenant": {func(_ *authority, c object) secret.Value {
 				return sign(oldKey, "old", with(c, object{"iss": "https://sts.windows.net/" + other + "/"}))
 			}, openid.Issuer, 0},
@@ -219,7 +226,8 @@ func TestClockSkew(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	for _, host := range []string{"http://login.example.com", "login.example.com", "https://", "https://user@login.example.com", "https://login.example.com?x", "https://login.example.com#x", ":"} {
+	for _, host := range []string{"http://login.example.com", "login.example.com", "https://",
+		"https://user@login.example.com", "https://login.example.com?x", "https://login.example.com#x", ":"} {
 		if _, err := openid.New(openid.Config{AuthorityHost: host}); err == nil {
 			t.Errorf("New accepts the authority %q", host)
 		}

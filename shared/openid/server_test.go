@@ -153,7 +153,8 @@ func (a *authority) idClaims() object {
 }
 
 func (a *authority) accessClaims() object {
-	return with(a.idClaims(), object{"nonce": nil, "azp": caller, "azpacr": "1", "scp": "Connections.Read Connections.Write", "roles": []string{"Connections.Admin"}})
+	return with(a.idClaims(),
+		object{"nonce": nil, "azp": caller, "azpacr": "1", "scp": "Connections.Read Connections.Write", "roles": []string{"Connections.Admin"}})
 }
 
 // sign makes a token with RS256.

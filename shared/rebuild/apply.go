@@ -15,7 +15,7 @@ import (
 
 // Apply writes the records that plan found missing, those that authenticate for others
 // first, and says on plan how it went. It reserves before it writes, as a creation does,
-// and writes no record that is there: what somebody else has made meanwhile stays.
+// and writes no record that is there: what another caller has made meanwhile stays.
 //
 // Of records that are there it makes sure that they have their reservations and claims,
 // which may have been lost without them. The error is that of ctx; what concerns one connection is
@@ -57,7 +57,8 @@ func (w *writer) write(ctx context.Context, c *Connection) {
 	case why != "":
 		c.Notes = append(c.Notes, why)
 	}
-	w.log().InfoContext(ctx, "rebuilding", "connection", c.ID, "outcome", string(outcome), "retiring", len(c.Record.Replaced()), "abandoned", len(c.Record.Orphans()), "byHand", len(c.Record.ByHand))
+	w.log().InfoContext(ctx, "rebuilding", "connection", c.ID, "outcome", string(outcome),
+		"retiring", len(c.Record.Replaced()), "abandoned", len(c.Record.Orphans()), "byHand", len(c.Record.ByHand))
 }
 
 func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
@@ -118,7 +119,8 @@ func (w *writer) create(ctx context.Context, c *Connection) (Outcome, string) {
 // events are the first lines of the history.
 func events(rec *rotation.Record, now time.Time) []rotation.Event {
 	first := rotation.Event{At: now, Kind: EventRebuilt, By: By, Message: fmt.Sprintf(
-		"the record was lost and is written again from what Key Vault and Entra have; to be removed: %d, to be looked for: %d, left to a person: %d",
+		"the record was lost and is written again from what Key Vault and Entra have; "+
+			"to be removed: %d, to be looked for: %d, left to a person: %d",
 		len(rec.Replaced()), len(rec.Orphans()), len(rec.ByHand))}
 	if rec.Current != nil {
 		first.KeyID = rec.Current.KeyID
@@ -176,7 +178,7 @@ func (w *writer) mendClaims(ctx context.Context, rec *rotation.Record) (taken bo
 }
 
 // release gives up what was reserved for a connection that can't be written, unless
-// somebody else has written it meanwhile and needs it.
+// another caller has written it meanwhile and needs it.
 func (w *writer) release(ctx context.Context, id string, made []rotation.Reservation) {
 	if _, err := w.Records.Load(ctx, id); !errors.Is(err, serviceerror.ErrNotFound) {
 		return
@@ -188,7 +190,7 @@ func (w *writer) release(ctx context.Context, id string, made []rotation.Reserva
 	}
 }
 
-// void reports whether nobody needs a reservation any more that is old. One whose connection is
+// void reports whether no connection needs an old reservation any more. One whose connection is
 // going to be written again is needed.
 func (w *writer) void(ctx context.Context, held rotation.Reservation) (bool, error) {
 	rec, err := w.Records.Load(ctx, held.Owner)

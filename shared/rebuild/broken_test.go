@@ -16,7 +16,7 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// What is published was removed by somebody: the one before, still in its grace period,
+// What is published was removed by a person: the one before, still in its grace period,
 // is current, and a new one is issued at once.
 func TestPublishedDoesNotWork(t *testing.T) {
 	inBubble(t, func(w *world) {
@@ -264,7 +264,8 @@ func TestSignInTwice(t *testing.T) {
 		w.sweep(hour)
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if auth := c.Record.Auth; auth.VaultVersion == was.Auth.VaultVersion || auth.Problem != nil || auth.Thumbprint != was.Auth.Thumbprint || !auth.ExpiresAt.Equal(was.Auth.ExpiresAt) {
+		if auth := c.Record.Auth; auth.VaultVersion == was.Auth.VaultVersion || auth.Problem != nil ||
+			auth.Thumbprint != was.Auth.Thumbprint || !auth.ExpiresAt.Equal(was.Auth.ExpiresAt) {
 			t.Errorf("auth %+v, before %+v", auth, was.Auth)
 		}
 		w.settled(s)
@@ -305,8 +306,8 @@ func TestSignInIsNotThere(t *testing.T) {
 	})
 }
 
-// A target whose connection is nowhere is not rebuilt: nobody could make it rotate.
-func TestNobodyActs(t *testing.T) {
+// A target whose connection is nowhere is not rebuilt: nothing could make it rotate.
+func TestNoConnectionActs(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s, parent := w.subject(), w.subject()
 		in := parent.certificate()
@@ -366,7 +367,8 @@ func TestOtherApplication(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s, next := w.rotating(), w.subject()
 		if _, err := w.service().Update(w.t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
-			Method: connection.ClientSecret, TenantID: next.app.TenantID, ClientID: next.app.ClientID, ClientSecret: next.secret, ClientSecretKeyID: next.keyID,
+			Method: connection.ClientSecret, TenantID: next.app.TenantID, ClientID: next.app.ClientID,
+			ClientSecret: next.secret, ClientSecretKeyID: next.keyID,
 		}}); err != nil {
 			t.Fatal(err)
 		}
@@ -377,7 +379,8 @@ func TestOtherApplication(t *testing.T) {
 		}
 		w.LoseTable(nil)
 		c := want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
-		if got, want := strings.Join(ids(c.Record.Replaced()), " "), strings.Join(ids(was.Replaced()), " "); got != want || c.Record.Replaced()[0].Kind != rotation.RemoveLast {
+		if got, want := strings.Join(ids(c.Record.Replaced()), " "), strings.Join(ids(was.Replaced()), " "); got != want ||
+			c.Record.Replaced()[0].Kind != rotation.RemoveLast {
 			t.Errorf("retiring %+v, want %+v", c.Record.Replaced(), was.Replaced())
 		}
 		w.sweep(4 * day)
@@ -413,13 +416,14 @@ func TestGivenWithoutKeyID(t *testing.T) {
 	}
 }
 
-// Somebody wrote over what is published; Rekey's own takes its place with the next
+// A person wrote over what is published; Rekey's own takes its place with the next
 // rotation, as it does while the table is there.
 func TestWrittenOver(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s := w.rotating()
 		w.OutsideBreak(true)
-		if _, err := w.VaultPort().Put(w.t.Context(), rotation.VaultSecret{Name: s.record().VaultName, Value: secret.New("by hand"), Enabled: true}); err != nil {
+		if _, err := w.VaultPort().Put(w.t.Context(),
+			rotation.VaultSecret{Name: s.record().VaultName, Value: secret.New("by hand"), Enabled: true}); err != nil {
 			t.Fatal(err)
 		}
 		w.LoseTable(nil)

@@ -61,9 +61,12 @@ func TestRecord(t *testing.T) {
 		got := s.record()
 		for what, pair := range map[string][2]any{
 			"name": {got.Name, was.Name}, "method": {got.Method, was.Method}, "vault name": {got.VaultName, was.VaultName},
-			"target": {got.Target, was.Target}, "actor": {got.Actor, was.Actor}, "policy": {got.Policy.Schedule, was.Policy.Schedule}, "grace": {got.Policy.Grace, was.Policy.Grace},
-			"slot": {got.NextSlot, was.NextSlot}, "key": {got.Current.KeyID, was.Current.KeyID}, "version": {got.Current.VaultVersion, was.Current.VaultVersion},
-			"marker": {got.Current.Marker, was.Current.Marker}, "hint": {got.Current.Hint, was.Current.Hint}, "end": {got.Current.ExpiresAt, was.Current.ExpiresAt}, "origin": {got.Current.Origin, was.Current.Origin},
+			"target": {got.Target, was.Target}, "actor": {got.Actor, was.Actor}, "policy": {got.Policy.Schedule, was.Policy.Schedule},
+			"grace": {got.Policy.Grace, was.Policy.Grace},
+			"slot":  {got.NextSlot, was.NextSlot}, "key": {got.Current.KeyID, was.Current.KeyID},
+			"version": {got.Current.VaultVersion, was.Current.VaultVersion},
+			"marker":  {got.Current.Marker, was.Current.Marker}, "hint": {got.Current.Hint, was.Current.Hint},
+			"end": {got.Current.ExpiresAt, was.Current.ExpiresAt}, "origin": {got.Current.Origin, was.Current.Origin},
 		} {
 			if pair[0] != pair[1] {
 				t.Errorf("%s %v, want %v", what, pair[0], pair[1])
@@ -236,7 +239,8 @@ func rotatingFor(s *subject) connection.Input {
 // Tags without a connection, and applications that Rekey stands on.
 func TestNotToBeRebuilt(t *testing.T) {
 	inBubble(t, func(w *world) {
-		w.Seed(rotation.VaultSecret{Name: "odd", Value: secret.New("x"), Tags: map[string]string{rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: "../odd"}})
+		w.Seed(rotation.VaultSecret{Name: "odd", Value: secret.New("x"),
+			Tags: map[string]string{rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: "../odd"}})
 		s := w.rotating()
 		w.LoseTable(nil)
 		r := w.rebuilder()
@@ -249,7 +253,7 @@ func TestNotToBeRebuilt(t *testing.T) {
 	})
 }
 
-// A name that somebody has taken meanwhile stays theirs.
+// A name that another caller has taken meanwhile stays theirs.
 func TestNameIsTaken(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s := w.rotating()
@@ -327,8 +331,8 @@ func TestUnclear(t *testing.T) {
 	})
 }
 
-// What was unclear when the wait began is not written after it: nobody knows whether it
-// was under way.
+// What was unclear when the wait began is not written after it: whether it was under
+// way is unknown.
 func TestUnclearAtFirst(t *testing.T) {
 	inBubble(t, func(w *world) {
 		parent, s, other := w.subject(), w.subject(), w.rotating()

@@ -54,20 +54,22 @@ func (s *scan) lost(d *draft, refusal error) {
 	d.rec.Current = credential(d.published[0], s.now(), secret.Value{})
 	d.latest = false
 	if d.rec.Delegated() {
-		return // whoever acts can issue a new one
+		return // the connection that acts can issue a new one
 	}
 	now := s.now()
 	why := serviceerror.CredentialLost.Advice()
 	if refusal != nil {
 		why += " " + serviceerror.Explain(refusal)
 	}
-	d.rec.Error = &rotation.Failure{Class: serviceerror.CredentialLost, Message: serviceerror.CredentialLost.Advice(), Count: 1, At: now, RetryAt: now}
+	d.rec.Error = &rotation.Failure{Class: serviceerror.CredentialLost,
+		Message: serviceerror.CredentialLost.Advice(), Count: 1, At: now, RetryAt: now}
 	d.ByPerson = append(d.ByPerson, "No client secret that was published for it works. Reconnect it with a new one. "+why)
 }
 
 // prove reads a published value and spends it for a token, more than once if it is
 // refused.
-func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret, tries int) (value secret.Value, token rotation.Token, err error) {
+func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret,
+	tries int) (value secret.Value, token rotation.Token, err error) {
 	got, err := s.Vault.Get(ctx, d.name, v.Version)
 	if err != nil {
 		return value, token, err
@@ -89,7 +91,7 @@ func useless(err error) bool {
 	return serviceerror.RefusesCredential(err) || errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err)
 }
 
-// directory reads the application that is rotated, as far as anybody can.
+// directory reads the application that is rotated, as far as a credential that works allows.
 func (s *scan) directory(ctx context.Context, d *draft) error {
 	if d.rec.Target.ClientID == "" || d.token.Value.IsZero() {
 		return nil

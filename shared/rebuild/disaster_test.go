@@ -12,7 +12,7 @@ import (
 )
 
 // The table is lost while fifty connections and more are in every phase: each process
-// has died after another one of its writes. All of it is rebuilt, nobody else's client
+// has died after another one of its writes. All of it is rebuilt, no other client
 // secret is touched, nothing that was issued is forgotten, and rotations go on.
 func TestTableIsLost(t *testing.T) {
 	inBubble(t, func(w *world) {
@@ -25,7 +25,8 @@ func TestTableIsLost(t *testing.T) {
 			phases[rec.Phase]++
 		}
 		t.Logf("%d connections: %v", len(w.Records()), phases)
-		for _, p := range []rotation.Phase{rotation.Creating, rotation.Idle, rotation.Issuing, rotation.Verifying, rotation.Publishing, rotation.Rebinding, rotation.Deleting} {
+		for _, p := range []rotation.Phase{rotation.Creating, rotation.Idle, rotation.Issuing, rotation.Verifying,
+			rotation.Publishing, rotation.Rebinding, rotation.Deleting} {
 			if phases[p] == 0 {
 				t.Errorf("no connection is %s", p)
 			}
@@ -71,7 +72,7 @@ func TestTableIsLost(t *testing.T) {
 			}
 			w.CheckEnd(s.id)
 			if !w.IsLive(s.foreign) {
-				t.Errorf("somebody else's client secret of %s was removed", s.id)
+				t.Errorf("the foreign client secret of %s was removed", s.id)
 			}
 			if rec.Target.ClientID == "" || !rec.Policy.Enabled {
 				continue
@@ -85,7 +86,7 @@ func TestTableIsLost(t *testing.T) {
 }
 
 // everyPhase makes connections of every kind in every phase. Those of maybe were being
-// created or deleted, so that nobody can rely on them.
+// created or deleted, so that nothing can rely on them.
 func everyPhase(w *world) (alive, maybe []*subject) {
 	t := w.t
 	// Connections that authenticate for others, and those that do nothing else.

@@ -24,7 +24,7 @@ type draft struct {
 	// What the vault has of it, the newest first.
 	published, staged, auth []rotation.VaultSecret
 
-	token  rotation.Token             // of whoever may read the application; empty: nobody can now
+	token  rotation.Token             // of the actor that may read the application; empty: none can now
 	state  *rotation.ApplicationState // of the application that is rotated; nil: it could not be read
 	value  secret.Value               // the value that is current
 	latest bool                       // which is also what is published
@@ -47,7 +47,8 @@ func (s *scan) complete(ctx context.Context, d *draft) error {
 		return err
 	}
 	for _, name := range strays {
-		d.ByPerson = append(d.ByPerson, "The secret \""+name+"\" bears its tags and is not its own. Take them off, so that nobody takes it for one of Rekey's.")
+		d.ByPerson = append(d.ByPerson,
+			"The secret \""+name+"\" bears its tags and is not its own. Take them off, so that it is not taken for one of Rekey's.")
 	}
 	for _, read := range []func(context.Context, *draft) error{s.versions, s.deleted, s.describe, s.signIn, s.current, s.directory} {
 		if err := read(ctx, d); err != nil {
@@ -158,11 +159,13 @@ func (s *scan) deleted(ctx context.Context, d *draft) error {
 		if len(d.staged) > 0 { // which a deletion takes away first
 			return held("Its secret %q is soft-deleted. Recover it, and run this again.", name)
 		}
-		return &stop{Deleted, "Its secret \"" + name + "\" is soft-deleted, as a deletion leaves it. If nobody deleted the connection, recover that secret and run this again."}
+		return &stop{Deleted, "Its secret \"" + name +
+			"\" is soft-deleted, as a deletion leaves it. If no caller deleted the connection, recover that secret and run this again."}
 	}
 	issued := len(d.published) > 0 && d.published[0].Tags[rotation.TagOrigin] == string(rotation.OriginIssued)
 	if issued && len(d.staged) == 0 && s.only != d.ID {
-		return &stop{Deleted, "The staged secret without which nothing is rotated is not there. If nobody deleted the connection, name it, and it is rebuilt all the same."}
+		return &stop{Deleted, "The staged secret without which nothing is rotated is not there. " +
+			"If no caller deleted the connection, name it, and it is rebuilt all the same."}
 	}
 	return nil
 }
@@ -196,7 +199,8 @@ func (s *scan) describe(_ context.Context, d *draft) error {
 	d.touched = newest.CreatedAt
 	d.Name = tags[rotation.TagName]
 	d.rec = rotation.Record{
-		Schema: rotation.Schema, ID: d.ID, Name: d.Name, Project: tags[rotation.TagProject], Method: tags[rotation.TagMethod], VaultName: d.rec.VaultName,
+		Schema: rotation.Schema, ID: d.ID, Name: d.Name, Project: tags[rotation.TagProject],
+		Method: tags[rotation.TagMethod], VaultName: d.rec.VaultName,
 		CreatedAt: oldest.CreatedAt, CreatedBy: By, UpdatedAt: now, Policy: policy, CredentialChanges: 1, Via: d.via,
 		Phase: rotation.Idle, Acknowledged: true, Version: 1, Revision: 1,
 	}
@@ -229,7 +233,8 @@ func (d *draft) target() (rotation.Application, bool) {
 
 // application is what a version's credential is of.
 func application(v rotation.VaultSecret) rotation.Application {
-	return rotation.Application{TenantID: v.Tags[rotation.TagTenant], ClientID: v.Tags[rotation.TagClient], ObjectID: v.Tags[rotation.TagObject]}
+	return rotation.Application{TenantID: v.Tags[rotation.TagTenant], ClientID: v.Tags[rotation.TagClient],
+		ObjectID: v.Tags[rotation.TagObject]}
 }
 
 // finish says when the connection is to be woken, and for what.
@@ -256,6 +261,7 @@ func (s *scan) finish(d *draft) {
 func credential(v rotation.VaultSecret, since time.Time, value secret.Value) *rotation.Credential {
 	return &rotation.Credential{
 		Target: application(v), KeyID: v.Tags[rotation.TagKeyID], VaultVersion: v.Version, Hint: value.Hint(), ExpiresAt: v.ExpiresAt,
-		Origin: rotation.Origin(cmp.Or(v.Tags[rotation.TagOrigin], string(rotation.OriginGiven))), Since: since, Marker: v.Tags[rotation.TagMarker],
+		Origin: rotation.Origin(cmp.Or(v.Tags[rotation.TagOrigin], string(rotation.OriginGiven))), Since: since,
+		Marker: v.Tags[rotation.TagMarker],
 	}
 }

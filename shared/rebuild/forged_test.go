@@ -53,7 +53,7 @@ func TestManyMarkedStrangers(t *testing.T) {
 }
 
 // A secret that was copied together with its tags is told from the original where that
-// has its staged secret; else nobody can tell.
+// has its staged secret; else nothing tells them apart.
 func TestCopy(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s, off := w.rotating(), w.subject()
@@ -82,7 +82,8 @@ func TestForgedVersion(t *testing.T) {
 		v, _ := w.Published(s.record().VaultName)
 		forged := v
 		forged.Tags = maps.Clone(v.Tags)
-		forged.Tags[rotation.TagKeyID], forged.Tags[rotation.TagMarker] = s.foreign, rotation.MarkerPrefix(rotationtest.Deployment, s.id)+"ABCDEFGHIJ"
+		forged.Tags[rotation.TagKeyID], forged.Tags[rotation.TagMarker] = s.foreign,
+			rotation.MarkerPrefix(rotationtest.Deployment, s.id)+"ABCDEFGHIJ"
 		w.OutsideBreak(true)
 		for _, put := range []rotation.VaultSecret{forged, v} { // and then what is current, once more
 			time.Sleep(time.Second)
@@ -104,7 +105,7 @@ func TestForgedVersion(t *testing.T) {
 	})
 }
 
-// The same, with the name of somebody else's client secret for a marker, while the
+// The same, with the name of a foreign client secret for a marker, while the
 // application can't be read: that name is not looked for later.
 func TestForgedMarker(t *testing.T) {
 	inBubble(t, func(w *world) {
@@ -137,7 +138,7 @@ func TestForgedMarker(t *testing.T) {
 }
 
 // The tags of another connection's credential, key id and marker, on a secret that
-// claims to be somebody's.
+// claims to be a connection's own.
 func TestForgedFromAnother(t *testing.T) {
 	const id = "0b8ab8a7-0000-4000-8000-000000000002"
 	inBubble(t, func(w *world) {
@@ -162,13 +163,13 @@ func TestForgedFromAnother(t *testing.T) {
 	})
 }
 
-// Tags that somebody has made up never lead to a client secret that Rekey did not issue.
+// Tags that a person has made up never lead to a client secret that Rekey did not issue.
 func TestForgedTags(t *testing.T) {
 	const id = "0b8ab8a7-0000-4000-8000-000000000001"
 	marker := rotation.MarkerPrefix(rotationtest.Deployment, id) + "ABCDEFGHIJ"
 	for name, forge := range map[string]func(tags map[string]string, s *subject){
-		"issued, with somebody's key id": func(tags map[string]string, s *subject) { tags[rotation.TagKeyID] = s.foreign },
-		"issued, with somebody's and no mark": func(tags map[string]string, s *subject) {
+		"issued, with a foreign key id": func(tags map[string]string, s *subject) { tags[rotation.TagKeyID] = s.foreign },
+		"issued, with a foreign one, no mark": func(tags map[string]string, s *subject) {
 			tags[rotation.TagKeyID] = s.foreign
 			delete(tags, rotation.TagMarker)
 		},
@@ -181,8 +182,10 @@ func TestForgedTags(t *testing.T) {
 				s := w.subject()
 				s.id = id
 				tags := map[string]string{
-					rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: id, rotation.TagName: "forged", rotation.TagMethod: connection.ClientSecret,
-					rotation.TagTenant: s.app.TenantID, rotation.TagClient: s.app.ClientID, rotation.TagMarker: marker, rotation.TagOrigin: string(rotation.OriginIssued),
+					rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: id, rotation.TagName: "forged",
+					rotation.TagMethod: connection.ClientSecret,
+					rotation.TagTenant: s.app.TenantID, rotation.TagClient: s.app.ClientID, rotation.TagMarker: marker,
+					rotation.TagOrigin:   string(rotation.OriginIssued),
 					rotation.TagSchedule: "30d 03:00 UTC 48h0m0s",
 				}
 				forge(tags, s)
@@ -190,7 +193,7 @@ func TestForgedTags(t *testing.T) {
 				w.Seed(rotation.VaultSecret{Name: "forged-staged", Value: s.secret, Tags: tags})
 				plan := w.rebuild("")
 				if c := want(t, plan, id, rebuild.Rebuilt); len(c.ByPerson) == 0 {
-					t.Error("nobody is told")
+					t.Error("no person is told")
 				}
 				w.sweep(70 * day)
 				if !w.IsLive(s.foreign) || !w.IsLive(s.keyID) {

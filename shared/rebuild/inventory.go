@@ -34,7 +34,8 @@ func (r *Rebuilder) sort(secrets []rotation.VaultSecret, only string) (map[strin
 		}
 		id := s.Tags[rotation.TagConnection]
 		if !idForm.MatchString(id) {
-			plan.ByPerson = append(plan.ByPerson, fmt.Sprintf("The secret %q bears the tag of this deployment but names no connection. It is left alone.", s.Name))
+			plan.ByPerson = append(plan.ByPerson,
+				fmt.Sprintf("The secret %q bears the tag of this deployment but names no connection. It is left alone.", s.Name))
 			continue
 		}
 		if all[id] == nil {
@@ -57,7 +58,7 @@ func (r *Rebuilder) sort(secrets []rotation.VaultSecret, only string) (map[strin
 }
 
 // place finds out which of the group's secrets is what. Which names a connection has
-// follows from one of them, so that more than one set of names means that somebody has
+// follows from one of them, so that more than one set of names means that a person has
 // copied a secret together with its tags.
 func (g *group) place() (strays []string, err error) {
 	names := map[string]rotation.VaultSecret{} // by lower-case name

@@ -22,9 +22,9 @@ const recent = 24 * time.Hour
 const (
 	notTheTag   = "a tag in the vault says that it is Rekey's, and the directory shows it under another name; Rekey leaves it alone"
 	notTheValue = "it is said to be the original, and does not fit the value that was published; Rekey leaves it alone"
-	noTag       = "it bears this connection's marker, and no version in the vault says that Rekey issued it; remove it if nobody uses it"
+	noTag       = "it bears this connection's marker, and no version in the vault says that Rekey issued it; remove it if nothing uses it"
 	noKeyID     = "a client secret that was given without its key id was published before and still works"
-	unreadable  = "it was the original, and the application can't be read; remove it if nobody uses it"
+	unreadable  = "it was the original, and the application can't be read; remove it if nothing uses it"
 )
 
 // leftovers puts down what has to go besides what is current: what was published
@@ -161,7 +161,7 @@ func (l *leftovers) replaced(ctx context.Context) error {
 }
 
 // retire has a credential removed after a grace period, which may have begun long ago:
-// nobody knows that any more.
+// nothing tells when any more.
 func (l *leftovers) retire(c *rotation.Credential, final bool) {
 	m := rotation.Removal{
 		Kind: rotation.RemoveReplaced, Published: true,
@@ -251,7 +251,7 @@ func (l *leftovers) elsewhere(ctx context.Context, v rotation.VaultSecret, c *ro
 			return nil
 		}
 		if serviceerror.ClassOf(err).Refusal() {
-			l.byHand(c.Target, c.KeyID, "it was published before, and its application can't be read; remove it if nobody uses it")
+			l.byHand(c.Target, c.KeyID, "it was published before, and its application can't be read; remove it if nothing uses it")
 			return nil
 		}
 	}
@@ -273,7 +273,7 @@ func (l *leftovers) attempts() {
 		case l.marked(marker) && !l.markers[marker]:
 			l.attempt(v, marker)
 		case v.Enabled && !l.marked(marker):
-			l.Notes = append(l.Notes, "A client secret that somebody gave it was not taken over yet. Give it again.")
+			l.Notes = append(l.Notes, "A client secret that a caller gave it was not taken over yet. Give it again.")
 		}
 	}
 }
@@ -310,11 +310,12 @@ func (l *leftovers) attempt(v rotation.VaultSecret, marker string) {
 	}
 }
 
-// lookFor has normal passes look for a marker, and remove what bears it. Nobody can look
+// lookFor has normal passes look for a marker, and remove what bears it. No pass can look
 // where no credential of an application that rotates itself works.
 func (l *leftovers) lookFor(app rotation.Application, marker string, since, at time.Time) {
 	if l.rec.Delegated() || !l.token.Value.IsZero() {
-		l.rec.Removals = append(l.rec.Removals, rotation.Removal{Kind: rotation.RemoveOrphan, Published: true, Target: app, Marker: marker, Since: since, NextAt: at})
+		l.rec.Removals = append(l.rec.Removals,
+			rotation.Removal{Kind: rotation.RemoveOrphan, Published: true, Target: app, Marker: marker, Since: since, NextAt: at})
 	}
 }
 
@@ -322,7 +323,8 @@ func (l *leftovers) lookFor(app rotation.Application, marker string, since, at t
 func (l *leftovers) strangers() {
 	if l.state == nil {
 		if !l.rec.Delegated() && l.token.Value.IsZero() {
-			l.ByPerson = append(l.ByPerson, fmt.Sprintf("Nobody can read the application %s now. Look there for client secrets whose names begin with %s and remove those that nobody uses.",
+			l.ByPerson = append(l.ByPerson, fmt.Sprintf("Rekey can't read the application %s now. "+
+				"Look there for client secrets whose names begin with %s and remove those that nothing uses.",
 				l.rec.Target.ClientID, rotation.MarkerPrefix(l.Deployment, l.ID)))
 		}
 		return

@@ -193,7 +193,7 @@ func (r *Rebuilder) Rebuild(ctx context.Context, only string) (*Plan, error) {
 }
 
 // Quiet is how long Rebuild waits between its two looks: until every lease that
-// anybody held before the first has run out, whatever their clocks say.
+// a pass held before the first has run out, whatever the clocks say.
 func (r *Rebuilder) Quiet() time.Duration { return r.Rules.Lease + 2*r.Rules.Skew }
 
 // Scan looks at the vault, the table and the directory and says what it would do. It

@@ -39,7 +39,8 @@ func (s *scan) through(ctx context.Context, d *draft) error {
 	case p == nil:
 		var err error
 		if parent, err = s.Records.Load(ctx, d.via); errors.Is(err, serviceerror.ErrNotFound) {
-			return held("The connection that it is rotated through (%s) is neither in the table nor in the vault. Its client secret stays published, and nobody rotates it.", d.via)
+			return held("The connection that it is rotated through (%s) is neither in the table nor in the vault. "+
+				"Its client secret stays published, and nothing rotates it.", d.via)
 		} else if err != nil {
 			return err
 		}
@@ -121,7 +122,8 @@ func (s *scan) own(ctx context.Context, d *draft) error {
 		d.rec = *fallback
 		d.ByPerson = append(d.ByPerson, "It can't sign in with what is in the vault; reconnect it. "+cantSignIn(fallback.Auth.Problem))
 	default:
-		return held("What it authenticates with is disabled in the vault. Enable the version of %q that is to be used, and run this again.", d.rec.AuthName())
+		return held("What it authenticates with is disabled in the vault. Enable the version of %q that is to be used, and run this again.",
+			d.rec.AuthName())
 	}
 	if rest > 1 {
 		d.rec.Replace(s.now())

@@ -93,18 +93,21 @@ func (w *world) check() {
 func (w *world) service() *connection.Service {
 	log := slog.New(slog.NewJSONHandler(w.Log, nil))
 	actors := &connection.Actors{
-		Records: w.StorePort(), Vault: w.VaultPort(), Authority: w.DirectoryPort(), SignIns: w.DirectoryPort(), Deployment: rotationtest.Deployment, Log: log,
+		Records: w.StorePort(), Vault: w.VaultPort(), Authority: w.DirectoryPort(), SignIns: w.DirectoryPort(),
+		Deployment: rotationtest.Deployment, Log: log,
 	}
 	rotator := w.Rotator()
 	rotator.Actors = actors
 	return &connection.Service{
-		Rotator: rotator, Actors: actors, Records: w.StorePort(), Reservations: w.StorePort(), Claims: w.StorePort(), Vault: w.VaultPort(), Directory: w.DirectoryPort(), Log: log,
+		Rotator: rotator, Actors: actors, Records: w.StorePort(), Reservations: w.StorePort(), Claims: w.StorePort(),
+		Vault: w.VaultPort(), Directory: w.DirectoryPort(), Log: log,
 	}
 }
 
 func (w *world) rebuilder() *rebuild.Rebuilder {
 	return &rebuild.Rebuilder{
-		Vault: w.WholeVault(), Records: w.StorePort(), Reservations: w.StorePort(), Claims: w.StorePort(), Directory: w.DirectoryPort(), SignIns: w.DirectoryPort(),
+		Vault: w.WholeVault(), Records: w.StorePort(), Reservations: w.StorePort(), Claims: w.StorePort(),
+		Directory: w.DirectoryPort(), SignIns: w.DirectoryPort(),
 		Deployment: rotationtest.Deployment, Rules: rotation.DefaultRules(), Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
 	}
 }
@@ -131,7 +134,7 @@ type subject struct {
 	app     rotation.Application
 	secret  secret.Value
 	keyID   string
-	foreign string // a client secret of somebody else's
+	foreign string // a client secret that Rekey did not issue
 	other   secret.Value
 	otherID string // another one that the owner may give
 	id      string
@@ -156,7 +159,8 @@ var plan = schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 func (s *subject) input() connection.Input {
 	return connection.Input{
 		Name: s.w.name(), By: "tester", Rotate: true, Schedule: plan,
-		Credentials: connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret, ClientSecretKeyID: s.keyID},
+		Credentials: connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID,
+			ClientSecret: s.secret, ClientSecretKeyID: s.keyID},
 	}
 }
 
@@ -188,14 +192,15 @@ func (s *subject) certificate() connection.Input {
 	}
 }
 
-// person lets somebody who signs in act for s.
+// person lets a person who signs in act for s.
 func (s *subject) person() connection.Input {
 	app, _, _ := s.w.AddApplication()
 	account, refresh := s.w.AddPerson()
 	s.w.Own(s.app.ClientID, account, true)
 	return connection.Input{
 		Name: s.w.name(), By: "tester", Rotate: true, Schedule: plan, Target: connection.Target{ClientID: s.app.ClientID},
-		Credentials: connection.Credentials{Method: connection.OAuth, TenantID: app.TenantID, ClientID: app.ClientID, SignIn: &connection.SignIn{RefreshToken: refresh, Account: account}},
+		Credentials: connection.Credentials{Method: connection.OAuth, TenantID: app.TenantID, ClientID: app.ClientID,
+			SignIn: &connection.SignIn{RefreshToken: refresh, Account: account}},
 	}
 }
 
@@ -203,7 +208,8 @@ func (s *subject) person() connection.Input {
 func (s *subject) target(via, acting string) *subject {
 	s.w.t.Helper()
 	s.w.Own(s.app.ClientID, acting, true)
-	rec, err := s.w.service().CreateTarget(s.w.t.Context(), via, connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: plan, By: "tester"})
+	rec, err := s.w.service().CreateTarget(s.w.t.Context(), via,
+		connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: plan, By: "tester"})
 	if err != nil {
 		s.w.t.Fatalf("adding a target: %v", err)
 	}

@@ -53,7 +53,8 @@ func TestWorldNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := rotationtest.NewWorld(t)
 		app, given, keyID := w.AddApplication()
-		rec := rotation.Record{Schema: 1, ID: "5a3d2b1c-0000-4000-8000-000000000001", VaultName: "v", Phase: rotation.Idle, Target: app, Current: &rotation.Credential{KeyID: keyID}}
+		rec := rotation.Record{Schema: 1, ID: "5a3d2b1c-0000-4000-8000-000000000001", VaultName: "v",
+			Phase: rotation.Idle, Target: app, Current: &rotation.Credential{KeyID: keyID}}
 		if _, err := w.StorePort().Create(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}

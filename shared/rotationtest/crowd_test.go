@@ -19,19 +19,21 @@ func (s *subject) crowd(n int) {
 		for i := range n {
 			keyID := s.w.AddMarked(s.app.ClientID, fmt.Sprintf("%sAAAAAAAA%02d", rotation.MarkerPrefix("test", s.id), i))
 			s.w.Name(keyID)
-			rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveReplaced, Published: true, Target: s.app, KeyID: keyID, After: time.Now().Add(10*day + time.Duration(i)*hour)})
+			rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveReplaced, Published: true,
+				Target: s.app, KeyID: keyID, After: time.Now().Add(10*day + time.Duration(i)*hour)})
 		}
 	})
 }
 
-// Too many old client secrets: whoever asks by hand is told so, and nothing is issued.
+// Too many old client secrets: the caller who asks by hand is told so, and nothing is issued.
 func TestNoRoomForARotationByHand(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.crowd(rotation.MaxReplaced)
 		s.ask(rotation.Request{Kind: rotation.AskRotate, ID: "r"})
 		s.sweep(10 * time.Minute)
 		rec := s.record()
-		if last := rec.LastRun; rec.Request != nil || last == nil || last.ID != "r" || last.Outcome != "failed" || last.Message == "" || s.w.Directory.Issued != 0 {
+		if last := rec.LastRun; rec.Request != nil || last == nil || last.ID != "r" || last.Outcome != "failed" ||
+			last.Message == "" || s.w.Directory.Issued != 0 {
 			t.Errorf("request %+v, last run %+v, issued %d", rec.Request, last, s.w.Directory.Issued)
 		}
 		if failed := s.events(rotation.EventFailed); len(failed) != 1 || failed[0].RunID != "r" {
@@ -67,7 +69,7 @@ func TestAnEmergencyMakesRoom(t *testing.T) {
 		s.ask(rotation.Request{Kind: rotation.AskEmergency})
 		s.sweep(3 * hour)
 		s.rotated(rotation.OnEmergency)
-		s.live(2) // current, and somebody else's
+		s.live(2) // current, and the foreign one
 	})
 }
 

@@ -42,7 +42,7 @@ func TestDeleteWhileEntraIsDown(t *testing.T) {
 	}
 }
 
-// What somebody has removed by hand is not missed: the deletion ends, and says so.
+// What a person has removed by hand is not missed: the deletion ends, and says so.
 func TestDeleteWhatWasRemovedByHand(t *testing.T) {
 	t.Run("the old one", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, s *subject) {

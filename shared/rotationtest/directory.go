@@ -15,7 +15,7 @@ import (
 )
 
 // DirectorySubject is what [TestDirectory] tests: an authority and a directory that
-// see the same applications, and one application of its own that nobody else uses.
+// see the same applications, and one application of its own that nothing else uses.
 //
 // Every change has to be visible to the next call; how a directory behaves whose
 // replicas lag is no business of this suite. Each func changes App at once and

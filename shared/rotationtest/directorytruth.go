@@ -19,8 +19,9 @@ func (w *World) AddApplication() (a rotation.Application, given secret.Value, ke
 	d.made++
 	n := d.made
 	x := &app{
-		Application: rotation.Application{TenantID: TenantID, ClientID: fmt.Sprintf("22222222-2222-4222-8222-%012d", n), ObjectID: fmt.Sprintf("33333333-3333-4333-8333-%012d", n)},
-		roles:       []string{"Application.ReadWrite.OwnedBy"}, owner: true,
+		Application: rotation.Application{TenantID: TenantID, ClientID: fmt.Sprintf("22222222-2222-4222-8222-%012d", n),
+			ObjectID: fmt.Sprintf("33333333-3333-4333-8333-%012d", n)},
+		roles: []string{"Application.ReadWrite.OwnedBy"}, owner: true,
 	}
 	x.owners = make(map[string]bool)
 	d.apps[x.ObjectID], d.clients[x.ClientID] = x, x
@@ -54,7 +55,7 @@ func (w *World) AddCertificate(clientID string, pem secret.Value) {
 	w.Directory.signIns[pem.Reveal()] = &signIn{holder: clientID}
 }
 
-// AddPerson makes up somebody with a refresh token.
+// AddPerson makes up a person with a refresh token.
 func (w *World) AddPerson() (account string, refresh secret.Value) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,7 +64,7 @@ func (w *World) AddPerson() (account string, refresh secret.Value) {
 	return account, secret.New(w.Directory.refreshToken(account))
 }
 
-// Newest returns the refresh token that somebody got last.
+// Newest returns the refresh token that the account got last.
 func (w *World) Newest(account string) (value secret.Value) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -116,9 +117,11 @@ func (w *World) Change(clientID string, change func(*AppSettings)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := w.Directory.byClient(clientID)
-	s := AppSettings{Audience: a.audience, Deleted: a.deleted, Denied: a.denied, Longest: a.longest, Forbidden: a.forbidden, Roles: a.roles, NotOwner: !a.owner, Principal: a.principal, Refused: a.refused}
+	s := AppSettings{Audience: a.audience, Deleted: a.deleted, Denied: a.denied, Longest: a.longest,
+		Forbidden: a.forbidden, Roles: a.roles, NotOwner: !a.owner, Principal: a.principal, Refused: a.refused}
 	change(&s)
-	a.audience, a.deleted, a.denied, a.longest, a.forbidden, a.roles, a.owner, a.principal, a.refused = s.Audience, s.Deleted, s.Denied, s.Longest, s.Forbidden, s.Roles, !s.NotOwner, s.Principal, s.Refused
+	a.audience, a.deleted, a.denied, a.longest, a.forbidden, a.roles, a.owner, a.principal, a.refused =
+		s.Audience, s.Deleted, s.Denied, s.Longest, s.Forbidden, s.Roles, !s.NotOwner, s.Principal, s.Refused
 }
 
 // AppSettings are what a test may change about an application.

@@ -51,8 +51,8 @@ func (w *World) Reserved() map[string]string {
 	return all
 }
 
-// AddMarked gives an application a client secret that bears a marker of ours and that
-// nobody has issued as far as anything but its name tells.
+// AddMarked gives an application a client secret that bears a marker of ours and of
+// which nothing but that name tells that Rekey issued it.
 func (w *World) AddMarked(clientID, marker string) (keyID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

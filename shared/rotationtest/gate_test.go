@@ -15,8 +15,8 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// R6: what somebody wrote over the published secret is replaced before anything is
-// removed, even if he copied the key id's tag.
+// R6: what a person wrote over the published secret is replaced before anything is
+// removed, even with a copy of the key id's tag.
 func TestOverwrittenByHand(t *testing.T) {
 	for _, tags := range []map[string]string{nil, {rotation.TagKeyID: "current"}} {
 		t.Run(fmt.Sprint(tags), func(t *testing.T) {
@@ -26,7 +26,8 @@ func TestOverwrittenByHand(t *testing.T) {
 				if tags != nil {
 					tags[rotation.TagKeyID] = rec.Current.KeyID
 				}
-				if _, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: secret.New("by hand"), Enabled: true, Tags: tags}); err != nil {
+				if _, err := s.w.VaultPort().Put(t.Context(),
+					rotation.VaultSecret{Name: rec.VaultName, Value: secret.New("by hand"), Enabled: true, Tags: tags}); err != nil {
 					t.Fatal(err)
 				}
 				var again, removed time.Time
@@ -217,10 +218,12 @@ func TestGateBeforeRemoval(t *testing.T) {
 func TestGateKeepsWhatIsPublished(t *testing.T) {
 	for name, queue := range map[string]func(*rotation.Record){
 		"as retiring": func(rec *rotation.Record) {
-			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: rec.Target, KeyID: rec.Current.KeyID, VaultVersion: rec.Current.VaultVersion}}
+			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: rec.Target,
+				KeyID: rec.Current.KeyID, VaultVersion: rec.Current.VaultVersion}}
 		},
 		"as abandoned": func(rec *rotation.Record) {
-			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveOrphan, Published: true, Target: rec.Target, Marker: "x", KeyID: rec.Current.KeyID}}
+			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveOrphan, Published: true, Target: rec.Target,
+				Marker: "x", KeyID: rec.Current.KeyID}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -271,7 +274,7 @@ func TestRefusalsInARow(t *testing.T) {
 	}
 }
 
-// R6: somebody removes the published credential by hand. Removals are postponed; ten
+// R6: a person removes the published credential by hand. Removals are postponed; ten
 // refusals over a quarter of an hour raise the alarm, and the old credential, which
 // still works, issues a new one.
 func TestPublishedCredentialLost(t *testing.T) {
@@ -322,7 +325,8 @@ func TestNothingWorks(t *testing.T) {
 		s.w.RemoveByHand(s.keyID)
 		s.sweep(47*hour + 25*time.Minute)
 		rec := s.record()
-		if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != serviceerror.CredentialLost || !strings.Contains(rec.Error.Message, "reconnect") {
+		if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != serviceerror.CredentialLost ||
+			!strings.Contains(rec.Error.Message, "reconnect") {
 			t.Fatalf("phase %s, error %+v", rec.Phase, rec.Error)
 		}
 		s.sweep(23 * hour)

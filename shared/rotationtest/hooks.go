@@ -51,7 +51,7 @@ func (w *World) Slow(op string, d time.Duration) {
 }
 
 // Late lets the next write op time out for its caller and land that much later.
-// What becomes of it then is not told to anyone. The channel is closed when its caller
+// What becomes of it then is not reported. The channel is closed when its caller
 // has given up.
 func (w *World) Late(op string, after time.Duration) (timedOut <-chan struct{}) {
 	w.mu.Lock()

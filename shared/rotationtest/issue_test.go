@@ -79,8 +79,8 @@ func TestTwoSweepsRotateEachOnce(t *testing.T) {
 	})
 }
 
-// P5: wherever a pass loses its lease, it stops, undoes nothing, and whoever comes
-// next finishes the run.
+// P5: wherever a pass loses its lease, it stops, undoes nothing, and the next pass
+// finishes the run.
 func TestLostLeaseStopsThePass(t *testing.T) {
 	for n, lost := 1, true; lost && n < 40; n++ {
 		t.Run(fmt.Sprintf("at commit %d", n), func(t *testing.T) {
@@ -164,12 +164,12 @@ func TestLostLeaseStopsTheDeletion(t *testing.T) {
 		}
 		s.sweep(10 * time.Minute)
 		if s.exists() {
-			t.Error("nobody finished the deletion")
+			t.Error("no pass finished the deletion")
 		}
 	})
 }
 
-// R2: whoever's clock is wrong by half a minute, calls of two passes never overlap.
+// R2: whichever clock is wrong by half a minute, calls of two passes never overlap.
 func TestClocksMayDiffer(t *testing.T) {
 	for _, skew := range []time.Duration{-29 * time.Second, 29 * time.Second} {
 		t.Run(skew.String(), func(t *testing.T) {
@@ -326,7 +326,7 @@ func TestStagingIsTriedAgain(t *testing.T) {
 		tries        int
 	}{
 		"not stored":        {putting: &serviceerror.Error{Op: "writing a secret", Class: serviceerror.Transient, Status: 503}, tries: 4},
-		"nobody knows":      {putting: unknown("writing a secret"), tries: 4},
+		"unknown":           {putting: unknown("writing a secret"), tries: 4},
 		"stored, no answer": {put: unknown("writing a secret"), tries: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -392,7 +392,8 @@ func TestRefusedCreation(t *testing.T) {
 				}
 				if !acknowledged {
 					s.w.CheckGone(s.id, s.secret)
-				} else if rec := s.record(); rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission || rec.LastRun.Outcome != "failed" {
+				} else if rec := s.record(); rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission ||
+					rec.LastRun.Outcome != "failed" {
 					t.Errorf("phase %s, error %+v", rec.Phase, rec.Error)
 				}
 			})
@@ -415,8 +416,10 @@ func TestAdoptsNothingElse(t *testing.T) {
 				s.h.add = func(func() (rotation.Issued, error)) (rotation.Issued, error) {
 					s.h.add = nil
 					rec := s.record()
-					c := rotation.Credential{Target: s.app, KeyID: "44444444-4444-4444-8444-999999999999", Marker: rec.Run.Marker, Origin: rotation.OriginIssued}
-					stray := rotation.VaultSecret{Name: rec.StagedName(), Value: secret.New("stray"), Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, c)}
+					c := rotation.Credential{Target: s.app, KeyID: "44444444-4444-4444-8444-999999999999",
+						Marker: rec.Run.Marker, Origin: rotation.OriginIssued}
+					stray := rotation.VaultSecret{Name: rec.StagedName(), Value: secret.New("stray"), Enabled: true,
+						Tags: rotation.Tags(rotationtest.Deployment, &rec, c)}
 					spoil(&stray)
 					if _, err := s.w.VaultPort().Put(t.Context(), stray); err != nil {
 						t.Error(err)

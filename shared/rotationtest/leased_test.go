@@ -11,8 +11,8 @@ import (
 	"rekey/shared/rotator"
 )
 
-// P5: that somebody else works on a connection is no failure of it. Nothing is written
-// and nobody is told; once the lease is over the slot is served like any other.
+// P5: that another pass works on a connection is no failure of it. Nothing is written
+// and nothing is told; once the lease is over the slot is served like any other.
 func TestLeaseOfAnotherIsNoFailure(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		time.Sleep(hour) // the slot has come

@@ -10,7 +10,7 @@ import (
 )
 
 // R11: what is issued is named for its deployment, connection and attempt, and for
-// nothing else: no date of a clock that nobody can check.
+// nothing else: no date of a clock that nothing can check.
 func TestMarkerHasNoDate(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		names := map[string]bool{}
@@ -39,7 +39,7 @@ func TestMarkerHasNoDate(t *testing.T) {
 }
 
 // P2: an attempt of unknown outcome is known by its marker alone. One that bears it is
-// removed; of two nobody knows which was issued, and of what turns up later, that it was
+// removed; of two it is unknown which was issued, and of what turns up later, that it was
 // not: these are reported and left alone.
 func TestWhatElseBearsTheMarker(t *testing.T) {
 	for name, late := range map[string]bool{"at once": false, "later": true} {
@@ -74,7 +74,7 @@ func TestWhatElseBearsTheMarker(t *testing.T) {
 				if !s.w.IsLive(copied) {
 					t.Error("the copy was removed")
 				}
-				s.live(want + 3) // with current, the one before in its grace period, somebody else's
+				s.live(want + 3) // with current, the one before in its grace period, the foreign one
 			})
 		})
 	}

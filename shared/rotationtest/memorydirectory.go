@@ -65,7 +65,8 @@ func (d *MemoryDirectory) spend(op string, token rotation.Token, x *app) error {
 	if !w.Refused {
 		return nil
 	}
-	return &serviceerror.Error{Op: op, Class: serviceerror.Throttled, Status: 429, Code: "TooManyRequests", RetryAfter: pause.Truncate(time.Second) + time.Second}
+	return &serviceerror.Error{Op: op, Class: serviceerror.Throttled, Status: 429, Code: "TooManyRequests",
+		RetryAfter: pause.Truncate(time.Second) + time.Second}
 }
 
 // signIn is a certificate, or a person's refresh token.
@@ -211,7 +212,8 @@ func (d *MemoryDirectory) issue(who string) rotation.Token {
 }
 
 // Certificate signs in as an application.
-func (d directoryPort) Certificate(ctx context.Context, a rotation.Application, pem secret.Value, _ bool) (token rotation.Token, err error) {
+func (d directoryPort) Certificate(ctx context.Context, a rotation.Application, pem secret.Value,
+	_ bool) (token rotation.Token, err error) {
 	err = d.p.read(ctx, "graph.certificate", a.ClientID, func() error {
 		s, x := d.d.signIns[pem.Reveal()], d.d.byClient(a.ClientID)
 		if s == nil || s.gone || x == nil || s.holder != x.ClientID {
@@ -229,7 +231,8 @@ func (d directoryPort) Certificate(ctx context.Context, a rotation.Application, 
 
 // Refresh signs in as a person, and returns a new refresh token; the old one stays
 // good.
-func (d directoryPort) Refresh(ctx context.Context, _ rotation.Application, refresh secret.Value) (token rotation.Token, renewed secret.Value, err error) {
+func (d directoryPort) Refresh(ctx context.Context, _ rotation.Application,
+	refresh secret.Value) (token rotation.Token, renewed secret.Value, err error) {
 	err = d.p.read(ctx, "graph.refresh", "", func() error {
 		s := d.d.signIns[refresh.Reveal()]
 		if s == nil || s.gone {
@@ -273,7 +276,8 @@ func (d directoryPort) find(op string, token rotation.Token, a rotation.Applicat
 	return x, nil
 }
 
-func (d directoryPort) Application(ctx context.Context, token rotation.Token, a rotation.Application) (st rotation.ApplicationState, err error) {
+func (d directoryPort) Application(ctx context.Context, token rotation.Token,
+	a rotation.Application) (st rotation.ApplicationState, err error) {
 	err = d.p.read(ctx, "graph.application", a.ClientID, func() error {
 		x, err := d.find("reading an application", token, a)
 		if err != nil {
@@ -290,7 +294,8 @@ func (d directoryPort) Application(ctx context.Context, token rotation.Token, a 
 	return st, err
 }
 
-func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a rotation.Application, marker string, expires time.Time) (rotation.Issued, error) {
+func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a rotation.Application,
+	marker string, expires time.Time) (rotation.Issued, error) {
 	const op = addingPassword
 	d.p.w.checkDeadline(ctx, marker)
 	var issued rotation.Issued
@@ -335,7 +340,7 @@ func (d directoryPort) AddPassword(ctx context.Context, token rotation.Token, a 
 }
 
 // checkDeadline checks rule R2 where it matters most: addPassword ends before the
-// lease could be anybody else's.
+// lease could be another pass's.
 func (w *World) checkDeadline(ctx context.Context, marker string) {
 	if w.AtEnd { // a late write has another deadline than the call that it was
 		return
@@ -383,7 +388,8 @@ func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token,
 	})
 }
 
-func (d directoryPort) ServicePrincipalPasswords(ctx context.Context, token rotation.Token, a rotation.Application) (list []rotation.Password, err error) {
+func (d directoryPort) ServicePrincipalPasswords(ctx context.Context, token rotation.Token,
+	a rotation.Application) (list []rotation.Password, err error) {
 	err = d.p.read(ctx, "graph.principal", a.ClientID, func() error {
 		x, err := d.find("reading a service principal", token, a)
 		if err == nil {

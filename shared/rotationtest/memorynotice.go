@@ -23,7 +23,7 @@ func (w *World) NoticePort() NoticeStore {
 
 var _ NoticeStore = storePort{}
 
-// keepNotices is note for the events that somebody has to be told of.
+// keepNotices is note for the events that a person has to be told of.
 func (s *MemoryStore) keepNotices(rec *rotation.Record, version int64, events []rotation.Event) {
 	for i, e := range events {
 		if !e.Notice {

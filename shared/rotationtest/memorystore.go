@@ -221,7 +221,8 @@ func reservationKey(res rotation.Reservation) string {
 	return key
 }
 
-func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error {
+func (s storePort) Reserve(ctx context.Context, res rotation.Reservation,
+	reclaim func(context.Context, rotation.Reservation) (bool, error)) error {
 	key := reservationKey(res)
 	if res.At.IsZero() {
 		res.At = time.Now().UTC()

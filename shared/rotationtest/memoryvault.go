@@ -74,7 +74,8 @@ func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (string, err
 			v.v.secrets[key] = have
 		}
 		if have.deletedAt != nil {
-			return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultConflict, Status: 409, Code: "Conflict", Detail: "ObjectIsDeletedButRecoverable"}
+			return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultConflict, Status: 409,
+				Code: "Conflict", Detail: "ObjectIsDeletedButRecoverable"}
 		}
 		v.v.made++
 		s.Version = fmt.Sprintf("%032x", v.v.made)
@@ -108,7 +109,8 @@ func (v vaultPort) Get(ctx context.Context, name, version string) (s rotation.Va
 		}
 		if s = have.versions[i]; !s.Enabled {
 			s = rotation.VaultSecret{}
-			return &serviceerror.Error{Op: "reading a secret", Class: serviceerror.VaultRefused, Status: 403, Code: "Forbidden", Detail: serviceerror.DetailDisabled}
+			return &serviceerror.Error{Op: "reading a secret", Class: serviceerror.VaultRefused, Status: 403,
+				Code: "Forbidden", Detail: serviceerror.DetailDisabled}
 		}
 		s.Tags = maps.Clone(s.Tags)
 		return nil
@@ -174,7 +176,8 @@ func (v vaultPort) State(ctx context.Context, name string) (st rotation.VaultSta
 			return nil
 		}
 		latest := have.versions[len(have.versions)-1]
-		st = rotation.VaultState{Exists: have.deletedAt == nil, Deleted: have.deletedAt != nil, Tags: maps.Clone(latest.Tags), Version: latest.Version}
+		st = rotation.VaultState{Exists: have.deletedAt == nil, Deleted: have.deletedAt != nil,
+			Tags: maps.Clone(latest.Tags), Version: latest.Version}
 		return nil
 	})
 	return st, err

@@ -17,7 +17,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// NoticeStore is a [Store] that keeps notices of the events that somebody has to be
+// NoticeStore is a [Store] that keeps notices of the events that a person has to be
 // told of.
 type NoticeStore interface {
 	Store
@@ -79,9 +79,10 @@ func (s noticeTest) create(t *testing.T, rec rotation.Record, events ...rotation
 	return rec
 }
 
-// tell is an event of a second that somebody has to be told of.
+// tell is an event of a second that a person has to be told of.
 func tell(second int, message string) rotation.Event {
-	return rotation.Event{At: storeEpoch.Add(time.Duration(second) * time.Second), Kind: rotation.EventAttention, Message: message, Notice: true}
+	return rotation.Event{At: storeEpoch.Add(time.Duration(second) * time.Second),
+		Kind: rotation.EventAttention, Message: message, Notice: true}
 }
 
 // of returns the notices of connections, as the store orders them.
@@ -136,8 +137,10 @@ func (s noticeTest) everyWrite(t *testing.T) {
 func (s noticeTest) everyField(t *testing.T) {
 	const text = "text <&\"'\\ü€😀"
 	at := storeEpoch.Add(time.Millisecond + time.Nanosecond)
-	rec := s.create(t, rotation.Record{ID: rand.Text(), Name: text, Project: "p-" + text, Target: rotation.Application{TenantID: "t", ClientID: "c", ObjectID: "o"}},
-		rotation.Event{At: at.In(time.FixedZone("", 3600)), Kind: rotation.EventLost, By: "b", RunID: "r", KeyID: "k", Class: serviceerror.CredentialLost, Message: "m-" + text, Notice: true})
+	rec := s.create(t, rotation.Record{ID: rand.Text(), Name: text, Project: "p-" + text,
+		Target: rotation.Application{TenantID: "t", ClientID: "c", ObjectID: "o"}},
+		rotation.Event{At: at.In(time.FixedZone("", 3600)), Kind: rotation.EventLost, By: "b", RunID: "r",
+			KeyID: "k", Class: serviceerror.CredentialLost, Message: "m-" + text, Notice: true})
 	got := s.of(t, rec.ID)
 	if len(got) != 1 {
 		t.Fatalf("%d notices", len(got))

@@ -37,7 +37,7 @@ func TestToldOnce(t *testing.T) {
 	})
 }
 
-// What passes by itself is nobody's business, until it has not passed for long.
+// Of what passes by itself no person is told, until it has not passed for long.
 func TestNotToldOfHiccups(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		n := 0
@@ -79,7 +79,7 @@ func TestToldOfWhatIsNotRemoved(t *testing.T) {
 }
 
 // A version of an attempt that never became current is switched off before its
-// credential is removed: nobody reads a value from the vault that does not work.
+// credential is removed: no consumer reads a value from the vault that does not work.
 func TestFirstRunIsWithdrawn(t *testing.T) {
 	for _, how := range []rotation.RequestKind{rotation.AskAbandon, rotation.AskDelete, ""} {
 		t.Run("by "+string(how), func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestFirstRunIsWithdrawn(t *testing.T) {
 				s.delegate(t)
 				published := false
 				s.h.put = func(v rotation.VaultSecret) error {
-					if isPublished(v) && !published { // it lands, but nobody learns of it; from then on the value is refused
+					if isPublished(v) && !published { // it lands, but the pass does not learn of it; from then on the value is refused
 						published = true
 						return unknown("writing a secret")
 					}

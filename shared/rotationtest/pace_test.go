@@ -42,7 +42,7 @@ func (s *subject) pass(p *pacer, until time.Time) {
 	}
 }
 
-// A write waits for its turn, even when somebody nudges, and never for longer than its
+// A write waits for its turn, even when a caller nudges, and never for longer than its
 // pass and its lease allow.
 func TestWriteWaitsForItsTurn(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
@@ -66,7 +66,8 @@ func TestWriteWaitsForItsTurn(t *testing.T) {
 			t.Errorf("issued after %s, want %s", waited, p.wait)
 		}
 		rules := rotation.DefaultRules()
-		if limit := rules.Lease - rules.Skew - rules.IssueTimeout - 2*rules.CallTimeout; len(p.most) != 1 || p.most[0] > limit || p.actors[0] != s.app {
+		if limit := rules.Lease - rules.Skew - rules.IssueTimeout - 2*rules.CallTimeout; len(p.most) != 1 ||
+			p.most[0] > limit || p.actors[0] != s.app {
 			t.Errorf("booked %v for %v; it may wait for %s at most", p.most, p.actors, limit)
 		}
 	})
@@ -121,7 +122,7 @@ func TestNoRoomInTime(t *testing.T) {
 	})
 }
 
-// When the directory asks for a pause, whoever paces learns for how long and whose.
+// When the directory asks for a pause, the pacer learns for how long and whose.
 func TestRefusedWritesAreNoted(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		busy := &serviceerror.Error{Op: "writing", Class: serviceerror.Throttled, Status: 429, RetryAfter: 5 * time.Minute}

@@ -13,7 +13,7 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// PendingStore keeps what somebody has begun and not finished.
+// PendingStore keeps what a person or a caller has begun and not finished.
 type PendingStore interface {
 	// Pending returns what is under key; [serviceerror.ErrNotFound] if there is
 	// nothing.

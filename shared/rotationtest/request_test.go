@@ -21,7 +21,8 @@ func (s *subject) rebind() (next rotation.Application, keyID string, secret secr
 	s.w.Name(keyID)
 	rec := s.record()
 	c := rotation.Credential{Target: next, KeyID: keyID, Origin: rotation.OriginNamed, ExpiresAt: time.Now().Add(100 * day)}
-	version, err := s.w.VaultPort().Put(s.t.Context(), rotation.VaultSecret{Name: rec.StagedName(), Value: secret, Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, c)})
+	version, err := s.w.VaultPort().Put(s.t.Context(),
+		rotation.VaultSecret{Name: rec.StagedName(), Value: secret, Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, c)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -116,7 +117,8 @@ func TestAbandonInEveryPhase(t *testing.T) {
 			s.phase(rotation.Rebinding) // which is no run; it ends by itself
 			return
 		}
-		if rec.Phase != rotation.Idle || rec.LastRun == nil || rec.LastRun.Outcome != "abandoned" || rec.LastRun.KeyID != run.KeyID || rec.Error != nil {
+		if rec.Phase != rotation.Idle || rec.LastRun == nil || rec.LastRun.Outcome != "abandoned" ||
+			rec.LastRun.KeyID != run.KeyID || rec.Error != nil {
 			t.Fatalf("phase %s, last run %+v, error %+v", rec.Phase, rec.LastRun, rec.Error)
 		}
 		if got := s.published(); got != s.keyID {
@@ -181,7 +183,8 @@ func TestEmergencyInEveryPhase(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.edit(func(rec *rotation.Record) {
-			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: s.app, KeyID: restKey, VaultVersion: version, After: time.Now().Add(30 * day)}}
+			rec.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: s.app,
+				KeyID: restKey, VaultVersion: version, After: time.Now().Add(30 * day)}}
 		})
 		asked := time.Now()
 		s.ask(rotation.Request{Kind: rotation.AskEmergency})
@@ -282,7 +285,7 @@ func TestDeleteWhileTheVaultIsDown(t *testing.T) {
 	})
 }
 
-// A vault secret that somebody deleted must not keep a connection from being deleted:
+// A vault secret that a person deleted must not keep a connection from being deleted:
 // what can't be removed for want of a credential is left to a person after a day.
 func TestDeleteAfterTheVaultSecretIsGone(t *testing.T) {
 	long(t)
@@ -301,7 +304,7 @@ func TestDeleteAfterTheVaultSecretIsGone(t *testing.T) {
 					t.Fatalf("the connection is still there: %+v", s.record())
 				}
 				if len(s.events(rotation.EventByHand)) == 0 {
-					t.Error("nobody is told what is left to remove by hand")
+					t.Error("no person is told what is left to remove by hand")
 				}
 			})
 		})

@@ -13,7 +13,7 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// counted counts how often somebody signs in.
+// counted counts the sign-ins.
 type counted struct {
 	actor
 	n    atomic.Int32
@@ -55,7 +55,8 @@ func TestSignInsAreShared(t *testing.T) {
 		{name: "the token is good", least: 1, most: 1},
 		{name: "it ends during the pass", left: 9 * time.Minute, least: n, most: 2 * n},
 		{name: "the sign-in is refused", err: &serviceerror.Error{Op: "signing in", Class: serviceerror.ActorRefused}, least: 1, most: 1},
-		{name: "the sign-in has no answer", err: &serviceerror.Error{Op: "signing in", Class: serviceerror.Transient}, least: 2, most: 10}, // of a sweep that lasts 4 min
+		{name: "the sign-in has no answer", err: &serviceerror.Error{Op: "signing in", Class: serviceerror.Transient},
+			least: 2, most: 10}, // of a sweep that lasts 4 min
 		{name: "a permission is missing", add: refuse(serviceerror.Permission, 403), least: 2, most: n},
 		{name: "the token is refused", add: refuse(serviceerror.CredentialInvalid, 401), least: 2, most: n},
 		{name: "the application is full", add: refuse(serviceerror.Full, 403), least: 1, most: 1},

@@ -9,7 +9,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// A rotation that somebody asks for and that fails does not move the schedule: the slot
+// A rotation that a caller asks for and that fails does not move the schedule: the slot
 // stays where it was, and is kept.
 func TestFailedRequestLeavesTheSlot(t *testing.T) {
 	for name, class := range map[string]serviceerror.Class{"refused": serviceerror.Permission, "may pass by itself": serviceerror.Throttled} {

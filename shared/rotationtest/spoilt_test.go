@@ -7,7 +7,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// A row that somebody has spoilt stops nobody but itself.
+// A row that a person has spoilt stops no connection but its own.
 func TestSpoiltRow(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		other := newSubject(t, s.w, 2)

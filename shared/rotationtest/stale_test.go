@@ -42,7 +42,8 @@ func (s *subject) stage(marker string) (version string) {
 	rec := s.record()
 	tags := maps.Clone(rotation.Tags(rotationtest.Deployment, &rec, *rec.Current))
 	tags[rotation.TagMarker] = marker
-	version, err := s.w.VaultPort().Put(s.t.Context(), rotation.VaultSecret{Name: rec.StagedName(), Value: secret.New("staged"), Enabled: true, Tags: tags})
+	version, err := s.w.VaultPort().Put(s.t.Context(),
+		rotation.VaultSecret{Name: rec.StagedName(), Value: secret.New("staged"), Enabled: true, Tags: tags})
 	if err != nil {
 		s.t.Fatal(err)
 	}

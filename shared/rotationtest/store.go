@@ -27,7 +27,7 @@ type Store interface {
 	// [serviceerror.ErrExists] if the id is taken.
 	Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
 	// Reserve claims a value for res.Owner, whose own claim is renewed.
-	// [serviceerror.ErrExists] if it is somebody else's, unless that claim is older
+	// [serviceerror.ErrExists] if it is another owner's, unless that claim is older
 	// than ten minutes and reclaim agrees.
 	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error
 	// Find returns the claim on a value; [serviceerror.ErrNotFound] if there is none.
@@ -419,7 +419,8 @@ func (s storeTest) messages(t *testing.T, id string, limit int) (out []string) {
 func (s storeTest) prune(t *testing.T) {
 	ctx, id, another := t.Context(), rand.Text(), rand.Text()
 	at := func(day, hour int) rotation.Event {
-		return rotation.Event{At: storeEpoch.AddDate(0, 0, day).Truncate(24 * time.Hour).Add(time.Duration(hour) * time.Hour), Message: fmt.Sprint(day, "-", hour)}
+		return rotation.Event{At: storeEpoch.AddDate(0, 0, day).Truncate(24 * time.Hour).Add(time.Duration(hour) * time.Hour),
+			Message: fmt.Sprint(day, "-", hour)}
 	}
 	s.create(t, another, time.Time{}, at(19, 23)) // a history that ends nowhere near
 	rec := s.create(t, id, time.Time{}, at(0, 1))

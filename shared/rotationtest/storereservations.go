@@ -70,12 +70,13 @@ func (s storeTest) notes(t *testing.T) {
 		t.Errorf("owners %q, want %q", got, want)
 	}
 	if got, err := s.Notes(ctx, rotation.NoteTarget, rand.Text()); err != nil || len(got) != 0 {
-		t.Errorf("notes of what nobody noted: %v, %v", got, err)
+		t.Errorf("notes of what was never noted: %v, %v", got, err)
 	}
 }
 
 // race lets owners reserve one value at once and returns those who succeeded.
-func (s storeTest) race(t *testing.T, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) (winners []string) {
+func (s storeTest) race(t *testing.T, res rotation.Reservation,
+	reclaim func(context.Context, rotation.Reservation) (bool, error)) (winners []string) {
 	t.Helper()
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -124,7 +125,7 @@ func (s storeTest) reclaim(t *testing.T) {
 	if asked.Owner != old.Owner || asked.Value != old.Value || !asked.At.Equal(old.At) {
 		t.Errorf("reclaim was asked about %v, want %v", asked, old)
 	}
-	wantStoreError(t, "nobody knows", s.Reserve(ctx, other, answer(true, serviceerror.ErrNewerSchema)), serviceerror.ErrNewerSchema)
+	wantStoreError(t, "the answer is unknown", s.Reserve(ctx, other, answer(true, serviceerror.ErrNewerSchema)), serviceerror.ErrNewerSchema)
 
 	free := func(_ context.Context, holder rotation.Reservation) (bool, error) { return true, nil }
 	winners := s.race(t, other, free)
@@ -143,7 +144,8 @@ func (s storeTest) reclaim(t *testing.T) {
 
 func (s storeTest) values(t *testing.T) {
 	tag := rand.Text()
-	values := []string{tag, strings.ToLower(tag), tag + " b", tag + "_20b", tag + "_b", tag + "/b", tag + "#?\\%+'ü", tag + strings.Repeat("x", 2000), tag + strings.Repeat("x", 2001)}
+	values := []string{tag, strings.ToLower(tag), tag + " b", tag + "_20b", tag + "_b", tag + "/b",
+		tag + "#?\\%+'ü", tag + strings.Repeat("x", 2000), tag + strings.Repeat("x", 2001)}
 	for _, kind := range []rotation.ReservationKind{rotation.ReserveName, rotation.ReserveVault} {
 		for _, value := range values {
 			res := rotation.Reservation{Kind: kind, Value: value, Owner: rand.Text()}

@@ -18,8 +18,8 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// The rules of the design as behaviour: a connection in its world, the timer, and
-// what somebody outside does meanwhile. Every test ends by checking the promises.
+// The rules that docs/glossary.md lists as behaviour: a connection in its world, the timer, and
+// what a person outside does meanwhile. Every test ends by checking the promises.
 
 const (
 	hour = time.Hour
@@ -58,7 +58,8 @@ func (s service) Token(ctx context.Context, app rotation.Application, secret sec
 	return s.Authority.Token(ctx, app, secret)
 }
 
-func (s service) AddPassword(ctx context.Context, token rotation.Token, app rotation.Application, marker string, expires time.Time) (rotation.Issued, error) {
+func (s service) AddPassword(ctx context.Context, token rotation.Token, app rotation.Application,
+	marker string, expires time.Time) (rotation.Issued, error) {
 	add := func() (rotation.Issued, error) { return s.Directory.AddPassword(ctx, token, app, marker, expires) }
 	if s.h.add != nil {
 		return s.h.add(add)
@@ -170,11 +171,14 @@ func newSubject(t *testing.T, w *rotationtest.World, n int) *subject {
 	w.Name(s.keyID)
 	rec := rotation.Record{
 		Schema: rotation.Schema, ID: s.id, Name: "billing", VaultName: fmt.Sprintf("rekey-%d", n), Phase: rotation.Idle, Acknowledged: true,
-		CreatedAt: time.Now(), Policy: rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 1, Zone: "UTC"}, Grace: 48 * hour},
+		CreatedAt: time.Now(), Policy: rotation.Policy{Enabled: true,
+			Schedule: schedule.Schedule{Interval: 30, Hours: 1, Zone: "UTC"}, Grace: 48 * hour},
 		Actor: s.app, Target: s.app, NextSlot: time.Now().Add(hour), WakeAt: time.Now().Add(hour), Version: 1, Revision: 1,
-		Current: &rotation.Credential{Target: s.app, KeyID: s.keyID, Origin: rotation.OriginIssued, Since: time.Now(), ExpiresAt: time.Now().Add(40 * day)},
+		Current: &rotation.Credential{Target: s.app, KeyID: s.keyID, Origin: rotation.OriginIssued,
+			Since: time.Now(), ExpiresAt: time.Now().Add(40 * day)},
 	}
-	version, err := w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: s.secret, Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, *rec.Current)})
+	version, err := w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: s.secret,
+		Enabled: true, Tags: rotation.Tags(rotationtest.Deployment, &rec, *rec.Current)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +277,7 @@ func (s *subject) events(kind string) (found []rotation.Event) {
 }
 
 // live fails unless that many client secrets of the application are alive. One is
-// somebody else's.
+// foreign: Rekey did not issue it.
 func (s *subject) live(want int) {
 	s.t.Helper()
 	if got := s.w.Live(s.app.ClientID); got != want {

@@ -7,7 +7,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// That the published credential ends, which no rotation prevents, somebody is told each
+// That the published credential ends, which no rotation prevents, a person is told each
 // time that it is warned of.
 func TestToldOfTheEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
@@ -17,7 +17,7 @@ func TestToldOfTheEnd(t *testing.T) {
 		warnings := s.events(rotation.EventExpiring)
 		for _, e := range warnings {
 			if !e.Notice || e.KeyID != s.keyID || e.Message == "" {
-				t.Errorf("warned of and told nobody: %+v", e)
+				t.Errorf("warned of and not told: %+v", e)
 			}
 		}
 		if len(warnings) != 4 {
@@ -27,7 +27,7 @@ func TestToldOfTheEnd(t *testing.T) {
 }
 
 // Of a published credential that is lost, and of one that only a person can remove,
-// somebody is told at once.
+// a person is told at once.
 func TestToldOfALoss(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.sweep(2 * hour)

@@ -65,7 +65,8 @@ func TestLifetimePolicyOfHours(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Longest = 12 * hour })
 		s.sweep(2 * hour)
-		if rec := s.record(); rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != serviceerror.PolicyLifetime || rec.LastRun.Outcome != "failed" {
+		if rec := s.record(); rec.Phase != rotation.Idle || rec.Error == nil ||
+			rec.Error.Class != serviceerror.PolicyLifetime || rec.LastRun.Outcome != "failed" {
 			t.Errorf("phase %s, error %+v", rec.Phase, rec.Error)
 		}
 		s.live(2)
@@ -92,7 +93,8 @@ func TestPermissionRefused(t *testing.T) {
 			}
 		}
 		rec := s.record()
-		if rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission || !strings.Contains(rec.Error.Message, "Application.ReadWrite.OwnedBy") || len(rec.Orphans()) != 0 {
+		if rec.Phase != rotation.Idle || rec.Error.Class != serviceerror.Permission ||
+			!strings.Contains(rec.Error.Message, "Application.ReadWrite.OwnedBy") || len(rec.Orphans()) != 0 {
 			t.Errorf("phase %s, error %+v, abandoned %v", rec.Phase, rec.Error, rec.Orphans())
 		}
 		n := len(tries)
@@ -196,7 +198,8 @@ func TestNoTimeToIssue(t *testing.T) {
 		s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{}) // waits for the slot
 		s.sweep(hour)
 		s.rotated(rotation.OnSchedule)
-		if late := issued.Sub(time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC)); late > 90*time.Second || len(s.events(rotation.EventAttemptDropped)) != 0 {
+		if late := issued.Sub(time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC)); late > 90*time.Second ||
+			len(s.events(rotation.EventAttemptDropped)) != 0 {
 			t.Errorf("issued %s after the slot; attempts given up: %d", late, len(s.events(rotation.EventAttemptDropped)))
 		}
 	})
@@ -244,7 +247,8 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 				}
 				s.sweep(hour)
 				s.rotated(rotation.OnEmergency)
-				for _, kind := range []string{rotation.EventStarted, rotation.EventIssued, rotation.EventPublished, rotation.EventRevoked, rotation.EventGone} {
+				for _, kind := range []string{rotation.EventStarted, rotation.EventIssued, rotation.EventPublished,
+					rotation.EventRevoked, rotation.EventGone} {
 					if got := len(s.events(kind)); got != 1 {
 						t.Errorf("%d times %s", got, kind)
 					}
@@ -351,7 +355,7 @@ func TestNudgeKeepsTheProof(t *testing.T) {
 	})
 }
 
-// R4: a run that ends while nobody knows whether a dead pass has staged a value leaves
+// R4: a run that ends while it is unknown whether a dead pass has staged a value leaves
 // no staged version enabled.
 func TestAbandonAfterACrash(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {

@@ -17,20 +17,20 @@ import (
 func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 	const other = "99999999-9999-4999-8999-999999999999"
 	for name, tt := range map[string]struct {
-		foreign  bool   // published by somebody else
+		foreign  bool   // published by a person, not by Rekey
 		keyID    string // of what is published; "ours": the one that is to be removed; empty: nothing is
 		disabled bool
 		takeover bool // over what a deleted connection had left
 		dead     bool // which does not work any more
 		enabled  bool // what is published at the end
 	}{
-		"published":                  {keyID: "ours"},
-		"disabled already":           {keyID: "ours", disabled: true},
-		"nothing":                    {},
-		"another one of ours":        {keyID: other, enabled: true},
-		"somebody else's, with tags": {foreign: true, keyID: "ours", enabled: true},
-		"over another's":             {keyID: "ours", takeover: true, enabled: true},
-		"over one that is dead":      {keyID: "ours", takeover: true, dead: true},
+		"published":                {keyID: "ours"},
+		"disabled already":         {keyID: "ours", disabled: true},
+		"nothing":                  {},
+		"another one of ours":      {keyID: other, enabled: true},
+		"a foreign one, with tags": {foreign: true, keyID: "ours", enabled: true},
+		"over another's":           {keyID: "ours", takeover: true, enabled: true},
+		"over one that is dead":    {keyID: "ours", takeover: true, dead: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {
@@ -42,7 +42,8 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 				s.w.Name(keyID)
 				rec := s.record()
 				publish := func(value string, tags map[string]string) string {
-					version, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.VaultName, Value: secret.New(value), Enabled: true, Tags: tags})
+					version, err := s.w.VaultPort().Put(t.Context(),
+						rotation.VaultSecret{Name: rec.VaultName, Value: secret.New(value), Enabled: true, Tags: tags})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -89,7 +90,7 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 	}
 }
 
-// R6: what is published again after somebody wrote over it is what is current: the
+// R6: what is published again after a person wrote over it is what is current: the
 // record names that version.
 func TestTheRecordNamesWhatWasRepublished(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
@@ -111,7 +112,8 @@ func TestTheRecordNamesWhatWasRepublished(t *testing.T) {
 // does; an application that can't be found says nothing about it.
 func TestWhatCountsAsARefusal(t *testing.T) {
 	for class, counts := range map[serviceerror.Class]bool{
-		serviceerror.CredentialRefused: true, serviceerror.CredentialExpired: true, serviceerror.ApplicationMissing: false, serviceerror.Transient: false,
+		serviceerror.CredentialRefused: true, serviceerror.CredentialExpired: true,
+		serviceerror.ApplicationMissing: false, serviceerror.Transient: false,
 	} {
 		t.Run(string(class), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {

@@ -39,7 +39,7 @@ const Deployment = "test"
 // errDead is what every port answers a process that has crashed.
 var errDead = errors.New("this process is dead")
 
-// World is one tenant, one vault and one table, and whoever works on them. Its
+// World is one tenant, one vault and one table, and the processes that work on them. Its
 // clock is time.Now, so that it belongs into a synctest bubble.
 type World struct {
 	Store     *MemoryStore
@@ -63,16 +63,18 @@ type World struct {
 	process int  // the process that is alive
 	armed   bool // faults count
 	broken  []string
-	outside bool // somebody outside broke P1 on purpose
+	outside bool // a person outside broke P1 on purpose
 	hooks   hooks
 }
 
 // NewWorld returns an empty world.
 func NewWorld(t testing.TB) *World {
 	w := &World{t: t, Latency: 40 * time.Millisecond, process: 1, Log: &Log{}}
-	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{}, reserved: map[string]rotation.Reservation{}, claims: map[string]rotation.ClaimRow{}, notices: map[string]notice.Notice{}}
+	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{},
+		reserved: map[string]rotation.Reservation{}, claims: map[string]rotation.ClaimRow{}, notices: map[string]notice.Notice{}}
 	w.Vault = &MemoryVault{world: w, secrets: map[string]*heldSecret{}}
-	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, clients: map[string]*app{}, holders: map[string]string{}, signIns: map[string]*signIn{}}
+	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, clients: map[string]*app{},
+		holders: map[string]string{}, signIns: map[string]*signIn{}}
 	return w
 }
 
@@ -83,7 +85,8 @@ func (w *World) Rotator() *rotator.Rotator {
 	defer w.mu.Unlock()
 	p := port{w, w.process}
 	return &rotator.Rotator{
-		Store: storePort{w.Store, p}, History: storePort{w.Store, p}, Vault: vaultPort{w.Vault, p}, Authority: directoryPort{w.Directory, p}, Directory: directoryPort{w.Directory, p},
+		Store: storePort{w.Store, p}, History: storePort{w.Store, p}, Vault: vaultPort{w.Vault, p},
+		Authority: directoryPort{w.Directory, p}, Directory: directoryPort{w.Directory, p},
 		Rules: rotation.DefaultRules(), Deployment: Deployment, Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
 	}
 }
@@ -242,7 +245,8 @@ func (w *World) CheckEnd(id string) {
 	}
 	rec := r.record()
 	if rec.Phase != rotation.Idle || rec.Request != nil || len(rec.Orphans()) > 0 || rec.Stale.Pending() || rec.Run != nil {
-		w.violate(fmt.Sprintf("P3: not settled: phase %s, request %v, orphans %d, stale %+v", rec.Phase, rec.Request, len(rec.Orphans()), rec.Stale))
+		w.violate(fmt.Sprintf("P3: not settled: phase %s, request %v, orphans %d, stale %+v",
+			rec.Phase, rec.Request, len(rec.Orphans()), rec.Stale))
 	}
 	if rec.Lease.Token != "" {
 		w.violate("P5: the lease was not given back")
@@ -295,7 +299,7 @@ func (w *World) checkAuth(rec *rotation.Record) {
 	s := w.Vault.secrets[strings.ToLower(rec.AuthName())]
 	if rec.Auth == nil {
 		if s != nil && s.deletedAt == nil {
-			w.violate("P3: credentials that nobody uses are in the vault")
+			w.violate("P3: credentials that nothing uses are in the vault")
 		}
 		return
 	}
@@ -313,7 +317,7 @@ func (w *World) checkAuth(rec *rotation.Record) {
 }
 
 // CheckGone checks that nothing of ours is left of a connection, and that the
-// credential it was given is untouched. Reservations may be left by whoever died
+// credential it was given is untouched. Reservations may be left by a process that died
 // before the record was written: they are void.
 func (w *World) CheckGone(id string, given secret.Value) {
 	w.mu.Lock()
@@ -366,7 +370,7 @@ func (w *World) CheckLeaks() {
 	}
 	for value := range w.Directory.signIns {
 		if strings.Contains(all, value) {
-			w.violate("P4: what somebody signs in with leaked")
+			w.violate("P4: what a person signs in with leaked")
 		}
 	}
 	if strings.Contains(all, tokenPrefix) {

@@ -64,7 +64,8 @@ func (w *scene) dueSoon(v view) bool {
 // checkOrphans looks for credentials that were issued and forgotten.
 func (w *scene) checkOrphans(s *slot, v view) {
 	for _, t := range w.world.Truths(v.clientID) {
-		known := v.current != nil && v.current.keyID == t.KeyID || slices.Contains(v.byHand, t.KeyID) || slices.Contains(v.byHand, t.DisplayName) ||
+		known := v.current != nil && v.current.keyID == t.KeyID || slices.Contains(v.byHand, t.KeyID) ||
+			slices.Contains(v.byHand, t.DisplayName) ||
 			slices.ContainsFunc(v.leaving, func(o leavingSecret) bool { return o.keyID == t.KeyID }) ||
 			slices.ContainsFunc(v.orphans, func(o orphan) bool { return o.marker == t.DisplayName })
 		if t.Issued && t.Live(time.Now()) && !known && strings.HasPrefix(t.DisplayName, rotation.MarkerPrefix(rotationtest.Deployment, v.id)) {
@@ -131,7 +132,8 @@ func (w *scene) checkLeft(s *slot, id string) {
 	}
 	for _, t := range w.world.Truths(s.app.ClientID) {
 		ours := t.Issued && strings.HasPrefix(t.DisplayName, rotation.MarkerPrefix(rotationtest.Deployment, id))
-		if ours && t.Live(time.Now()) && t.Value.Reveal() != kept && !s.broken && !w.toldByHand[t.KeyID] && !w.toldByHand[t.DisplayName] && !w.everPublished[t.KeyID] {
+		if ours && t.Live(time.Now()) && t.Value.Reveal() != kept && !s.broken && !w.toldByHand[t.KeyID] &&
+			!w.toldByHand[t.DisplayName] && !w.everPublished[t.KeyID] {
 			w.violate("left-orphan", "%s: %s is alive after the connection was deleted", s.name, t.DisplayName)
 		}
 	}
@@ -160,5 +162,6 @@ func (w *scene) checkLeaks() {
 // sameValue reports whether a version of the published secret has the value of current's.
 func (w *scene) sameValue(v view, latest rotation.VaultSecret) bool {
 	versions, _ := w.world.Versions(v.vaultName)
-	return slices.ContainsFunc(versions, func(o rotation.VaultSecret) bool { return o.Version == v.current.version && o.Value == latest.Value })
+	return slices.ContainsFunc(versions,
+		func(o rotation.VaultSecret) bool { return o.Version == v.current.version && o.Value == latest.Value })
 }

@@ -37,7 +37,8 @@ func (w *scene) refusal(c call) error {
 		case w.raining("graph-down", ""):
 			return down
 		case w.raining("graph-throttled", ""):
-			return &serviceerror.Error{Op: "calling", Class: serviceerror.Throttled, Status: 429, Code: "TooManyRequests", RetryAfter: 20 * time.Second}
+			return &serviceerror.Error{Op: "calling", Class: serviceerror.Throttled, Status: 429,
+				Code: "TooManyRequests", RetryAfter: 20 * time.Second}
 		case c.op == "graph.add" && w.raining("graph-no-add", c.on), c.op == "graph.remove" && w.raining("graph-no-remove", c.on):
 			return refused(serviceerror.Permission, 403, "Authorization_RequestDenied")
 		}

@@ -13,7 +13,8 @@ import (
 // lists tell no ETags to write with; and what is due then is found.
 func TestBuryOnATable(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)
-	rec := rotation.Record{ID: "dead", Version: 1, WakeAt: epoch.Add(time.Hour), Lease: rotation.Lease{Token: "t", Until: epoch.Add(time.Hour)}}
+	rec := rotation.Record{ID: "dead", Version: 1, WakeAt: epoch.Add(time.Hour),
+		Lease: rotation.Lease{Token: "t", Until: epoch.Add(time.Hour)}}
 	if _, err := f.Create(t.Context(), rec); err != nil {
 		t.Fatal(err)
 	}

@@ -16,9 +16,10 @@ import (
 // If some partitions fail, what the others have is returned together with the
 // error: one that is throttled must not keep the rest from rotating.
 func (s *Store) Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error) {
-	return everywhere(limit, func(shard int) ([]rotation.Due, error) { return s.dueIn(ctx, shard, until, limit) }, func(a, b rotation.Due) int {
-		return cmp.Or(a.Wake.Compare(b.Wake), cmp.Compare(a.ID, b.ID))
-	})
+	return everywhere(limit, func(shard int) ([]rotation.Due, error) { return s.dueIn(ctx, shard, until, limit) },
+		func(a, b rotation.Due) int {
+			return cmp.Or(a.Wake.Compare(b.Wake), cmp.Compare(a.ID, b.ID))
+		})
 }
 
 // dueIn returns the oldest wake-ups of one partition.
@@ -33,7 +34,7 @@ func (s *Store) dueIn(ctx context.Context, shard int, until time.Time, limit int
 		if err != nil {
 			return false, err
 		}
-		// A key that cannot be read was put there by somebody else.
+		// A key that cannot be read was not put there by Rekey.
 		if d, ok := parseDueKey(key); ok {
 			due = append(due, d)
 		}

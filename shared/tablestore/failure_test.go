@@ -107,7 +107,8 @@ type refusedIdentity struct {
 }
 
 func (c refusedIdentity) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	return azcore.AccessToken{}, &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.retryAfter}}}}
+	return azcore.AccessToken{}, &azidentity.AuthenticationFailedError{RawResponse: &http.Response{
+		StatusCode: c.status, Header: http.Header{"Retry-After": {c.retryAfter}}}}
 }
 
 func TestWithoutATokenNothingWasWritten(t *testing.T) {
@@ -269,7 +270,7 @@ func TestAnotherWritersETagIsNotTakenForOurs(t *testing.T) {
 	interfere = false
 	rec.Version++
 	if _, err := f.Commit(t.Context(), rec); !errors.Is(err, serviceerror.ErrConflict) {
-		t.Errorf("a commit over what somebody else wrote: %v", err)
+		t.Errorf("a commit over what another pass wrote: %v", err)
 	}
 	if got, err := f.Load(t.Context(), "one"); err != nil || got.Name != "theirs" {
 		t.Errorf("their write is lost: %+v, %v", got.Name, err)

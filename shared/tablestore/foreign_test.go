@@ -13,8 +13,8 @@ import (
 )
 
 // The table names a code with every "not found". A 404 without one is of something in
-// front of it: the row may well be there, and nobody may conclude that it is not.
-func TestNotFoundBySomebodyElse(t *testing.T) {
+// front of it: the row may well be there, and no caller may conclude that it is not.
+func TestNotFoundOfAnotherServer(t *testing.T) {
 	f, on := faulty(t, table.OpGet, &fault.Effect{Status: http.StatusNotFound, Code: "no such page"})
 	mustCreate(t, f, rotation.Record{ID: "one"})
 	on.Store(true)

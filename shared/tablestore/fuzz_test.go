@@ -41,13 +41,19 @@ func busy() rotation.Record {
 	grace := time.Hour
 	return rotation.Record{
 		Schema: rotation.Schema, ID: "one", Name: "billing", Method: "client-secret", VaultName: "rekey-one", CreatedAt: at, UpdatedAt: at,
-		Policy:  rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
-		Request: &rotation.Request{Kind: rotation.AskRotate, ID: "r", At: at, Grace: &grace}, Actor: app, Target: app, Auth: &rotation.Auth{Generation: 1, ExpiresAt: at},
-		Phase: rotation.Publishing, WakeAt: at, NextSlot: at, Error: &rotation.Failure{Class: serviceerror.Transient, Count: 2, At: at, RetryAt: at},
-		Lease: rotation.Lease{Token: "l", Until: at}, Version: 7, Revision: 3, Run: &rotation.Run{ID: "r", Trigger: rotation.OnSchedule, Marker: "rekey/d/one/a", KeyID: "k", StagedVersion: "v", Target: app},
-		LastRun: &rotation.RunResult{ID: "q", Outcome: "success"}, Current: &rotation.Credential{Target: app, KeyID: "k0", Origin: rotation.OriginIssued, Since: at},
-		Removals: []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: app, KeyID: "k1", After: at}, {Kind: rotation.RemoveOrphan, Target: app, Marker: "m", Since: at}},
-		Stale:    rotation.Stale{Versions: []string{"v0"}}, ByHand: []rotation.ByHand{{Target: app, KeyID: "k2", Since: at}},
+		Policy: rotation.Policy{Enabled: true,
+			Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
+		Request: &rotation.Request{Kind: rotation.AskRotate, ID: "r", At: at, Grace: &grace}, Actor: app,
+		Target: app, Auth: &rotation.Auth{Generation: 1, ExpiresAt: at},
+		Phase: rotation.Publishing, WakeAt: at, NextSlot: at,
+		Error: &rotation.Failure{Class: serviceerror.Transient, Count: 2, At: at, RetryAt: at},
+		Lease: rotation.Lease{Token: "l", Until: at}, Version: 7, Revision: 3,
+		Run:     &rotation.Run{ID: "r", Trigger: rotation.OnSchedule, Marker: "rekey/d/one/a", KeyID: "k", StagedVersion: "v", Target: app},
+		LastRun: &rotation.RunResult{ID: "q", Outcome: "success"},
+		Current: &rotation.Credential{Target: app, KeyID: "k0", Origin: rotation.OriginIssued, Since: at},
+		Removals: []rotation.Removal{{Kind: rotation.RemoveReplaced, Published: true, Target: app, KeyID: "k1", After: at},
+			{Kind: rotation.RemoveOrphan, Target: app, Marker: "m", Since: at}},
+		Stale: rotation.Stale{Versions: []string{"v0"}}, ByHand: []rotation.ByHand{{Target: app, KeyID: "k2", Since: at}},
 	}
 }
 
@@ -60,15 +66,19 @@ func FuzzRecord(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	maps.Copy(properties, map[string]any{"PartitionKey": "s0f", "RowKey": "conn-one", "Timestamp": "2030-01-02T03:04:05.6Z", "later": "{}", "odata.etag": "W/\"1\""})
+	maps.Copy(properties, map[string]any{"PartitionKey": "s0f", "RowKey": "conn-one",
+		"Timestamp": "2030-01-02T03:04:05.6Z", "later": "{}", "odata.etag": "W/\"1\""})
 	f.Add(mustJSON(f, properties))
 	for phase := range strings.FieldsSeq("creating idle issuing verifying publishing rebinding deleting sleeping") {
 		f.Add(mustJSON(f, map[string]any{"schema": 1, "phase": `"` + phase + `"`, "id": `"one"`}))
 	}
 	for _, seed := range []string{
-		"", "null", "[]", "{}", canary.Mark, `{"schema":2,"policy":7}`, `{"schema":2}`, `{"schema":"1"}`, `{"schema":1}`, `{"schema":-1,"id":"null","run":"null"}`, `{"schema":1,"id":"` + canary.Mark + `"}`,
-		`{"schema":1,"run":"{\"attempt\":\"` + canary.Mark + `\"}"}`, `{"schema":1,"policy":{"` + canary.Mark + `":1}}`, `{"schema":1,"createdAt":"\"2030-01-02T03:04:05+23:59\""}`,
-		`{"schema":1,"retiring":"[{},null,{\"later\":1}]","retiring":"[]","Version":"1","version":"9223372036854775808"}`, `{"schema":1,"name":"\"\\ud800\""}`,
+		"", "null", "[]", "{}", canary.Mark, `{"schema":2,"policy":7}`, `{"schema":2}`, `{"schema":"1"}`,
+		`{"schema":1}`, `{"schema":-1,"id":"null","run":"null"}`, `{"schema":1,"id":"` + canary.Mark + `"}`,
+		`{"schema":1,"run":"{\"attempt\":\"` + canary.Mark + `\"}"}`, `{"schema":1,"policy":{"` + canary.Mark + `":1}}`,
+		`{"schema":1,"createdAt":"\"2030-01-02T03:04:05+23:59\""}`,
+		`{"schema":1,"retiring":"[{},null,{\"later\":1}]","retiring":"[]","Version":"1","version":"9223372036854775808"}`,
+		`{"schema":1,"name":"\"\\ud800\""}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -116,7 +126,8 @@ func checkRecord(t *testing.T, row []byte) {
 	if third, err := encodeRecord(&clone); err != nil || !reflect.DeepEqual(first, third) {
 		t.Errorf("a clone of %v is %v, %v", first, third, err)
 	}
-	if rec.Run != nil || !slices.Contains([]rotation.Phase{rotation.Issuing, rotation.Verifying, rotation.Publishing, rotation.Rebinding}, rec.Phase) {
+	if rec.Run != nil || !slices.Contains([]rotation.Phase{rotation.Issuing, rotation.Verifying, rotation.Publishing, rotation.Rebinding},
+		rec.Phase) {
 		checkPlan(t, &rec, &clone)
 	}
 	for _, res := range rec.Reservations() {
@@ -127,7 +138,7 @@ func checkRecord(t *testing.T, row []byte) {
 }
 
 // checkPlan plans with a record and its clone. In the phases of a run a record has one:
-// nobody writes it otherwise.
+// nothing writes it otherwise.
 func checkPlan(t *testing.T, rec, clone *rotation.Record) {
 	t.Helper()
 	rules, now := rotation.DefaultRules(), time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -119,7 +119,7 @@ func parseHistoryCursor(cursor string) (version int64, skip int, ok bool) {
 	return version, skip, err == nil && skip >= 0
 }
 
-// deleteRows deletes rows in one transaction, or one by one if somebody else is
+// deleteRows deletes rows in one transaction, or one by one if another pass is
 // deleting some of them. What is too old does not change any more, so any ETag will do.
 func (s *Store) deleteRows(ctx context.Context, pk string, rowKeys []string) error {
 	const op = "deleting old history"

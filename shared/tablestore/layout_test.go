@@ -36,18 +36,22 @@ func TestForeignKeysAreNotTakenForOurs(t *testing.T) {
 	if v, ok := parseHistoryKey("one", historyKey("one", 42)); !ok || v != 42 {
 		t.Errorf("got %d, %v", v, ok)
 	}
-	for _, key := range []string{historyKey("one-0", 42), historyKey("one-0000000000000000000", 42), "hist-one-x223372036854775807", "conn-one"} {
+	for _, key := range []string{historyKey("one-0", 42), historyKey("one-0000000000000000000", 42),
+		"hist-one-x223372036854775807", "conn-one"} {
 		if v, ok := parseHistoryKey("one", key); ok {
 			t.Errorf("%s is taken for version %d", key, v)
 		}
 	}
-	for _, key := range []string{"due-", "due-20300102T020405Z", "due-20300102T020405Z-", "due-20301302T020405Z-one", "conn-20300102T020405Z-one"} {
+	for _, key := range []string{"due-", "due-20300102T020405Z", "due-20300102T020405Z-",
+		"due-20301302T020405Z-one", "conn-20300102T020405Z-one"} {
 		if d, ok := parseDueKey(key); ok {
 			t.Errorf("%s is taken for %v", key, d)
 		}
 	}
-	for _, row := range []string{`{"RowKey":"day-20300102-one"}`, `{"RowKey":"day-2030012-one","version":"1"}`, `{"RowKey":"day-20300102-","version":"1"}`,
-		`{"RowKey":"day-20300102-one","version":"-1"}`, `{"RowKey":"due-20300102-one","version":"1"}`, `{"RowKey":"day-20300102-one","version":1}`} {
+	for _, row := range []string{`{"RowKey":"day-20300102-one"}`, `{"RowKey":"day-2030012-one","version":"1"}`,
+		`{"RowKey":"day-20300102-","version":"1"}`,
+		`{"RowKey":"day-20300102-one","version":"-1"}`, `{"RowKey":"due-20300102-one","version":"1"}`,
+		`{"RowKey":"day-20300102-one","version":1}`} {
 		if d, ok := parseDay([]byte(row)); ok {
 			t.Errorf("%s is taken for %+v", row, d)
 		}
@@ -55,13 +59,16 @@ func TestForeignKeysAreNotTakenForOurs(t *testing.T) {
 	if d, ok := parseDay([]byte(`{"RowKey":"day-20300102-one-7","version":"42"}`)); !ok || d != (day{"20300102", "one-7", 42}) {
 		t.Errorf("got %+v, %v", d, ok)
 	}
-	for _, key := range []string{"evt-", "evt-20300102T020405Z-0000000000000000042-01", "evt-20300102T020405Z-one-42-01", "evt-20301302T020405Z-one-0000000000000000042-01",
-		"evt-20300102T020405Z-one-0000000000000000042-x", "evt-20300102T020405Z--0000000000000000042-01-", "due-20300102T020405Z-one-0000000000000000042-01"} {
+	for _, key := range []string{"evt-", "evt-20300102T020405Z-0000000000000000042-01",
+		"evt-20300102T020405Z-one-42-01", "evt-20301302T020405Z-one-0000000000000000042-01",
+		"evt-20300102T020405Z-one-0000000000000000042-x", "evt-20300102T020405Z--0000000000000000042-01-",
+		"due-20300102T020405Z-one-0000000000000000042-01"} {
 		if n, ok := parseNoticeKey(key); ok {
 			t.Errorf("%s is taken for %+v", key, n)
 		}
 	}
-	if n, ok := parseNoticeKey("evt-20300102T020405Z-one-0000000000000000007-01-0000000000000000042-03"); !ok || n.Connection != "one-0000000000000000007-01" || n.Version != 42 || n.Place != 3 {
+	if n, ok := parseNoticeKey("evt-20300102T020405Z-one-0000000000000000007-01-0000000000000000042-03"); !ok ||
+		n.Connection != "one-0000000000000000007-01" || n.Version != 42 || n.Place != 3 {
 		t.Errorf("got %+v, %v", n, ok)
 	}
 }

@@ -92,7 +92,7 @@ func (c *change) addNotices(t *transaction, d drift) {
 }
 
 // lookNotices finds notices of c that are there already. They can only be of another
-// life of the connection, before somebody restored its record from a backup: what this
+// life of the connection, before a person restored its record from a backup: what this
 // commit would add says the same.
 func (s *Store) lookNotices(ctx context.Context, op string, c change) (map[string]bool, error) {
 	there := map[string]bool{}
@@ -118,9 +118,10 @@ func (s *Store) lookNotices(ctx context.Context, op string, c change) (map[strin
 //
 // If some partitions fail, what the others have is returned together with the error.
 func (s *Store) Undelivered(ctx context.Context, limit int) ([]notice.Notice, error) {
-	return everywhere(limit, func(shard int) ([]notice.Notice, error) { return s.undeliveredIn(ctx, shard, limit) }, func(a, b notice.Notice) int {
-		return cmp.Compare(a.ID, b.ID) // begins with the time
-	})
+	return everywhere(limit, func(shard int) ([]notice.Notice, error) { return s.undeliveredIn(ctx, shard, limit) },
+		func(a, b notice.Notice) int {
+			return cmp.Compare(a.ID, b.ID) // begins with the time
+		})
 }
 
 func (s *Store) undeliveredIn(ctx context.Context, shard, limit int) ([]notice.Notice, error) {
@@ -139,7 +140,7 @@ func (s *Store) undeliveredIn(ctx context.Context, shard, limit int) ([]notice.N
 	return notices, errors.Join(err, broken)
 }
 
-// decodeNotice reads a row; ours is false if somebody else put it there.
+// decodeNotice reads a row; ours is false if Rekey did not put it there.
 func decodeNotice(row []byte) (n notice.Notice, ours bool, err error) {
 	key, err := rowKey(row)
 	if err != nil {
@@ -172,7 +173,8 @@ func (s *Store) Postpone(ctx context.Context, n notice.Notice, until time.Time, 
 	if err != nil {
 		return n, refused(op, "InvalidInput", "the row is not JSON")
 	}
-	answer, err := s.table.UpdateEntity(once(ctx), body, &aztables.UpdateEntityOptions{IfMatch: &condition, UpdateMode: aztables.UpdateModeMerge})
+	answer, err := s.table.UpdateEntity(once(ctx), body,
+		&aztables.UpdateEntityOptions{IfMatch: &condition, UpdateMode: aztables.UpdateModeMerge})
 	if e := outcome(op, write, err); e != nil {
 		return n, conflict(op, e)
 	}

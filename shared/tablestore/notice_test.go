@@ -40,7 +40,7 @@ func TestNoticeConformanceAzurite(t *testing.T) {
 
 var told = rotation.Event{At: epoch, Kind: rotation.EventAttention, Message: "told", Notice: true}
 
-// Where nobody delivers, nothing piles up.
+// Where nothing delivers, nothing piles up.
 func TestNoNoticesUnlessConfigured(t *testing.T) {
 	server := httptest.NewServer(table.New(table.Config{AccountKey: accountKey}))
 	defer server.Close()
@@ -140,7 +140,8 @@ func TestCostOfUndelivered(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)
 	rows := make([]table.Row, 10_000)
 	for i := range rows {
-		rows[i] = table.Row{Table: "rekey", PartitionKey: fmt.Sprintf("s%02x", i%16), RowKey: fmt.Sprintf("conn-%08d", i), Properties: map[string]any{"schema": rotation.Schema}}
+		rows[i] = table.Row{Table: "rekey", PartitionKey: fmt.Sprintf("s%02x", i%16), RowKey: fmt.Sprintf("conn-%08d", i),
+			Properties: map[string]any{"schema": rotation.Schema}}
 	}
 	if err := f.service.Load(rows); err != nil {
 		t.Fatal(err)
@@ -154,7 +155,7 @@ func TestCostOfUndelivered(t *testing.T) {
 	}
 }
 
-// One partition that is throttled, and one row that somebody has spoilt, keep no other
+// One partition that is throttled, and one row that a person has spoilt, keep no other
 // notice from being delivered.
 func TestUndeliveredGivesWhatItHas(t *testing.T) {
 	f := newFixture(t, table.Config{Hook: func(op string, r *http.Request) *fault.Effect {

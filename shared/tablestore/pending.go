@@ -15,7 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 )
 
-// The rows of what somebody has begun and not finished: authorizations, and requests
+// The rows of what a person or a caller has begun and not finished: authorizations, and requests
 // that may come again. Nothing else sorts between the two prefixes, so that one query
 // finds whatever was left behind.
 const (
@@ -69,7 +69,7 @@ func (s *Store) Pending(ctx context.Context, key string) (value []byte, etag str
 // An empty etag means that there must be nothing yet. Otherwise the error is
 // [serviceerror.ErrExists] or [serviceerror.ErrConflict]. The value has at most 20 KiB.
 //
-// Nobody reads expired rows, and Azure deletes none by itself. Each new row therefore
+// Nothing reads expired rows, and Azure deletes none by itself. Each new row therefore
 // deletes some that have expired and lie near it; that this fails is no failure.
 func (s *Store) PutPending(ctx context.Context, key string, value []byte, expires time.Time, etag string) (string, error) {
 	const op = "writing a pending authorization"
@@ -88,7 +88,8 @@ func (s *Store) PutPending(ctx context.Context, key string, value []byte, expire
 		return s.addPending(ctx, op, partitionKey(key), body)
 	}
 	condition := azcore.ETag(etag)
-	answer, err := s.table.UpdateEntity(once(ctx), body, &aztables.UpdateEntityOptions{IfMatch: &condition, UpdateMode: aztables.UpdateModeReplace})
+	answer, err := s.table.UpdateEntity(once(ctx), body,
+		&aztables.UpdateEntityOptions{IfMatch: &condition, UpdateMode: aztables.UpdateModeReplace})
 	e := outcome(op, write, err)
 	switch {
 	case e == nil:
@@ -115,24 +116,25 @@ func (s *Store) addPending(ctx context.Context, op, partition string, body []byt
 	return "", e
 }
 
-// prunePending deletes expired rows of a partition. Two who do so at once are in
-// nobody's way, and what fails is done by the next one.
+// prunePending deletes expired rows of a partition. Two calls that do so at once are not in
+// each other's way, and what fails is done by the next one.
 func (s *Store) prunePending(ctx context.Context, partition string) {
 	now := s.now()
 	var old []string
-	_ = s.scan(ctx, "looking for expired authorizations", keyRange{partition, pendingPrefix, onceEnd}, "RowKey,expires", maxPage, func(row []byte) (bool, error) {
-		var stored struct {
-			RowKey  string
-			Expires time.Time `json:"expires"`
-		}
-		if err := decodeRow(row, &stored); err != nil {
-			return false, err
-		}
-		if stored.Expires.Before(now) {
-			old = append(old, stored.RowKey)
-		}
-		return len(old) < pruned, nil
-	})
+	_ = s.scan(ctx, "looking for expired authorizations", keyRange{partition, pendingPrefix, onceEnd},
+		"RowKey,expires", maxPage, func(row []byte) (bool, error) {
+			var stored struct {
+				RowKey  string
+				Expires time.Time `json:"expires"`
+			}
+			if err := decodeRow(row, &stored); err != nil {
+				return false, err
+			}
+			if stored.Expires.Before(now) {
+				old = append(old, stored.RowKey)
+			}
+			return len(old) < pruned, nil
+		})
 	for _, key := range old {
 		if s.deleteExpired(ctx, partition, key, now) != nil {
 			return

@@ -33,7 +33,7 @@ func TestPendingConformanceAzurite(t *testing.T) {
 	rotationtest.TestPending(t, func(*testing.T) rotationtest.PendingStore { return store })
 }
 
-// What nobody finished must not pile up, since Azure deletes nothing by itself.
+// What was never finished must not pile up, since Azure deletes nothing by itself.
 func TestExpiredAuthorizationsGo(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)
 	for i := range 400 {
@@ -81,7 +81,7 @@ func TestPruningLeavesWhatWasWrittenAgain(t *testing.T) {
 			}
 		}
 		if armed.Load() {
-			t.Errorf("before %s: nobody tidied up", before)
+			t.Errorf("before %s: nothing tidied up", before)
 		}
 		if value, _, err := f.Pending(t.Context(), "idem-1"); err != nil || string(value) != "new" {
 			t.Errorf("before %s: what was written again is %q, %v", before, value, err)
@@ -92,7 +92,8 @@ func TestPruningLeavesWhatWasWrittenAgain(t *testing.T) {
 // expire lets a row expire and returns its ETag.
 func (f *fixture) expire(t *testing.T, rowKey string) string {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"PartitionKey": f.row(t, rowKey).PartitionKey, "RowKey": rowKey, "expires": time.Now().Add(-time.Minute)})
+	body, err := json.Marshal(map[string]any{"PartitionKey": f.row(t, rowKey).PartitionKey, "RowKey": rowKey,
+		"expires": time.Now().Add(-time.Minute)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,8 @@ func (r keyRange) filter() string {
 // ends. Pages may be short, and even empty, with more to come; only the absence of
 // a continuation token ends a range. top is how many rows visit expects to want;
 // the service is asked for no more at a time.
-func (s *Store) scan(ctx context.Context, op string, r keyRange, selected string, top int, visit func(row []byte) (more bool, err error)) error {
+func (s *Store) scan(ctx context.Context, op string, r keyRange, selected string, top int,
+	visit func(row []byte) (more bool, err error)) error {
 	options := &aztables.ListEntitiesOptions{
 		Filter: new(r.filter()),
 		Top:    new(int32(min(max(top, 1), maxPage))),

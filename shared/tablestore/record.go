@@ -48,7 +48,8 @@ func (s *Store) Commit(ctx context.Context, rec rotation.Record, events ...rotat
 	if rec.Schema > rotation.Schema {
 		return rec, serviceerror.ErrNewerSchema
 	}
-	return s.write(ctx, change{op: "committing a record", kind: aztables.TransactionTypeUpdateMerge, rec: rec, version: rec.Version, events: events})
+	return s.write(ctx, change{op: "committing a record", kind: aztables.TransactionTypeUpdateMerge,
+		rec: rec, version: rec.Version, events: events})
 }
 
 // Remove implements [rotator.Store]. The last history row has the version after
@@ -58,7 +59,8 @@ func (s *Store) Remove(ctx context.Context, rec rotation.Record, events ...rotat
 		return serviceerror.ErrNewerSchema
 	}
 	rec.WakeAt = time.Time{}
-	_, err := s.write(ctx, change{op: "removing a record", kind: aztables.TransactionTypeDelete, rec: rec, version: rec.Version + 1, events: events})
+	_, err := s.write(ctx, change{op: "removing a record", kind: aztables.TransactionTypeDelete, rec: rec,
+		version: rec.Version + 1, events: events})
 	return err
 }
 
@@ -69,7 +71,7 @@ type change struct {
 	rec     rotation.Record
 	version int64 // of the history row
 	events  []rotation.Event
-	notices bool // the events that somebody has to be told of become notices
+	notices bool // the events that a person has to be told of become notices
 }
 
 // write carries c out in one transaction.
@@ -151,8 +153,8 @@ func (c *change) transaction(d drift) (*transaction, error) {
 }
 
 // readBack returns the ETag of rec's row if the row is still as this commit left
-// it. If somebody else has written since, their ETag must not be taken for ours:
-// the next commit would undo what they wrote.
+// it. If another pass has written since, its ETag must not be taken for ours:
+// the next commit would undo what that pass wrote.
 func (s *Store) readBack(ctx context.Context, rec *rotation.Record) string {
 	row, found, e := s.get(ctx, "reading a commit back", partitionKey(rec.ID), connectionKey(rec.ID))
 	if e != nil || !found {

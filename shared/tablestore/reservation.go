@@ -16,16 +16,16 @@ import (
 	"rekey/shared/rotation"
 )
 
-// ReclaimAfter is how old a reservation has to be before somebody else may ask
-// whether its holder still needs it (design, section 4). It is longer than any
-// invocation, so that whoever reserved has committed by then or never will.
+// ReclaimAfter is how old a reservation has to be before another owner may ask
+// whether its holder still needs it. It is longer than any invocation, so that the
+// one that reserved has committed by then or never will.
 const ReclaimAfter = 10 * time.Minute
 
 // contention is how often a reservation is tried again because it changed hands
 // while it was looked at.
 const contention = 5
 
-// TakenError says that a value is reserved for somebody else. It is
+// TakenError says that a value is reserved for another owner. It is
 // [serviceerror.ErrExists].
 type TakenError struct {
 	Holder rotation.Reservation
@@ -55,12 +55,13 @@ type held struct {
 
 // Reserve claims res.Value for res.Owner. res.At is set to now if it is zero.
 //
-// If the owner holds it already, it is kept, and its age begins anew. If somebody
-// else has held it for longer than [ReclaimAfter], reclaim is asked whether it may
+// If the owner holds it already, it is kept, and its age begins anew. If another
+// owner has held it for longer than [ReclaimAfter], reclaim is asked whether it may
 // be taken over, and it is, unless it has changed meanwhile. Otherwise the error is
 // a [*TakenError]. Of several owners who reserve at once exactly one succeeds.
 // reclaim may be nil, for never.
-func (s *Store) Reserve(ctx context.Context, res rotation.Reservation, reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error {
+func (s *Store) Reserve(ctx context.Context, res rotation.Reservation,
+	reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error {
 	const op = "reserving a value"
 	if res.At.IsZero() {
 		res.At = s.now().UTC()

@@ -15,7 +15,8 @@ import (
 // can be read is written again as it was.
 func FuzzRows(f *testing.F) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)
-	events := []rotation.Event{{At: at, Kind: rotation.EventIssued, KeyID: "k", Class: serviceerror.Transient, Message: "m", Notice: true}, {At: at.Add(-time.Hour)}}
+	events := []rotation.Event{{At: at, Kind: rotation.EventIssued, KeyID: "k", Class: serviceerror.Transient, Message: "m", Notice: true},
+		{At: at.Add(-time.Hour)}}
 	history, _, err := encodeHistory(events)
 	if err != nil {
 		f.Fatal(err)
@@ -35,11 +36,15 @@ func FuzzRows(f *testing.F) {
 	}
 	f.Add(claim)
 	f.Add(mustJSON(f, map[string]any{"RowKey": "oauth-x", "value": base64.StdEncoding.EncodeToString([]byte{0, 255}), "expires": at}))
-	f.Add(mustJSON(f, map[string]any{"RowKey": noticeKey(at, "one-two", 42, 1), "kind": "k", "at": at, "tries": 3, "until": at, "class": "transient", "later": 1}))
+	f.Add(mustJSON(f, map[string]any{"RowKey": noticeKey(at, "one-two", 42, 1), "kind": "k", "at": at,
+		"tries": 3, "until": at, "class": "transient", "later": 1}))
 	for _, seed := range []string{
-		"", "null", "7", "{}", canary.Mark, `{"RowKey":7}`, `{"at":"` + canary.Mark + `"}`, `{"events":"` + canary.Mark + `"}`, `{"events":"[{\"at\":\"` + canary.Mark + `\"}]"}`, `{"value":"` + canary.Mark + `"}`,
-		`{"RowKey":"evt-20300102T030405Z-one-0000000000000000042--1"}`, `{"RowKey":"evt-20300102T030405Z-` + canary.Mark + `-0000000000000000042-01","tries":"many"}`,
-		`{"RowKey":"due-20300102T030405Z-one"}`, `{"RowKey":"hist-one-+000000000000000001","events":"null"}`, `{"RowKey":"hist-one-5"}`, `{"rowkey":"conn-one","At":null,"kind":"name","value":"","owner":"a b"}`,
+		"", "null", "7", "{}", canary.Mark, `{"RowKey":7}`, `{"at":"` + canary.Mark + `"}`,
+		`{"events":"` + canary.Mark + `"}`, `{"events":"[{\"at\":\"` + canary.Mark + `\"}]"}`, `{"value":"` + canary.Mark + `"}`,
+		`{"RowKey":"evt-20300102T030405Z-one-0000000000000000042--1"}`,
+		`{"RowKey":"evt-20300102T030405Z-` + canary.Mark + `-0000000000000000042-01","tries":"many"}`,
+		`{"RowKey":"due-20300102T030405Z-one"}`, `{"RowKey":"hist-one-+000000000000000001","events":"null"}`,
+		`{"RowKey":"hist-one-5"}`, `{"rowkey":"conn-one","At":null,"kind":"name","value":"","owner":"a b"}`,
 	} {
 		f.Add([]byte(seed))
 	}

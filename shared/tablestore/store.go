@@ -11,7 +11,7 @@
 //	              due-<yyyymmddThhmmssZ>-<id>      its wake-up
 //	              hist-<id>-<reversed version>     its history, newest first
 //	              day-<yyyymmdd>-<id>              how far that day's history goes
-//	              evt-<time>-<id>-<version>-<n>    what somebody has to be told
+//	              evt-<time>-<id>-<version>-<n>    what a person has to be told
 //	              name-, vault-, app-<value>       reservations
 //
 // Each member of [rotation.Record] is one string property that holds its JSON, and
@@ -19,7 +19,7 @@
 // number `schema` is read before anything else.
 //
 // Writes are sent once. A write that is repeated after a lost answer is refused
-// because of its own first try, and nobody could tell that from a conflict; so a
+// because of its own first try, and the caller could not tell that from a conflict; so a
 // lost answer is reported as what it is, an unknown outcome, and the caller reads
 // again (rule R8).
 package tablestore
@@ -66,8 +66,9 @@ type Config struct {
 	// Retry is how reads are repeated; the zero value means two more tries,
 	// 200 ms and more apart. Writes are never repeated.
 	Retry policy.RetryOptions
-	// Notices keeps each event that somebody has to be told of in a row of its own
-	// until it is delivered. Without it nobody would ever take these rows away.
+	// Notices keeps each event that a person has to be told of in a row of its own
+	// until it is delivered. Set it only where a pass delivers them: nothing else ever
+	// takes these rows away.
 	Notices bool
 	// Now is the clock that reservations and their age are read from; nil means
 	// [time.Now].

@@ -59,7 +59,8 @@ func newFixture(t *testing.T, cfg table.Config, wrap func(policy.Transporter) po
 	t.Cleanup(server.Close)
 	url := server.URL + "/" + table.DefaultAccount
 	var transport policy.Transporter = server.Client()
-	client, err := aztables.NewServiceClient(url, credential{}, &aztables.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: transport}})
+	client, err := aztables.NewServiceClient(url, credential{},
+		&aztables.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: transport}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,8 @@ func TestConnectionString(t *testing.T) {
 	defer server.Close()
 	connect := func(key string) error {
 		store, err := tablestore.New(tablestore.Config{
-			ConnectionString: secret.New("DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=" + key + ";TableEndpoint=" + server.URL + "/devstoreaccount1"),
+			ConnectionString: secret.New("DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=" +
+				key + ";TableEndpoint=" + server.URL + "/devstoreaccount1"),
 		})
 		if err != nil {
 			return err

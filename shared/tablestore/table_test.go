@@ -34,7 +34,7 @@ func TestTableIsCreatedOnce(t *testing.T) {
 	}
 }
 
-// A row that somebody deleted or restored by hand must not block a connection.
+// A row that a person deleted or restored by hand must not block a connection.
 func TestDriftIsHealed(t *testing.T) {
 	event := rotation.Event{At: epoch, Kind: rotation.EventIssued, Message: "new"}
 	for name, spoil := range map[string]func(t *testing.T, f *fixture, rec *rotation.Record){
@@ -213,7 +213,8 @@ func TestCostOfPrune(t *testing.T) {
 		t.Errorf("%d queries and %d transactions, want 17 and 5", queries, transactions)
 	}
 	f.service.ResetCalls()
-	if _, _, err := f.Prune(t.Context(), epoch.AddDate(0, 0, old), 1000); err != nil || f.service.Calls(table.OpQuery) != 16 || f.service.Calls(table.OpBatch) != 0 {
+	if _, _, err := f.Prune(t.Context(), epoch.AddDate(0, 0, old), 1000); err != nil ||
+		f.service.Calls(table.OpQuery) != 16 || f.service.Calls(table.OpBatch) != 0 {
 		t.Errorf("looking in vain: %d queries, %v", f.service.Calls(table.OpQuery), err)
 	}
 }

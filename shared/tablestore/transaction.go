@@ -16,9 +16,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 )
 
-// The limits of the Table service (Entra contract, section 7). The emulator that
-// many people use lets more through, so that they are checked here, where a
-// mistake shows before it reaches Azure.
+// The limits of the Table service. The emulator that many people use lets more
+// through, so that they are checked here, where a mistake shows before it reaches
+// Azure.
 const (
 	maxOperations    = 100
 	maxTransaction   = 4 << 20

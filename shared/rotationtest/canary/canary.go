@@ -1,4 +1,4 @@
-// Package canary puts a mark into documents, as if somebody had put a secret where none
+// Package canary puts a mark into documents, as if a person had put a secret where none
 // belongs. A reader of documents may do with it what it likes, but must not say it in an
 // error, an answer or the log (promise P4). Fuzz tests look for that.
 package canary
