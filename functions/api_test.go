@@ -94,7 +94,7 @@ var entraRefusals = []refusal{
 	{"permission to read only, opaque token", options{opaque: true}, 400, []string{"Application.ReadWrite.OwnedBy", "Nothing was changed"},
 		registered(directory.Registration{OwnsItself: true, Settings: directory.Settings{Roles: []string{directory.RoleReadAll}}})},
 	{"wrong key id", options{}, 400, []string{"no client secret with the key id " + unknownID, "Secret ID"}, with("credentials.clientSecretKeyId", unknownID)},
-	{"key id of another live credential", options{}, 400, []string{"another client secret", "somebody else's"}, func(w *world) any {
+	{"key id of another live credential", options{}, 400, []string{"another client secret", "another owner's"}, func(w *world) any {
 		a := w.sample()
 		key, _ := w.foreign(a, w.clock.Now().AddDate(1, 0, 0))
 		return creation(a, "credentials.clientSecretKeyId", key)
@@ -141,12 +141,12 @@ var entraRefusals = []refusal{
 var serviceRefusals = []refusal{
 	{"name taken", options{}, 400, []string{`"billing" already exists`, "another name"},
 		beside(nil, func(view, directory.Application, *world) []any { return nil })},
-	{"vault name taken by somebody else", options{}, 400, []string{`"somebody-elses"`, "Choose another vaultSecretName"}, func(w *world) any {
-		w.stack.Vault.Seed("somebody-elses", "the value of somebody else", map[string]string{"owner": "finance"})
-		return creation(w.sample(), "vaultSecretName", "somebody-elses")
+	{"vault name taken by another owner", options{}, 400, []string{`"of-another-owner"`, "Choose another vaultSecretName"}, func(w *world) any {
+		w.stack.Vault.Seed("of-another-owner", "the value of another owner", map[string]string{"owner": "finance"})
+		return creation(w.sample(), "vaultSecretName", "of-another-owner")
 	}},
-	{"staged vault name taken by somebody else", options{}, 400, []string{`"billing-staged"`, "Choose another vaultSecretName"}, func(w *world) any {
-		w.stack.Vault.Seed("billing-staged", "the value of somebody else", nil)
+	{"staged vault name taken by another owner", options{}, 400, []string{`"billing-staged"`, "Choose another vaultSecretName"}, func(w *world) any {
+		w.stack.Vault.Seed("billing-staged", "the value of another owner", nil)
 		return creation(w.sample(), "vaultSecretName", "billing")
 	}},
 	{"vault name taken by another connection", options{}, 400, []string{`"Billing-Secret"`, "used by another connection", "Choose another"},

@@ -66,7 +66,7 @@ func TestOfAConnection(t *testing.T) {
 		"all is well": {options{}, func(*world, directory.Application, view) {}, true, "", map[string]string{own: "yes, for rotating", all: "no", useless: "not listed"}},
 		"permission withdrawn": {options{}, func(w *world, a directory.Application, _ view) {
 			w.change(a, func(s *directory.Settings) { s.Roles = []string{useless} })
-		}, false, "Whoever authenticates may not change", map[string]string{own: "no", useless: "yes, for nothing that Rekey does"}},
+		}, false, "may not change the client secrets of this application", map[string]string{own: "no", useless: "yes, for nothing that Rekey does"}},
 		"not its own owner": {options{}, func(w *world, a directory.Application, _ view) {
 			w.change(a, func(s *directory.Settings) { s.Owners = nil })
 		}, false, "The application that authenticates has the permission Application.ReadWrite.OwnedBy, but is not an owner", nil},

@@ -10,7 +10,7 @@ import (
 )
 
 // A person's consent to each permission is taken back in turn. A test says that consent
-// is missing and what to do; which it is Entra tells nobody, so nothing is claimed to be
+// is missing and what to do; Entra does not tell which one it is, so nothing is claimed to be
 // there or to lack. With consent, each permission is named with what it is for.
 func TestWhatAPersonHasNotConsentedTo(t *testing.T) {
 	w, people := newOAuthWorld(t)

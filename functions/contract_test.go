@@ -32,7 +32,7 @@ var document = sync.OnceValues(func() (routers.Router, error) {
 func described(t *testing.T, r *http.Request, body string, got reply) {
 	t.Helper()
 	if got.status >= http.StatusInternalServerError && got.header.Get("Content-Type") == "" {
-		return // of whoever stands before a handler that has died
+		return // of the server in front of a handler that has died
 	}
 	router, err := document()
 	if err != nil {

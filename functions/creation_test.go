@@ -160,7 +160,7 @@ func TestOneOfTwoCreationsWins(t *testing.T) {
 			w.settle()
 			won := slices.IndexFunc(replies, func(r reply) bool { return r.status == http.StatusOK })
 			if won < 0 {
-				t.Fatalf("nobody won: %s %s", replies[0].body, replies[1].body)
+				t.Fatalf("neither request won: %s %s", replies[0].body, replies[1].body)
 			}
 			lost := replies[1-won]
 			if lost.status != http.StatusBadRequest && lost.status != http.StatusConflict {

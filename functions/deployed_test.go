@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // staged is the app root as it is deployed: made once, by the Makefile itself, so
-// that what is tested is what is shipped. The host tells nobody the process id of the
+// that what is tested is what is shipped. The host does not tell the process id of the
 // handler; so in its place there is a script that adds that to the file HANDLER_PIDS
 // and becomes the handler.
 //

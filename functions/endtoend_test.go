@@ -142,7 +142,7 @@ func (d *deployed) ticked() {
 }
 
 // death is a moment of a creation at which the handler is killed: at the n-th call of
-// op, which is carried out first or not at all, and answered to nobody.
+// op, which is carried out first or not at all, and never answered.
 type death struct {
 	mode   functionshost.Mode
 	op     string

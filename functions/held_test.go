@@ -12,8 +12,8 @@ import (
 	"rekey/shared/emulator/fault"
 )
 
-// While another service takes its time nothing is held that anybody could wait for, no
-// transaction and no lock: at each call of a rotation, before it is answered, somebody
+// While another service takes its time nothing is held that others could wait for, no
+// transaction and no lock: at each call of a rotation, before it is answered, a caller
 // changes the connection, is answered at once, and neither loses anything by it.
 func TestNothingIsHeldDuringACall(t *testing.T) {
 	t.Parallel()

@@ -124,7 +124,7 @@ func TestClientThatKnowsInfisicalOnly(t *testing.T) {
 	}
 }
 
-// newSecret gives the connection a client secret that somebody made by hand: the hash
+// newSecret gives the connection a client secret that a person made by hand: the hash
 // says that the credentials are others, once, and stays.
 func (c *infisicalClient) newSecret(w *world, a directory.Application, path string) {
 	c.t.Helper()

@@ -118,8 +118,8 @@ func TestConnectingByOAuth(t *testing.T) {
 	if made.Credentials.TenantID != w.stack.TenantID || made.Rotation == nil || made.Rotation.Current == nil || made.Rotation.Current.KeyID == target.KeyID {
 		t.Errorf("the connection is %+v, rotation %+v", made, made.Rotation)
 	}
-	// The same code is of no use to whoever finds the callback's address, and the
-	// name is taken from now on.
+	// The same code is of no use to a visitor who finds the callback's address, and
+	// the name is taken from now on.
 	refused := w.call(auth.Rotate, http.MethodPost, secrets+"/oauth/authorize", object{"name": "tenant", "tenantId": w.stack.TenantID})
 	if refused.status != http.StatusBadRequest || !strings.Contains(string(refused.body), "already exists") {
 		t.Errorf("the name again: %d %s", refused.status, refused.body)

@@ -12,8 +12,8 @@ import (
 	"rekey/shared/oauth"
 )
 
-// elsewhere is an address that nobody may be led to, in all the places where somebody
-// might look for one.
+// elsewhere is an address that no visitor may be led to, in all the places where a
+// server might look for one.
 const (
 	elsewhere        = "https://evil.example/"
 	elsewhereQuery   = "&return_to=//evil.example&returnUrl=https://evil.example&redirect_uri=https://evil.example&next=/%5cevil.example&url=https:evil.example&RelayState=https://evil.example&authority=https://evil.example&iss_url=https://evil.example"
@@ -61,7 +61,7 @@ func (w *world) leads(what string, got reply) {
 	}
 }
 
-// No page leads to an address that somebody wrote into the link, a header or the name of
+// No page leads to an address that an attacker wrote into the link, a header or the name of
 // the host, and none takes a header's line from there.
 func TestPagesLeadNowhereElse(t *testing.T) {
 	t.Parallel()
@@ -142,7 +142,7 @@ func TestEntrasWordsAreText(t *testing.T) {
 	}
 }
 
-// The pages are bound to their own state: who has none, or has somebody else's, finds
+// The pages are bound to their own state: who has none, or has another visitor's, finds
 // nothing and changes nothing, whatever form the request has.
 func TestPagesWithoutTheirState(t *testing.T) {
 	w, people := newOAuthWorld(t)
@@ -181,7 +181,7 @@ func TestPagesWithoutTheirState(t *testing.T) {
 			}
 		}
 	}
-	// With a state that is somebody else's, from another browser or another site.
+	// With a state that is another visitor's, from another browser or another site.
 	for _, c := range []struct {
 		method, target, headers string
 		status                  int

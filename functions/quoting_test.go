@@ -10,7 +10,7 @@ import (
 	"rekey/shared/oauth"
 )
 
-// What a caller sent may be a secret in the wrong place: whoever it comes from, a
+// What a caller sent may be a secret in the wrong place: whichever caller it comes from, a
 // refusal repeats it neither in the answer nor in the log, which names the caller.
 func TestRefusalsQuoteNothing(t *testing.T) {
 	w, id, target, insider := newWalkedWorld(t)
@@ -79,13 +79,13 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 		}
 	}
 	for name, n := range asked {
-		if logged := strings.Count(log, `"caller":"`+name+`"`); logged < n-2 { // one has two Authorization headers, one is a page's: nobody's
+		if logged := strings.Count(log, `"caller":"`+name+`"`); logged < n-2 { // one has two Authorization headers, one is a page's: no caller's
 			t.Errorf("%q is in the log %d times after %d requests", name, logged, n)
 		}
 	}
 }
 
-// Requests that nobody knows who sent are slowed down as they are deployed, and take no
+// Requests of unknown callers are slowed down as they are deployed, and take no
 // known caller's share.
 func TestFloodOfOutsiders(t *testing.T) {
 	w := newCallersWorld(t, nil, nil)

@@ -124,7 +124,7 @@ func (d *deployed) byFunction() {
 			}
 		}
 	}
-	// An invocation of a timer comes from the host and from nobody else.
+	// An invocation of a timer comes from the host alone.
 	invocation := `{"Data":{"timer":{"IsPastDue":false}},"Metadata":{}}`
 	for _, timer := range timers {
 		for _, path := range []string{"/" + timer, "/" + strings.ToUpper(timer), "//" + timer, "/" + timer + "/", "/api/" + timer, connections.Base + "/../../../" + timer,
@@ -166,7 +166,7 @@ func (d *deployed) byOperation(id string) {
 	lesser := map[auth.Role]auth.Role{auth.Write: auth.Read, auth.Rotate: auth.Write, auth.Admin: auth.Rotate}
 	const unauthorized, forbidden = http.StatusUnauthorized, http.StatusForbidden
 	for _, op := range operations(d.T, id, unknownID) {
-		ask("nobody", op, trick{}, "", unauthorized)
+		ask("no credential", op, trick{}, "", unauthorized)
 		ask("forged", op, trick{}, everything.String(), unauthorized)
 		key := ""
 		if below, ok := lesser[op.role]; ok {
@@ -177,7 +177,7 @@ func (d *deployed) byOperation(id string) {
 			continue
 		}
 		for _, trick := range tricks {
-			ask("nobody", op, trick, "", unauthorized)
+			ask("no credential", op, trick, "", unauthorized)
 			if key != "" {
 				ask("reader", op, trick, key, forbidden)
 			}

@@ -145,13 +145,13 @@ func TestTokensInTheAudit(t *testing.T) {
 	}
 }
 
-// Somebody whom the tenant knows and to whom nobody gave a role is known, named in the
+// A caller whom the tenant knows and who was given no role is known, named in the
 // log, and let in nowhere.
 func TestTokenWithoutARole(t *testing.T) {
 	t.Parallel()
 	w := newCallersWorld(t, nil, nil)
 	for name, token := range map[string]string{
-		"app:" + callerApp:     w.token([]string{"Somebody.Elses", "connections.admin"}, nil),
+		"app:" + callerApp:     w.token([]string{"Another.App", "connections.admin"}, nil),
 		"user:" + callerObject: w.token(nil, object{"roles": nil, "scp": "openid profile"}),
 	} {
 		for _, g := range gates(unknownID) {
@@ -187,7 +187,7 @@ func TestWrongTokens(t *testing.T) {
 		"another tenant's issuer":  w.token(admin, object{"iss": w.stack.AuthorityURL + "/" + elsewhere + "/v2.0"}),
 		"another issuer":           w.token(admin, object{"iss": "https://evil.example/" + w.stack.TenantID + "/v2.0"}),
 		"an ID token":              w.token(admin, object{"azp": nil}),
-		"nobody":                   w.token(admin, object{"oid": nil}),
+		"no object id":             w.token(admin, object{"oid": nil}),
 		"alg none":                 w.stack.Directory.Sign(object{"alg": "none"}, claims),
 		"HS256":                    w.stack.Directory.Sign(object{"alg": "HS256"}, claims),
 		"an unknown key":           w.stack.Directory.Sign(object{"kid": "../../keys"}, claims),

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// trick is a way of asking for something else than it looks like, for somebody on the
+// trick is a way of asking for something else than it looks like, for a proxy on the
 // way or for us. What it makes of the path is sent as it stands.
 type trick struct {
 	name    string

@@ -67,7 +67,7 @@ func (h *Handler) fail(ctx context.Context, w http.ResponseWriter, id string, er
 	p := describe(err)
 	switch {
 	case errors.Is(err, auth.ErrUnconfigured):
-		h.log().WarnContext(ctx, "refused: nobody may call", "advice", "set REKEY_API_KEYS (make apikey prints an entry), or REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE")
+		h.log().WarnContext(ctx, "refused: no callers are configured", "advice", "set REKEY_API_KEYS (make apikey prints an entry), or REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE")
 	case p.status >= http.StatusInternalServerError && p.cause != nil:
 		h.log().ErrorContext(ctx, "request failed", "request", id, "reason", serviceerror.ClassOf(p.cause), "type", fmt.Sprintf("%T", p.cause))
 	}

@@ -42,7 +42,7 @@ var bodies = []struct{ method, path string }{
 
 // deployment is the real service on outside services of memory, with one connection at
 // id that does not rotate, an application that may be rotated through it, and one that
-// nobody has connected yet.
+// no caller has connected yet.
 type deployment struct {
 	w             *rotationtest.World
 	api           *connections.Handler

@@ -101,7 +101,7 @@ type Handler struct {
 	// nil: that is not configured.
 	OAuthClientID string
 	OAuth         OAuth
-	// Limit slows down callers who ask too often. Nil: nobody.
+	// Limit slows down callers who ask too often. Nil: none.
 	Limit *auth.Limiter
 	// Once answers requests that the host sends twice. Nil where the host does not
 	// do that, such as on Lambda.
@@ -176,7 +176,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (call
 	return caller, found.pattern, nil
 }
 
-// errFlood says that too many requests came from nobody knows whom.
+// errFlood says that too many requests came from unknown callers.
 var errFlood = errors.New("too many requests of unknown callers")
 
 // admit finds out who sent a request, and whether they may send one more now.

@@ -159,7 +159,7 @@ func failing(err error) service {
 	return service{get: func(string) (rotation.Record, error) { return rotation.Record{}, err }}
 }
 
-// Each kind of error has its status; an error that is nobody's to show is not shown.
+// Each kind of error has its status; an error that no answer may show is not shown.
 func TestErrors(t *testing.T) {
 	for _, tt := range []struct {
 		err    error

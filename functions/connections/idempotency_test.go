@@ -42,7 +42,7 @@ func keyOf(t *testing.T, caller, path, body string, keys ...string) (k connectio
 }
 
 // A request is the same if caller, address and key are; whether it really is the same,
-// its body's hash tells. Nobody can find out the body from what is kept.
+// its body's hash tells. What is kept does not reveal the body.
 func TestIdempotencyKeys(t *testing.T) {
 	const list, body = "/azure-client-secrets", `{"name":"n","method":"client-secret","credentials":{"clientSecret":"hunter2"}}`
 	first, _ := keyOf(t, "ci", list, body, "k1")

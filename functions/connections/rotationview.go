@@ -63,7 +63,7 @@ func (h *Handler) rotationView(rec *rotation.Record) *rotationView {
 	now := h.now()
 	p := rec.Policy
 	if !p.Enabled && p.Schedule.Interval == 0 && rec.Run == nil && rec.LastRun == nil && (!rec.Delegated() || rec.Target.ClientID == "") {
-		return nil // there is nothing to rotate, or nobody has asked for it
+		return nil // there is nothing to rotate, or no caller has asked for it
 	}
 	v := &rotationView{
 		RotationInterval: p.Schedule.Interval, RotateAtUTC: atUTC(p.Schedule, slot(rec, now)), NextRotationAt: next(rec),

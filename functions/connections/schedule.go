@@ -108,7 +108,7 @@ func (b *rotationBody) schedule(base schedule.Schedule, slot, now time.Time) (sc
 // is the one that answers have.
 func (b *rotationBody) agree(s schedule.Schedule, slot, now time.Time) error {
 	if b.RotateAtUTC == nil || s.Validate() != nil {
-		return nil // mistakes are reported by whoever validates
+		return nil // the validation reports mistakes
 	}
 	utc := atUTC(s, now)
 	if utc == *b.RotateAtUTC || atUTC(s, slot) == *b.RotateAtUTC {

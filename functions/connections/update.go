@@ -10,8 +10,8 @@ import (
 )
 
 // update changes a connection or a target. Members of rotation that are left out stay as
-// they are, so that a change is made of what the record says at the time: if somebody
-// else changes it in between, it is made anew.
+// they are, so that a change is made of what the record says at the time: if another
+// caller changes it in between, it is made anew.
 func (h *Handler) update(r *request) (any, error) {
 	var b updateBody
 	if err := r.decode(&b); err != nil {

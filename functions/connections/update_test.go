@@ -153,8 +153,8 @@ func TestRefusedUpdates(t *testing.T) {
 	}
 }
 
-// A part of a schedule is merged into what is there when it is written: if somebody was
-// faster it is merged again, and what they did stays.
+// A part of a schedule is merged into what is there when it is written: if another caller
+// was faster it is merged again, and what that caller did stays.
 func TestUpdateIsOvertaken(t *testing.T) {
 	rec, tries := scheduled, 0
 	s := service{
@@ -162,7 +162,7 @@ func TestUpdateIsOvertaken(t *testing.T) {
 		update: func(c connection.Change) (rotation.Record, error) {
 			if tries++; tries == 1 {
 				rec.Revision, rec.Policy.Schedule.Hours = 4, 22
-				return rec, &connection.Error{Kind: connection.Conflict, Message: "somebody else"}
+				return rec, &connection.Error{Kind: connection.Conflict, Message: "another caller"}
 			}
 			if got := describe(c); got != "version=4 schedule={60 22 15 Europe/Berlin}" {
 				t.Errorf("change %q", got)

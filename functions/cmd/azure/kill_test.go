@@ -23,7 +23,7 @@ var (
 type victim struct {
 	app     directory.Application
 	name    string
-	foreign string // key id of somebody else's secret
+	foreign string // key id of another owner's secret
 }
 
 func (w *world) newVictim(t *testing.T, name string) victim {
@@ -32,7 +32,7 @@ func (w *world) newVictim(t *testing.T, name string) victim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, _, err := w.Directory.AddPassword(app.ObjectID, "somebody else's", time.Now().AddDate(1, 0, 0))
+	foreign, _, err := w.Directory.AddPassword(app.ObjectID, "another owner's", time.Now().AddDate(1, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
