@@ -185,7 +185,8 @@ func (h *Handler) admit(r *http.Request) (auth.Caller, error) {
 	switch {
 	case err != nil && h.Limit != nil:
 		if after, ok := h.Limit.AllowUnknown(h.now()); !ok {
-			return auth.Caller{}, &problem{status: http.StatusTooManyRequests, message: "Too many requests come without a valid credential.", after: after, cause: errFlood}
+			return auth.Caller{}, &problem{status: http.StatusTooManyRequests,
+				message: "Too many requests come without a valid credential.", after: after, cause: errFlood}
 		}
 		return auth.Caller{}, unsure(err)
 	case err != nil:
@@ -193,7 +194,8 @@ func (h *Handler) admit(r *http.Request) (auth.Caller, error) {
 	case h.Limit != nil:
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		if after, ok := h.Limit.Allow(caller.Name, !reads, h.now()); !ok {
-			return caller, &problem{status: http.StatusTooManyRequests, message: "You send requests faster than this deployment takes them. Wait as long as Retry-After says.", after: after}
+			return caller, &problem{status: http.StatusTooManyRequests,
+				message: "You send requests faster than this deployment takes them. Wait as long as Retry-After says.", after: after}
 		}
 	}
 	return caller, nil
@@ -205,8 +207,9 @@ func unsure(err error) error {
 		return err
 	}
 	return &problem{
-		status: http.StatusServiceUnavailable, message: "Your access token could not be checked, because Entra's signing keys could not be read. Try again.",
-		after: 10 * time.Second, cause: err,
+		status:  http.StatusServiceUnavailable,
+		message: "Your access token could not be checked, because Entra's signing keys could not be read. Try again.",
+		after:   10 * time.Second, cause: err,
 	}
 }
 

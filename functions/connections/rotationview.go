@@ -67,9 +67,9 @@ func (h *Handler) rotationView(rec *rotation.Record) *rotationView {
 	}
 	v := &rotationView{
 		RotationInterval: p.Schedule.Interval, RotateAtUTC: atUTC(p.Schedule, slot(rec, now)), NextRotationAt: next(rec),
-		State: rec.Phase, Settled: rec.Settled(now), RotateAt: timeOfDay{p.Schedule.Hours, p.Schedule.Minutes}, TimeZone: cmp.Or(p.Schedule.Zone, "UTC"),
+		State: rec.Phase, Settled: rec.Settled(now), RotateAt: timeOfDay{p.Schedule.Hours, p.Schedule.Minutes},
 		GracePeriodHours: p.Grace.Hours(), OriginalGracePeriodHours: p.OriginalGrace.Hours(), LastRotatedAt: when(rec.LastRotatedAt),
-		Retiring: []retiringView{}, ByHand: []byHandView{}, LastRun: lastRun(rec),
+		Retiring: []retiringView{}, ByHand: []byHandView{}, LastRun: lastRun(rec), TimeZone: cmp.Or(p.Schedule.Zone, "UTC"),
 	}
 	if rec.Error != nil {
 		v.RotationStatus, v.LastRotationMessage = new("failed"), some(rec.Error.Message)
@@ -114,5 +114,6 @@ func lastRun(rec *rotation.Record) *runView {
 	if r == nil {
 		return nil
 	}
-	return &runView{ID: r.ID, Trigger: string(r.Trigger), StartedAt: r.StartedAt, FinishedAt: when(r.FinishedAt), Outcome: r.Outcome, KeyID: r.KeyID, Message: r.Message}
+	return &runView{ID: r.ID, Trigger: string(r.Trigger), StartedAt: r.StartedAt, FinishedAt: when(r.FinishedAt),
+		Outcome: r.Outcome, KeyID: r.KeyID, Message: r.Message}
 }

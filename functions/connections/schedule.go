@@ -53,7 +53,8 @@ type timing struct {
 func (b *rotationBody) plan(on bool, base schedule.Schedule, slot, now time.Time) (t timing, err error) {
 	if b == nil {
 		if on && base.Interval == 0 {
-			err = badRequest("rotation is required when isAutoRotationEnabled is true: give rotationInterval (days) and rotateAt {hours, minutes} with timeZone, or rotateAtUtc.")
+			err = badRequest("rotation is required when isAutoRotationEnabled is true: " +
+				"give rotationInterval (days) and rotateAt {hours, minutes} with timeZone, or rotateAtUtc.")
 		}
 		return t, err
 	}

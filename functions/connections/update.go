@@ -109,7 +109,8 @@ func (b *updateBody) unchangeable(rec *rotation.Record) error {
 	case !same(b.VaultSecretName, rec.VaultName):
 		return badRequest("The Key Vault secret of a connection can't be changed, since its consumers read it. Create another connection.")
 	}
-	if t := b.Rotation.target(); t != nil && (!same(&t.ClientID, rec.Target.ClientID) && t.ClientID != "" || !same(&t.ObjectID, rec.Target.ObjectID) && t.ObjectID != "") {
+	if t := b.Rotation.target(); t != nil && (!same(&t.ClientID, rec.Target.ClientID) && t.ClientID != "" ||
+		!same(&t.ObjectID, rec.Target.ObjectID) && t.ObjectID != "") {
 		return badRequest("The application that is rotated can't be changed. Add another one: POST .../azure-client-secrets/{id}/targets.")
 	}
 	return nil

@@ -142,7 +142,9 @@ func (h *Handler) start(a *answer) {
 		return
 	}
 	h.exists(a)
-	a.write(http.StatusOK, page{ID: "start", Title: "Connect a Microsoft Entra tenant", Invitation: &in, Until: in.ExpiresAt.Format("15:04 MST")}, map[string]any{
+	a.write(http.StatusOK, page{
+		ID: "start", Title: "Connect a Microsoft Entra tenant", Invitation: &in, Until: in.ExpiresAt.Format("15:04 MST"),
+	}, map[string]any{
 		"requestedBy": in.RequestedBy, "name": in.Name, "description": in.Description, "tenantId": in.TenantID, "rotates": in.Rotates,
 		"reconnect": in.Again, "expiresAt": in.ExpiresAt,
 	})

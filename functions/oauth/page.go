@@ -55,7 +55,8 @@ var titles = map[oauth.Kind]string{
 
 var problemTitles = map[oauth.Problem]string{
 	oauth.Unknown: "Unknown link", oauth.Expired: "Expired link", oauth.Used: "Used link", oauth.OtherBrowser: "Another browser",
-	oauth.Malformed: "Not connected", oauth.Unavailable: "Not now", oauth.ConsentGiven: "Consent was given", oauth.ConsentRefused: "Consent was not given",
+	oauth.Malformed: "Not connected", oauth.Unavailable: "Not now", oauth.ConsentGiven: "Consent was given",
+	oauth.ConsentRefused: "Consent was not given",
 }
 
 // answer writes one response.
