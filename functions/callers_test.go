@@ -150,7 +150,8 @@ func (c *client) raw(line, key string) string {
 		c.t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, line+" HTTP/1.1\r\nHost: rekey\r\nConnection: close\r\nAuthorization: Bearer "+key+"\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn,
+		line+" HTTP/1.1\r\nHost: rekey\r\nConnection: close\r\nAuthorization: Bearer "+key+"\r\n\r\n"); err != nil {
 		c.t.Fatal(err)
 	}
 	answer, err := io.ReadAll(conn)

@@ -39,7 +39,8 @@ func TestWhatAPersonHasNotConsentedTo(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := w.test("/" + made.ID)
-		if got.Authenticates || got.CanRotate || got.Problem == nil || got.Problem.Class != "consent-missing" || !strings.Contains(strings.Join(got.Why, " "), "Let an administrator grant it") {
+		if got.Authenticates || got.CanRotate || got.Problem == nil || got.Problem.Class != "consent-missing" ||
+			!strings.Contains(strings.Join(got.Why, " "), "Let an administrator grant it") {
 			t.Errorf("without %s: %+v", name, got)
 		}
 		for _, each := range needed {

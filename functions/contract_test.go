@@ -52,7 +52,8 @@ func described(t *testing.T, r *http.Request, body string, got reply) {
 	}
 	in := &openapi3filter.RequestValidationInput{
 		Request: sent, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, MultiError: true},
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true,
+			MultiError: true},
 	}
 	if got.status == http.StatusOK {
 		if err := openapi3filter.ValidateRequest(sent.Context(), in); err != nil {

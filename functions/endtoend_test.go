@@ -101,7 +101,8 @@ func (d *deployed) tells(id string, a directory.Application, first, second strin
 	}
 	for i, want := range []struct{ trigger, key string }{{"manual", second}, {"creation", first}} {
 		r := past.Rotations[i]
-		if r.Trigger != want.trigger || r.KeyID != want.key || r.Outcome != "success" || r.ID == "" || r.StartedAt.IsZero() || r.FinishedAt.Before(r.StartedAt) {
+		if r.Trigger != want.trigger || r.KeyID != want.key || r.Outcome != "success" || r.ID == "" || r.StartedAt.IsZero() ||
+			r.FinishedAt.Before(r.StartedAt) {
 			d.Errorf("run %d: %+v, want a successful %s of %s", i, r, want.trigger, want.key)
 		}
 	}

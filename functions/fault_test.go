@@ -14,7 +14,8 @@ import (
 )
 
 // The writes at which things go wrong, in the emulators' words.
-var writes = []string{"vault.set", "vault.update", "graph.addPassword", "graph.removePassword", "table.insert", "table.batch", "table.merge", "table.delete"}
+var writes = []string{"vault.set", "vault.update", "graph.addPassword", "graph.removePassword", "table.insert", "table.batch",
+	"table.merge", "table.delete"}
 
 // Faults whose answer does not tell whether the write was carried out.
 var faults = map[string]fault.Effect{

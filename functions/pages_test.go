@@ -26,7 +26,8 @@ const (
 func (w *world) invited(name string) (link, state string) {
 	w.Helper()
 	type begun struct{ AuthorizationURL string }
-	link = decode[begun](w.T, w.call(auth.Write, http.MethodPost, secrets+"/oauth/authorize", object{"name": name, "tenantId": w.stack.TenantID})).AuthorizationURL
+	link = decode[begun](w.T, w.call(auth.Write, http.MethodPost, secrets+"/oauth/authorize",
+		object{"name": name, "tenantId": w.stack.TenantID})).AuthorizationURL
 	u, err := url.Parse(link)
 	if err != nil {
 		w.Fatal(err)
@@ -40,7 +41,8 @@ func (w *world) leads(what string, got reply) {
 	w.Helper()
 	if to := got.header.Get("Location"); to != "" && !strings.HasPrefix(to, w.url+oauth.ResultPath+"?") {
 		u, err := url.Parse(to)
-		if err != nil || !strings.HasPrefix(to, w.stack.AuthorityURL+"/"+w.stack.TenantID+"/oauth2/v2.0/authorize?") || u.Query().Get("redirect_uri") != w.url+oauth.CallbackPath {
+		if err != nil || !strings.HasPrefix(to, w.stack.AuthorityURL+"/"+w.stack.TenantID+"/oauth2/v2.0/authorize?") ||
+			u.Query().Get("redirect_uri") != w.url+oauth.CallbackPath {
 			w.Errorf("%s leads to %q", what, to)
 		}
 	}
@@ -81,7 +83,8 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 		{"POST", oauth.StartPath + "?state=" + injected, button, 404},
 		{"GET", oauth.CallbackPath + "?code=x&state=" + state, "", 303},
 		{"GET", oauth.CallbackPath + "?code=" + injected + "&state=" + injected, "", 303},
-		{"GET", oauth.CallbackPath + "?error=" + injected + "&error_description=" + injected + "&error_uri=" + elsewhere + "&state=" + injected, "", 303},
+		{"GET", oauth.CallbackPath + "?error=" + injected + "&error_description=" + injected + "&error_uri=" + elsewhere + "&state=" +
+			injected, "", 303},
 		{"GET", oauth.CallbackPath + "?admin_consent=True&tenant=" + injected + "&state=" + injected, "", 303},
 		{"GET", oauth.CallbackPath + "?admin_consent=" + injected, "", 303},
 		{"HEAD", oauth.CallbackPath + "?code=x&state=" + state, "", 200},
@@ -90,7 +93,8 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 		{"GET", oauth.ResultPath + "?problem=used", "", 410},
 		{"GET", oauth.ResultPath, "Accept: application/json\r\n", 404},
 	} {
-		for _, smuggled := range []struct{ query, headers string }{{"", ""}, {elsewhereQuery, ""}, {"", elsewhereHeaders}, {elsewhereQuery, elsewhereHeaders}} {
+		for _, smuggled := range []struct{ query, headers string }{{"", ""}, {elsewhereQuery, ""}, {"", elsewhereHeaders},
+			{elsewhereQuery, elsewhereHeaders}} {
 			target := c.target
 			if smuggled.query != "" && !strings.Contains(target, "?") {
 				target += "?"
@@ -121,7 +125,8 @@ func TestEntrasWordsAreText(t *testing.T) {
 		t.Fatalf("cookies %v", cookies)
 	}
 	browser := "Cookie: " + cookies[0].Name + "=" + cookies[0].Value + "\r\n"
-	back := w.exchange(wire{"GET", oauth.CallbackPath + "?state=" + state + "&error=access_denied&error_description=hunter2" + injected, browser, ""})
+	back := w.exchange(wire{"GET",
+		oauth.CallbackPath + "?state=" + state + "&error=access_denied&error_description=hunter2" + injected, browser, ""})
 	w.leads("the callback", back)
 	u, err := url.Parse(back.header.Get("Location"))
 	if err != nil || u.Query().Get("flow") == "" {
@@ -134,7 +139,8 @@ func TestEntrasWordsAreText(t *testing.T) {
 			t.Errorf("%s: status %d: %s", accept, page.status, page.body)
 		}
 	}
-	if got := w.exchange(wire{"GET", u.RequestURI(), "", ""}); got.status != http.StatusForbidden || strings.Contains(string(got.body), "hunter2") {
+	if got := w.exchange(wire{"GET", u.RequestURI(), "", ""}); got.status != http.StatusForbidden ||
+		strings.Contains(string(got.body), "hunter2") {
 		t.Errorf("another browser: status %d: %s", got.status, got.body)
 	}
 	if log := w.watch.log(); strings.Contains(log, "hunter2") || strings.Contains(log, state) {
@@ -189,7 +195,8 @@ func TestPagesWithoutTheirState(t *testing.T) {
 	}{
 		{"POST", oauth.StartPath + "?state=" + state, "", 403, ""},
 		{"POST", oauth.StartPath + "?state=" + state, "Sec-Fetch-Site: cross-site\r\nOrigin: " + w.url + "\r\n", 403, ""},
-		{"POST", oauth.StartPath + "?state=" + state, "Origin: " + elsewhere + "\r\nX-Forwarded-Host: evil.example\r\nHost: evil.example\r\n", 403, ""},
+		{"POST", oauth.StartPath + "?state=" + state,
+			"Origin: " + elsewhere + "\r\nX-Forwarded-Host: evil.example\r\nHost: evil.example\r\n", 403, ""},
 		{"POST", oauth.StartPath + "?state=" + state, "Origin: null\r\n", 403, ""},
 		{"GET", oauth.CallbackPath + "?state=" + state + "&code=x", "", 303, "problem=other-browser"},
 		{"GET", oauth.CallbackPath + "?state=" + state + "&error=access_denied", "Cookie: rekey-oauth-x=y\r\n", 303, "problem=other-browser"},

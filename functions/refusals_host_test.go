@@ -85,7 +85,8 @@ func TestRefusalsBehindTheHost(t *testing.T) {
 			made := d.create(a)
 			d.settled(made.ID)
 			before := d.truth()
-			d.stall("POST "+connections.Base+secrets, "POST "+connections.Base+secrets+"/"+made.ID+"/rotate-credentials", "DELETE "+connections.Base+secrets+"/"+made.ID)
+			d.stall("POST "+connections.Base+secrets, "POST "+connections.Base+secrets+"/"+made.ID+"/rotate-credentials",
+				"DELETE "+connections.Base+secrets+"/"+made.ID)
 			d.byFunction()
 			d.byOperation(made.ID)
 			d.untouched("all of it", before)
@@ -127,8 +128,10 @@ func (d *deployed) byFunction() {
 	// An invocation of a timer comes from the host alone.
 	invocation := `{"Data":{"timer":{"IsPastDue":false}},"Metadata":{}}`
 	for _, timer := range timers {
-		for _, path := range []string{"/" + timer, "/" + strings.ToUpper(timer), "//" + timer, "/" + timer + "/", "/api/" + timer, connections.Base + "/../../../" + timer,
-			connections.Base + "/%2e%2e/%2e%2e/%2e%2e/" + timer, oauth.Base + "..%2f..%2f..%2f..%2f" + timer, "/health/../" + timer, "http://127.0.0.1/" + timer} {
+		for _, path := range []string{"/" + timer, "/" + strings.ToUpper(timer), "//" + timer, "/" + timer + "/", "/api/" + timer,
+			connections.Base + "/../../../" + timer,
+			connections.Base + "/%2e%2e/%2e%2e/%2e%2e/" + timer, oauth.Base + "..%2f..%2f..%2f..%2f" + timer, "/health/../" + timer,
+			"http://127.0.0.1/" + timer} {
 			got := d.exchange(wire{"POST", path, "Host: 127.0.0.1\r\nX-Azure-Functions-InvocationId: " + unknownID + "\r\n", invocation})
 			if got.status < 300 || strings.Contains(string(got.body), "Outputs") {
 				d.Errorf("%s: status %d: %s", path, got.status, got.body)

@@ -82,7 +82,8 @@ func (c *client) exchange(w wire) reply {
 	if !strings.Contains("\r\n"+w.headers, "\r\nHost: ") {
 		w.headers = "Host: rekey.example\r\n" + w.headers
 	}
-	request := fmt.Sprintf("%s %s HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s", w.method, w.target, len(w.body), w.headers, w.body)
+	request := fmt.Sprintf("%s %s HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s", w.method,
+		w.target, len(w.body), w.headers, w.body)
 	if _, err := io.WriteString(conn, request); err != nil {
 		c.t.Fatal(err)
 	}
@@ -281,8 +282,10 @@ func TestMethodOverridesMeanNothing(t *testing.T) {
 			continue
 		}
 		for _, verb := range []string{"DELETE", "PATCH", "POST"} {
-			headers := "X-HTTP-Method-Override: " + verb + "\r\nX-HTTP-Method: " + verb + "\r\nX-Method-Override: " + verb + "\r\nAuthorization: Bearer " + w.keys[auth.Admin].Reveal() + "\r\n"
-			if got := w.exchange(wire{http.MethodGet, op.path + "?_method=" + verb + "&revoke=true", headers, `{"_method":"` + verb + `"}`}); got.status != http.StatusOK {
+			headers := "X-HTTP-Method-Override: " + verb + "\r\nX-HTTP-Method: " + verb + "\r\nX-Method-Override: " + verb +
+				"\r\nAuthorization: Bearer " + w.keys[auth.Admin].Reveal() + "\r\n"
+			if got := w.exchange(wire{http.MethodGet, op.path + "?_method=" + verb + "&revoke=true", headers,
+				`{"_method":"` + verb + `"}`}); got.status != http.StatusOK {
 				t.Errorf("%s with %s: status %d: %s", op.path, verb, got.status, got.body)
 			}
 		}

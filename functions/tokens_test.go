@@ -177,13 +177,14 @@ func TestWrongTokens(t *testing.T) {
 	parts := strings.Split(good, ".")
 	before := w.truth()
 	for name, token := range map[string]string{
-		"another audience":         w.token(admin, object{"aud": "00000003-0000-0000-c000-000000000000"}),
-		"several audiences":        w.token(admin, object{"aud": []string{audience, callerApp}}),
-		"no audience":              w.token(admin, object{"aud": nil}),
-		"expired":                  w.token(admin, object{"iat": hour(-3), "nbf": hour(-3), "exp": hour(-2)}),
-		"never expires":            w.token(admin, object{"exp": nil}),
-		"of tomorrow":              w.token(admin, object{"nbf": hour(24), "exp": hour(25)}),
-		"another tenant":           w.stack.Directory.AccessToken(w.stack.AuthorityURL, elsewhere, object{"aud": audience, "azp": callerApp, "oid": callerObject, "roles": admin}),
+		"another audience":  w.token(admin, object{"aud": "00000003-0000-0000-c000-000000000000"}),
+		"several audiences": w.token(admin, object{"aud": []string{audience, callerApp}}),
+		"no audience":       w.token(admin, object{"aud": nil}),
+		"expired":           w.token(admin, object{"iat": hour(-3), "nbf": hour(-3), "exp": hour(-2)}),
+		"never expires":     w.token(admin, object{"exp": nil}),
+		"of tomorrow":       w.token(admin, object{"nbf": hour(24), "exp": hour(25)}),
+		"another tenant": w.stack.Directory.AccessToken(w.stack.AuthorityURL, elsewhere,
+			object{"aud": audience, "azp": callerApp, "oid": callerObject, "roles": admin}),
 		"another tenant's issuer":  w.token(admin, object{"iss": w.stack.AuthorityURL + "/" + elsewhere + "/v2.0"}),
 		"another issuer":           w.token(admin, object{"iss": "https://evil.example/" + w.stack.TenantID + "/v2.0"}),
 		"an ID token":              w.token(admin, object{"azp": nil}),
@@ -221,7 +222,8 @@ func TestKeyRollover(t *testing.T) {
 	now := &clock{} // of the verifier alone: in the directory no time passes
 	w := newCallersWorld(t, nil, nil)
 	verifier, err := openid.New(openid.Config{
-		AuthorityHost: w.stack.AuthorityURL, Now: now.Now, HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: w.stack.TLS, DisableKeepAlives: true}},
+		AuthorityHost: w.stack.AuthorityURL, Now: now.Now,
+		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: w.stack.TLS, DisableKeepAlives: true}},
 	})
 	if err != nil {
 		t.Fatal(err)

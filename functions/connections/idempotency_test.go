@@ -52,7 +52,8 @@ func TestIdempotencyKeys(t *testing.T) {
 	if again, _ := keyOf(t, "ci", list, body, "k1"); again != first {
 		t.Errorf("the same request is another one: %+v, %+v", first, again)
 	}
-	if other, _ := keyOf(t, "ci", list, strings.Replace(body, "hunter2", "hunter3", 1), "k1"); other.Key != first.Key || other.Hash == first.Hash {
+	if other, _ := keyOf(t, "ci", list, strings.Replace(body, "hunter2", "hunter3", 1), "k1"); other.Key != first.Key ||
+		other.Hash == first.Hash {
 		t.Errorf("another body: %+v", other)
 	}
 	for name, try := range map[string]func() (connection.Keyed, int){

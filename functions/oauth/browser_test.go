@@ -124,7 +124,8 @@ func (w *world) needsAdministrator(b *tab) {
 // strangersTenant: a stranger changes the tenant in Entra's address to their own.
 func (w *world) strangersTenant(b *tab) {
 	elsewhere := w.stack.Directory.AddTenant()
-	stranger, err := w.stack.Directory.AddUser(directory.User{TenantID: elsewhere, Name: "Mallory", Roles: []string{directory.GlobalAdministrator}})
+	stranger, err := w.stack.Directory.AddUser(directory.User{TenantID: elsewhere, Name: "Mallory",
+		Roles: []string{directory.GlobalAdministrator}})
 	if err != nil {
 		w.Fatal(err)
 	}
