@@ -218,9 +218,9 @@ func TestClients(t *testing.T) {
 		return decode[page](t, w.call(auth.Write, http.MethodGet, path+query, nil))
 	}
 	all := ask("")
-	if i := slices.IndexFunc(all.Clients,
-		func(c struct{ ID, Name, AppID string }) bool { return c.AppID == operator.ClientID }); len(all.Clients) < 4 || all.NextCursor != "" ||
-		i < 0 || all.Clients[i].ID != operator.ObjectID {
+	is := func(c struct{ ID, Name, AppID string }) bool { return c.AppID == operator.ClientID }
+	if i := slices.IndexFunc(all.Clients, is); len(all.Clients) < 4 || all.NextCursor != "" || i < 0 ||
+		all.Clients[i].ID != operator.ObjectID {
 		t.Errorf("all: %+v", all)
 	}
 	seen, cursor := 0, ""

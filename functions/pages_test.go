@@ -15,10 +15,13 @@ import (
 // elsewhere is an address that no visitor may be led to, in all the places where a
 // server might look for one.
 const (
-	elsewhere        = "https://evil.example/"
-	elsewhereQuery   = "&return_to=//evil.example&returnUrl=https://evil.example&redirect_uri=https://evil.example&next=/%5cevil.example&url=https:evil.example&RelayState=https://evil.example&authority=https://evil.example&iss_url=https://evil.example"
-	elsewhereHeaders = "Host: evil.example\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Prefix: //evil.example\r\n" +
-		"X-Original-Host: evil.example\r\nX-Host: evil.example\r\nForwarded: host=evil.example;proto=https\r\nX-Original-URL: https://evil.example/\r\nReferer: " + elsewhere + "\r\n"
+	elsewhere      = "https://evil.example/"
+	elsewhereQuery = "&return_to=//evil.example&returnUrl=https://evil.example&redirect_uri=https://evil.example" +
+		"&next=/%5cevil.example&url=https:evil.example&RelayState=https://evil.example" +
+		"&authority=https://evil.example&iss_url=https://evil.example"
+	elsewhereHeaders = "Host: evil.example\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\n" +
+		"X-Forwarded-Prefix: //evil.example\r\nX-Original-Host: evil.example\r\nX-Host: evil.example\r\n" +
+		"Forwarded: host=evil.example;proto=https\r\nX-Original-URL: https://evil.example/\r\nReferer: " + elsewhere + "\r\n"
 	injected = "x%0d%0aX-Injected:%20yes%0d%0aSet-Cookie:%20evil=1%0d%0a%0d%0a%3Cscript%3E"
 )
 

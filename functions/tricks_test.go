@@ -57,7 +57,8 @@ var tricks = []trick{
 	{name: "another address",
 		headers: "X-Original-URL: /health\r\nX-Rewrite-URL: /health\r\nX-Forwarded-Uri: /health\r\nX-Forwarded-Path: /health\r\n"},
 	{name: "another host",
-		headers: "X-Forwarded-Host: localhost\r\nX-Forwarded-Server: localhost\r\nX-Host: localhost\r\nForwarded: for=127.0.0.1;host=localhost;proto=https\r\n"},
+		headers: "X-Forwarded-Host: localhost\r\nX-Forwarded-Server: localhost\r\nX-Host: localhost\r\n" +
+			"Forwarded: for=127.0.0.1;host=localhost;proto=https\r\n"},
 	{name: "from this machine",
 		headers: "X-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\nClient-IP: 127.0.0.1\r\nTrue-Client-IP: 127.0.0.1\r\n"},
 	{name: "from the host", headers: "X-Azure-Functions-InvocationId: " + unknownID + "\r\nX-ms-invocation-id: " + unknownID +

@@ -188,7 +188,8 @@ func TestLists(t *testing.T) {
 		}
 	}
 	options := w.call(auth.Read, http.MethodGet, "/options", nil)
-	const want = `{"appConnectionOptions":[{"name":"Azure Client Secrets","app":"azure-client-secrets","methods":["oauth","client-secret","certificate"]}]}`
+	const want = `{"appConnectionOptions":[{"name":"Azure Client Secrets","app":"azure-client-secrets",` +
+		`"methods":["oauth","client-secret","certificate"]}]}`
 	if got := strings.TrimSpace(string(options.body)); got != want {
 		t.Errorf("options: %s", got)
 	}

@@ -55,14 +55,17 @@ func TestCheckViews(t *testing.T) {
 	}
 	same(t, s, http.MethodPost, id+"/test", "", `{"test":{"authenticates":true,"problem":null,
 		"permissions":[{"name":"P","type":"application","has":true,"neededFor":"x"},{"name":"Q","type":"delegated","has":null,"neededFor":"y"}],
-		"ownsItself":true,"twoSecretLimit":false,"clientSecrets":2,"policy":{"clientSecretsForbidden":false,"maxLifetimeDays":1.5},"canRotate":true,"why":[]}}`)
+		"ownsItself":true,"twoSecretLimit":false,"clientSecrets":2,`+
+		`"policy":{"clientSecretsForbidden":false,"maxLifetimeDays":1.5},"canRotate":true,"why":[]}}`)
 	check = connection.Check{Problem: serviceerror.TenantMissing, Why: []string{"because"},
 		Policy: &connection.PasswordPolicy{Forbidden: true}}
 	same(t, s, http.MethodPost, id+"/test", "",
 		`{"test":{"authenticates":false,"problem":{"class":"tenant-missing","message":"The tenant was not found. Check the tenant id."},
-		"permissions":[],"ownsItself":null,"twoSecretLimit":null,"clientSecrets":null,"policy":{"clientSecretsForbidden":true,"maxLifetimeDays":null},"canRotate":false,"why":["because"]}}`)
+		"permissions":[],"ownsItself":null,"twoSecretLimit":null,"clientSecrets":null,`+
+			`"policy":{"clientSecretsForbidden":true,"maxLifetimeDays":null},"canRotate":false,"why":["because"]}}`)
 	same(t, s, http.MethodPost, "inspect", `{"credentials":{}}`, `{"inspection":{"clientSecretKeyId":"k",
-		"candidates":[{"keyId":"k","displayName":"d","hint":"abc","startsAt":"2026-07-01T11:00:00Z","expiresAt":"2026-07-01T12:00:00Z","of":"application"},
+		"candidates":[{"keyId":"k","displayName":"d","hint":"abc","startsAt":"2026-07-01T11:00:00Z",`+
+		`"expiresAt":"2026-07-01T12:00:00Z","of":"application"},
 		{"keyId":"l","displayName":"","hint":"","startsAt":null,"expiresAt":null,"of":"servicePrincipal"}],"complete":true}}`)
 	same(t, s, http.MethodGet, id+"/clients?search=s&cursor=c&limit=2", "", `{"clients":[{"id":"o","name":"n","appId":"a"}],"nextCursor":"d"}`)
 	same(t, s, http.MethodPost, id+"/rotate-credentials", `{"dryRun":true,"emergency":true}`, `{"plan":{"running":true,"steps":[
@@ -88,8 +91,10 @@ func TestAuditView(t *testing.T) {
 		},
 	}
 	same(t, s, http.MethodGet, id+"/audit?cursor=7", "", `{"events":[
-		{"at":"2026-07-01T12:00:00Z","kind":"connection.deleting","by":"ci","from":"203.0.113.9","runId":null,"trigger":null,"keyId":null,"class":null,"message":null},
-		{"at":"2026-07-01T11:59:00Z","kind":"rotation.failed","by":null,"from":null,"runId":"r","trigger":"schedule","keyId":"k","class":"application-full","message":"m"}],"nextCursor":"n"}`)
+		{"at":"2026-07-01T12:00:00Z","kind":"connection.deleting","by":"ci","from":"203.0.113.9","runId":null,`+
+		`"trigger":null,"keyId":null,"class":null,"message":null},
+		{"at":"2026-07-01T11:59:00Z","kind":"rotation.failed","by":null,"from":null,"runId":"r","trigger":"schedule",`+
+		`"keyId":"k","class":"application-full","message":"m"}],"nextCursor":"n"}`)
 	if asked != id+"7" {
 		t.Errorf("asked for %s", asked)
 	}

@@ -139,13 +139,16 @@ func FuzzBody(f *testing.F) {
 	for which, seeds := range map[byte][]string{
 		0: {
 			`{"name":"billing","description":"d","projectId":null,"method":"client-secret",` + credentials +
-				`,"vaultSecretName":"v","isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAt":{"hours":3,"minutes":15},"timeZone":"Europe/Berlin","gracePeriodHours":0,"originalGracePeriodHours":1.5}}`,
+				`,"vaultSecretName":"v","isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAt":{"hours":3,"minutes":15},` +
+				`"timeZone":"Europe/Berlin","gracePeriodHours":0,"originalGracePeriodHours":1.5}}`,
 			`{"name":"billing","method":"client-secret",` + credentials +
 				`,"rotation":{"rotationInterval":365,"rotateAtUtc":{"hours":23,"minutes":59}}}`,
 			`{"name":"connected","method":"client-secret",` + credentials + `}`,
 			`{"name":"b","method":"client-secret",` + credentials +
-				`,"isAutoRotationEnabled":true,"rotation":{"rotationInterval":1,"rotateAtUtc":{"hours":0,"minutes":0},"target":{"clientId":"OWNED","objectId":"OBJECT"}}}`,
-			`{"name":"b","method":"certificate","credentials":{"tenantId":"TENANT","clientId":"CLIENT","certificateBody":"-----BEGIN CERTIFICATE-----","privateKey":"x","pfx":"MIIB","password":"p","sendCertificateChain":true}}`,
+				`,"isAutoRotationEnabled":true,"rotation":{"rotationInterval":1,"rotateAtUtc":{"hours":0,"minutes":0},` +
+				`"target":{"clientId":"OWNED","objectId":"OBJECT"}}}`,
+			`{"name":"b","method":"certificate","credentials":{"tenantId":"TENANT","clientId":"CLIENT",` +
+				`"certificateBody":"-----BEGIN CERTIFICATE-----","privateKey":"x","pfx":"MIIB","password":"p","sendCertificateChain":true}}`,
 			`{"name":"b","method":"oauth","credentials":{"tenantId":"TENANT","code":"0.AAA"},"gatewayId":"g","isPlatformManagedCredentials":false}`,
 		},
 		1: {
@@ -155,7 +158,8 @@ func FuzzBody(f *testing.F) {
 				`","rotation":{"target":{"clientId":"CLIENT"}}}`,
 		},
 		2: {
-			`{"clientId":"OWNED","description":"d","vaultSecretName":"t","isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}}`,
+			`{"clientId":"OWNED","description":"d","vaultSecretName":"t","isAutoRotationEnabled":true,` +
+				`"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}}`,
 			`{"objectId":"OBJECT"}`, `{"clientId":"CLIENT"}`, `{"clientId":"OWNED","objectId":"00000000-0000-4000-8000-000000000000"}`,
 		},
 		3: {`{"method":"client-secret",` + credentials + `}`, `{"credentials":{"tenantId":"TENANT","clientId":"CLIENT","clientSecret":"wrong"}}`,

@@ -256,7 +256,8 @@ func TestCreateInput(t *testing.T) {
 	s := service{create: func(got connection.Input) (rotation.Record, error) { in = got; return rotation.Record{ID: id}, nil }}
 	got, _ := ask(t, s, http.MethodPost, "/azure-client-secrets",
 		`{"name":"billing","description":"d","projectId":"p","method":"client-secret",
-		"credentials":{"tenantId":"t","clientId":"c","clientSecret":"s","clientSecretKeyId":"k"},"vaultSecretName":"v","isAutoRotationEnabled":true,
+		"credentials":{"tenantId":"t","clientId":"c","clientSecret":"s","clientSecretKeyId":"k"},`+
+			`"vaultSecretName":"v","isAutoRotationEnabled":true,
 		"rotation":{"rotationInterval":30,"rotateAt":{"hours":3,"minutes":15},"rotateAtUtc":{"hours":1,"minutes":15},"timeZone":"Europe/Berlin",
 		"gracePeriodHours":0,"originalGracePeriodHours":1.5},"unknown":[1,2]}`)
 	if got.Code != http.StatusOK {

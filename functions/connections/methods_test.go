@@ -58,17 +58,20 @@ func TestCreateByMethod(t *testing.T) {
 	}}
 	h, p := withPeople(s, auth.Admin)
 	for body, check := range map[string]func() bool{
-		`{"name":"n","method":"certificate","credentials":{"tenantId":"t","clientId":"c","certificateBody":"b","privateKey":"k","sendCertificateChain":true}}`: func() bool {
+		`{"name":"n","method":"certificate","credentials":{"tenantId":"t","clientId":"c","certificateBody":"b","privateKey":"k",` +
+			`"sendCertificateChain":true}}`: func() bool {
 			c := in.Certificate
 			return in.Method == connection.Certificate && in.ClientID == "c" && c.Body.Reveal() == "b" &&
 				c.PrivateKey.Reveal() == "k" && in.SendChain
 		},
-		`{"name":"n","method":"certificate","credentials":{"tenantId":"t","clientId":"c","pfx":"f","password":"w"},"rotation":{"target":{"objectId":"o"}}}`: func() bool {
+		`{"name":"n","method":"certificate","credentials":{"tenantId":"t","clientId":"c","pfx":"f","password":"w"},` +
+			`"rotation":{"target":{"objectId":"o"}}}`: func() bool {
 			c := in.Certificate
 			return c.PFX.Reveal() == "f" && c.Password.Reveal() == "w" && !in.SendChain && in.Target == connection.Target{ObjectID: "o"} &&
 				in.Schedule == schedule.Schedule{}
 		},
-		`{"name":"n","method":"client-secret","credentials":{"tenantId":"t","clientId":"c","clientSecret":"s"},"rotation":{"target":{"clientId":"d"}}}`: func() bool {
+		`{"name":"n","method":"client-secret","credentials":{"tenantId":"t","clientId":"c","clientSecret":"s"},` +
+			`"rotation":{"target":{"clientId":"d"}}}`: func() bool {
 			return in.Method == connection.ClientSecret && in.ClientSecret.Reveal() == "s" && in.Target == connection.Target{ClientID: "d"}
 		},
 		`{"name":"n","method":"oauth","credentials":{"tenantId":"` + tenant + `","code":"good"}}`: func() bool {
@@ -163,7 +166,8 @@ func TestAuthorize(t *testing.T) {
 		p.begun != (oauth.Request{ConnectionID: id, By: "boss"}) {
 		t.Errorf("again: %+v: %s", p.begun, w.Body)
 	}
-	const turnOn = `{"name":"n","tenantId":"t","isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}}`
+	const turnOn = `{"name":"n","tenantId":"t","isAutoRotationEnabled":true,` +
+		`"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}}`
 	h, _ = withPeople(service{}, auth.Write)
 	if w, _ := askOf(t, h, http.MethodPost, path, turnOn); w.Code != http.StatusForbidden {
 		t.Errorf("rotation on with the role write: status %d", w.Code)
@@ -176,7 +180,8 @@ func TestAuthorize(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	h, _ := withPeople(service{}, auth.Read)
-	const want = `{"appConnectionOptions":[{"name":"Azure Client Secrets","app":"azure-client-secrets","methods":["oauth","client-secret","certificate"],"oauthClientId":"` + client + `"}]}`
+	const want = `{"appConnectionOptions":[{"name":"Azure Client Secrets","app":"azure-client-secrets",` +
+		`"methods":["oauth","client-secret","certificate"],"oauthClientId":"` + client + `"}]}`
 	if w, _ := askOf(t, h, http.MethodGet, "/options", ""); strings.TrimSpace(w.Body.String()) != want {
 		t.Errorf("options %s", w.Body)
 	}
@@ -191,7 +196,8 @@ func TestAuthenticationView(t *testing.T) {
 	s := service{get: func(string) (rotation.Record, error) { return rec, nil }}
 	w, _ := ask(t, s, http.MethodGet, "/azure-client-secrets/"+id, "")
 	for _, member := range []string{
-		`"authentication":{"expiresAt":null,"thumbprint":null,"account":"ada","renewedAt":"2026-07-01T11:55:00Z","problem":{"class":"sign-in-expired","message":"sign in again","since":"2026-07-01T11:59:00Z"}}`,
+		`"authentication":{"expiresAt":null,"thumbprint":null,"account":"ada","renewedAt":"2026-07-01T11:55:00Z",` +
+			`"problem":{"class":"sign-in-expired","message":"sign in again","since":"2026-07-01T11:59:00Z"}}`,
 		`"attention":["sign-in"]`,
 	} {
 		if !strings.Contains(w.Body.String(), member) {

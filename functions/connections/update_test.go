@@ -88,7 +88,8 @@ func TestUpdate(t *testing.T) {
 		// What a client read, sent back, changes nothing, whatever it knows of it.
 		{scheduled, `{"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":2,"minutes":15}}}`, "version=3 schedule={30 3 15 Europe/Berlin}"},
 		{scheduled,
-			`{"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":2,"minutes":15},"rotateAt":{"hours":3,"minutes":15},"timeZone":"Europe/Berlin"}}`, "version=3 schedule={30 3 15 Europe/Berlin}"},
+			`{"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":2,"minutes":15},` +
+				`"rotateAt":{"hours":3,"minutes":15},"timeZone":"Europe/Berlin"}}`, "version=3 schedule={30 3 15 Europe/Berlin}"},
 		{scheduled, `{"rotation":{"rotationInterval":60}}`, "version=3 schedule={60 3 15 Europe/Berlin}"},
 		{scheduled, `{"rotation":{"rotateAtUtc":{"hours":5,"minutes":0}}}`, "version=3 schedule={30 5 0 UTC}"},
 		{scheduled, `{"rotation":{"rotateAt":{"hours":5,"minutes":0}}}`, "version=3 schedule={30 5 0 Europe/Berlin}"},
@@ -99,7 +100,8 @@ func TestUpdate(t *testing.T) {
 			"version=3 rotate=true schedule={7 2 0 UTC}"},
 		// The same as it is, in whatever case, is no change.
 		{scheduled,
-			`{"method":"client-secret","projectId":"P","vaultSecretName":"Rekey-Billing","gatewayId":null,"rotation":{"target":{"clientId":"C","objectId":""}}}`, ""},
+			`{"method":"client-secret","projectId":"P","vaultSecretName":"Rekey-Billing","gatewayId":null,` +
+				`"rotation":{"target":{"clientId":"C","objectId":""}}}`, ""},
 		{scheduled, `{"credentials":{"clientSecret":"s"}}`, "credentials=client-secret/t/c/s///false"},
 		{scheduled, `{"credentials":{"tenantId":"t2","clientId":"c2","clientSecret":"s","clientSecretKeyId":"k"}}`,
 			"credentials=client-secret/t2/c2/s/k//false"},

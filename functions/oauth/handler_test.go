@@ -159,12 +159,12 @@ func TestPagesEscape(t *testing.T) {
 // form may lead anywhere.
 func TestPolicy(t *testing.T) {
 	f := &fakeFlow{result: oauth.Result{Outcome: oauth.Outcome{Kind: oauth.Connected}}}
-	if csp := visit(t, f, "GET", oauth.Base+"start?state="+state).Header.Get("Content-Security-Policy"); !strings.Contains(csp,
-		"form-action 'self' https:;") {
+	csp := visit(t, f, "GET", oauth.Base+"start?state="+state).Header.Get("Content-Security-Policy")
+	if !strings.Contains(csp, "form-action 'self' https:;") {
 		t.Errorf("start: %s", csp)
 	}
-	if csp := visit(t, f, "GET", oauth.Base+"result?flow=abc").Header.Get("Content-Security-Policy"); !strings.Contains(csp,
-		"form-action 'none';") {
+	csp = visit(t, f, "GET", oauth.Base+"result?flow=abc").Header.Get("Content-Security-Policy")
+	if !strings.Contains(csp, "form-action 'none';") {
 		t.Errorf("result: %s", csp)
 	}
 }

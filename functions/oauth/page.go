@@ -16,7 +16,8 @@ import (
 // style is all there is of design. The policy names its hash, so that no other style
 // is applied.
 const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:3em auto;padding:0 1em;color:#222}
-dt{font-weight:600}dd{margin:0 0 .6em}button{font:inherit;padding:.5em 1.4em}.note,.entra{color:#555}.entra{font-family:monospace;overflow-wrap:anywhere}`
+dt{font-weight:600}dd{margin:0 0 .6em}button{font:inherit;padding:.5em 1.4em}.note,.entra{color:#555}` +
+	`.entra{font-family:monospace;overflow-wrap:anywhere}`
 
 var styleHash = func() string {
 	sum := sha256.Sum256([]byte(style))
