@@ -84,17 +84,21 @@ var entraRefusals = []refusal{
 	}},
 	{"unknown tenant", options{}, 400, []string{"tenant was not found", "Check the tenant id"}, with("credentials.tenantId", unknownID)},
 	{"unknown app", options{}, 400, []string{"not found in this tenant", "client id"}, with("credentials.clientId", unknownID)},
-	{"no permission", options{}, 400, []string{"Application.ReadWrite.OwnedBy", "admin consent", "owner"}, registered(directory.Registration{OwnsItself: true})},
+	{"no permission", options{}, 400, []string{"Application.ReadWrite.OwnedBy", "admin consent", "owner"},
+		registered(directory.Registration{OwnsItself: true})},
 	{"permission to read only", options{}, 400, []string{"Application.ReadWrite.OwnedBy", "admin consent"},
 		registered(directory.Registration{OwnsItself: true, Settings: directory.Settings{Roles: []string{directory.RoleReadAll}}})},
-	{"not its own owner", options{}, 400, []string{"is not an owner of the application", "Add its service principal", "to the owners"}, registered(directory.Registration{Settings: owned})},
-	{"no permission, opaque token", options{opaque: true}, 400, []string{"Application.ReadWrite.OwnedBy"}, registered(directory.Registration{OwnsItself: true})},
+	{"not its own owner", options{}, 400, []string{"is not an owner of the application", "Add its service principal", "to the owners"},
+		registered(directory.Registration{Settings: owned})},
+	{"no permission, opaque token", options{opaque: true}, 400, []string{"Application.ReadWrite.OwnedBy"},
+		registered(directory.Registration{OwnsItself: true})},
 	{"not its own owner, opaque token", options{opaque: true}, 400, []string{"make its service principal an owner", "Nothing was changed"},
 		registered(directory.Registration{Settings: owned})},
 	{"permission to read only, opaque token", options{opaque: true}, 400, []string{"Application.ReadWrite.OwnedBy", "Nothing was changed"},
 		registered(directory.Registration{OwnsItself: true, Settings: directory.Settings{Roles: []string{directory.RoleReadAll}}})},
-	{"wrong key id", options{}, 400, []string{"no client secret with the key id " + unknownID, "Secret ID"}, with("credentials.clientSecretKeyId", unknownID)},
-	{"key id of another live credential", options{}, 400, []string{"another client secret", "somebody else's"}, func(w *world) any {
+	{"wrong key id", options{}, 400, []string{"no client secret with the key id " + unknownID, "Secret ID"},
+		with("credentials.clientSecretKeyId", unknownID)},
+	{"key id of another live credential", options{}, 400, []string{"another client secret", "another owner's"}, func(w *world) any {
 		a := w.sample()
 		key, _ := w.foreign(a, w.clock.Now().AddDate(1, 0, 0))
 		return creation(a, "credentials.clientSecretKeyId", key)
@@ -116,14 +120,16 @@ var entraRefusals = []refusal{
 		w.twin(a)
 		return creation(a, "credentials.clientSecretKeyId", absent)
 	}},
-	{"policy allows less than a day", options{}, 400, []string{"app management policy", "how long", "shorter rotation interval", "Nothing was changed"},
+	{"policy allows less than a day", options{}, 400,
+		[]string{"app management policy", "how long", "shorter rotation interval", "Nothing was changed"},
 		registered(directory.Registration{OwnsItself: true, Settings: directory.Settings{
 			Roles: owned.Roles, Policy: directory.Policy{ID: unknownID, MaxLifetime: 10 * time.Hour}}})},
 	{"policy forbids secrets", options{}, 400, []string{"policy", "forbids new client secrets", "Exempt", "Nothing was changed"},
 		registered(directory.Registration{OwnsItself: true, Settings: directory.Settings{
 			Roles: owned.Roles, Policy: directory.Policy{ID: unknownID, ForbidPasswords: true}}})},
 	{"room for two secrets only, and both taken", options{}, 400, []string{"two client secrets at most", "Remove one"}, func(w *world) any {
-		a := w.add(directory.Registration{OwnsItself: true, Settings: directory.Settings{Roles: owned.Roles, SignInAudience: "AzureADandPersonalMicrosoftAccount"}})
+		a := w.add(directory.Registration{OwnsItself: true,
+			Settings: directory.Settings{Roles: owned.Roles, SignInAudience: "AzureADandPersonalMicrosoftAccount"}})
 		w.foreign(a, w.clock.Now().AddDate(1, 0, 0))
 		return creation(a)
 	}},
@@ -133,7 +139,8 @@ var entraRefusals = []refusal{
 	{"application rotated by another connection", options{}, 409, []string{"rotates this application already", "delete it first"},
 		beside(nil, func(first view, a directory.Application, w *world) []any {
 			value, key, _ := w.published(first.VaultSecretName)
-			return []any{"name", "other", "credentials.clientId", a.ClientID, "credentials.clientSecret", value, "credentials.clientSecretKeyId", key}
+			return []any{"name", "other", "credentials.clientId", a.ClientID, "credentials.clientSecret", value,
+				"credentials.clientSecretKeyId", key}
 		})},
 }
 
@@ -141,14 +148,16 @@ var entraRefusals = []refusal{
 var serviceRefusals = []refusal{
 	{"name taken", options{}, 400, []string{`"billing" already exists`, "another name"},
 		beside(nil, func(view, directory.Application, *world) []any { return nil })},
-	{"vault name taken by somebody else", options{}, 400, []string{`"somebody-elses"`, "Choose another vaultSecretName"}, func(w *world) any {
-		w.stack.Vault.Seed("somebody-elses", "the value of somebody else", map[string]string{"owner": "finance"})
-		return creation(w.sample(), "vaultSecretName", "somebody-elses")
-	}},
-	{"staged vault name taken by somebody else", options{}, 400, []string{`"billing-staged"`, "Choose another vaultSecretName"}, func(w *world) any {
-		w.stack.Vault.Seed("billing-staged", "the value of somebody else", nil)
-		return creation(w.sample(), "vaultSecretName", "billing")
-	}},
+	{"vault name taken by another owner", options{}, 400, []string{`"of-another-owner"`, "Choose another vaultSecretName"},
+		func(w *world) any {
+			w.stack.Vault.Seed("of-another-owner", "the value of another owner", map[string]string{"owner": "finance"})
+			return creation(w.sample(), "vaultSecretName", "of-another-owner")
+		}},
+	{"staged vault name taken by another owner", options{}, 400, []string{`"billing-staged"`, "Choose another vaultSecretName"},
+		func(w *world) any {
+			w.stack.Vault.Seed("billing-staged", "the value of another owner", nil)
+			return creation(w.sample(), "vaultSecretName", "billing")
+		}},
 	{"vault name taken by another connection", options{}, 400, []string{`"Billing-Secret"`, "used by another connection", "Choose another"},
 		beside([]any{"vaultSecretName", "billing-secret"}, func(view, directory.Application, *world) []any {
 			return []any{"name", "other", "vaultSecretName", "Billing-Secret"}
@@ -157,7 +166,8 @@ var serviceRefusals = []refusal{
 		beside([]any{"vaultSecretName", "billing-secret"}, func(view, directory.Application, *world) []any {
 			return []any{"name", "other", "vaultSecretName", "billing-secret-staged"}
 		})},
-	{"vault refuses everything", options{}, 503, []string{"Key Vault refuses Rekey", "Key Vault Secrets Officer", "network rules"}, broken(vaultRefuses, below("vault"))},
+	{"vault refuses everything", options{}, 503, []string{"Key Vault refuses Rekey", "Key Vault Secrets Officer", "network rules"},
+		broken(vaultRefuses, below("vault"))},
 	{"vault refuses to be written", options{}, 503, []string{"Key Vault refuses Rekey", "Key Vault Secrets Officer"},
 		broken(vaultRefuses, func(op string) bool { return op == "vault.set" || op == "vault.update" || op == "vault.delete" })},
 	{"vault down", options{}, 503, []string{"try again", "Nothing was changed"}, broken(down, below("vault"))},
@@ -184,13 +194,16 @@ var serviceRefusals = []refusal{
 // The refusals that the request itself gives reason for.
 var inputRefusals = []refusal{
 	{"no body", options{}, 400, []string{"body"}, func(w *world) any { w.sample(); return "" }},
-	{"malformed JSON", options{}, 400, []string{"not JSON", "byte"}, func(w *world) any { w.sample(); return `{"name": "billing", "credentials": {"clientSecret": }` }},
+	{"malformed JSON", options{}, 400, []string{"not JSON", "byte"},
+		func(w *world) any { w.sample(); return `{"name": "billing", "credentials": {"clientSecret": }` }},
 	{"two JSON values", options{}, 400, []string{"not JSON"}, func(w *world) any { w.sample(); return `{"name":"a"} {"name":"b"}` }},
 	{"a list", options{}, 400, []string{"wrong type", "object"}, func(w *world) any { w.sample(); return `[]` }},
 	{"10 MB", options{}, 413, []string{"larger than 256 KiB"}, with("description", strings.Repeat("x", 10<<20))},
 	{"wrong type of name", options{}, 400, []string{"name", "wrong type", "a string"}, with("name", 7)},
-	{"wrong type of secret", options{}, 400, []string{"credentials.clientSecret", "must be a string"}, with("credentials.clientSecret", object{"value": "x"})},
-	{"wrong type of interval", options{}, 400, []string{"rotation.rotationInterval", "a whole number"}, with("rotation.rotationInterval", "thirty")},
+	{"wrong type of secret", options{}, 400, []string{"credentials.clientSecret", "must be a string"},
+		with("credentials.clientSecret", object{"value": "x"})},
+	{"wrong type of interval", options{}, 400, []string{"rotation.rotationInterval", "a whole number"},
+		with("rotation.rotationInterval", "thirty")},
 	{"fraction of a day", options{}, 400, []string{"rotation.rotationInterval", "a whole number"}, with("rotation.rotationInterval", 1.5)},
 	{"wrong type of credentials", options{}, 400, []string{"credentials", "an object"}, with("credentials", "secret")},
 	{"wrong type of a flag", options{}, 400, []string{"isAutoRotationEnabled", "true or false"}, with("isAutoRotationEnabled", "yes")},
@@ -198,10 +211,14 @@ var inputRefusals = []refusal{
 	{"name that is no slug", options{}, 400, []string{"name must be", "lower-case"}, with("name", "Billing App")},
 	{"long description", options{}, 400, []string{"description", "256"}, with("description", strings.Repeat("x", 257))},
 	{"project that is no UUID", options{}, 400, []string{"projectId", "UUID"}, with("projectId", "finance")},
-	{"no credentials", options{}, 400, []string{"credentials.tenantId", "credentials.clientId", "credentials.clientSecret is missing"}, with("credentials", absent)},
-	{"tenant that is no UUID", options{}, 400, []string{"credentials.tenantId", "Directory (tenant) ID"}, with("credentials.tenantId", "contoso.onmicrosoft.com")},
-	{"key id that is no UUID", options{}, 400, []string{"credentials.clientSecretKeyId", "Secret ID"}, with("credentials.clientSecretKeyId", "my secret")},
-	{"space within the secret", options{}, 400, []string{"credentials.clientSecret", "without spaces"}, with("credentials.clientSecret", "two words")},
+	{"no credentials", options{}, 400, []string{"credentials.tenantId", "credentials.clientId", "credentials.clientSecret is missing"},
+		with("credentials", absent)},
+	{"tenant that is no UUID", options{}, 400, []string{"credentials.tenantId", "Directory (tenant) ID"},
+		with("credentials.tenantId", "contoso.onmicrosoft.com")},
+	{"key id that is no UUID", options{}, 400, []string{"credentials.clientSecretKeyId", "Secret ID"},
+		with("credentials.clientSecretKeyId", "my secret")},
+	{"space within the secret", options{}, 400, []string{"credentials.clientSecret", "without spaces"},
+		with("credentials.clientSecret", "two words")},
 	{"no method", options{}, 400, []string{"method is missing", "client-secret"}, with("method", absent)},
 	{"method oauth, not configured", options{}, 400, []string{"OAuth is not configured"}, with("method", "oauth")},
 	{"unknown method", options{}, 400, []string{"method must be", "client-secret"}, with("method", "password")},
@@ -217,10 +234,12 @@ var inputRefusals = []refusal{
 	{"minute 60", options{}, 400, []string{"minutes"}, with("rotation.rotateAt", object{"hours": 3, "minutes": 60})},
 	{"interval 0", options{}, 400, []string{"1 to 365"}, with("rotation.rotationInterval", 0)},
 	{"interval 366", options{}, 400, []string{"1 to 365"}, with("rotation.rotationInterval", 366)},
-	{"interval 0 with rotation off", options{}, 400, []string{"1 to 365"}, with("rotation.rotationInterval", 0, "isAutoRotationEnabled", false)},
+	{"interval 0 with rotation off", options{}, 400, []string{"1 to 365"},
+		with("rotation.rotationInterval", 0, "isAutoRotationEnabled", false)},
 	{"grace below 0", options{}, 400, []string{"gracePeriodHours"}, with("rotation.gracePeriodHours", -1)},
 	{"grace of a year", options{}, 400, []string{"originalGracePeriodHours", "720"}, with("rotation.originalGracePeriodHours", 8760)},
-	{"vault name with an underscore", options{}, 400, []string{"vaultSecretName", "letters, digits and hyphens"}, with("vaultSecretName", "billing_secret")},
+	{"vault name with an underscore", options{}, 400, []string{"vaultSecretName", "letters, digits and hyphens"},
+		with("vaultSecretName", "billing_secret")},
 	{"vault name too long", options{}, 400, []string{"vaultSecretName", "120"}, with("vaultSecretName", strings.Repeat("v", 121))},
 }
 

@@ -59,19 +59,20 @@ func forged(tenant string) http.Header {
 }
 
 // App Service's word counts where its authentication is on and the tenant is named, and
-// nowhere else: with any other value, without a tenant, and on Lambda it is anybody's.
+// nowhere else: with any other value, without a tenant, and on Lambda any client can send it.
 func TestAppServiceOnlyWhereItIsOn(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		set  settings
 		want int
 	}{
-		"on":                  {settings{"WEBSITE_AUTH_ENABLED": "True"}, http.StatusOK},
-		"on, in lower case":   {settings{"WEBSITE_AUTH_ENABLED": "true"}, http.StatusOK},
-		"off":                 {settings{"WEBSITE_AUTH_ENABLED": "False"}, http.StatusUnauthorized},
-		"not set":             {nil, http.StatusUnauthorized},
-		"neither":             {settings{"WEBSITE_AUTH_ENABLED": "1"}, http.StatusUnauthorized},
-		"on, without tenant":  {settings{"WEBSITE_AUTH_ENABLED": "True", "REKEY_AUTH_TENANT_ID": "", "REKEY_AUTH_AUDIENCE": ""}, http.StatusUnauthorized},
+		"on":                {settings{"WEBSITE_AUTH_ENABLED": "True"}, http.StatusOK},
+		"on, in lower case": {settings{"WEBSITE_AUTH_ENABLED": "true"}, http.StatusOK},
+		"off":               {settings{"WEBSITE_AUTH_ENABLED": "False"}, http.StatusUnauthorized},
+		"not set":           {nil, http.StatusUnauthorized},
+		"neither":           {settings{"WEBSITE_AUTH_ENABLED": "1"}, http.StatusUnauthorized},
+		"on, without tenant": {settings{"WEBSITE_AUTH_ENABLED": "True", "REKEY_AUTH_TENANT_ID": "", "REKEY_AUTH_AUDIENCE": ""},
+			http.StatusUnauthorized},
 		"on, as if on Lambda": {settings{"WEBSITE_AUTH_ENABLED": "True", "AWS_LAMBDA_FUNCTION_NAME": "rekey"}, http.StatusUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +81,8 @@ func TestAppServiceOnlyWhereItIsOn(t *testing.T) {
 			if got := w.saying(forged(w.stack.TenantID), http.MethodGet, secrets); got.status != c.want {
 				t.Errorf("status %d, want %d: %s", got.status, c.want, got.body)
 			}
-			if l := lastLine(t, w.watch); c.want == http.StatusOK && (l.Caller != "app:"+callerApp || l.Kind != auth.KindAppService) || c.want != http.StatusOK && l.Caller != "" {
+			if l := lastLine(t, w.watch); c.want == http.StatusOK && (l.Caller != "app:"+callerApp || l.Kind != auth.KindAppService) ||
+				c.want != http.StatusOK && l.Caller != "" {
 				t.Errorf("the log says %+v", l)
 			}
 		})
@@ -98,7 +100,7 @@ func (w *world) saying(header http.Header, method, path string) reply {
 }
 
 // Where App Service's word counts, it counts for what it says of this tenant, and a page
-// of somebody else's can't make a browser use it.
+// of another site can't make a browser use it.
 func TestAppServiceSaysWho(t *testing.T) {
 	t.Parallel()
 	w := newCallersWorld(t, settings{"WEBSITE_AUTH_ENABLED": "True"}, nil)
@@ -109,15 +111,21 @@ func TestAppServiceSaysWho(t *testing.T) {
 		method string
 		want   int
 	}{
-		"reads":                   {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Read])}}, http.MethodGet, http.StatusOK},
-		"may not write":           {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Read])}}, http.MethodPost, http.StatusForbidden},
-		"no role":                 {http.Header{"X-Ms-Client-Principal": {principal(here)}}, http.MethodGet, http.StatusForbidden},
-		"another tenant":          {forged(w.stack.Directory.AddTenant()), http.MethodGet, http.StatusUnauthorized},
-		"name and id alone":       {http.Header{"X-Ms-Client-Principal-Name": {"admin"}, "X-Ms-Client-Principal-Id": {callerObject}}, http.MethodGet, http.StatusUnauthorized},
-		"twice":                   {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Admin]), principal(here)}}, http.MethodGet, http.StatusUnauthorized},
-		"beside a key that isn't": {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Admin])}, "Authorization": {"Bearer rk_x"}}, http.MethodGet, http.StatusUnauthorized},
-		"from somebody's page":    {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Admin])}, "Sec-Fetch-Site": {"cross-site"}}, http.MethodPost, http.StatusUnauthorized},
-		"no base64":               {http.Header{"X-Ms-Client-Principal": {"hunter2!"}}, http.MethodGet, http.StatusUnauthorized},
+		"reads": {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Read])}}, http.MethodGet,
+			http.StatusOK},
+		"may not write": {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Read])}}, http.MethodPost,
+			http.StatusForbidden},
+		"no role":        {http.Header{"X-Ms-Client-Principal": {principal(here)}}, http.MethodGet, http.StatusForbidden},
+		"another tenant": {forged(w.stack.Directory.AddTenant()), http.MethodGet, http.StatusUnauthorized},
+		"name and id alone": {http.Header{"X-Ms-Client-Principal-Name": {"admin"}, "X-Ms-Client-Principal-Id": {callerObject}},
+			http.MethodGet, http.StatusUnauthorized},
+		"twice": {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Admin]), principal(here)}},
+			http.MethodGet, http.StatusUnauthorized},
+		"beside a key that isn't": {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Admin])},
+			"Authorization": {"Bearer rk_x"}}, http.MethodGet, http.StatusUnauthorized},
+		"from another site's page": {http.Header{"X-Ms-Client-Principal": {principal(here, entraRoles[auth.Admin])},
+			"Sec-Fetch-Site": {"cross-site"}}, http.MethodPost, http.StatusUnauthorized},
+		"no base64": {http.Header{"X-Ms-Client-Principal": {"hunter2!"}}, http.MethodGet, http.StatusUnauthorized},
 	} {
 		if got := w.saying(c.header, c.method, secrets); got.status != c.want {
 			t.Errorf("%s: status %d, want %d: %s", name, got.status, c.want, got.body)
@@ -129,7 +137,7 @@ func TestAppServiceSaysWho(t *testing.T) {
 }
 
 // Nothing in front of Lambda takes the header out of what a client sends, so it never
-// arrives, even if somebody has copied App Service's variable there.
+// arrives, even if the operator has copied App Service's variable there.
 func TestForgedHeadersOnLambda(t *testing.T) {
 	t.Parallel()
 	w := newCallersWorld(t, settings{"WEBSITE_AUTH_ENABLED": "True"}, nil)

@@ -22,7 +22,7 @@ func (d *deadlines) SetReadDeadline(at time.Time) error {
 
 // A body that has arrived leaves no deadline behind: it would end a request that takes
 // long, and the next one on the connection. Without a body there is none, and a body that
-// nobody reads keeps it.
+// the handler does not read keeps it.
 func TestDeadlineEndsWithTheBody(t *testing.T) {
 	read := func(w http.ResponseWriter, r *http.Request) {
 		if data, err := io.ReadAll(r.Body); err != nil || string(data) != "body" {

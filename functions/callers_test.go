@@ -40,24 +40,24 @@ func gates(id string) []gate {
 	}
 }
 
-// Each line of the API lets in who has its role, and nobody else; who is let in and
-// refused finds everything as it was.
+// Each line of the API lets in the callers who have its role, and no others; a caller
+// who is let in and refused finds everything as it was.
 func TestRolesOfEachRoute(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
 	made := w.create(w.sample())
 	w.settle()
 	before := w.truth()
-	const nobody = auth.Role(0)
+	const noRole = auth.Role(0)
 	for _, g := range gates(made.ID) {
 		var body any
 		if g.method != http.MethodGet {
 			body = "{" // gets past the door and no further
 		}
-		for _, role := range []auth.Role{nobody, auth.Read, auth.Write, auth.Rotate, auth.Admin} {
+		for _, role := range []auth.Role{noRole, auth.Read, auth.Write, auth.Rotate, auth.Admin} {
 			got := w.call(role, g.method, g.path, body)
 			switch {
-			case role == nobody:
+			case role == noRole:
 				got.refuses(t, http.StatusUnauthorized, "API key", "Authorization: Bearer")
 			case role < g.role:
 				got.refuses(t, http.StatusForbidden, g.role.String(), role.String())
@@ -150,7 +150,8 @@ func (c *client) raw(line, key string) string {
 		c.t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, line+" HTTP/1.1\r\nHost: rekey\r\nConnection: close\r\nAuthorization: Bearer "+key+"\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn,
+		line+" HTTP/1.1\r\nHost: rekey\r\nConnection: close\r\nAuthorization: Bearer "+key+"\r\n\r\n"); err != nil {
 		c.t.Fatal(err)
 	}
 	answer, err := io.ReadAll(conn)
@@ -162,7 +163,7 @@ func (c *client) raw(line, key string) string {
 	return status
 }
 
-// A path has one form. Whatever another form would mean to somebody on the way, it
+// A path has one form. Whatever another form would mean to a proxy on the way, it
 // reaches nothing here; and a method that an address does not take is said to be that.
 func TestPathsInOtherForms(t *testing.T) {
 	t.Parallel()

@@ -34,10 +34,12 @@ func TestChangeOfSchedule(t *testing.T) {
 	if got.Version != made.Version+1 || got.Description != "weekly" || got.Rotation.TimeZone != "Europe/Berlin" {
 		t.Errorf("after the change: %+v", got)
 	}
-	if next := got.Rotation.NextRotationAt; next == nil || next.Sub(w.clock.Now()) > 8*24*time.Hour || next.Sub(w.clock.Now()) < 6*24*time.Hour {
+	if next := got.Rotation.NextRotationAt; next == nil || next.Sub(w.clock.Now()) > 8*24*time.Hour ||
+		next.Sub(w.clock.Now()) < 6*24*time.Hour {
 		t.Errorf("next rotation %v", next)
 	}
-	w.patch(auth.Write, made.ID, object{"version": made.Version, "name": "late"}).refuses(t, http.StatusConflict, "Somebody else has changed")
+	w.patch(auth.Write, made.ID, object{"version": made.Version, "name": "late"}).refuses(t, http.StatusConflict,
+		"has changed the connection meanwhile")
 	if got := w.one(w.patch(auth.Write, made.ID, object{"version": got.Version, "name": "early"})); got.Name != "early" {
 		t.Errorf("name %q", got.Name)
 	}
@@ -57,11 +59,13 @@ func TestRotationOffAndOn(t *testing.T) {
 	a, made := w.connected()
 	key := made.Rotation.Current.KeyID
 	got := w.one(w.patch(auth.Write, made.ID, object{"isAutoRotationEnabled": false}))
-	if got.IsAutoRotationEnabled || got.Rotation.NextRotationAt != nil || got.Rotation.Current.KeyID != key || got.Rotation.RotationInterval != 30 {
+	if got.IsAutoRotationEnabled || got.Rotation.NextRotationAt != nil || got.Rotation.Current.KeyID != key ||
+		got.Rotation.RotationInterval != 30 {
 		t.Errorf("off: %+v", got)
 	}
 	w.patch(auth.Write, made.ID, object{"isAutoRotationEnabled": true}).refuses(t, http.StatusForbidden, "rotate")
-	if got = w.one(w.patch(auth.Rotate, made.ID, object{"isAutoRotationEnabled": true})); !got.IsAutoRotationEnabled || got.Rotation.NextRotationAt == nil {
+	if got = w.one(w.patch(auth.Rotate, made.ID, object{"isAutoRotationEnabled": true})); !got.IsAutoRotationEnabled ||
+		got.Rotation.NextRotationAt == nil {
 		t.Errorf("on: %+v", got)
 	}
 	w.settle()
@@ -74,7 +78,8 @@ func TestRotationTurnedOnLater(t *testing.T) {
 	w := newWorld(t, options{})
 	a, made := w.connected(off...)
 	w.patch(auth.Rotate, made.ID, object{"isAutoRotationEnabled": true}).refuses(t, http.StatusBadRequest, "rotation is required")
-	got := w.one(w.patch(auth.Rotate, made.ID, object{"isAutoRotationEnabled": true, "rotation": object{"rotationInterval": 30, "rotateAtUtc": object{"hours": 3, "minutes": 0}}}))
+	got := w.one(w.patch(auth.Rotate, made.ID,
+		object{"isAutoRotationEnabled": true, "rotation": object{"rotationInterval": 30, "rotateAtUtc": object{"hours": 3, "minutes": 0}}}))
 	if !got.IsAutoRotationEnabled {
 		t.Errorf("on: %+v", got)
 	}
@@ -95,7 +100,8 @@ func TestNewCredentials(t *testing.T) {
 	b := w.sample()
 	fresh := object{"tenantId": b.TenantID, "clientId": b.ClientID, "clientSecret": b.Secret, "clientSecretKeyId": b.KeyID}
 	w.patch(auth.Write, made.ID, object{"credentials": fresh}).refuses(t, http.StatusForbidden, "rotate")
-	got := w.one(w.patch(auth.Rotate, made.ID, object{"method": "client-secret", "credentials": fresh, "rotation": object{"gracePeriodHours": 0}}))
+	got := w.one(w.patch(auth.Rotate, made.ID,
+		object{"method": "client-secret", "credentials": fresh, "rotation": object{"gracePeriodHours": 0}}))
 	if got.Credentials.ClientID != b.ClientID && got.Rotation.State != "rebinding" {
 		t.Errorf("after the change: %+v", got)
 	}
@@ -126,7 +132,8 @@ func TestDeletion(t *testing.T) {
 		if was := w.one(got); was.ID != made.ID || was.Rotation.Current.KeyID != made.Rotation.Current.KeyID {
 			t.Errorf("deleted: %+v", was)
 		}
-		if message := decode[struct{ Message string }](t, got).Message; !strings.Contains(message, says) || !strings.Contains(message, made.Rotation.Current.KeyID) {
+		if message := decode[struct{ Message string }](t, got).Message; !strings.Contains(message, says) ||
+			!strings.Contains(message, made.Rotation.Current.KeyID) {
 			t.Errorf("message %q", message)
 		}
 		for _, method := range []string{http.MethodGet, http.MethodDelete} {
@@ -187,7 +194,8 @@ func TestAudit(t *testing.T) {
 			t.Errorf("message %q", *e.Message)
 		}
 	}
-	for kind, want := range map[string]string{"connection.created": "rotate", "connection.changed": "write", "rotation.requested": "rotate", "rotation.started": "rotate"} {
+	for kind, want := range map[string]string{"connection.created": "rotate", "connection.changed": "write", "rotation.requested": "rotate",
+		"rotation.started": "rotate"} {
 		if by[kind] != want {
 			t.Errorf("%s by %q, want %q", kind, by[kind], want)
 		}
@@ -200,7 +208,8 @@ func TestAudit(t *testing.T) {
 		t.Error("the log does not say where requests came from")
 	}
 	w.patch(auth.Read, made.ID, object{"name": "x"}).refuses(t, http.StatusForbidden, "write")
-	if log := w.watch.log(); !strings.Contains(log, `"caller":"read","kind":"api-key","method":"PATCH","route":"azure-client-secrets/{id}","status":403`) {
+	if log := w.watch.log(); !strings.Contains(log,
+		`"caller":"read","kind":"api-key","method":"PATCH","route":"azure-client-secrets/{id}","status":403`) {
 		t.Error("the refusal is not in the log")
 	}
 	w.call(auth.Admin, http.MethodGet, secrets+"/"+unknownID+"/audit", nil).refuses(t, http.StatusNotFound, "no such connection")
@@ -237,7 +246,8 @@ func TestPagesOfLists(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]int{"name=b": 1, "name=x": 0, "attention=true": 0, "attention=false": 4, "limit=4": 4} {
-		if got := decode[struct{ AppConnections []any }](t, w.call(auth.Read, http.MethodGet, secrets+"?"+query, nil)); len(got.AppConnections) != want {
+		if got := decode[struct{ AppConnections []any }](t,
+			w.call(auth.Read, http.MethodGet, secrets+"?"+query, nil)); len(got.AppConnections) != want {
 			t.Errorf("%s: %d, want %d", query, len(got.AppConnections), want)
 		}
 	}
@@ -285,7 +295,8 @@ func TestAbandon(t *testing.T) {
 		t.Errorf("before: %+v", got.Rotation)
 	}
 	w.call(auth.Rotate, http.MethodPost, path+"/rotations/abandon", nil).refuses(t, http.StatusForbidden, "admin")
-	if got := w.one(w.call(auth.Admin, http.MethodPost, path+"/rotations/abandon", nil)); got.Rotation.LastRun.Outcome != "abandoned" || got.Rotation.Current.KeyID != made.Rotation.Current.KeyID {
+	if got := w.one(w.call(auth.Admin, http.MethodPost, path+"/rotations/abandon", nil)); got.Rotation.LastRun.Outcome != "abandoned" ||
+		got.Rotation.Current.KeyID != made.Rotation.Current.KeyID {
 		t.Errorf("after: %+v", got.Rotation)
 	}
 	w.settle()

@@ -63,10 +63,12 @@ func TestOfAConnection(t *testing.T) {
 		why     string // begins of the reasons, in this order
 		roles   map[string]string
 	}{
-		"all is well": {options{}, func(*world, directory.Application, view) {}, true, "", map[string]string{own: "yes, for rotating", all: "no", useless: "not listed"}},
+		"all is well": {options{}, func(*world, directory.Application, view) {}, true, "",
+			map[string]string{own: "yes, for rotating", all: "no", useless: "not listed"}},
 		"permission withdrawn": {options{}, func(w *world, a directory.Application, _ view) {
 			w.change(a, func(s *directory.Settings) { s.Roles = []string{useless} })
-		}, false, "The application or person that authenticates may not change", map[string]string{own: "no", useless: "yes, for nothing that Rekey does"}},
+		}, false, "may not change the client secrets of this application",
+			map[string]string{own: "no", useless: "yes, for nothing that Rekey does"}},
 		"not its own owner": {options{}, func(w *world, a directory.Application, _ view) {
 			w.change(a, func(s *directory.Settings) { s.Owners = nil })
 		}, false, "The application that authenticates has the permission Application.ReadWrite.OwnedBy, but is not an owner", nil},
@@ -82,7 +84,8 @@ func TestOfAConnection(t *testing.T) {
 				w.Fatal(err)
 			}
 		}, false, "Entra refuses the client secret", map[string]string{own: "unknown"}},
-		"opaque token": {options{opaque: true}, func(*world, directory.Application, view) {}, true, "", map[string]string{own: "unknown", all: "unknown"}},
+		"opaque token": {options{opaque: true}, func(*world, directory.Application, view) {}, true, "",
+			map[string]string{own: "unknown", all: "unknown"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +97,8 @@ func TestOfAConnection(t *testing.T) {
 			if got.CanRotate != tt.can || len(got.Why) != min(1, len(tt.why)) || !strings.HasPrefix(strings.Join(got.Why, ""), tt.why) {
 				t.Errorf("can rotate %t, because %q", got.CanRotate, got.Why)
 			}
-			if lost := name == "client secret removed"; got.Authenticates == lost || (got.Problem != nil) != lost || lost && got.Problem.Class != "credential-refused" {
+			if lost := name == "client secret removed"; got.Authenticates == lost || (got.Problem != nil) != lost ||
+				lost && got.Problem.Class != "credential-refused" {
 				t.Errorf("authenticates %t, problem %v", got.Authenticates, got.Problem)
 			}
 			for role, want := range tt.roles {
@@ -124,7 +128,8 @@ func TestOfATarget(t *testing.T) {
 	app := w.owned(operator)
 	path := "/" + made.ID + "/targets"
 	one := w.target(w.call(auth.Write, http.MethodPost, secrets+path, object{"clientId": app.ClientID}))
-	if got := w.test(path + "/" + one.ID); !got.CanRotate || got.OwnsItself == nil || !*got.OwnsItself || *got.ClientSecrets != 1 || *got.TwoSecretLimit {
+	if got := w.test(path + "/" + one.ID); !got.CanRotate || got.OwnsItself == nil || !*got.OwnsItself || *got.ClientSecrets != 1 ||
+		*got.TwoSecretLimit {
 		t.Errorf("the target: %+v", got)
 	}
 	w.change(app, func(s *directory.Settings) { s.Owners = nil })
@@ -134,7 +139,8 @@ func TestOfATarget(t *testing.T) {
 	if err := w.stack.Directory.RemoveApplication(app.ObjectID); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.test(path + "/" + one.ID); got.CanRotate || got.Problem == nil || got.Problem.Class != "application-missing" || !got.Authenticates {
+	if got := w.test(path + "/" + one.ID); got.CanRotate || got.Problem == nil || got.Problem.Class != "application-missing" ||
+		!got.Authenticates {
 		t.Errorf("removed: %+v", got)
 	}
 	w.stack.Break(broken503)
@@ -176,7 +182,8 @@ func TestInspect(t *testing.T) {
 		t.Errorf("the only one: %+v", got)
 	}
 	w.twin(sole)
-	if got := ask(); got.ClientSecretKeyID != nil || len(got.Candidates) != 2 || got.Candidates[0].Of != "application" || got.Candidates[0].Hint != sole.Secret[:3] {
+	if got := ask(); got.ClientSecretKeyID != nil || len(got.Candidates) != 2 || got.Candidates[0].Of != "application" ||
+		got.Candidates[0].Hint != sole.Secret[:3] {
 		t.Errorf("one of two: %+v", got)
 	}
 	w.apps = w.apps[:1]
@@ -186,7 +193,8 @@ func TestInspect(t *testing.T) {
 	soleBody["clientSecret"] = absent
 	delete(soleBody, "clientSecret")
 	w.call(auth.Write, http.MethodPost, secrets+"/inspect", body).refuses(t, http.StatusBadRequest, "clientSecret is missing")
-	w.call(auth.Write, http.MethodPost, secrets+"/inspect", object{"method": "oauth", "credentials": object{}}).refuses(t, http.StatusBadRequest, "Only client secrets")
+	w.call(auth.Write, http.MethodPost, secrets+"/inspect", object{"method": "oauth", "credentials": object{}}).refuses(t,
+		http.StatusBadRequest, "Only client secrets")
 	if list := changes(before, w.truth()); len(list) != 0 {
 		t.Errorf("inspecting changed\n%s", strings.Join(list, "\n"))
 	}
@@ -210,7 +218,9 @@ func TestClients(t *testing.T) {
 		return decode[page](t, w.call(auth.Write, http.MethodGet, path+query, nil))
 	}
 	all := ask("")
-	if i := slices.IndexFunc(all.Clients, func(c struct{ ID, Name, AppID string }) bool { return c.AppID == operator.ClientID }); len(all.Clients) < 4 || all.NextCursor != "" || i < 0 || all.Clients[i].ID != operator.ObjectID {
+	is := func(c struct{ ID, Name, AppID string }) bool { return c.AppID == operator.ClientID }
+	if i := slices.IndexFunc(all.Clients, is); len(all.Clients) < 4 || all.NextCursor != "" || i < 0 ||
+		all.Clients[i].ID != operator.ObjectID {
 		t.Errorf("all: %+v", all)
 	}
 	seen, cursor := 0, ""
@@ -254,7 +264,8 @@ func TestDryRun(t *testing.T) {
 		}
 	}
 	before := w.truth()
-	for body, wait := range map[string]time.Duration{`{"dryRun":true}`: 48 * time.Hour, `{"dryRun":true,"emergency":true}`: 0, `{"dryRun":true,"gracePeriodHours":2}`: 2 * time.Hour} {
+	for body, wait := range map[string]time.Duration{`{"dryRun":true}`: 48 * time.Hour, `{"dryRun":true,"emergency":true}`: 0,
+		`{"dryRun":true,"gracePeriodHours":2}`: 2 * time.Hour} {
 		got := decode[struct{ Plan plan }](t, w.call(auth.Rotate, http.MethodPost, secrets+"/"+made.ID+"/rotate-credentials", body)).Plan
 		removed := 0
 		for _, s := range got.Steps {
@@ -270,7 +281,8 @@ func TestDryRun(t *testing.T) {
 			t.Errorf("%s: %+v", body, got)
 		}
 	}
-	w.call(auth.Rotate, http.MethodPost, secrets+"/"+made.ID+"/rotate-credentials", object{"dryRun": true, "gracePeriodHours": 800}).refuses(t, http.StatusBadRequest, "0 to 720")
+	w.call(auth.Rotate, http.MethodPost, secrets+"/"+made.ID+"/rotate-credentials", object{"dryRun": true, "gracePeriodHours": 800}).refuses(t,
+		http.StatusBadRequest, "0 to 720")
 	if list := changes(before, w.truth()); len(list) != 0 {
 		t.Errorf("the dry run changed\n%s", strings.Join(list, "\n"))
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // A person's consent to each permission is taken back in turn. A test says that consent
-// is missing and what to do; which it is Entra tells nobody, so nothing is claimed to be
+// is missing and what to do; Entra does not tell which one it is, so nothing is claimed to be
 // there or to lack. With consent, each permission is named with what it is for.
 func TestWhatAPersonHasNotConsentedTo(t *testing.T) {
 	w, people := newOAuthWorld(t)
@@ -39,7 +39,8 @@ func TestWhatAPersonHasNotConsentedTo(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := w.test("/" + made.ID)
-		if got.Authenticates || got.CanRotate || got.Problem == nil || got.Problem.Class != "consent-missing" || !strings.Contains(strings.Join(got.Why, " "), "Let an administrator grant it") {
+		if got.Authenticates || got.CanRotate || got.Problem == nil || got.Problem.Class != "consent-missing" ||
+			!strings.Contains(strings.Join(got.Why, " "), "Let an administrator grant it") {
 			t.Errorf("without %s: %+v", name, got)
 		}
 		for _, each := range needed {

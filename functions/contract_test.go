@@ -32,7 +32,7 @@ var document = sync.OnceValues(func() (routers.Router, error) {
 func described(t *testing.T, r *http.Request, body string, got reply) {
 	t.Helper()
 	if got.status >= http.StatusInternalServerError && got.header.Get("Content-Type") == "" {
-		return // of whoever stands before a handler that has died
+		return // of the server in front of a handler that has died
 	}
 	router, err := document()
 	if err != nil {
@@ -52,7 +52,8 @@ func described(t *testing.T, r *http.Request, body string, got reply) {
 	}
 	in := &openapi3filter.RequestValidationInput{
 		Request: sent, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, MultiError: true},
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true,
+			MultiError: true},
 	}
 	if got.status == http.StatusOK {
 		if err := openapi3filter.ValidateRequest(sent.Context(), in); err != nil {

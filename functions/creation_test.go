@@ -39,7 +39,8 @@ func (c *client) principalKeys(a directory.Application) (keys []string) {
 		return r
 	}
 	r := ask(c.t.Context(), http.MethodPost, c.stack.AuthorityURL+"/"+a.TenantID+"/oauth2/v2.0/token", url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {a.ClientID}, "client_secret": {a.Secret}, "scope": {directory.ResourceGraph + "/.default"},
+		"grant_type": {"client_credentials"}, "client_id": {a.ClientID}, "client_secret": {a.Secret},
+		"scope": {directory.ResourceGraph + "/.default"},
 	}.Encode())
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	var token struct {
@@ -109,7 +110,8 @@ func TestSecretOfThePrincipalIsRecognised(t *testing.T) {
 		t.Fatal("the service principal has no client secret")
 	}
 	before := w.truth()
-	got := w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "credentials.clientSecret", w.watch.all()[i], "credentials.clientSecretKeyId", absent))
+	got := w.call(auth.Rotate, http.MethodPost, secrets,
+		creation(a, "credentials.clientSecret", w.watch.all()[i], "credentials.clientSecretKeyId", absent))
 	got.refuses(t, http.StatusBadRequest, "service principal", w.principalKeys(a)[0])
 	if list := changes(before, w.truth()); len(list) != 0 {
 		t.Errorf("changed: %q", list)
@@ -121,7 +123,8 @@ func TestSpacesAroundValues(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
 	a := w.sample()
-	made := w.create(a, "name", " billing ", "credentials.clientSecret", "\t "+a.Secret+" \r\n", "credentials.clientSecretKeyId", " "+strings.ToUpper(a.KeyID)+"\n",
+	made := w.create(a, "name", " billing ", "credentials.clientSecret", "\t "+a.Secret+" \r\n", "credentials.clientSecretKeyId",
+		" "+strings.ToUpper(a.KeyID)+"\n",
 		"credentials.tenantId", " "+a.TenantID, "credentials.clientId", strings.ToUpper(a.ClientID)+" ")
 	if made.Name != "billing" {
 		t.Errorf("name %q", made.Name)
@@ -160,7 +163,7 @@ func TestOneOfTwoCreationsWins(t *testing.T) {
 			w.settle()
 			won := slices.IndexFunc(replies, func(r reply) bool { return r.status == http.StatusOK })
 			if won < 0 {
-				t.Fatalf("nobody won: %s %s", replies[0].body, replies[1].body)
+				t.Fatalf("neither request won: %s %s", replies[0].body, replies[1].body)
 			}
 			lost := replies[1-won]
 			if lost.status != http.StatusBadRequest && lost.status != http.StatusConflict {

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // staged is the app root as it is deployed: made once, by the Makefile itself, so
-// that what is tested is what is shipped. The host tells nobody the process id of the
+// that what is tested is what is shipped. The host does not tell the process id of the
 // handler; so in its place there is a script that adds that to the file HANDLER_PIDS
 // and becomes the handler.
 //
@@ -213,10 +213,12 @@ func TestHandlerNamesEveryMistake(t *testing.T) {
 		says []string
 	}{
 		"not under a host": {nil, []string{"FUNCTIONS_CUSTOMHANDLER_PORT", "make run"}},
-		"nothing set":      {settings{"FUNCTIONS_CUSTOMHANDLER_PORT": "1"}, []string{"REKEY_TABLE_SERVICE: is required", "REKEY_KEY_VAULT_URL: is required"}},
+		"nothing set": {settings{"FUNCTIONS_CUSTOMHANDLER_PORT": "1"},
+			[]string{"REKEY_TABLE_SERVICE: is required", "REKEY_KEY_VAULT_URL: is required"}},
 		"much wrong": {settings{
-			"FUNCTIONS_CUSTOMHANDLER_PORT": "1", "REKEY_TABLE_SERVICE": "https://t.table.core.windows.net", "REKEY_KEY_VAULT_URL": "http://v.vault.azure.net",
-			"REKEY_DEPLOYMENT": "Production", "REKEY_API_KEYS": hidden, "AZURE_CLIENT_SECRET": hidden, "REKEY_LEASE": "1s",
+			"FUNCTIONS_CUSTOMHANDLER_PORT": "1", "REKEY_TABLE_SERVICE": "https://t.table.core.windows.net",
+			"REKEY_KEY_VAULT_URL": "http://v.vault.azure.net",
+			"REKEY_DEPLOYMENT":    "Production", "REKEY_API_KEYS": hidden, "AZURE_CLIENT_SECRET": hidden, "REKEY_LEASE": "1s",
 		}, []string{"REKEY_KEY_VAULT_URL: ", "REKEY_DEPLOYMENT: ", "REKEY_API_KEYS: entry 1", "AZURE_CLIENT_SECRET: ", "REKEY_LEASE: "}},
 	} {
 		handler := exec.Command(filepath.Join(root, "handler-itself"))

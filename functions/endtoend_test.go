@@ -101,7 +101,8 @@ func (d *deployed) tells(id string, a directory.Application, first, second strin
 	}
 	for i, want := range []struct{ trigger, key string }{{"manual", second}, {"creation", first}} {
 		r := past.Rotations[i]
-		if r.Trigger != want.trigger || r.KeyID != want.key || r.Outcome != "success" || r.ID == "" || r.StartedAt.IsZero() || r.FinishedAt.Before(r.StartedAt) {
+		if r.Trigger != want.trigger || r.KeyID != want.key || r.Outcome != "success" || r.ID == "" || r.StartedAt.IsZero() ||
+			r.FinishedAt.Before(r.StartedAt) {
 			d.Errorf("run %d: %+v, want a successful %s of %s", i, r, want.trigger, want.key)
 		}
 	}
@@ -142,7 +143,7 @@ func (d *deployed) ticked() {
 }
 
 // death is a moment of a creation at which the handler is killed: at the n-th call of
-// op, which is carried out first or not at all, and answered to nobody.
+// op, which is carried out first or not at all, and never answered.
 type death struct {
 	mode   functionshost.Mode
 	op     string

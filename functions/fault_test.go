@@ -14,9 +14,10 @@ import (
 )
 
 // The writes at which things go wrong, in the emulators' words.
-var writes = []string{"vault.set", "vault.update", "graph.addPassword", "graph.removePassword", "table.insert", "table.batch", "table.merge", "table.delete"}
+var writes = []string{"vault.set", "vault.update", "graph.addPassword", "graph.removePassword", "table.insert", "table.batch",
+	"table.merge", "table.delete"}
 
-// Faults of which nobody can tell from the answer whether the write was carried out.
+// Faults whose answer does not tell whether the write was carried out.
 var faults = map[string]fault.Effect{
 	"503 and not applied":         {Status: http.StatusServiceUnavailable},
 	"applied, connection dropped": {Apply: true},

@@ -48,8 +48,8 @@ func HTTP(a *app.App, once *host.Once) http.Handler {
 // arrival is how long the body of a request may take to arrive.
 const arrival = 30 * time.Second
 
-// arriving sees to it that nobody holds a connection by sending a body that never ends.
-// It matters most for those whom nobody knows: net/http reads what is left of a body
+// arriving sees to it that no caller holds a connection by sending a body that never ends.
+// It matters most for unknown callers: net/http reads what is left of a body
 // before it answers, so that even a refusal would wait for as long as they like. The
 // server has no ReadTimeout for this, since that would end a pass; see [host.Serve].
 // Where the connection takes no deadline, on Lambda, the body is there already.

@@ -315,11 +315,11 @@ func (c *client) sample() directory.Application {
 	return c.add(directory.Registration{OwnsItself: true, Settings: directory.Settings{Roles: []string{directory.RoleReadWriteOwnedBy}}})
 }
 
-// foreign adds a client secret that somebody else uses, with no more in common than
+// foreign adds a client secret that another owner uses, with no more in common than
 // that it is on the same application.
 func (c *client) foreign(a directory.Application, expires time.Time) (keyID, secret string) {
 	c.t.Helper()
-	keyID, secret, err := c.stack.Directory.AddPassword(a.ObjectID, "somebody else's", expires)
+	keyID, secret, err := c.stack.Directory.AddPassword(a.ObjectID, "another owner's", expires)
 	if err != nil {
 		c.t.Fatal(err)
 	}

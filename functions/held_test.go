@@ -12,8 +12,8 @@ import (
 	"rekey/shared/emulator/fault"
 )
 
-// While another service takes its time nothing is held that anybody could wait for, no
-// transaction and no lock: at each call of a rotation, before it is answered, somebody
+// While another service takes its time nothing is held that others could wait for, no
+// transaction and no lock: at each call of a rotation, before it is answered, a caller
 // changes the connection, is answered at once, and neither loses anything by it.
 func TestNothingIsHeldDuringACall(t *testing.T) {
 	t.Parallel()
@@ -35,7 +35,8 @@ func TestNothingIsHeldDuringACall(t *testing.T) {
 		changed[op] = days
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		got, err := w.try(w.request(auth.Write, http.MethodPatch, secrets+"/"+made.ID, object{"rotation": object{"rotationInterval": days}}).WithContext(ctx))
+		got, err := w.try(w.request(auth.Write, http.MethodPatch, secrets+"/"+made.ID,
+			object{"rotation": object{"rotationInterval": days}}).WithContext(ctx))
 		if err != nil || got.status != http.StatusOK {
 			t.Errorf("a change during %s: %v, status %d: %s", op, err, got.status, got.body)
 		}
@@ -53,7 +54,8 @@ func TestNothingIsHeldDuringACall(t *testing.T) {
 	}
 	after := w.one(w.call(auth.Read, http.MethodGet, secrets+"/"+made.ID, nil))
 	if after.Rotation.RotationInterval != days || after.Version != made.Version+int64(len(changed)) {
-		t.Errorf("interval %d and version %d after %d changes from version %d on; the last was %d", after.Rotation.RotationInterval, after.Version, len(changed), made.Version, days)
+		t.Errorf("interval %d and version %d after %d changes from version %d on; the last was %d", after.Rotation.RotationInterval,
+			after.Version, len(changed), made.Version, days)
 	}
 	if run := after.Rotation.LastRun; run.Trigger != "manual" || run.Outcome != "success" {
 		t.Errorf("the rotation meanwhile: %+v", run)

@@ -49,7 +49,8 @@ func (c *infisicalClient) keep(r reply) {
 			}
 		}
 	}](c.t, r).AppConnection
-	if got.IsAutoRotationEnabled == nil || got.IsPlatformManagedCredentials == nil || got.Rotation.RotationInterval == nil || got.Rotation.RotateAtUtc.Hours == nil || got.CredentialsHash == "" {
+	if got.IsAutoRotationEnabled == nil || got.IsPlatformManagedCredentials == nil || got.Rotation.RotationInterval == nil ||
+		got.Rotation.RotateAtUtc.Hours == nil || got.CredentialsHash == "" {
 		c.t.Fatalf("an answer without what the client reads: %s", r.body)
 	}
 	status := "success"
@@ -57,9 +58,11 @@ func (c *infisicalClient) keep(r reply) {
 		status = *s
 	}
 	c.state = map[string]any{
-		"id": got.ID, "name": got.Name, "app": got.App, "method": got.Method, "orgId": got.OrgID, "description": got.Description, "projectId": got.ProjectID,
-		"tenant": got.Credentials.TenantID, "client": got.Credentials.ClientID, "hash": got.CredentialsHash, "on": *got.IsAutoRotationEnabled,
-		"interval": *got.Rotation.RotationInterval, "hours": *got.Rotation.RotateAtUtc.Hours, "minutes": *got.Rotation.RotateAtUtc.Minutes, "status": status,
+		"id": got.ID, "name": got.Name, "app": got.App, "method": got.Method, "orgId": got.OrgID, "description": got.Description,
+		"projectId": got.ProjectID,
+		"tenant":    got.Credentials.TenantID, "client": got.Credentials.ClientID, "hash": got.CredentialsHash, "on": *got.IsAutoRotationEnabled,
+		"interval": *got.Rotation.RotationInterval, "hours": *got.Rotation.RotateAtUtc.Hours, "minutes": *got.Rotation.RotateAtUtc.Minutes,
+		"status": status,
 	}
 }
 
@@ -83,7 +86,8 @@ func TestClientThatKnowsInfisicalOnly(t *testing.T) {
 	c := &infisicalClient{client: w.client, token: w.keys[auth.Rotate].Reveal()}
 	body := object{
 		"name": "tf-billing", "description": "made by Terraform", "method": "client-secret", "app": "azure-client-secrets", "projectId": nil,
-		"credentials":           object{"tenantId": a.TenantID, "clientId": a.ClientID, "clientSecret": a.Secret, "clientSecretKeyId": a.KeyID, "accessToken": nil},
+		"credentials": object{"tenantId": a.TenantID, "clientId": a.ClientID, "clientSecret": a.Secret, "clientSecretKeyId": a.KeyID,
+			"accessToken": nil},
 		"isAutoRotationEnabled": true, "isPlatformManagedCredentials": false, "gatewayId": nil, "configuration": object{"x": []int{1}},
 		"rotation": object{"rotationInterval": 30, "rotateAtUtc": object{"hours": 2, "minutes": 30}, "extra": "ignored"},
 	}
@@ -124,15 +128,16 @@ func TestClientThatKnowsInfisicalOnly(t *testing.T) {
 	}
 }
 
-// newSecret gives the connection a client secret that somebody made by hand: the hash
+// newSecret gives the connection a client secret that a person made by hand: the hash
 // says that the credentials are others, once, and stays.
 func (c *infisicalClient) newSecret(w *world, a directory.Application, path string) {
 	c.t.Helper()
 	key, secret := w.foreign(a, w.clock.Now().AddDate(1, 0, 0))
 	before := c.state["hash"]
 	c.keep(c.ask(http.MethodPatch, path, object{
-		"credentials": object{"tenantId": a.TenantID, "clientId": a.ClientID, "clientSecret": secret, "clientSecretKeyId": key}, "isAutoRotationEnabled": true,
-		"rotation": object{"rotationInterval": 60, "rotateAtUtc": object{"hours": 4, "minutes": 0}, "gracePeriodHours": 0},
+		"credentials":           object{"tenantId": a.TenantID, "clientId": a.ClientID, "clientSecret": secret, "clientSecretKeyId": key},
+		"isAutoRotationEnabled": true,
+		"rotation":              object{"rotationInterval": 60, "rotateAtUtc": object{"hours": 4, "minutes": 0}, "gracePeriodHours": 0},
 	}))
 	if c.state["hash"] == before {
 		c.t.Error("the hash does not say that the credentials are others")

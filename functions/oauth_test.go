@@ -106,7 +106,8 @@ func TestConnectingByOAuth(t *testing.T) {
 	type begun struct{ AuthorizationURL string }
 	link := decode[begun](t, w.call(auth.Rotate, http.MethodPost, secrets+"/oauth/authorize", object{
 		"name": "tenant", "description": "by a person", "tenantId": w.stack.TenantID, "isAutoRotationEnabled": true,
-		"rotation": object{"rotationInterval": 30, "rotateAt": object{"hours": 3, "minutes": 15}, "timeZone": "Europe/Berlin", "target": object{"clientId": target.ClientID}},
+		"rotation": object{"rotationInterval": 30, "rotateAt": object{"hours": 3, "minutes": 15}, "timeZone": "Europe/Berlin",
+			"target": object{"clientId": target.ClientID}},
 	})).AuthorizationURL
 	if u, err := url.Parse(link); err != nil || !strings.HasPrefix(link, w.url+oauth.StartPath+"?state=") || u.Query().Get("state") == "" {
 		t.Fatalf("the link is %s", link)
@@ -115,16 +116,18 @@ func TestConnectingByOAuth(t *testing.T) {
 		t.Fatalf("the last page is\n%s", page)
 	}
 	made := w.one(w.call(auth.Read, http.MethodGet, secrets+"/connection-name/tenant", nil))
-	if made.Credentials.TenantID != w.stack.TenantID || made.Rotation == nil || made.Rotation.Current == nil || made.Rotation.Current.KeyID == target.KeyID {
+	if made.Credentials.TenantID != w.stack.TenantID || made.Rotation == nil || made.Rotation.Current == nil ||
+		made.Rotation.Current.KeyID == target.KeyID {
 		t.Errorf("the connection is %+v, rotation %+v", made, made.Rotation)
 	}
-	// The same code is of no use to whoever finds the callback's address, and the
-	// name is taken from now on.
+	// The same code is of no use to a visitor who finds the callback's address, and
+	// the name is taken from now on.
 	refused := w.call(auth.Rotate, http.MethodPost, secrets+"/oauth/authorize", object{"name": "tenant", "tenantId": w.stack.TenantID})
 	if refused.status != http.StatusBadRequest || !strings.Contains(string(refused.body), "already exists") {
 		t.Errorf("the name again: %d %s", refused.status, refused.body)
 	}
-	again := decode[begun](t, w.call(auth.Write, http.MethodPost, secrets+"/oauth/authorize", object{"connectionId": made.ID})).AuthorizationURL
+	again := decode[begun](t, w.call(auth.Write, http.MethodPost, secrets+"/oauth/authorize",
+		object{"connectionId": made.ID})).AuthorizationURL
 	if page := w.connect(again, people.Administrator); !strings.Contains(page, `class="reconnected"`) {
 		t.Errorf("the last page is\n%s", page)
 	}
@@ -136,10 +139,12 @@ func TestConnectingByOAuth(t *testing.T) {
 // Infisical's own form brings a code along.
 func TestConnectingByACallersCode(t *testing.T) {
 	w, people := newOAuthWorld(t)
-	back, err := w.stack.Person(people.Administrator).Approve(t.Context(), w.stack.AuthorityURL+"/"+w.stack.TenantID+"/oauth2/v2.0/authorize?"+url.Values{
-		"client_id": {people.ClientID}, "response_type": {"code"}, "response_mode": {"query"}, "redirect_uri": {w.url + oauth.CallbackPath},
-		"scope": {"https://graph.microsoft.com/.default openid offline_access"}, "state": {"0123456789abcdef0123456789abcdef<:>azure-client-secrets"},
-	}.Encode())
+	back, err := w.stack.Person(people.Administrator).Approve(t.Context(),
+		w.stack.AuthorityURL+"/"+w.stack.TenantID+"/oauth2/v2.0/authorize?"+url.Values{
+			"client_id": {people.ClientID}, "response_type": {"code"}, "response_mode": {"query"}, "redirect_uri": {w.url + oauth.CallbackPath},
+			"scope": {"https://graph.microsoft.com/.default openid offline_access"},
+			"state": {"0123456789abcdef0123456789abcdef<:>azure-client-secrets"},
+		}.Encode())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +153,8 @@ func TestConnectingByACallersCode(t *testing.T) {
 		t.Errorf("the connection is %+v", made)
 	}
 	body["name"] = "another"
-	if refused := w.call(auth.Write, http.MethodPost, secrets, body); refused.status != http.StatusBadRequest || !strings.Contains(string(refused.body), "used already") {
+	if refused := w.call(auth.Write, http.MethodPost, secrets, body); refused.status != http.StatusBadRequest ||
+		!strings.Contains(string(refused.body), "used already") {
 		t.Errorf("the code again: %d %s", refused.status, refused.body)
 	}
 }

@@ -12,13 +12,16 @@ import (
 	"rekey/shared/oauth"
 )
 
-// elsewhere is an address that nobody may be led to, in all the places where somebody
-// might look for one.
+// elsewhere is an address that no visitor may be led to, in all the places where a
+// server might look for one.
 const (
-	elsewhere        = "https://evil.example/"
-	elsewhereQuery   = "&return_to=//evil.example&returnUrl=https://evil.example&redirect_uri=https://evil.example&next=/%5cevil.example&url=https:evil.example&RelayState=https://evil.example&authority=https://evil.example&iss_url=https://evil.example"
-	elsewhereHeaders = "Host: evil.example\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Prefix: //evil.example\r\n" +
-		"X-Original-Host: evil.example\r\nX-Host: evil.example\r\nForwarded: host=evil.example;proto=https\r\nX-Original-URL: https://evil.example/\r\nReferer: " + elsewhere + "\r\n"
+	elsewhere      = "https://evil.example/"
+	elsewhereQuery = "&return_to=//evil.example&returnUrl=https://evil.example&redirect_uri=https://evil.example" +
+		"&next=/%5cevil.example&url=https:evil.example&RelayState=https://evil.example" +
+		"&authority=https://evil.example&iss_url=https://evil.example"
+	elsewhereHeaders = "Host: evil.example\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\n" +
+		"X-Forwarded-Prefix: //evil.example\r\nX-Original-Host: evil.example\r\nX-Host: evil.example\r\n" +
+		"Forwarded: host=evil.example;proto=https\r\nX-Original-URL: https://evil.example/\r\nReferer: " + elsewhere + "\r\n"
 	injected = "x%0d%0aX-Injected:%20yes%0d%0aSet-Cookie:%20evil=1%0d%0a%0d%0a%3Cscript%3E"
 )
 
@@ -26,7 +29,8 @@ const (
 func (w *world) invited(name string) (link, state string) {
 	w.Helper()
 	type begun struct{ AuthorizationURL string }
-	link = decode[begun](w.T, w.call(auth.Write, http.MethodPost, secrets+"/oauth/authorize", object{"name": name, "tenantId": w.stack.TenantID})).AuthorizationURL
+	link = decode[begun](w.T, w.call(auth.Write, http.MethodPost, secrets+"/oauth/authorize",
+		object{"name": name, "tenantId": w.stack.TenantID})).AuthorizationURL
 	u, err := url.Parse(link)
 	if err != nil {
 		w.Fatal(err)
@@ -40,7 +44,8 @@ func (w *world) leads(what string, got reply) {
 	w.Helper()
 	if to := got.header.Get("Location"); to != "" && !strings.HasPrefix(to, w.url+oauth.ResultPath+"?") {
 		u, err := url.Parse(to)
-		if err != nil || !strings.HasPrefix(to, w.stack.AuthorityURL+"/"+w.stack.TenantID+"/oauth2/v2.0/authorize?") || u.Query().Get("redirect_uri") != w.url+oauth.CallbackPath {
+		if err != nil || !strings.HasPrefix(to, w.stack.AuthorityURL+"/"+w.stack.TenantID+"/oauth2/v2.0/authorize?") ||
+			u.Query().Get("redirect_uri") != w.url+oauth.CallbackPath {
 			w.Errorf("%s leads to %q", what, to)
 		}
 	}
@@ -61,7 +66,7 @@ func (w *world) leads(what string, got reply) {
 	}
 }
 
-// No page leads to an address that somebody wrote into the link, a header or the name of
+// No page leads to an address that an attacker wrote into the link, a header or the name of
 // the host, and none takes a header's line from there.
 func TestPagesLeadNowhereElse(t *testing.T) {
 	t.Parallel()
@@ -81,7 +86,8 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 		{"POST", oauth.StartPath + "?state=" + injected, button, 404},
 		{"GET", oauth.CallbackPath + "?code=x&state=" + state, "", 303},
 		{"GET", oauth.CallbackPath + "?code=" + injected + "&state=" + injected, "", 303},
-		{"GET", oauth.CallbackPath + "?error=" + injected + "&error_description=" + injected + "&error_uri=" + elsewhere + "&state=" + injected, "", 303},
+		{"GET", oauth.CallbackPath + "?error=" + injected + "&error_description=" + injected + "&error_uri=" + elsewhere + "&state=" +
+			injected, "", 303},
 		{"GET", oauth.CallbackPath + "?admin_consent=True&tenant=" + injected + "&state=" + injected, "", 303},
 		{"GET", oauth.CallbackPath + "?admin_consent=" + injected, "", 303},
 		{"HEAD", oauth.CallbackPath + "?code=x&state=" + state, "", 200},
@@ -90,7 +96,8 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 		{"GET", oauth.ResultPath + "?problem=used", "", 410},
 		{"GET", oauth.ResultPath, "Accept: application/json\r\n", 404},
 	} {
-		for _, smuggled := range []struct{ query, headers string }{{"", ""}, {elsewhereQuery, ""}, {"", elsewhereHeaders}, {elsewhereQuery, elsewhereHeaders}} {
+		for _, smuggled := range []struct{ query, headers string }{{"", ""}, {elsewhereQuery, ""}, {"", elsewhereHeaders},
+			{elsewhereQuery, elsewhereHeaders}} {
 			target := c.target
 			if smuggled.query != "" && !strings.Contains(target, "?") {
 				target += "?"
@@ -121,7 +128,8 @@ func TestEntrasWordsAreText(t *testing.T) {
 		t.Fatalf("cookies %v", cookies)
 	}
 	browser := "Cookie: " + cookies[0].Name + "=" + cookies[0].Value + "\r\n"
-	back := w.exchange(wire{"GET", oauth.CallbackPath + "?state=" + state + "&error=access_denied&error_description=hunter2" + injected, browser, ""})
+	back := w.exchange(wire{"GET",
+		oauth.CallbackPath + "?state=" + state + "&error=access_denied&error_description=hunter2" + injected, browser, ""})
 	w.leads("the callback", back)
 	u, err := url.Parse(back.header.Get("Location"))
 	if err != nil || u.Query().Get("flow") == "" {
@@ -134,7 +142,8 @@ func TestEntrasWordsAreText(t *testing.T) {
 			t.Errorf("%s: status %d: %s", accept, page.status, page.body)
 		}
 	}
-	if got := w.exchange(wire{"GET", u.RequestURI(), "", ""}); got.status != http.StatusForbidden || strings.Contains(string(got.body), "hunter2") {
+	if got := w.exchange(wire{"GET", u.RequestURI(), "", ""}); got.status != http.StatusForbidden ||
+		strings.Contains(string(got.body), "hunter2") {
 		t.Errorf("another browser: status %d: %s", got.status, got.body)
 	}
 	if log := w.watch.log(); strings.Contains(log, "hunter2") || strings.Contains(log, state) {
@@ -142,7 +151,7 @@ func TestEntrasWordsAreText(t *testing.T) {
 	}
 }
 
-// The pages are bound to their own state: who has none, or has somebody else's, finds
+// The pages are bound to their own state: who has none, or has another visitor's, finds
 // nothing and changes nothing, whatever form the request has.
 func TestPagesWithoutTheirState(t *testing.T) {
 	w, people := newOAuthWorld(t)
@@ -181,7 +190,7 @@ func TestPagesWithoutTheirState(t *testing.T) {
 			}
 		}
 	}
-	// With a state that is somebody else's, from another browser or another site.
+	// With a state that is another visitor's, from another browser or another site.
 	for _, c := range []struct {
 		method, target, headers string
 		status                  int
@@ -189,7 +198,8 @@ func TestPagesWithoutTheirState(t *testing.T) {
 	}{
 		{"POST", oauth.StartPath + "?state=" + state, "", 403, ""},
 		{"POST", oauth.StartPath + "?state=" + state, "Sec-Fetch-Site: cross-site\r\nOrigin: " + w.url + "\r\n", 403, ""},
-		{"POST", oauth.StartPath + "?state=" + state, "Origin: " + elsewhere + "\r\nX-Forwarded-Host: evil.example\r\nHost: evil.example\r\n", 403, ""},
+		{"POST", oauth.StartPath + "?state=" + state,
+			"Origin: " + elsewhere + "\r\nX-Forwarded-Host: evil.example\r\nHost: evil.example\r\n", 403, ""},
 		{"POST", oauth.StartPath + "?state=" + state, "Origin: null\r\n", 403, ""},
 		{"GET", oauth.CallbackPath + "?state=" + state + "&code=x", "", 303, "problem=other-browser"},
 		{"GET", oauth.CallbackPath + "?state=" + state + "&error=access_denied", "Cookie: rekey-oauth-x=y\r\n", 303, "problem=other-browser"},

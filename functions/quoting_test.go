@@ -10,7 +10,7 @@ import (
 	"rekey/shared/oauth"
 )
 
-// What a caller sent may be a secret in the wrong place: whoever it comes from, a
+// What a caller sent may be a secret in the wrong place: whichever caller it comes from, a
 // refusal repeats it neither in the answer nor in the log, which names the caller.
 func TestRefusalsQuoteNothing(t *testing.T) {
 	w, id, target, insider := newWalkedWorld(t)
@@ -18,8 +18,10 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 	const canary = "hunter2-UNSEEN"
 	const lines = canary + "%0d%0aX-Injected:%20" + canary
 	callers := map[string]string{"": "", "read": w.keys[auth.Read].Reveal(), "admin": w.keys[auth.Admin].Reveal(), "app:" + callerApp: insider}
-	headers := "User-Agent: " + canary + "\r\nReferer: https://" + canary + "/\r\nCookie: a=" + canary + "\r\ntraceparent: " + canary + "\r\n" +
-		"X-Azure-Functions-InvocationId: " + canary + "\r\nX-Forwarded-For: " + canary + "\r\nX-MS-CLIENT-PRINCIPAL: " + canary + "\r\nHost: " + canary + "\r\n"
+	headers := "User-Agent: " + canary + "\r\nReferer: https://" + canary + "/\r\nCookie: a=" + canary + "\r\ntraceparent: " +
+		canary + "\r\n" +
+		"X-Azure-Functions-InvocationId: " + canary + "\r\nX-Forwarded-For: " + canary + "\r\nX-MS-CLIENT-PRINCIPAL: " + canary + "\r\nHost: " +
+		canary + "\r\n"
 	asked := map[string]int{}
 	for name, credential := range callers {
 		if credential != "" {
@@ -58,14 +60,19 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 		send("POST", one, "Content-Type: "+canary+"\r\n", canary)
 		send("POST", one, "Authorization: Bearer "+canary+"\r\n", canary)
 		for _, op := range operations(t, id, target) {
-			if op.method == http.MethodGet || op.method == http.MethodDelete || strings.HasSuffix(op.path, "/test") || strings.HasSuffix(op.path, "/abandon") {
+			if op.method == http.MethodGet || op.method == http.MethodDelete || strings.HasSuffix(op.path, "/test") ||
+				strings.HasSuffix(op.path, "/abandon") {
 				continue // they take no body
 			}
 			for _, body := range []string{
 				canary, `"` + canary + `"`, `["` + canary + `"]`, `{"` + canary + `":"` + canary + `"`,
-				`{"name":["` + canary + `"],"credentials":"` + canary + `","rotation":"` + canary + `","clientId":{},"isAutoRotationEnabled":"` + canary + `","gracePeriodHours":"` + canary + `","tenantId":[]}`,
-				`{"name":"` + canary + `\r\nX-Injected: yes","method":"` + canary + `","credentials":{"tenantId":"` + canary + `","clientId":"` + canary + `","clientSecret":"` + canary + `"},"tenantId":"` + canary +
-					`","clientId":"` + canary + `","objectId":"` + canary + `","gracePeriodHours":-1,"isAutoRotationEnabled":true,"rotation":{"timeZone":"` + canary + `"},"vaultSecretName":"` + canary + `_","projectId":"` + canary + `"}`,
+				`{"name":["` + canary + `"],"credentials":"` + canary + `","rotation":"` + canary + `","clientId":{},"isAutoRotationEnabled":"` +
+					canary + `","gracePeriodHours":"` + canary + `","tenantId":[]}`,
+				`{"name":"` + canary + `\r\nX-Injected: yes","method":"` + canary + `","credentials":{"tenantId":"` + canary + `","clientId":"` +
+					canary + `","clientSecret":"` + canary + `"},"tenantId":"` + canary +
+					`","clientId":"` + canary + `","objectId":"` + canary +
+					`","gracePeriodHours":-1,"isAutoRotationEnabled":true,"rotation":{"timeZone":"` + canary + `"},"vaultSecretName":"` + canary +
+					`_","projectId":"` + canary + `"}`,
 			} {
 				send(op.method, op.path, "", body)
 			}
@@ -79,13 +86,13 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 		}
 	}
 	for name, n := range asked {
-		if logged := strings.Count(log, `"caller":"`+name+`"`); logged < n-2 { // one has two Authorization headers, one is a page's: nobody's
+		if logged := strings.Count(log, `"caller":"`+name+`"`); logged < n-2 { // one has two Authorization headers, one is a page's: no caller's
 			t.Errorf("%q is in the log %d times after %d requests", name, logged, n)
 		}
 	}
 }
 
-// Requests that nobody knows who sent are slowed down as they are deployed, and take no
+// Requests of unknown callers are slowed down as they are deployed, and take no
 // known caller's share.
 func TestFloodOfOutsiders(t *testing.T) {
 	w := newCallersWorld(t, nil, nil)

@@ -85,7 +85,8 @@ func TestRefusalsBehindTheHost(t *testing.T) {
 			made := d.create(a)
 			d.settled(made.ID)
 			before := d.truth()
-			d.stall("POST "+connections.Base+secrets, "POST "+connections.Base+secrets+"/"+made.ID+"/rotate-credentials", "DELETE "+connections.Base+secrets+"/"+made.ID)
+			d.stall("POST "+connections.Base+secrets, "POST "+connections.Base+secrets+"/"+made.ID+"/rotate-credentials",
+				"DELETE "+connections.Base+secrets+"/"+made.ID)
 			d.byFunction()
 			d.byOperation(made.ID)
 			d.untouched("all of it", before)
@@ -124,11 +125,13 @@ func (d *deployed) byFunction() {
 			}
 		}
 	}
-	// An invocation of a timer comes from the host and from nobody else.
+	// An invocation of a timer comes from the host alone.
 	invocation := `{"Data":{"timer":{"IsPastDue":false}},"Metadata":{}}`
 	for _, timer := range timers {
-		for _, path := range []string{"/" + timer, "/" + strings.ToUpper(timer), "//" + timer, "/" + timer + "/", "/api/" + timer, connections.Base + "/../../../" + timer,
-			connections.Base + "/%2e%2e/%2e%2e/%2e%2e/" + timer, oauth.Base + "..%2f..%2f..%2f..%2f" + timer, "/health/../" + timer, "http://127.0.0.1/" + timer} {
+		for _, path := range []string{"/" + timer, "/" + strings.ToUpper(timer), "//" + timer, "/" + timer + "/", "/api/" + timer,
+			connections.Base + "/../../../" + timer,
+			connections.Base + "/%2e%2e/%2e%2e/%2e%2e/" + timer, oauth.Base + "..%2f..%2f..%2f..%2f" + timer, "/health/../" + timer,
+			"http://127.0.0.1/" + timer} {
 			got := d.exchange(wire{"POST", path, "Host: 127.0.0.1\r\nX-Azure-Functions-InvocationId: " + unknownID + "\r\n", invocation})
 			if got.status < 300 || strings.Contains(string(got.body), "Outputs") {
 				d.Errorf("%s: status %d: %s", path, got.status, got.body)
@@ -166,7 +169,7 @@ func (d *deployed) byOperation(id string) {
 	lesser := map[auth.Role]auth.Role{auth.Write: auth.Read, auth.Rotate: auth.Write, auth.Admin: auth.Rotate}
 	const unauthorized, forbidden = http.StatusUnauthorized, http.StatusForbidden
 	for _, op := range operations(d.T, id, unknownID) {
-		ask("nobody", op, trick{}, "", unauthorized)
+		ask("no credential", op, trick{}, "", unauthorized)
 		ask("forged", op, trick{}, everything.String(), unauthorized)
 		key := ""
 		if below, ok := lesser[op.role]; ok {
@@ -177,7 +180,7 @@ func (d *deployed) byOperation(id string) {
 			continue
 		}
 		for _, trick := range tricks {
-			ask("nobody", op, trick, "", unauthorized)
+			ask("no credential", op, trick, "", unauthorized)
 			if key != "" {
 				ask("reader", op, trick, key, forbidden)
 			}

@@ -82,7 +82,8 @@ func (c *client) exchange(w wire) reply {
 	if !strings.Contains("\r\n"+w.headers, "\r\nHost: ") {
 		w.headers = "Host: rekey.example\r\n" + w.headers
 	}
-	request := fmt.Sprintf("%s %s HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s", w.method, w.target, len(w.body), w.headers, w.body)
+	request := fmt.Sprintf("%s %s HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s", w.method,
+		w.target, len(w.body), w.headers, w.body)
 	if _, err := io.WriteString(conn, request); err != nil {
 		c.t.Fatal(err)
 	}
@@ -136,30 +137,30 @@ func (w *world) outsiders() map[string]string {
 	var app strings.Builder
 	forged(w.stack.TenantID).Write(&app)
 	return map[string]string{
-		"nobody":                         "",
-		"with App Service's headers":     app.String(),
-		"with a key nobody has":          "Authorization: Bearer rk_" + strings.Repeat("A", 43) + "\r\n",
-		"with a token nobody has signed": "Authorization: Bearer eyJhbGciOiJub25lIn0.eyJyb2xlcyI6WyJDb25uZWN0aW9ucy5BZG1pbiJdfQ.\r\n",
-		"with a password":                "Authorization: Basic YWRtaW46YWRtaW4=\r\nProxy-Authorization: Basic YWRtaW46YWRtaW4=\r\n",
+		"without a credential":       "",
+		"with App Service's headers": app.String(),
+		"with an unknown key":        "Authorization: Bearer rk_" + strings.Repeat("A", 43) + "\r\n",
+		"with an unsigned token":     "Authorization: Bearer eyJhbGciOiJub25lIn0.eyJyb2xlcyI6WyJDb25uZWN0aW9ucy5BZG1pbiJdfQ.\r\n",
+		"with a password":            "Authorization: Basic YWRtaW46YWRtaW4=\r\nProxy-Authorization: Basic YWRtaW46YWRtaW4=\r\n",
 	}
 }
 
 // newWalkedWorld is a world with a connection that has a target, at rest, in which
-// nobody is slowed down: the walks are faster than any caller.
+// no caller is slowed down: the walks are faster than any caller.
 func newWalkedWorld(t *testing.T) (w *world, id, target, insider string) {
 	t.Helper()
 	w = newCallersWorld(t, nil, func(a *app.App) {
 		a.Limit = auth.NewLimiter(auth.Limits{Reads: 1e6, Writes: 1e6, Unknown: 1e6, Pages: 1e6})
 	})
 	w.served()
-	insider = w.token([]string{"Somebody.Elses"}, nil) // before any time has passed in the directory
+	insider = w.token([]string{"Another.App"}, nil) // before any time has passed in the directory
 	operator, made := w.authenticator()
 	one := w.target(w.call(auth.Rotate, http.MethodPost, secrets+"/"+made.ID+"/targets", object{"clientId": w.owned(operator).ClientID}))
 	w.settle()
 	return w, made.ID, one.ID, insider
 }
 
-// Whoever has no credential that counts is refused at every address and by every method,
+// A caller without a credential that counts is refused at every address and by every method,
 // whatever form the request has, and finds out nothing. The walks are not parallel with
 // other tests: they leave them no processor, and some of those have deadlines.
 func TestOutsidersAreRefused(t *testing.T) {
@@ -169,8 +170,8 @@ func TestOutsidersAreRefused(t *testing.T) {
 	for who, credential := range w.outsiders() {
 		for _, op := range operations(t, id, target) {
 			for i, trick := range tricks {
-				if i > 0 && who != "nobody" && who != "with App Service's headers" {
-					break // a credential that nobody knows is as good as none
+				if i > 0 && who != "without a credential" && who != "with App Service's headers" {
+					break // an unknown credential is as good as none
 				}
 				path := op.path
 				if trick.path != nil {
@@ -281,8 +282,10 @@ func TestMethodOverridesMeanNothing(t *testing.T) {
 			continue
 		}
 		for _, verb := range []string{"DELETE", "PATCH", "POST"} {
-			headers := "X-HTTP-Method-Override: " + verb + "\r\nX-HTTP-Method: " + verb + "\r\nX-Method-Override: " + verb + "\r\nAuthorization: Bearer " + w.keys[auth.Admin].Reveal() + "\r\n"
-			if got := w.exchange(wire{http.MethodGet, op.path + "?_method=" + verb + "&revoke=true", headers, `{"_method":"` + verb + `"}`}); got.status != http.StatusOK {
+			headers := "X-HTTP-Method-Override: " + verb + "\r\nX-HTTP-Method: " + verb + "\r\nX-Method-Override: " + verb +
+				"\r\nAuthorization: Bearer " + w.keys[auth.Admin].Reveal() + "\r\n"
+			if got := w.exchange(wire{http.MethodGet, op.path + "?_method=" + verb + "&revoke=true", headers,
+				`{"_method":"` + verb + `"}`}); got.status != http.StatusOK {
 				t.Errorf("%s with %s: status %d: %s", op.path, verb, got.status, got.body)
 			}
 		}

@@ -81,13 +81,14 @@ var refusedRotations = map[string]refusedRotation{
 		}
 		return id
 	}},
-	"another connection has the application, too": {409, []string{"authenticates with this application"}, func(w *world, a directory.Application) string {
-		_, secret := w.foreign(a, w.clock.Now().AddDate(1, 0, 0))
-		id := w.create(a, off...).ID
-		w.create(a, append([]any{"name", "other", "credentials.clientSecret", secret}, off...)...)
-		w.settle()
-		return id
-	}},
+	"another connection has the application, too": {409, []string{"authenticates with this application"},
+		func(w *world, a directory.Application) string {
+			_, secret := w.foreign(a, w.clock.Now().AddDate(1, 0, 0))
+			id := w.create(a, off...).ID
+			w.create(a, append([]any{"name", "other", "credentials.clientSecret", secret}, off...)...)
+			w.settle()
+			return id
+		}},
 	"no such connection": {404, []string{"no such connection"}, func(*world, directory.Application) string { return unknownID }},
 }
 
@@ -133,7 +134,8 @@ func TestRefusalDuringRotation(t *testing.T) {
 	if run := w.history(made.ID).Rotations[0]; run.Outcome != "failed" || run.Trigger != "manual" {
 		t.Errorf("the history: %+v", run)
 	}
-	if message := w.record(made.ID).Error.Message; !strings.Contains(message, "forbids new client secrets") || !strings.Contains(message, "Exempt") {
+	if message := w.record(made.ID).Error.Message; !strings.Contains(message, "forbids new client secrets") ||
+		!strings.Contains(message, "Exempt") {
 		t.Errorf("message %q", message)
 	}
 	w.managed(a, made.VaultSecretName, first)

@@ -41,7 +41,7 @@ func (w *world) served() {
 	w.url = "http://" + listener.Addr().String()
 }
 
-// What is too large is refused before it is kept, and for those whom nobody knows before
+// What is too large is refused before it is kept, and for unknown callers before
 // it is read.
 func TestOversize(t *testing.T) {
 	w := newCallersWorld(t, nil, nil)
@@ -55,25 +55,26 @@ func TestOversize(t *testing.T) {
 		wire
 		want int
 	}{
-		"body":              {wire{"POST", one, key, `{"name":"` + long(300<<10) + `"}`}, 413},
-		"body of nobody":    {wire{"POST", one, "", `{"name":"` + long(300<<10) + `"}`}, 401},
-		"body of a read":    {wire{"GET", one + "/" + made.ID, key, long(300 << 10)}, 200},
-		"header":            {wire{"GET", one, key + "X-Long: " + long(80<<10) + "\r\n", ""}, 431},
-		"many headers":      {wire{"GET", one, key + strings.Repeat("X-Many: "+long(64)+"\r\n", 1200), ""}, 431},
-		"header of nobody":  {wire{"GET", one, "X-Long: " + long(80<<10) + "\r\n", ""}, 431},
-		"credential":        {wire{"GET", one, "Authorization: Bearer " + long(40<<10) + "\r\n", ""}, 401},
-		"scheme":            {wire{"GET", one, "Authorization: " + long(40<<10) + "\r\n", ""}, 401},
-		"principal":         {wire{"GET", one, "X-MS-CLIENT-PRINCIPAL: " + long(60<<10) + "\r\n", ""}, 401},
-		"address":           {wire{"GET", one + "/" + long(80<<10), key, ""}, 431},
-		"id":                {wire{"GET", one + "/" + long(40<<10), key, ""}, 404},
-		"name":              {wire{"GET", one + "/connection-name/" + long(40<<10), key, ""}, 404},
-		"segments":          {wire{"GET", one + strings.Repeat("/x", 15<<10), key, ""}, 404},
-		"query":             {wire{"GET", one + "/" + made.ID + "/rotations?limit=" + long(40<<10), key, ""}, 400},
-		"cursor":            {wire{"GET", one + "/" + made.ID + "/rotations?cursor=" + long(40<<10), key, ""}, 400},
-		"idempotency key":   {wire{"POST", one, key + "Idempotency-Key: " + long(40<<10) + "\r\n", `{"name":"x"}`}, 400},
-		"callback":          {wire{"GET", "/organization/app-connections/azure/oauth/callback?state=" + long(40<<10), "", ""}, 404},
-		"depth":             {wire{"POST", one, key, strings.Repeat("[", 100<<10)}, 400},
-		"state's cookie":    {wire{"GET", "/organization/app-connections/azure/oauth/result?flow=x", "Cookie: a=" + long(40<<10) + "\r\n", ""}, 404},
+		"body":             {wire{"POST", one, key, `{"name":"` + long(300<<10) + `"}`}, 413},
+		"unknown's body":   {wire{"POST", one, "", `{"name":"` + long(300<<10) + `"}`}, 401},
+		"body of a read":   {wire{"GET", one + "/" + made.ID, key, long(300 << 10)}, 200},
+		"header":           {wire{"GET", one, key + "X-Long: " + long(80<<10) + "\r\n", ""}, 431},
+		"many headers":     {wire{"GET", one, key + strings.Repeat("X-Many: "+long(64)+"\r\n", 1200), ""}, 431},
+		"unknown's header": {wire{"GET", one, "X-Long: " + long(80<<10) + "\r\n", ""}, 431},
+		"credential":       {wire{"GET", one, "Authorization: Bearer " + long(40<<10) + "\r\n", ""}, 401},
+		"scheme":           {wire{"GET", one, "Authorization: " + long(40<<10) + "\r\n", ""}, 401},
+		"principal":        {wire{"GET", one, "X-MS-CLIENT-PRINCIPAL: " + long(60<<10) + "\r\n", ""}, 401},
+		"address":          {wire{"GET", one + "/" + long(80<<10), key, ""}, 431},
+		"id":               {wire{"GET", one + "/" + long(40<<10), key, ""}, 404},
+		"name":             {wire{"GET", one + "/connection-name/" + long(40<<10), key, ""}, 404},
+		"segments":         {wire{"GET", one + strings.Repeat("/x", 15<<10), key, ""}, 404},
+		"query":            {wire{"GET", one + "/" + made.ID + "/rotations?limit=" + long(40<<10), key, ""}, 400},
+		"cursor":           {wire{"GET", one + "/" + made.ID + "/rotations?cursor=" + long(40<<10), key, ""}, 400},
+		"idempotency key":  {wire{"POST", one, key + "Idempotency-Key: " + long(40<<10) + "\r\n", `{"name":"x"}`}, 400},
+		"callback":         {wire{"GET", "/organization/app-connections/azure/oauth/callback?state=" + long(40<<10), "", ""}, 404},
+		"depth":            {wire{"POST", one, key, strings.Repeat("[", 100<<10)}, 400},
+		"state's cookie": {wire{"GET", "/organization/app-connections/azure/oauth/result?flow=x", "Cookie: a=" + long(40<<10) + "\r\n", ""},
+			404},
 		"health":            {wire{"GET", "/health", "", long(300 << 10)}, 200},
 		"readiness":         {wire{"GET", "/", "", long(300 << 10)}, 200},
 		"declared, nothing": {wire{"POST", one, "Expect: 100-continue\r\n", ""}, 401},
@@ -114,7 +115,7 @@ func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return 
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
 // Who sends a body that never ends is answered after half a minute, known or not, and
-// holds up nobody.
+// holds up no other caller.
 func TestStalledBodies(t *testing.T) {
 	t.Parallel()
 	w := newCallersWorld(t, nil, nil)
@@ -128,15 +129,15 @@ func TestStalledBodies(t *testing.T) {
 		want          int
 		says          string
 	}{
-		"nobody":               {"POST " + connections.Base + secrets, sized, 0, 401, "API key"},
-		"nobody, in chunks":    {"POST " + connections.Base + secrets, chunked, 0, 401, "API key"},
-		"nobody, drop by drop": {"POST " + connections.Base + secrets, sized, 9 * time.Second, 401, "API key"},
-		"a known caller":       {"POST " + connections.Base + secrets, key + sized, 0, 400, "did not arrive completely"},
-		"drop by drop":         {"POST " + connections.Base + secrets, key + sized, 9 * time.Second, 400, "did not arrive completely"},
-		"in chunks":            {"POST " + connections.Base + secrets, key + chunked, 0, 400, "did not arrive completely"},
-		"with a read":          {"GET " + connections.Base + "/options", key + sized, 0, 200, "appConnectionOptions"},
-		"of a page":            {"POST /organization/app-connections/azure/oauth/start?state=x", sized, 0, 404, "off"},
-		"of a probe":           {"GET /health", sized, 0, 200, "ok"},
+		"unknown":               {"POST " + connections.Base + secrets, sized, 0, 401, "API key"},
+		"unknown, in chunks":    {"POST " + connections.Base + secrets, chunked, 0, 401, "API key"},
+		"unknown, drop by drop": {"POST " + connections.Base + secrets, sized, 9 * time.Second, 401, "API key"},
+		"a known caller":        {"POST " + connections.Base + secrets, key + sized, 0, 400, "did not arrive completely"},
+		"drop by drop":          {"POST " + connections.Base + secrets, key + sized, 9 * time.Second, 400, "did not arrive completely"},
+		"in chunks":             {"POST " + connections.Base + secrets, key + chunked, 0, 400, "did not arrive completely"},
+		"with a read":           {"GET " + connections.Base + "/options", key + sized, 0, 200, "appConnectionOptions"},
+		"of a page":             {"POST /organization/app-connections/azure/oauth/start?state=x", sized, 0, 404, "off"},
+		"of a probe":            {"GET /health", sized, 0, 200, "ok"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

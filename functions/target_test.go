@@ -27,7 +27,8 @@ func (w *world) certificate(a directory.Application, ends time.Time) (body, key 
 	if err != nil {
 		w.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(ends.UnixNano()), Subject: pkix.Name{CommonName: "rekey test"}, NotBefore: w.clock.Now().Add(-time.Hour), NotAfter: ends}
+	template := &x509.Certificate{SerialNumber: big.NewInt(ends.UnixNano()), Subject: pkix.Name{CommonName: "rekey test"},
+		NotBefore: w.clock.Now().Add(-time.Hour), NotAfter: ends}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		w.Fatal(err)
@@ -95,32 +96,40 @@ func TestTargets(t *testing.T) {
 	first, second := w.owned(operator), w.owned(operator)
 	path := secrets + "/" + made.ID + "/targets"
 	daily := object{"rotationInterval": 1, "rotateAtUtc": object{"hours": 3, "minutes": 0}, "gracePeriodHours": 0}
-	one := w.target(w.call(auth.Rotate, http.MethodPost, path, object{"clientId": first.ClientID, "description": "the first", "isAutoRotationEnabled": true, "rotation": daily}))
-	w.call(auth.Write, http.MethodPost, path, object{"clientId": second.ClientID, "isAutoRotationEnabled": true, "rotation": daily}).refuses(t, http.StatusForbidden, "rotate")
+	one := w.target(w.call(auth.Rotate, http.MethodPost, path,
+		object{"clientId": first.ClientID, "description": "the first", "isAutoRotationEnabled": true, "rotation": daily}))
+	w.call(auth.Write, http.MethodPost, path, object{"clientId": second.ClientID, "isAutoRotationEnabled": true, "rotation": daily}).refuses(t,
+		http.StatusForbidden, "rotate")
 	two := w.target(w.call(auth.Write, http.MethodPost, path, object{"objectId": second.ObjectID, "vaultSecretName": "second"}))
 	w.settle()
-	if one.ConnectionID != made.ID || one.Application.ObjectID != first.ObjectID || one.Description != "the first" || two.VaultSecretName != "second" {
+	if one.ConnectionID != made.ID || one.Application.ObjectID != first.ObjectID || one.Description != "the first" ||
+		two.VaultSecretName != "second" {
 		t.Errorf("targets %+v and %+v", one, two)
 	}
-	w.call(auth.Write, http.MethodPost, path, object{"clientId": first.ClientID}).refuses(t, http.StatusConflict, "rotates this application already")
-	if list := decode[struct{ Targets []targetView }](t, w.call(auth.Read, http.MethodGet, path, nil)).Targets; len(list) != 2 || list[0].ID != one.ID || list[1].ID != two.ID {
+	w.call(auth.Write, http.MethodPost, path, object{"clientId": first.ClientID}).refuses(t, http.StatusConflict,
+		"rotates this application already")
+	if list := decode[struct{ Targets []targetView }](t, w.call(auth.Read, http.MethodGet, path, nil)).Targets; len(list) != 2 ||
+		list[0].ID != one.ID || list[1].ID != two.ID {
 		t.Errorf("list %+v", list)
 	}
 
 	one = w.target(w.call(auth.Read, http.MethodGet, path+"/"+one.ID, nil))
 	w.managed(first, one.VaultSecretName, one.Rotation.Current.KeyID, first.KeyID)
 	w.target(w.call(auth.Rotate, http.MethodPost, path+"/"+two.ID+"/rotate-credentials", nil)) // by hand, without a schedule
-	changed := w.target(w.call(auth.Write, http.MethodPatch, path+"/"+one.ID, object{"rotation": object{"rotationInterval": 9}, "version": one.Version}))
+	changed := w.target(w.call(auth.Write, http.MethodPatch, path+"/"+one.ID,
+		object{"rotation": object{"rotationInterval": 9}, "version": one.Version}))
 	if changed.Rotation.RotationInterval != 9 || changed.Version != one.Version+1 {
 		t.Errorf("changed %+v", changed)
 	}
-	w.call(auth.Write, http.MethodPatch, path+"/"+one.ID, object{"credentials": object{"clientSecret": "x"}}).refuses(t, http.StatusBadRequest, "target has no credentials")
+	w.call(auth.Write, http.MethodPatch, path+"/"+one.ID, object{"credentials": object{"clientSecret": "x"}}).refuses(t, http.StatusBadRequest,
+		"target has no credentials")
 	w.settle()
 	two = w.target(w.call(auth.Read, http.MethodGet, path+"/"+two.ID, nil))
 	w.managed(second, "second", two.Rotation.Current.KeyID, second.KeyID)
 
 	// Nothing is at the other's address, and targets are no connections.
-	for _, p := range []string{secrets + "/" + one.ID, secrets + "/" + one.ID + "/targets", path + "/" + made.ID, secrets + "/connection-name/target-" + one.ID} {
+	for _, p := range []string{secrets + "/" + one.ID, secrets + "/" + one.ID + "/targets", path + "/" + made.ID,
+		secrets + "/connection-name/target-" + one.ID} {
 		w.call(auth.Read, http.MethodGet, p, nil).refuses(t, http.StatusNotFound, "no such connection")
 	}
 	if list := decode[struct{ AppConnections []view }](t, w.call(auth.Read, http.MethodGet, secrets, nil)).AppConnections; len(list) != 1 {
@@ -153,7 +162,8 @@ func (w *world) endOfTargets(id, path string, targets []targetView, first, secon
 	if events := w.audit(id, "/targets/"+targets[1].ID); events[0].Kind != "connection.deleted" {
 		w.Errorf("audit %+v", events)
 	}
-	if message := decode[struct{ Message string }](w.T, w.call(auth.Write, http.MethodDelete, secrets+"/"+id, nil)).Message; !strings.Contains(message, "The published client secret stays") {
+	if message := decode[struct{ Message string }](w.T,
+		w.call(auth.Write, http.MethodDelete, secrets+"/"+id, nil)).Message; !strings.Contains(message, "The published client secret stays") {
 		w.Errorf("message %q", message)
 	}
 	w.settle()
@@ -168,19 +178,23 @@ func TestCertificateConnection(t *testing.T) {
 	w := newWorld(t, options{})
 	a := w.sample()
 	made := w.withCertificate(a, "isAutoRotationEnabled", false, "rotation", absent)
-	if made.Authentication == nil || len(made.Authentication.Thumbprint) != 40 || made.Authentication.ExpiresAt.Before(w.clock.Now().AddDate(0, 11, 0)) || made.Rotation != nil {
+	if made.Authentication == nil || len(made.Authentication.Thumbprint) != 40 ||
+		made.Authentication.ExpiresAt.Before(w.clock.Now().AddDate(0, 11, 0)) || made.Rotation != nil {
 		t.Errorf("connection %+v", made)
 	}
 	body, key := w.certificate(a, w.clock.Now().AddDate(0, 0, 20))
 	got := w.one(w.patch(auth.Write, made.ID, object{"credentials": object{"certificateBody": body, "privateKey": key}}))
-	if got.CredentialsHash == made.CredentialsHash || got.Authentication.Thumbprint == made.Authentication.Thumbprint || strings.Join(got.Attention, " ") != "expiring" {
+	if got.CredentialsHash == made.CredentialsHash || got.Authentication.Thumbprint == made.Authentication.Thumbprint ||
+		strings.Join(got.Attention, " ") != "expiring" {
 		t.Errorf("after the change: %+v", got)
 	}
-	if list := decode[struct{ AppConnections []view }](t, w.call(auth.Read, http.MethodGet, secrets+"?attention=true", nil)).AppConnections; len(list) != 1 {
+	if list := decode[struct{ AppConnections []view }](t,
+		w.call(auth.Read, http.MethodGet, secrets+"?attention=true", nil)).AppConnections; len(list) != 1 {
 		t.Errorf("%d connections ask for attention", len(list))
 	}
 	_, other := w.certificate(a, w.clock.Now().AddDate(1, 0, 0))
-	w.patch(auth.Write, made.ID, object{"credentials": object{"certificateBody": "no certificate", "privateKey": other}}).refuses(t, http.StatusBadRequest, "certificate")
+	w.patch(auth.Write, made.ID, object{"credentials": object{"certificateBody": "no certificate", "privateKey": other}}).refuses(t,
+		http.StatusBadRequest, "certificate")
 	message := decode[struct{ Message string }](t, w.call(auth.Write, http.MethodDelete, secrets+"/"+made.ID, nil)).Message
 	if !strings.Contains(message, "its entry in Entra stays") {
 		t.Errorf("message %q", message)
@@ -196,9 +210,11 @@ func TestCertificateConnectionRotates(t *testing.T) {
 	made := w.withCertificate(operator, "rotation.target", object{"clientId": app.ClientID}, "rotation.gracePeriodHours", 0)
 	w.settle()
 	made = w.one(w.call(auth.Read, http.MethodGet, secrets+"/"+made.ID, nil))
-	if made.Credentials.ClientID != operator.ClientID || made.Rotation.Target == nil || made.Rotation.Target.ClientID != app.ClientID || made.Rotation.Target.ObjectID != app.ObjectID {
+	if made.Credentials.ClientID != operator.ClientID || made.Rotation.Target == nil || made.Rotation.Target.ClientID != app.ClientID ||
+		made.Rotation.Target.ObjectID != app.ObjectID {
 		t.Errorf("connection %+v", made)
 	}
 	w.managed(app, made.VaultSecretName, made.Rotation.Current.KeyID, app.KeyID)
-	w.patch(auth.Write, made.ID, object{"rotation": object{"target": object{"clientId": operator.ClientID}}}).refuses(t, http.StatusBadRequest, "Add another one")
+	w.patch(auth.Write, made.ID, object{"rotation": object{"target": object{"clientId": operator.ClientID}}}).refuses(t, http.StatusBadRequest,
+		"Add another one")
 }

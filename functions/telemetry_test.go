@@ -21,7 +21,8 @@ import (
 func TestTraceOfARotation(t *testing.T) {
 	const trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 	receiver := telemetrytest.New(t)
-	w := newWorld(t, options{settings: settings{"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_EXPORTER_OTLP_HEADERS": "api-key=key~of~the~receiver"}})
+	w := newWorld(t, options{settings: settings{"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL,
+		"OTEL_EXPORTER_OTLP_HEADERS": "api-key=key~of~the~receiver"}})
 	w.watch.Issued("key~of~the~receiver")
 	t.Cleanup(func() { w.app.Telemetry.Shutdown(t.Context()) })
 	calls := counted(w)
@@ -99,7 +100,8 @@ func TestTraceOfARotation(t *testing.T) {
 	}
 	w.watch.saw("export", receiver.Text()) // searched for every secret at the end
 	for what, value := range map[string]string{
-		"tenant": sample.TenantID, "client id": sample.ClientID, "object id": sample.ObjectID, "name": created.Name + `"`, "vault secret": created.VaultSecretName,
+		"tenant": sample.TenantID, "client id": sample.ClientID, "object id": sample.ObjectID, "name": created.Name + `"`,
+		"vault secret": created.VaultSecretName,
 	} {
 		if strings.Contains(receiver.Text(), value) {
 			t.Errorf("the %s was exported", what)

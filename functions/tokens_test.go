@@ -145,13 +145,13 @@ func TestTokensInTheAudit(t *testing.T) {
 	}
 }
 
-// Somebody whom the tenant knows and to whom nobody gave a role is known, named in the
+// A caller whom the tenant knows and who was given no role is known, named in the
 // log, and let in nowhere.
 func TestTokenWithoutARole(t *testing.T) {
 	t.Parallel()
 	w := newCallersWorld(t, nil, nil)
 	for name, token := range map[string]string{
-		"app:" + callerApp:     w.token([]string{"Somebody.Elses", "connections.admin"}, nil),
+		"app:" + callerApp:     w.token([]string{"Another.App", "connections.admin"}, nil),
 		"user:" + callerObject: w.token(nil, object{"roles": nil, "scp": "openid profile"}),
 	} {
 		for _, g := range gates(unknownID) {
@@ -177,17 +177,18 @@ func TestWrongTokens(t *testing.T) {
 	parts := strings.Split(good, ".")
 	before := w.truth()
 	for name, token := range map[string]string{
-		"another audience":         w.token(admin, object{"aud": "00000003-0000-0000-c000-000000000000"}),
-		"several audiences":        w.token(admin, object{"aud": []string{audience, callerApp}}),
-		"no audience":              w.token(admin, object{"aud": nil}),
-		"expired":                  w.token(admin, object{"iat": hour(-3), "nbf": hour(-3), "exp": hour(-2)}),
-		"never expires":            w.token(admin, object{"exp": nil}),
-		"of tomorrow":              w.token(admin, object{"nbf": hour(24), "exp": hour(25)}),
-		"another tenant":           w.stack.Directory.AccessToken(w.stack.AuthorityURL, elsewhere, object{"aud": audience, "azp": callerApp, "oid": callerObject, "roles": admin}),
+		"another audience":  w.token(admin, object{"aud": "00000003-0000-0000-c000-000000000000"}),
+		"several audiences": w.token(admin, object{"aud": []string{audience, callerApp}}),
+		"no audience":       w.token(admin, object{"aud": nil}),
+		"expired":           w.token(admin, object{"iat": hour(-3), "nbf": hour(-3), "exp": hour(-2)}),
+		"never expires":     w.token(admin, object{"exp": nil}),
+		"of tomorrow":       w.token(admin, object{"nbf": hour(24), "exp": hour(25)}),
+		"another tenant": w.stack.Directory.AccessToken(w.stack.AuthorityURL, elsewhere,
+			object{"aud": audience, "azp": callerApp, "oid": callerObject, "roles": admin}),
 		"another tenant's issuer":  w.token(admin, object{"iss": w.stack.AuthorityURL + "/" + elsewhere + "/v2.0"}),
 		"another issuer":           w.token(admin, object{"iss": "https://evil.example/" + w.stack.TenantID + "/v2.0"}),
 		"an ID token":              w.token(admin, object{"azp": nil}),
-		"nobody":                   w.token(admin, object{"oid": nil}),
+		"no object id":             w.token(admin, object{"oid": nil}),
 		"alg none":                 w.stack.Directory.Sign(object{"alg": "none"}, claims),
 		"HS256":                    w.stack.Directory.Sign(object{"alg": "HS256"}, claims),
 		"an unknown key":           w.stack.Directory.Sign(object{"kid": "../../keys"}, claims),
@@ -221,7 +222,8 @@ func TestKeyRollover(t *testing.T) {
 	now := &clock{} // of the verifier alone: in the directory no time passes
 	w := newCallersWorld(t, nil, nil)
 	verifier, err := openid.New(openid.Config{
-		AuthorityHost: w.stack.AuthorityURL, Now: now.Now, HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: w.stack.TLS, DisableKeepAlives: true}},
+		AuthorityHost: w.stack.AuthorityURL, Now: now.Now,
+		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: w.stack.TLS, DisableKeepAlives: true}},
 	})
 	if err != nil {
 		t.Fatal(err)

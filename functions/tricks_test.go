@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// trick is a way of asking for something else than it looks like, for somebody on the
+// trick is a way of asking for something else than it looks like, for a proxy on the
 // way or for us. What it makes of the path is sent as it stands.
 type trick struct {
 	name    string
@@ -52,11 +52,18 @@ var tricks = []trick{
 	{name: "a method in the query", path: func(p string) string { return p + "?_method=GET&method=GET&x-http-method=GET" }},
 	{name: "a key in the query", path: func(p string) string { return p + "?code=master&access_token=x&api_key=x" }},
 	{name: "another method: GET", headers: "X-HTTP-Method-Override: GET\r\nX-HTTP-Method: GET\r\nX-Method-Override: GET\r\n_method: GET\r\n"},
-	{name: "another method: DELETE", headers: "X-HTTP-Method-Override: DELETE\r\nX-HTTP-Method: DELETE\r\nX-Method-Override: DELETE\r\n_method: DELETE\r\n"},
-	{name: "another address", headers: "X-Original-URL: /health\r\nX-Rewrite-URL: /health\r\nX-Forwarded-Uri: /health\r\nX-Forwarded-Path: /health\r\n"},
-	{name: "another host", headers: "X-Forwarded-Host: localhost\r\nX-Forwarded-Server: localhost\r\nX-Host: localhost\r\nForwarded: for=127.0.0.1;host=localhost;proto=https\r\n"},
-	{name: "from this machine", headers: "X-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\nClient-IP: 127.0.0.1\r\nTrue-Client-IP: 127.0.0.1\r\n"},
-	{name: "from the host", headers: "X-Azure-Functions-InvocationId: " + unknownID + "\r\nX-ms-invocation-id: " + unknownID + "\r\nX-Functions-Key: master\r\nX-MS-SITE-RESTRICTED-TOKEN: x\r\n"},
-	{name: "of a page", headers: "Origin: https://evil.example\r\nAccess-Control-Request-Method: DELETE\r\nAccess-Control-Request-Headers: authorization\r\n"},
+	{name: "another method: DELETE",
+		headers: "X-HTTP-Method-Override: DELETE\r\nX-HTTP-Method: DELETE\r\nX-Method-Override: DELETE\r\n_method: DELETE\r\n"},
+	{name: "another address",
+		headers: "X-Original-URL: /health\r\nX-Rewrite-URL: /health\r\nX-Forwarded-Uri: /health\r\nX-Forwarded-Path: /health\r\n"},
+	{name: "another host",
+		headers: "X-Forwarded-Host: localhost\r\nX-Forwarded-Server: localhost\r\nX-Host: localhost\r\n" +
+			"Forwarded: for=127.0.0.1;host=localhost;proto=https\r\n"},
+	{name: "from this machine",
+		headers: "X-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\nClient-IP: 127.0.0.1\r\nTrue-Client-IP: 127.0.0.1\r\n"},
+	{name: "from the host", headers: "X-Azure-Functions-InvocationId: " + unknownID + "\r\nX-ms-invocation-id: " + unknownID +
+		"\r\nX-Functions-Key: master\r\nX-MS-SITE-RESTRICTED-TOKEN: x\r\n"},
+	{name: "of a page",
+		headers: "Origin: https://evil.example\r\nAccess-Control-Request-Method: DELETE\r\nAccess-Control-Request-Headers: authorization\r\n"},
 	{name: "a cookie", headers: "Cookie: AppServiceAuthSession=x; Authorization=Bearer x; rekey=admin\r\n"},
 }

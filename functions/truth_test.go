@@ -13,7 +13,7 @@ import (
 )
 
 // truth is everything outside that Rekey could have changed, one line for each
-// thing. History is left out: that somebody tried is worth remembering.
+// thing. History is left out: that a caller tried is worth remembering.
 func (c *client) truth() map[string]string {
 	c.t.Helper()
 	all := map[string]string{}

@@ -103,7 +103,8 @@ func TestInfisicalsMembers(t *testing.T) {
 	w := newWorld(t, options{})
 	a := w.sample()
 	// What such a client sends, with members that Rekey does not know.
-	body := creation(a, "rotation", object{"rotationInterval": 30, "rotateAtUtc": object{"hours": 2, "minutes": 15}}, "description", "of the billing service",
+	body := creation(a, "rotation", object{"rotationInterval": 30, "rotateAtUtc": object{"hours": 2, "minutes": 15}}, "description",
+		"of the billing service",
 		"configuration", object{"x": 1}, "isPlatformManagedCredentials", false, "gatewayId", nil)
 	created := w.call(auth.Rotate, http.MethodPost, secrets, body)
 	id := w.one(created).ID
@@ -150,10 +151,12 @@ func values(t *testing.T, created reply) {
 		}
 	}](t, created).AppConnection
 	r := c.Rotation
-	if c.App != "azure-client-secrets" || c.Method != "client-secret" || c.OrgID != "default" || c.Version != 1 || !c.IsAutoRotationEnabled || c.Description == "" {
+	if c.App != "azure-client-secrets" || c.Method != "client-secret" || c.OrgID != "default" || c.Version != 1 || !c.IsAutoRotationEnabled ||
+		c.Description == "" {
 		t.Errorf("connection %+v", c)
 	}
-	if r.RotationStatus != "success" || r.RotationInterval != 30 || r.RotateAtUtc.Hours != 2 || r.RotateAtUtc.Minutes != 15 || r.RotateAt != r.RotateAtUtc || r.TimeZone != "UTC" {
+	if r.RotationStatus != "success" || r.RotationInterval != 30 || r.RotateAtUtc.Hours != 2 || r.RotateAtUtc.Minutes != 15 ||
+		r.RotateAt != r.RotateAtUtc || r.TimeZone != "UTC" {
 		t.Errorf("rotation %+v", r)
 	}
 	if !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(c.CredentialsHash) {
@@ -185,7 +188,8 @@ func TestLists(t *testing.T) {
 		}
 	}
 	options := w.call(auth.Read, http.MethodGet, "/options", nil)
-	const want = `{"appConnectionOptions":[{"name":"Azure Client Secrets","app":"azure-client-secrets","methods":["oauth","client-secret","certificate"]}]}`
+	const want = `{"appConnectionOptions":[{"name":"Azure Client Secrets","app":"azure-client-secrets",` +
+		`"methods":["oauth","client-secret","certificate"]}]}`
 	if got := strings.TrimSpace(string(options.body)); got != want {
 		t.Errorf("options: %s", got)
 	}

@@ -55,7 +55,8 @@ func describe(err error) problem {
 	case errors.Is(err, auth.ErrUnconfigured):
 		return problem{status: http.StatusUnauthorized, message: "No callers are configured, so everybody is refused. The log says what to set."}
 	case errors.Is(err, auth.ErrUnauthenticated):
-		return problem{status: http.StatusUnauthorized, message: "Send an API key that this deployment knows, or an Entra access token for it, as Authorization: Bearer <key or token>."}
+		return problem{status: http.StatusUnauthorized,
+			message: "Send an API key that this deployment knows, or an Entra access token for it, as Authorization: Bearer <key or token>."}
 	}
 	return problem{
 		status: http.StatusInternalServerError, message: "Something went wrong inside Rekey. The log has more under this request id.", cause: err,
@@ -67,7 +68,8 @@ func (h *Handler) fail(ctx context.Context, w http.ResponseWriter, id string, er
 	p := describe(err)
 	switch {
 	case errors.Is(err, auth.ErrUnconfigured):
-		h.log().WarnContext(ctx, "refused: nobody may call", "advice", "set REKEY_API_KEYS (make apikey prints an entry), or REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE")
+		h.log().WarnContext(ctx, "refused: no callers are configured", "advice",
+			"set REKEY_API_KEYS (make apikey prints an entry), or REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE")
 	case p.status >= http.StatusInternalServerError && p.cause != nil:
 		h.log().ErrorContext(ctx, "request failed", "request", id, "reason", serviceerror.ClassOf(p.cause), "type", fmt.Sprintf("%T", p.cause))
 	}

@@ -41,7 +41,8 @@ func (h *Handler) audit(r *request) (any, error) {
 	}
 	views := make([]eventView, 0, len(events))
 	for _, e := range events {
-		views = append(views, eventView{e.At, e.Kind, some(e.By), some(e.From), some(e.RunID), some(string(e.Trigger)), some(e.KeyID), some(string(e.Class)), some(e.Message)})
+		views = append(views, eventView{e.At, e.Kind, some(e.By), some(e.From), some(e.RunID), some(string(e.Trigger)), some(e.KeyID),
+			some(string(e.Class)), some(e.Message)})
 	}
 	return listing{"events": views}.next(next), nil
 }

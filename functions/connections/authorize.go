@@ -12,7 +12,8 @@ import (
 
 func (h *Handler) connectsPeople() bool { return h.OAuth != nil && h.OAuthClientID != "" }
 
-var errNoOAuth = badRequest("OAuth is not configured in this deployment. Set REKEY_PUBLIC_URL, INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID and its _CLIENT_SECRET, or connect by client secret or certificate.")
+var errNoOAuth = badRequest("OAuth is not configured in this deployment. Set REKEY_PUBLIC_URL, " +
+	"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID and its _CLIENT_SECRET, or connect by client secret or certificate.")
 
 // authorizeBody asks for a sign-in: for a new connection, or with connectionId for one
 // that is there.

@@ -37,7 +37,9 @@ type createBody struct {
 
 // errUnsupported is for members of Infisical's API that can't mean anything here, and
 // must not look as if they did.
-var errUnsupported = badRequest("gatewayId, gatewayPoolId and isPlatformManagedCredentials are not supported for Azure Client Secrets Connections.")
+var errUnsupported = badRequest(
+	"gatewayId, gatewayPoolId and isPlatformManagedCredentials are not supported for Azure Client Secrets Connections.",
+)
 
 // credentialsBody has the credentials of all methods; the method says which of its
 // members count.

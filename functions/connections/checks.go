@@ -132,7 +132,8 @@ func (h *Handler) clients(r *request) (any, error) {
 		return nil, err
 	}
 	q := r.URL.Query()
-	found, err := h.Service.Clients(r.Context(), rec.ID, connection.ClientQuery{Search: q.Get("search"), Cursor: q.Get("cursor"), Limit: limit})
+	found, err := h.Service.Clients(r.Context(), rec.ID,
+		connection.ClientQuery{Search: q.Get("search"), Cursor: q.Get("cursor"), Limit: limit})
 	if err != nil {
 		return nil, err
 	}

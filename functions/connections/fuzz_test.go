@@ -42,7 +42,7 @@ var bodies = []struct{ method, path string }{
 
 // deployment is the real service on outside services of memory, with one connection at
 // id that does not rotate, an application that may be rotated through it, and one that
-// nobody has connected yet.
+// no caller has connected yet.
 type deployment struct {
 	w             *rotationtest.World
 	api           *connections.Handler
@@ -57,12 +57,14 @@ func newDeployment(t *testing.T) *deployment {
 	d := &deployment{w: rotationtest.NewWorld(t)}
 	log := slog.New(slog.NewTextHandler(&d.log, nil))
 	actors := &connection.Actors{
-		Records: d.w.StorePort(), Vault: d.w.VaultPort(), Authority: d.w.DirectoryPort(), SignIns: d.w.DirectoryPort(), Deployment: rotationtest.Deployment, Log: log,
+		Records: d.w.StorePort(), Vault: d.w.VaultPort(), Authority: d.w.DirectoryPort(), SignIns: d.w.DirectoryPort(),
+		Deployment: rotationtest.Deployment, Log: log,
 	}
 	rotator := d.w.Rotator()
 	rotator.Actors, rotator.Log = actors, log
 	s := &connection.Service{
-		Rotator: rotator, Actors: actors, Records: d.w.StorePort(), Reservations: d.w.StorePort(), Claims: d.w.StorePort(), Vault: d.w.VaultPort(), Directory: d.w.DirectoryPort(),
+		Rotator: rotator, Actors: actors, Records: d.w.StorePort(), Reservations: d.w.StorePort(), Claims: d.w.StorePort(),
+		Vault: d.w.VaultPort(), Directory: d.w.DirectoryPort(),
 		Notes: &rotationtest.MemoryPending{}, Log: log,
 	}
 	d.api, _ = withPeople(service{}, auth.Admin)
@@ -85,7 +87,8 @@ func newDeployment(t *testing.T) *deployment {
 // real puts the ids of this deployment where a body has placeholders, so that requests
 // that are good get beyond the validation. Secrets go where they belong and nowhere else.
 func (d *deployment) real(body string) string {
-	return strings.NewReplacer("TENANT", d.lonely.TenantID, "CLIENT", d.lonely.ClientID, "OWNED", d.owned.ClientID, "OBJECT", d.owned.ObjectID, "KEY", d.keyID,
+	return strings.NewReplacer("TENANT", d.lonely.TenantID, "CLIENT", d.lonely.ClientID, "OWNED", d.owned.ClientID, "OBJECT", d.owned.ObjectID,
+		"KEY", d.keyID,
 		`"clientSecret":"SECRET"`, `"clientSecret":"`+d.secret.Reveal()+`"`).Replace(body)
 }
 
@@ -135,22 +138,32 @@ func FuzzBody(f *testing.F) {
 	const credentials = `"credentials":{"tenantId":"TENANT","clientId":"CLIENT","clientSecret":"SECRET","clientSecretKeyId":"KEY"}`
 	for which, seeds := range map[byte][]string{
 		0: {
-			`{"name":"billing","description":"d","projectId":null,"method":"client-secret",` + credentials + `,"vaultSecretName":"v","isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAt":{"hours":3,"minutes":15},"timeZone":"Europe/Berlin","gracePeriodHours":0,"originalGracePeriodHours":1.5}}`,
-			`{"name":"billing","method":"client-secret",` + credentials + `,"rotation":{"rotationInterval":365,"rotateAtUtc":{"hours":23,"minutes":59}}}`,
+			`{"name":"billing","description":"d","projectId":null,"method":"client-secret",` + credentials +
+				`,"vaultSecretName":"v","isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAt":{"hours":3,"minutes":15},` +
+				`"timeZone":"Europe/Berlin","gracePeriodHours":0,"originalGracePeriodHours":1.5}}`,
+			`{"name":"billing","method":"client-secret",` + credentials +
+				`,"rotation":{"rotationInterval":365,"rotateAtUtc":{"hours":23,"minutes":59}}}`,
 			`{"name":"connected","method":"client-secret",` + credentials + `}`,
-			`{"name":"b","method":"client-secret",` + credentials + `,"isAutoRotationEnabled":true,"rotation":{"rotationInterval":1,"rotateAtUtc":{"hours":0,"minutes":0},"target":{"clientId":"OWNED","objectId":"OBJECT"}}}`,
-			`{"name":"b","method":"certificate","credentials":{"tenantId":"TENANT","clientId":"CLIENT","certificateBody":"-----BEGIN CERTIFICATE-----","privateKey":"x","pfx":"MIIB","password":"p","sendCertificateChain":true}}`,
+			`{"name":"b","method":"client-secret",` + credentials +
+				`,"isAutoRotationEnabled":true,"rotation":{"rotationInterval":1,"rotateAtUtc":{"hours":0,"minutes":0},` +
+				`"target":{"clientId":"OWNED","objectId":"OBJECT"}}}`,
+			`{"name":"b","method":"certificate","credentials":{"tenantId":"TENANT","clientId":"CLIENT",` +
+				`"certificateBody":"-----BEGIN CERTIFICATE-----","privateKey":"x","pfx":"MIIB","password":"p","sendCertificateChain":true}}`,
 			`{"name":"b","method":"oauth","credentials":{"tenantId":"TENANT","code":"0.AAA"},"gatewayId":"g","isPlatformManagedCredentials":false}`,
 		},
 		1: {
-			`{"version":1,"name":"renamed","description":null}`, `{"isAutoRotationEnabled":true,"rotation":{"rotationInterval":7,"rotateAt":{"hours":2,"minutes":30},"timeZone":"America/St_Johns"}}`,
-			`{` + credentials + `}`, `{"method":"client-secret","projectId":"","vaultSecretName":"rekey-` + id + `","rotation":{"target":{"clientId":"CLIENT"}}}`,
+			`{"version":1,"name":"renamed","description":null}`,
+			`{"isAutoRotationEnabled":true,"rotation":{"rotationInterval":7,"rotateAt":{"hours":2,"minutes":30},"timeZone":"America/St_Johns"}}`,
+			`{` + credentials + `}`, `{"method":"client-secret","projectId":"","vaultSecretName":"rekey-` + id +
+				`","rotation":{"target":{"clientId":"CLIENT"}}}`,
 		},
 		2: {
-			`{"clientId":"OWNED","description":"d","vaultSecretName":"t","isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}}`,
+			`{"clientId":"OWNED","description":"d","vaultSecretName":"t","isAutoRotationEnabled":true,` +
+				`"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}}`,
 			`{"objectId":"OBJECT"}`, `{"clientId":"CLIENT"}`, `{"clientId":"OWNED","objectId":"00000000-0000-4000-8000-000000000000"}`,
 		},
-		3: {`{"method":"client-secret",` + credentials + `}`, `{"credentials":{"tenantId":"TENANT","clientId":"CLIENT","clientSecret":"wrong"}}`, `{"credentials":{"clientSecret":"two words","clientSecretKeyId":"KEY"}}`},
+		3: {`{"method":"client-secret",` + credentials + `}`, `{"credentials":{"tenantId":"TENANT","clientId":"CLIENT","clientSecret":"wrong"}}`,
+			`{"credentials":{"clientSecret":"two words","clientSecretKeyId":"KEY"}}`},
 		4: {``, `{}`, `{"gracePeriodHours":24}`, `{"emergency":true}`, `{"emergency":true,"gracePeriodHours":1e-9}`, `{"dryRun":true}`},
 		5: {`{"name":"people","tenantId":"TENANT","connectionId":"` + id + `"}`},
 	} {
@@ -158,7 +171,8 @@ func FuzzBody(f *testing.F) {
 			f.Add(which, "", seed)
 		}
 		f.Add(which, canary, `{"name":{"`+canary+`":[]},"version":1e999,"rotation":[],"credentials":"`+canary+`"}`)
-		f.Add(which, "\x00", `{"rotation":{"rotationInterval":9223372036854775807,"rotateAt":{"hours":-1,"minutes":1e3},"gracePeriodHours":-0.0}}`)
+		f.Add(which, "\x00",
+			`{"rotation":{"rotationInterval":9223372036854775807,"rotateAt":{"hours":-1,"minutes":1e3},"gracePeriodHours":-0.0}}`)
 		f.Add(which, "a", canary)
 	}
 	f.Fuzz(func(t *testing.T, which byte, key, body string) {

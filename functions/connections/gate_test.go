@@ -12,8 +12,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Who asks too often is told how long to wait, by their own count; reads and writes are
-// counted apart, and those whom nobody knows use up nobody's share.
+// A caller who asks too often is told how long to wait, by its own count; reads and
+// writes are counted apart, and unknown callers use up no known caller's share.
 func TestLimit(t *testing.T) {
 	s := service{list: func(*string) ([]rotation.Record, error) { return nil, nil }}
 	at, name := now, "ci"
@@ -55,7 +55,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// A credential that is not good is one thing; that nobody could tell is another.
+// A credential that is not good is one thing; one that could not be checked is another.
 func TestWhoCannotBeKnown(t *testing.T) {
 	for _, tt := range []struct {
 		err    error

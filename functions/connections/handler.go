@@ -101,7 +101,7 @@ type Handler struct {
 	// nil: that is not configured.
 	OAuthClientID string
 	OAuth         OAuth
-	// Limit slows down callers who ask too often. Nil: nobody.
+	// Limit slows down callers who ask too often. Nil: none.
 	Limit *auth.Limiter
 	// Once answers requests that the host sends twice. Nil where the host does not
 	// do that, such as on Lambda.
@@ -176,7 +176,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (call
 	return caller, found.pattern, nil
 }
 
-// errFlood says that too many requests came from nobody knows whom.
+// errFlood says that too many requests came from unknown callers.
 var errFlood = errors.New("too many requests of unknown callers")
 
 // admit finds out who sent a request, and whether they may send one more now.
@@ -185,7 +185,8 @@ func (h *Handler) admit(r *http.Request) (auth.Caller, error) {
 	switch {
 	case err != nil && h.Limit != nil:
 		if after, ok := h.Limit.AllowUnknown(h.now()); !ok {
-			return auth.Caller{}, &problem{status: http.StatusTooManyRequests, message: "Too many requests come without a valid credential.", after: after, cause: errFlood}
+			return auth.Caller{}, &problem{status: http.StatusTooManyRequests,
+				message: "Too many requests come without a valid credential.", after: after, cause: errFlood}
 		}
 		return auth.Caller{}, unsure(err)
 	case err != nil:
@@ -193,7 +194,8 @@ func (h *Handler) admit(r *http.Request) (auth.Caller, error) {
 	case h.Limit != nil:
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		if after, ok := h.Limit.Allow(caller.Name, !reads, h.now()); !ok {
-			return caller, &problem{status: http.StatusTooManyRequests, message: "You send requests faster than this deployment takes them. Wait as long as Retry-After says.", after: after}
+			return caller, &problem{status: http.StatusTooManyRequests,
+				message: "You send requests faster than this deployment takes them. Wait as long as Retry-After says.", after: after}
 		}
 	}
 	return caller, nil
@@ -205,8 +207,9 @@ func unsure(err error) error {
 		return err
 	}
 	return &problem{
-		status: http.StatusServiceUnavailable, message: "Your access token could not be checked, because Entra's signing keys could not be read. Try again.",
-		after: 10 * time.Second, cause: err,
+		status:  http.StatusServiceUnavailable,
+		message: "Your access token could not be checked, because Entra's signing keys could not be read. Try again.",
+		after:   10 * time.Second, cause: err,
 	}
 }
 

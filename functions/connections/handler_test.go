@@ -159,7 +159,7 @@ func failing(err error) service {
 	return service{get: func(string) (rotation.Record, error) { return rotation.Record{}, err }}
 }
 
-// Each kind of error has its status; an error that is nobody's to show is not shown.
+// Each kind of error has its status; an error that no answer may show is not shown.
 func TestErrors(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
@@ -197,7 +197,8 @@ func TestErrors(t *testing.T) {
 
 // The host's id of the invocation is the request's.
 func TestRequestIDIsTheHosts(t *testing.T) {
-	got, log := ask(t, failing(&connection.Error{Kind: connection.NotFound}), http.MethodGet, "/azure-client-secrets/"+id, "", "X-Azure-Functions-InvocationId", id)
+	got, log := ask(t, failing(&connection.Error{Kind: connection.NotFound}), http.MethodGet, "/azure-client-secrets/"+id, "",
+		"X-Azure-Functions-InvocationId", id)
 	if !strings.Contains(got.Body.String(), `"reqId":"`+id+`"`) || !strings.Contains(log, "request="+id) {
 		t.Errorf("%s %s", got.Body, log)
 	}
@@ -215,7 +216,8 @@ func TestNothingIsQuoted(t *testing.T) {
 		`{"rotation":{"rotationInterval":"` + secret + `"}}`,
 		`{"credentials":"` + secret + `"}`,
 		`{"method":"` + secret + `"}`,
-		`{"method":"client-secret","name":"` + secret + `","description":"` + secret + `","projectId":"` + secret + `","vaultSecretName":"` + secret + `",
+		`{"method":"client-secret","name":"` + secret + `","description":"` + secret + `","projectId":"` + secret +
+			`","vaultSecretName":"` + secret + `",
 			"credentials":{"tenantId":"` + secret + `","clientId":"` + secret + `","clientSecretKeyId":"` + secret + `"}}`,
 	} {
 		got, log := ask(t, never, http.MethodPost, "/azure-client-secrets", body)
@@ -235,7 +237,8 @@ func TestNothingIsQuoted(t *testing.T) {
 func TestContentType(t *testing.T) {
 	s := service{create: func(connection.Input) (rotation.Record, error) { return rotation.Record{ID: id}, nil }}
 	for kind, want := range map[string]int{
-		"application/json": 200, "application/json; charset=utf-8": 200, "": 200, "text/plain": 415, "application/x-www-form-urlencoded": 415, ";": 415,
+		"application/json": 200, "application/json; charset=utf-8": 200, "": 200, "text/plain": 415,
+		"application/x-www-form-urlencoded": 415, ";": 415,
 	} {
 		var header []string
 		if kind != "" {
@@ -251,15 +254,18 @@ func TestContentType(t *testing.T) {
 func TestCreateInput(t *testing.T) {
 	var in connection.Input
 	s := service{create: func(got connection.Input) (rotation.Record, error) { in = got; return rotation.Record{ID: id}, nil }}
-	got, _ := ask(t, s, http.MethodPost, "/azure-client-secrets", `{"name":"billing","description":"d","projectId":"p","method":"client-secret",
-		"credentials":{"tenantId":"t","clientId":"c","clientSecret":"s","clientSecretKeyId":"k"},"vaultSecretName":"v","isAutoRotationEnabled":true,
+	got, _ := ask(t, s, http.MethodPost, "/azure-client-secrets",
+		`{"name":"billing","description":"d","projectId":"p","method":"client-secret",
+		"credentials":{"tenantId":"t","clientId":"c","clientSecret":"s","clientSecretKeyId":"k"},`+
+			`"vaultSecretName":"v","isAutoRotationEnabled":true,
 		"rotation":{"rotationInterval":30,"rotateAt":{"hours":3,"minutes":15},"rotateAtUtc":{"hours":1,"minutes":15},"timeZone":"Europe/Berlin",
 		"gracePeriodHours":0,"originalGracePeriodHours":1.5},"unknown":[1,2]}`)
 	if got.Code != http.StatusOK {
 		t.Fatal(got.Body)
 	}
 	grace, original := time.Duration(0), 90*time.Minute
-	if in.Name != "billing" || in.Description != "d" || in.Project != "p" || in.TenantID != "t" || in.ClientID != "c" || in.ClientSecret.Reveal() != "s" ||
+	if in.Name != "billing" || in.Description != "d" || in.Project != "p" || in.TenantID != "t" || in.ClientID != "c" ||
+		in.ClientSecret.Reveal() != "s" ||
 		in.ClientSecretKeyID != "k" || in.VaultSecretName != "v" || !in.Rotate || in.By != "boss" ||
 		in.Schedule != (schedule.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}) ||
 		in.Grace == nil || *in.Grace != grace || in.OriginalGrace == nil || *in.OriginalGrace != original {
@@ -292,7 +298,8 @@ func TestRotateOptions(t *testing.T) {
 			return rotation.Record{ID: id}, nil
 		}}
 		got, _ := ask(t, s, http.MethodPost, "/azure-client-secrets/"+id+"/rotate-credentials", tt.body)
-		same := opts.By == tt.want.By && opts.Emergency == tt.want.Emergency && (opts.Grace == nil) == (tt.want.Grace == nil) && (opts.Grace == nil || *opts.Grace == *tt.want.Grace)
+		same := opts.By == tt.want.By && opts.Emergency == tt.want.Emergency && (opts.Grace == nil) == (tt.want.Grace == nil) &&
+			(opts.Grace == nil || *opts.Grace == *tt.want.Grace)
 		if got.Code != tt.status || !same || !strings.Contains(got.Body.String(), tt.says) {
 			t.Errorf("%s: status %d, options %+v: %s", tt.body, got.Code, opts, got.Body)
 		}

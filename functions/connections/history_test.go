@@ -56,7 +56,8 @@ func TestHistory(t *testing.T) {
 			if r.FinishedAt != nil {
 				finished = strconv.Itoa(int(now.Sub(*r.FinishedAt).Minutes()))
 			}
-			runs = append(runs, fmt.Sprintf("%s %s %s %s %q by %q %d-%s", r.ID, r.Trigger, r.Outcome, r.KeyID, r.Message, r.RequestedBy, int(now.Sub(r.StartedAt).Minutes()), finished))
+			runs = append(runs, fmt.Sprintf("%s %s %s %s %q by %q %d-%s", r.ID, r.Trigger, r.Outcome, r.KeyID, r.Message, r.RequestedBy,
+				int(now.Sub(r.StartedAt).Minutes()), finished))
 		}
 		want := []string{
 			`r3 emergency running k4 "" by "eve" 2--`,
@@ -66,7 +67,8 @@ func TestHistory(t *testing.T) {
 		if strings.Join(runs, "\n") != strings.Join(want, "\n") {
 			t.Errorf("pages of %d:\n%s\nwant\n%s", size, strings.Join(runs, "\n"), strings.Join(want, "\n"))
 		}
-		if len(got.Revocations) != 1 || got.Revocations[0].KeyID != "k1" || !got.Revocations[0].RevokedAt.Equal(ago(5)) || !got.Revocations[0].GoneAt.Equal(ago(3)) {
+		if len(got.Revocations) != 1 || got.Revocations[0].KeyID != "k1" || !got.Revocations[0].RevokedAt.Equal(ago(5)) ||
+			!got.Revocations[0].GoneAt.Equal(ago(3)) {
 			t.Errorf("revocations %+v", got.Revocations)
 		}
 	}
@@ -97,7 +99,8 @@ func TestHistoryPages(t *testing.T) {
 	for i := range 5 {
 		run := fmt.Sprintf("r%d", i)
 		events = append(events, rotation.Event{At: ago(3 * i), Kind: rotation.EventPublished, RunID: run, KeyID: "k"},
-			rotation.Event{At: ago(3*i + 1), Kind: rotation.EventStarted, RunID: run, By: "adam"}, rotation.Event{At: ago(3*i + 2), Kind: rotation.EventGone, KeyID: run})
+			rotation.Event{At: ago(3*i + 1), Kind: rotation.EventStarted, RunID: run, By: "adam"},
+			rotation.Event{At: ago(3*i + 2), Kind: rotation.EventGone, KeyID: run})
 	}
 	for size := 1; size <= len(events); size++ {
 		var runs []string
@@ -158,7 +161,8 @@ func show(t *testing.T, rec rotation.Record) map[string]any {
 func TestRotationView(t *testing.T) {
 	rec := rotation.Record{
 		ID: id, Phase: rotation.Idle, NextSlot: time.Date(2026, 12, 1, 2, 15, 0, 0, time.UTC),
-		Policy:  rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"}, Grace: 48 * time.Hour},
+		Policy: rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Minutes: 15, Zone: "Europe/Berlin"},
+			Grace: 48 * time.Hour},
 		LastRun: &rotation.RunResult{ID: "r1", Trigger: rotation.OnCreation, Outcome: "success", KeyID: "k1"},
 	}
 	want := func(r map[string]any, member string, value any) {

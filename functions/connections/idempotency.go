@@ -14,8 +14,8 @@ import (
 // Source: draft-ietf-httpapi-idempotency-key-header.
 const keyHeader = "Idempotency-Key"
 
-// keyed is the request as one that may come again. Its key is the caller's own: nobody
-// meets another one's. Of what is hashed, nothing can be found out without the header,
+// keyed is the request as one that may come again. Its key is the caller's own: no
+// caller meets another one's. Of what is hashed, nothing can be found out without the header,
 // which is kept nowhere: a body has secrets.
 func (r *request) keyed(rotates string) (connection.Keyed, error) {
 	values := r.Header.Values(keyHeader)

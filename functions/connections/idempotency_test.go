@@ -42,7 +42,7 @@ func keyOf(t *testing.T, caller, path, body string, keys ...string) (k connectio
 }
 
 // A request is the same if caller, address and key are; whether it really is the same,
-// its body's hash tells. Nobody can find out the body from what is kept.
+// its body's hash tells. What is kept does not reveal the body.
 func TestIdempotencyKeys(t *testing.T) {
 	const list, body = "/azure-client-secrets", `{"name":"n","method":"client-secret","credentials":{"clientSecret":"hunter2"}}`
 	first, _ := keyOf(t, "ci", list, body, "k1")
@@ -52,7 +52,8 @@ func TestIdempotencyKeys(t *testing.T) {
 	if again, _ := keyOf(t, "ci", list, body, "k1"); again != first {
 		t.Errorf("the same request is another one: %+v, %+v", first, again)
 	}
-	if other, _ := keyOf(t, "ci", list, strings.Replace(body, "hunter2", "hunter3", 1), "k1"); other.Key != first.Key || other.Hash == first.Hash {
+	if other, _ := keyOf(t, "ci", list, strings.Replace(body, "hunter2", "hunter3", 1), "k1"); other.Key != first.Key ||
+		other.Hash == first.Hash {
 		t.Errorf("another body: %+v", other)
 	}
 	for name, try := range map[string]func() (connection.Keyed, int){

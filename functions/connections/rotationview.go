@@ -63,13 +63,13 @@ func (h *Handler) rotationView(rec *rotation.Record) *rotationView {
 	now := h.now()
 	p := rec.Policy
 	if !p.Enabled && p.Schedule.Interval == 0 && rec.Run == nil && rec.LastRun == nil && (!rec.Delegated() || rec.Target.ClientID == "") {
-		return nil // there is nothing to rotate, or nobody has asked for it
+		return nil // there is nothing to rotate, or no caller has asked for it
 	}
 	v := &rotationView{
 		RotationInterval: p.Schedule.Interval, RotateAtUTC: atUTC(p.Schedule, slot(rec, now)), NextRotationAt: next(rec),
-		State: rec.Phase, Settled: rec.Settled(now), RotateAt: timeOfDay{p.Schedule.Hours, p.Schedule.Minutes}, TimeZone: cmp.Or(p.Schedule.Zone, "UTC"),
+		State: rec.Phase, Settled: rec.Settled(now), RotateAt: timeOfDay{p.Schedule.Hours, p.Schedule.Minutes},
 		GracePeriodHours: p.Grace.Hours(), OriginalGracePeriodHours: p.OriginalGrace.Hours(), LastRotatedAt: when(rec.LastRotatedAt),
-		Retiring: []retiringView{}, ByHand: []byHandView{}, LastRun: lastRun(rec),
+		Retiring: []retiringView{}, ByHand: []byHandView{}, LastRun: lastRun(rec), TimeZone: cmp.Or(p.Schedule.Zone, "UTC"),
 	}
 	if rec.Error != nil {
 		v.RotationStatus, v.LastRotationMessage = new("failed"), some(rec.Error.Message)
@@ -114,5 +114,6 @@ func lastRun(rec *rotation.Record) *runView {
 	if r == nil {
 		return nil
 	}
-	return &runView{ID: r.ID, Trigger: string(r.Trigger), StartedAt: r.StartedAt, FinishedAt: when(r.FinishedAt), Outcome: r.Outcome, KeyID: r.KeyID, Message: r.Message}
+	return &runView{ID: r.ID, Trigger: string(r.Trigger), StartedAt: r.StartedAt, FinishedAt: when(r.FinishedAt),
+		Outcome: r.Outcome, KeyID: r.KeyID, Message: r.Message}
 }

@@ -53,7 +53,8 @@ type timing struct {
 func (b *rotationBody) plan(on bool, base schedule.Schedule, slot, now time.Time) (t timing, err error) {
 	if b == nil {
 		if on && base.Interval == 0 {
-			err = badRequest("rotation is required when isAutoRotationEnabled is true: give rotationInterval (days) and rotateAt {hours, minutes} with timeZone, or rotateAtUtc.")
+			err = badRequest("rotation is required when isAutoRotationEnabled is true: " +
+				"give rotationInterval (days) and rotateAt {hours, minutes} with timeZone, or rotateAtUtc.")
 		}
 		return t, err
 	}
@@ -108,7 +109,7 @@ func (b *rotationBody) schedule(base schedule.Schedule, slot, now time.Time) (sc
 // is the one that answers have.
 func (b *rotationBody) agree(s schedule.Schedule, slot, now time.Time) error {
 	if b.RotateAtUTC == nil || s.Validate() != nil {
-		return nil // mistakes are reported by whoever validates
+		return nil // the validation reports mistakes
 	}
 	utc := atUTC(s, now)
 	if utc == *b.RotateAtUTC || atUTC(s, slot) == *b.RotateAtUTC {

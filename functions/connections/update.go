@@ -10,8 +10,8 @@ import (
 )
 
 // update changes a connection or a target. Members of rotation that are left out stay as
-// they are, so that a change is made of what the record says at the time: if somebody
-// else changes it in between, it is made anew.
+// they are, so that a change is made of what the record says at the time: if another
+// caller changes it in between, it is made anew.
 func (h *Handler) update(r *request) (any, error) {
 	var b updateBody
 	if err := r.decode(&b); err != nil {
@@ -109,7 +109,8 @@ func (b *updateBody) unchangeable(rec *rotation.Record) error {
 	case !same(b.VaultSecretName, rec.VaultName):
 		return badRequest("The Key Vault secret of a connection can't be changed, since its consumers read it. Create another connection.")
 	}
-	if t := b.Rotation.target(); t != nil && (!same(&t.ClientID, rec.Target.ClientID) && t.ClientID != "" || !same(&t.ObjectID, rec.Target.ObjectID) && t.ObjectID != "") {
+	if t := b.Rotation.target(); t != nil && (!same(&t.ClientID, rec.Target.ClientID) && t.ClientID != "" ||
+		!same(&t.ObjectID, rec.Target.ObjectID) && t.ObjectID != "") {
 		return badRequest("The application that is rotated can't be changed. Add another one: POST .../azure-client-secrets/{id}/targets.")
 	}
 	return nil

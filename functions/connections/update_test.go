@@ -52,7 +52,8 @@ func describe(c connection.Change) string {
 		say("originalGrace", *c.OriginalGrace)
 	}
 	if k := c.Credentials; k != nil {
-		say("credentials", strings.Join([]string{k.Method, k.TenantID, k.ClientID, k.ClientSecret.Reveal(), k.ClientSecretKeyID, k.Certificate.Body.Reveal(), fmt.Sprint(k.SendChain)}, "/"))
+		say("credentials", strings.Join([]string{k.Method, k.TenantID, k.ClientID, k.ClientSecret.Reveal(), k.ClientSecretKeyID,
+			k.Certificate.Body.Reveal(), fmt.Sprint(k.SendChain)}, "/"))
 	}
 	return strings.Join(said, " ")
 }
@@ -73,7 +74,8 @@ func patch(t *testing.T, rec rotation.Record, role auth.Role, body string) (stat
 func TestUpdate(t *testing.T) {
 	off := scheduled
 	off.Policy.Enabled, off.Policy.Schedule = false, schedule.Schedule{}
-	certificate := rotation.Record{ID: id, Method: connection.Certificate, Auth: &rotation.Auth{Chain: true}, Actor: rotation.Application{TenantID: "t", ClientID: "c"}}
+	certificate := rotation.Record{ID: id, Method: connection.Certificate, Auth: &rotation.Auth{Chain: true},
+		Actor: rotation.Application{TenantID: "t", ClientID: "c"}}
 	for _, tt := range []struct {
 		rec        rotation.Record
 		body, want string
@@ -85,18 +87,24 @@ func TestUpdate(t *testing.T) {
 		{scheduled, `{"isAutoRotationEnabled":true}`, "rotate=true"},
 		// What a client read, sent back, changes nothing, whatever it knows of it.
 		{scheduled, `{"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":2,"minutes":15}}}`, "version=3 schedule={30 3 15 Europe/Berlin}"},
-		{scheduled, `{"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":2,"minutes":15},"rotateAt":{"hours":3,"minutes":15},"timeZone":"Europe/Berlin"}}`, "version=3 schedule={30 3 15 Europe/Berlin}"},
+		{scheduled,
+			`{"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":2,"minutes":15},` +
+				`"rotateAt":{"hours":3,"minutes":15},"timeZone":"Europe/Berlin"}}`, "version=3 schedule={30 3 15 Europe/Berlin}"},
 		{scheduled, `{"rotation":{"rotationInterval":60}}`, "version=3 schedule={60 3 15 Europe/Berlin}"},
 		{scheduled, `{"rotation":{"rotateAtUtc":{"hours":5,"minutes":0}}}`, "version=3 schedule={30 5 0 UTC}"},
 		{scheduled, `{"rotation":{"rotateAt":{"hours":5,"minutes":0}}}`, "version=3 schedule={30 5 0 Europe/Berlin}"},
 		{scheduled, `{"rotation":{"timeZone":"Asia/Tokyo"}}`, "version=3 schedule={30 3 15 Asia/Tokyo}"},
 		{scheduled, `{"version":3,"rotation":{"rotationInterval":60}}`, "version=3 schedule={60 3 15 Europe/Berlin}"},
 		{scheduled, `{"rotation":{"gracePeriodHours":1,"originalGracePeriodHours":0}}`, "grace=1h0m0s originalGrace=0s"},
-		{off, `{"isAutoRotationEnabled":true,"rotation":{"rotationInterval":7,"rotateAtUtc":{"hours":2,"minutes":0}}}`, "version=3 rotate=true schedule={7 2 0 UTC}"},
+		{off, `{"isAutoRotationEnabled":true,"rotation":{"rotationInterval":7,"rotateAtUtc":{"hours":2,"minutes":0}}}`,
+			"version=3 rotate=true schedule={7 2 0 UTC}"},
 		// The same as it is, in whatever case, is no change.
-		{scheduled, `{"method":"client-secret","projectId":"P","vaultSecretName":"Rekey-Billing","gatewayId":null,"rotation":{"target":{"clientId":"C","objectId":""}}}`, ""},
+		{scheduled,
+			`{"method":"client-secret","projectId":"P","vaultSecretName":"Rekey-Billing","gatewayId":null,` +
+				`"rotation":{"target":{"clientId":"C","objectId":""}}}`, ""},
 		{scheduled, `{"credentials":{"clientSecret":"s"}}`, "credentials=client-secret/t/c/s///false"},
-		{scheduled, `{"credentials":{"tenantId":"t2","clientId":"c2","clientSecret":"s","clientSecretKeyId":"k"}}`, "credentials=client-secret/t2/c2/s/k//false"},
+		{scheduled, `{"credentials":{"tenantId":"t2","clientId":"c2","clientSecret":"s","clientSecretKeyId":"k"}}`,
+			"credentials=client-secret/t2/c2/s/k//false"},
 		{certificate, `{"credentials":{"certificateBody":"b"}}`, "credentials=certificate/t/c///b/true"},
 		{certificate, `{"credentials":{"certificateBody":"b","sendCertificateChain":false}}`, "credentials=certificate/t/c///b/false"},
 	} {
@@ -128,12 +136,15 @@ func TestRefusedUpdates(t *testing.T) {
 		{scheduled, auth.Admin, `{"description":7}`, 400, "description has the wrong type: it must be a string"},
 		{scheduled, auth.Admin, `{"version":"3"}`, 400, "version has the wrong type"},
 		{scheduled, auth.Admin, `{"rotation":{"rotationInterval":0}}`, 400, "1 to 365"},
-		{scheduled, auth.Admin, `{"rotation":{"rotateAt":{"hours":3,"minutes":15},"rotateAtUtc":{"hours":9,"minutes":0}}}`, 400, "Give one of the two"},
-		{scheduled, auth.Admin, `{"rotation":{"timeZone":"Europe/Paris","rotateAtUtc":{"hours":9,"minutes":0}}}`, 400, "timeZone goes with rotateAt"},
+		{scheduled, auth.Admin, `{"rotation":{"rotateAt":{"hours":3,"minutes":15},"rotateAtUtc":{"hours":9,"minutes":0}}}`, 400,
+			"Give one of the two"},
+		{scheduled, auth.Admin, `{"rotation":{"timeZone":"Europe/Paris","rotateAtUtc":{"hours":9,"minutes":0}}}`, 400,
+			"timeZone goes with rotateAt"},
 		{off, auth.Admin, `{"isAutoRotationEnabled":true}`, 400, "rotation is required"},
 		{off, auth.Admin, `{"isAutoRotationEnabled":true,"rotation":{"rotationInterval":7}}`, 400, "time of day"},
 		{off, auth.Admin, `{"isAutoRotationEnabled":true,"rotation":{"rotateAtUtc":{"hours":9,"minutes":0}}}`, 400, "1 to 365"},
-		{off, auth.Write, `{"isAutoRotationEnabled":true,"rotation":{"rotationInterval":7,"rotateAtUtc":{"hours":2,"minutes":0}}}`, 403, `needs the role \"rotate\"`},
+		{off, auth.Write, `{"isAutoRotationEnabled":true,"rotation":{"rotationInterval":7,"rotateAtUtc":{"hours":2,"minutes":0}}}`, 403,
+			`needs the role \"rotate\"`},
 		{scheduled, auth.Write, `{"credentials":{"clientSecret":"s"}}`, 403, `need the role \"rotate\"`},
 		{oauth, auth.Admin, `{"credentials":{"code":"c"}}`, 400, "OAuth is not configured"},
 	} {
@@ -153,8 +164,8 @@ func TestRefusedUpdates(t *testing.T) {
 	}
 }
 
-// A part of a schedule is merged into what is there when it is written: if somebody was
-// faster it is merged again, and what they did stays.
+// A part of a schedule is merged into what is there when it is written: if another caller
+// was faster it is merged again, and what that caller did stays.
 func TestUpdateIsOvertaken(t *testing.T) {
 	rec, tries := scheduled, 0
 	s := service{
@@ -162,7 +173,7 @@ func TestUpdateIsOvertaken(t *testing.T) {
 		update: func(c connection.Change) (rotation.Record, error) {
 			if tries++; tries == 1 {
 				rec.Revision, rec.Policy.Schedule.Hours = 4, 22
-				return rec, &connection.Error{Kind: connection.Conflict, Message: "somebody else"}
+				return rec, &connection.Error{Kind: connection.Conflict, Message: "another caller"}
 			}
 			if got := describe(c); got != "version=4 schedule={60 22 15 Europe/Berlin}" {
 				t.Errorf("change %q", got)
@@ -170,11 +181,13 @@ func TestUpdateIsOvertaken(t *testing.T) {
 			return rec, nil
 		},
 	}
-	if w, _ := ask(t, s, http.MethodPatch, "/azure-client-secrets/"+id, `{"rotation":{"rotationInterval":60}}`); w.Code != http.StatusOK || tries != 2 {
+	if w, _ := ask(t, s, http.MethodPatch, "/azure-client-secrets/"+id, `{"rotation":{"rotationInterval":60}}`); w.Code != http.StatusOK ||
+		tries != 2 {
 		t.Errorf("after %d tries: %s", tries, w.Body)
 	}
 	tries = 0
-	if w, _ := ask(t, s, http.MethodPatch, "/azure-client-secrets/"+id, `{"version":3,"rotation":{"rotationInterval":60}}`); w.Code != http.StatusConflict || tries != 1 {
+	if w, _ := ask(t, s, http.MethodPatch, "/azure-client-secrets/"+id,
+		`{"version":3,"rotation":{"rotationInterval":60}}`); w.Code != http.StatusConflict || tries != 1 {
 		t.Errorf("with a version, after %d tries: %s", tries, w.Body)
 	}
 }
@@ -187,7 +200,8 @@ func TestDelete(t *testing.T) {
 		get:    func(string) (rotation.Record, error) { return rec, nil },
 		delete: func(opts connection.DeleteOptions) (rotation.Record, error) { asked = opts; return rec, nil },
 	}
-	for query, want := range map[string]connection.DeleteOptions{"": {By: "boss"}, "?revoke=false": {By: "boss"}, "?revoke=true": {By: "boss", Revoke: true}} {
+	for query, want := range map[string]connection.DeleteOptions{"": {By: "boss"}, "?revoke=false": {By: "boss"},
+		"?revoke=true": {By: "boss", Revoke: true}} {
 		w, _ := ask(t, s, http.MethodDelete, "/azure-client-secrets/"+id+query, "")
 		var got struct {
 			AppConnection struct{ ID string }
@@ -234,7 +248,8 @@ func TestTargetsHaveTheirOwnAddresses(t *testing.T) {
 	}
 	const base = "/azure-client-secrets/"
 	for _, line := range []struct{ method, path string }{
-		{"GET", ""}, {"PATCH", ""}, {"DELETE", ""}, {"POST", "/test"}, {"POST", "/rotate-credentials"}, {"GET", "/rotations"}, {"POST", "/rotations/abandon"}, {"GET", "/audit"},
+		{"GET", ""}, {"PATCH", ""}, {"DELETE", ""}, {"POST", "/test"}, {"POST", "/rotate-credentials"}, {"GET", "/rotations"},
+		{"POST", "/rotations/abandon"}, {"GET", "/audit"},
 	} {
 		body := ""
 		if line.method == http.MethodPatch {
@@ -267,7 +282,8 @@ func TestCreateTarget(t *testing.T) {
 		return rotation.Record{ID: target, Via: via}, nil
 	}}
 	path := "/azure-client-secrets/" + id + "/targets"
-	w, _ := ask(t, s, http.MethodPost, path, `{"clientId":"c","objectId":"o","description":"d","vaultSecretName":"v","isAutoRotationEnabled":true,
+	w, _ := ask(t, s, http.MethodPost, path,
+		`{"clientId":"c","objectId":"o","description":"d","vaultSecretName":"v","isAutoRotationEnabled":true,
 		"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0},"gracePeriodHours":1}}`)
 	want := connection.TargetInput{
 		Target: connection.Target{ClientID: "c", ObjectID: "o"}, Description: "d", VaultSecretName: "v", Rotate: true,

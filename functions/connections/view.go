@@ -124,7 +124,8 @@ func authentication(a *rotation.Auth) *authenticationView {
 	if a == nil {
 		return nil
 	}
-	v := &authenticationView{ExpiresAt: when(a.ExpiresAt), Thumbprint: some(a.Thumbprint), Account: some(a.Account), RenewedAt: when(a.SavedAt)}
+	v := &authenticationView{ExpiresAt: when(a.ExpiresAt), Thumbprint: some(a.Thumbprint), Account: some(a.Account),
+		RenewedAt: when(a.SavedAt)}
 	if a.Account == "" {
 		v.RenewedAt = nil
 	}

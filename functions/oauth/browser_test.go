@@ -57,7 +57,7 @@ func TestInABrowser(t *testing.T) {
 			if n := w.stack.Directory.Calls(directory.OpRedeem); n != 0 {
 				w.Errorf("%d codes were redeemed", n)
 			}
-			b.choose(w.app.Administrator, "#approve") // nobody has used it up
+			b.choose(w.app.Administrator, "#approve") // it is not used up
 			b.ends("connected")
 		}},
 		{"an expired state", func(w *world, b *tab) {
@@ -121,10 +121,11 @@ func (w *world) needsAdministrator(b *tab) {
 	w.signedIn(w.app.Ordinary)
 }
 
-// strangersTenant: somebody changes the tenant in Entra's address to their own.
+// strangersTenant: a stranger changes the tenant in Entra's address to their own.
 func (w *world) strangersTenant(b *tab) {
 	elsewhere := w.stack.Directory.AddTenant()
-	stranger, err := w.stack.Directory.AddUser(directory.User{TenantID: elsewhere, Name: "Mallory", Roles: []string{directory.GlobalAdministrator}})
+	stranger, err := w.stack.Directory.AddUser(directory.User{TenantID: elsewhere, Name: "Mallory",
+		Roles: []string{directory.GlobalAdministrator}})
 	if err != nil {
 		w.Fatal(err)
 	}

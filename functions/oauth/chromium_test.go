@@ -46,8 +46,9 @@ func startBrowser(t *testing.T) context.Context {
 	}
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.IgnoreCertErrors, // the emulator's authority is known to nobody
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.IgnoreCertErrors, // no browser knows the emulator's authority
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.WSURLReadTimeout(patience), // where the machine is busy
 	}
@@ -229,7 +230,7 @@ func (p *pair) wait(r *http.Request) {
 	}
 }
 
-// inPairs makes the server so slow that somebody presses both buttons a second time.
+// inPairs makes the server so slow that a person presses both buttons a second time.
 func (w *world) inPairs() map[string]*pair {
 	pairs := map[string]*pair{}
 	for _, kind := range []string{"POST start", "GET callback"} {

@@ -36,7 +36,8 @@ func TestConnectAndReconnect(t *testing.T) {
 		t.Fatal("a revoked refresh token still works")
 	}
 	lost, err := w.conns.Get(t.Context(), before.ID)
-	if err != nil || lost.Auth.Problem == nil || lost.Auth.Problem.Class != serviceerror.SignInExpired || !strings.Contains(lost.Auth.Problem.Message, "Sign in again") {
+	if err != nil || lost.Auth.Problem == nil || lost.Auth.Problem.Class != serviceerror.SignInExpired ||
+		!strings.Contains(lost.Auth.Problem.Message, "Sign in again") {
 		t.Fatalf("the connection says %+v, %v", lost.Auth, err)
 	}
 
@@ -100,7 +101,8 @@ func (w *world) tenantOf(claims map[string]any, tenant string) {
 func TestAnotherTenantsPerson(t *testing.T) {
 	w := newWorld(t)
 	elsewhere := w.stack.Directory.AddTenant()
-	stranger, err := w.stack.Directory.AddUser(directory.User{TenantID: elsewhere, Name: "Mallory", Roles: []string{directory.GlobalAdministrator}})
+	stranger, err := w.stack.Directory.AddUser(directory.User{TenantID: elsewhere, Name: "Mallory",
+		Roles: []string{directory.GlobalAdministrator}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +122,8 @@ func TestRedeemOfACallersCode(t *testing.T) {
 	// As Infisical's form sends people there.
 	address := w.stack.AuthorityURL + "/" + w.stack.TenantID + "/oauth2/v2.0/authorize?" + url.Values{
 		"client_id": {w.app.ClientID}, "response_type": {"code"}, "response_mode": {"query"}, "redirect_uri": {w.url + oauth.CallbackPath},
-		"scope": {"https://graph.microsoft.com/.default openid offline_access"}, "state": {"0123456789abcdef0123456789abcdef<:>azure-client-secrets"},
+		"scope": {"https://graph.microsoft.com/.default openid offline_access"},
+		"state": {"0123456789abcdef0123456789abcdef<:>azure-client-secrets"},
 	}.Encode()
 	back, err := url.Parse(w.approve(w.app.Administrator, address))
 	if err != nil {

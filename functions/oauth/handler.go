@@ -2,10 +2,10 @@
 // function under /organization/app-connections/azure/oauth/{step}. What happens there
 // is package shared/oauth's; this package is what browsers see of it.
 //
-// The pages are open to everybody (promise P7): who comes along with the state of a
-// flow that a caller of the API has begun may take part in it, and nobody else gets
+// The pages are open to everybody (promise P7): a visitor with the state of a flow
+// that a caller of the API has begun may take part in it, and no other visitor gets
 // anything. They are plain HTML without scripts, under a policy that would allow none,
-// never in a frame and never in a cache. Whoever asks for JSON gets the same as JSON.
+// never in a frame and never in a cache. A client that asks for JSON gets the same as JSON.
 //
 // The address that Entra leads back to has a code in it. It is answered by a redirect,
 // so that it does not stay in the history, and no part of its query is ever logged. The
@@ -142,15 +142,17 @@ func (h *Handler) start(a *answer) {
 		return
 	}
 	h.exists(a)
-	a.write(http.StatusOK, page{ID: "start", Title: "Connect a Microsoft Entra tenant", Invitation: &in, Until: in.ExpiresAt.Format("15:04 MST")}, map[string]any{
+	a.write(http.StatusOK, page{
+		ID: "start", Title: "Connect a Microsoft Entra tenant", Invitation: &in, Until: in.ExpiresAt.Format("15:04 MST"),
+	}, map[string]any{
 		"requestedBy": in.RequestedBy, "name": in.Name, "description": in.Description, "tenantId": in.TenantID, "rotates": in.Rotates,
 		"reconnect": in.Again, "expiresAt": in.ExpiresAt,
 	})
 }
 
 // approve is the button. A request that another site has made the browser send is
-// refused: nobody has seen the page then, and who is signed in to Entra already might
-// connect their tenant without seeing any.
+// refused: the visitor has not seen the page then, and one who is signed in to Entra
+// already might connect their tenant without seeing any.
 func (h *Handler) approve(a *answer) {
 	if !h.ownPage(a.r) {
 		a.problem(http.StatusForbidden, "This did not come from the page itself. Open the link that you were given, and use the button there.")

@@ -51,7 +51,8 @@ func (f *fakeFlow) Result(_ context.Context, flow string, _ oauth.Jar) (oauth.Re
 func visit(t *testing.T, f pages.Flow, method, path string, edits ...string) *http.Response {
 	t.Helper()
 	var log bytes.Buffer
-	h := &pages.Handler{Flow: f, PublicURL: "https://rekey.example", AuthorityURL: "https://entra.example/", Log: slog.New(slog.NewJSONHandler(&log, nil))}
+	h := &pages.Handler{Flow: f, PublicURL: "https://rekey.example", AuthorityURL: "https://entra.example/",
+		Log: slog.New(slog.NewJSONHandler(&log, nil))}
 	r := httptest.NewRequestWithContext(t.Context(), method, "https://internal.example"+path, nil)
 	for i := 0; i < len(edits); i += 2 {
 		r.Header.Set(edits[i], edits[i+1])
@@ -116,12 +117,14 @@ func TestPagesByMethod(t *testing.T) {
 		f := &fakeFlow{landing: oauth.Landing{Flow: "abc"}, result: oauth.Result{Outcome: oauth.Outcome{Kind: oauth.Connected}}}
 		resp := visit(t, f, test.method, oauth.Base+test.path, test.headers...)
 		if got := strings.Join(f.asked, ", "); resp.StatusCode != test.status || got != test.asked {
-			t.Errorf("%s %s %v: status %d, asked %q; want %d, %q", test.method, test.path, test.headers, resp.StatusCode, got, test.status, test.asked)
+			t.Errorf("%s %s %v: status %d, asked %q; want %d, %q", test.method, test.path, test.headers, resp.StatusCode, got,
+				test.status, test.asked)
 		}
 		if resp.StatusCode == 405 && !strings.Contains(resp.Header.Get("Allow"), "GET") {
 			t.Errorf("%s %s: allows %q", test.method, test.path, resp.Header.Get("Allow"))
 		}
-		if to := resp.Header.Get("Location"); to != "" && !strings.HasPrefix(to, "https://entra.example/") && !strings.HasPrefix(to, "https://rekey.example"+oauth.ResultPath+"?") {
+		if to := resp.Header.Get("Location"); to != "" && !strings.HasPrefix(to, "https://entra.example/") &&
+			!strings.HasPrefix(to, "https://rekey.example"+oauth.ResultPath+"?") {
 			t.Errorf("%s %s: leads to %q", test.method, test.path, to)
 		}
 	}
@@ -142,7 +145,8 @@ func TestPagesEscape(t *testing.T) {
 		if _, err := body.ReadFrom(resp.Body); err != nil {
 			t.Fatal(err)
 		}
-		if text := body.String(); strings.Contains(text, "<script") || strings.Contains(text, `href="javascript:`) || strings.Count(text, "&lt;script&gt;") != values {
+		if text := body.String(); strings.Contains(text, "<script") || strings.Contains(text, `href="javascript:`) ||
+			strings.Count(text, "&lt;script&gt;") != values {
 			t.Errorf("%s: not %d values, escaped: %s", path, values, text)
 		}
 		if text := body.String(); strings.Contains(text, "%") {
@@ -155,10 +159,12 @@ func TestPagesEscape(t *testing.T) {
 // form may lead anywhere.
 func TestPolicy(t *testing.T) {
 	f := &fakeFlow{result: oauth.Result{Outcome: oauth.Outcome{Kind: oauth.Connected}}}
-	if csp := visit(t, f, "GET", oauth.Base+"start?state="+state).Header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' https:;") {
+	csp := visit(t, f, "GET", oauth.Base+"start?state="+state).Header.Get("Content-Security-Policy")
+	if !strings.Contains(csp, "form-action 'self' https:;") {
 		t.Errorf("start: %s", csp)
 	}
-	if csp := visit(t, f, "GET", oauth.Base+"result?flow=abc").Header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'none';") {
+	csp = visit(t, f, "GET", oauth.Base+"result?flow=abc").Header.Get("Content-Security-Policy")
+	if !strings.Contains(csp, "form-action 'none';") {
 		t.Errorf("result: %s", csp)
 	}
 }
@@ -175,16 +181,21 @@ func TestPagesAsJSON(t *testing.T) {
 		status             int
 		want               func(a answer) bool
 	}{
-		{"start", "GET", "start?state=" + state, &fakeFlow{invitation: oauth.Invitation{RequestedBy: "alice", Name: "billing"}}, 200, func(a answer) bool { return a.RequestedBy == "alice" && a.Name == "billing" }},
-		{"button", "POST", "start?state=" + state, &fakeFlow{}, 200, func(a answer) bool { return strings.HasPrefix(a.AuthorizationURL, "https://entra.example/") }},
+		{"start", "GET", "start?state=" + state, &fakeFlow{invitation: oauth.Invitation{RequestedBy: "alice", Name: "billing"}}, 200,
+			func(a answer) bool { return a.RequestedBy == "alice" && a.Name == "billing" }},
+		{"button", "POST", "start?state=" + state, &fakeFlow{}, 200,
+			func(a answer) bool { return strings.HasPrefix(a.AuthorizationURL, "https://entra.example/") }},
 		{"problem", "GET", "start?state=" + state, &fakeFlow{problem: oauth.Used}, 410, func(a answer) bool {
 			return a.Problem == "used" && a.StatusCode == 410 && a.Error == "Gone" && a.Message != ""
 		}},
-		{"connected", "GET", "result?flow=abc", &fakeFlow{result: oauth.Result{Name: "billing", Outcome: oauth.Outcome{Kind: oauth.Connected}}}, 200, func(a answer) bool { return a.Outcome == "connected" && a.Error == "" }},
-		{"declined", "GET", "result?flow=abc", &fakeFlow{result: oauth.Result{Outcome: oauth.Outcome{Kind: oauth.Declined, Entra: "access_denied"}}}, 400, func(a answer) bool {
-			return a.Outcome == "declined" && a.Error == "BadRequest" && a.Entra == "access_denied"
-		}},
-		{"working", "GET", "result?flow=abc", &fakeFlow{result: oauth.Result{Outcome: oauth.Outcome{Kind: oauth.Working}}}, 202, func(a answer) bool { return a.Outcome == "still-working" && a.Error == "" }},
+		{"connected", "GET", "result?flow=abc", &fakeFlow{result: oauth.Result{Name: "billing", Outcome: oauth.Outcome{Kind: oauth.Connected}}},
+			200, func(a answer) bool { return a.Outcome == "connected" && a.Error == "" }},
+		{"declined", "GET", "result?flow=abc",
+			&fakeFlow{result: oauth.Result{Outcome: oauth.Outcome{Kind: oauth.Declined, Entra: "access_denied"}}}, 400, func(a answer) bool {
+				return a.Outcome == "declined" && a.Error == "BadRequest" && a.Entra == "access_denied"
+			}},
+		{"working", "GET", "result?flow=abc", &fakeFlow{result: oauth.Result{Outcome: oauth.Outcome{Kind: oauth.Working}}}, 202,
+			func(a answer) bool { return a.Outcome == "still-working" && a.Error == "" }},
 		{"no page", "GET", "nothing", &fakeFlow{}, 404, func(a answer) bool { return a.Error == "NotFound" }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -195,7 +206,8 @@ func TestPagesAsJSON(t *testing.T) {
 			}
 		})
 	}
-	if kind := visit(t, &fakeFlow{}, "GET", oauth.Base+"start?state="+state, "Accept", "text/html,application/json;q=0.9").Header.Get("Content-Type"); kind != "text/html; charset=utf-8" {
+	if kind := visit(t, &fakeFlow{}, "GET", oauth.Base+"start?state="+state, "Accept",
+		"text/html,application/json;q=0.9").Header.Get("Content-Type"); kind != "text/html; charset=utf-8" {
 		t.Errorf("a browser gets %s", kind)
 	}
 }

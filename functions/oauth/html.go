@@ -74,7 +74,8 @@ func (d *document) invitation(i *oauth.Invitation, until string) {
 	if i.Again {
 		can = "can go on managing"
 	}
-	d.add(`<p><strong id="requester">%</strong> asks you to sign in to Microsoft Entra, so that Rekey % client secrets of applications in your tenant on your behalf.</p>
+	d.add(`<p><strong id="requester">%</strong> asks you to sign in to Microsoft Entra, so that `+
+		`Rekey % client secrets of applications in your tenant on your behalf.</p>
 <dl>
 <dt>Connection</dt><dd id="name">%`, i.RequestedBy, can, i.Name)
 	if i.Again {

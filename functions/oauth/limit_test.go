@@ -49,7 +49,8 @@ func newSite(l *auth.Limiter) *site {
 	clock := func() time.Time { return s.at }
 	log := slog.New(slog.NewJSONHandler(&s.log, nil))
 	flow := &oauth.Flow{Store: s.table, ClientID: "c", PublicURL: "https://rekey.example", Now: clock, Log: log}
-	s.Handler = &pages.Handler{Flow: flow, PublicURL: "https://rekey.example", AuthorityURL: "https://entra.example/", Limit: l, Now: clock, Log: log}
+	s.Handler = &pages.Handler{Flow: flow, PublicURL: "https://rekey.example", AuthorityURL: "https://entra.example/", Limit: l,
+		Now: clock, Log: log}
 	return s
 }
 

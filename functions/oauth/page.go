@@ -16,7 +16,8 @@ import (
 // style is all there is of design. The policy names its hash, so that no other style
 // is applied.
 const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:3em auto;padding:0 1em;color:#222}
-dt{font-weight:600}dd{margin:0 0 .6em}button{font:inherit;padding:.5em 1.4em}.note,.entra{color:#555}.entra{font-family:monospace;overflow-wrap:anywhere}`
+dt{font-weight:600}dd{margin:0 0 .6em}button{font:inherit;padding:.5em 1.4em}.note,.entra{color:#555}` +
+	`.entra{font-family:monospace;overflow-wrap:anywhere}`
 
 var styleHash = func() string {
 	sum := sha256.Sum256([]byte(style))
@@ -55,7 +56,8 @@ var titles = map[oauth.Kind]string{
 
 var problemTitles = map[oauth.Problem]string{
 	oauth.Unknown: "Unknown link", oauth.Expired: "Expired link", oauth.Used: "Used link", oauth.OtherBrowser: "Another browser",
-	oauth.Malformed: "Not connected", oauth.Unavailable: "Not now", oauth.ConsentGiven: "Consent was given", oauth.ConsentRefused: "Consent was not given",
+	oauth.Malformed: "Not connected", oauth.Unavailable: "Not now", oauth.ConsentGiven: "Consent was given",
+	oauth.ConsentRefused: "Consent was not given",
 }
 
 // answer writes one response.

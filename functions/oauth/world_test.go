@@ -103,10 +103,12 @@ func (w *world) wire() {
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: w.stack.TLS}}
 	w.Cleanup(client.CloseIdleConnections)
-	own, err := azidentity.NewClientSecretCredential(env["AZURE_TENANT_ID"], env["AZURE_CLIENT_ID"], env["AZURE_CLIENT_SECRET"], &azidentity.ClientSecretCredentialOptions{
-		ClientOptions:            azcore.ClientOptions{Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: w.stack.AuthorityURL}, Transport: client},
-		DisableInstanceDiscovery: true,
-	})
+	own, err := azidentity.NewClientSecretCredential(env["AZURE_TENANT_ID"], env["AZURE_CLIENT_ID"], env["AZURE_CLIENT_SECRET"],
+		&azidentity.ClientSecretCredentialOptions{
+			ClientOptions: azcore.ClientOptions{Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: w.stack.AuthorityURL},
+				Transport: client},
+			DisableInstanceDiscovery: true,
+		})
 	must(err)
 	store, err := tablestore.New(tablestore.Config{ServiceURL: w.stack.TableService, Credential: own, Transport: client, Now: w.now})
 	must(err)
@@ -114,16 +116,19 @@ func (w *world) wire() {
 	must(err)
 	authority, err := entra.New(entra.Config{
 		AuthorityHost: w.stack.AuthorityURL, Emulated: true, Now: w.now, HTTPClient: &http.Client{Transport: swapping{client.Transport, w}},
-		OAuth: entra.OAuthApplication{ClientID: w.app.ClientID, Secret: func(context.Context) (secret.Value, error) { return secret.New(w.app.Secret), nil }},
+		OAuth: entra.OAuthApplication{ClientID: w.app.ClientID,
+			Secret: func(context.Context) (secret.Value, error) { return secret.New(w.app.Secret), nil }},
 	})
 	must(err)
 	tokens, err := openid.New(openid.Config{AuthorityHost: w.stack.AuthorityURL, HTTPClient: client, Now: w.now})
 	must(err)
 	log := slog.New(slog.NewJSONHandler(w, nil))
-	actors := &connection.Actors{Records: store, Vault: vault, Authority: authority, SignIns: authority, Deployment: "test", Now: w.now, Log: log}
+	actors := &connection.Actors{Records: store, Vault: vault, Authority: authority, SignIns: authority, Deployment: "test",
+		Now: w.now, Log: log}
 	w.conns = &connection.Service{
 		Rotator: &rotator.Rotator{
-			Store: store, Vault: vault, Authority: authority, Actors: actors, Rules: rotation.DefaultRules(), Deployment: "test", Now: w.now, Log: log,
+			Store: store, Vault: vault, Authority: authority, Actors: actors, Rules: rotation.DefaultRules(), Deployment: "test",
+			Now: w.now, Log: log,
 		},
 		Actors: actors, Records: store, Reservations: store, Claims: store, Vault: vault, Log: log,
 	}

@@ -58,7 +58,8 @@ func round(ctx context.Context, n Notifier, t host.Timer, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, aRound)
 	defer cancel()
 	did, err := n.Deliver(ctx)
-	attrs := []any{"invocation", t.InvocationID, "pending", did.Pending, "delivered", did.Delivered, "failed", did.Failed, "givenUp", did.GivenUp}
+	attrs := []any{"invocation", t.InvocationID, "pending", did.Pending, "delivered", did.Delivered, "failed", did.Failed,
+		"givenUp", did.GivenUp}
 	switch {
 	case err != nil:
 		log.ErrorContext(ctx, "notices", append(attrs, "outcome", "failed", "reason", err.Error())...)

@@ -25,7 +25,7 @@ type Sweeper interface {
 }
 
 // Handler answers the Functions host. A tick outlives the host's connection, as a
-// pass is not undone for want of a listener. n may be nil: nobody is told anything.
+// pass is not undone for want of a listener. n may be nil: then no notices are delivered.
 func Handler(s Sweeper, n Notifier, log *slog.Logger) http.Handler {
 	return host.TimerHandler(Name, func(ctx context.Context, t host.Timer) (any, error) {
 		return Tick(context.WithoutCancel(ctx), s, n, t, log)

@@ -67,7 +67,8 @@ func TestTickOutlivesTheHost(t *testing.T) {
 	}))
 	defer server.Close()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/"+rotatedue.Name, strings.NewReader(
-		`{"Data":{"timer":{"Schedule":{},"ScheduleStatus":null,"IsPastDue":false}},"Metadata":{"sys":{"MethodName":"rotatedue","UtcNow":"2026-07-01T12:00:00Z"}}}`))
+		`{"Data":{"timer":{"Schedule":{},"ScheduleStatus":null,"IsPastDue":false}},`+
+			`"Metadata":{"sys":{"MethodName":"rotatedue","UtcNow":"2026-07-01T12:00:00Z"}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

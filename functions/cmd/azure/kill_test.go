@@ -23,7 +23,7 @@ var (
 type victim struct {
 	app     directory.Application
 	name    string
-	foreign string // key id of somebody else's secret
+	foreign string // key id of another owner's secret
 }
 
 func (w *world) newVictim(t *testing.T, name string) victim {
@@ -32,7 +32,7 @@ func (w *world) newVictim(t *testing.T, name string) victim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, _, err := w.Directory.AddPassword(app.ObjectID, "somebody else's", time.Now().AddDate(1, 0, 0))
+	foreign, _, err := w.Directory.AddPassword(app.ObjectID, "another owner's", time.Now().AddDate(1, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +42,11 @@ func (w *world) newVictim(t *testing.T, name string) victim {
 func (v victim) create() map[string]any {
 	return map[string]any{
 		"name": v.name, "method": "client-secret",
-		"credentials":           map[string]any{"tenantId": v.app.TenantID, "clientId": v.app.ClientID, "clientSecret": v.app.Secret, "clientSecretKeyId": v.app.KeyID},
+		"credentials": map[string]any{"tenantId": v.app.TenantID, "clientId": v.app.ClientID, "clientSecret": v.app.Secret,
+			"clientSecretKeyId": v.app.KeyID},
 		"isAutoRotationEnabled": true,
-		"rotation":              map[string]any{"rotationInterval": 30, "rotateAtUtc": map[string]int{"hours": 3, "minutes": 0}, "gracePeriodHours": 0},
+		"rotation": map[string]any{"rotationInterval": 30, "rotateAtUtc": map[string]int{"hours": 3, "minutes": 0},
+			"gracePeriodHours": 0},
 	}
 }
 
@@ -143,7 +145,8 @@ func (w *world) do(t *testing.T, h *instance, v victim, what string) {
 		h.call(ctx, http.MethodPost, "/azure-client-secrets", v.create(), nil) // it may die: that is the point
 	} else {
 		var one struct{ AppConnection shown }
-		if status, err := h.call(ctx, http.MethodGet, "/azure-client-secrets/connection-name/"+v.name, nil, &one); err != nil || status != http.StatusOK {
+		if status, err := h.call(ctx, http.MethodGet, "/azure-client-secrets/connection-name/"+v.name, nil, &one); err != nil ||
+			status != http.StatusOK {
 			t.Fatalf("looking for %s: %d %v", v.name, status, err)
 		}
 		h.call(ctx, http.MethodPost, "/azure-client-secrets/"+one.AppConnection.ID+"/rotate-credentials", nil, nil)

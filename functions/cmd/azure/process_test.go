@@ -211,7 +211,8 @@ func (i *instance) alive() bool {
 
 // tick plays the host's timer. It fails if the process dies.
 func (i *instance) tick(ctx context.Context) error {
-	body := `{"Data":{"timer":{"Schedule":{"AdjustForDST":true},"ScheduleStatus":null,"IsPastDue":false}},"Metadata":{"sys":{"MethodName":"rotatedue"}}}`
+	body := `{"Data":{"timer":{"Schedule":{"AdjustForDST":true},"ScheduleStatus":null,"IsPastDue":false}},` +
+		`"Metadata":{"sys":{"MethodName":"rotatedue"}}}`
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1:"+i.port+"/rotatedue", bytes.NewBufferString(body))
 	if err != nil {
 		return err

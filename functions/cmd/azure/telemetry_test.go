@@ -38,7 +38,8 @@ func TestSentAtTheEnd(t *testing.T) {
 	go func() { ended <- run(ctx, slog.New(slog.DiscardHandler)) }()
 
 	tick := func() (*http.Response, error) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/rotatedue", strings.NewReader(`{"Data":{"timer":{}},"Metadata":{}}`))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/rotatedue",
+			strings.NewReader(`{"Data":{"timer":{}},"Metadata":{}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +75,8 @@ func TestSentAtTheEnd(t *testing.T) {
 			t.Errorf("%s is in trace %s, not the host's", s.Name, s.Trace)
 		}
 	}
-	if s := spans[0]; s.Name != "POST /rotatedue" || s.Parent != "b7ad6b7169203331" || s.Attrs["faas.trigger"] != "timer" || s.Attrs["faas.invocation_id"] == "" {
+	if s := spans[0]; s.Name != "POST /rotatedue" || s.Parent != "b7ad6b7169203331" || s.Attrs["faas.trigger"] != "timer" ||
+		s.Attrs["faas.invocation_id"] == "" {
 		t.Errorf("the first is %+v", s)
 	}
 }

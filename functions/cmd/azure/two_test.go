@@ -144,6 +144,6 @@ func (c *crowd) judge(t *testing.T, killed bool) {
 	}
 	t.Logf("%d connections, %d credentials issued beyond one each", len(c.apps), extra)
 	if extra != 0 && !killed {
-		t.Errorf("%d credentials were issued beyond one each, though nobody died", extra)
+		t.Errorf("%d credentials were issued beyond one each, though no process died", extra)
 	}
 }

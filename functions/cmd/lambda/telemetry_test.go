@@ -36,7 +36,8 @@ func TestSentBeforeTheAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	spans := receiver.Spans()
-	if len(spans) == 0 || spans[0].Name != "rotatedue" || spans[0].Attrs["faas.trigger"] != "timer" || spans[0].Attrs["faas.invocation_id"] != "the-request" {
+	if len(spans) == 0 || spans[0].Name != "rotatedue" || spans[0].Attrs["faas.trigger"] != "timer" ||
+		spans[0].Attrs["faas.invocation_id"] != "the-request" {
 		t.Fatalf("spans %+v", spans)
 	}
 	for _, s := range spans[1:] {
