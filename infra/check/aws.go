@@ -119,7 +119,7 @@ func (t template) checkRole(f *findings) {
 	f.expect(len(t.of("AWS::IAM::Policy"))+len(t.of("AWS::IAM::ManagedPolicy")) == 0, "a policy is outside of the role")
 	f.expect(t.property("Role", "ManagedPolicyArns") == nil, "the role has managed policies, which allow more")
 	takers := list(t.property("Role", "AssumeRolePolicyDocument", "Statement"))
-	f.expect(len(takers) == 1 && at(takers[0], "Principal", "Service") == "lambda.amazonaws.com", "somebody besides Lambda may take the role")
+	f.expect(len(takers) == 1 && at(takers[0], "Principal", "Service") == "lambda.amazonaws.com", "a principal besides Lambda may take the role")
 	token, log, allowed, denied := false, false, false, false
 	for _, p := range list(t.property("Role", "Policies")) {
 		if branches := list(at(p, "Fn::If")); len(branches) == 3 {
@@ -216,6 +216,6 @@ func (t template) checkAlarms(f *findings) {
 		metrics := list(t.property(want.filter, "MetricTransformations"))
 		f.expect(len(metrics) == 1 && at(metrics[0], "MetricName") == t.property(name, "MetricName") && t.property(name, "MetricName") != nil, "the alarm %s is missing, or watches something else than %s", name, want.filter)
 		f.expect(t.property(name, "TreatMissingData") == want.missing, "the alarm %s takes missing data for %v, not %s", name, t.property(name, "TreatMissingData"), want.missing)
-		f.expect(len(list(t.property(name, "AlarmActions"))) == 1, "the alarm %s tells nobody", name)
+		f.expect(len(list(t.property(name, "AlarmActions"))) == 1, "the alarm %s has no recipient", name)
 	}
 }

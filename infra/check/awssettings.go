@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// given are the parameters without a default, as somebody would enter them.
+// given are the parameters without a default, as an operator would enter them.
 var given = map[string]string{
 	"AzureTenantId": sample, "AzureClientId": sample, "AlertEmail": "oncall@example.com",
 	"TableService": "https://rekeyst.table.core.windows.net", "KeyVaultUrl": "https://rekey-kv.vault.azure.net",

@@ -50,7 +50,7 @@ func Azure(fsys fs.FS) error {
 
 var (
 	// required are values of the variables that have no default, and of the keys,
-	// without which nobody could call.
+	// without which no caller would get in.
 	required = map[string]cty.Value{
 		"name": cty.StringVal("rekey"), "location": cty.StringVal("westeurope"),
 		"alert_emails": cty.ListVal([]cty.Value{cty.StringVal("oncall@example.com")}),
@@ -91,7 +91,7 @@ func (m *module) checkVault(f *findings) {
 		f.expect(v.is("rbac_authorization_enabled", true), "%s: roles don't decide on access", name)
 		f.expect(v.is("purge_protection_enabled", true), "%s: secrets can be purged", name)
 		f.expect(v.number("soft_delete_retention_days") == 90, "%s: what is deleted is not kept for 90 days", name)
-		f.expect(v.is("public_network_access_enabled", false), "%s: the vault is public unless somebody asks for that", name)
+		f.expect(v.is("public_network_access_enabled", false), "%s: the vault is public unless the variables ask for that", name)
 		acls := v.nested("network_acls")
 		f.expect(acls.text("default_action") == "Deny", "%s: the vault is public to every network", name)
 		f.expect(acls.text("bypass") == "None", "%s: services of Azure pass the vault's network rules", name)
@@ -155,8 +155,8 @@ func (m *module) checkFunction(f *findings) {
 	f.expect(app.is("https_only", true), "%s: plain HTTP is allowed", name)
 	f.expect(app.is("webdeploy_publish_basic_authentication_enabled", false), "%s: a password deploys", name)
 	f.expect(app.text("storage_authentication_type") == "UserAssignedIdentity", "%s: the package is fetched with a key", name)
-	f.expect(app.text("storage_user_assigned_identity_id") == "<azurerm_user_assigned_identity.deployment.id>", "%s: the package is fetched as somebody else", name)
-	f.expect(app.nested("identity").text("type") == "SystemAssigned, UserAssigned", "%s: nobody fetches what settings refer to, or not as its own identity", name)
+	f.expect(app.text("storage_user_assigned_identity_id") == "<azurerm_user_assigned_identity.deployment.id>", "%s: the package is fetched by another identity", name)
+	f.expect(app.nested("identity").text("type") == "SystemAssigned, UserAssigned", "%s: no identity fetches what settings refer to, or not the app's own", name)
 	f.expect(app.text("virtual_network_subnet_id") == "<azurerm_subnet.app.id>", "%s: it is not in the network that leads to the vault", name)
 	site := app.nested("site_config")
 	f.expect(slices.Contains([]string{"1.2", "1.3"}, site.text("minimum_tls_version")), "%s: an old TLS version is allowed", name)

@@ -12,7 +12,7 @@ import (
 )
 
 // options are values of all variables that are optional and change the app's settings,
-// and of those by which somebody gets a role.
+// and of those by which a principal gets a role.
 var options = map[string]cty.Value{
 	"custom_domain": cty.StringVal("rekey.example.com"), "timer_period_minutes": cty.NumberIntVal(5),
 	"deployment": sampled("REKEY_DEPLOYMENT"), "authority_host": sampled("AZURE_AUTHORITY_HOST"), "graph_url": sampled("REKEY_GRAPH_URL"),

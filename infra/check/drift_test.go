@@ -155,7 +155,7 @@ func TestExampleSettings(t *testing.T) {
 	}
 	for name := range example.Values {
 		if !slices.Contains([]string{"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "REKEY_ROTATION_SCHEDULE"}, name) {
-			t.Errorf("%s is nobody's setting", name)
+			t.Errorf("%s is a setting that neither the program nor the host reads", name)
 		}
 	}
 }

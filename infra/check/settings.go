@@ -49,7 +49,7 @@ var samples = map[string]string{
 	"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25",
 }
 
-// secret are the settings whose value lets somebody in somewhere. In a template they are
+// secret are the settings whose value lets its holder in somewhere. In a template they are
 // what the platform resolves, never a value that one enters.
 var secret = []string{"REKEY_WEBHOOK_URL", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"}
 

@@ -96,7 +96,7 @@ func appRoot(t *testing.T) string {
 	return root
 }
 
-// freePort returns a port that nobody has.
+// freePort returns a port that no process has.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,7 +111,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// answers reports whether anybody listens at an address like https://127.0.0.1:1234.
+// answers reports whether a process listens at an address like https://127.0.0.1:1234.
 func answers(t *testing.T, url string) bool {
 	t.Helper()
 	_, addr, _ := strings.Cut(url, "://")
@@ -248,8 +248,8 @@ func paste(t *testing.T, here string) string {
 	return string(printed)
 }
 
-// A port that somebody has is said at once, with the way out, before anything is
-// started or written.
+// For a port that another process has, run fails at once and says the way out, before
+// it starts or writes anything.
 func TestTakenPort(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -285,7 +285,7 @@ func TestNotStaged(t *testing.T) {
 	}
 }
 
-// The settings of whoever starts it do not get mixed with the stack's.
+// The settings of the person who starts it do not get mixed with the stack's.
 func TestEnviron(t *testing.T) {
 	for _, name := range []string{"REKEY_DEPLOYMENT", "AZURE_CLIENT_SECRET", "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID"} {
 		t.Setenv(name, "mine")

@@ -168,8 +168,8 @@ func TestLambdaPackage(t *testing.T) {
 	}
 }
 
-// Without its federated credential Rekey is nobody, says why, and starts to work once
-// it has one.
+// Without its federated credential Rekey has no identity, says why, and starts to work
+// once it has one.
 func TestLambdaIdentity(t *testing.T) {
 	a := newAccount(t)
 	h := a.start(t)

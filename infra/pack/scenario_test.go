@@ -36,7 +36,7 @@ type world struct {
 
 	mu     sync.Mutex
 	log    bytes.Buffer
-	secret []string // what nobody may see in the log
+	secret []string // what the log may not show
 }
 
 func newWorld(t *testing.T) *world {
@@ -75,7 +75,7 @@ func (w *world) output() string {
 	return w.log.String()
 }
 
-// env is the settings, with gates so short that nobody has to wait.
+// env is the settings, with gates so short that the test does not wait long.
 func (w *world) env() []string {
 	return append(w.Env(), "REKEY_API_KEYS=test:admin:"+w.hash,
 		"REKEY_VERIFY_SPACING=50ms", "REKEY_VERIFY_MIN_AGE=300ms", "REKEY_VERIFY_MIN_AGE_FIRST=200ms", "REKEY_REVOKE_MIN_AGE=200ms",
