@@ -180,7 +180,8 @@ func TestReadme(t *testing.T) {
 	shown := out.String()
 	original := find(t, shown, `original client secret (\S+) revoked`)
 	issued := find(t, shown, `new client secret (\S+) issued, proven and published`)
-	if live := find(t, shown, `live in Entra now: (\S+)`); live != issued || strings.Count(shown, "live in Entra now") != 1 || live == original {
+	if live := find(t, shown, `live in Entra now: (\S+)`); live != issued || live == original ||
+		strings.Count(shown, "live in Entra now") != 1 {
 		t.Errorf("live is %s, issued %s, original %s:\n%s", live, issued, original, shown)
 	}
 	find(t, shown, `next rotation: (\d{4}-\d\d-\d\d)`)
@@ -188,7 +189,9 @@ func TestReadme(t *testing.T) {
 	env := demoEnv(t, dir)
 	pasted := paste(t, here)
 	find(t, pasted, `"keyId":"([0-9a-f-]{36})"`)
-	for _, words := range []string{`"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215", `"vaultSecretName":"payroll-secret"`, `/organization/app-connections/azure/oauth/start?`, `"outcome":"connected"`, `"vaultSecretName":"intranet-secret"`} {
+	for _, words := range []string{`"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215",
+		`"vaultSecretName":"payroll-secret"`, `/organization/app-connections/azure/oauth/start?`, `"outcome":"connected"`,
+		`"vaultSecretName":"intranet-secret"`} {
 		if !strings.Contains(pasted, words) {
 			t.Errorf("the README's lines do not lead to %q:\n%s", words, pasted)
 		}

@@ -120,9 +120,11 @@ func (w *world) try(t *testing.T, h host, method, path string, body any) (int, [
 func creation(app directory.Application) map[string]any {
 	return map[string]any{
 		"name": "billing", "method": "client-secret",
-		"credentials":           map[string]any{"tenantId": app.TenantID, "clientId": app.ClientID, "clientSecret": app.Secret, "clientSecretKeyId": app.KeyID},
+		"credentials": map[string]any{"tenantId": app.TenantID, "clientId": app.ClientID, "clientSecret": app.Secret,
+			"clientSecretKeyId": app.KeyID},
 		"isAutoRotationEnabled": true,
-		"rotation":              map[string]any{"rotationInterval": 30, "rotateAt": map[string]int{"hours": 3, "minutes": 15}, "timeZone": "Europe/Berlin"},
+		"rotation": map[string]any{"rotationInterval": 30, "rotateAt": map[string]int{"hours": 3, "minutes": 15},
+			"timeZone": "Europe/Berlin"},
 	}
 }
 
@@ -130,7 +132,8 @@ func creation(app directory.Application) map[string]any {
 // secret replaced and the original revoked, rotate by hand, see that revoked as well.
 func (w *world) scenario(t *testing.T, h host) {
 	t.Helper()
-	if status, answer := h.call(t, "GET", "/health", nil, nil); status != http.StatusOK || !strings.Contains(string(answer), `"version":"`+version+`"`) {
+	if status, answer := h.call(t, "GET", "/health", nil, nil); status != http.StatusOK ||
+		!strings.Contains(string(answer), `"version":"`+version+`"`) {
 		t.Fatalf("GET /health: %d %s", status, answer)
 	}
 	if status, answer := h.call(t, "GET", api, nil, nil); status != http.StatusUnauthorized {
