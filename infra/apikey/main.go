@@ -1,7 +1,7 @@
 // Command apikey makes an API key for Rekey. It prints the key, which is kept
 // nowhere, and the entry for REKEY_API_KEYS, which holds only its hash. The key
-// goes to whoever calls Rekey, the entry into its settings; a key is replaced by
-// adding an entry of the same name, and removing the old one when nobody uses it
+// goes to the caller of Rekey, the entry into its settings; a key is replaced by
+// adding an entry of the same name, and removing the old one when no caller uses it
 // any more.
 package main
 

@@ -1,4 +1,4 @@
-# What somebody has to know. The log alerts read the handler's own lines, which are
+# What an operator has to know. The log alerts read the handler's own lines, which are
 # JSON on stdout and arrive as AppTraces; `msg`, `outcome`, `class` and `days` are
 # those of shared/rotation and functions/rotatedue, and infra/check compares them.
 
@@ -20,7 +20,7 @@ locals {
       window      = "PT15M"
     }
 
-    # Somebody removed what is published: whoever reads it can't sign in.
+    # A person or a program removed what is published: its consumers can't sign in.
     credential-lost = {
       severity    = 0
       description = "A published client secret has been refused for 15 minutes. Rekey replaces it if it knows one that works; look at the connection."
@@ -100,7 +100,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "log" {
 }
 
 # Key Vault allows 4000 requests in 10 seconds. Refusals delay rotations; that many
-# mean that somebody else uses the vault too, or reads it in a loop.
+# mean that another program uses the vault too, or reads it in a loop.
 resource "azurerm_monitor_metric_alert" "vault_throttled" {
   name                = "${var.name}-vault-throttled"
   resource_group_name = azurerm_resource_group.rekey.name

@@ -30,7 +30,7 @@ resource "azurerm_role_assignment" "records" {
 }
 
 # Reads, writes, disables and deletes secrets of this vault. It can NOT purge what is
-# deleted (purge protection is on), give anybody access, change the vault or its
+# deleted (purge protection is on), give access, change the vault or its
 # network rules, or touch keys and certificates; and it has no role on any other
 # vault. Not per secret: a role on one secret can be given only once that exists, and
 # Rekey makes one for each connection and would need the right to give itself roles,
@@ -53,8 +53,8 @@ resource "azurerm_role_assignment" "host" {
   principal_type       = "ServicePrincipal"
 }
 
-# Sends logs and metrics to this one resource. It can NOT read any: whoever takes the
-# app over sees no log of it.
+# Sends logs and metrics to this one resource. It can NOT read any: an attacker who takes
+# the app over sees no log of it.
 resource "azurerm_role_assignment" "telemetry" {
   scope                = azurerm_application_insights.rekey.id
   role_definition_name = "Monitoring Metrics Publisher"

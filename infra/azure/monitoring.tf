@@ -16,7 +16,7 @@ resource "azurerm_application_insights" "rekey" {
   location                     = azurerm_resource_group.rekey.location
   workspace_id                 = azurerm_log_analytics_workspace.rekey.id
   application_type             = "web"
-  local_authentication_enabled = false # the connection string alone lets nobody write
+  local_authentication_enabled = false # the connection string alone does not let its holder write
   tags                         = var.tags
 
   # An alert counts lines, so none may be left out.

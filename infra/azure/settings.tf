@@ -72,7 +72,7 @@ locals {
 
   # Settings that are secrets, and that the program does not read from the vault by a name:
   # the platform does, so that they are in no variable and no state. Here are the names
-  # under which somebody put them there by hand.
+  # under which an operator put them there by hand.
   references = { for name, secret in {
     REKEY_WEBHOOK_URL                  = var.webhook.url_secret_name
     OTEL_EXPORTER_OTLP_HEADERS         = var.telemetry.headers_secret_name

@@ -1,6 +1,6 @@
 # One account, for Rekey alone: its table, the Functions host's own blobs, and the
-# package. It holds no secret value. It has a public endpoint that answers nobody
-# without an Entra token and a role, since there are no keys.
+# package. It holds no secret value. It has a public endpoint that answers no
+# caller without an Entra token and a role, since there are no keys.
 
 resource "azurerm_storage_account" "rekey" {
   name                = local.storage_account_name
@@ -12,7 +12,7 @@ resource "azurerm_storage_account" "rekey" {
   account_tier             = "Standard"
   account_replication_type = "ZRS"
 
-  # A key would be a way in that names nobody and that nothing rotates.
+  # A key would be a way in that names no caller and that nothing rotates.
   shared_access_key_enabled       = false
   default_to_oauth_authentication = true
   local_user_enabled              = false

@@ -12,7 +12,7 @@ resource "azurerm_key_vault" "rekey" {
 
   rbac_authorization_enabled = true
 
-  # Nobody, not even an owner of the subscription, can remove a secret for good
+  # No identity, not even an owner of the subscription, can remove a secret for good
   # before these days are over.
   purge_protection_enabled   = true
   soft_delete_retention_days = 90
@@ -21,7 +21,7 @@ resource "azurerm_key_vault" "rekey" {
   enabled_for_disk_encryption     = false
   enabled_for_template_deployment = false
 
-  # Closed but for the private endpoint, unless somebody is let in by name.
+  # Closed but for the private endpoint, unless the variables let networks in.
   public_network_access_enabled = length(var.vault_allowed_ip_ranges) + length(var.vault_allowed_subnet_ids) > 0
 
   network_acls {

@@ -27,7 +27,8 @@ func AWS(fsys fs.FS) error {
 		return fmt.Errorf("reading the template: it is empty")
 	}
 	all := plain(root.Content[0])
-	t := template{resources: at(all, "Resources"), parameters: at(all, "Parameters"), conditions: at(all, "Conditions"), outputs: at(all, "Outputs")}
+	t := template{resources: at(all, "Resources"), parameters: at(all, "Parameters"), conditions: at(all, "Conditions"),
+		outputs: at(all, "Outputs")}
 	var f findings
 	t.checkRole(&f)
 	t.checkLambda(&f)
@@ -119,7 +120,8 @@ func (t template) checkRole(f *findings) {
 	f.expect(len(t.of("AWS::IAM::Policy"))+len(t.of("AWS::IAM::ManagedPolicy")) == 0, "a policy is outside of the role")
 	f.expect(t.property("Role", "ManagedPolicyArns") == nil, "the role has managed policies, which allow more")
 	takers := list(t.property("Role", "AssumeRolePolicyDocument", "Statement"))
-	f.expect(len(takers) == 1 && at(takers[0], "Principal", "Service") == "lambda.amazonaws.com", "somebody besides Lambda may take the role")
+	f.expect(len(takers) == 1 && at(takers[0], "Principal", "Service") == "lambda.amazonaws.com",
+		"a principal besides Lambda may take the role")
 	token, log, allowed, denied := false, false, false, false
 	for _, p := range list(t.property("Role", "Policies")) {
 		if branches := list(at(p, "Fn::If")); len(branches) == 3 {
@@ -162,18 +164,22 @@ const interfaces = "ec2:AssignPrivateIpAddresses ec2:CreateNetworkInterface ec2:
 // checkTokenStatement checks for whom a token may be asked.
 func (t template) checkTokenStatement(f *findings, condition any) {
 	audiences := list(at(condition, "ForAllValues:StringEquals", "sts:IdentityTokenAudience"))
-	f.expect(len(audiences) == 1 && audiences[0] == webidentity.Audience, "the role may ask for a token for another audience than %s", webidentity.Audience)
+	f.expect(len(audiences) == 1 && audiences[0] == webidentity.Audience,
+		"the role may ask for a token for another audience than %s", webidentity.Audience)
 	f.expect(at(condition, "Null", "sts:IdentityTokenAudience") == "false", "the role may ask for a token without an audience")
 	f.expect(at(condition, "StringEquals", "sts:SigningAlgorithm") == "RS256", "the role may ask for a token that Entra refuses")
-	f.expect(at(condition, "NumericLessThanEquals", "sts:DurationSeconds") == "300", "the role may ask for a token that lives longer than five minutes")
+	f.expect(at(condition, "NumericLessThanEquals", "sts:DurationSeconds") == "300",
+		"the role may ask for a token that lives longer than five minutes")
 }
 
 func (t template) checkLambda(f *findings) {
 	f.expect(slices.Equal(t.of("AWS::Serverless::Function"), []string{"Function"}), "there is not exactly one function")
-	f.expect(t.property("Function", "Runtime") == "provided.al2023" && t.property("Function", "Handler") == "bootstrap", "a wrong runtime: the program needs provided.al2023 and is called bootstrap")
+	f.expect(t.property("Function", "Runtime") == "provided.al2023" && t.property("Function", "Handler") == "bootstrap",
+		"a wrong runtime: the program needs provided.al2023 and is called bootstrap")
 	uri, _ := t.property("Function", "CodeUri").(string)
 	arch := list(t.property("Function", "Architectures"))
-	f.expect(len(arch) == 1 && strings.HasSuffix(uri, fmt.Sprintf("rekey-lambda-%s.zip", map[any]string{"arm64": "arm64", "x86_64": "amd64"}[arch[0]])), "the package is for another machine")
+	f.expect(len(arch) == 1 && strings.HasSuffix(uri,
+		fmt.Sprintf("rekey-lambda-%s.zip", map[any]string{"arm64": "arm64", "x86_64": "amd64"}[arch[0]])), "the package is for another machine")
 	var timeout int
 	fmt.Sscan(fmt.Sprint(t.property("Function", "Timeout")), &timeout)
 	f.expect(timeout >= 600, "the function is stopped before a sweep may end: 600 seconds at least")
@@ -185,7 +191,8 @@ func (t template) checkLambda(f *findings) {
 	events, _ := t.property("Function", "Events").(map[string]any)
 	for name, e := range events {
 		f.expect(at(e, "Type") == "Schedule", "the event %s is none that the program knows", name)
-		scheduled = scheduled || at(e, "Type") == "Schedule" && at(e, "Properties", "Schedule") == "rate(1 minute)" && at(e, "Properties", "Enabled") != "false"
+		scheduled = scheduled || at(e, "Type") == "Schedule" && at(e, "Properties", "Schedule") == "rate(1 minute)" &&
+			at(e, "Properties", "Enabled") != "false"
 	}
 	f.expect(scheduled, "the schedule is missing, or not every minute")
 	for _, name := range t.of("AWS::Logs::LogGroup") {
@@ -199,8 +206,9 @@ var alarms = map[string]struct {
 	words   []string
 	missing string
 }{
-	"TimerStalled":       {"SweepFilter", []string{`"sweep"`, `"ok"`}, "breaching"}, // silence is what it is about
-	"RotationFailing":    {"FailureFilter", []string{`"step"`, `"failed"`, `"the published credential is lost"`, `"remove by hand"`, `"sign-in lost"`}, "notBreaching"},
+	"TimerStalled": {"SweepFilter", []string{`"sweep"`, `"ok"`}, "breaching"}, // silence is what it is about
+	"RotationFailing": {"FailureFilter",
+		[]string{`"step"`, `"failed"`, `"the published credential is lost"`, `"remove by hand"`, `"sign-in lost"`}, "notBreaching"},
 	"CredentialExpiring": {"ExpiringFilter", []string{`"credential expires"`, "$.days <= 7"}, "notBreaching"},
 }
 
@@ -214,8 +222,10 @@ func (t template) checkAlarms(f *findings) {
 			f.expect(i%2 == 0 || slices.Contains(logged, q) || slices.Contains(words, q), "%s waits for %q, which is never written", want.filter, q)
 		}
 		metrics := list(t.property(want.filter, "MetricTransformations"))
-		f.expect(len(metrics) == 1 && at(metrics[0], "MetricName") == t.property(name, "MetricName") && t.property(name, "MetricName") != nil, "the alarm %s is missing, or watches something else than %s", name, want.filter)
-		f.expect(t.property(name, "TreatMissingData") == want.missing, "the alarm %s takes missing data for %v, not %s", name, t.property(name, "TreatMissingData"), want.missing)
-		f.expect(len(list(t.property(name, "AlarmActions"))) == 1, "the alarm %s tells nobody", name)
+		f.expect(len(metrics) == 1 && at(metrics[0], "MetricName") == t.property(name, "MetricName") && t.property(name, "MetricName") != nil,
+			"the alarm %s is missing, or watches something else than %s", name, want.filter)
+		f.expect(t.property(name, "TreatMissingData") == want.missing,
+			"the alarm %s takes missing data for %v, not %s", name, t.property(name, "TreatMissingData"), want.missing)
+		f.expect(len(list(t.property(name, "AlarmActions"))) == 1, "the alarm %s has no recipient", name)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// given are the parameters without a default, as somebody would enter them.
+// given are the parameters without a default, as an operator would enter them.
 var given = map[string]string{
 	"AzureTenantId": sample, "AzureClientId": sample, "AlertEmail": "oncall@example.com",
 	"TableService": "https://rekeyst.table.core.windows.net", "KeyVaultUrl": "https://rekey-kv.vault.azure.net",
@@ -46,7 +46,8 @@ func (t template) checkLambdaSettings(f *findings) {
 	checkNames(f, settings, nil, nil)
 	c, err := read(least)
 	f.expect(err == nil, "with what has to be entered alone: %w", err)
-	f.expect(err != nil || c.Identity.Federated.On() && c.TableURL == given["TableService"] && c.KeyVaultURL == given["KeyVaultUrl"] && c.Identity.ClientID == sample,
+	f.expect(err != nil || c.Identity.Federated.On() && c.TableURL == given["TableService"] && c.KeyVaultURL == given["KeyVaultUrl"] &&
+		c.Identity.ClientID == sample,
 		"the settings don't say what the parameters do")
 	_, err = read(all)
 	f.expect(err == nil, "with everything that may be entered: %w", err)
@@ -76,7 +77,8 @@ func (t template) parameterOf(f *findings, name string, value any) string {
 	if not := list(at(t.conditions, fmt.Sprint(branches[0]), "Fn::Not")); len(not) == 1 {
 		equal = list(at(not[0], "Fn::Equals"))
 	}
-	f.expect(len(equal) == 2 && at(equal[0], "Ref") == m[1] && equal[1] == "", "the setting %s is fetched on another condition than that %s is entered", name, m[1])
+	f.expect(len(equal) == 2 && at(equal[0], "Ref") == m[1] && equal[1] == "",
+		"the setting %s is fetched on another condition than that %s is entered", name, m[1])
 	return m[1]
 }
 
@@ -92,7 +94,8 @@ func (t template) checkParameter(f *findings, name, parameter string) {
 	takes := t.takes(f, parameter)
 	if slices.Contains(secret, name) {
 		arn := "arn:aws:secretsmanager:eu-central-1:000000000000:secret:rekey/sample-a1b2c3"
-		f.expect(takes("") && takes("rekey/sample") && takes(arn) && takes(arn+":SecretString:::"+sample), "%s does not take the name of a secret", parameter)
+		f.expect(takes("") && takes("rekey/sample") && takes(arn) && takes(arn+":SecretString:::"+sample),
+			"%s does not take the name of a secret", parameter)
 		f.expect(!takes(samples[name]), "%s takes the secret itself", parameter)
 		return
 	}
@@ -133,6 +136,7 @@ func (t template) checkOutputs(f *findings, readme string) {
 	}
 	parameters, _ := t.parameters.(map[string]any)
 	for name, p := range parameters {
-		f.expect(at(p, "Default") != nil || strings.Contains(readme, `"`+name+`=`), "the README does not give the parameter %s, which has to be entered", name)
+		f.expect(at(p, "Default") != nil || strings.Contains(readme, `"`+name+`=`),
+			"the README does not give the parameter %s, which has to be entered", name)
 	}
 }

@@ -50,7 +50,7 @@ func Azure(fsys fs.FS) error {
 
 var (
 	// required are values of the variables that have no default, and of the keys,
-	// without which nobody could call.
+	// without which no caller would get in.
 	required = map[string]cty.Value{
 		"name": cty.StringVal("rekey"), "location": cty.StringVal("westeurope"),
 		"alert_emails": cty.ListVal([]cty.Value{cty.StringVal("oncall@example.com")}),
@@ -79,7 +79,8 @@ func (m *module) checkStorage(f *findings) {
 		f.expect(m.resources[name].text("container_access_type") == "private", "%s is public", name)
 	}
 	table := m.resources["azurerm_storage_table.records"]
-	f.expect(table.text("name") == tablestore.DefaultTable, "azurerm_storage_table.records: the handler's table is %q", tablestore.DefaultTable)
+	f.expect(table.text("name") == tablestore.DefaultTable,
+		"azurerm_storage_table.records: the handler's table is %q", tablestore.DefaultTable)
 	f.expect(table.nested("lifecycle").is("prevent_destroy", true), "azurerm_storage_table.records: the records could be destroyed")
 }
 
@@ -91,7 +92,7 @@ func (m *module) checkVault(f *findings) {
 		f.expect(v.is("rbac_authorization_enabled", true), "%s: roles don't decide on access", name)
 		f.expect(v.is("purge_protection_enabled", true), "%s: secrets can be purged", name)
 		f.expect(v.number("soft_delete_retention_days") == 90, "%s: what is deleted is not kept for 90 days", name)
-		f.expect(v.is("public_network_access_enabled", false), "%s: the vault is public unless somebody asks for that", name)
+		f.expect(v.is("public_network_access_enabled", false), "%s: the vault is public unless the variables ask for that", name)
 		acls := v.nested("network_acls")
 		f.expect(acls.text("default_action") == "Deny", "%s: the vault is public to every network", name)
 		f.expect(acls.text("bypass") == "None", "%s: services of Azure pass the vault's network rules", name)
@@ -106,7 +107,8 @@ func (m *module) checkVault(f *findings) {
 // roles are all that are given, by resource: role, scope, to whom.
 var roles = map[string][3]string{
 	"azurerm_role_assignment.records": {"Storage Table Data Contributor",
-		"<azurerm_storage_account.rekey.id>/tableServices/default/tables/<azurerm_storage_table.records.name>", "<azurerm_user_assigned_identity.rekey.principal_id>"},
+		"<azurerm_storage_account.rekey.id>/tableServices/default/tables/<azurerm_storage_table.records.name>",
+		"<azurerm_user_assigned_identity.rekey.principal_id>"},
 	"azurerm_role_assignment.secrets": {"Key Vault Secrets Officer",
 		"<azurerm_key_vault.rekey.id>", "<azurerm_user_assigned_identity.rekey.principal_id>"},
 	"azurerm_role_assignment.host": {"Storage Blob Data Owner",
@@ -114,7 +116,8 @@ var roles = map[string][3]string{
 	"azurerm_role_assignment.telemetry": {"Monitoring Metrics Publisher",
 		"<azurerm_application_insights.rekey.id>", "<azurerm_user_assigned_identity.rekey.principal_id>"},
 	"azurerm_role_assignment.package": {"Storage Blob Data Contributor",
-		"<azurerm_storage_account.rekey.id>/blobServices/default/containers/<azurerm_storage_container.package.name>", "<azurerm_user_assigned_identity.deployment.principal_id>"},
+		"<azurerm_storage_account.rekey.id>/blobServices/default/containers/<azurerm_storage_container.package.name>",
+		"<azurerm_user_assigned_identity.deployment.principal_id>"},
 	"azurerm_role_assignment.readers": {"Key Vault Secrets User",
 		"<azurerm_key_vault.rekey.id>", sample},
 	"azurerm_role_assignment.secret_readers": {"Key Vault Secrets User",
@@ -135,7 +138,8 @@ func (m *module) checkRoles(f *findings) {
 			"%s: a wrong role: %q, not %q", name, a.text("role_definition_name"), want[0])
 		f.expect(a.text("scope") == want[1], "%s: a wrong scope: %q, not %q", name, a.text("scope"), want[1])
 		f.expect(a.text("principal_id") == want[2], "%s: given to %q, not to %q", name, a.text("principal_id"), want[2])
-		f.expect(strings.Contains(a.comment, "can NOT") || strings.Contains(a.comment, "can\n# NOT"), "%s: no comment says what it can NOT do", name)
+		f.expect(strings.Contains(a.comment, "can NOT") || strings.Contains(a.comment, "can\n# NOT"),
+			"%s: no comment says what it can NOT do", name)
 	}
 	for name := range roles {
 		f.expect(slices.Contains(given, name), "%s is missing: %s", name, roles[name][0])
@@ -151,16 +155,20 @@ func (m *module) checkFunction(f *findings) {
 		return
 	}
 	f.expect(m.resources["azurerm_service_plan.rekey"].text("sku_name") == "FC1", "the plan is not Flex Consumption")
-	f.expect(app.text("runtime_name") == "custom" && app.text("runtime_version") == "1.0", "%s: a wrong runtime: the handler needs custom, 1.0", name)
+	f.expect(app.text("runtime_name") == "custom" && app.text("runtime_version") == "1.0",
+		"%s: a wrong runtime: the handler needs custom, 1.0", name)
 	f.expect(app.is("https_only", true), "%s: plain HTTP is allowed", name)
 	f.expect(app.is("webdeploy_publish_basic_authentication_enabled", false), "%s: a password deploys", name)
 	f.expect(app.text("storage_authentication_type") == "UserAssignedIdentity", "%s: the package is fetched with a key", name)
-	f.expect(app.text("storage_user_assigned_identity_id") == "<azurerm_user_assigned_identity.deployment.id>", "%s: the package is fetched as somebody else", name)
-	f.expect(app.nested("identity").text("type") == "SystemAssigned, UserAssigned", "%s: nobody fetches what settings refer to, or not as its own identity", name)
+	f.expect(app.text("storage_user_assigned_identity_id") == "<azurerm_user_assigned_identity.deployment.id>",
+		"%s: the package is fetched by another identity", name)
+	f.expect(app.nested("identity").text("type") == "SystemAssigned, UserAssigned",
+		"%s: no identity fetches what settings refer to, or not the app's own", name)
 	f.expect(app.text("virtual_network_subnet_id") == "<azurerm_subnet.app.id>", "%s: it is not in the network that leads to the vault", name)
 	site := app.nested("site_config")
 	f.expect(slices.Contains([]string{"1.2", "1.3"}, site.text("minimum_tls_version")), "%s: an old TLS version is allowed", name)
 	f.expect(site.nested("cors").body == nil, "%s: browsers of other sites may call", name)
 	auth := app.nested("auth_settings_v2")
-	f.expect(auth.is("require_authentication", true) && auth.text("unauthenticated_action") == "Return401", "%s: App Service authentication lets unknown callers through", name)
+	f.expect(auth.is("require_authentication", true) && auth.text("unauthenticated_action") == "Return401",
+		"%s: App Service authentication lets unknown callers through", name)
 }

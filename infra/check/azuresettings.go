@@ -12,24 +12,28 @@ import (
 )
 
 // options are values of all variables that are optional and change the app's settings,
-// and of those by which somebody gets a role.
+// and of those by which a principal gets a role.
 var options = map[string]cty.Value{
 	"custom_domain": cty.StringVal("rekey.example.com"), "timer_period_minutes": cty.NumberIntVal(5),
 	"deployment": sampled("REKEY_DEPLOYMENT"), "authority_host": sampled("AZURE_AUTHORITY_HOST"), "graph_url": sampled("REKEY_GRAPH_URL"),
 	"callers": object("tenant_id", "REKEY_AUTH_TENANT_ID", "audience", "REKEY_AUTH_AUDIENCE"),
 	"oauth":   object("client_id", "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID", "secret_name", "REKEY_OAUTH_CLIENT_SECRET_NAME"),
 	"webhook": object("url_secret_name", "REKEY_WEBHOOK_URL", "secret_name", "REKEY_WEBHOOK_SECRET_NAME"),
-	"tuning": object("max_parallel", "REKEY_MAX_PARALLEL", "verify_successes", "REKEY_VERIFY_SUCCESSES", "verify_spacing", "REKEY_VERIFY_SPACING",
-		"verify_min_age", "REKEY_VERIFY_MIN_AGE", "verify_min_age_first", "REKEY_VERIFY_MIN_AGE_FIRST", "revoke_min_age", "REKEY_REVOKE_MIN_AGE"),
+	"tuning": object("max_parallel", "REKEY_MAX_PARALLEL", "verify_successes", "REKEY_VERIFY_SUCCESSES",
+		"verify_spacing", "REKEY_VERIFY_SPACING", "verify_min_age", "REKEY_VERIFY_MIN_AGE",
+		"verify_min_age_first", "REKEY_VERIFY_MIN_AGE_FIRST", "revoke_min_age", "REKEY_REVOKE_MIN_AGE"),
 	"telemetry": object("disabled", "OTEL_SDK_DISABLED", "endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT",
 		"traces_endpoint", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "metrics_endpoint", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
 		"headers_secret_name", "OTEL_EXPORTER_OTLP_HEADERS", "traces_headers_secret_name", "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
 		"metrics_headers_secret_name", "OTEL_EXPORTER_OTLP_METRICS_HEADERS", "protocol", "OTEL_EXPORTER_OTLP_PROTOCOL",
 		"traces_protocol", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "metrics_protocol", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
 		"traces_exporter", "OTEL_TRACES_EXPORTER", "metrics_exporter", "OTEL_METRICS_EXPORTER", "service_name", "OTEL_SERVICE_NAME",
-		"resource_attributes", "OTEL_RESOURCE_ATTRIBUTES", "traces_sampler", "OTEL_TRACES_SAMPLER", "traces_sampler_ratio", "OTEL_TRACES_SAMPLER_ARG"),
-	"vault_readers":  cty.MapVal(map[string]cty.Value{"operators": cty.StringVal(sample)}),
-	"secret_readers": cty.TupleVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{"secret_name": cty.StringVal("rekey-sample"), "principal_id": cty.StringVal(sample)})}),
+		"resource_attributes", "OTEL_RESOURCE_ATTRIBUTES", "traces_sampler", "OTEL_TRACES_SAMPLER",
+		"traces_sampler_ratio", "OTEL_TRACES_SAMPLER_ARG"),
+	"vault_readers": cty.MapVal(map[string]cty.Value{"operators": cty.StringVal(sample)}),
+	"secret_readers": cty.TupleVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{
+		"secret_name": cty.StringVal("rekey-sample"), "principal_id": cty.StringVal(sample),
+	})}),
 }
 
 // named are names of vault secrets that hold what is a secret.
@@ -87,7 +91,8 @@ func (m *module) checkOptions(f *findings) {
 	checkNames(f, settings, hosts, map[string]string{"AZURE_TENANT_ID": "a managed identity is in one tenant only"})
 }
 
-var keyVaultReference = regexp.MustCompile(`^@Microsoft\.KeyVault\(SecretUri=https://rekey-kv\.vault\.azure\.net/secrets/([0-9a-zA-Z-]{1,127})\)$`)
+var keyVaultReference = regexp.MustCompile(
+	`^@Microsoft\.KeyVault\(SecretUri=https://rekey-kv\.vault\.azure\.net/secrets/([0-9a-zA-Z-]{1,127})\)$`)
 
 // settings returns the app's settings, with what they refer to in its place, and what
 // the program reads in them.

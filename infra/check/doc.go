@@ -3,12 +3,12 @@
 //
 // It exists because the tools that validate such files prove that they are well
 // formed, and what is dangerous is well formed too: a role that is too wide, a vault
-// that anybody reaches, a timer without a schedule. [Azure] and [AWS] promise that
-// whoever widens a permission, opens a door, or lets a name drift apart from the
-// program's own (a setting, a table, a line of the log that an alert waits for) has
-// to change this package as well. So does whoever gives the program a setting: either
-// both deployments can set it, and what is secret only by reference, or a reason is
-// written here. Every mistake is reported, not only the first.
+// that every network reaches, a timer without a schedule. [Azure] and [AWS] promise
+// that a change that widens a permission, opens a door, or lets a name drift apart from
+// the program's own (a setting, a table, a line of the log that an alert waits for) has
+// to change this package as well. So does a change that gives the program a setting:
+// either both deployments can set it, and what is secret only by reference, or a reason
+// is written here. Every mistake is reported, not only the first.
 //
 // Expressions are evaluated as Terraform would, as far as they don't depend on what
 // exists only after a deployment; those values are names in angle brackets, such as

@@ -83,7 +83,8 @@ func TestKnownIsAll(t *testing.T) {
 		}
 	}
 	for _, n := range names {
-		if _, has := samples[n]; !has && absent[n] == "" && !slices.Contains([]string{"REKEY_TABLE_SERVICE", "REKEY_KEY_VAULT_URL", "AZURE_TENANT_ID", "AZURE_CLIENT_ID"}, n) {
+		if _, has := samples[n]; !has && absent[n] == "" &&
+			!slices.Contains([]string{"REKEY_TABLE_SERVICE", "REKEY_KEY_VAULT_URL", "AZURE_TENANT_ID", "AZURE_CLIENT_ID"}, n) {
 			t.Errorf("%s has neither a sample nor a reason to be left out", n)
 		}
 	}
@@ -101,7 +102,8 @@ func TestEmulatedOnly(t *testing.T) {
 		if reason != emulatedOnly {
 			continue
 		}
-		settings := map[string]string{"REKEY_TABLE_SERVICE": "https://rekeyst.table.core.windows.net", "REKEY_KEY_VAULT_URL": "https://rekey-kv.vault.azure.net"}
+		settings := map[string]string{"REKEY_TABLE_SERVICE": "https://rekeyst.table.core.windows.net",
+			"REKEY_KEY_VAULT_URL": "https://rekey-kv.vault.azure.net"}
 		if _, err := read(settings); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +117,8 @@ func TestEmulatedOnly(t *testing.T) {
 // What counts as a secret in a template is one to the program too: it does not print it.
 func TestSecretsArePrintedNowhere(t *testing.T) {
 	settings := maps.Clone(samples)
-	settings["REKEY_TABLE_SERVICE"], settings["REKEY_KEY_VAULT_URL"] = "https://rekeyst.table.core.windows.net", "https://rekey-kv.vault.azure.net"
+	settings["REKEY_TABLE_SERVICE"], settings["REKEY_KEY_VAULT_URL"] = "https://rekeyst.table.core.windows.net",
+		"https://rekey-kv.vault.azure.net"
 	c, err := read(settings)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +158,7 @@ func TestExampleSettings(t *testing.T) {
 	}
 	for name := range example.Values {
 		if !slices.Contains([]string{"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "REKEY_ROTATION_SCHEDULE"}, name) {
-			t.Errorf("%s is nobody's setting", name)
+			t.Errorf("%s is a setting that neither the program nor the host reads", name)
 		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 // logged are the lines that alerts wait for, as the program writes them; a test
 // compares them with its source.
-var logged = []string{"sweep", "step", "pass stopped", "the published credential is lost", "remove by hand", "sign-in lost", "credential expires"}
+var logged = []string{"sweep", "step", "pass stopped", "the published credential is lost", "remove by hand", "sign-in lost",
+	"credential expires"}
 
 // alerts are what has to be noticed, each with words that its query can't do without.
 var alerts = map[string][]string{
@@ -29,7 +30,7 @@ var quoted = regexp.MustCompile(`'([^']*)'`)
 
 func (m *module) checkMonitoring(f *findings) {
 	for _, name := range []string{"azurerm_application_insights.rekey", "azurerm_log_analytics_workspace.rekey"} {
-		f.expect(m.resources[name].is("local_authentication_enabled", false), "%s: whoever has its key may write logs", name)
+		f.expect(m.resources[name].is("local_authentication_enabled", false), "%s: a holder of its key may write logs", name)
 	}
 	rules := m.locals["log_alerts"]
 	if !rules.IsKnown() || !rules.CanIterateElements() {
@@ -52,9 +53,12 @@ func (m *module) checkMonitoring(f *findings) {
 		}
 	}
 	group := m.resources["azurerm_monitor_scheduled_query_rules_alert_v2.log"].nested("action").value("action_groups")
-	f.expect(group.IsWhollyKnown() && group.RawEquals(cty.TupleVal([]cty.Value{cty.StringVal("<azurerm_monitor_action_group.rekey.id>")})), "alerts of the log tell nobody")
+	f.expect(group.IsWhollyKnown() && group.RawEquals(cty.TupleVal([]cty.Value{cty.StringVal("<azurerm_monitor_action_group.rekey.id>")})),
+		"alerts of the log have no recipient")
 	throttled := m.resources["azurerm_monitor_metric_alert.vault_throttled"]
-	f.expect(throttled.nested("criteria").text("metric_name") == "ServiceApiResult" && throttled.nested("action").text("action_group_id") != "", "nobody is told that the vault throttles")
+	f.expect(throttled.nested("criteria").text("metric_name") == "ServiceApiResult" &&
+		throttled.nested("action").text("action_group_id") != "", "no recipient is told that the vault throttles")
 	audit := m.resources["azurerm_monitor_diagnostic_setting.vault"]
-	f.expect(audit.text("target_resource_id") == "<azurerm_key_vault.rekey.id>" && audit.nested("enabled_log").text("category_group") == "audit", "who reads secrets is not recorded")
+	f.expect(audit.text("target_resource_id") == "<azurerm_key_vault.rekey.id>" &&
+		audit.nested("enabled_log").text("category_group") == "audit", "who reads secrets is not recorded")
 }

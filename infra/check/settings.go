@@ -42,29 +42,34 @@ var samples = map[string]string{
 	"OTEL_EXPORTER_OTLP_ENDPOINT":         "https://collector.example.com:4318",
 	"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT":  "https://traces.example.com/v1/traces",
 	"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "https://metrics.example.com/v1/metrics",
-	"OTEL_EXPORTER_OTLP_HEADERS":          "key=of-both", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "key=of-traces", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "key=of-metrics",
-	"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf",
-	"OTEL_TRACES_EXPORTER": "otlp", "OTEL_METRICS_EXPORTER": "otlp",
+	"OTEL_EXPORTER_OTLP_HEADERS":          "key=of-both", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "key=of-traces",
+	"OTEL_EXPORTER_OTLP_METRICS_HEADERS": "key=of-metrics",
+	"OTEL_EXPORTER_OTLP_PROTOCOL":        "http/protobuf", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+	"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf",
+	"OTEL_TRACES_EXPORTER":                "otlp", "OTEL_METRICS_EXPORTER": "otlp",
 	"OTEL_SERVICE_NAME": "sample", "OTEL_RESOURCE_ATTRIBUTES": "team=identity",
 	"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25",
 }
 
-// secret are the settings whose value lets somebody in somewhere. In a template they are
+// secret are the settings whose value lets its holder in somewhere. In a template they are
 // what the platform resolves, never a value that one enters.
-var secret = []string{"REKEY_WEBHOOK_URL", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"}
+var secret = []string{"REKEY_WEBHOOK_URL", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+	"OTEL_EXPORTER_OTLP_METRICS_HEADERS"}
 
 // Why a template may leave a setting out.
 const (
 	emulatedOnly = "the program refuses it in a deployment: it is for emulators"
 	platforms    = "the platform sets it, or another platform does"
-	byName       = "its secret is named in the vault, by the setting beside it: nothing but the program sees it, and a new one needs no restart"
-	ownSecret    = "Rekey's own identity needs no secret there, and nothing would rotate it"
+	byName       = "its secret is named in the vault, by the setting beside it: nothing but the program sees it, " +
+		"and a new one needs no restart"
+	ownSecret = "Rekey's own identity needs no secret there, and nothing would rotate it"
 )
 
 // absent are the settings that neither template has.
 var absent = map[string]string{
 	"REKEY_EMULATED": emulatedOnly, "REKEY_CA_FILE": emulatedOnly, "REKEY_STS_URL": emulatedOnly, "REKEY_LEASE": emulatedOnly,
-	"REKEY_CALL_TIMEOUT": emulatedOnly, "REKEY_SKEW": emulatedOnly, "REKEY_SETTLE_SPACING": emulatedOnly, "REKEY_SETTLE_MIN_AGE": emulatedOnly, "REKEY_LATE_WRITE": emulatedOnly,
+	"REKEY_CALL_TIMEOUT": emulatedOnly, "REKEY_SKEW": emulatedOnly, "REKEY_SETTLE_SPACING": emulatedOnly, "REKEY_SETTLE_MIN_AGE": emulatedOnly,
+	"REKEY_LATE_WRITE":         emulatedOnly,
 	"AWS_LAMBDA_FUNCTION_NAME": platforms, "AWS_REGION": platforms, "AWS_ACCESS_KEY_ID": platforms, "AWS_SECRET_ACCESS_KEY": platforms,
 	"AWS_SESSION_TOKEN": platforms, "WEBSITE_AUTH_ENABLED": platforms,
 	"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET": byName, "REKEY_WEBHOOK_SECRET": byName,

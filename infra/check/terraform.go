@@ -159,7 +159,9 @@ func (m *module) references(blocks []*hclsyntax.Block, known map[string]string) 
 			types[kind][name][attr] = cty.StringVal(cmp.Or(known[whole], "<"+whole+">"))
 			// A block of the resource, such as x.y.identity[0].principal_id.
 			if inner, ok := ref.Traversal[len(ref.Traversal)-1].(hcl.TraverseAttr); ok && len(ref.Traversal) == 5 && inner.Name != attr {
-				types[kind][name][attr] = cty.TupleVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{inner.Name: cty.StringVal("<" + whole + "[0]." + inner.Name + ">")})})
+				types[kind][name][attr] = cty.TupleVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{
+					inner.Name: cty.StringVal("<" + whole + "[0]." + inner.Name + ">"),
+				})})
 			}
 			return nil
 		})

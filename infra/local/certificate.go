@@ -49,7 +49,8 @@ func addCertificate(services *stack.Stack, dir string) (s certificateSample, err
 		return s, fmt.Errorf("encoding the key: %w", err)
 	}
 	s.file, s.keyFile = filepath.Join(dir, "certificate.pem"), filepath.Join(dir, "certificate.key")
-	for path, block := range map[string]*pem.Block{s.file: {Type: "CERTIFICATE", Bytes: der}, s.keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+	for path, block := range map[string]*pem.Block{s.file: {Type: "CERTIFICATE", Bytes: der},
+		s.keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			return s, fmt.Errorf("writing the sample certificate: %w", err)
 		}
@@ -66,7 +67,8 @@ func addCertificate(services *stack.Stack, dir string) (s certificateSample, err
 	if err != nil {
 		return s, fmt.Errorf("registering the target: %w", err)
 	}
-	intranet, err := services.Directory.AddApplication(directory.Registration{TenantID: services.TenantID, Settings: directory.Settings{DisplayName: "intranet"}})
+	intranet, err := services.Directory.AddApplication(directory.Registration{TenantID: services.TenantID,
+		Settings: directory.Settings{DisplayName: "intranet"}})
 	if err != nil {
 		return s, fmt.Errorf("registering the second target: %w", err)
 	}

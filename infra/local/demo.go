@@ -65,9 +65,11 @@ func (d demo) show(ctx context.Context) error {
 	var created struct{ AppConnection connectionView }
 	err = d.call(ctx, http.MethodPost, "/azure-client-secrets", map[string]any{
 		"name": "billing", "method": "client-secret",
-		"credentials":           map[string]any{"tenantId": app.TenantID, "clientId": app.ClientID, "clientSecret": app.Secret, "clientSecretKeyId": app.KeyID},
+		"credentials": map[string]any{"tenantId": app.TenantID, "clientId": app.ClientID, "clientSecret": app.Secret,
+			"clientSecretKeyId": app.KeyID},
 		"isAutoRotationEnabled": true,
-		"rotation":              map[string]any{"rotationInterval": 30, "rotateAt": map[string]int{"hours": 3, "minutes": 15}, "timeZone": "Europe/Berlin"},
+		"rotation": map[string]any{"rotationInterval": 30, "rotateAt": map[string]int{"hours": 3, "minutes": 15},
+			"timeZone": "Europe/Berlin"},
 	}, &created)
 	if err != nil {
 		return err
@@ -96,7 +98,8 @@ func (d demo) follow(ctx context.Context, id, objectID, original string) error {
 			if gone.KeyID != original || gone.RevokedAt.IsZero() {
 				continue
 			}
-			d.say(r.LastRotatedAt, "new client secret %s issued, proven and published in Key Vault as %s", r.Current.KeyID, one.AppConnection.VaultSecretName)
+			d.say(r.LastRotatedAt, "new client secret %s issued, proven and published in Key Vault as %s", r.Current.KeyID,
+				one.AppConnection.VaultSecretName)
 			d.say(gone.RevokedAt, "original client secret %s revoked", original)
 			d.live(objectID)
 			d.say(time.Now(), "next rotation: %s", r.NextRotationAt.Local().Format("2006-01-02 15:04 MST"))

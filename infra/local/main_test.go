@@ -96,7 +96,7 @@ func appRoot(t *testing.T) string {
 	return root
 }
 
-// freePort returns a port that nobody has.
+// freePort returns a port that no process has.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,7 +111,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// answers reports whether anybody listens at an address like https://127.0.0.1:1234.
+// answers reports whether a process listens at an address like https://127.0.0.1:1234.
 func answers(t *testing.T, url string) bool {
 	t.Helper()
 	_, addr, _ := strings.Cut(url, "://")
@@ -180,7 +180,8 @@ func TestReadme(t *testing.T) {
 	shown := out.String()
 	original := find(t, shown, `original client secret (\S+) revoked`)
 	issued := find(t, shown, `new client secret (\S+) issued, proven and published`)
-	if live := find(t, shown, `live in Entra now: (\S+)`); live != issued || strings.Count(shown, "live in Entra now") != 1 || live == original {
+	if live := find(t, shown, `live in Entra now: (\S+)`); live != issued || live == original ||
+		strings.Count(shown, "live in Entra now") != 1 {
 		t.Errorf("live is %s, issued %s, original %s:\n%s", live, issued, original, shown)
 	}
 	find(t, shown, `next rotation: (\d{4}-\d\d-\d\d)`)
@@ -188,7 +189,9 @@ func TestReadme(t *testing.T) {
 	env := demoEnv(t, dir)
 	pasted := paste(t, here)
 	find(t, pasted, `"keyId":"([0-9a-f-]{36})"`)
-	for _, words := range []string{`"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215", `"vaultSecretName":"payroll-secret"`, `/organization/app-connections/azure/oauth/start?`, `"outcome":"connected"`, `"vaultSecretName":"intranet-secret"`} {
+	for _, words := range []string{`"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215",
+		`"vaultSecretName":"payroll-secret"`, `/organization/app-connections/azure/oauth/start?`, `"outcome":"connected"`,
+		`"vaultSecretName":"intranet-secret"`} {
 		if !strings.Contains(pasted, words) {
 			t.Errorf("the README's lines do not lead to %q:\n%s", words, pasted)
 		}
@@ -248,8 +251,8 @@ func paste(t *testing.T, here string) string {
 	return string(printed)
 }
 
-// A port that somebody has is said at once, with the way out, before anything is
-// started or written.
+// For a port that another process has, run fails at once and says the way out, before
+// it starts or writes anything.
 func TestTakenPort(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -285,7 +288,7 @@ func TestNotStaged(t *testing.T) {
 	}
 }
 
-// The settings of whoever starts it do not get mixed with the stack's.
+// The settings of the person who starts it do not get mixed with the stack's.
 func TestEnviron(t *testing.T) {
 	for _, name := range []string{"REKEY_DEPLOYMENT", "AZURE_CLIENT_SECRET", "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID"} {
 		t.Setenv(name, "mine")

@@ -36,8 +36,8 @@ var proof = []mutation{
 	{
 		name: "the minimum age is ignored",
 		rule: "R4", file: "shared/rotation/verifying.go",
-		old: "later(run.IssuedAt.Add(r.minAge(run.Trigger)), rec.settlesAt(run.StagedVersion))",
-		new: "rec.settlesAt(run.StagedVersion)",
+		old: "ready := later(run.IssuedAt.Add(r.minAge(run.Trigger)), rec.settlesAt(run.StagedVersion))",
+		new: "ready := later(run.IssuedAt, rec.settlesAt(run.StagedVersion))",
 	},
 	{
 		name: "a scheduled run is as quick as an emergency",

@@ -38,7 +38,8 @@ func (h functionsHost) call(t *testing.T, method, path string, header http.Heade
 // tick asks the host's own API for an invocation.
 func (h functionsHost) tick(t *testing.T) {
 	t.Helper()
-	status, answer := h.call(t, "POST", "/admin/functions/rotatedue", http.Header{"Content-Type": {"application/json"}}, []byte(`{"input":""}`))
+	status, answer := h.call(t, "POST", "/admin/functions/rotatedue", http.Header{"Content-Type": {"application/json"}},
+		[]byte(`{"input":""}`))
 	if status != http.StatusAccepted {
 		t.Fatalf("invoking the timer: %d %s", status, answer)
 	}
@@ -52,7 +53,8 @@ func TestAzurePackage(t *testing.T) {
 		root string
 		mode functionshost.Mode
 	}{
-		"staged": {built.azure, functionshost.Proxying}, "forwarding": {unpacked, functionshost.Forwarding}, "proxying": {unpacked, functionshost.Proxying},
+		"staged": {built.azure, functionshost.Proxying}, "forwarding": {unpacked, functionshost.Forwarding},
+		"proxying": {unpacked, functionshost.Proxying},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

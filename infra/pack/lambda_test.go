@@ -73,9 +73,11 @@ func (h *lambdaHost) tick(t *testing.T) {
 	h.ticks++
 	var event any = map[string]string{"rekey": "rotate-due"}
 	if h.ticks%2 == 0 {
-		event = events.CloudWatchEvent{Version: "0", ID: "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", DetailType: "Scheduled Event", Source: "aws.events",
-			AccountID: "123456789012", Time: time.Now().UTC(), Region: region, Resources: []string{"arn:aws:events:eu-central-1:123456789012:rule/rekey"},
-			Detail: json.RawMessage(`{}`)}
+		event = events.CloudWatchEvent{
+			Version: "0", ID: "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", DetailType: "Scheduled Event", Source: "aws.events",
+			AccountID: "123456789012", Time: time.Now().UTC(), Region: region,
+			Resources: []string{"arn:aws:events:eu-central-1:123456789012:rule/rekey"}, Detail: json.RawMessage(`{}`),
+		}
 	}
 	if result := h.invoke(t, event); !strings.Contains(string(result), `"passes":`) {
 		t.Fatalf("tick: %s", result)
@@ -156,20 +158,23 @@ func TestLambdaPackage(t *testing.T) {
 	}
 
 	_, err := h.Invoke(t.Context(), []byte(`{"Records":[{"eventSource":"aws:sqs","body":"hidden"}]}`))
-	if e, ok := errors.AsType[*lambdaruntime.FunctionError](err); !ok || !strings.Contains(e.Message, "unknown event") || strings.Contains(e.Message, "hidden") {
+	if e, ok := errors.AsType[*lambdaruntime.FunctionError](err); !ok || !strings.Contains(e.Message, "unknown event") ||
+		strings.Contains(e.Message, "hidden") {
 		t.Errorf("an unknown event: %v", err)
 	}
 	if status, _ := h.call(t, "GET", "/health", nil, nil); status != http.StatusOK {
 		t.Errorf("after an unknown event: %d", status)
 	}
 	// The timer's path is no path for requests.
-	if status, _ := h.call(t, "POST", "/rotatedue", http.Header{"X-Azure-Functions-Invocationid": {"0f8fad5b-d9cb-469f-a165-70867728950e"}}, []byte(`{"Data":{}}`)); status != http.StatusUnauthorized && status != http.StatusNotFound {
+	header := http.Header{"X-Azure-Functions-Invocationid": {"0f8fad5b-d9cb-469f-a165-70867728950e"}}
+	status, _ := h.call(t, "POST", "/rotatedue", header, []byte(`{"Data":{}}`))
+	if status != http.StatusUnauthorized && status != http.StatusNotFound {
 		t.Errorf("a request that pretends to be a tick: %d", status)
 	}
 }
 
-// Without its federated credential Rekey is nobody, says why, and starts to work once
-// it has one.
+// Without its federated credential Rekey has no identity, says why, and starts to work
+// once it has one.
 func TestLambdaIdentity(t *testing.T) {
 	a := newAccount(t)
 	h := a.start(t)

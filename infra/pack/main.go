@@ -4,8 +4,8 @@
 //	dist/rekey-lambda-<arch>.zip   bootstrap, for arm64 and amd64
 //	dist/SHA256SUMS                their checksums, as sha256sum -c reads them
 //
-// The same input gives the same bytes, on any machine and at any time, so that whoever
-// builds a version again can compare checksums. What does not belong into a file is
+// The same input gives the same bytes, on any machine and at any time, so that a person
+// who builds a version again can compare checksums. What does not belong into a file is
 // refused: a local.settings.json with secrets must not be deployed by mistake.
 package main
 

@@ -75,7 +75,8 @@ func TestContents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"rekey-azure.zip":        "connections/function.json 644, handler 755, health/function.json 644, host.json 644, rotatedue/function.json 644",
+		"rekey-azure.zip": "connections/function.json 644, handler 755, health/function.json 644, host.json 644, " +
+			"rotatedue/function.json 644",
 		"rekey-lambda-arm64.zip": "bootstrap 755",
 	} {
 		r, err := zip.OpenReader(filepath.Join(dist, name))
@@ -126,12 +127,17 @@ func TestRefused(t *testing.T) {
 		says   []string
 	}{
 		"settings with secrets": {map[string][]byte{"local.settings.json": []byte("{}")}, []string{"local.settings.json does not belong"}},
-		"sources":               {map[string][]byte{"health/health.go": []byte("x"), "a/b/function.json": []byte("{}")}, []string{"health/health.go does not", "a/b/function.json does not"}},
-		"several":               {map[string][]byte{"handler": nil, "host.json": nil, "x": []byte("x")}, []string{"handler is missing", "host.json is missing", "x does not"}},
-		"no functions":          {map[string][]byte{"rotatedue/function.json": nil, "connections/function.json": nil, "health/function.json": nil}, []string{"there is no <function>/function.json"}},
-		"another system":        {map[string][]byte{"handler": []byte("MZ\x90")}, []string{"no program for Linux"}},
-		"another machine":       {map[string][]byte{"handler": program(arm, false)}, []string{"GOARCH=amd64"}},
-		"shared libraries":      {map[string][]byte{"handler": program(x86, true)}, []string{"CGO_ENABLED=0"}},
+		"sources": {map[string][]byte{"health/health.go": []byte("x"), "a/b/function.json": []byte("{}")},
+			[]string{"health/health.go does not", "a/b/function.json does not"}},
+		"several": {map[string][]byte{"handler": nil, "host.json": nil, "x": []byte("x")},
+			[]string{"handler is missing", "host.json is missing", "x does not"}},
+		"no functions": {
+			map[string][]byte{"rotatedue/function.json": nil, "connections/function.json": nil, "health/function.json": nil},
+			[]string{"there is no <function>/function.json"},
+		},
+		"another system":   {map[string][]byte{"handler": []byte("MZ\x90")}, []string{"no program for Linux"}},
+		"another machine":  {map[string][]byte{"handler": program(arm, false)}, []string{"GOARCH=amd64"}},
+		"shared libraries": {map[string][]byte{"handler": program(x86, true)}, []string{"CGO_ENABLED=0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dist := filepath.Join(t.TempDir(), "dist")

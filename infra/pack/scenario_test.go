@@ -36,7 +36,7 @@ type world struct {
 
 	mu     sync.Mutex
 	log    bytes.Buffer
-	secret []string // what nobody may see in the log
+	secret []string // what the log may not show
 }
 
 func newWorld(t *testing.T) *world {
@@ -75,7 +75,7 @@ func (w *world) output() string {
 	return w.log.String()
 }
 
-// env is the settings, with gates so short that nobody has to wait.
+// env is the settings, with gates so short that the test does not wait long.
 func (w *world) env() []string {
 	return append(w.Env(), "REKEY_API_KEYS=test:admin:"+w.hash,
 		"REKEY_VERIFY_SPACING=50ms", "REKEY_VERIFY_MIN_AGE=300ms", "REKEY_VERIFY_MIN_AGE_FIRST=200ms", "REKEY_REVOKE_MIN_AGE=200ms",
@@ -120,9 +120,11 @@ func (w *world) try(t *testing.T, h host, method, path string, body any) (int, [
 func creation(app directory.Application) map[string]any {
 	return map[string]any{
 		"name": "billing", "method": "client-secret",
-		"credentials":           map[string]any{"tenantId": app.TenantID, "clientId": app.ClientID, "clientSecret": app.Secret, "clientSecretKeyId": app.KeyID},
+		"credentials": map[string]any{"tenantId": app.TenantID, "clientId": app.ClientID, "clientSecret": app.Secret,
+			"clientSecretKeyId": app.KeyID},
 		"isAutoRotationEnabled": true,
-		"rotation":              map[string]any{"rotationInterval": 30, "rotateAt": map[string]int{"hours": 3, "minutes": 15}, "timeZone": "Europe/Berlin"},
+		"rotation": map[string]any{"rotationInterval": 30, "rotateAt": map[string]int{"hours": 3, "minutes": 15},
+			"timeZone": "Europe/Berlin"},
 	}
 }
 
@@ -130,7 +132,8 @@ func creation(app directory.Application) map[string]any {
 // secret replaced and the original revoked, rotate by hand, see that revoked as well.
 func (w *world) scenario(t *testing.T, h host) {
 	t.Helper()
-	if status, answer := h.call(t, "GET", "/health", nil, nil); status != http.StatusOK || !strings.Contains(string(answer), `"version":"`+version+`"`) {
+	if status, answer := h.call(t, "GET", "/health", nil, nil); status != http.StatusOK ||
+		!strings.Contains(string(answer), `"version":"`+version+`"`) {
 		t.Fatalf("GET /health: %d %s", status, answer)
 	}
 	if status, answer := h.call(t, "GET", api, nil, nil); status != http.StatusUnauthorized {

@@ -120,7 +120,8 @@ func TestRebuild(t *testing.T) {
 	d.lose(lost.ID)
 
 	left, printed := d.run()
-	for _, want := range []string{lost.ID, "billing", lost.Target.ClientID, lost.Current.KeyID, kept.ID, "1 present 1 missing", "Nothing was written"} {
+	for _, want := range []string{lost.ID, "billing", lost.Target.ClientID, lost.Current.KeyID, kept.ID, "1 present 1 missing",
+		"Nothing was written"} {
 		if !strings.Contains(printed, want) {
 			t.Errorf("not printed: %q", want)
 		}
@@ -133,17 +134,20 @@ func TestRebuild(t *testing.T) {
 		t.Error("looking has written")
 	}
 
-	if left, printed = d.run("-write", "-connection", lost.ID); left || !strings.Contains(printed, "1 rebuilt") || strings.Contains(printed, kept.ID) {
+	if left, printed = d.run("-write", "-connection", lost.ID); left || !strings.Contains(printed, "1 rebuilt") ||
+		strings.Contains(printed, kept.ID) {
 		t.Errorf("left %t:\n%s", left, printed)
 	}
 	got, err := a.Connections.Get(t.Context(), lost.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Name != "billing" || got.Current.KeyID != lost.Current.KeyID || got.Policy.Schedule != lost.Policy.Schedule || !got.Target.Same(lost.Target) {
+	if got.Name != "billing" || got.Current.KeyID != lost.Current.KeyID || got.Policy.Schedule != lost.Policy.Schedule ||
+		!got.Target.Same(lost.Target) {
 		t.Errorf("rebuilt: %+v", got)
 	}
-	if rec, err := a.Connections.Rotate(t.Context(), lost.ID, connection.RotateOptions{Emergency: true, By: "tester"}); err != nil || rec.Current.KeyID == lost.Current.KeyID {
+	if rec, err := a.Connections.Rotate(t.Context(), lost.ID, connection.RotateOptions{Emergency: true, By: "tester"}); err != nil ||
+		rec.Current.KeyID == lost.Current.KeyID {
 		t.Errorf("rotating: %v, %+v", err, rec.Error)
 	}
 	if _, printed = d.run("-write"); !strings.Contains(printed, "2 present") {

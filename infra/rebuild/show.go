@@ -22,7 +22,8 @@ func show(out io.Writer, plan *rebuild.Plan, wrote bool) error {
 		if rec.Current != nil {
 			key = cmp.Or(rec.Current.KeyID, "unknown")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\n", c.ID, or(c.Name), or(cmp.Or(rec.Target.ClientID, rec.Actor.ClientID)), or(key), c.Outcome, len(rec.Removals), len(c.ByPerson))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\n", c.ID, or(c.Name), or(cmp.Or(rec.Target.ClientID, rec.Actor.ClientID)), or(key),
+			c.Outcome, len(rec.Removals), len(c.ByPerson))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -42,7 +42,7 @@ run "a_key_in_place_of_its_hash" {
   expect_failures = [var.api_keys]
 }
 
-run "nobody_is_told" {
+run "alerts_without_a_recipient" {
   command = plan
 
   variables {
@@ -132,7 +132,7 @@ run "more_at_once_than_the_program_takes" {
   expect_failures = [var.tuning]
 }
 
-run "app_service_that_lets_nobody_through" {
+run "app_service_that_lets_no_caller_through" {
   command = plan
 
   variables {
