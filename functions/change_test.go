@@ -37,7 +37,7 @@ func TestChangeOfSchedule(t *testing.T) {
 	if next := got.Rotation.NextRotationAt; next == nil || next.Sub(w.clock.Now()) > 8*24*time.Hour || next.Sub(w.clock.Now()) < 6*24*time.Hour {
 		t.Errorf("next rotation %v", next)
 	}
-	w.patch(auth.Write, made.ID, object{"version": made.Version, "name": "late"}).refuses(t, http.StatusConflict, "Somebody else has changed")
+	w.patch(auth.Write, made.ID, object{"version": made.Version, "name": "late"}).refuses(t, http.StatusConflict, "Another caller has changed")
 	if got := w.one(w.patch(auth.Write, made.ID, object{"version": got.Version, "name": "early"})); got.Name != "early" {
 		t.Errorf("name %q", got.Name)
 	}

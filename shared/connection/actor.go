@@ -40,14 +40,14 @@ type ActorRecords interface {
 	Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
 }
 
-// Actors signs in as connections, each with what it has: a certificate, somebody's
+// Actors signs in as connections, each with what it has: a certificate, a person's
 // refresh token, or a client secret. It implements [rotator.Actors].
 //
 // What signing in shows about a connection is kept on its record: that it can't any
 // more, and that it can again. A refresh token that was exchanged is saved once a
 // day, in a vault version of its own before the record names it; of two who save at
-// once the later one's stays, and a reconnect beats both. Nobody's lease is needed,
-// since a rotation depends on none of this.
+// once the later one's stays, and a reconnect beats both. This needs no lease, since a
+// rotation depends on none of it.
 type Actors struct {
 	Records    ActorRecords
 	Vault      ActorVault
@@ -60,14 +60,14 @@ type Actors struct {
 
 var _ rotator.Actors = (*Actors)(nil)
 
-// How often a refresh token is saved, and how long one that nobody uses waits for
+// How often a refresh token is saved, and how long one that nothing uses waits for
 // its renewal. Entra ends one after 90 days without use.
 const (
 	saveEvery  = 24 * time.Hour
 	renewAfter = 30 * 24 * time.Hour
 )
 
-// signingIn is the Op of errors that tell who rotates through a connection that it
+// signingIn is the Op of errors that tell a target of a connection that the connection
 // can't sign in.
 const signingIn = "signing in as the connection that authenticates"
 
@@ -153,7 +153,7 @@ func (a *Actors) signIn(ctx context.Context, method string, app rotation.Applica
 	return token, renewed, err
 }
 
-// kept is what the vault has of somebody's sign-in.
+// kept is what the vault has of a person's sign-in.
 type kept struct {
 	RefreshToken string `json:"refreshToken"`
 	TenantID     string `json:"tenantId"`
@@ -247,7 +247,7 @@ func (a *Actors) accepted(ctx context.Context, used *rotation.Record, renewed se
 	err := a.change(ctx, used.ID, event, func(rec *rotation.Record) bool {
 		kept = false
 		if rec.Auth == nil || rec.Auth.Generation != used.Auth.Generation || rec.Auth.SavedAt.After(now) {
-			return false // given anew, or renewed by somebody later than us
+			return false // given anew, or renewed by another process later than by this one
 		}
 		rec.Auth.Problem = nil
 		if version != "" {

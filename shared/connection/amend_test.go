@@ -29,8 +29,8 @@ func (n *whenNoted) Notes(ctx context.Context, kind rotation.ReservationKind, va
 	return notes, err
 }
 
-// Two delete a connection at once, one of them with what it has published. Whoever is told
-// that this is done is told the truth.
+// Two callers delete a connection at once, one of them with what it has published. If the API
+// tells this caller that this is done, it is true.
 func TestTwoDeletionsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -109,7 +109,7 @@ func TestATargetIsTakenBackWhileAPassIsAtIt(t *testing.T) {
 }
 
 // The answer to a deletion is lost, and before it is asked for again, the timer has ended
-// the connection. Whoever asked has got what they wanted.
+// the connection. The caller has got what it wanted, and the API says so.
 func TestADeletionThatWasLostAndDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -130,8 +130,8 @@ func TestADeletionThatWasLostAndDone(t *testing.T) {
 }
 
 // The answer to a change is lost, and so is that to the first look whether it was made.
-// Nobody is told that nothing was changed.
-func TestAChangeThatNobodyKnowsOf(t *testing.T) {
+// The API does not tell the caller that nothing was changed.
+func TestAChangeOfUnknownOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)

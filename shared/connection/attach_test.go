@@ -9,9 +9,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Whoever deletes a connection has looked for its targets before they write. A target
-// that was added since is found all the same, because adding it has written the
-// connection, too.
+// A deletion looks for the targets of the connection before it writes. It finds a target
+// that was added since all the same, because adding it has written the connection, too.
 func TestATargetIsAddedWhileItsConnectionIsDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -33,8 +33,8 @@ func TestAttention(t *testing.T) {
 		"nothing":                             {rotation.Record{}, ""},
 		"new":                                 {rotation.Record{Phase: rotation.Creating}, ""},
 		"rotates tomorrow":                    {rotation.Record{Policy: daily, NextSlot: in(1), Current: ends(2)}, ""},
-		"ends in 14 days, nobody rotates it":  {rotation.Record{Current: ends(14)}, "expiring"},
-		"ends in 15 days, nobody rotates it":  {rotation.Record{Current: ends(15)}, ""},
+		"ends in 14 days, nothing rotates it": {rotation.Record{Current: ends(14)}, "expiring"},
+		"ends in 15 days, nothing rotates it": {rotation.Record{Current: ends(15)}, ""},
 		"has ended":                           {rotation.Record{Current: ends(0)}, "expired"},
 		"has ended although it rotates":       {rotation.Record{Policy: daily, NextSlot: in(-1), Current: ends(0), Run: &rotation.Run{}}, "expired"},
 		"end unknown":                         {rotation.Record{Current: &rotation.Credential{}}, ""},
@@ -65,7 +65,7 @@ func TestAttention(t *testing.T) {
 	}
 }
 
-// Whoever deletes a connection is told of each thing that stays.
+// The API tells the caller who deletes a connection of each thing that stays.
 func TestRemains(t *testing.T) {
 	current := rotation.Credential{KeyID: "k1", Origin: rotation.OriginIssued, ExpiresAt: in(90)}
 	given := rotation.Credential{Origin: rotation.OriginGiven}

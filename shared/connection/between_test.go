@@ -15,7 +15,7 @@ import (
 )
 
 // A connection that rotates the client secrets of its own application through a target is
-// in nobody's way: its certificate can be replaced.
+// not in its own way: its certificate can be replaced.
 func TestReconnectWhereAnOwnTargetRotatesTheApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -39,7 +39,7 @@ func TestReconnectWhereAnOwnTargetRotatesTheApplication(t *testing.T) {
 }
 
 // What a connection that is being deleted has published is removed at the end, if that was
-// asked for. Until then nobody may bring it along.
+// asked for. Until then no other connection may be created with it.
 func TestTheSecretOfAConnectionThatIsBeingRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -110,7 +110,7 @@ func TestAGivenBackNameIsReservedAgain(t *testing.T) {
 	})
 }
 
-// A target has no name that anybody could look it up by, so that none is reserved.
+// A target has no name that a caller could look it up by, so that none is reserved.
 func TestATargetReservesNoName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

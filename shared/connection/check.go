@@ -17,7 +17,7 @@ type Check struct {
 	Authenticates bool
 	Problem       serviceerror.Class // why it does not, or why the application can't be read; empty: neither
 	Permissions   []Permission
-	Owns          *bool // whoever authenticates owns what is rotated, which may be itself
+	Owns          *bool // the application or person that authenticates owns what is rotated, which may be itself
 	// TwoSecretLimit says that the application may have two client secrets at most;
 	// ClientSecrets is how many it has.
 	TwoSecretLimit *bool

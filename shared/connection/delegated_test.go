@@ -276,9 +276,8 @@ var delegated = []scenario{
 	},
 }
 
-// Nothing but the last credential of an application is removed because somebody else
-// looks after it: a failing sign-in stops rotations, says why, and they go on as soon
-// as it is mended.
+// A connection that can't sign in stops the rotations of its targets, and says why. They go
+// on as soon as its sign-in is mended.
 func TestLostSignIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -10,9 +10,9 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Somebody rotates by hand with each deployment, seven times a day, and lets the old ones
-// have a grace period of a month. He is told when there are too many, before anything is
-// begun; whatever begins ends, and an emergency makes room.
+// A pipeline rotates by hand with each deployment, seven times a day, and gives the old ones
+// a grace period of a month. The API tells it when there are too many, before anything
+// begins; whatever begins ends, and an emergency makes room.
 func TestManyGracePeriods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

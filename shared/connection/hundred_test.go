@@ -287,7 +287,7 @@ func TestTwoChangesAtOnce(t *testing.T) {
 			t.Errorf("a change was lost: %q, %+v", rec.Description, rec.Policy.Schedule)
 		}
 		failed := both(connection.Change{Description: new("b"), Version: &rec.Revision}, connection.Change{Name: new("other"), Version: &rec.Revision})
-		if len(failed) != 1 || !strings.Contains(failed[0].Error(), "Somebody else has changed") {
+		if len(failed) != 1 || !strings.Contains(failed[0].Error(), "Another caller has changed") {
 			t.Errorf("refused: %v, want one of the two", failed)
 		}
 		s.check(t)

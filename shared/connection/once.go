@@ -43,7 +43,7 @@ const (
 
 // note is what is kept of a request. It is written before anything is done: with the id
 // that what comes of it will have, so that a repetition finds that, whatever became of
-// whoever was at it.
+// the process that was at it.
 type note struct {
 	Hash  string    `json:"hash"`
 	ID    string    `json:"id"` // of the connection to be, or of the request for a rotation
@@ -77,7 +77,7 @@ func (s *Service) Once(ctx context.Context, k Keyed, do func(id string) (rotatio
 		if err != nil {
 			return rotation.Record{}, err
 		}
-		if was.ID != mine.ID { // else ours was written, and nobody had told us
+		if was.ID != mine.ID { // else ours was written, and the answer was lost
 			if rec, answered, err := s.repeated(ctx, k, was, etag); answered || err != nil {
 				return rec, err
 			}
@@ -166,7 +166,7 @@ func (s *Service) came(ctx context.Context, k Keyed, id string) (rec rotation.Re
 }
 
 // finish notes how a request went. What fails here is made up for: a repetition finds
-// what was made, or waits until nobody can be at it any more.
+// what was made, or waits until no process can be at it any more.
 func (s *Service) finish(ctx context.Context, k Keyed, n note, etag string, failure error) {
 	n.State = noteDone
 	if e, ok := errors.AsType[*Error](failure); failure != nil {

@@ -125,7 +125,7 @@ func TestEveryRequestWhileRebinding(t *testing.T) {
 	}
 }
 
-// Whoever asks for a connection that is being deleted is told that it is gone, and it
+// The API answers a request for a connection that is being deleted that it is gone, and it
 // goes, however long that takes.
 func TestEveryRequestWhileDeleting(t *testing.T) {
 	for name, ask := range asks {

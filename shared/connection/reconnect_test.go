@@ -66,7 +66,7 @@ func TestTargetsAreToldWhoActs(t *testing.T) {
 	})
 }
 
-// New credentials that could not be announced are not stored: nobody would disable them.
+// New credentials that could not be announced are not stored: nothing would disable them.
 func TestNothingIsStoredUnannounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

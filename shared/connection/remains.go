@@ -8,8 +8,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Remains says, for whoever has deleted a connection that was like that, what stays of
-// it and what is being removed.
+// Remains says, for the caller who has deleted a connection that was like that, what stays
+// of it and what is being removed.
 func Remains(was *rotation.Record, revoke bool) string {
 	say := []string{"The connection is deleted."}
 	tell := func(format string, args ...any) { say = append(say, fmt.Sprintf(format, args...)) }

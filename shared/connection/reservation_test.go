@@ -117,7 +117,7 @@ func TestRefusedChangeKeepsTheApplicationOfARebind(t *testing.T) {
 }
 
 // A rebind may take half an hour, and longer where the timer stands still. All that time
-// the application that it goes over to is nobody else's (rule R11).
+// no other connection gets the application that it goes over to (rule R11).
 func TestARebindHoldsItsApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -69,7 +69,7 @@ func (s *subject) signedIn(t *testing.T) connection.Credentials {
 	return in.Credentials
 }
 
-// reconnect gives it the sign-in of somebody else.
+// reconnect gives it the sign-in of another person.
 func (s *subject) reconnect(t *testing.T, c connection.Credentials) secret.Value {
 	t.Helper()
 	account, refresh := s.w.AddPerson()
@@ -110,8 +110,8 @@ func (s *subject) count(t *testing.T, kind string) (n int) {
 	return n
 }
 
-// A sign-in that is refused because there is another one by now is no trouble: the
-// other one is tried, and nobody is told.
+// A sign-in that is refused because there is another one by now is no trouble: Rekey tries
+// the other one, and tells nothing.
 func TestReconnectDuringARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -174,7 +174,7 @@ func TestNothingToSignInWith(t *testing.T) {
 }
 
 // That a connection can't sign in is said once, however often it is tried, and so is
-// that it can again, although nobody has reconnected it.
+// that it can again, although no caller has reconnected it.
 func TestSignInIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

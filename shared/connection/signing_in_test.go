@@ -55,7 +55,7 @@ func (s *subject) answering() (*connection.Actors, *answering) {
 	return c, a
 }
 
-// A sign-in that nobody has answered is no lost one. One that is lost for another reason
+// A sign-in that Entra has not answered is no lost one. One that is lost for another reason
 // than before says so.
 func TestWhatALostSignInIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestARefusedActorIsNotTheTarget(t *testing.T) {
 	}
 }
 
-// Whoever finds other credentials each time that theirs are refused gives up in the end.
+// A process that finds other credentials each time that its own are refused gives up in the end.
 func TestSigningInEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

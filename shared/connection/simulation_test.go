@@ -150,7 +150,7 @@ var scenarios = []scenario{
 				if live := s.w.Live(s.app.ClientID); live != 2 {
 					t.Errorf("creation was undone; live client secrets: %d, want the 2 from before", live)
 				}
-				// What was reserved by whoever died is free again.
+				// What the dead process has reserved is free again.
 				if _, err := s.create(t.Context()); err != nil {
 					t.Errorf("creating again: %v", err)
 				}

@@ -10,8 +10,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Who goes over to an application whose connection is being deleted is told to wait, like
-// who creates one for it (design, section 6).
+// A connection that goes over to an application whose connection is being deleted is told to
+// wait, like a new connection for it.
 func TestGoingOverToWhatIsBeingDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

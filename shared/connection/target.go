@@ -109,8 +109,8 @@ func fitsAsParent(rec *rotation.Record) error {
 	return nil
 }
 
-// attach writes the connection through which rec is to rotate, unchanged: whoever
-// deletes it at the same time has looked for its targets before, and one of the two
+// attach writes the connection through which rec is to rotate, unchanged: another caller
+// who deletes it at the same time has looked for its targets before, and one of the two
 // writes fails.
 func (s *Service) attach(ctx context.Context, rec *rotation.Record) error {
 	if rec.Via == "" {

@@ -90,7 +90,7 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 // fits refuses a change that rec as it is does not allow.
 func (c *Change) fits(rec *rotation.Record) error {
 	if c.Version != nil && *c.Version != rec.Revision {
-		return &Error{Kind: Conflict, Message: "Somebody else has changed the connection meanwhile. Read it again, and repeat the change with its version."}
+		return &Error{Kind: Conflict, Message: "Another caller has changed the connection meanwhile. Read it again, and repeat the change with its version."}
 	}
 	turnOn := c.Rotate != nil && *c.Rotate
 	switch {
@@ -228,12 +228,12 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 }
 
 // overtaken reports whether what was looked at and reserved for the change is not what
-// matters on rec, because somebody else has changed it since.
+// matters on rec, because another caller or a pass has changed it since.
 func (e *edit) overtaken(rec *rotation.Record) bool {
 	was, is := e.seen.Current, rec.Current
 	replaced := was != nil && is != nil && was.VaultVersion != is.VaultVersion
 	if e.Name != nil && rec.Via == "" && *e.Name == e.seen.Name && *e.Name != rec.Name {
-		return true // nobody has reserved it
+		return true // this change has not reserved it
 	}
 	switch on := e.Rotate != nil && *e.Rotate; {
 	case e.Credentials != nil && e.auth != nil:

@@ -14,7 +14,7 @@ import (
 )
 
 // The Graph application permissions that let an application change its client
-// secrets. Source: Entra contract, section 1.
+// secrets. Source: learn.microsoft.com/graph/api/application-addpassword.
 const (
 	readWriteAll   = "Application.ReadWrite.All"
 	readWriteOwned = "Application.ReadWrite.OwnedBy"
@@ -74,8 +74,8 @@ func permitted(token rotation.Token) error {
 }
 
 // identify finds the credential whose value was given, beyond doubt, among those of
-// the application and of its service principal (lesson L9). keyID, if not empty, is
-// what the caller says it is.
+// the application and of its service principal. keyID, if not empty, is what the caller
+// says it is.
 func (s *Service) identify(ctx context.Context, token rotation.Token, app rotation.Application, state rotation.ApplicationState, secret secret.Value, keyID string) (rotation.Password, error) {
 	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
 	if err != nil && !serviceerror.ClassOf(err).Refusal() {
@@ -92,8 +92,8 @@ func (s *Service) identify(ctx context.Context, token rotation.Token, app rotati
 	return *found, nil
 }
 
-// named checks the key id that the caller named (W5: a wrong one would cut somebody
-// else off).
+// named checks the key id that the caller named: with a wrong one Rekey would cut another
+// consumer off.
 func (s *Service) named(own, principal []rotation.Password, secret secret.Value, keyID string) (rotation.Password, error) {
 	is := func(w rotation.Password) bool { return strings.EqualFold(w.KeyID, keyID) }
 	i := slices.IndexFunc(own, is)
