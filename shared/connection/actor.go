@@ -98,7 +98,9 @@ func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotatio
 	rec, err := a.Records.Load(ctx, id)
 	switch {
 	case errors.Is(err, serviceerror.ErrNotFound):
-		return token, false, &serviceerror.Error{Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection does not exist any more"}
+		return token, false, &serviceerror.Error{
+			Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection does not exist any more",
+		}
 	case err != nil:
 		return token, false, err
 	case rec.Phase == rotation.Creating:
@@ -123,7 +125,9 @@ func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotatio
 // published signs in with the client secret that the connection rotates itself.
 func (a *Actors) published(ctx context.Context, rec *rotation.Record) (rotation.Token, error) {
 	if rec.Current == nil {
-		return rotation.Token{}, &serviceerror.Error{Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection has no credential any more"}
+		return rotation.Token{}, &serviceerror.Error{
+			Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection has no credential any more",
+		}
 	}
 	value, err := a.Vault.Get(ctx, rec.VaultName, rec.Current.VaultVersion)
 	if err != nil {
@@ -134,7 +138,9 @@ func (a *Actors) published(ctx context.Context, rec *rotation.Record) (rotation.
 
 // signIn signs in with a value as it is in the vault; renewed is set for a refresh
 // token.
-func (a *Actors) signIn(ctx context.Context, method string, app rotation.Application, value secret.Value, chain bool) (token rotation.Token, renewed secret.Value, err error) {
+func (a *Actors) signIn(
+	ctx context.Context, method string, app rotation.Application, value secret.Value, chain bool,
+) (token rotation.Token, renewed secret.Value, err error) {
 	switch {
 	case method == ClientSecret:
 		token, err = a.Authority.Token(ctx, app, value)
@@ -218,7 +224,8 @@ func (a *Actors) refused(ctx context.Context, used *rotation.Record, cause error
 	if err != nil {
 		a.log().WarnContext(ctx, "noting a lost sign-in", "connection", used.ID, "class", string(serviceerror.ClassOf(err)))
 	} else if !stale {
-		a.log().ErrorContext(ctx, "sign-in lost", "connection", used.ID, "method", used.Method, "class", string(class), "reason", serviceerror.Explain(cause))
+		a.log().ErrorContext(ctx, "sign-in lost", "connection", used.ID, "method", used.Method,
+			"class", string(class), "reason", serviceerror.Explain(cause))
 	}
 	return stale
 }

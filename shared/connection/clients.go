@@ -20,7 +20,9 @@ type Applications interface {
 	// is empty. Only their ids and names are filled in. next is the cursor of the
 	// rest, empty at the end. A cursor that is not one of this search is refused with
 	// class [serviceerror.Invalid], without a call to Entra.
-	Applications(ctx context.Context, token rotation.Token, search, cursor string, limit int) (list []rotation.ApplicationState, next string, err error)
+	Applications(
+		ctx context.Context, token rotation.Token, search, cursor string, limit int,
+	) (list []rotation.ApplicationState, next string, err error)
 }
 
 // ClientQuery says which applications to list.

@@ -231,7 +231,8 @@ func (s *Service) History(ctx context.Context, id, cursor string, limit int) ([]
 func (s *Service) explainStore(ctx context.Context, doing string, err error) *Error {
 	e := s.explain(ctx, doing, err)
 	if re, ok := errors.AsType[*serviceerror.Error](err); ok && re.Class.Refusal() && !errors.Is(err, errUnknown) {
-		return &Error{Kind: Unavailable, Message: "Table storage refuses Rekey. Give Rekey's identity the role Storage Table Data Contributor on the storage account, and check its network rules. [" + re.Error() + "]"}
+		return &Error{Kind: Unavailable, Message: "Table storage refuses Rekey. Give Rekey's identity the role " +
+			"Storage Table Data Contributor on the storage account, and check its network rules. [" + re.Error() + "]"}
 	}
 	return e
 }
@@ -251,7 +252,10 @@ func (s *Service) explain(ctx context.Context, doing string, err error) *Error {
 	s.log().WarnContext(ctx, "request failed", "doing", doing, "reason", err.Error())
 	class := serviceerror.ClassOf(err)
 	if !class.Refusal() {
-		e := &Error{Kind: Unavailable, Message: "An outside service did not answer properly while " + doing + ". Nothing was changed; try again.", RetryAfter: 10 * time.Second}
+		e := &Error{
+			Kind: Unavailable, RetryAfter: 10 * time.Second,
+			Message: "An outside service did not answer properly while " + doing + ". Nothing was changed; try again.",
+		}
 		if re, ok := errors.AsType[*serviceerror.Error](err); ok && re.RetryAfter > e.RetryAfter {
 			e.RetryAfter = re.RetryAfter
 		}

@@ -130,7 +130,9 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 	if handed != nil && rec.Via != "" {
 		return s.withdraw(ctx, rec, handed, until)
 	}
-	got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease, Settled: settled})
+	got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{
+		Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease, Settled: settled,
+	})
 	return s.created(ctx, got, handed, err)
 }
 
@@ -172,12 +174,19 @@ func (s *Service) created(ctx context.Context, rec rotation.Record, handed, err 
 	case rec.Phase == rotation.Deleting && rec.LastRun != nil:
 		return rec, invalid("%s Nothing was changed.", rec.LastRun.Message)
 	case rec.Phase == rotation.Deleting:
-		return rec, &Error{Kind: Unavailable, Message: "The connection could not be created, and what was begun is being undone. Try again in two minutes.", RetryAfter: 2 * time.Minute}
+		return rec, &Error{
+			Kind: Unavailable, RetryAfter: 2 * time.Minute,
+			Message: "The connection could not be created, and what was begun is being undone. Try again in two minutes.",
+		}
 	case err != nil || handed != nil:
 		// The row is there and the timer will finish or undo it: what was given may
 		// have reached the vault although the answer was lost.
 		s.log().WarnContext(ctx, "creation was interrupted", "connection", rec.ID, "reason", cmp.Or(err, handed).Error())
-		return rec, &Error{Kind: Unavailable, Message: "The creation was interrupted; Rekey will finish or undo it by itself. Look for the connection by its name in a few minutes.", RetryAfter: 5 * time.Minute}
+		return rec, &Error{
+			Kind: Unavailable, RetryAfter: 5 * time.Minute,
+			Message: "The creation was interrupted; Rekey will finish or undo it by itself. " +
+				"Look for the connection by its name in a few minutes.",
+		}
 	}
 	return rec, nil
 }

@@ -117,7 +117,8 @@ func (in *Input) Clean() error {
 	if in.Rotate {
 		m.schedule(in.Schedule)
 		if in.Method != ClientSecret && in.Target == (Target{}) {
-			m.complain("automatic rotation of a connection with the method %q needs rotation.target {clientId or objectId}: the application whose client secret is to be rotated", in.Method)
+			m.complain("automatic rotation of a connection with the method %q needs rotation.target {clientId or objectId}: "+
+				"the application whose client secret is to be rotated", in.Method)
 		}
 	}
 	m.grace("gracePeriodHours", in.Grace)

@@ -112,7 +112,8 @@ func (s *Service) giveBack(ctx context.Context, id string, list []rotation.Reser
 func (s *Service) reaffirm(ctx context.Context, rec *rotation.Record, reserved []rotation.Reservation) {
 	for _, res := range reserved {
 		if err := s.Reservations.Reserve(ctx, res, s.void); err != nil {
-			s.log().ErrorContext(ctx, "a reservation was lost to another connection", "connection", rec.ID, "kind", string(res.Kind), "reason", err.Error())
+			s.log().ErrorContext(ctx, "a reservation was lost to another connection", "connection", rec.ID,
+				"kind", string(res.Kind), "reason", err.Error())
 		}
 	}
 }
