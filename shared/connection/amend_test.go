@@ -154,7 +154,9 @@ func TestTurnedOnWithALostAnswerAndAnEmergency(t *testing.T) {
 		c.Records = &whenLost{Records: c.Records, do: func(rotation.Record) {
 			s.request(t, rotation.Request{Kind: rotation.AskEmergency, ID: "e"})
 		}}
-		rec, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester"})
+		rec, err := c.Update(t.Context(), s.id, connection.Change{
+			Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
+		})
 		if got := mustRecord(t, s); got.Policy.Enabled && err != nil {
 			t.Errorf("rotation is on (revision %d), and the caller is told: %v", rec.Revision, err)
 		}

@@ -33,7 +33,10 @@ func TestATargetIsAddedWhileItsConnectionIsDeleted(t *testing.T) {
 func TestNoTargetsWhileCreating(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		rec := rotation.Record{Schema: rotation.Schema, ID: "5a3d2b1c-0000-4000-8000-000000000001", Phase: rotation.Creating, Method: connection.Certificate, Actor: s.app, Version: 1}
+		rec := rotation.Record{
+			Schema: rotation.Schema, ID: "5a3d2b1c-0000-4000-8000-000000000001", Phase: rotation.Creating,
+			Method: connection.Certificate, Actor: s.app, Version: 1,
+		}
 		if _, err := s.w.StorePort().Create(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}

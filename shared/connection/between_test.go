@@ -22,7 +22,8 @@ func TestReconnectWhereAnOwnTargetRotatesTheApplication(t *testing.T) {
 		withParent(t, s)
 		s.w.Own(s.acting.ClientID, s.acting.ClientID, true)
 		_, err := service(s.w).CreateTarget(t.Context(), s.parent, connection.TargetInput{
-			Target: connection.Target{ClientID: s.acting.ClientID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
+			Target: connection.Target{ClientID: s.acting.ClientID}, Rotate: true,
+			Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -49,7 +49,8 @@ func TestCheckOfPolicies(t *testing.T) {
 			service := service(s.w)
 			service.Policies = tt.policy
 			got, err := service.Check(t.Context(), s.id)
-			if err != nil || (got.Policy != nil) != tt.known || (len(got.Why) == 0) != (tt.why == "") || !strings.Contains(strings.Join(got.Why, ""), tt.why) {
+			if err != nil || (got.Policy != nil) != tt.known || (len(got.Why) == 0) != (tt.why == "") ||
+				!strings.Contains(strings.Join(got.Why, ""), tt.why) {
 				t.Errorf("%s: %+v, %v", name, got, err)
 			}
 		}

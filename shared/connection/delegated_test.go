@@ -44,7 +44,8 @@ func withParent(t *testing.T, s *subject) {
 
 func (s *subject) addTarget(t *testing.T) error {
 	rec, err := service(s.w).CreateTarget(t.Context(), s.parent, connection.TargetInput{
-		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true,
+		Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
 	})
 	s.made(rec.ID)
 	return err
@@ -262,7 +263,9 @@ var delegated = []scenario{
 			}
 		},
 		act: func(t *testing.T, s *subject) {
-			service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &schedule.Schedule{Interval: 7, Hours: 4, Zone: "UTC"}, By: "tester"})
+			service(s.w).Update(t.Context(), s.id, connection.Change{
+				Rotate: new(true), Schedule: &schedule.Schedule{Interval: 7, Hours: 4, Zone: "UTC"}, By: "tester",
+			})
 		},
 		quiet: 2 * time.Hour,
 		end: func(t *testing.T, s *subject, clean bool) {

@@ -34,7 +34,8 @@ func TestManyGracePeriods(t *testing.T) {
 			if err == nil && n < rotation.MaxReplaced {
 				continue
 			}
-			if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.Conflict || e.RetryAfter == 0 || n < rotation.MaxReplaced {
+			if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.Conflict || e.RetryAfter == 0 ||
+				n < rotation.MaxReplaced {
 				t.Fatalf("rotation %d: %v", n, err)
 			}
 			if _, err := service(s.w).DryRun(t.Context(), s.id, month); kindOf(err) != connection.Conflict {

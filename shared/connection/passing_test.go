@@ -16,7 +16,9 @@ import (
 // asks are the requests about a connection, by name.
 var asks = map[string]func(t *testing.T, s *subject) error{
 	"patch": func(t *testing.T, s *subject) error {
-		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("renamed"), Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}})
+		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{
+			Name: new("renamed"), Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"},
+		})
 		return err
 	},
 	"off": func(t *testing.T, s *subject) error {
@@ -110,7 +112,8 @@ func TestEveryRequestWhileRebinding(t *testing.T) {
 				if there && (!rec.Target.Same(want) || rec.Phase != rotation.Idle || rec.Current == nil) {
 					t.Errorf("of %s in phase %s, want %s", rec.Target.ClientID, rec.Phase, want.ClientID)
 				}
-				if name == "patch" && (rec.Name != "renamed" || rec.Description != "changed" || rec.Policy.Schedule.Interval != 9 || rec.NextSlot.Hour() != 5) {
+				if name == "patch" && (rec.Name != "renamed" || rec.Description != "changed" ||
+					rec.Policy.Schedule.Interval != 9 || rec.NextSlot.Hour() != 5) {
 					t.Errorf("a change was lost: %q, %q, %+v", rec.Name, rec.Description, rec.Policy)
 				}
 				if name == "off" && rec.Policy.Enabled {

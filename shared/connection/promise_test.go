@@ -99,7 +99,8 @@ func (s *subject) softDeleted(t *testing.T) connection.TargetInput {
 	t.Helper()
 	withParent(t, s)
 	in := connection.TargetInput{
-		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
+		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true,
+		Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
 	}
 	first, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
 	if err != nil {

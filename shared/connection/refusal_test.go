@@ -21,7 +21,9 @@ func TestAReconnectEndsAKeptRefusal(t *testing.T) {
 		s.other, s.otherSecret, s.otherKey = s.w.AddApplication()
 		s.w.Name(s.otherKey)
 		in := s.input()
-		in.Name, in.Credentials = "second", connection.Credentials{TenantID: s.other.TenantID, ClientID: s.other.ClientID, ClientSecret: s.otherSecret, ClientSecretKeyID: s.otherKey}
+		in.Name, in.Credentials = "second", connection.Credentials{
+			TenantID: s.other.TenantID, ClientID: s.other.ClientID, ClientSecret: s.otherSecret, ClientSecretKeyID: s.otherKey,
+		}
 		c := s.briefly()
 		_, err := c.Create(t.Context(), in)
 		if err != nil {

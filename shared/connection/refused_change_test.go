@@ -79,7 +79,8 @@ func TestRefusedChanges(t *testing.T) {
 				_, err := service(s.w).Update(t.Context(), s.id, change)
 				refusal(t, err, tt.kind, tt.says)
 				after := mustRecord(t, s)
-				if after.Revision != before.Revision || after.Description != before.Description || after.Policy != before.Policy || (after.Auth == nil) != (before.Auth == nil) || after.CredentialChanges != before.CredentialChanges {
+				if after.Revision != before.Revision || after.Description != before.Description || after.Policy != before.Policy ||
+					(after.Auth == nil) != (before.Auth == nil) || after.CredentialChanges != before.CredentialChanges {
 					t.Errorf("it was changed: %+v", after)
 				}
 				if n := len(s.w.Reserved()); n != len(reserved) {

@@ -37,7 +37,9 @@ type beforeReserving struct {
 	do   func()
 }
 
-func (b *beforeReserving) Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error {
+func (b *beforeReserving) Reserve(
+	ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error),
+) error {
 	if do := b.do; do != nil && res.Kind == b.kind {
 		b.do = nil
 		do()
@@ -198,7 +200,9 @@ func TestANameThatIsAboutToBeUsed(t *testing.T) {
 		dies(func() { slow.Create(t.Context(), s.input()) })
 		app, given, keyID := s.w.AddApplication()
 		in := s.input()
-		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret.New("wrong"), ClientSecretKeyID: keyID}
+		in.Credentials = connection.Credentials{
+			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret.New("wrong"), ClientSecretKeyID: keyID,
+		}
 		_, err := service(s.w).Create(t.Context(), in)
 		refusal(t, err, connection.Invalid, "already exists")
 		if left := s.w.Records(); len(left) != 0 {

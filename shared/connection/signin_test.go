@@ -159,7 +159,10 @@ func TestNothingToSignInWith(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		for id, phase := range map[string]rotation.Phase{"begun": rotation.Creating, "spent": rotation.Idle} {
-			if _, err := s.w.StorePort().Create(t.Context(), rotation.Record{Schema: rotation.Schema, ID: id, Phase: phase, Method: connection.ClientSecret, Actor: s.app, Version: 1}); err != nil {
+			rec := rotation.Record{
+				Schema: rotation.Schema, ID: id, Phase: phase, Method: connection.ClientSecret, Actor: s.app, Version: 1,
+			}
+			if _, err := s.w.StorePort().Create(t.Context(), rec); err != nil {
 				t.Fatal(err)
 			}
 		}

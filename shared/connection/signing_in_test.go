@@ -167,7 +167,8 @@ func TestWhatIsKeptOfACertificate(t *testing.T) {
 			}
 			rec := mustRecord(t, s)
 			v, err := s.w.VaultPort().Get(t.Context(), rec.AuthName(), rec.Auth.VaultVersion)
-			if want := time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC); err != nil || v.ContentType != "application/x-pem-file" || !v.ExpiresAt.Equal(want) {
+			want := time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC)
+			if err != nil || v.ContentType != "application/x-pem-file" || !v.ExpiresAt.Equal(want) {
 				t.Errorf("kept as %q until %s, %v", v.ContentType, v.ExpiresAt, err)
 			}
 			s.check(t)

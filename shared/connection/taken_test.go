@@ -29,7 +29,9 @@ func TestGoingOverToWhatIsBeingDeleted(t *testing.T) {
 		app, secret, keyID := s.w.AddApplication()
 		s.w.Name(keyID)
 		in := s.input()
-		in.Name, in.Credentials = "second", connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
+		in.Name, in.Credentials = "second", connection.Credentials{
+			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
+		}
 		rec, err := service(s.w).Create(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
