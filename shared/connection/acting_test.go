@@ -69,7 +69,7 @@ func (s *subject) actor() connection.Input {
 	}
 }
 
-// person gives it to a person who signs in.
+// person gives the subject's application to a person, who signs in.
 func (s *subject) person() connection.Input {
 	app, _, _ := s.w.AddApplication() // the OAuth application
 	account, refresh := s.w.AddPerson()

@@ -45,8 +45,8 @@ type ActorRecords interface {
 //
 // What signing in shows about a connection is kept on its record: that it can't any
 // more, and that it can again. A refresh token that was exchanged is saved once a
-// day, in a vault version of its own before the record names it; of two who save at
-// once the later one's stays, and a reconnect beats both. This needs no lease, since a
+// day, in a vault version of its own before the record names it; of two processes that save
+// at once the later one's stays, and a reconnect beats both. This needs no lease, since a
 // rotation depends on none of it.
 type Actors struct {
 	Records    ActorRecords

@@ -29,8 +29,8 @@ func (n *whenNoted) Notes(ctx context.Context, kind rotation.ReservationKind, va
 	return notes, err
 }
 
-// Two callers delete a connection at once, one of them with what it has published. If the API
-// tells this caller that this is done, it is true.
+// Two callers delete a connection at once, one of them with what it has published. Where the
+// API tells this caller that what was published is removed, that is true.
 func TestTwoDeletionsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -385,8 +385,8 @@ func TestWhatOthersDependOn(t *testing.T) {
 	})
 }
 
-// Of two who renew at once, and of a renewal during a reconnect, the newest refresh
-// token stays.
+// Of two renewals at once, and of a renewal during a reconnect, the newest refresh token
+// stays.
 func TestNewestRefreshTokenSurvives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

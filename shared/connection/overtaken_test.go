@@ -32,8 +32,8 @@ func TestTheNameSentAlongWhileItIsRenamed(t *testing.T) {
 	})
 }
 
-// Of two who give a connection new credentials of two applications, the later one's stay,
-// and it says whose they are.
+// Of two callers who give a connection new credentials of two applications, the later one's
+// stay, and the connection says of which application they are.
 func TestReconnectedTwiceAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

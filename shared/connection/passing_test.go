@@ -49,8 +49,8 @@ var asks = map[string]func(t *testing.T, s *subject) error{
 	},
 }
 
-// While a connection is being created nothing else is done with it but deleting it;
-// who asks is told to come again. What was asked for is created all the same.
+// While a connection is being created nothing else is done with it but deleting it; the API
+// tells a caller who asks to come again. What was asked for is created all the same.
 func TestEveryRequestWhileCreating(t *testing.T) {
 	for name, ask := range asks {
 		t.Run(name, func(t *testing.T) {

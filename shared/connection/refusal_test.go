@@ -11,7 +11,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Within one sweep a refusal answers for all who wait for the same sign-in. It must not
+// Within one sweep a refusal answers for all targets that wait for the same sign-in. It must not
 // answer for a target that was woken because there is a new one.
 func TestAReconnectEndsAKeptRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -154,7 +154,7 @@ func TestReconnectDuringARead(t *testing.T) {
 	})
 }
 
-// Who rotates through a connection learns whether it is worth while to wait for it.
+// A target learns whether it is worth while to wait for the connection that rotates it.
 func TestNothingToSignInWith(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

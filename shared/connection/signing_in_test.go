@@ -89,8 +89,8 @@ func TestWhatALostSignInIs(t *testing.T) {
 	})
 }
 
-// Who rotates through a connection is told that it is the connection which can't sign in,
-// whatever the reason, and with what Entra has said.
+// A target learns that it is its connection which can't sign in, whatever the reason, and
+// with what Entra has said.
 func TestARefusedActorIsNotTheTarget(t *testing.T) {
 	for name, answer := range map[string]func(c *connection.Actors, a *answering){
 		"its credential is gone":  func(_ *connection.Actors, a *answering) { a.read = serviceerror.ErrNotFound },

@@ -70,7 +70,8 @@ func TestTurnedOffIsNotInTheWay(t *testing.T) {
 }
 
 // A connection that went over to another application still removes what it had of the
-// first. Who wants to rotate that one is told so, and not to use the connection or delete it.
+// first. The API tells a caller who wants to rotate that one so, and does not tell
+// it to use the connection or delete it.
 func TestWhatWaitsForItsRemoval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

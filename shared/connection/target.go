@@ -52,10 +52,10 @@ func (in *TargetInput) clean() error {
 	return m.err()
 }
 
-// CreateTarget lets a connection rotate another application: it gets a client secret
-// of ours, published under a name of its own, and with rotation on a new one at each
-// slot. Other client secrets of the application are left alone. As with Create, a
-// refusal undoes everything.
+// CreateTarget lets a connection rotate another application: Rekey issues a client
+// secret for it, publishes that under a name of its own, and with rotation on issues a
+// new one at each slot. It leaves other client secrets of the application alone. As with
+// Create, a refusal undoes everything.
 func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) (rotation.Record, error) {
 	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()

@@ -99,8 +99,8 @@ func (j justBefore) Create(ctx context.Context, rec rotation.Record, events ...r
 	return j.Records.Create(ctx, rec, events...)
 }
 
-// Of one who adds a target and one who deletes the connection at the same time, one is
-// refused, wherever the one is when the other comes.
+// Of a caller who adds a target and one who deletes the connection at the same time, the API
+// refuses one, wherever the one is when the other comes.
 func TestDeletingWhileATargetIsAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
