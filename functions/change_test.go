@@ -38,8 +38,7 @@ func TestChangeOfSchedule(t *testing.T) {
 		next.Sub(w.clock.Now()) < 6*24*time.Hour {
 		t.Errorf("next rotation %v", next)
 	}
-	w.patch(auth.Write, made.ID, object{"version": made.Version, "name": "late"}).refuses(t, http.StatusConflict,
-		"has changed the connection meanwhile")
+	w.patch(auth.Write, made.ID, object{"version": made.Version, "name": "late"}).refuses(t, http.StatusConflict, "Another caller has changed")
 	if got := w.one(w.patch(auth.Write, made.ID, object{"version": got.Version, "name": "early"})); got.Name != "early" {
 		t.Errorf("name %q", got.Name)
 	}

@@ -69,7 +69,7 @@ func (s *subject) actor() connection.Input {
 	}
 }
 
-// person gives it to somebody who signs in.
+// person gives the subject's application to a person, who signs in.
 func (s *subject) person() connection.Input {
 	app, _, _ := s.w.AddApplication() // the OAuth application
 	account, refresh := s.w.AddPerson()
@@ -77,11 +77,15 @@ func (s *subject) person() connection.Input {
 	s.account = account
 	return connection.Input{
 		Name: "billing", By: "tester",
-		Credentials: connection.Credentials{Method: connection.OAuth, TenantID: app.TenantID, ClientID: app.ClientID, SignIn: &connection.SignIn{RefreshToken: refresh, Account: account}},
+		Credentials: connection.Credentials{
+			Method: connection.OAuth, TenantID: app.TenantID, ClientID: app.ClientID,
+			SignIn: &connection.SignIn{RefreshToken: refresh, Account: account},
+		},
 	}
 }
 
 func rotating(in connection.Input, target rotation.Application) connection.Input {
-	in.Target, in.Rotate, in.Schedule = connection.Target{ClientID: target.ClientID}, true, schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
+	in.Target, in.Rotate = connection.Target{ClientID: target.ClientID}, true
+	in.Schedule = schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 	return in
 }

@@ -40,14 +40,14 @@ type ActorRecords interface {
 	Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error)
 }
 
-// Actors signs in as connections, each with what it has: a certificate, somebody's
+// Actors signs in as connections, each with what it has: a certificate, a person's
 // refresh token, or a client secret. It implements [rotator.Actors].
 //
 // What signing in shows about a connection is kept on its record: that it can't any
 // more, and that it can again. A refresh token that was exchanged is saved once a
-// day, in a vault version of its own before the record names it; of two who save at
-// once the later one's stays, and a reconnect beats both. Nobody's lease is needed,
-// since a rotation depends on none of this.
+// day, in a vault version of its own before the record names it; of two processes that save
+// at once the later one's stays, and a reconnect beats both. This needs no lease, since a
+// rotation depends on none of it.
 type Actors struct {
 	Records    ActorRecords
 	Vault      ActorVault
@@ -60,14 +60,14 @@ type Actors struct {
 
 var _ rotator.Actors = (*Actors)(nil)
 
-// How often a refresh token is saved, and how long one that nobody uses waits for
+// How often a refresh token is saved, and how long one that nothing uses waits for
 // its renewal. Entra ends one after 90 days without use.
 const (
 	saveEvery  = 24 * time.Hour
 	renewAfter = 30 * 24 * time.Hour
 )
 
-// signingIn is the Op of errors that tell who rotates through a connection that it
+// signingIn is the Op of errors that tell a target of a connection that the connection
 // can't sign in.
 const signingIn = "signing in as the connection that authenticates"
 
@@ -98,7 +98,9 @@ func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotatio
 	rec, err := a.Records.Load(ctx, id)
 	switch {
 	case errors.Is(err, serviceerror.ErrNotFound):
-		return token, false, &serviceerror.Error{Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection does not exist any more"}
+		return token, false, &serviceerror.Error{
+			Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection does not exist any more",
+		}
 	case err != nil:
 		return token, false, err
 	case rec.Phase == rotation.Creating:
@@ -123,7 +125,9 @@ func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotatio
 // published signs in with the client secret that the connection rotates itself.
 func (a *Actors) published(ctx context.Context, rec *rotation.Record) (rotation.Token, error) {
 	if rec.Current == nil {
-		return rotation.Token{}, &serviceerror.Error{Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection has no credential any more"}
+		return rotation.Token{}, &serviceerror.Error{
+			Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection has no credential any more",
+		}
 	}
 	value, err := a.Vault.Get(ctx, rec.VaultName, rec.Current.VaultVersion)
 	if err != nil {
@@ -134,7 +138,9 @@ func (a *Actors) published(ctx context.Context, rec *rotation.Record) (rotation.
 
 // signIn signs in with a value as it is in the vault; renewed is set for a refresh
 // token.
-func (a *Actors) signIn(ctx context.Context, method string, app rotation.Application, value secret.Value, chain bool) (token rotation.Token, renewed secret.Value, err error) {
+func (a *Actors) signIn(
+	ctx context.Context, method string, app rotation.Application, value secret.Value, chain bool,
+) (token rotation.Token, renewed secret.Value, err error) {
 	switch {
 	case method == ClientSecret:
 		token, err = a.Authority.Token(ctx, app, value)
@@ -153,7 +159,7 @@ func (a *Actors) signIn(ctx context.Context, method string, app rotation.Applica
 	return token, renewed, err
 }
 
-// kept is what the vault has of somebody's sign-in.
+// kept is what the vault has of a person's sign-in.
 type kept struct {
 	RefreshToken string `json:"refreshToken"`
 	TenantID     string `json:"tenantId"`
@@ -218,7 +224,8 @@ func (a *Actors) refused(ctx context.Context, used *rotation.Record, cause error
 	if err != nil {
 		a.log().WarnContext(ctx, "noting a lost sign-in", "connection", used.ID, "class", string(serviceerror.ClassOf(err)))
 	} else if !stale {
-		a.log().ErrorContext(ctx, "sign-in lost", "connection", used.ID, "method", used.Method, "class", string(class), "reason", serviceerror.Explain(cause))
+		a.log().ErrorContext(ctx, "sign-in lost", "connection", used.ID, "method", used.Method,
+			"class", string(class), "reason", serviceerror.Explain(cause))
 	}
 	return stale
 }
@@ -247,7 +254,7 @@ func (a *Actors) accepted(ctx context.Context, used *rotation.Record, renewed se
 	err := a.change(ctx, used.ID, event, func(rec *rotation.Record) bool {
 		kept = false
 		if rec.Auth == nil || rec.Auth.Generation != used.Auth.Generation || rec.Auth.SavedAt.After(now) {
-			return false // given anew, or renewed by somebody later than us
+			return false // given anew, or renewed by another process later than by this one
 		}
 		rec.Auth.Problem = nil
 		if version != "" {

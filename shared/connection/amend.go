@@ -25,7 +25,9 @@ var errUnknown = &Error{
 // has the change. The callback must check every precondition on the record that it is
 // given; it returns the lines of the history, or [rotator.ErrUnchanged] if there is nothing
 // to write. [rotator.ErrGone]: it was perhaps written, and there is no record any more.
-func amend(ctx context.Context, records ActorRecords, id string, change func(*rotation.Record) ([]rotation.Event, error)) (rotation.Record, error) {
+func amend(
+	ctx context.Context, records ActorRecords, id string, change func(*rotation.Record) ([]rotation.Event, error),
+) (rotation.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, amending)
 	defer cancel()
 	rec, err := records.Load(ctx, id)

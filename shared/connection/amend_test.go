@@ -29,8 +29,8 @@ func (n *whenNoted) Notes(ctx context.Context, kind rotation.ReservationKind, va
 	return notes, err
 }
 
-// Two delete a connection at once, one of them with what it has published. Whoever is told
-// that this is done is told the truth.
+// Two callers delete a connection at once, one of them with what it has published. Where the
+// API tells this caller that what was published is removed, that is true.
 func TestTwoDeletionsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -109,7 +109,7 @@ func TestATargetIsTakenBackWhileAPassIsAtIt(t *testing.T) {
 }
 
 // The answer to a deletion is lost, and before it is asked for again, the timer has ended
-// the connection. Whoever asked has got what they wanted.
+// the connection. The caller has got what it wanted, and the API says so.
 func TestADeletionThatWasLostAndDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -130,8 +130,8 @@ func TestADeletionThatWasLostAndDone(t *testing.T) {
 }
 
 // The answer to a change is lost, and so is that to the first look whether it was made.
-// Nobody is told that nothing was changed.
-func TestAChangeThatNobodyKnowsOf(t *testing.T) {
+// The API does not tell the caller that nothing was changed.
+func TestAChangeOfUnknownOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -154,7 +154,9 @@ func TestTurnedOnWithALostAnswerAndAnEmergency(t *testing.T) {
 		c.Records = &whenLost{Records: c.Records, do: func(rotation.Record) {
 			s.request(t, rotation.Request{Kind: rotation.AskEmergency, ID: "e"})
 		}}
-		rec, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester"})
+		rec, err := c.Update(t.Context(), s.id, connection.Change{
+			Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
+		})
 		if got := mustRecord(t, s); got.Policy.Enabled && err != nil {
 			t.Errorf("rotation is on (revision %d), and the caller is told: %v", rec.Revision, err)
 		}

@@ -9,9 +9,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Whoever deletes a connection has looked for its targets before they write. A target
-// that was added since is found all the same, because adding it has written the
-// connection, too.
+// A deletion looks for the targets of the connection before it writes. It finds a target
+// that was added since all the same, because adding it has written the connection, too.
 func TestATargetIsAddedWhileItsConnectionIsDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -34,7 +33,10 @@ func TestATargetIsAddedWhileItsConnectionIsDeleted(t *testing.T) {
 func TestNoTargetsWhileCreating(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		rec := rotation.Record{Schema: rotation.Schema, ID: "5a3d2b1c-0000-4000-8000-000000000001", Phase: rotation.Creating, Method: connection.Certificate, Actor: s.app, Version: 1}
+		rec := rotation.Record{
+			Schema: rotation.Schema, ID: "5a3d2b1c-0000-4000-8000-000000000001", Phase: rotation.Creating,
+			Method: connection.Certificate, Actor: s.app, Version: 1,
+		}
 		if _, err := s.w.StorePort().Create(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}

@@ -15,14 +15,15 @@ import (
 )
 
 // A connection that rotates the client secrets of its own application through a target is
-// in nobody's way: its certificate can be replaced.
+// not in its own way: its certificate can be replaced.
 func TestReconnectWhereAnOwnTargetRotatesTheApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withParent(t, s)
 		s.w.Own(s.acting.ClientID, s.acting.ClientID, true)
 		_, err := service(s.w).CreateTarget(t.Context(), s.parent, connection.TargetInput{
-			Target: connection.Target{ClientID: s.acting.ClientID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
+			Target: connection.Target{ClientID: s.acting.ClientID}, Rotate: true,
+			Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +40,7 @@ func TestReconnectWhereAnOwnTargetRotatesTheApplication(t *testing.T) {
 }
 
 // What a connection that is being deleted has published is removed at the end, if that was
-// asked for. Until then nobody may bring it along.
+// asked for. Until then no other connection may be created with it.
 func TestTheSecretOfAConnectionThatIsBeingRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

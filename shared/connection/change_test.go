@@ -26,7 +26,9 @@ func TestANewScheduleTakesEffect(t *testing.T) {
 		if before.NextSlot.Before(soon.Add(48 * time.Hour)) {
 			t.Fatalf("the slot before is at %s", before.NextSlot)
 		}
-		rec, err := service(s.w).Update(t.Context(), s.id, connection.Change{Schedule: &schedule.Schedule{Interval: 1, Hours: soon.Hour(), Zone: "UTC"}})
+		rec, err := service(s.w).Update(t.Context(), s.id, connection.Change{
+			Schedule: &schedule.Schedule{Interval: 1, Hours: soon.Hour(), Zone: "UTC"},
+		})
 		if err != nil || !rec.UpdatedAt.After(before.UpdatedAt) {
 			t.Fatalf("changed at %s, %v", rec.UpdatedAt, err)
 		}
@@ -110,7 +112,7 @@ func TestAGivenBackNameIsReservedAgain(t *testing.T) {
 	})
 }
 
-// A target has no name that anybody could look it up by, so that none is reserved.
+// A target has no name that a caller could look it up by, so that none is reserved.
 func TestATargetReservesNoName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -17,7 +17,7 @@ type Check struct {
 	Authenticates bool
 	Problem       serviceerror.Class // why it does not, or why the application can't be read; empty: neither
 	Permissions   []Permission
-	Owns          *bool // whoever authenticates owns what is rotated, which may be itself
+	Owns          *bool // the application or person that authenticates owns what is rotated, which may be itself
 	// TwoSecretLimit says that the application may have two client secrets at most;
 	// ClientSecrets is how many it has.
 	TwoSecretLimit *bool
@@ -99,7 +99,10 @@ func permissions(token rotation.Token, person bool) []Permission {
 	if person {
 		kind, have = "delegated", token.Scopes
 		needed = []Permission{
-			{Name: readWriteAll, NeededFor: "rotating the client secrets of applications that the person owns or administers, and listing applications"},
+			{
+				Name:      readWriteAll,
+				NeededFor: "rotating the client secrets of applications that the person owns or administers, and listing applications",
+			},
 			{Name: "User.Read", NeededFor: "signing in"},
 		}
 	}
@@ -122,7 +125,8 @@ func permissions(token rotation.Token, person bool) []Permission {
 // failed to answer is an error.
 func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.Record, c *Check) error {
 	if rec.Target.ClientID == "" {
-		c.Why = append(c.Why, "It has no application of its own to rotate. Whether it may rotate a target is tested there: POST .../targets/{targetId}/test.")
+		c.Why = append(c.Why, "It has no application of its own to rotate. "+
+			"Whether it may rotate a target is tested there: POST .../targets/{targetId}/test.")
 		return nil
 	}
 	if err := c.find(permitted(token)); err != nil {
@@ -135,7 +139,8 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 	}
 	c.TwoSecretLimit, c.ClientSecrets = new(state.PersonalAccounts()), new(len(state.Passwords))
 	if *c.TwoSecretLimit && *c.ClientSecrets >= 2 {
-		c.Why = append(c.Why, "The application may have two client secrets at most, because personal Microsoft accounts may sign in to it, and it has two. Wait until Rekey has removed an old one, or remove one that nobody uses.")
+		c.Why = append(c.Why, "The application may have two client secrets at most, because personal Microsoft accounts "+
+			"may sign in to it, and it has two. Wait until Rekey has removed an old one, or remove one that nothing uses.")
 	}
 	app := rotation.Application{TenantID: rec.Target.TenantID, ClientID: rec.Target.ClientID, ObjectID: state.ObjectID}
 	if err := s.lookForOwners(ctx, token, app, c); err != nil {

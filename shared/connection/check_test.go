@@ -13,7 +13,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// policies is one policy for everybody.
+// policies is one policy for all applications.
 type policies struct {
 	forbidden bool
 	longest   time.Duration
@@ -39,17 +39,18 @@ func TestCheckOfPolicies(t *testing.T) {
 			known  bool
 			why    string
 		}{
-			"none":            {policies{}, true, ""},
-			"long enough":     {policies{longest: 35 * day}, true, ""},
-			"too short":       {policies{longest: 34 * day}, true, "limits how long"},
-			"forbidden":       {policies{forbidden: true}, true, "forbids new client secrets"},
-			"can't be read":   {policies{err: &serviceerror.Error{Class: serviceerror.Permission}}, false, ""},
-			"nobody answered": {policies{err: errors.New("reset")}, false, ""},
+			"none":          {policies{}, true, ""},
+			"long enough":   {policies{longest: 35 * day}, true, ""},
+			"too short":     {policies{longest: 34 * day}, true, "limits how long"},
+			"forbidden":     {policies{forbidden: true}, true, "forbids new client secrets"},
+			"can't be read": {policies{err: &serviceerror.Error{Class: serviceerror.Permission}}, false, ""},
+			"no answer":     {policies{err: errors.New("reset")}, false, ""},
 		} {
 			service := service(s.w)
 			service.Policies = tt.policy
 			got, err := service.Check(t.Context(), s.id)
-			if err != nil || (got.Policy != nil) != tt.known || (len(got.Why) == 0) != (tt.why == "") || !strings.Contains(strings.Join(got.Why, ""), tt.why) {
+			if err != nil || (got.Policy != nil) != tt.known || (len(got.Why) == 0) != (tt.why == "") ||
+				!strings.Contains(strings.Join(got.Why, ""), tt.why) {
 				t.Errorf("%s: %+v, %v", name, got, err)
 			}
 		}

@@ -259,7 +259,9 @@ func TestRevokingNeedsTheApplication(t *testing.T) {
 // Of two that claim one application at the same moment, at least one is refused, and both
 // may try again.
 func TestTwoClaimsAtOnce(t *testing.T) {
-	for name, rotates := range map[string][2]bool{"both rotate": {true, true}, "one rotates": {true, false}, "the other rotates": {false, true}} {
+	for name, rotates := range map[string][2]bool{
+		"both rotate": {true, true}, "one rotates": {true, false}, "the other rotates": {false, true},
+	} {
 		for _, op := range []string{"store.claim", "store.claims", "store.create"} {
 			t.Run(name+", before "+op, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

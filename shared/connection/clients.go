@@ -19,8 +19,10 @@ type Applications interface {
 	// has words that begin with those of search, or whose client id it is; all if it
 	// is empty. Only their ids and names are filled in. next is the cursor of the
 	// rest, empty at the end. A cursor that is not one of this search is refused with
-	// class [serviceerror.Invalid] and without asking anybody.
-	Applications(ctx context.Context, token rotation.Token, search, cursor string, limit int) (list []rotation.ApplicationState, next string, err error)
+	// class [serviceerror.Invalid], without a call to Entra.
+	Applications(
+		ctx context.Context, token rotation.Token, search, cursor string, limit int,
+	) (list []rotation.ApplicationState, next string, err error)
 }
 
 // ClientQuery says which applications to list.

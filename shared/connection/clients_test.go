@@ -20,7 +20,9 @@ type tenant struct {
 	sizes        []int // that were asked for
 }
 
-func (a *tenant) Applications(_ context.Context, _ rotation.Token, search, cursor string, limit int) (list []rotation.ApplicationState, next string, err error) {
+func (a *tenant) Applications(
+	_ context.Context, _ rotation.Token, search, cursor string, limit int,
+) (list []rotation.ApplicationState, next string, err error) {
 	a.sizes = append(a.sizes, limit)
 	from, err := strconv.Atoi("0" + cursor)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"rekey/shared/connection"
 )
 
-// Two who are created at once: one that rotates an application by taking its client
+// Two connections are created at once: one that rotates an application by taking its client
 // secret over, and one that was given the same client secret to publish. One of them has
 // to see the other, or the second publishes what the first removes (promise P1).
 func TestTheSameSecretGivenTwiceAtOnce(t *testing.T) {

@@ -33,7 +33,7 @@ type Kind string
 // The kinds of errors.
 const (
 	Invalid     Kind = "invalid"     // change the request
-	Conflict    Kind = "conflict"    // somebody else has it
+	Conflict    Kind = "conflict"    // the connection as it is, or another one, does not allow it
 	NotFound    Kind = "not found"   //
 	Unavailable Kind = "unavailable" // an outside service did not answer: try again
 )
@@ -67,8 +67,8 @@ type Records interface {
 
 // Reservations keep values unique among connections.
 type Reservations interface {
-	// Reserve claims res.Value for res.Owner; [serviceerror.ErrExists] if somebody
-	// else holds it, unless that claim is old and reclaim says that it is void.
+	// Reserve claims res.Value for res.Owner; [serviceerror.ErrExists] if another
+	// owner holds it, unless that claim is old and reclaim says that it is void.
 	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error
 	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
 	// Notes returns the reservations of a shared kind that have that value.
@@ -107,8 +107,7 @@ type Service struct {
 	Notes        Notes        // nil: [Service.Once] refuses requests with a key
 
 	// Refused are applications that must not be rotated: Rekey's own, and the
-	// one of the OAuth connections (lesson L10). By lower-case client id, with
-	// what it is.
+	// one of the OAuth connections. By lower-case client id, with what it is.
 	Refused map[string]string
 	// Budget is how long a request may work, from its arrival; 0: 25 s.
 	Budget time.Duration
@@ -228,11 +227,12 @@ func (s *Service) History(ctx context.Context, id, cursor string, limit int) ([]
 }
 
 // explainStore is explain for errors of the table. One that refuses has nothing to
-// do with the request: it is whoever deployed Rekey that has to act.
+// do with the request: it is the operator of Rekey who has to act.
 func (s *Service) explainStore(ctx context.Context, doing string, err error) *Error {
 	e := s.explain(ctx, doing, err)
 	if re, ok := errors.AsType[*serviceerror.Error](err); ok && re.Class.Refusal() && !errors.Is(err, errUnknown) {
-		return &Error{Kind: Unavailable, Message: "Table storage refuses Rekey. Give Rekey's identity the role Storage Table Data Contributor on the storage account, and check its network rules. [" + re.Error() + "]"}
+		return &Error{Kind: Unavailable, Message: "Table storage refuses Rekey. Give Rekey's identity the role " +
+			"Storage Table Data Contributor on the storage account, and check its network rules. [" + re.Error() + "]"}
 	}
 	return e
 }
@@ -252,7 +252,10 @@ func (s *Service) explain(ctx context.Context, doing string, err error) *Error {
 	s.log().WarnContext(ctx, "request failed", "doing", doing, "reason", err.Error())
 	class := serviceerror.ClassOf(err)
 	if !class.Refusal() {
-		e := &Error{Kind: Unavailable, Message: "An outside service did not answer properly while " + doing + ". Nothing was changed; try again.", RetryAfter: 10 * time.Second}
+		e := &Error{
+			Kind: Unavailable, RetryAfter: 10 * time.Second,
+			Message: "An outside service did not answer properly while " + doing + ". Nothing was changed; try again.",
+		}
 		if re, ok := errors.AsType[*serviceerror.Error](err); ok && re.RetryAfter > e.RetryAfter {
 			e.RetryAfter = re.RetryAfter
 		}

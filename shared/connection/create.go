@@ -27,7 +27,7 @@ type draft struct {
 // publishes it, as far as the request's time goes; the timer does the rest. It
 // returns the connection in the state that it is in.
 //
-// Until it returns without an error the connection was promised to nobody: a
+// Until it returns without an error the connection is promised to no caller: a
 // refusal of Entra undoes everything.
 func (s *Service) Create(ctx context.Context, in Input) (rotation.Record, error) {
 	asking, ctx, until, cancel := s.bounded(ctx)
@@ -130,7 +130,9 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 	if handed != nil && rec.Via != "" {
 		return s.withdraw(ctx, rec, handed, until)
 	}
-	got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease, Settled: settled})
+	got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{
+		Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease, Settled: settled,
+	})
 	return s.created(ctx, got, handed, err)
 }
 
@@ -156,7 +158,7 @@ func (s *Service) record(ctx context.Context, rec rotation.Record, by string) (r
 	return s.insert(ctx, rec, by)
 }
 
-// allowed refuses applications that Rekey itself depends on (lesson L10).
+// allowed refuses applications that Rekey itself depends on: a rotation could lock Rekey out.
 func (s *Service) allowed(clientID string) error {
 	if what, ok := s.Refused[strings.ToLower(clientID)]; ok {
 		return invalid("This application is %s. Rekey does not rotate what it depends on itself; give it an application of its own.", what)
@@ -172,12 +174,19 @@ func (s *Service) created(ctx context.Context, rec rotation.Record, handed, err 
 	case rec.Phase == rotation.Deleting && rec.LastRun != nil:
 		return rec, invalid("%s Nothing was changed.", rec.LastRun.Message)
 	case rec.Phase == rotation.Deleting:
-		return rec, &Error{Kind: Unavailable, Message: "The connection could not be created, and what was begun is being undone. Try again in two minutes.", RetryAfter: 2 * time.Minute}
+		return rec, &Error{
+			Kind: Unavailable, RetryAfter: 2 * time.Minute,
+			Message: "The connection could not be created, and what was begun is being undone. Try again in two minutes.",
+		}
 	case err != nil || handed != nil:
 		// The row is there and the timer will finish or undo it: what was given may
-		// have reached the vault although nobody said so.
+		// have reached the vault although the answer was lost.
 		s.log().WarnContext(ctx, "creation was interrupted", "connection", rec.ID, "reason", cmp.Or(err, handed).Error())
-		return rec, &Error{Kind: Unavailable, Message: "The creation was interrupted; Rekey will finish or undo it by itself. Look for the connection by its name in a few minutes.", RetryAfter: 5 * time.Minute}
+		return rec, &Error{
+			Kind: Unavailable, RetryAfter: 5 * time.Minute,
+			Message: "The creation was interrupted; Rekey will finish or undo it by itself. " +
+				"Look for the connection by its name in a few minutes.",
+		}
 	}
 	return rec, nil
 }
@@ -190,7 +199,7 @@ func (s *Service) withdraw(ctx context.Context, rec rotation.Record, cause error
 	_, err := amend(ctx, s.Records, rec.ID, func(rec *rotation.Record) ([]rotation.Event, error) {
 		now := s.Rotator.Clock()
 		if rec.Lease.Token != mine || gone(rec) {
-			return nil, rotator.ErrUnchanged // it is taken back already, or somebody else's by now
+			return nil, rotator.ErrUnchanged // it is taken back already, or a pass has its lease by now
 		}
 		rec.Lease, rec.WakeAt, rec.Undo = rotation.Lease{}, now, true
 		rec.Request = &rotation.Request{Kind: rotation.AskDelete, ID: s.Rotator.NewID(), At: now, Revoke: true}
@@ -205,7 +214,7 @@ func (s *Service) withdraw(ctx context.Context, rec rotation.Record, cause error
 	return rec, told
 }
 
-// newRecord is the row as it begins: with a lease already, so that nobody else
+// newRecord is the row as it begins: with a lease already, so that no pass
 // works on it while the given secret is in this process only.
 func (s *Service) newRecord(in *Input) rotation.Record {
 	now := s.Rotator.Clock()
@@ -230,7 +239,7 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// insert writes the row, with the lease taken. If nobody knows whether that worked,
+// insert writes the row, with the lease taken. If it is unknown whether that worked,
 // it reads back.
 func (s *Service) insert(ctx context.Context, rec rotation.Record, by string) (rotation.Record, error) {
 	now := s.Rotator.Clock()

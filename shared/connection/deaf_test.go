@@ -40,8 +40,8 @@ func (r *deafRecords) Commit(ctx context.Context, rec rotation.Record, events ..
 	return r.Records.Commit(ctx, rec, events...)
 }
 
-// A table that does not answer holds up no request for the time of a lease: whoever waits
-// on Azure Functions is cut off after 230 seconds, without an answer.
+// A table that does not answer holds up no request for the time of a lease: Azure
+// Functions cuts a waiting caller off after 230 seconds, without an answer.
 func TestARequestEndsWithADeafTable(t *testing.T) {
 	for name, ask := range map[string]func(c *connection.Service, s *subject, ctx context.Context) error{
 		"delete": func(c *connection.Service, s *subject, ctx context.Context) error {

@@ -44,7 +44,8 @@ func withParent(t *testing.T, s *subject) {
 
 func (s *subject) addTarget(t *testing.T) error {
 	rec, err := service(s.w).CreateTarget(t.Context(), s.parent, connection.TargetInput{
-		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true,
+		Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
 	})
 	s.made(rec.ID)
 	return err
@@ -262,7 +263,9 @@ var delegated = []scenario{
 			}
 		},
 		act: func(t *testing.T, s *subject) {
-			service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &schedule.Schedule{Interval: 7, Hours: 4, Zone: "UTC"}, By: "tester"})
+			service(s.w).Update(t.Context(), s.id, connection.Change{
+				Rotate: new(true), Schedule: &schedule.Schedule{Interval: 7, Hours: 4, Zone: "UTC"}, By: "tester",
+			})
 		},
 		quiet: 2 * time.Hour,
 		end: func(t *testing.T, s *subject, clean bool) {
@@ -276,9 +279,8 @@ var delegated = []scenario{
 	},
 }
 
-// Nothing but the last credential of an application is removed because somebody else
-// looks after it: a failing sign-in stops rotations, says why, and they go on as soon
-// as it is mended.
+// A connection that can't sign in stops the rotations of its targets, and says why. They go
+// on as soon as its sign-in is mended.
 func TestLostSignIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -383,8 +385,8 @@ func TestWhatOthersDependOn(t *testing.T) {
 	})
 }
 
-// Of two who renew at once, and of a renewal during a reconnect, the newest refresh
-// token stays.
+// Of two renewals at once, and of a renewal during a reconnect, the newest refresh token
+// stays.
 func TestNewestRefreshTokenSurvives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -57,12 +57,17 @@ func (s *Service) noTargets(ctx context.Context, rec *rotation.Record) error {
 	case err != nil:
 		return err
 	case found.more:
-		return &Error{Kind: Conflict, Message: "A target is being added to this connection. Try again in a minute; then delete that one first.", RetryAfter: time.Minute}
+		return &Error{
+			Kind: Conflict, RetryAfter: time.Minute,
+			Message: "A target is being added to this connection. Try again in a minute; then delete that one first.",
+		}
 	case found.leftOut > 0:
-		return invalid("This connection authenticates for %s, of which %d can't be read, because a newer version of Rekey has written them. Upgrade this deployment; then delete them first, and wait until they are gone.",
+		return invalid("This connection authenticates for %s, of which %d can't be read, because a newer version of Rekey "+
+			"has written them. Upgrade this deployment; then delete them first, and wait until they are gone.",
 			counted(len(found.list)+found.leftOut), found.leftOut)
 	case len(found.list) > 0:
-		return invalid("This connection authenticates for %s, some perhaps still being deleted. Delete them first, and wait until they are gone.", counted(len(found.list)))
+		return invalid("This connection authenticates for %s, some perhaps still being deleted. "+
+			"Delete them first, and wait until they are gone.", counted(len(found.list)))
 	}
 	return nil
 }
@@ -88,7 +93,11 @@ func (s *Service) Abandon(ctx context.Context, id, by string) (rotation.Record, 
 		return rec, &Error{Kind: Conflict, Message: "No run is under way that could be abandoned."}
 	}
 	if rec.Phase == rotation.Rebinding && !pending {
-		return rec, &Error{Kind: Conflict, Message: "The connection is taking new credentials over. That ends by itself: within half an hour they are published, or it goes back to those from before.", RetryAfter: time.Minute}
+		return rec, &Error{
+			Kind: Conflict, RetryAfter: time.Minute,
+			Message: "The connection is taking new credentials over. That ends by itself: " +
+				"within half an hour they are published, or it goes back to those from before.",
+		}
 	}
 	rec, err = s.ask(ctx, id, rotation.Request{Kind: rotation.AskAbandon, ID: s.Rotator.NewID(), By: by, At: s.Rotator.Clock()})
 	if err != nil {

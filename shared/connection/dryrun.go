@@ -104,8 +104,8 @@ func (p *planner) describe(f *rotation.Foreseen, successes int) {
 		what := fmt.Sprintf("Prove it by %d fresh sign-ins in a row, and publish it in the Key Vault secret %q.", successes, rec.VaultName)
 		p.add(f.At, rec.Run.KeyID, what, callToken, fmt.Sprintf(callPut, rec.VaultName))
 	case rotation.Republish:
-		p.add(f.At, rec.Current.KeyID, fmt.Sprintf("Prove the current client secret, and publish it again in the Key Vault secret %q.", rec.VaultName),
-			callToken, fmt.Sprintf(callPut, rec.VaultName))
+		what := fmt.Sprintf("Prove the current client secret, and publish it again in the Key Vault secret %q.", rec.VaultName)
+		p.add(f.At, rec.Current.KeyID, what, callToken, fmt.Sprintf(callPut, rec.VaultName))
 	case rotation.Withdraw:
 		p.add(f.At, rec.Run.KeyID, "Give the new client secret up; what is current stays published.")
 	case rotation.DisableStale:

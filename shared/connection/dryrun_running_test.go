@@ -32,7 +32,7 @@ func (s *subject) emergencyFor(t *testing.T, d time.Duration) {
 	}
 }
 
-// Sequence 18: the minimum age is that of the run under way, whatever the dry run itself
+// The minimum age is that of the run under way, whatever the dry run itself
 // would ask for.
 func TestADryRunOfARunningEmergencySaysWhenItPublishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestADryRunOfARunningEmergencySaysWhenItPublishes(t *testing.T) {
 	})
 }
 
-// Sequence 18: what waits only to be confirmed as gone is not listed as to be removed.
+// What waits only to be confirmed as gone is not listed as to be removed.
 func TestADryRunListsNoRemovalThatHasHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -93,7 +93,8 @@ func TestDryRunOfAGivenSecret(t *testing.T) {
 		if len(s.w.Writes()) != writes {
 			t.Error("it wrote something")
 		}
-		if _, err := service(s.w).DryRun(t.Context(), s.id, connection.RotateOptions{Grace: new(1000 * time.Hour)}); kindOf(err) != connection.Invalid {
+		_, err = service(s.w).DryRun(t.Context(), s.id, connection.RotateOptions{Grace: new(1000 * time.Hour)})
+		if kindOf(err) != connection.Invalid {
 			t.Errorf("a grace period of 1000 hours: %v", err)
 		}
 	})

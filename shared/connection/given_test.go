@@ -95,7 +95,8 @@ func TestWhatIsCurrentThenIsIdentified(t *testing.T) {
 				s.sweep(t, 5*24*time.Hour)
 				rec := mustRecord(t, s)
 				if !s.w.IsLive(s.keyID) || s.w.IsLive(s.otherKey) || len(rec.ByHand) != 1 || rec.Current.Origin != rotation.OriginIssued {
-					t.Errorf("the one before lives: %t, the one that was current then: %t; current %+v; by hand %+v", s.w.IsLive(s.keyID), s.w.IsLive(s.otherKey), rec.Current, rec.ByHand)
+					t.Errorf("the one before lives: %t, the one that was current then: %t; current %+v; by hand %+v",
+						s.w.IsLive(s.keyID), s.w.IsLive(s.otherKey), rec.Current, rec.ByHand)
 				}
 				s.check(t)
 			})
@@ -165,7 +166,8 @@ func TestAGivenSecretIsPublishedAgain(t *testing.T) {
 		rec, _ = s.w.Record(s.id)
 		v, _ = s.w.Published("rekey-" + s.id)
 		if !rec.Current.Target.Same(s.app) || v.Tags[rotation.TagClient] != s.app.ClientID {
-			t.Errorf("current is of %s, and published is one of %s, which is dead; phase %s", rec.Current.Target.ClientID, v.Tags[rotation.TagClient], rec.Phase)
+			t.Errorf("current is of %s, and published is one of %s, which is dead; phase %s",
+				rec.Current.Target.ClientID, v.Tags[rotation.TagClient], rec.Phase)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func (s *subject) second(t *testing.T, secret secret.Value) error {
 	return err
 }
 
-// Sequence 19: what keeps others from an application are claims. The marks of credentials
+// What keeps others from an application are claims. The marks of credentials
 // that were given look like no creation that is under way.
 func TestAConnectionThatWasDeletedCanBeCreatedAgainAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestAConnectionThatWasDeletedCanBeCreatedAgainAtOnce(t *testing.T) {
 	})
 }
 
-// Sequence 19. Neither removes anything, so that neither is in the other's way.
+// Neither removes anything, so that neither is in the other's way.
 func TestTwoThatRotateNothingShareAnApplicationRightAfterNewCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -10,9 +10,9 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Somebody rotates by hand with each deployment, seven times a day, and lets the old ones
-// have a grace period of a month. He is told when there are too many, before anything is
-// begun; whatever begins ends, and an emergency makes room.
+// A pipeline rotates by hand with each deployment, seven times a day, and gives the old ones
+// a grace period of a month. The API tells it when there are too many, before anything
+// begins; whatever begins ends, and an emergency makes room.
 func TestManyGracePeriods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -34,7 +34,8 @@ func TestManyGracePeriods(t *testing.T) {
 			if err == nil && n < rotation.MaxReplaced {
 				continue
 			}
-			if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.Conflict || e.RetryAfter == 0 || n < rotation.MaxReplaced {
+			if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.Conflict || e.RetryAfter == 0 ||
+				n < rotation.MaxReplaced {
 				t.Fatalf("rotation %d: %v", n, err)
 			}
 			if _, err := service(s.w).DryRun(t.Context(), s.id, month); kindOf(err) != connection.Conflict {

@@ -38,7 +38,7 @@ func (u unreadable) Load(ctx context.Context, id string) (rotation.Record, error
 }
 
 // A refused change does not release what another one has made the connection's meanwhile,
-// not even for a moment, nor anything if nobody knows whether one has.
+// not even for a moment, nor anything if it is unknown whether one has.
 func TestNothingHeldIsReleased(t *testing.T) {
 	for _, readable := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestTheApplicationOfADeletion(t *testing.T) {
 		if rec := mustRecord(t, s); rec.Phase != rotation.Deleting {
 			t.Fatalf("phase %s", rec.Phase)
 		}
-		time.Sleep(time.Hour) // nobody is at it, and nothing is new any more
+		time.Sleep(time.Hour) // no pass is at it, and nothing is new any more
 		in := s.input()
 		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
 		_, err := service(s.w).Create(t.Context(), in)

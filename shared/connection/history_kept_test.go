@@ -33,7 +33,7 @@ func (s *subject) pruned(t *testing.T, id string) {
 	}
 }
 
-// Sequence 13. The timer prunes, whether anything rotates or not.
+// The timer prunes, whether anything rotates or not.
 func TestTheHistoryOfAConnectionThatNeverRotatesIsPruned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -52,7 +52,7 @@ func TestTheHistoryOfAConnectionThatNeverRotatesIsPruned(t *testing.T) {
 	})
 }
 
-// Sequence 13. History that has no record any more is found by its days.
+// History that has no record any more is found by its days.
 func TestTheHistoryOfADeletedConnectionIsPruned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -72,7 +72,8 @@ func TestAHundredTargets(t *testing.T) {
 			switch {
 			case i < n-2:
 				want := 1 // the first at once, and one at each slot since
-				for slot := rec.Policy.Schedule.First(rec.CreatedAt); slot.Add(10 * time.Minute).Before(end); slot = rec.Policy.Schedule.After(slot, slot) {
+				plan := rec.Policy.Schedule
+				for slot := plan.First(rec.CreatedAt); slot.Add(10 * time.Minute).Before(end); slot = plan.After(slot, slot) {
 					want++
 				}
 				if rotated < want || rotated > want+1 || rec.Error != nil {
@@ -92,7 +93,8 @@ func TestAHundredTargets(t *testing.T) {
 		}
 		// What is mended goes on when asked.
 		s.w.Own(targets[n-2].app.ClientID, s.acting.ClientID, true)
-		if rec, err := service(s.w).Rotate(t.Context(), targets[n-2].id, connection.RotateOptions{}); err != nil || rec.Error != nil && rec.Error.Class == serviceerror.Permission {
+		rec, err := service(s.w).Rotate(t.Context(), targets[n-2].id, connection.RotateOptions{})
+		if err != nil || rec.Error != nil && rec.Error.Class == serviceerror.Permission {
 			t.Errorf("after it got its owner back: %v, %+v", err, rec.Error)
 		}
 		s.w.AtEnd = false
@@ -106,7 +108,8 @@ func TestAHundredTargets(t *testing.T) {
 // wantStuck fails unless a record keeps what it has published and says what to do.
 func wantStuck(t *testing.T, rec rotation.Record, class serviceerror.Class, says string) {
 	t.Helper()
-	if rec.Phase != rotation.Idle || rec.Current == nil || rec.Error == nil || rec.Error.Class != class || !strings.Contains(rec.Error.Message, says) {
+	if rec.Phase != rotation.Idle || rec.Current == nil || rec.Error == nil || rec.Error.Class != class ||
+		!strings.Contains(rec.Error.Message, says) {
 		t.Errorf("phase %s, error %+v; want %s: %q", rec.Phase, rec.Error, class, says)
 	}
 	if rec.Error != nil && time.Until(rec.Error.RetryAt) <= 0 {
@@ -177,7 +180,9 @@ func TestEveryRequestInEveryPhase(t *testing.T) {
 		live int // afterwards, with the foreign one
 	}{
 		"patch": {func(t *testing.T, s *subject) error {
-			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}, By: "tester"})
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{
+				Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}, By: "tester",
+			})
 			return err
 		}, false, 2},
 		"rebind": {func(t *testing.T, s *subject) error {
@@ -279,15 +284,17 @@ func TestTwoChangesAtOnce(t *testing.T) {
 			}
 			return failed
 		}
-		if failed := both(connection.Change{Description: new("a")}, connection.Change{Schedule: &schedule.Schedule{Interval: 11, Zone: "UTC"}}); len(failed) > 0 {
+		planned := connection.Change{Schedule: &schedule.Schedule{Interval: 11, Zone: "UTC"}}
+		if failed := both(connection.Change{Description: new("a")}, planned); len(failed) > 0 {
 			t.Errorf("refused: %v", failed)
 		}
 		rec, _ := s.w.Record(s.id)
 		if rec.Description != "a" || rec.Policy.Schedule.Interval != 11 {
 			t.Errorf("a change was lost: %q, %+v", rec.Description, rec.Policy.Schedule)
 		}
-		failed := both(connection.Change{Description: new("b"), Version: &rec.Revision}, connection.Change{Name: new("other"), Version: &rec.Revision})
-		if len(failed) != 1 || !strings.Contains(failed[0].Error(), "Somebody else has changed") {
+		failed := both(connection.Change{Description: new("b"), Version: &rec.Revision},
+			connection.Change{Name: new("other"), Version: &rec.Revision})
+		if len(failed) != 1 || !strings.Contains(failed[0].Error(), "Another caller has changed") {
 			t.Errorf("refused: %v, want one of the two", failed)
 		}
 		s.check(t)

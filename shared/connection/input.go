@@ -66,7 +66,7 @@ type SignIn struct {
 // Target names an application by one of its ids, or by both.
 type Target struct{ ClientID, ObjectID string }
 
-// The grace periods that hold if nobody says otherwise. Consumers that read Key
+// The grace periods that hold if the caller gives none. Consumers that read Key
 // Vault through references refresh within 24 hours.
 const (
 	defaultGrace = 48 * time.Hour
@@ -104,7 +104,7 @@ func (m *mistakes) uuid(field, label string, required bool, v *string) {
 	}
 }
 
-// Clean trims and validates everything that can be judged without asking anybody.
+// Clean trims and validates everything that can be judged without a call to a service.
 // It reports every mistake at once.
 func (in *Input) Clean() error {
 	var m mistakes
@@ -117,7 +117,8 @@ func (in *Input) Clean() error {
 	if in.Rotate {
 		m.schedule(in.Schedule)
 		if in.Method != ClientSecret && in.Target == (Target{}) {
-			m.complain("automatic rotation of a connection with the method %q needs rotation.target {clientId or objectId}: the application whose client secret is to be rotated", in.Method)
+			m.complain("automatic rotation of a connection with the method %q needs rotation.target {clientId or objectId}: "+
+				"the application whose client secret is to be rotated", in.Method)
 		}
 	}
 	m.grace("gracePeriodHours", in.Grace)

@@ -10,8 +10,8 @@ import (
 	"rekey/shared/rotationtest"
 )
 
-// A client secret may be longer than Entra makes them today (40 characters); what can't
-// be one is refused before anybody is asked.
+// A client secret may be longer than Entra makes them now (40 characters); the API refuses
+// what can't be one before it asks a service.
 func TestLengthOfAClientSecret(t *testing.T) {
 	for name, tt := range map[string]struct {
 		secret string

@@ -12,8 +12,8 @@ import (
 )
 
 // After a rollback one connection that the newer Rekey has written hides no other. The
-// log says once how many are left out. Who asks for one of them is told why, and so is
-// who makes it because no list has it.
+// log says once how many are left out. The API tells a caller who asks for one of them why,
+// and also a caller who creates it because no list has it.
 func TestListLeavesNewerConnectionsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

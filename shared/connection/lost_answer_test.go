@@ -52,7 +52,7 @@ func (u *unsteady) Load(ctx context.Context, id string) (rotation.Record, error)
 }
 
 // A change whose answer was lost is found by reading the connection, which is tried more
-// than once. Where that fails, too, nobody is told that nothing was changed.
+// than once. Where that fails, too, the API does not say that nothing was changed.
 func TestAChangeWhoseAnswerWasLost(t *testing.T) {
 	always := func(made bool) func(int) (bool, error) {
 		return func(int) (bool, error) { return made, errLost }

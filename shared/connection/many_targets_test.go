@@ -11,7 +11,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Sequence 15. The request tells as many targets as it has time for that the connection
+// The request tells as many targets as it has time for that the connection
 // signs in again; the timer tells the rest.
 func TestReconnectingManyTargetsStaysWithinTheRequestsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func newerTarget(t *testing.T, s *subject) (readable neighbour) {
 	return two[0]
 }
 
-// Sequence 16. One row that can't be read hides no other target.
+// One row that can't be read hides no other target.
 func TestATargetOfANewerSchemaIsLeftOutOfTheListAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -85,7 +85,7 @@ func TestATargetOfANewerSchemaIsLeftOutOfTheListAndCounted(t *testing.T) {
 	})
 }
 
-// Sequence 16. The refusal is about the targets: the connection itself is not newer.
+// The refusal is about the targets: the connection itself is not newer.
 func TestAConnectionWithATargetOfANewerSchemaIsNotDeletedAndSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

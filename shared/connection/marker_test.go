@@ -9,8 +9,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// A client secret of somebody else's that bears our marker is left alone, also where an
-// attempt of ours with that marker was given up whose own key id is known (promise P2).
+// Rekey leaves a client secret alone that it did not issue, although it bears Rekey's marker:
+// also where Rekey gave up an attempt with that marker whose own key id is known (promise P2).
 func TestAMarkerIsNoProofWhereTheKeyIDIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -20,7 +20,7 @@ var notAllowed = &serviceerror.Error{Op: "disabling a version", Class: serviceer
 // without a bound gets there four times as fast.
 const shortRow = 8 << 10
 
-// Sequence 12. A record knows a few of the versions that are to be disabled; the others are
+// A record knows a few of the versions that are to be disabled; the others are
 // found in the vault.
 func TestAConnectionRotatesForEverAlthoughTheVaultDisablesNothing(t *testing.T) {
 	const rotations = 100
@@ -45,7 +45,7 @@ func TestAConnectionRotatesForEverAlthoughTheVaultDisablesNothing(t *testing.T) 
 	})
 }
 
-// Sequence 12. A person has to know that values which are done with can still be read.
+// A person has to know that values which are done with can still be read.
 func TestAVaultThatDisablesNothingIsShownAndToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -64,7 +64,7 @@ func TestAVaultThatDisablesNothingIsShownAndToldOnce(t *testing.T) {
 	})
 }
 
-// Sequence 12. What a change leaves on the record for a while is one time, however many
+// What a change leaves on the record for a while is one time, however many
 // changes there are.
 func TestManyCredentialChangesInAFewMinutesDoNotOutgrowTheRecord(t *testing.T) {
 	const changes = 60

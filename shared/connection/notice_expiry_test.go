@@ -10,8 +10,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// That a certificate ends somebody is told each time that it is warned of, with what to
-// do about it.
+// Each warning that a certificate ends is a notice for a person, with what to do about it.
 func TestToldOfACertificatesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -29,7 +28,7 @@ func TestToldOfACertificatesEnd(t *testing.T) {
 			}
 			days = append(days, int((rec.Auth.ExpiresAt.Sub(e.At)+12*time.Hour)/(24*time.Hour)))
 			if !e.Notice || !strings.Contains(e.Message, "reconnect") {
-				t.Errorf("warned of and told nobody: %+v", e)
+				t.Errorf("a warning that is no notice, or does not say what to do: %+v", e)
 			}
 		}
 		if want := []int{1, 3, 7, 14, 30}; !slices.Equal(days, want) {

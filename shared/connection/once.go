@@ -43,7 +43,7 @@ const (
 
 // note is what is kept of a request. It is written before anything is done: with the id
 // that what comes of it will have, so that a repetition finds that, whatever became of
-// whoever was at it.
+// the process that was at it.
 type note struct {
 	Hash  string    `json:"hash"`
 	ID    string    `json:"id"` // of the connection to be, or of the request for a rotation
@@ -77,7 +77,7 @@ func (s *Service) Once(ctx context.Context, k Keyed, do func(id string) (rotatio
 		if err != nil {
 			return rotation.Record{}, err
 		}
-		if was.ID != mine.ID { // else ours was written, and nobody had told us
+		if was.ID != mine.ID { // else ours was written, and the answer was lost
 			if rec, answered, err := s.repeated(ctx, k, was, etag); answered || err != nil {
 				return rec, err
 			}
@@ -93,7 +93,10 @@ func (s *Service) Once(ctx context.Context, k Keyed, do func(id string) (rotatio
 		s.finish(ctx, k, mine, etag, err)
 		return rec, err
 	}
-	return rotation.Record{}, &Error{Kind: Unavailable, Message: "The request could not be noted. Nothing was changed; try again.", RetryAfter: 10 * time.Second}
+	return rotation.Record{}, &Error{
+		Kind: Unavailable, RetryAfter: 10 * time.Second,
+		Message: "The request could not be noted. Nothing was changed; try again.",
+	}
 }
 
 // note reads what is known of a key. What is too old is as good as nothing.
@@ -125,7 +128,10 @@ func (s *Service) repeated(ctx context.Context, k Keyed, was note, etag string) 
 		return rec, false, nil
 	}
 	if was.Hash != k.Hash {
-		return rec, true, &Error{Kind: Conflict, Message: "This Idempotency-Key was sent with another request before. Make up a new one for each request."}
+		return rec, true, &Error{
+			Kind:    Conflict,
+			Message: "This Idempotency-Key was sent with another request before. Make up a new one for each request.",
+		}
 	}
 	rec, made, err := s.came(ctx, k, was.ID)
 	switch {
@@ -135,14 +141,20 @@ func (s *Service) repeated(ctx context.Context, k Keyed, was note, etag string) 
 		if k.Rotates != "" && !gone(&rec) {
 			return rec, true, nil // others came after it
 		}
-		return rotation.Record{}, true, &Error{Kind: Conflict, Message: "What this request made is deleted already, or being undone. Make up a new Idempotency-Key to make another one."}
+		return rotation.Record{}, true, &Error{
+			Kind:    Conflict,
+			Message: "What this request made is deleted already, or being undone. Make up a new Idempotency-Key to make another one.",
+		}
 	case made:
 		if was.State == noteBegun { // while it can be seen: another rotation covers it
 			s.finish(ctx, k, was, etag, nil)
 		}
 		return rec, true, nil
 	case s.Rotator.Clock().Sub(was.At) < keyStale:
-		return rec, true, &Error{Kind: Conflict, Message: "The first request with this Idempotency-Key is still being worked on. Repeat it later.", RetryAfter: 30 * time.Second}
+		return rec, true, &Error{
+			Kind: Conflict, RetryAfter: 30 * time.Second,
+			Message: "The first request with this Idempotency-Key is still being worked on. Repeat it later.",
+		}
 	}
 	return rec, false, nil
 }
@@ -162,11 +174,12 @@ func (s *Service) came(ctx context.Context, k Keyed, id string) (rec rotation.Re
 	case k.Rotates == "":
 		return rec, true, nil
 	}
-	return rec, rec.Request != nil && rec.Request.ID == id || rec.Run != nil && rec.Run.ID == id || rec.LastRun != nil && rec.LastRun.ID == id, nil
+	return rec, rec.Request != nil && rec.Request.ID == id || rec.Run != nil && rec.Run.ID == id ||
+		rec.LastRun != nil && rec.LastRun.ID == id, nil
 }
 
 // finish notes how a request went. What fails here is made up for: a repetition finds
-// what was made, or waits until nobody can be at it any more.
+// what was made, or waits until no process can be at it any more.
 func (s *Service) finish(ctx context.Context, k Keyed, n note, etag string, failure error) {
 	n.State = noteDone
 	if e, ok := errors.AsType[*Error](failure); failure != nil {

@@ -28,8 +28,8 @@ func (o *overtaken) PutPending(ctx context.Context, key string, value []byte, ex
 	return o.Notes.PutPending(ctx, key, value, expires, etag)
 }
 
-// Who is overtaken between looking for the note and writing it gets what came of the other
-// request, whether there was no note before or one that is too old to count.
+// A request that is overtaken between looking for the note and writing it gets what came of
+// the other request, whether there was no note before or one that is too old to count.
 func TestOnceOvertaken(t *testing.T) {
 	for _, before := range []bool{false, true} {
 		once(t, func(t *testing.T, c *caller) {

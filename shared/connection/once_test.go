@@ -104,8 +104,8 @@ func TestOnce(t *testing.T) {
 	})
 }
 
-// Whoever was at it dies: before, and there is nothing until it certainly was not
-// late; after, and what was made is found.
+// The process that was at it dies. If it has made nothing, a repetition is refused until that
+// process can't be at it any more; if it has, a repetition finds what was made.
 func TestOnceAcrossDeath(t *testing.T) {
 	once(t, func(t *testing.T, c *caller) {
 		dies(func() { c.connect(t, keyed, runtime.Goexit, nothing) })
@@ -126,7 +126,7 @@ func TestOnceAcrossDeath(t *testing.T) {
 	})
 }
 
-// Of several at once one does it; nobody is answered with nothing.
+// Of several at once one does it; each of them gets an answer.
 func TestOnceAtOnce(t *testing.T) {
 	once(t, func(t *testing.T, c *caller) {
 		var wg sync.WaitGroup
@@ -154,7 +154,7 @@ func TestOnceAtOnce(t *testing.T) {
 	})
 }
 
-// The note was written and nobody was told: it is ours all the same. It could not be
+// The note was written and the answer was lost: it is ours all the same. It could not be
 // written: nothing is done. What was refused may be tried again with the same key.
 func TestOnceWithFaults(t *testing.T) {
 	lost := &serviceerror.Error{Op: "writing", Class: serviceerror.Transient, UnknownOutcome: true}

@@ -14,7 +14,7 @@ import (
 var monthly = schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 
 // A caller who sends the name along with every change, as it is, does not get it back by
-// that: it may be somebody else's since the connection was renamed.
+// that: it may be another connection's since this one was renamed.
 func TestTheNameSentAlongWhileItIsRenamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -32,8 +32,8 @@ func TestTheNameSentAlongWhileItIsRenamed(t *testing.T) {
 	})
 }
 
-// Of two who give a connection new credentials of two applications, the later one's stay,
-// and it says whose they are.
+// Of two callers who give a connection new credentials of two applications, the later one's
+// stay, and the connection says of which application they are.
 func TestReconnectedTwiceAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

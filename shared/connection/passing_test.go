@@ -16,7 +16,9 @@ import (
 // asks are the requests about a connection, by name.
 var asks = map[string]func(t *testing.T, s *subject) error{
 	"patch": func(t *testing.T, s *subject) error {
-		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("renamed"), Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}})
+		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{
+			Name: new("renamed"), Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"},
+		})
 		return err
 	},
 	"off": func(t *testing.T, s *subject) error {
@@ -47,8 +49,8 @@ var asks = map[string]func(t *testing.T, s *subject) error{
 	},
 }
 
-// While a connection is being created nothing else is done with it but deleting it;
-// who asks is told to come again. What was asked for is created all the same.
+// While a connection is being created nothing else is done with it but deleting it; the API
+// tells a caller who asks to come again. What was asked for is created all the same.
 func TestEveryRequestWhileCreating(t *testing.T) {
 	for name, ask := range asks {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +112,8 @@ func TestEveryRequestWhileRebinding(t *testing.T) {
 				if there && (!rec.Target.Same(want) || rec.Phase != rotation.Idle || rec.Current == nil) {
 					t.Errorf("of %s in phase %s, want %s", rec.Target.ClientID, rec.Phase, want.ClientID)
 				}
-				if name == "patch" && (rec.Name != "renamed" || rec.Description != "changed" || rec.Policy.Schedule.Interval != 9 || rec.NextSlot.Hour() != 5) {
+				if name == "patch" && (rec.Name != "renamed" || rec.Description != "changed" ||
+					rec.Policy.Schedule.Interval != 9 || rec.NextSlot.Hour() != 5) {
 					t.Errorf("a change was lost: %q, %q, %+v", rec.Name, rec.Description, rec.Policy)
 				}
 				if name == "off" && rec.Policy.Enabled {
@@ -125,7 +128,7 @@ func TestEveryRequestWhileRebinding(t *testing.T) {
 	}
 }
 
-// Whoever asks for a connection that is being deleted is told that it is gone, and it
+// The API answers a request for a connection that is being deleted that it is gone, and it
 // goes, however long that takes.
 func TestEveryRequestWhileDeleting(t *testing.T) {
 	for name, ask := range asks {

@@ -40,9 +40,9 @@ func (hangingVault) Put(ctx context.Context, _ rotation.VaultSecret) (string, er
 	return "", &serviceerror.Error{Op: "writing a secret", Class: serviceerror.Transient, UnknownOutcome: true}
 }
 
-// Who was told that a connection exists may throw their copy of the client secret away.
-// It must not be said of one whose secret did not reach the vault, however little time
-// the request had left by then.
+// A caller that the API has told that a connection exists may throw its copy of the client
+// secret away. The API must not say so of one whose secret did not reach the vault, however
+// little time the request had left by then.
 func TestNothingIsPromisedThatIsNotInTheVault(t *testing.T) {
 	for name, slow := range map[string]func(*connection.Service){
 		"refused after a slow sign-in": func(s *connection.Service) {
@@ -99,7 +99,8 @@ func (s *subject) softDeleted(t *testing.T) connection.TargetInput {
 	t.Helper()
 	withParent(t, s)
 	in := connection.TargetInput{
-		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
+		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true,
+		Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
 	}
 	first, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
 	if err != nil {

@@ -73,7 +73,9 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 	if current.VaultVersion, err = s.stage(ctx, staged); err != nil {
 		return err
 	}
-	e.request = &rotation.Request{Kind: rotation.AskRebind, ID: e.id, By: e.By, At: s.Rotator.Clock(), Target: v.app, Digest: e.given, Next: &current}
+	e.request = &rotation.Request{
+		Kind: rotation.AskRebind, ID: e.id, By: e.By, At: s.Rotator.Clock(), Target: v.app, Digest: e.given, Next: &current,
+	}
 	return nil
 }
 

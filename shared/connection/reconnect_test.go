@@ -30,7 +30,10 @@ func TestReconnectedWithWhatAnotherRotates(t *testing.T) {
 		target, _, _ := s.w.AddApplication()
 		s.w.Own(target.ClientID, app.ClientID, true)
 		s.w.Own(target.ClientID, s.app.ClientID, true)
-		in := rotating(connection.Input{Name: "second", By: "tester", Credentials: connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret}}, target)
+		in := rotating(connection.Input{
+			Name: "second", By: "tester",
+			Credentials: connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret},
+		}, target)
 		second, err := service(s.w).Create(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +69,7 @@ func TestTargetsAreToldWhoActs(t *testing.T) {
 	})
 }
 
-// New credentials that could not be announced are not stored: nobody would disable them.
+// New credentials that could not be announced are not stored: nothing would disable them.
 func TestNothingIsStoredUnannounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -11,7 +11,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Within one sweep a refusal answers for all who wait for the same sign-in. It must not
+// Within one sweep a refusal answers for all targets that wait for the same sign-in. It must not
 // answer for a target that was woken because there is a new one.
 func TestAReconnectEndsAKeptRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -21,7 +21,9 @@ func TestAReconnectEndsAKeptRefusal(t *testing.T) {
 		s.other, s.otherSecret, s.otherKey = s.w.AddApplication()
 		s.w.Name(s.otherKey)
 		in := s.input()
-		in.Name, in.Credentials = "second", connection.Credentials{TenantID: s.other.TenantID, ClientID: s.other.ClientID, ClientSecret: s.otherSecret, ClientSecretKeyID: s.otherKey}
+		in.Name, in.Credentials = "second", connection.Credentials{
+			TenantID: s.other.TenantID, ClientID: s.other.ClientID, ClientSecret: s.otherSecret, ClientSecretKeyID: s.otherKey,
+		}
 		c := s.briefly()
 		_, err := c.Create(t.Context(), in)
 		if err != nil {

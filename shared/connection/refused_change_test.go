@@ -63,7 +63,7 @@ func TestRefusedChanges(t *testing.T) {
 		"rotation without a schedule": {unrotated, func(*subject) connection.Change {
 			return connection.Change{Rotate: new(true)}
 		}, connection.Invalid, "rotationInterval"},
-		"seen before somebody else's change": {unrotated, func(*subject) connection.Change {
+		"seen before another caller's change": {unrotated, func(*subject) connection.Change {
 			return connection.Change{Version: new(int64(0)), Description: new("mine")}
 		}, connection.Conflict, "Read it again"},
 		"seen after it": {unrotated, func(*subject) connection.Change {
@@ -79,7 +79,8 @@ func TestRefusedChanges(t *testing.T) {
 				_, err := service(s.w).Update(t.Context(), s.id, change)
 				refusal(t, err, tt.kind, tt.says)
 				after := mustRecord(t, s)
-				if after.Revision != before.Revision || after.Description != before.Description || after.Policy != before.Policy || (after.Auth == nil) != (before.Auth == nil) || after.CredentialChanges != before.CredentialChanges {
+				if after.Revision != before.Revision || after.Description != before.Description || after.Policy != before.Policy ||
+					(after.Auth == nil) != (before.Auth == nil) || after.CredentialChanges != before.CredentialChanges {
 					t.Errorf("it was changed: %+v", after)
 				}
 				if n := len(s.w.Reserved()); n != len(reserved) {
@@ -91,7 +92,7 @@ func TestRefusedChanges(t *testing.T) {
 	}
 }
 
-// What Rekey itself depends on is neither taken over nor gone over to (lesson L10).
+// What Rekey itself depends on is neither taken over nor gone over to.
 func TestRefusedApplications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -37,7 +37,9 @@ type beforeReserving struct {
 	do   func()
 }
 
-func (b *beforeReserving) Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error {
+func (b *beforeReserving) Reserve(
+	ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error),
+) error {
 	if do := b.do; do != nil && res.Kind == b.kind {
 		b.do = nil
 		do()
@@ -55,7 +57,7 @@ func TestRefusedChangeGivesBack(t *testing.T) {
 			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Credentials: &c})
 			return err
 		},
-		"somebody else was faster": func(t *testing.T, s *subject) error {
+		"another caller was faster": func(t *testing.T, s *subject) error {
 			rec := mustRecord(t, s)
 			slow := service(s.w)
 			slow.Records = &beforeCommit{slow.Records, func() {
@@ -140,9 +142,9 @@ func TestAChangeGivesBackWhatItReplaces(t *testing.T) {
 	})
 }
 
-// A name is free once nobody needs it: when a deletion begins, however long that takes,
+// A name is free once nothing needs it: when a deletion begins, however long that takes,
 // and when a connection has another one and died before it gave the old one up.
-func TestANameThatNobodyNeeds(t *testing.T) {
+func TestANameThatNothingNeeds(t *testing.T) {
 	second := func(t *testing.T, s *subject) error {
 		app, secret, keyID := s.w.AddApplication()
 		s.w.Name(keyID)
@@ -187,9 +189,9 @@ func TestANameThatNobodyNeeds(t *testing.T) {
 	}
 }
 
-// A name that somebody has just reserved is theirs, although there is no record yet: the
-// next one is told so before anybody is asked about their credentials. Ten minutes later
-// whoever that was has died.
+// A name that a caller has just reserved is that caller's, although there is no record yet:
+// the API tells the next one so before it asks Entra about the credentials. Ten minutes later
+// the process that reserved the name counts as dead.
 func TestANameThatIsAboutToBeUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -198,7 +200,9 @@ func TestANameThatIsAboutToBeUsed(t *testing.T) {
 		dies(func() { slow.Create(t.Context(), s.input()) })
 		app, given, keyID := s.w.AddApplication()
 		in := s.input()
-		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret.New("wrong"), ClientSecretKeyID: keyID}
+		in.Credentials = connection.Credentials{
+			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret.New("wrong"), ClientSecretKeyID: keyID,
+		}
 		_, err := service(s.w).Create(t.Context(), in)
 		refusal(t, err, connection.Invalid, "already exists")
 		if left := s.w.Records(); len(left) != 0 {

@@ -8,8 +8,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Remains says, for whoever has deleted a connection that was like that, what stays of
-// it and what is being removed.
+// Remains says, for the caller who has deleted a connection that was like that, what stays
+// of it and what is being removed.
 func Remains(was *rotation.Record, revoke bool) string {
 	say := []string{"The connection is deleted."}
 	tell := func(format string, args ...any) { say = append(say, fmt.Sprintf(format, args...)) }
@@ -17,14 +17,19 @@ func Remains(was *rotation.Record, revoke bool) string {
 	switch {
 	case c == nil:
 	case !revoke:
-		tell("The published client secret%s stays, in Entra%s and in the Key Vault secret %q, since its consumers read it; nobody rotates it any more. To remove both, delete with ?revoke=true.", named(c.KeyID), until(c), was.VaultName)
+		tell("The published client secret%s stays, in Entra%s and in the Key Vault secret %q, "+
+			"since its consumers read it; Rekey no longer rotates it. To remove both, delete with ?revoke=true.",
+			named(c.KeyID), until(c), was.VaultName)
 	case c.Origin == rotation.OriginIssued:
-		tell("The published client secret%s is being removed from Entra, and the Key Vault secret %q is being deleted.", named(c.KeyID), was.VaultName)
+		tell("The published client secret%s is being removed from Entra, and the Key Vault secret %q is being deleted.",
+			named(c.KeyID), was.VaultName)
 	default:
-		tell("The Key Vault secret %q is being deleted. The client secret%s in it was not issued by Rekey, so it stays in Entra%s: remove it there if nobody uses it.", was.VaultName, named(c.KeyID), until(c))
+		tell("The Key Vault secret %q is being deleted. The client secret%s in it was not issued by Rekey, "+
+			"so it stays in Entra%s: remove it there if nothing uses it.", was.VaultName, named(c.KeyID), until(c))
 	}
 	if n := len(was.Removals); n > 0 {
-		tell("%s that Rekey has to remove %s being removed now.", count(n, "older client secret"), map[bool]string{true: "is", false: "are"}[n == 1])
+		tell("%s that Rekey has to remove %s being removed now.", count(n, "older client secret"),
+			map[bool]string{true: "is", false: "are"}[n == 1])
 	}
 	if was.Auth != nil {
 		tell("What the connection authenticated with is being deleted from Key Vault; its entry in Entra stays.")

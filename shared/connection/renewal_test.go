@@ -34,7 +34,7 @@ func TestReconnectDuringARenewal(t *testing.T) {
 	})
 }
 
-// Of two who renew at once the later one's refresh token stays, whoever comes to write
+// Of two processes that renew at once the later one's refresh token stays, whichever writes
 // it down first.
 func TestTwoRenewalsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -27,7 +27,8 @@ func (s *subject) claims(t *testing.T, kind rotation.ClaimKind, app rotation.App
 	t.Helper()
 	rec := mustRecord(t, s)
 	rows, err := s.w.StorePort().ClaimsOf(t.Context(), app.Key())
-	if err != nil || !slices.ContainsFunc(rows, func(row rotation.ClaimRow) bool { return row.Kind == kind && row.Owner == s.id && rec.Lists(row.Claim) }) {
+	listed := func(row rotation.ClaimRow) bool { return row.Kind == kind && row.Owner == s.id && rec.Lists(row.Claim) }
+	if err != nil || !slices.ContainsFunc(rows, listed) {
 		t.Errorf("the record lists %v; the claims on %s are %v, %v; want a %s one", rec.Claimed, app.ClientID, rows, err, kind)
 	}
 }
@@ -117,7 +118,7 @@ func TestRefusedChangeKeepsTheApplicationOfARebind(t *testing.T) {
 }
 
 // A rebind may take half an hour, and longer where the timer stands still. All that time
-// the application that it goes over to is nobody else's (rule R11).
+// no other connection gets the application that it goes over to (rule R11).
 func TestARebindHoldsItsApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -127,7 +128,9 @@ func TestARebindHoldsItsApplication(t *testing.T) {
 		s.rebindTo(t, app, secret, keyID)
 		time.Sleep(11 * time.Minute) // reservations may be reclaimed after ten
 		in := s.input()
-		in.Name, in.Credentials = "second", connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
+		in.Name, in.Credentials = "second", connection.Credentials{
+			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
+		}
 		if _, err := service(s.w).Create(t.Context(), in); kindOf(err) != connection.Conflict {
 			t.Errorf("a second connection for the application that the first is going over to: %v, want a conflict", err)
 		}

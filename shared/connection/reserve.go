@@ -10,7 +10,7 @@ import (
 	"rekey/shared/rotation"
 )
 
-// free looks whether what has to be unique is free, before anybody else is asked.
+// free looks whether what has to be unique is free, before another service is asked.
 // Only reserving and claiming decides.
 func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 	for _, res := range rec.Reservations() {
@@ -66,7 +66,7 @@ func (s *Service) release(ctx context.Context, made []rotation.Reservation) {
 	}
 }
 
-// void reports whether nobody needs a reservation any more: its connection is
+// void reports whether nothing needs a reservation any more: its connection is
 // gone, or holds another value by now.
 func (s *Service) void(ctx context.Context, held rotation.Reservation) (bool, error) {
 	rec, err := s.Records.Load(ctx, held.Owner)
@@ -112,7 +112,8 @@ func (s *Service) giveBack(ctx context.Context, id string, list []rotation.Reser
 func (s *Service) reaffirm(ctx context.Context, rec *rotation.Record, reserved []rotation.Reservation) {
 	for _, res := range reserved {
 		if err := s.Reservations.Reserve(ctx, res, s.void); err != nil {
-			s.log().ErrorContext(ctx, "a reservation was lost to another connection", "connection", rec.ID, "kind", string(res.Kind), "reason", err.Error())
+			s.log().ErrorContext(ctx, "a reservation was lost to another connection", "connection", rec.ID,
+				"kind", string(res.Kind), "reason", err.Error())
 		}
 	}
 }

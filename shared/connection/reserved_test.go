@@ -47,7 +47,7 @@ func TestRenamedBackAtOnce(t *testing.T) {
 }
 
 // A connection that rotates nothing and was refused to begin with it does not keep its
-// application from everybody else.
+// application from the others.
 func TestARefusedChangeKeepsNoApplication(t *testing.T) {
 	plan := schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 	for name, refused := range map[string]func(t *testing.T, s *subject) error{

@@ -67,7 +67,9 @@ func answered(rec *rotation.Record, opts RotateOptions) bool {
 
 // request is what Rotate asks for.
 func (s *Service) request(opts RotateOptions) rotation.Request {
-	ask := rotation.Request{Kind: rotation.AskRotate, ID: cmp.Or(opts.ID, s.Rotator.NewID()), By: opts.By, At: s.Rotator.Clock(), Grace: opts.Grace}
+	ask := rotation.Request{
+		Kind: rotation.AskRotate, ID: cmp.Or(opts.ID, s.Rotator.NewID()), By: opts.By, At: s.Rotator.Clock(), Grace: opts.Grace,
+	}
 	if opts.Emergency {
 		ask.Kind = rotation.AskEmergency
 	}
@@ -161,7 +163,9 @@ func (s *Service) askIf(
 		}
 		dropped = was.Dropped(rec)
 		rec.WakeAt = s.Rotator.Clock()
-		return []rotation.Event{{At: ask.At, Kind: rotation.EventRequested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind)}}, nil
+		return []rotation.Event{{
+			At: ask.At, Kind: rotation.EventRequested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind),
+		}}, nil
 	})
 	if errors.Is(err, rotator.ErrGone) && ask.Kind == rotation.AskDelete {
 		return rec, nil

@@ -31,9 +31,8 @@ func rotatedEvery(t *testing.T, s *subject, days int) {
 	s.check(t)
 }
 
-// Sequence 1. Today the next slot alone says when a client secret is replaced: with an
-// interval that was made longer, or after runs that were abandoned, it lies behind the
-// end of the one that is published.
+// Rekey replaces the published client secret before it ends, also where the next slot lies
+// behind that end: with an interval that was made longer, or after runs that were abandoned.
 func TestCurrentIsRotatedBeforeItExpiresWhateverTheInterval(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare func(t *testing.T, s *subject)
@@ -84,8 +83,8 @@ func TestCurrentIsRotatedBeforeItExpiresWhateverTheInterval(t *testing.T) {
 	}
 }
 
-// Sequence 9. Today the lifetime that is asked for takes no account of the grace period,
-// so that a client secret in its grace period ends long before that does.
+// The lifetime that Rekey asks for covers the grace period, so that a client secret that was
+// replaced does not end before its grace period does.
 func TestAReplacedSecretWorksUntilItsGracePeriodEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -113,8 +112,8 @@ func TestAReplacedSecretWorksUntilItsGracePeriodEnds(t *testing.T) {
 	})
 }
 
-// Sequence 9, the other half: with a long grace period the lifetime that is asked for
-// after the policy has refused the first is the longer one, so that it is refused, too.
+// Where a policy refuses the lifetime that covers a long grace period, Rekey asks for a
+// shorter one, which the policy allows, and rotates in time.
 func TestAPolicyAgainstLongLifetimesIsMetByAShorterOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -20,9 +20,9 @@ func (s *subject) again() connection.Change {
 	}}
 }
 
-// Sequence 6: while the replica that is read does not show the client secret that was given,
-// another one of which the directory does not say how it begins is not taken for it, and is
-// not removed (rule R14).
+// While the replica that Rekey reads does not show the client secret that was given, Rekey
+// does not take another one for it of which the directory does not say how it begins, and
+// does not remove that one (rule R14).
 func TestASecretWithoutAHintIsNeverTakenForTheGivenOne(t *testing.T) {
 	for name, create := range map[string]func(t *testing.T, s *subject, in connection.Input) error{
 		"rotation on creation": func(t *testing.T, s *subject, in connection.Input) error { return s.make(t, in) },
@@ -56,8 +56,8 @@ func TestASecretWithoutAHintIsNeverTakenForTheGivenOne(t *testing.T) {
 	}
 }
 
-// Sequence 7. Today a client secret that Rekey has just removed is proven and published again
-// when it is given once more, since replicas still accept it.
+// Rekey does not publish a client secret again that it has just removed, when a caller gives
+// it once more, although replicas still accept it. What was published before stays.
 func TestARemovedOriginalThatIsGivenAgainIsNotPublished(t *testing.T) {
 	for name, off := range map[string]bool{"rotation stays on": false, "rotation is turned off with it": true} {
 		for try := range 3 {
@@ -105,9 +105,9 @@ func TestARemovedOriginalThatIsGivenAgainIsNotPublished(t *testing.T) {
 	}
 }
 
-// Sequence 7, where it is not what was given last: a client secret that Rekey issued, which
-// comes back from a consumer. Today it is published again while it waits for its removal, and
-// after that for as long as replicas accept it.
+// Rekey refuses a client secret that it issued and has replaced, when a caller gives it, as
+// it comes back from a consumer: while it waits for its removal, and after that, although
+// replicas still accept it.
 func TestAReplacedSecretThatIsGivenIsRefused(t *testing.T) {
 	for name, grace := range map[string]time.Duration{"in its grace period": 48 * time.Hour, "right after its removal": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -145,8 +145,8 @@ func TestAReplacedSecretThatIsGivenIsRefused(t *testing.T) {
 	}
 }
 
-// Sequence 8. Today each edit that sends the original along, as the Terraform provider of
-// Infisical does, publishes that again and rotates.
+// Edits that send the original along, as the Terraform provider of Infisical does, do not
+// publish it again, and rotate nothing.
 func TestEditsThatSendTheOriginalAlongRotateNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

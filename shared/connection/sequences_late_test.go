@@ -9,9 +9,9 @@ import (
 	"rekey/shared/connection"
 )
 
-// Sequence 4. Today a write to the vault that has timed out is believed lost as soon as a
-// read does not show it. The run is given up, what it issued is removed, and then the write
-// lands.
+// A write to the vault that has timed out may land later, although a read does not show it
+// yet. When a caller abandons the run or deletes the connection meanwhile, and the write then
+// lands, what is published works: Rekey has not removed it.
 func TestAWriteThatLandsLateNamesNothingThatWasRemoved(t *testing.T) {
 	requests := map[string]func(t *testing.T, c *connection.Service, id string) error{
 		"abandon": func(t *testing.T, c *connection.Service, id string) error {

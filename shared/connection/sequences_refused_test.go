@@ -45,9 +45,9 @@ func (s *subject) orphans(t *testing.T) (n int) {
 	return n
 }
 
-// Sequence 2. Today an attempt that is refused is given up after half an hour whatever the
-// refusal says, and the next one issues again; what is given up can't be removed, because
-// what is published is refused as well.
+// While Entra keeps a target out, Rekey does not give up what it has issued to issue again:
+// it could not remove what it gave up, because Entra refuses what is published as well. A
+// person is told.
 func TestATargetThatIsKeptOutGetsOneNewSecretAndNoOrphans(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -63,9 +63,8 @@ func TestATargetThatIsKeptOutGetsOneNewSecretAndNoOrphans(t *testing.T) {
 	})
 }
 
-// Sequence 2 after two days. Today the list of what was given up outgrows the row, so that
-// nothing about the connection can be written any more. The row of this test takes an
-// eighth of a table's, so that some hours do.
+// However long Entra keeps a target out, its record does not outgrow the row, so that it can
+// be deleted. The row of this test takes an eighth of a table's, so that some hours do.
 func TestATargetThatWasKeptOutForDaysIsDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -90,8 +89,8 @@ func TestATargetThatWasKeptOutForDaysIsDeleted(t *testing.T) {
 	})
 }
 
-// Sequence 3. Today an attempt that comes to nothing is followed by the next one after
-// seconds, for ever: the back-off starts again with each client secret that is issued.
+// Attempts that come to nothing back off, although each of them issues a client secret: the
+// back-off does not start again with it. A person is told within two hours.
 func TestATargetThatNeverSignsInBacksOffAndIsTold(t *testing.T) {
 	for name, tt := range map[string]struct {
 		refusal *serviceerror.Error

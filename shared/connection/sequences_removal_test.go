@@ -40,8 +40,8 @@ func removalRefused(t *testing.T, s *subject) (old rotationtest.ClientSecret) {
 	return old
 }
 
-// Sequence 5. Today an emergency and a deletion end grace periods, but not the back-off of
-// a removal that was refused before: that has grown to a day.
+// An emergency and a deletion end not only grace periods, but also the back-off of a removal
+// that was refused before and has grown to a day.
 func TestARefusedRemovalIsTriedAgainAtOnceOnRequest(t *testing.T) {
 	for name, ask := range map[string]func(t *testing.T, s *subject) error{
 		"emergency": func(t *testing.T, s *subject) error {
@@ -72,9 +72,9 @@ func TestARefusedRemovalIsTriedAgainAtOnceOnRequest(t *testing.T) {
 	}
 }
 
-// Sequence 10. Today an emergency of an application that has no room for another client
-// secret issues before it removes what it has just ended the grace period of. It is refused
-// and backs off for an hour.
+// An emergency of an application that has no room for another client secret removes what it
+// has just ended the grace period of before it issues, so that it is done within minutes and
+// does not wait for a back-off.
 func TestAnEmergencyRemovesWhatIsInItsGracePeriodBeforeItIssues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -151,8 +151,8 @@ func TestReconnectedWithWhatAnotherTakesOver(t *testing.T) {
 	})
 }
 
-// A rotation by hand is of the client secret for which it was looked whether anybody else
-// has it. One that was taken over meanwhile may be another one's, too.
+// A rotation by hand is of the client secret for which the API has looked whether another
+// connection has it. One that was taken over meanwhile may be another one's, too.
 func TestRotatedByHandWhileItWentOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

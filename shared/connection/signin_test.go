@@ -69,7 +69,7 @@ func (s *subject) signedIn(t *testing.T) connection.Credentials {
 	return in.Credentials
 }
 
-// reconnect gives it the sign-in of somebody else.
+// reconnect gives it the sign-in of another person.
 func (s *subject) reconnect(t *testing.T, c connection.Credentials) secret.Value {
 	t.Helper()
 	account, refresh := s.w.AddPerson()
@@ -110,8 +110,8 @@ func (s *subject) count(t *testing.T, kind string) (n int) {
 	return n
 }
 
-// A sign-in that is refused because there is another one by now is no trouble: the
-// other one is tried, and nobody is told.
+// A sign-in that is refused because there is another one by now is no trouble: Rekey tries
+// the other one, and tells nothing.
 func TestReconnectDuringARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -154,12 +154,15 @@ func TestReconnectDuringARead(t *testing.T) {
 	})
 }
 
-// Who rotates through a connection learns whether it is worth while to wait for it.
+// A target learns whether it is worth while to wait for the connection that rotates it.
 func TestNothingToSignInWith(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		for id, phase := range map[string]rotation.Phase{"begun": rotation.Creating, "spent": rotation.Idle} {
-			if _, err := s.w.StorePort().Create(t.Context(), rotation.Record{Schema: rotation.Schema, ID: id, Phase: phase, Method: connection.ClientSecret, Actor: s.app, Version: 1}); err != nil {
+			rec := rotation.Record{
+				Schema: rotation.Schema, ID: id, Phase: phase, Method: connection.ClientSecret, Actor: s.app, Version: 1,
+			}
+			if _, err := s.w.StorePort().Create(t.Context(), rec); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -174,7 +177,7 @@ func TestNothingToSignInWith(t *testing.T) {
 }
 
 // That a connection can't sign in is said once, however often it is tried, and so is
-// that it can again, although nobody has reconnected it.
+// that it can again, although no caller has reconnected it.
 func TestSignInIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

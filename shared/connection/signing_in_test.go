@@ -55,7 +55,7 @@ func (s *subject) answering() (*connection.Actors, *answering) {
 	return c, a
 }
 
-// A sign-in that nobody has answered is no lost one. One that is lost for another reason
+// A sign-in that Entra has not answered is no lost one. One that is lost for another reason
 // than before says so.
 func TestWhatALostSignInIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -89,8 +89,8 @@ func TestWhatALostSignInIs(t *testing.T) {
 	})
 }
 
-// Who rotates through a connection is told that it is the connection which can't sign in,
-// whatever the reason, and with what Entra has said.
+// A target learns that it is its connection which can't sign in, whatever the reason, and
+// with what Entra has said.
 func TestARefusedActorIsNotTheTarget(t *testing.T) {
 	for name, answer := range map[string]func(c *connection.Actors, a *answering){
 		"its credential is gone":  func(_ *connection.Actors, a *answering) { a.read = serviceerror.ErrNotFound },
@@ -122,7 +122,7 @@ func TestARefusedActorIsNotTheTarget(t *testing.T) {
 	}
 }
 
-// Whoever finds other credentials each time that theirs are refused gives up in the end.
+// A process that finds other credentials each time that its own are refused gives up in the end.
 func TestSigningInEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -167,7 +167,8 @@ func TestWhatIsKeptOfACertificate(t *testing.T) {
 			}
 			rec := mustRecord(t, s)
 			v, err := s.w.VaultPort().Get(t.Context(), rec.AuthName(), rec.Auth.VaultVersion)
-			if want := time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC); err != nil || v.ContentType != "application/x-pem-file" || !v.ExpiresAt.Equal(want) {
+			want := time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC)
+			if err != nil || v.ContentType != "application/x-pem-file" || !v.ExpiresAt.Equal(want) {
 				t.Errorf("kept as %q until %s, %v", v.ContentType, v.ExpiresAt, err)
 			}
 			s.check(t)

@@ -22,12 +22,14 @@ import (
 func service(w *rotationtest.World) *connection.Service {
 	log := slog.New(slog.NewJSONHandler(w.Log, nil))
 	actors := &connection.Actors{
-		Records: w.StorePort(), Vault: w.VaultPort(), Authority: w.DirectoryPort(), SignIns: w.DirectoryPort(), Deployment: rotationtest.Deployment, Log: log,
+		Records: w.StorePort(), Vault: w.VaultPort(), Authority: w.DirectoryPort(), SignIns: w.DirectoryPort(),
+		Deployment: rotationtest.Deployment, Log: log,
 	}
 	rotator := w.Rotator()
 	rotator.Actors = actors
 	return &connection.Service{
-		Rotator: rotator, Actors: actors, Records: w.StorePort(), Reservations: w.StorePort(), Claims: w.StorePort(), Vault: w.VaultPort(), Directory: w.DirectoryPort(), Log: log,
+		Rotator: rotator, Actors: actors, Records: w.StorePort(), Reservations: w.StorePort(), Claims: w.StorePort(),
+		Vault: w.VaultPort(), Directory: w.DirectoryPort(), Log: log,
 	}
 }
 
@@ -61,9 +63,11 @@ func newSubject(t *testing.T) *subject {
 
 func (s *subject) input() connection.Input {
 	return connection.Input{
-		Name:        "billing",
-		Credentials: connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret, ClientSecretKeyID: s.keyID},
-		Rotate:      true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+		Name: "billing",
+		Credentials: connection.Credentials{
+			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret, ClientSecretKeyID: s.keyID,
+		},
+		Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
 	}
 }
 
@@ -150,7 +154,7 @@ var scenarios = []scenario{
 				if live := s.w.Live(s.app.ClientID); live != 2 {
 					t.Errorf("creation was undone; live client secrets: %d, want the 2 from before", live)
 				}
-				// What was reserved by whoever died is free again.
+				// What the dead process has reserved is free again.
 				if _, err := s.create(t.Context()); err != nil {
 					t.Errorf("creating again: %v", err)
 				}

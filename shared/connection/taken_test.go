@@ -10,8 +10,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// Who goes over to an application whose connection is being deleted is told to wait, like
-// who creates one for it (design, section 6).
+// A connection that goes over to an application whose connection is being deleted is told to
+// wait, like a new connection for it.
 func TestGoingOverToWhatIsBeingDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -29,7 +29,9 @@ func TestGoingOverToWhatIsBeingDeleted(t *testing.T) {
 		app, secret, keyID := s.w.AddApplication()
 		s.w.Name(keyID)
 		in := s.input()
-		in.Name, in.Credentials = "second", connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
+		in.Name, in.Credentials = "second", connection.Credentials{
+			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
+		}
 		rec, err := service(s.w).Create(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +70,8 @@ func TestTurnedOffIsNotInTheWay(t *testing.T) {
 }
 
 // A connection that went over to another application still removes what it had of the
-// first. Who wants to rotate that one is told so, and not to use the connection or delete it.
+// first. The API tells a caller who wants to rotate that one so, and does not tell
+// it to use the connection or delete it.
 func TestWhatWaitsForItsRemoval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -52,10 +52,10 @@ func (in *TargetInput) clean() error {
 	return m.err()
 }
 
-// CreateTarget lets a connection rotate another application: it gets a client secret
-// of ours, published under a name of its own, and with rotation on a new one at each
-// slot. Other client secrets of the application are left alone. As with Create, a
-// refusal undoes everything.
+// CreateTarget lets a connection rotate another application: Rekey issues a client
+// secret for it, publishes that under a name of its own, and with rotation on issues a
+// new one at each slot. It leaves other client secrets of the application alone. As with
+// Create, a refusal undoes everything.
 func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) (rotation.Record, error) {
 	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
@@ -109,8 +109,8 @@ func fitsAsParent(rec *rotation.Record) error {
 	return nil
 }
 
-// attach writes the connection through which rec is to rotate, unchanged: whoever
-// deletes it at the same time has looked for its targets before, and one of the two
+// attach writes the connection through which rec is to rotate, unchanged: another caller
+// who deletes it at the same time has looked for its targets before, and one of the two
 // writes fails.
 func (s *Service) attach(ctx context.Context, rec *rotation.Record) error {
 	if rec.Via == "" {
@@ -133,7 +133,8 @@ func (s *Service) Targets(ctx context.Context, via string) ([]rotation.Record, e
 		return nil, err
 	}
 	if all.leftOut > 0 {
-		s.log().WarnContext(ctx, "targets left out of a list: their rows can't be read, as after a rollback", "connection", via, "rows", all.leftOut)
+		s.log().WarnContext(ctx, "targets left out of a list: their rows can't be read, as after a rollback",
+			"connection", via, "rows", all.leftOut)
 	}
 	list := slices.DeleteFunc(all.list, func(rec rotation.Record) bool { return gone(&rec) })
 	slices.SortFunc(list, func(a, b rotation.Record) int {
@@ -210,7 +211,8 @@ func (s *Service) target(ctx context.Context, token rotation.Token, tenant strin
 		return app, err
 	}
 	if state.PersonalAccounts() && len(state.Passwords) >= 2 {
-		return app, invalid("The application may have two client secrets at most, because personal Microsoft accounts may sign in to it, and it has %d. Remove one that nobody uses.", len(state.Passwords))
+		return app, invalid("The application may have two client secrets at most, because personal Microsoft accounts "+
+			"may sign in to it, and it has %d. Remove one that nothing uses.", len(state.Passwords))
 	}
 	return app, s.owned(ctx, token, app)
 }
@@ -232,9 +234,12 @@ func (s *Service) owned(ctx context.Context, token rotation.Token, app rotation.
 	case slices.ContainsFunc(owners, func(id string) bool { return strings.EqualFold(id, token.ObjectID) }):
 		return nil
 	case person:
-		return invalid("The person who signed in is neither an owner of this application nor an administrator of applications. Add them (object id %s) to its owners, or let an Application Administrator sign in.", token.ObjectID)
+		return invalid("The person who signed in is neither an owner of this application nor an administrator of applications. "+
+			"Add them (object id %s) to its owners, or let an Application Administrator sign in.", token.ObjectID)
 	}
-	return invalid("The application that authenticates has the permission %s, but is not an owner of the application that is to be rotated. Add its service principal (object id %s) to the owners of that application.", readWriteOwned, token.ObjectID)
+	return invalid("The application that authenticates has the permission %s, but is not an owner of "+
+		"the application that is to be rotated. Add its service principal (object id %s) to the owners of that application.",
+		readWriteOwned, token.ObjectID)
 }
 
 // authenticate signs in with new credentials; value is what the vault is to keep of

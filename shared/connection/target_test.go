@@ -39,7 +39,10 @@ func TestRefusedTargets(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
 				withParent(t, s)
-				in := connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}}
+				in := connection.TargetInput{
+					Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true,
+					Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"},
+				}
 				reserved := len(s.w.Reserved())
 				tt.prepare(s, &in)
 				_, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
@@ -96,8 +99,8 @@ func (j justBefore) Create(ctx context.Context, rec rotation.Record, events ...r
 	return j.Records.Create(ctx, rec, events...)
 }
 
-// Of one who adds a target and one who deletes the connection at the same time, one is
-// refused, wherever the one is when the other comes.
+// Of a caller who adds a target and one who deletes the connection at the same time, the API
+// refuses one, wherever the one is when the other comes.
 func TestDeletingWhileATargetIsAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
@@ -108,7 +111,8 @@ func TestDeletingWhileATargetIsAdded(t *testing.T) {
 			_, deleted = service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{By: "tester"})
 		}}
 		rec, added := adding.CreateTarget(t.Context(), s.parent, connection.TargetInput{
-			Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
+			Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true,
+			Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
 		})
 		if deleted == nil && added == nil {
 			t.Error("both were told that it is done")
@@ -116,7 +120,8 @@ func TestDeletingWhileATargetIsAdded(t *testing.T) {
 		s.sweep(t, 2*time.Hour)
 		if exists(s.w, rec.ID) && !exists(s.w, s.parent) {
 			got, _ := s.w.Record(rec.ID)
-			t.Errorf("the target is there without anybody who could rotate it or remove what it has: phase %s, current %v, %d client secrets alive", got.Phase, got.Current != nil, s.w.Live(s.app.ClientID))
+			t.Errorf("the target is there without a connection that could rotate it or remove what it has: "+
+				"phase %s, current %v, %d client secrets alive", got.Phase, got.Current != nil, s.w.Live(s.app.ClientID))
 		}
 	})
 }

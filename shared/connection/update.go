@@ -90,7 +90,10 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 // fits refuses a change that rec as it is does not allow.
 func (c *Change) fits(rec *rotation.Record) error {
 	if c.Version != nil && *c.Version != rec.Revision {
-		return &Error{Kind: Conflict, Message: "Somebody else has changed the connection meanwhile. Read it again, and repeat the change with its version."}
+		return &Error{
+			Kind:    Conflict,
+			Message: "Another caller has changed the connection meanwhile. Read it again, and repeat the change with its version.",
+		}
 	}
 	turnOn := c.Rotate != nil && *c.Rotate
 	switch {
@@ -101,9 +104,11 @@ func (c *Change) fits(rec *rotation.Record) error {
 	case c.Credentials != nil && c.Credentials.Method != rec.Method:
 		return invalid("The method of a connection can't be changed. Create another connection.")
 	case turnOn && rec.Target.ClientID == "":
-		return invalid("This connection rotates nothing by itself. Give it an application to rotate: POST .../azure-client-secrets/%s/targets.", rec.ID)
+		return invalid("This connection rotates nothing by itself. "+
+			"Give it an application to rotate: POST .../azure-client-secrets/%s/targets.", rec.ID)
 	case turnOn && c.Schedule == nil && rec.Policy.Schedule.Interval == 0:
-		return invalid("rotation is required when isAutoRotationEnabled is true: give rotationInterval (days) and rotateAt {hours, minutes} with timeZone, or rotateAtUtc.")
+		return invalid("rotation is required when isAutoRotationEnabled is true: " +
+			"give rotationInterval (days) and rotateAt {hours, minutes} with timeZone, or rotateAtUtc.")
 	}
 	return nil
 }
@@ -206,7 +211,10 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 			return nil, errOvertaken
 		}
 		if e.request != nil && !rec.Ask(*e.request) {
-			return nil, &Error{Kind: Conflict, Message: "Another change of this connection is under way. Try again in a minute.", RetryAfter: time.Minute}
+			return nil, &Error{
+				Kind: Conflict, RetryAfter: time.Minute,
+				Message: "Another change of this connection is under way. Try again in a minute.",
+			}
 		}
 		events := e.edit(rec, now)
 		if err := s.list(&was, rec, e.claims); err != nil {
@@ -228,12 +236,12 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 }
 
 // overtaken reports whether what was looked at and reserved for the change is not what
-// matters on rec, because somebody else has changed it since.
+// matters on rec, because another caller or a pass has changed it since.
 func (e *edit) overtaken(rec *rotation.Record) bool {
 	was, is := e.seen.Current, rec.Current
 	replaced := was != nil && is != nil && was.VaultVersion != is.VaultVersion
 	if e.Name != nil && rec.Via == "" && *e.Name == e.seen.Name && *e.Name != rec.Name {
-		return true // nobody has reserved it
+		return true // this change has not reserved it
 	}
 	switch on := e.Rotate != nil && *e.Rotate; {
 	case e.Credentials != nil && e.auth != nil:

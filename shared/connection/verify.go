@@ -14,7 +14,7 @@ import (
 )
 
 // The Graph application permissions that let an application change its client
-// secrets. Source: Entra contract, section 1.
+// secrets. Source: learn.microsoft.com/graph/api/application-addpassword.
 const (
 	readWriteAll   = "Application.ReadWrite.All"
 	readWriteOwned = "Application.ReadWrite.OwnedBy"
@@ -58,7 +58,9 @@ func (s *Service) verify(ctx context.Context, in *Input) (verified, error) {
 		return v, nil
 	}
 	if state.PersonalAccounts() && len(state.Passwords) >= 2 {
-		return v, invalid("The application may have two client secrets at most, because personal Microsoft accounts may sign in to it, and it has %d. Remove one that nobody uses, so that there is room for a new one next to the given one.", len(state.Passwords))
+		return v, invalid("The application may have two client secrets at most, because personal Microsoft accounts "+
+			"may sign in to it, and it has %d. "+
+			"Remove one that nothing uses, so that there is room for a new one next to the given one.", len(state.Passwords))
 	}
 	return v, s.owned(ctx, token, v.app)
 }
@@ -74,9 +76,11 @@ func permitted(token rotation.Token) error {
 }
 
 // identify finds the credential whose value was given, beyond doubt, among those of
-// the application and of its service principal (lesson L9). keyID, if not empty, is
-// what the caller says it is.
-func (s *Service) identify(ctx context.Context, token rotation.Token, app rotation.Application, state rotation.ApplicationState, secret secret.Value, keyID string) (rotation.Password, error) {
+// the application and of its service principal. keyID, if not empty, is what the caller
+// says it is.
+func (s *Service) identify(
+	ctx context.Context, token rotation.Token, app rotation.Application, state rotation.ApplicationState, secret secret.Value, keyID string,
+) (rotation.Password, error) {
 	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
 	if err != nil && !serviceerror.ClassOf(err).Refusal() {
 		return rotation.Password{}, s.explain(ctx, "reading the service principal", err)
@@ -92,8 +96,8 @@ func (s *Service) identify(ctx context.Context, token rotation.Token, app rotati
 	return *found, nil
 }
 
-// named checks the key id that the caller named (W5: a wrong one would cut somebody
-// else off).
+// named checks the key id that the caller named: with a wrong one Rekey would cut another
+// consumer off.
 func (s *Service) named(own, principal []rotation.Password, secret secret.Value, keyID string) (rotation.Password, error) {
 	is := func(w rotation.Password) bool { return strings.EqualFold(w.KeyID, keyID) }
 	i := slices.IndexFunc(own, is)
@@ -101,14 +105,18 @@ func (s *Service) named(own, principal []rotation.Password, secret secret.Value,
 		if slices.ContainsFunc(principal, is) {
 			return rotation.Password{}, invalid("%s", rotation.OnPrincipal(keyID))
 		}
-		return rotation.Password{}, invalid("The application has no client secret with the key id %s. Check credentials.clientSecretKeyId: it is the Secret ID, not the value and not the client id. If the secret was made just now, wait a minute.", keyID)
+		return rotation.Password{}, invalid("The application has no client secret with the key id %s. "+
+			"Check credentials.clientSecretKeyId: it is the Secret ID, not the value and not the client id. "+
+			"If the secret was made just now, wait a minute.", keyID)
 	}
 	w := own[i]
 	switch {
 	case !w.ExpiresAt.After(s.Rotator.Clock()):
-		return w, invalid("The client secret with the key id %s ended on %s, so it can't be the one that was given.", keyID, w.ExpiresAt.Format(time.DateOnly))
+		return w, invalid("The client secret with the key id %s ended on %s, so it can't be the one that was given.",
+			keyID, w.ExpiresAt.Format(time.DateOnly))
 	case w.Hint != "" && w.Hint != secret.Hint():
-		return w, invalid("The key id %s belongs to another client secret (%q): its first three characters are not those of the secret that was given.", keyID, w.DisplayName)
+		return w, invalid("The key id %s belongs to another client secret (%q): its first three characters "+
+			"are not those of the secret that was given.", keyID, w.DisplayName)
 	}
 	return w, nil
 }

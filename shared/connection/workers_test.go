@@ -26,7 +26,7 @@ func slowActor(t *testing.T, s *subject) (due time.Time, healthy neighbour) {
 	return due, healthy
 }
 
-// Sequence 11. However many targets wait for a sign-in: a connection that has nothing to
+// However many targets wait for a sign-in: a connection that has nothing to
 // do with them is not late.
 func TestASlowSignInHoldsNoWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestASlowSignInHoldsNoWorker(t *testing.T) {
 	})
 }
 
-// Sequence 11. A sign-in that has failed answers all that have waited for it, so that they
+// A sign-in that has failed answers all that have waited for it, so that they
 // need not wait 30 s each, one after the other.
 func TestATimedOutSignInIsSharedByThoseWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestATimedOutSignInIsSharedByThoseWhoWait(t *testing.T) {
 	})
 }
 
-// Sequence 14. The timer does not fire while a sweep lasts, so that the sweep looks again
+// The timer does not fire while a sweep lasts, so that the sweep looks again
 // each minute, and does not last for a pass that only waits.
 func TestTheNextDueConnectionStartsWithinAMinuteWhateverElseWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestTheNextDueConnectionStartsWithinAMinuteWhateverElseWaits(t *testing.T) 
 	})
 }
 
-// Sequence 17. The sweep's workers are busy; a request has its time whatever they do.
+// The sweep's workers are busy; a request has its time whatever they do.
 func TestARequestAnswersInItsTimeWhileAllWorkersAreBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

@@ -103,6 +103,9 @@ func Serve(hook Hook, op string, w http.ResponseWriter, r *http.Request, next ht
 		answer = record(w, func(w http.ResponseWriter) { next(w, r) })
 	}
 	wait(r, e.Hold)
+	if (e.Delay > 0 || e.Hold > 0) && r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // a caller that has gone, and has not closed its connection yet, must not get the answer
+	}
 	if !e.Pass {
 		answer = record(w, func(w http.ResponseWriter) { e.refuse(w, fail) })
 	}
