@@ -125,7 +125,7 @@ func TestGraphScope(t *testing.T) {
 	}
 }
 
-// Rekey does not rotate what it stands on (lesson L10).
+// Rekey does not rotate what it stands on: its own identity and the OAuth application.
 func TestRefusedApplications(t *testing.T) {
 	const own, oauth = "0B1E7E57-0000-4000-8000-00000000000A", "0b1e7e57-0000-4000-8000-00000000000b"
 	got := refused(config.Config{
@@ -140,8 +140,7 @@ func TestRefusedApplications(t *testing.T) {
 	}
 }
 
-// A wrong secret of Rekey's own is not the caller's to repair, and is told to whoever
-// can.
+// A wrong secret of Rekey's own is not the caller's to repair: the operator is told.
 func TestOwnIdentityRefused(t *testing.T) {
 	_, c := start(t)
 	c.Identity.ClientSecret = secret.New("abc8Q~of-another-time-of-another-time-of")

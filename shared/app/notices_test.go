@@ -16,7 +16,7 @@ import (
 
 const webhookSecret = "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg=="
 
-// What a record says that somebody has to know reaches the webhook, by way of the table,
+// What a record says that a person has to know reaches the webhook, by way of the table,
 // with the secret given or named in the vault; without a webhook nothing is kept.
 func TestNotices(t *testing.T) {
 	var bodies []string
@@ -61,6 +61,6 @@ func TestNotices(t *testing.T) {
 		bodies = nil
 	}
 	for _, row := range s.Table.Rows("evt-") {
-		t.Errorf("%s is left, or was kept for nobody", row.RowKey)
+		t.Errorf("%s is left, or was kept without a webhook", row.RowKey)
 	}
 }

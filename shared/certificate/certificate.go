@@ -42,7 +42,7 @@ const (
 	maxPEM = 25_000
 )
 
-// Input is what somebody gave: either PFX and, if it has one, its Password; or
+// Input is what a caller gave: either PFX and, if it has one, its Password; or
 // Body and PrivateKey. All other combinations are refused.
 type Input struct {
 	// Body is PEM with one certificate or more, in any order, and possibly the

@@ -77,7 +77,7 @@ func (r *reader) relations(c Config) {
 // timing checks that what has to fit into a lease and into an attempt does.
 func (r *reader) timing(rules rotation.Rules) {
 	// An issue starts only if it, and the two calls that put its result away, end
-	// before anybody else could hold the lease.
+	// before another pass could hold the lease.
 	if need := rules.Skew + rules.IssueTimeout + 2*rules.CallTimeout; rules.Lease <= need {
 		r.wrong("REKEY_LEASE", "must be more than REKEY_SKEW and four times REKEY_CALL_TIMEOUT, which is %s", need)
 	}

@@ -274,7 +274,7 @@ func TestRaisedGates(t *testing.T) {
 	}
 }
 
-// A name that only ends like one of Azure's is somebody else's.
+// A name that only ends like one of Azure's is not Azure's.
 func TestLooksLikeAzure(t *testing.T) {
 	load(t, emulated.with(settings{"REKEY_KEY_VAULT_URL": "https://notazure.net", "REKEY_GRAPH_URL": "https://graph.microsoft.com.example.test"}))
 }

@@ -173,7 +173,7 @@ func TestLambdaRequest(t *testing.T) {
 	}
 }
 
-// Whoever calls from outside must not be taken for the Functions host, or for
+// A caller from outside must not be taken for the Functions host, or for
 // App Service's authentication.
 func TestLambdaDropsHostHeaders(t *testing.T) {
 	e := functionURL("GET", "/", "")
@@ -324,7 +324,7 @@ func TestLambdaUnknownEvents(t *testing.T) {
 		"WebSocket":                  `{"requestContext":{"routeKey":"$connect","eventType":"CONNECT"}}`,
 		"2.0 without http":           `{"version":"2.0","rawPath":"/hidden","requestContext":{}}`,
 		"another rule":               `{"version":"0","detail-type":"hidden","source":"aws.events","detail":{}}`,
-		"somebody's own event":       `{"version":"0","detail-type":"Scheduled Event","source":"hidden","detail":{"rekey":"rotate-due"}}`,
+		"another source's event":     `{"version":"0","detail-type":"Scheduled Event","source":"hidden","detail":{"rekey":"rotate-due"}}`,
 		"own event, as the input":    `{"version":"0","detail-type":"x","source":"hidden","rekey":"rotate-due"}`,
 		"another input":              `{"rekey":"hidden"}`,
 		"scheduler without input":    `{"version":"0","id":"1","detail-type":"Scheduled Event","source":"aws.scheduler","detail":"{}"}`,

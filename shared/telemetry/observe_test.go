@@ -14,7 +14,7 @@ import (
 )
 
 // A run is counted once, when it ends, by whichever step or pass sees that first; one
-// that ended before the pass, or in somebody else's, is not.
+// that ended before the pass, or in another instance's, is not.
 func TestRotationsAreCounted(t *testing.T) {
 	r := telemetrytest.New(t)
 	tel, _, _ := exporting(t, r)
@@ -35,13 +35,13 @@ func TestRotationsAreCounted(t *testing.T) {
 		last []*rotation.RunResult
 		want [2]float64 // success, failed
 	}{
-		"nothing was done":              {nil, []*rotation.RunResult{ended("a", "success")}, [2]float64{0, 0}},
-		"nothing ended":                 {nil, []*rotation.RunResult{ended("a", "success"), ended("a", "success")}, [2]float64{0, 0}},
-		"the first ever":                {nil, []*rotation.RunResult{nil, nil, ended("a", "success")}, [2]float64{1, 0}},
-		"in the middle of a pass":       {nil, []*rotation.RunResult{nil, ended("b", "failed"), ended("b", "failed")}, [2]float64{0, 1}},
-		"two in a pass":                 {nil, []*rotation.RunResult{nil, ended("c", "failed"), ended("d", "success")}, [2]float64{1, 1}},
-		"then the pass was stopped":     {errors.New("canary"), []*rotation.RunResult{nil, ended("e", "success")}, [2]float64{1, 0}},
-		"of somebody who has the lease": {rotator.ErrLeaseLost, []*rotation.RunResult{nil, ended("f", "success")}, [2]float64{0, 0}},
+		"nothing was done":           {nil, []*rotation.RunResult{ended("a", "success")}, [2]float64{0, 0}},
+		"nothing ended":              {nil, []*rotation.RunResult{ended("a", "success"), ended("a", "success")}, [2]float64{0, 0}},
+		"the first ever":             {nil, []*rotation.RunResult{nil, nil, ended("a", "success")}, [2]float64{1, 0}},
+		"in the middle of a pass":    {nil, []*rotation.RunResult{nil, ended("b", "failed"), ended("b", "failed")}, [2]float64{0, 1}},
+		"two in a pass":              {nil, []*rotation.RunResult{nil, ended("c", "failed"), ended("d", "success")}, [2]float64{1, 1}},
+		"then the pass was stopped":  {errors.New("canary"), []*rotation.RunResult{nil, ended("e", "success")}, [2]float64{1, 0}},
+		"of the holder of the lease": {rotator.ErrLeaseLost, []*rotation.RunResult{nil, ended("f", "success")}, [2]float64{0, 0}},
 	} {
 		count := func(outcome string) float64 {
 			tel.Flush(t.Context())
@@ -92,7 +92,7 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-// The backlog is that of the last look, and of nobody once nobody looks any more.
+// The backlog is that of the last look, and of no look once none happens any more.
 func TestBacklog(t *testing.T) {
 	r := telemetrytest.New(t)
 	tel, _, clock := exporting(t, r)

@@ -51,7 +51,7 @@ func TestReceiverDown(t *testing.T) {
 	}
 }
 
-// Nobody listens there.
+// Nothing listens there.
 func TestReceiverMissing(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()

@@ -96,7 +96,7 @@ func sampler(name string, ratio float64) sdktrace.Sampler {
 }
 
 // reveal gives the headers to the exporter, which sends them to the receiver and to
-// nobody else: it has a client of its own.
+// nothing else: it has a client of its own.
 func reveal(headers map[string]secret.Value) map[string]string {
 	out := make(map[string]string, len(headers))
 	for k, v := range headers {

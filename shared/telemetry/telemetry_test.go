@@ -106,7 +106,7 @@ func TestOff(t *testing.T) {
 		t.Error("the handler was wrapped")
 	}
 	if tel.Observer() != nil {
-		t.Error("somebody observes")
+		t.Error("there is an observer")
 	}
 	ctx, end := tel.Invocation(t.Context(), telemetry.Timer, "tick", "id")
 	end(nil)

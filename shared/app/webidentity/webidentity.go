@@ -56,7 +56,7 @@ type Config struct {
 // Source gets tokens. It is safe for concurrent use.
 type Source struct{ client *sts.Client }
 
-// New returns a Source. It asks nobody.
+// New returns a Source. It sends no request.
 func New(c Config) *Source {
 	client := http.Client{}
 	if c.HTTPClient != nil {

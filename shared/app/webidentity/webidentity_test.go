@@ -84,7 +84,7 @@ func TestFailures(t *testing.T) {
 		"unavailable":     {broken(fault.Effect{Status: 503, Code: "ServiceUnavailable", Text: "hidden"}), nil, serviceerror.Transient, 503, "ServiceUnavailable"},
 		"a redirect":      {broken(fault.Effect{Status: 307, Code: "hidden page", Header: http.Header{"Location": {"https://hidden.example"}}}), nil, serviceerror.Invalid, 307, ""},
 		"dropped":         {broken(fault.Effect{}), nil, serviceerror.Transient, 0, ""},
-		"nobody is there": {sts.Config{}, func(c *webidentity.Config) { c.URL = "https://127.0.0.1:1" }, serviceerror.Transient, 0, ""},
+		"nothing listens": {sts.Config{}, func(c *webidentity.Config) { c.URL = "https://127.0.0.1:1" }, serviceerror.Transient, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, c := start(t, tt.service)
@@ -131,7 +131,7 @@ func TestEmptyAnswer(t *testing.T) {
 	}
 }
 
-// Without another address the region's own service is asked, and nobody else.
+// Without another address the region's own service is asked, and nothing else.
 func TestRegionalEndpoint(t *testing.T) {
 	asked := ""
 	c := webidentity.Config{Region: "eu-central-1", AccessKeyID: "A", SecretAccessKey: secret.New("B"), MaxBackoff: time.Millisecond,

@@ -177,7 +177,7 @@ func (q *request) check() (refused *entraError) {
 	switch v.Get("prompt") {
 	case "", "login", "consent", "select_account":
 	case "none":
-		return refuse(50058) // nobody is ever signed in already
+		return refuse(50058) // no person is ever signed in already
 	default:
 		return refuse(90023, "prompt")
 	}

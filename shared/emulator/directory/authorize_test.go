@@ -10,7 +10,7 @@ import (
 	"rekey/shared/emulator/directory"
 )
 
-// TestErrorPages: what must not be told to whoever is at the redirect URI.
+// TestErrorPages: what the redirect URI must not be told.
 func TestErrorPages(t *testing.T) {
 	o := newOffice(t, directory.Config{})
 	single := o.register(directory.Registration{Settings: directory.Settings{RedirectURIs: []string{callback}}})
@@ -40,7 +40,7 @@ func TestErrorPages(t *testing.T) {
 		"another's tenant":     {with(elsewhere, "client_id", single.ClientID), foreign, "AADSTS700016: "},
 		"a disabled user":      {with(o.tenant), disabled, "AADSTS50057: "},
 		"another's user":       {with(o.tenant), foreign, "AADSTS50034: "},
-		"nobody":               {with(o.tenant), "", "AADSTS50034: "},
+		"no user":              {with(o.tenant), "", "AADSTS50034: "},
 	} {
 		to, err := o.person(c.user).Approve(t.Context(), o.address(c.signIn))
 		var page *directory.ErrorPage

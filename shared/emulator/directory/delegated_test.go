@@ -89,7 +89,7 @@ func TestDelegatedTokensEnd(t *testing.T) {
 	if err := o.RemoveUser(o.ada); err != nil {
 		t.Fatal(err)
 	}
-	o.wantGraph("reading for nobody", o.get(token, path), 401, "Authorization_IdentityNotFound")
+	o.wantGraph("reading for a missing user", o.get(token, path), 401, "Authorization_IdentityNotFound")
 }
 
 // TestAnotherTenant: a user of another tenant sees that tenant's applications only.

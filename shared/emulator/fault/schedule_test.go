@@ -111,7 +111,7 @@ func TestConflictAfterWrite(t *testing.T) {
 			t.Errorf("%s: conflicts %v, want %v", scope, got, want)
 		}
 		if e := s.Hook("graph.addPassword", httptest.NewRequest(http.MethodPost, "/", nil)); e != nil {
-			t.Errorf("%s: a call about nobody knows what conflicts", scope)
+			t.Errorf("%s: a call about no application knows what conflicts", scope)
 		}
 	}
 }
@@ -249,8 +249,8 @@ func TestEffects(t *testing.T) {
 	}
 }
 
-// TestCallerGivesUp: a slow call is carried out although nobody waits for it any
-// more, which is what makes it dangerous; and it holds no server up.
+// TestCallerGivesUp: a slow call is carried out although its caller no longer waits for
+// it, which is what makes it dangerous; and it holds no server up.
 func TestCallerGivesUp(t *testing.T) {
 	for name, e := range map[string]*fault.Effect{
 		"slow":        {Pass: true, Delay: time.Hour},

@@ -79,7 +79,7 @@ type Config struct {
 	// Tools; otherwise they are chunked, as in Azure.
 	ContentLength bool
 	// Invoked is called after each timer invocation, from that invocation's
-	// goroutine. Nil: nobody is told.
+	// goroutine. Nil: it is not called.
 	Invoked func(Invocation)
 }
 
@@ -222,7 +222,7 @@ func (h *Host) enter() bool {
 }
 
 // end cleans up once ctx has ended, whatever the reason. It is the host's own
-// fault unless somebody called Stop or ended parent.
+// fault unless a caller has called Stop or ended parent.
 func (h *Host) end(parent, ctx context.Context) {
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, errStopped) && !errors.Is(cause, context.Cause(parent)) {

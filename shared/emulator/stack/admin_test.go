@@ -117,7 +117,7 @@ func (c client) token(clientID, secret, resource string) (status int, token stri
 
 type sample struct{ TenantID, ClientID, ObjectID, ClientSecret, KeyID string }
 
-// TestFaultAPI is a session of somebody in another process.
+// TestFaultAPI is a session of a test in another process.
 func TestFaultAPI(t *testing.T) {
 	s := start(t, stack.Config{})
 	a, c := admin{t, s}, client{t, s}
@@ -243,7 +243,7 @@ func TestVaultTruth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Vault.Seed("rekey-x", "nobody's", map[string]string{"a": "b"})
+	s.Vault.Seed("rekey-x", "no app's", map[string]string{"a": "b"})
 	s.Vault.Seed("rekey-x", app.Secret, nil)
 	var truth struct {
 		Deleted  bool
@@ -259,7 +259,7 @@ func TestVaultTruth(t *testing.T) {
 	if len(v) != 2 || v[0].Authenticates || v[0].Tags["a"] != "b" || !v[1].Authenticates || v[1].ClientID != app.ClientID || !v[1].Enabled {
 		t.Errorf("got %+v", truth)
 	}
-	if _, answer := a.do("GET", "/vault/rekey-x", "", nil); strings.Contains(answer, app.Secret) || strings.Contains(answer, "nobody's") {
+	if _, answer := a.do("GET", "/vault/rekey-x", "", nil); strings.Contains(answer, app.Secret) || strings.Contains(answer, "no app's") {
 		t.Error("a value is shown")
 	}
 	if err := s.Directory.RemovePassword(app.ObjectID, app.KeyID); err != nil {

@@ -16,7 +16,7 @@ type OAuthApplication struct {
 }
 
 // AddOAuthApplication registers an application for signing in, with this redirect URI
-// and a client secret. Nobody has consented to anything yet.
+// and a client secret. No person has consented to anything yet.
 func (s *Stack) AddOAuthApplication(redirectURI string) (OAuthApplication, error) {
 	app, err := s.Directory.AddApplication(directory.Registration{TenantID: s.TenantID, Settings: directory.Settings{
 		DisplayName: "Rekey sign-in", SignInAudience: "AzureADMultipleOrgs",

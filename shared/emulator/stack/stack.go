@@ -49,7 +49,7 @@ type Config struct {
 	// our own.
 	Table string
 	// Issued is told of every client secret and access token that the directory
-	// makes; nil: nobody is told.
+	// makes; nil: it is not called.
 	Issued func(value string)
 	Now    func() time.Time // nil: time.Now
 }

@@ -45,7 +45,7 @@ const (
 )
 
 // Config says who may call and how the service misbehaves. With neither
-// AccountKey nor Accept nobody may.
+// AccountKey nor Accept no caller may.
 type Config struct {
 	// Account is the storage account's name; default [DefaultAccount]. Requests
 	// may name it as the first element of the path, as Azurite wants it, or in
@@ -236,7 +236,7 @@ func (s *Service) ResetCalls() {
 	clear(s.calls)
 }
 
-// missing is the answer about a table that nobody created.
+// missing is the answer about a table that was never created.
 func missing(name string) *failure {
 	return &failure{http.StatusNotFound, "TableNotFound", fmt.Sprintf("The table %q does not exist.", name)}
 }

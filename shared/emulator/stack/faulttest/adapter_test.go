@@ -203,7 +203,7 @@ func TestPreconditionFailed(t *testing.T) {
 }
 
 // TestSlow: what is slow succeeds within the deadline; a write beyond it may have
-// happened, and lands although nobody waits for it any more.
+// happened, and lands although its caller no longer waits for it.
 func TestSlow(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Slow, fault.SlowAnswer} {
 		for op, shown := range writes {
