@@ -90,7 +90,8 @@ func (r *reader) timing(rules rotation.Rules) {
 		r.wrong("REKEY_VERIFY_SPACING", "times REKEY_VERIFY_SUCCESSES is %s and must be less than a pass, which is %s", proof, rules.Pass)
 	}
 	if age := max(rules.MinAge, rules.MinAgeFirst) + proof; age >= rules.Attempt {
-		r.wrong("REKEY_VERIFY_MIN_AGE", "and REKEY_VERIFY_MIN_AGE_FIRST, with the proof, must be less than the %s after which an attempt is given up", rules.Attempt)
+		r.wrong("REKEY_VERIFY_MIN_AGE",
+			"and REKEY_VERIFY_MIN_AGE_FIRST, with the proof, must be less than the %s after which an attempt is given up", rules.Attempt)
 	}
 }
 

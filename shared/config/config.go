@@ -121,10 +121,12 @@ func pass(lease, skew time.Duration) time.Duration { return lease - 2*skew }
 func (c Config) Unconfigured() []string {
 	var out []string
 	if len(c.Callers.Keys) == 0 && c.Callers.Audience == "" {
-		out = append(out, "No caller may use the API: set REKEY_API_KEYS (make apikey prints a key and its entry), or REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE to accept Entra tokens.")
+		out = append(out, "No caller may use the API: set REKEY_API_KEYS (make apikey prints a key and its entry), or REKEY_AUTH_TENANT_ID "+
+			"and REKEY_AUTH_AUDIENCE to accept Entra tokens.")
 	}
 	if c.Callers.AppService && c.Callers.TenantID == "" {
-		out = append(out, "App Service's authentication is on, but no caller whom it knows may use the API: set REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE to say of which tenant they may be.")
+		out = append(out, "App Service's authentication is on, but no caller whom it knows may use the API: set REKEY_AUTH_TENANT_ID and "+
+			"REKEY_AUTH_AUDIENCE to say of which tenant they may be.")
 	}
 	if c.OAuth.ClientID == "" {
 		out = append(out, "Connecting by OAuth is off: set "+oauthClientID+", and "+oauthClientSecret+" or REKEY_OAUTH_CLIENT_SECRET_NAME.")
@@ -132,7 +134,8 @@ func (c Config) Unconfigured() []string {
 		out = append(out, "Connecting by OAuth is off: set REKEY_PUBLIC_URL to the address under which browsers reach Rekey.")
 	}
 	if !c.Webhook.On() {
-		out = append(out, "Rekey tells no person when a connection needs one: set "+webhookURL+", and "+webhookSecret+" or "+webhookSecretName+".")
+		out = append(out, "Rekey tells no person when a connection needs one: set "+webhookURL+", and "+webhookSecret+" or "+
+			webhookSecretName+".")
 	}
 	return out
 }
@@ -153,8 +156,9 @@ const (
 func Load(lookup func(string) (string, bool)) (Config, error) {
 	r := &reader{lookup: lookup}
 	c := Config{
-		Deployment:    r.match("REKEY_DEPLOYMENT", "default", deploymentForm, "1 to 10 lower-case letters, digits and inner hyphens"),
-		KeyVaultURL:   r.required("REKEY_KEY_VAULT_URL", r.origin("REKEY_KEY_VAULT_URL", ""), "the vault's URL, like https://name.vault.azure.net"),
+		Deployment: r.match("REKEY_DEPLOYMENT", "default", deploymentForm, "1 to 10 lower-case letters, digits and inner hyphens"),
+		KeyVaultURL: r.required("REKEY_KEY_VAULT_URL", r.origin("REKEY_KEY_VAULT_URL", ""),
+			"the vault's URL, like https://name.vault.azure.net"),
 		AuthorityHost: r.origin("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com"),
 		GraphURL:      r.origin("REKEY_GRAPH_URL", "https://graph.microsoft.com"),
 		PublicURL:     r.publicURL("REKEY_PUBLIC_URL"),

@@ -230,7 +230,8 @@ func tableEndpoint(s string) (*url.URL, bool) {
 	}
 	endpoint := parts["TableEndpoint"]
 	if endpoint == "" {
-		endpoint = cmp.Or(parts["DefaultEndpointsProtocol"], "https") + "://" + parts["AccountName"] + ".table." + cmp.Or(parts["EndpointSuffix"], "core.windows.net")
+		endpoint = cmp.Or(parts["DefaultEndpointsProtocol"], "https") + "://" + parts["AccountName"] + ".table." +
+			cmp.Or(parts["EndpointSuffix"], "core.windows.net")
 	}
 	u, ok := parseURL(endpoint)
 	return u, ok && (u.Scheme == "https" || u.Scheme == "http")

@@ -50,7 +50,8 @@ func (r *reader) webhook(emulated bool) Webhook {
 	case given && named:
 		r.wrong(webhookSecret, "is given, and %s names one in Key Vault: set only one", webhookSecretName)
 	case on && !given && !named:
-		r.wrong(webhookSecret, "is required for the webhook, so that its receiver can tell who calls; or name a secret in Key Vault by %s", webhookSecretName)
+		r.wrong(webhookSecret, "is required for the webhook, so that its receiver can tell who calls; or name a secret in Key Vault by %s",
+			webhookSecretName)
 	case !on && (given || named):
 		r.wrong(webhookURL, "is required for the webhook's secret: write the receiver's address, or leave the secret out")
 	}

@@ -48,9 +48,11 @@ func (t *Telemetry) make() *sdk {
 	}
 	var meter metric.Meter = nometric.Meter{}
 	if c.Metrics.URL != "" {
-		exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(c.Metrics.URL), otlpmetrichttp.WithHeaders(reveal(c.Metrics.Headers)))
+		exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(c.Metrics.URL),
+			otlpmetrichttp.WithHeaders(reveal(c.Metrics.Headers)))
 		if err == nil {
-			p := sdkmetric.NewMeterProvider(sdkmetric.WithResource(who), sdkmetric.WithReader(sdkmetric.NewPeriodicReader(measurements{exporter, t})))
+			p := sdkmetric.NewMeterProvider(sdkmetric.WithResource(who),
+				sdkmetric.WithReader(sdkmetric.NewPeriodicReader(measurements{exporter, t})))
 			meter, s.providers = p.Meter(scope), append(s.providers, p)
 		}
 		t.exported("metrics", err)

@@ -72,7 +72,8 @@ func New(c Config) *Source {
 			}
 		}),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal()}, nil
+			return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(),
+				SessionToken: c.SessionToken.Reveal()}, nil
 		}),
 	}
 	if c.URL != "" {

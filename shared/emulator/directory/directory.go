@@ -255,7 +255,8 @@ func (d *Directory) byClientID(clientID string) *application {
 }
 
 // serve counts a call and carries it out under the hook.
-func (d *Directory) serve(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc, fail func(http.ResponseWriter, int, string, string)) {
+func (d *Directory) serve(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc,
+	fail func(http.ResponseWriter, int, string, string)) {
 	d.mu.Lock()
 	d.calls[op]++
 	d.mu.Unlock()

@@ -81,7 +81,8 @@ func SubjectOf(r *http.Request) Subject {
 
 // Serve carries out one call under hook: next is the emulator's own behaviour and
 // fail writes an error in its service's envelope.
-func Serve(hook Hook, op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc, fail func(w http.ResponseWriter, status int, code, message string)) {
+func Serve(hook Hook, op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc,
+	fail func(w http.ResponseWriter, status int, code, message string)) {
 	var e *Effect
 	if hook != nil {
 		e = hook(op, r)

@@ -192,7 +192,8 @@ func (h *Host) listen(ctx context.Context) (net.Listener, error) {
 	l, err := lc.Listen(ctx, "tcp", h.config.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		_, port, _ := net.SplitHostPort(h.config.Addr)
-		return nil, fmt.Errorf("port %s is in use by another program: end that, or choose another port with PORT=..., such as PORT=17071: %w", port, err)
+		return nil, fmt.Errorf("port %s is in use by another program: end that, or choose another port with PORT=..., such as PORT=17071: %w",
+			port, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", h.config.Addr, err)

@@ -30,7 +30,8 @@ func (s *Stack) AddOAuthApplication(redirectURI string) (OAuthApplication, error
 		id   *string
 		user directory.User
 	}{
-		{&added.Administrator, directory.User{TenantID: s.TenantID, Name: "Ada Administrator", Roles: []string{directory.ApplicationAdministrator}}},
+		{&added.Administrator, directory.User{TenantID: s.TenantID, Name: "Ada Administrator",
+			Roles: []string{directory.ApplicationAdministrator}}},
 		{&added.Ordinary, directory.User{TenantID: s.TenantID, Name: "Otto Ordinary"}},
 	} {
 		if *one.id, err = s.Directory.AddUser(one.user); err != nil {

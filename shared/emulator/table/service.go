@@ -103,7 +103,8 @@ func New(cfg Config) *Service {
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f := s.authorize(r); f != nil {
 		if f.status == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", `Bearer authorization_uri=https://login.microsoftonline.com/common/oauth2/authorize resource_id=https://storage.azure.com`)
+			w.Header().Set("WWW-Authenticate",
+				`Bearer authorization_uri=https://login.microsoftonline.com/common/oauth2/authorize resource_id=https://storage.azure.com`)
 		}
 		s.fail(w, f)
 		return
