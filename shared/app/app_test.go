@@ -69,7 +69,8 @@ func TestCAFile(t *testing.T) {
 	}
 	for file, says := range map[string]string{junk: "holds no certificate", filepath.Join(t.TempDir(), "none.pem"): "no such file"} {
 		c.CAFile = file
-		if _, err := New(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "REKEY_CA_FILE") || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+		if _, err := New(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "REKEY_CA_FILE") ||
+			!strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: error %v, want %q", filepath.Base(file), err, says)
 		}
 	}
@@ -149,7 +150,8 @@ func TestOwnIdentityRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = a.Connections.List(t.Context(), nil)
-	if err == nil || !strings.Contains(err.Error(), "Rekey's own identity") || strings.Contains(err.Error(), c.Identity.ClientSecret.Reveal()) {
+	if err == nil || !strings.Contains(err.Error(), "Rekey's own identity") ||
+		strings.Contains(err.Error(), c.Identity.ClientSecret.Reveal()) {
 		t.Errorf("the table: %v", err)
 	}
 	_, err = a.Connections.Vault.State(t.Context(), "nothing")

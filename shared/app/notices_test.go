@@ -40,7 +40,8 @@ func TestNotices(t *testing.T) {
 			t.Fatal(err)
 		}
 		if on.named != "" {
-			if _, err := a.Connections.Vault.Put(t.Context(), rotation.VaultSecret{Name: on.named, Value: secret.New(webhookSecret), Enabled: true}); err != nil {
+			if _, err := a.Connections.Vault.Put(t.Context(),
+				rotation.VaultSecret{Name: on.named, Value: secret.New(webhookSecret), Enabled: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -52,7 +53,8 @@ func TestNotices(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if delivered := len(bodies) == 1 && strings.Contains(bodies[0], event.Message); delivered != (name != "off") || did.Delivered != len(bodies) {
+		if delivered := len(bodies) == 1 && strings.Contains(bodies[0], event.Message); delivered != (name != "off") ||
+			did.Delivered != len(bodies) {
 			t.Errorf("%s: %+v, bodies %q", name, did, bodies)
 		}
 		if strings.Contains(log.String(), "hunter2") {

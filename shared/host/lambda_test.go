@@ -85,7 +85,8 @@ func functionURL(method, path, query string) events.LambdaFunctionURLRequest {
 		Headers: map[string]string{"host": "abc.lambda-url.eu-central-1.on.aws"},
 		RequestContext: events.LambdaFunctionURLRequestContext{
 			DomainName: "abc.lambda-url.eu-central-1.on.aws",
-			HTTP:       events.LambdaFunctionURLRequestContextHTTPDescription{Method: method, Path: path, Protocol: "HTTP/1.1", SourceIP: "203.0.113.9", UserAgent: "test"},
+			HTTP: events.LambdaFunctionURLRequestContextHTTPDescription{Method: method, Path: path, Protocol: "HTTP/1.1",
+				SourceIP: "203.0.113.9", UserAgent: "test"},
 		},
 	}
 }
@@ -115,7 +116,8 @@ const (
 func TestLambdaSamples(t *testing.T) {
 	r, body := received(t, urlSample)
 	if r.Method != "POST" || r.URL.Path != "/my/path" || r.RequestURI != "/my/path?parameter1=value1&parameter1=value2&parameter2=value" ||
-		r.Host != "id.lambda-url.us-west-2.on.aws" || r.RemoteAddr != "123.123.123.123:0" || body != "Hello from client!" || r.ContentLength != 18 {
+		r.Host != "id.lambda-url.us-west-2.on.aws" || r.RemoteAddr != "123.123.123.123:0" || body != "Hello from client!" ||
+		r.ContentLength != 18 {
 		t.Errorf("Function URL: %s %s %s from %s, body %q", r.Method, r.Host, r.RequestURI, r.RemoteAddr, body)
 	}
 	if got := r.URL.Query()["parameter1"]; len(got) != 2 || got[0] != "value1" || got[1] != "value2" {
@@ -132,7 +134,8 @@ func TestLambdaSamples(t *testing.T) {
 	}
 
 	r, body = received(t, apiSample)
-	if r.Method != "GET" || r.URL.Path != "/" || r.RequestURI != "/" || r.Host != "a.execute-api.us-west-2.amazonaws.com" || body != "" || r.ContentLength != 0 {
+	if r.Method != "GET" || r.URL.Path != "/" || r.RequestURI != "/" || r.Host != "a.execute-api.us-west-2.amazonaws.com" || body != "" ||
+		r.ContentLength != 0 {
 		t.Errorf("HTTP API: %s %s %s, body %q", r.Method, r.Host, r.RequestURI, body)
 	}
 	if r.Header.Get("Host") != "" || r.Header.Get("Content-Length") != "" || r.Header.Get("Accept") != "*/*" {
@@ -148,7 +151,8 @@ func TestLambdaRequest(t *testing.T) {
 	if r.URL.EscapedPath() != "/a%2Fb/%C3%A9" || r.URL.Path != "/a/b/é" || r.URL.RawQuery != "x=1&x=&y=%20&x=1" {
 		t.Errorf("URL = %v, path %q", r.URL, r.URL.Path)
 	}
-	if body != "\x00\x01\x02\xff" || r.ContentLength != 4 || r.Header.Get("Content-Length") != "4" || len(r.Header.Values("Transfer-Encoding")) != 0 {
+	if body != "\x00\x01\x02\xff" || r.ContentLength != 4 || r.Header.Get("Content-Length") != "4" ||
+		len(r.Header.Values("Transfer-Encoding")) != 0 {
 		t.Errorf("body %q, %d bytes, header %v", body, r.ContentLength, r.Header)
 	}
 
@@ -177,7 +181,8 @@ func TestLambdaRequest(t *testing.T) {
 // App Service's authentication.
 func TestLambdaDropsHostHeaders(t *testing.T) {
 	e := functionURL("GET", "/", "")
-	for _, name := range []string{"x-azure-functions-invocationid", "X-Azure-Functions-Anything", "x-ms-invocation-id", "x-ms-client-principal",
+	for _, name := range []string{"x-azure-functions-invocationid", "X-Azure-Functions-Anything", "x-ms-invocation-id",
+		"x-ms-client-principal",
 		"X-MS-CLIENT-PRINCIPAL-NAME", "x-ms-token-aad-access-token"} {
 		e.Headers[name] = "0f8fad5b-d9cb-469f-a165-70867728950e"
 	}
@@ -204,7 +209,8 @@ func TestLambdaResponse(t *testing.T) {
 		w.Header().Set("Late", "x")
 		io.WriteString(w, `{"é":1}`)
 	})
-	if got.StatusCode != 409 || got.Body != `{"é":1}` || got.IsBase64Encoded || got.Headers["Vary"] != "a, b" || got.Headers["Late"] != "" || got.Headers["Set-Cookie"] != "" {
+	if got.StatusCode != 409 || got.Body != `{"é":1}` || got.IsBase64Encoded || got.Headers["Vary"] != "a, b" || got.Headers["Late"] != "" ||
+		got.Headers["Set-Cookie"] != "" {
 		t.Errorf("response %+v", got)
 	}
 	if len(got.Cookies) != 2 || got.Cookies[0] != "one=1; Secure" || got.Cookies[1] != "two=2" {
@@ -241,7 +247,8 @@ func TestLambdaResponse(t *testing.T) {
 	}); !got.IsBase64Encoded {
 		t.Errorf("compressed: %+v", got)
 	}
-	if got := answered(t, "HEAD", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "x") }); got.Body != "" || got.StatusCode != 200 {
+	if got := answered(t, "HEAD", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "x") }); got.Body != "" ||
+		got.StatusCode != 200 {
 		t.Errorf("HEAD: %+v", got)
 	}
 	if got := answered(t, "GET", func(http.ResponseWriter, *http.Request) {}); got.StatusCode != 200 {
@@ -300,7 +307,8 @@ func TestLambdaPanics(t *testing.T) {
 	}
 	result, err := h(t.Context(), event)
 	data, _ := json.Marshal(result)
-	if err != nil || !bytes.Contains(data, []byte(`"statusCode":500`)) || bytes.Contains(data, []byte("half")) || bytes.Contains(data, []byte("hidden")) {
+	if err != nil || !bytes.Contains(data, []byte(`"statusCode":500`)) || bytes.Contains(data, []byte("half")) ||
+		bytes.Contains(data, []byte("hidden")) {
 		t.Errorf("panic in a handler: %s, %v", data, err)
 	}
 	if _, err := h(t.Context(), json.RawMessage(schedulerSample)); err == nil || strings.Contains(err.Error(), "hidden") {

@@ -64,7 +64,8 @@ func TestSteps(t *testing.T) {
 	tel, _, _ := exporting(t, r)
 	o := tel.Observer()
 	ctx, end := o.Pass(t.Context(), "one")
-	_, stepped := o.Step(ctx, &rotation.Record{Phase: rotation.Verifying, Run: &rotation.Run{ID: "run", Trigger: rotation.OnRequest, KeyID: "key"}}, rotation.Prove{})
+	_, stepped := o.Step(ctx, &rotation.Record{Phase: rotation.Verifying,
+		Run: &rotation.Run{ID: "run", Trigger: rotation.OnRequest, KeyID: "key"}}, rotation.Prove{})
 	stepped("failed", serviceerror.Throttled)
 	end(&rotation.Record{Phase: rotation.Verifying, Current: &rotation.Credential{
 		KeyID: "old", ExpiresAt: time.Now().Add(12 * 24 * time.Hour),
@@ -75,10 +76,12 @@ func TestSteps(t *testing.T) {
 		t.Fatalf("%d spans", len(spans))
 	}
 	pass, step := spans[0], spans[1]
-	if pass.Name != "pass" || pass.Attrs["rekey.connection.id"] != "one" || pass.Attrs["rekey.outcome"] != "ok" || pass.Attrs["rekey.key.id"] != "old" || pass.Failed {
+	if pass.Name != "pass" || pass.Attrs["rekey.connection.id"] != "one" || pass.Attrs["rekey.outcome"] != "ok" ||
+		pass.Attrs["rekey.key.id"] != "old" || pass.Failed {
 		t.Errorf("pass %+v", pass)
 	}
-	if step.Name != "prove" || step.Parent != pass.ID || step.Attrs["rekey.run.id"] != "run" || step.Attrs["rekey.key.id"] != "key" || step.Attrs["rekey.outcome"] != "failed" ||
+	if step.Name != "prove" || step.Parent != pass.ID || step.Attrs["rekey.run.id"] != "run" || step.Attrs["rekey.key.id"] != "key" ||
+		step.Attrs["rekey.outcome"] != "failed" ||
 		step.Attrs["rekey.class"] != "throttled" || step.Attrs["rekey.trigger"] != "manual" || !step.Failed {
 		t.Errorf("step %+v", step)
 	}

@@ -28,7 +28,8 @@ func TestAdminConsent(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		q := to.Query()
-		if q.Get("admin_consent") != "True" || q.Get("error") != "access_denied" || !strings.HasPrefix(q.Get("error_description"), c.text) || q.Get("state") != "s" {
+		if q.Get("admin_consent") != "True" || q.Get("error") != "access_denied" || !strings.HasPrefix(q.Get("error_description"), c.text) ||
+			q.Get("state") != "s" {
 			t.Errorf("%s: sent to %s", name, to)
 		}
 	}

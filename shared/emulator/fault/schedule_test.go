@@ -45,7 +45,8 @@ func TestWhenARuleTakesEffect(t *testing.T) {
 		"one operation":     {[]fault.Rule{{Op: "table.batch", Kind: fault.LostRequest}}, mixed, []int{3}},
 		"one service":       {[]fault.Rule{{Op: "vault.*", Kind: fault.LostRequest}}, mixed, []int{1, 5}},
 		"where it is known": {[]fault.Rule{{Op: "*", Kind: fault.TwoSecrets}}, mixed, []int{2}},
-		"two rules":         {[]fault.Rule{{Op: "graph.*", Kind: fault.Busy, Nth: 2}, {Op: "*", Kind: fault.LostRequest, Nth: 1}}, mixed, []int{1, 4}},
+		"two rules": {[]fault.Rule{{Op: "graph.*", Kind: fault.Busy, Nth: 2}, {Op: "*", Kind: fault.LostRequest, Nth: 1}}, mixed,
+			[]int{1, 4}},
 		"earlier one first": {[]fault.Rule{{Op: "*", Kind: fault.Busy, Nth: 2}, {Op: "*", Kind: fault.LostRequest, Nth: 2}}, ten, []int{2, 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +135,8 @@ func TestPlanMistakes(t *testing.T) {
 		"scope":                {Op: "graph.*", Kind: fault.ConflictAfterWrite, Scope: "planet"},
 		"status":               {Op: "*", Kind: fault.HTMLBody, Status: 99},
 	} {
-		if _, err := fault.NewSchedule(fault.Plan{Rules: []fault.Rule{{Op: "*", Kind: fault.Slow}, r}}, nil); err == nil || !strings.Contains(err.Error(), "rule 2: ") {
+		if _, err := fault.NewSchedule(fault.Plan{Rules: []fault.Rule{{Op: "*", Kind: fault.Slow}, r}}, nil); err == nil ||
+			!strings.Contains(err.Error(), "rule 2: ") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

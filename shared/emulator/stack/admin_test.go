@@ -109,8 +109,10 @@ func (c client) do(method, address, token, media, body string) (status int, answ
 
 func (c client) token(clientID, secret, resource string) (status int, token string) {
 	c.t.Helper()
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_secret": {secret}, "scope": {resource + "/.default"}}
-	status, answer := c.do(http.MethodPost, c.s.AuthorityURL+"/"+c.s.TenantID+"/oauth2/v2.0/token", "", "application/x-www-form-urlencoded", form.Encode())
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_secret": {secret},
+		"scope": {resource + "/.default"}}
+	status, answer := c.do(http.MethodPost, c.s.AuthorityURL+"/"+c.s.TenantID+"/oauth2/v2.0/token", "", "application/x-www-form-urlencoded",
+		form.Encode())
 	token, _ = answer["access_token"].(string)
 	return status, token
 }
@@ -125,7 +127,8 @@ func TestFaultAPI(t *testing.T) {
 	a.must("POST", "/applications", `{"name":"billing"}`, &app)
 	_, token := c.token(app.ClientID, app.ClientSecret, directory.ResourceGraph)
 	add := func() (int, map[string]any) {
-		return c.do("POST", s.GraphURL+"/v1.0/applications/"+app.ObjectID+"/addPassword", token, "application/json", `{"passwordCredential":{"displayName":"new"}}`)
+		return c.do("POST", s.GraphURL+"/v1.0/applications/"+app.ObjectID+"/addPassword", token, "application/json",
+			`{"passwordCredential":{"displayName":"new"}}`)
 	}
 	var playing struct {
 		Seed  uint64

@@ -113,7 +113,8 @@ X-Client-Cpu: amd64`
 
 func TestGoldenEntra(t *testing.T) {
 	s, fill := newGolden(t)
-	const token = "POST /{tenant}/oauth2/v2.0/token HTTP/1.1\nHost: 127.0.0.1:8443\nContent-Type: application/x-www-form-urlencoded; charset=utf-8" + msal
+	const token = "POST /{tenant}/oauth2/v2.0/token HTTP/1.1\nHost: 127.0.0.1:8443\nContent-Type: " +
+		"application/x-www-form-urlencoded; charset=utf-8" + msal
 	const scope = "&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default+openid+offline_access+profile"
 	golden{t, fill, s.Directory.Authority()}.replay([]exchange{
 		{"3: discovery has a trailing question mark, and an issuer on the authority's own host and port",
@@ -130,34 +131,42 @@ func TestGoldenEntra(t *testing.T) {
 			token, "client_id={client}&client_secret={secret}&grant_type=client_credentials" + scope,
 			200, []string{`"access_token":"[^"]+"`, `"expires_in":3600\b`, `!"scope"`}},
 		{"0.6: kiota's default of continuous access evaluation sends claims",
-			token, "claims=%7B%22access_token%22%3A%7B%22xms_cc%22%3A%7B%22values%22%3A%5B%22CP1%22%5D%7D%7D%7D&client_id={client}&client_secret={secret}&grant_type=client_credentials" + scope,
+			token,
+			"claims=%7B%22access_token%22%3A%7B%22xms_cc%22%3A%7B%22values%22%3A%5B%22CP1%22%5D%7D%7D%7D&client_id={client}&client_secret={secret}&grant_type=client_credentials" + scope,
 			200, []string{`"access_token":"[^"]+"`}},
 		{"3: the body of a refusal has error_codes",
 			token, "client_id={client}&client_secret=wrong&grant_type=client_credentials" + scope,
-			401, []string{`"error":"invalid_client"`, `"error_codes":\[7000215\]`, `"error_description":"AADSTS7000215: .*\\r\\nTrace ID: `, `"timestamp":"2026-11-22 18:00:00Z"`}},
+			401, []string{`"error":"invalid_client"`, `"error_codes":\[7000215\]`, `"error_description":"AADSTS7000215: .*\\r\\nTrace ID: `,
+				`"timestamp":"2026-11-22 18:00:00Z"`}},
 	})
 }
 
 func TestGoldenGraph(t *testing.T) {
 	s, fill := newGolden(t)
-	const kiota = "\nHost: graph.microsoft.com\nAuthorization: Bearer {graph token}\nUser-Agent: kiota-go/1.5.4\nAccept: application/json\nSdkversion: graph-go-core/1.4.0 (hostOS=linux; hostArch=amd64; runtimeEnvironment=go1.26.8;)\nClient-Request-Id: 6f0ff5a4-7b0b-4d3c-9b6d-2f0a4e9a5c11"
+	const kiota = "\nHost: graph.microsoft.com\nAuthorization: Bearer {graph token}\nUser-Agent: kiota-go/1.5.4\nAccept: " +
+		"application/json\nSdkversion: graph-go-core/1.4.0 (hostOS=linux; hostArch=amd64; runtimeEnvironment=go1.26.8;)\nClient-Request-Id: " +
+		"6f0ff5a4-7b0b-4d3c-9b6d-2f0a4e9a5c11"
 	const post = "POST /v1.0/applications/{object}/addPassword HTTP/1.1\nContent-Type: application/json" + kiota
 	const bytes = `{"passwordCredential":{"displayName":"x","endDateTime":"2026-11-22T18:21:52Z"}}`
 	whole := []string{`"code":"[A-Za-z_]+"`, `"message":"[^"]+"`, `"date":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"`}
 	golden{t, fill, s.Directory.Graph()}.replay([]exchange{
 		{"1: the SDK's bytes of addPassword; times have seven digits of a second", post, bytes,
-			200, []string{`"endDateTime":"2026-11-22T18:21:52\.0000000Z"`, `"startDateTime":"2026-11-22T18:00:00\.0000000Z"`, `"displayName":"x"`, `"secretText":"[^"]{16,64}"`, `"customKeyIdentifier":null`}},
+			200, []string{`"endDateTime":"2026-11-22T18:21:52\.0000000Z"`, `"startDateTime":"2026-11-22T18:00:00\.0000000Z"`, `"displayName":"x"`,
+				`"secretText":"[^"]{16,64}"`, `"customKeyIdentifier":null`}},
 		{"1: an empty request body is {}; the end is two years away", post, `{}`,
 			200, []string{`"endDateTime":"2028-11-22T18:00:00\.0000000Z"`, `"displayName":null`}},
 		{"6: bodies are compressed by default", post + "\nContent-Encoding: gzip", zipped(bytes),
 			200, []string{`"displayName":"x"`}},
 		{"0.1: a retry may say gzip of a body that is not", post + "\nContent-Encoding: gzip\nRetry-Attempt: 1", bytes,
 			400, append(whole, `"code":"Request_BadRequest"`)},
-		{"0.1: without compression the body is chunked", post + "\nTransfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(bytes), bytes),
+		{"0.1: without compression the body is chunked", post + "\nTransfer-Encoding: chunked",
+			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(bytes), bytes),
 			200, []string{`"displayName":"x"`}},
-		{"6: each attempt adds another client-request-id", post + "\nClient-Request-Id: 11111111-7b0b-4d3c-9b6d-2f0a4e9a5c11\nRetry-Attempt: 1", bytes,
+		{"6: each attempt adds another client-request-id",
+			post + "\nClient-Request-Id: 11111111-7b0b-4d3c-9b6d-2f0a4e9a5c11\nRetry-Attempt: 1", bytes,
 			200, []string{`^Client-Request-Id: 6f0ff5a4-7b0b-4d3c-9b6d-2f0a4e9a5c11`}},
-		{"0.5: a host that is not allowed gets a request without a token", "GET /v1.0/applications/{object} HTTP/1.1\nHost: graph.microsoft.com", "",
+		{"0.5: a host that is not allowed gets a request without a token",
+			"GET /v1.0/applications/{object} HTTP/1.1\nHost: graph.microsoft.com", "",
 			401, append(whole, `"code":"InvalidAuthenticationToken"`)},
 		{"0.4: an error has a code and a message, whatever it is", "GET /v1.0/nonsense HTTP/1.1" + kiota, "", 400, whole},
 		{"1: literal dollars and commas, encoded spaces and quotes",
@@ -175,7 +184,8 @@ func TestGoldenVault(t *testing.T) {
 	golden{t, fill, s.Vault}.replay([]exchange{
 		{"7: the first request has neither token nor body; the challenge's path is the tenant",
 			"PUT /secrets/app?api-version=2026-04-01 HTTP/1.1" + host, "",
-			401, []string{`^Www-Authenticate: Bearer authorization="https://[^/"]+/{tenant}", resource="https://vault\.azure\.net"`, `"code":"Unauthorized"`}},
+			401, []string{`^Www-Authenticate: Bearer authorization="https://[^/"]+/{tenant}", resource="https://vault\.azure\.net"`,
+				`"code":"Unauthorized"`}},
 		{"7: then it is sent again with both",
 			"PUT /secrets/app?api-version=2026-04-01 HTTP/1.1" + bearer, `{"attributes":{"enabled":true},"tags":{},"value":"v"}`,
 			200, []string{`"id":"https://name\.vault\.azure\.net/secrets/app/[0-9a-f]{32}"`, `"value":"v"`}},
@@ -190,7 +200,8 @@ func TestGoldenVault(t *testing.T) {
 
 func TestGoldenTable(t *testing.T) {
 	s, fill := newGolden(t)
-	const headers = "\nHost: account.table.core.windows.net\nAuthorization: Bearer {table token}\nX-Ms-Version: 2019-02-02\nUser-Agent: azsdk-go-aztables/v1.4.1 (go1.26.8; linux)\nAccept: application/json;odata=minimalmetadata\nDataserviceversion: 3.0"
+	const headers = "\nHost: account.table.core.windows.net\nAuthorization: Bearer {table token}\nX-Ms-Version: 2019-02-02\nUser-Agent: " +
+		"azsdk-go-aztables/v1.4.1 (go1.26.8; linux)\nAccept: application/json;odata=minimalmetadata\nDataserviceversion: 3.0"
 	const json = headers + "\nContent-Type: application/json"
 	// A transaction as aztables v1.4.1 writes it.
 	batch := func(operations ...string) string {
@@ -203,7 +214,8 @@ func TestGoldenTable(t *testing.T) {
 		return strings.ReplaceAll(b.String(), "\n", "\r\n")
 	}
 	inner := func(method, key, condition, body string) string {
-		return fmt.Sprintf("%s https://account.table.core.windows.net/rekey(PartitionKey='p',RowKey='%s') HTTP/1.1\nAccept: application/json\nContent-Length: %d\nContent-Type: application/json\nDataServiceVersion: %s\nx-ms-version: \n\n%s",
+		return fmt.Sprintf("%s https://account.table.core.windows.net/rekey(PartitionKey='p',RowKey='%s') HTTP/1.1\nAccept: "+
+			"application/json\nContent-Length: %d\nContent-Type: application/json\nDataServiceVersion: %s\nx-ms-version: \n\n%s",
 			method, key, len(body), condition, body)
 	}
 	const remove = "DELETE https://account.table.core.windows.net/rekey(PartitionKey='p',RowKey='b')?%24format=application%2Fjson%3Bodata%3Dminimalmetadata HTTP/1.1\nAccept: application/json;odata=minimalmetadata\nDataServiceVersion: \nIf-Match: *\nx-ms-version: \n\n"
@@ -211,15 +223,20 @@ func TestGoldenTable(t *testing.T) {
 	const a, stale = `{"PartitionKey":"p","RowKey":"a"}`, "\nIf-Match: W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\""
 	golden{t, fill, s.Table}.replay([]exchange{
 		{"the table", "POST /Tables HTTP/1.1" + json, `{"TableName":"rekey"}`, 201, nil},
-		{"0.9: a replace without If-Match in a transaction is an upsert", post, batch(inner("PUT", "a", "", a)), 202, []string{`^HTTP/1\.1 204 No Content`}},
-		{"0.9: so is a merge", post, batch(inner("PATCH", "b", "", `{"PartitionKey":"p","RowKey":"b"}`)), 202, []string{`^HTTP/1\.1 204 No Content`}},
+		{"0.9: a replace without If-Match in a transaction is an upsert", post, batch(inner("PUT", "a", "", a)), 202,
+			[]string{`^HTTP/1\.1 204 No Content`}},
+		{"0.9: so is a merge", post, batch(inner("PATCH", "b", "", `{"PartitionKey":"p","RowKey":"b"}`)), 202,
+			[]string{`^HTTP/1\.1 204 No Content`}},
 		{"0.9, 7: a transaction that fails is a 202; the inner answer has status and code, and the number of the operation", post,
 			batch(inner("PATCH", "b", "", `{"PartitionKey":"p","RowKey":"b"}`), inner("PATCH", "a", stale, a)),
 			202, []string{`^HTTP/1\.1 412 Precondition Failed`, `"code":"UpdateConditionNotSatisfied"`, `"value":"1:`}},
-		{"7: an update without IfMatch sends a star; the mode is merge", "PATCH /rekey(PartitionKey='p',RowKey='a') HTTP/1.1" + json + "\nIf-Match: *", a, 204, []string{`^Etag: W/"datetime'`}},
+		{"7: an update without IfMatch sends a star; the mode is merge",
+			"PATCH /rekey(PartitionKey='p',RowKey='a') HTTP/1.1" + json + "\nIf-Match: *", a, 204, []string{`^Etag: W/"datetime'`}},
 		{"7: a delete in a transaction sends a star", post, batch(remove), 202, []string{`^HTTP/1\.1 204 No Content`}},
-		{"7: quotes are doubled outside of transactions", "PATCH /rekey(PartitionKey='p',RowKey='p%27%27q') HTTP/1.1" + json, `{"PartitionKey":"p","RowKey":"p'q"}`, 204, nil},
-		{"7: and not within, where the key is malformed", post, batch(inner("PATCH", "p%27r", "", `{"PartitionKey":"p","RowKey":"p'r"}`)), 501, nil},
+		{"7: quotes are doubled outside of transactions", "PATCH /rekey(PartitionKey='p',RowKey='p%27%27q') HTTP/1.1" + json,
+			`{"PartitionKey":"p","RowKey":"p'q"}`, 204, nil},
+		{"7: and not within, where the key is malformed", post,
+			batch(inner("PATCH", "p%27r", "", `{"PartitionKey":"p","RowKey":"p'r"}`)), 501, nil},
 	})
 	keys := ""
 	for _, row := range s.Table.Rows("") {
