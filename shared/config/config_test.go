@@ -134,7 +134,8 @@ func TestEverythingSet(t *testing.T) {
 }
 
 func TestConnectionString(t *testing.T) {
-	const azurite = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=c2VjcmV0==;TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+	const azurite = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=c2VjcmV0==;" +
+		"TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 	c := load(t, emulated.with(settings{"REKEY_TABLE_SERVICE": azurite}))
 	if c.TableURL != "" || c.TableConnection.Reveal() != azurite {
 		t.Errorf("TableURL = %q, TableConnection = %q", c.TableURL, c.TableConnection.Reveal())
@@ -276,9 +277,8 @@ func TestAllMistakesAtOnce(t *testing.T) {
 
 // Raising a gate needs no permission.
 func TestRaisedGates(t *testing.T) {
-	c := load(t,
-		least.with(settings{"REKEY_VERIFY_SUCCESSES": "5", "REKEY_VERIFY_SPACING": "10s", "REKEY_VERIFY_MIN_AGE": "20m",
-			"REKEY_REVOKE_MIN_AGE": "1h"}))
+	c := load(t, least.with(settings{"REKEY_VERIFY_SUCCESSES": "5", "REKEY_VERIFY_SPACING": "10s", "REKEY_VERIFY_MIN_AGE": "20m",
+		"REKEY_REVOKE_MIN_AGE": "1h"}))
 	if r := c.Rules; r.Successes != 5 || r.Spacing != 10*time.Second || r.MinAge != 20*time.Minute || r.RevokeMinAge != time.Hour {
 		t.Errorf("Rules = %+v", r)
 	}
@@ -286,8 +286,8 @@ func TestRaisedGates(t *testing.T) {
 
 // A name that only ends like one of Azure's is not Azure's.
 func TestLooksLikeAzure(t *testing.T) {
-	load(t,
-		emulated.with(settings{"REKEY_KEY_VAULT_URL": "https://notazure.net", "REKEY_GRAPH_URL": "https://graph.microsoft.com.example.test"}))
+	load(t, emulated.with(settings{"REKEY_KEY_VAULT_URL": "https://notazure.net",
+		"REKEY_GRAPH_URL": "https://graph.microsoft.com.example.test"}))
 }
 
 // The longest deployment id fits into a marker of 64 characters (rule R11).

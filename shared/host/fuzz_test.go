@@ -129,7 +129,8 @@ func FuzzLambda(f *testing.F) {
 		"", "null", "[]", `"rotate-due"`, `{"rekey":"rotate-due"}`, `{"rekey":"rotate-due","source":"aws.s3"}`, `{"rekey":7}`, canary.Mark,
 		`{"version":"2.0","requestContext":{"http":{"method":""}}}`,
 		`{"version":"2.0","isBase64Encoded":true,"body":"` + canary.Mark + `","requestContext":{"http":{"method":"GET"}}}`,
-		`{"version":"2.0","rawPath":"//evil.example/%2e%2e","rawQueryString":"#?","headers":{"HOST":"a","host":"b","X-Azure-Functions-InvocationId":"c","":""},"requestContext":{"http":{"method":"\n"}}}`,
+		`{"version":"2.0","rawPath":"//evil.example/%2e%2e","rawQueryString":"#?",` +
+			`"headers":{"HOST":"a","host":"b","X-Azure-Functions-InvocationId":"c","":""},"requestContext":{"http":{"method":"\n"}}}`,
 	} {
 		f.Add([]byte(seed))
 	}

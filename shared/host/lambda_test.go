@@ -109,7 +109,8 @@ const (
 		"requestId":"LV7fzho-PHcEJPw=","routeKey":"$default","stage":"$default","time":"21/Apr/2020:15:08:21 +0000","timeEpoch":1587481701067},
 		"isBase64Encoded":false}`
 	ruleSample = `{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event","source":"aws.events",
-		"account":"123456789012","time":"2015-10-08T16:53:06Z","region":"us-east-1","resources":["arn:aws:events:us-east-1:123456789012:rule/r"],"detail":{}}`
+		"account":"123456789012","time":"2015-10-08T16:53:06Z","region":"us-east-1",` +
+		`"resources":["arn:aws:events:us-east-1:123456789012:rule/r"],"detail":{}}`
 	schedulerSample = `{"rekey":"rotate-due"}`
 )
 

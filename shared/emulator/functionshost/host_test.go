@@ -238,8 +238,8 @@ func TestAdmin(t *testing.T) {
 			t.Errorf("POST %s %s = %d, want %d", tc.path, tc.body, got, tc.want)
 		}
 	}
-	if resp, _ := r.do(t, http.MethodPost, "/admin/functions/tick", strings.NewReader("{}"),
-		nil); resp.StatusCode != http.StatusUnsupportedMediaType {
+	if resp, _ := r.do(t, http.MethodPost, "/admin/functions/tick", strings.NewReader("{}"), nil); resp.StatusCode !=
+		http.StatusUnsupportedMediaType {
 		t.Errorf("without a content type: %d", resp.StatusCode)
 	}
 	if i := next(t, r.invocations); i.Function != "tick" || i.PastDue || i.Err != nil || !guid.MatchString(i.ID) {
@@ -311,7 +311,8 @@ func TestNewRefuses(t *testing.T) {
 		{"function.json no JSON", function("["), "decoding function.json"},
 		{"no binding", function(`{"bindings":[]}`), "no trigger"},
 		{"two triggers",
-			function(`{"bindings":[{"type":"timerTrigger","direction":"in","name":"a","schedule":"0 * * * * *"},{"type":"httpTrigger","direction":"in","name":"b"}]}`), "more than one trigger"},
+			function(`{"bindings":[{"type":"timerTrigger","direction":"in","name":"a","schedule":"0 * * * * *"},` +
+				`{"type":"httpTrigger","direction":"in","name":"b"}]}`), "more than one trigger"},
 		{"trigger out", function(`{"bindings":[{"type":"timerTrigger","direction":"out","name":"a","schedule":"0 * * * * *"}]}`), "direction"},
 		{"binding name", function(`{"bindings":[{"type":"timerTrigger","direction":"in","name":"my-timer","schedule":"0 * * * * *"}]}`),
 			`"my-timer"`},
@@ -321,7 +322,8 @@ func TestNewRefuses(t *testing.T) {
 		{"default authLevel", function(strings.Replace(httpFunction("x", ""), `"authLevel":"anonymous",`, "", 1)), "anonymous"},
 		{"function keys", function(strings.Replace(httpFunction("x", ""), `anonymous`, `function`, 1)), "keeps no keys"},
 		{"retry",
-			function(`{"retry":{"strategy":"fixedDelay"},"bindings":[{"type":"timerTrigger","direction":"in","name":"a","schedule":"0 * * * * *"}]}`), "retry"},
+			function(`{"retry":{"strategy":"fixedDelay"},` +
+				`"bindings":[{"type":"timerTrigger","direction":"in","name":"a","schedule":"0 * * * * *"}]}`), "retry"},
 		{"admin route", function(httpFunction("administration", "")), "belongs to the host"},
 		{"runtime route", function(httpFunction("Runtime/x", "")), "belongs to the host"},
 		{"unknown constraint", function(httpFunction("x/{id:alpha}", "")), "alpha"},

@@ -102,7 +102,8 @@ func TestChallenge(t *testing.T) {
 		r.Header["Authorization"] = headers
 		a := serve(t, v, r)
 		want(t, a, 401, "Unauthorized")
-		if got := a.Header.Get("WWW-Authenticate"); got != `Bearer authorization="https://login.test/tenant", resource="https://vault.azure.net"` {
+		if got := a.Header.Get("WWW-Authenticate"); got != `Bearer authorization="https://login.test/tenant", `+
+			`resource="https://vault.azure.net"` {
 			t.Errorf("challenge = %q", got)
 		}
 	}
