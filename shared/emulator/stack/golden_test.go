@@ -220,7 +220,8 @@ func TestGoldenTable(t *testing.T) {
 			method, key, len(body), condition, body)
 	}
 	const remove = "DELETE https://account.table.core.windows.net/rekey(PartitionKey='p',RowKey='b')" +
-		"?%24format=application%2Fjson%3Bodata%3Dminimalmetadata HTTP/1.1\nAccept: application/json;odata=minimalmetadata\nDataServiceVersion: \nIf-Match: *\nx-ms-version: \n\n"
+		"?%24format=application%2Fjson%3Bodata%3Dminimalmetadata HTTP/1.1" +
+		"\nAccept: application/json;odata=minimalmetadata\nDataServiceVersion: \nIf-Match: *\nx-ms-version: \n\n"
 	const post = "POST /$batch HTTP/1.1" + headers + "\nContent-Type: multipart/mixed; boundary=batch_1"
 	const a, stale = `{"PartitionKey":"p","RowKey":"a"}`, "\nIf-Match: W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\""
 	golden{t, fill, s.Table}.replay([]exchange{
