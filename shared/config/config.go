@@ -2,13 +2,13 @@
 //
 // They come from environment variables, through a lookup function that the mains
 // pass in, and every mistake in them is reported at once, each with the name of
-// the variable and what to write instead: the operator should not have to
-// start it once per mistake. A Config that [Load] returned is complete and
+// the variable and what to write instead: the operator should not have to start
+// it once per mistake. A Config that [Load] returned is complete and
 // consistent, so that no code after it checks a setting again.
 //
-// Two checks keep production safe: the durations of the
-// protocol may be shortened only with REKEY_EMULATED, and REKEY_EMULATED is
-// refused next to any address of the real Azure.
+// Two checks keep production safe: the durations of the protocol may be shortened
+// only with REKEY_EMULATED, and REKEY_EMULATED is refused next to any address of the
+// real Azure.
 package config
 
 import (

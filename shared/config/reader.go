@@ -139,7 +139,7 @@ func (r *reader) origin(name, byDefault string) string {
 }
 
 // publicURL reads the address for browsers. Plain http is for loopback only, where
-// no other machine can listen and browsers allow it.
+// no other machine sees the traffic and browsers allow it.
 func (r *reader) publicURL(name string) string {
 	s := r.text(name)
 	if s == "" {

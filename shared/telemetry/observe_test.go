@@ -95,7 +95,7 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-// The backlog is that of the last look, and of no look once none happens any more.
+// The backlog is that of the last look. It is not reported any more once looks have stopped.
 func TestBacklog(t *testing.T) {
 	r := telemetrytest.New(t)
 	tel, _, clock := exporting(t, r)

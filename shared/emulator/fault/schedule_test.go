@@ -251,8 +251,8 @@ func TestEffects(t *testing.T) {
 	}
 }
 
-// TestCallerGivesUp: a slow call is carried out although its caller no longer waits for
-// it, which is what makes it dangerous; and it holds no server up.
+// TestCallerGivesUp: a slow call is carried out although its caller no longer waits
+// for it, which is what makes it dangerous; and it holds no server up.
 func TestCallerGivesUp(t *testing.T) {
 	for name, e := range map[string]*fault.Effect{
 		"slow":        {Pass: true, Delay: time.Hour},

@@ -17,7 +17,7 @@ import (
 )
 
 // Admin is the fault API: it makes the services misbehave, and tells what is really
-// in them, for a test in another process. It is open to every caller that reaches it,
+// in them, for a caller in another process. It is open to every caller that reaches it,
 // which is why it listens on loopback only and refuses what a web page could send.
 //
 //	POST   /faults                       a [fault.Plan], in place of the present one

@@ -119,7 +119,7 @@ func (c client) token(clientID, secret, resource string) (status int, token stri
 
 type sample struct{ TenantID, ClientID, ObjectID, ClientSecret, KeyID string }
 
-// TestFaultAPI is a session of a test in another process.
+// TestFaultAPI is a session of a caller in another process.
 func TestFaultAPI(t *testing.T) {
 	s := start(t, stack.Config{})
 	a, c := admin{t, s}, client{t, s}

@@ -128,8 +128,8 @@ func (v *Vault) authenticated(r *http.Request) bool {
 	return ok && v.cfg.Accept(token)
 }
 
-// challenge tells the client where to get a token and for what, in the
-// form that Key Vault uses.
+// challenge tells the client where to get a token and for what, in the form that
+// Key Vault uses.
 func (v *Vault) challenge(w http.ResponseWriter) {
 	v.mu.Lock()
 	v.challenges++
