@@ -68,7 +68,8 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the key vault: %w", err)
 	}
-	authority, err := entra.New(entra.Config{AuthorityHost: c.AuthorityHost, GraphScope: graphScope(c), Emulated: c.Emulated, OAuth: oauthApplication(c, vault), HTTPClient: client})
+	authority, err := entra.New(entra.Config{AuthorityHost: c.AuthorityHost, GraphScope: graphScope(c), Emulated: c.Emulated,
+		OAuth: oauthApplication(c, vault), HTTPClient: client})
 	if err != nil {
 		return nil, fmt.Errorf("preparing Entra: %w", err)
 	}

@@ -69,7 +69,8 @@ func TestCAFile(t *testing.T) {
 	}
 	for file, says := range map[string]string{junk: "holds no certificate", filepath.Join(t.TempDir(), "none.pem"): "no such file"} {
 		c.CAFile = file
-		if _, err := New(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "REKEY_CA_FILE") || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+		if _, err := New(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "REKEY_CA_FILE") ||
+			!strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: error %v, want %q", filepath.Base(file), err, says)
 		}
 	}
@@ -125,7 +126,7 @@ func TestGraphScope(t *testing.T) {
 	}
 }
 
-// Rekey does not rotate what it stands on (lesson L10).
+// Rekey does not rotate what it stands on: its own identity and the OAuth application.
 func TestRefusedApplications(t *testing.T) {
 	const own, oauth = "0B1E7E57-0000-4000-8000-00000000000A", "0b1e7e57-0000-4000-8000-00000000000b"
 	got := refused(config.Config{
@@ -140,8 +141,7 @@ func TestRefusedApplications(t *testing.T) {
 	}
 }
 
-// A wrong secret of Rekey's own is not the caller's to repair, and is told to whoever
-// can.
+// A wrong secret of Rekey's own is not the caller's to repair: the operator is told.
 func TestOwnIdentityRefused(t *testing.T) {
 	_, c := start(t)
 	c.Identity.ClientSecret = secret.New("abc8Q~of-another-time-of-another-time-of")
@@ -150,7 +150,8 @@ func TestOwnIdentityRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = a.Connections.List(t.Context(), nil)
-	if err == nil || !strings.Contains(err.Error(), "Rekey's own identity") || strings.Contains(err.Error(), c.Identity.ClientSecret.Reveal()) {
+	if err == nil || !strings.Contains(err.Error(), "Rekey's own identity") ||
+		strings.Contains(err.Error(), c.Identity.ClientSecret.Reveal()) {
 		t.Errorf("the table: %v", err)
 	}
 	_, err = a.Connections.Vault.State(t.Context(), "nothing")

@@ -26,7 +26,8 @@ func (i *identity) federated(options policy.ClientOptions) (azcore.TokenCredenti
 	return azidentity.NewClientAssertionCredential(id.TenantID, id.ClientID, func(ctx context.Context) (string, error) {
 		token, err := role.Assertion(ctx)
 		if err != nil {
-			i.log.ErrorContext(ctx, "no token of the function's role: is outbound web identity federation on in the account, and may the role call sts:GetWebIdentityToken?", "reason", err.Error())
+			i.log.ErrorContext(ctx, "no token of the function's role: is outbound web identity federation on in the account, and may the role "+
+				"call sts:GetWebIdentityToken?", "reason", err.Error())
 		}
 		return token, err
 	}, &azidentity.ClientAssertionCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: i.config.Emulated})

@@ -16,7 +16,7 @@ import (
 
 const webhookSecret = "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg=="
 
-// What a record says that somebody has to know reaches the webhook, by way of the table,
+// What a record says that a person has to know reaches the webhook, by way of the table,
 // with the secret given or named in the vault; without a webhook nothing is kept.
 func TestNotices(t *testing.T) {
 	var bodies []string
@@ -40,7 +40,8 @@ func TestNotices(t *testing.T) {
 			t.Fatal(err)
 		}
 		if on.named != "" {
-			if _, err := a.Connections.Vault.Put(t.Context(), rotation.VaultSecret{Name: on.named, Value: secret.New(webhookSecret), Enabled: true}); err != nil {
+			if _, err := a.Connections.Vault.Put(t.Context(),
+				rotation.VaultSecret{Name: on.named, Value: secret.New(webhookSecret), Enabled: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -52,7 +53,8 @@ func TestNotices(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if delivered := len(bodies) == 1 && strings.Contains(bodies[0], event.Message); delivered != (name != "off") || did.Delivered != len(bodies) {
+		if delivered := len(bodies) == 1 && strings.Contains(bodies[0], event.Message); delivered != (name != "off") ||
+			did.Delivered != len(bodies) {
 			t.Errorf("%s: %+v, bodies %q", name, did, bodies)
 		}
 		if strings.Contains(log.String(), "hunter2") {
@@ -61,6 +63,6 @@ func TestNotices(t *testing.T) {
 		bodies = nil
 	}
 	for _, row := range s.Table.Rows("evt-") {
-		t.Errorf("%s is left, or was kept for nobody", row.RowKey)
+		t.Errorf("%s is left, or was kept without a webhook", row.RowKey)
 	}
 }

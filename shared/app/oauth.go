@@ -28,7 +28,8 @@ func oauthApplication(c config.Config, vault *keyvault.Vault) entra.OAuthApplica
 }
 
 // connectPeople puts connecting by OAuth together; nil where the settings leave it off.
-func connectPeople(c config.Config, tokens *openid.Verifier, store *tablestore.Store, authority *entra.Authority, connections *connection.Service, log *slog.Logger) *oauth.Flow {
+func connectPeople(c config.Config, tokens *openid.Verifier, store *tablestore.Store, authority *entra.Authority,
+	connections *connection.Service, log *slog.Logger) *oauth.Flow {
 	if c.OAuth.ClientID == "" || c.PublicURL == "" {
 		return nil
 	}

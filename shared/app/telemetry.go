@@ -25,7 +25,8 @@ func measured(c config.Config, log *slog.Logger) *telemetry.Telemetry {
 func services(c config.Config) map[string]string {
 	names := map[string]string{strings.ToLower(c.TableHost): "table"}
 	for name, address := range map[string]string{
-		"entra": c.AuthorityHost, "graph": c.GraphURL, "keyvault": c.KeyVaultURL, "sts": c.Identity.Federated.STSURL, "webhook": c.Webhook.URL.Reveal(),
+		"entra": c.AuthorityHost, "graph": c.GraphURL, "keyvault": c.KeyVaultURL, "sts": c.Identity.Federated.STSURL,
+		"webhook": c.Webhook.URL.Reveal(),
 	} {
 		if u, err := url.Parse(address); err == nil && u.Host != "" {
 			names[strings.ToLower(u.Host)] = name

@@ -117,7 +117,8 @@ func hostile() map[string]struct {
 		Salt  []byte
 		Count *big.Int
 	}{salt, new(big.Int).Lsh(big.NewInt(1), 70)}
-	out["count of more than 64 bits"] = refused{file(good[0], plainSafe(keyBag(algorithm("1.2.840.113549.1.12.1.3", beyond)))), "cannot be read"}
+	out["count of more than 64 bits"] = refused{file(good[0], plainSafe(keyBag(algorithm("1.2.840.113549.1.12.1.3", beyond)))),
+		"cannot be read"}
 	return out
 }
 

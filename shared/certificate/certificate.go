@@ -42,7 +42,7 @@ const (
 	maxPEM = 25_000
 )
 
-// Input is what somebody gave: either PFX and, if it has one, its Password; or
+// Input is what a caller gave: either PFX and, if it has one, its Password; or
 // Body and PrivateKey. All other combinations are refused.
 type Input struct {
 	// Body is PEM with one certificate or more, in any order, and possibly the
@@ -100,7 +100,8 @@ func Parse(ctx context.Context, in Input, now time.Time) (Certificate, error) {
 	}
 	switch {
 	case now.After(c.NotAfter):
-		return Certificate{}, refuse("The certificate expired on %s. Upload a new one to the app registration and use that.", c.NotAfter.UTC().Format(time.RFC3339))
+		return Certificate{}, refuse("The certificate expired on %s. Upload a new one to the app registration and use that.",
+			c.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(c.NotBefore):
 		return Certificate{}, refuse("The certificate is valid only from %s. Use one that is valid now.", c.NotBefore.UTC().Format(time.RFC3339))
 	}
@@ -151,9 +152,11 @@ func (m *material) certificate() (Certificate, error) {
 	case len(m.certificates) == 0 && len(m.keys) == 0:
 		return Certificate{}, refuse("There is neither a certificate nor a private key. Give both as PEM, or a PFX file.")
 	case len(m.certificates) == 0:
-		return Certificate{}, refuse("The certificate is missing: there is only a private key. Give the certificate that was uploaded to the app registration, too.")
+		return Certificate{}, refuse("The certificate is missing: there is only a private key. " +
+			"Give the certificate that was uploaded to the app registration, too.")
 	case len(m.keys) == 0:
-		return Certificate{}, refuse("The private key is missing: there are only certificates. Give the key that the certificate was made with; a .cer file that was downloaded from the portal does not have it.")
+		return Certificate{}, refuse("The private key is missing: there are only certificates. " +
+			"Give the key that the certificate was made with; a .cer file that was downloaded from the portal does not have it.")
 	case len(m.keys) > 1:
 		return Certificate{}, refuse("There are several private keys. Leave only the one that belongs to the certificate.")
 	}
@@ -200,7 +203,8 @@ func assemble(leaf *x509.Certificate, chain []*x509.Certificate, key *rsa.Privat
 	}
 	write("PRIVATE KEY", der)
 	if text.Len() > maxPEM {
-		return Certificate{}, refuse("Certificate, chain and key together are longer than the %d bytes that Key Vault stores. Leave out the issuers' certificates; Entra does not need them.", maxPEM)
+		return Certificate{}, refuse("Certificate, chain and key together are longer than the %d bytes that Key Vault stores. "+
+			"Leave out the issuers' certificates; Entra does not need them.", maxPEM)
 	}
 	sum1, sum256 := sha1.Sum(leaf.Raw), sha256.Sum256(leaf.Raw)
 	return Certificate{

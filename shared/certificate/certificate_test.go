@@ -40,35 +40,41 @@ func TestAccepted(t *testing.T) {
 		leaf  *x509.Certificate
 		chain []*x509.Certificate
 	}{
-		"certificate and PKCS#8 key":          {[]string{text(single), text(key)}, single, nil},
-		"certificate and PKCS#1 key":          {[]string{text(single), pkcs1(key)}, single, nil},
-		"PKCS#1 key labelled as PKCS#8":       {[]string{text(single), strings.ReplaceAll(pkcs1(key), "RSA PRIVATE", "PRIVATE")}, single, nil},
-		"bare base64 of PKCS#8":               {[]string{text(single), b64(pkcs8(key))}, single, nil},
-		"bare base64 of PKCS#1":               {[]string{text(single), b64(x509.MarshalPKCS1PrivateKey(key))}, single, nil},
-		"bare base64 of both, in lines":       {[]string{b64(single.Raw), b64(pkcs8(key))[:500] + "\r\n" + b64(pkcs8(key))[500:]}, single, nil},
-		"bare base64url without padding":      {[]string{text(single), base64.RawURLEncoding.EncodeToString(pkcs8(key))}, single, nil},
-		"everything in the body":              {[]string{text(leaf, middle, root, key)}, leaf, chain},
-		"key first":                           {[]string{text(key, leaf)}, leaf, nil},
-		"everything as private key":           {[]string{"", text(key, single)}, single, nil},
-		"chain upside down":                   {[]string{text(root, middle, leaf), text(key)}, leaf, chain},
-		"chain with a gap":                    {[]string{text(root, leaf), text(key)}, leaf, nil},
-		"unrelated certificates":              {[]string{text(stranger, leaf, impostor, ecLeaf, middle), text(key)}, leaf, chain[:1]},
-		"the same twice":                      {[]string{text(leaf, middle, middle, leaf, key), text(key)}, leaf, chain[:1]},
-		"line breaks of Windows":              {[]string{crlf(text(leaf, middle)), crlf(text(key))}, leaf, chain[:1]},
-		"bag attributes and text":             {[]string{bag + text(leaf) + bag + text(middle), bag + text(key) + "\ntrailing text"}, leaf, chain[:1]},
-		"byte order mark, spaces":             {[]string{"\ufeff" + text(single), "  \n" + text(key) + "  "}, single, nil},
-		"indented":                            {[]string{strings.ReplaceAll(text(single), "\n", "\n    "), "\t" + strings.ReplaceAll(text(key), "\n", "\n\t")}, single, nil},
-		`written with \n`:                     {[]string{strings.ReplaceAll(text(single), "\n", `\n`), strings.ReplaceAll(text(key), "\n", `\r\n`)}, single, nil},
-		"EC PARAMETERS beside it":             {[]string{"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + text(single, key)}, single, nil},
-		"signed with SHA-1":                   {[]string{text(sha1Leaf, key)}, sha1Leaf, nil},
-		"sixteen certificates":                {[]string{text(single, key) + many(15)}, single, nil},
-		"PFX, SHA-1 and 3DES":                 {[]string{"", "", pfx(pkcs12.LegacyDES, key, leaf, "pässword", root, middle), "pässword"}, leaf, chain},
-		"PFX, SHA-1 and RC2":                  {[]string{"", "", pfx(pkcs12.LegacyRC2, key, single, "x"), "x"}, single, nil},
-		"PFX, SHA-256 and AES":                {[]string{"", "", pfx(pkcs12.Modern2023, key, leaf, "x", middle), "x"}, leaf, chain[:1]},
-		"PFX, PBMAC1 and AES":                 {[]string{"", "", pfx(pkcs12.Modern2026, key, single, "x"), "x"}, single, nil},
-		"PFX, no password":                    {[]string{"", "", pfx(pkcs12.Modern2023, key, single, "")}, single, nil},
-		"PFX, nothing encrypted":              {[]string{"", "", pfx(pkcs12.Passwordless, key, leaf, "", middle)}, leaf, chain[:1]},
-		"PFX as a data URL":                   {[]string{"", "", "data:application/x-pkcs12;base64," + pfx(pkcs12.Modern2023, key, single, "x"), "x"}, single, nil},
+		"certificate and PKCS#8 key":     {[]string{text(single), text(key)}, single, nil},
+		"certificate and PKCS#1 key":     {[]string{text(single), pkcs1(key)}, single, nil},
+		"PKCS#1 key labelled as PKCS#8":  {[]string{text(single), strings.ReplaceAll(pkcs1(key), "RSA PRIVATE", "PRIVATE")}, single, nil},
+		"bare base64 of PKCS#8":          {[]string{text(single), b64(pkcs8(key))}, single, nil},
+		"bare base64 of PKCS#1":          {[]string{text(single), b64(x509.MarshalPKCS1PrivateKey(key))}, single, nil},
+		"bare base64 of both, in lines":  {[]string{b64(single.Raw), b64(pkcs8(key))[:500] + "\r\n" + b64(pkcs8(key))[500:]}, single, nil},
+		"bare base64url without padding": {[]string{text(single), base64.RawURLEncoding.EncodeToString(pkcs8(key))}, single, nil},
+		"everything in the body":         {[]string{text(leaf, middle, root, key)}, leaf, chain},
+		"key first":                      {[]string{text(key, leaf)}, leaf, nil},
+		"everything as private key":      {[]string{"", text(key, single)}, single, nil},
+		"chain upside down":              {[]string{text(root, middle, leaf), text(key)}, leaf, chain},
+		"chain with a gap":               {[]string{text(root, leaf), text(key)}, leaf, nil},
+		"unrelated certificates":         {[]string{text(stranger, leaf, impostor, ecLeaf, middle), text(key)}, leaf, chain[:1]},
+		"the same twice":                 {[]string{text(leaf, middle, middle, leaf, key), text(key)}, leaf, chain[:1]},
+		"line breaks of Windows":         {[]string{crlf(text(leaf, middle)), crlf(text(key))}, leaf, chain[:1]},
+		"bag attributes and text": {[]string{bag + text(leaf) + bag + text(middle), bag + text(key) + "\ntrailing text"}, leaf,
+			chain[:1]},
+		"byte order mark, spaces": {[]string{"\ufeff" + text(single), "  \n" + text(key) + "  "}, single, nil},
+		"indented": {[]string{strings.ReplaceAll(text(single), "\n", "\n    "),
+			"\t" + strings.ReplaceAll(text(key), "\n", "\n\t")}, single, nil},
+		`written with \n`: {[]string{strings.ReplaceAll(text(single), "\n", `\n`),
+			strings.ReplaceAll(text(key), "\n", `\r\n`)}, single, nil},
+		"EC PARAMETERS beside it": {[]string{"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" +
+			text(single, key)}, single, nil},
+		"signed with SHA-1":    {[]string{text(sha1Leaf, key)}, sha1Leaf, nil},
+		"sixteen certificates": {[]string{text(single, key) + many(15)}, single, nil},
+		"PFX, SHA-1 and 3DES": {[]string{"", "", pfx(pkcs12.LegacyDES, key, leaf, "pässword", root, middle), "pässword"},
+			leaf, chain},
+		"PFX, SHA-1 and RC2":     {[]string{"", "", pfx(pkcs12.LegacyRC2, key, single, "x"), "x"}, single, nil},
+		"PFX, SHA-256 and AES":   {[]string{"", "", pfx(pkcs12.Modern2023, key, leaf, "x", middle), "x"}, leaf, chain[:1]},
+		"PFX, PBMAC1 and AES":    {[]string{"", "", pfx(pkcs12.Modern2026, key, single, "x"), "x"}, single, nil},
+		"PFX, no password":       {[]string{"", "", pfx(pkcs12.Modern2023, key, single, "")}, single, nil},
+		"PFX, nothing encrypted": {[]string{"", "", pfx(pkcs12.Passwordless, key, leaf, "", middle)}, leaf, chain[:1]},
+		"PFX as a data URL": {[]string{"", "", "data:application/x-pkcs12;base64," + pfx(pkcs12.Modern2023, key, single, "x"),
+			"x"}, single, nil},
 		"PFX whose first certificate is a CA": {[]string{"", "", pfx(pkcs12.Modern2023, key, root, "x", leaf, middle), "x"}, leaf, chain},
 	}
 	for name, tt := range tests {
@@ -138,24 +144,26 @@ func TestRefused(t *testing.T) {
 		"certificate of garbage":      {[]string{block("CERTIFICATE"), text(key)}, "certificate cannot be read"},
 		"key of garbage":              {[]string{text(single), block("PRIVATE KEY")}, "private key is damaged"},
 		"PEM cut off":                 {[]string{text(single), text(key)[:900]}, "PEM text of the private key is damaged"},
-		"PEM in one line":             {[]string{strings.ReplaceAll(text(single), "\n", " "), text(key)}, "PEM text of the certificate is damaged"},
-		"PEM with a letter too many":  {[]string{text(single)[:200] + "?" + text(single)[200:], text(key)}, "PEM text of the certificate is damaged"},
-		"a good and a damaged block":  {[]string{text(single) + text(middle)[:100] + "\n", text(key)}, "PEM text of the certificate is damaged"},
-		"too long":                    {[]string{long, text(key)}, "longer than 65536 bytes"},
-		"too long for Key Vault":      {[]string{text(anys(longChain(t))...), text(key)}, "Key Vault"},
-		"PFX and PEM":                 {[]string{text(single), "", pfx(pkcs12.Modern2023, key, single, "x"), "x"}, "both a PFX file and PEM"},
-		"password without PFX":        {[]string{text(single), text(key), "", "x"}, "only for a PFX file"},
-		"PFX, wrong password":         {[]string{"", "", pfx(pkcs12.Modern2023, key, single, "x"), "y"}, "password of the PFX file is wrong"},
-		"PFX, no password given":      {[]string{"", "", pfx(pkcs12.LegacyDES, key, single, "x")}, "has a password"},
-		"PFX, impossible password":    {[]string{"", "", pfx(pkcs12.Modern2023, key, single, "x"), "😀"}, "another password"},
-		"PFX with an EC key":          {[]string{"", "", pfx(pkcs12.Modern2023, ecKey, ecLeaf, "x"), "x"}, "not an RSA key"},
-		"PFX without a key":           {[]string{"", "", store, "x"}, "no private key"},
-		"PFX, key does not match":     {[]string{"", "", pfx(pkcs12.Modern2023, otherKey, single, "x"), "x"}, "does not belong"},
-		"PFX, expired":                {[]string{"", "", pfx(pkcs12.Modern2023, key, expired, "x"), "x"}, "expired on"},
-		"PFX cut off":                 {[]string{"", "", pfx(pkcs12.Modern2023, key, single, "x")[:800], "x"}, "cannot be read"},
-		"PFX of garbage":              {[]string{"", "", b64([]byte("secret")), "x"}, "cannot be read"},
-		"PFX, not base64":             {[]string{"", "", "sécret", "x"}, "not valid base64"},
-		"PFX that is PEM":             {[]string{"", "", text(single, key)}, "This is PEM"},
+		"PEM in one line": {[]string{strings.ReplaceAll(text(single), "\n", " "), text(key)},
+			"PEM text of the certificate is damaged"},
+		"PEM with a letter too many": {[]string{text(single)[:200] + "?" + text(single)[200:], text(key)},
+			"PEM text of the certificate is damaged"},
+		"a good and a damaged block": {[]string{text(single) + text(middle)[:100] + "\n", text(key)}, "PEM text of the certificate is damaged"},
+		"too long":                   {[]string{long, text(key)}, "longer than 65536 bytes"},
+		"too long for Key Vault":     {[]string{text(anys(longChain(t))...), text(key)}, "Key Vault"},
+		"PFX and PEM":                {[]string{text(single), "", pfx(pkcs12.Modern2023, key, single, "x"), "x"}, "both a PFX file and PEM"},
+		"password without PFX":       {[]string{text(single), text(key), "", "x"}, "only for a PFX file"},
+		"PFX, wrong password":        {[]string{"", "", pfx(pkcs12.Modern2023, key, single, "x"), "y"}, "password of the PFX file is wrong"},
+		"PFX, no password given":     {[]string{"", "", pfx(pkcs12.LegacyDES, key, single, "x")}, "has a password"},
+		"PFX, impossible password":   {[]string{"", "", pfx(pkcs12.Modern2023, key, single, "x"), "😀"}, "another password"},
+		"PFX with an EC key":         {[]string{"", "", pfx(pkcs12.Modern2023, ecKey, ecLeaf, "x"), "x"}, "not an RSA key"},
+		"PFX without a key":          {[]string{"", "", store, "x"}, "no private key"},
+		"PFX, key does not match":    {[]string{"", "", pfx(pkcs12.Modern2023, otherKey, single, "x"), "x"}, "does not belong"},
+		"PFX, expired":               {[]string{"", "", pfx(pkcs12.Modern2023, key, expired, "x"), "x"}, "expired on"},
+		"PFX cut off":                {[]string{"", "", pfx(pkcs12.Modern2023, key, single, "x")[:800], "x"}, "cannot be read"},
+		"PFX of garbage":             {[]string{"", "", b64([]byte("secret")), "x"}, "cannot be read"},
+		"PFX, not base64":            {[]string{"", "", "sécret", "x"}, "not valid base64"},
+		"PFX that is PEM":            {[]string{"", "", text(single, key)}, "This is PEM"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +172,8 @@ func TestRefused(t *testing.T) {
 			if !ok {
 				t.Fatalf("Parse = %s, %v; want an *Error", c.Subject, err)
 			}
-			if !strings.Contains(friendly.Message, tt.want) || !strings.HasSuffix(friendly.Message, ".") && !strings.Contains(friendly.Message, "with: ") {
+			if !strings.Contains(friendly.Message, tt.want) ||
+				!strings.HasSuffix(friendly.Message, ".") && !strings.Contains(friendly.Message, "with: ") {
 				t.Errorf("message = %q, want it to say %q", friendly.Message, tt.want)
 			}
 			if strings.Contains(friendly.Message, "secret") || !c.PEM.IsZero() || c.Key != nil {
@@ -186,7 +195,8 @@ func longChain(t *testing.T) []*x509.Certificate {
 // A file may ask for as much work as it likes before its password is known. Each
 // of its three counts is found: of the MAC, the certificates and the key.
 func TestIterations(t *testing.T) {
-	for name, encoder := range map[string]*pkcs12.Encoder{"modern": pkcs12.Modern2023, "PBMAC1": pkcs12.Modern2026, "legacy": pkcs12.LegacyDES} {
+	for name, encoder := range map[string]*pkcs12.Encoder{"modern": pkcs12.Modern2023, "PBMAC1": pkcs12.Modern2026,
+		"legacy": pkcs12.LegacyDES} {
 		file := must(encoder.WithIterations(65537).Encode(key, single, nil, "x"))
 		small, huge := []byte{2, 3, 1, 0, 1}, []byte{2, 3, 0x7f, 0xff, 0xff}
 		if n := bytes.Count(file, small); n != 3 {
@@ -241,10 +251,12 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(certificates) != 3 || !certificates[0].Equal(leaf) || !certificates[1].Equal(middle) || !certificates[2].Equal(root) || !key.Equal(private) {
+	if len(certificates) != 3 || !certificates[0].Equal(leaf) || !certificates[1].Equal(middle) || !certificates[2].Equal(root) ||
+		!key.Equal(private) {
 		t.Errorf("azidentity reads %d certificates, or another key", len(certificates))
 	}
-	if _, err := azidentity.NewClientCertificateCredential("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222", certificates, private, nil); err != nil {
+	if _, err := azidentity.NewClientCertificateCredential("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222",
+		certificates, private, nil); err != nil {
 		t.Error(err)
 	}
 	again, err := certificate.Read(c.PEM)

@@ -30,7 +30,7 @@ func FuzzParse(f *testing.F) {
 		c, err := parse(body, private, pfx, password)
 		if err != nil {
 			if friendly, ok := errors.AsType[*certificate.Error](err); !ok || friendly.Message == "" {
-				t.Errorf("error for nobody: %v", err)
+				t.Errorf("error without a message for the caller: %v", err)
 			}
 			return
 		}

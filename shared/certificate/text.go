@@ -57,7 +57,8 @@ func (m *material) addText(text, name string) error {
 	}
 	// The decoder skips what it cannot read; a person should hear of it.
 	if read < strings.Count(text, begin) {
-		return refuse("The PEM text of the %s is damaged. Copy it again, whole, from the first BEGIN line to the last END line, with its line breaks.", name)
+		return refuse("The PEM text of the %s is damaged. Copy it again, whole, from the first BEGIN line to the last END line, "+
+			"with its line breaks.", name)
 	}
 	return nil
 }
@@ -79,16 +80,19 @@ func tidy(text string) string {
 
 // What some kinds of PEM blocks are, and what to give instead.
 var notUsable = map[string]string{
-	"ENCRYPTED PRIVATE KEY": "The private key is encrypted. Remove the encryption first, for example with: openssl pkey -in key.pem -out plain.pem",
-	"EC PRIVATE KEY":        notRSA,
-	"DSA PRIVATE KEY":       notRSA,
-	"OPENSSH PRIVATE KEY":   "The private key is in OpenSSH's own form. Convert it first, for example with: ssh-keygen -p -m PKCS8 -f key",
-	"CERTIFICATE REQUEST":   "This is a certificate signing request. Give the certificate that was made from it.",
-	"TRUSTED CERTIFICATE":   "The certificate is in a form of OpenSSL's own. Convert it first, for example with: openssl x509 -in trusted.pem -out plain.pem",
-	"PKCS7":                 "This is a PKCS#7 file, which has no key. Give the certificate as PEM with its private key, or a PFX file.",
+	"ENCRYPTED PRIVATE KEY": "The private key is encrypted. Remove the encryption first, for example with: " +
+		"openssl pkey -in key.pem -out plain.pem",
+	"EC PRIVATE KEY":      notRSA,
+	"DSA PRIVATE KEY":     notRSA,
+	"OPENSSH PRIVATE KEY": "The private key is in OpenSSH's own form. Convert it first, for example with: ssh-keygen -p -m PKCS8 -f key",
+	"CERTIFICATE REQUEST": "This is a certificate signing request. Give the certificate that was made from it.",
+	"TRUSTED CERTIFICATE": "The certificate is in a form of OpenSSL's own. Convert it first, for example with: " +
+		"openssl x509 -in trusted.pem -out plain.pem",
+	"PKCS7": "This is a PKCS#7 file, which has no key. Give the certificate as PEM with its private key, or a PFX file.",
 }
 
-const notRSA = "The private key is not an RSA key. Entra takes certificates with RSA keys only; make one with an RSA key of at least 2048 bits."
+const notRSA = "The private key is not an RSA key. Entra takes certificates with RSA keys only; " +
+	"make one with an RSA key of at least 2048 bits."
 
 // addBlock takes certificates and keys; what is neither and harmless, such as EC
 // PARAMETERS, is passed over.
@@ -132,7 +136,8 @@ func (m *material) addBare(text, name string) error {
 			return m.addCertificate(c)
 		}
 	}
-	return refuse("The %s is neither PEM nor the base64 of a DER file. Give the text that starts with a BEGIN line; a .pfx or .p12 file belongs into the field for PFX.", name)
+	return refuse("The %s is neither PEM nor the base64 of a DER file. Give the text that starts with a BEGIN line; "+
+		"a .pfx or .p12 file belongs into the field for PFX.", name)
 }
 
 // parseKey reads PKCS#8 or PKCS#1, whichever it is: the label of a block is not

@@ -17,7 +17,8 @@ func TestAppService(t *testing.T) {
 		{settings{"WEBSITE_AUTH_ENABLED": "False"}, false},
 		{settings{"WEBSITE_AUTH_ENABLED": "1"}, false},
 		{settings{"WEBSITE_AUTH_ENABLED": "yes"}, false},
-		{settings{"WEBSITE_AUTH_ENABLED": "True", "AWS_LAMBDA_FUNCTION_NAME": "rekey", "AZURE_TENANT_ID": guid, "AZURE_CLIENT_ID": guid, "AZURE_CLIENT_SECRET": "own~secret"}, false},
+		{settings{"WEBSITE_AUTH_ENABLED": "True", "AWS_LAMBDA_FUNCTION_NAME": "rekey", "AZURE_TENANT_ID": guid, "AZURE_CLIENT_ID": guid,
+			"AZURE_CLIENT_SECRET": "own~secret"}, false},
 	} {
 		c := load(t, least.with(settings{"REKEY_AUTH_TENANT_ID": guid, "REKEY_AUTH_AUDIENCE": "a"}).with(tt.set))
 		if c.Callers.AppService != tt.want || c.Callers.TenantID != guid {
@@ -28,7 +29,8 @@ func TestAppService(t *testing.T) {
 
 // Where App Service vouches for people of no tenant in particular, it is said at start.
 func TestAppServiceWithoutATenant(t *testing.T) {
-	advice := strings.Join(load(t, least.with(settings{"WEBSITE_AUTH_ENABLED": "True", "REKEY_API_KEYS": "ci:read:" + hash})).Unconfigured(), "\n")
+	advice := strings.Join(load(t, least.with(settings{"WEBSITE_AUTH_ENABLED": "True", "REKEY_API_KEYS": "ci:read:" + hash})).Unconfigured(),
+		"\n")
 	if !strings.Contains(advice, "App Service") || !strings.Contains(advice, "REKEY_AUTH_TENANT_ID") {
 		t.Errorf("Unconfigured = %q", advice)
 	}

@@ -77,7 +77,7 @@ func (r *reader) relations(c Config) {
 // timing checks that what has to fit into a lease and into an attempt does.
 func (r *reader) timing(rules rotation.Rules) {
 	// An issue starts only if it, and the two calls that put its result away, end
-	// before anybody else could hold the lease.
+	// before another pass could hold the lease.
 	if need := rules.Skew + rules.IssueTimeout + 2*rules.CallTimeout; rules.Lease <= need {
 		r.wrong("REKEY_LEASE", "must be more than REKEY_SKEW and four times REKEY_CALL_TIMEOUT, which is %s", need)
 	}
@@ -90,7 +90,8 @@ func (r *reader) timing(rules rotation.Rules) {
 		r.wrong("REKEY_VERIFY_SPACING", "times REKEY_VERIFY_SUCCESSES is %s and must be less than a pass, which is %s", proof, rules.Pass)
 	}
 	if age := max(rules.MinAge, rules.MinAgeFirst) + proof; age >= rules.Attempt {
-		r.wrong("REKEY_VERIFY_MIN_AGE", "and REKEY_VERIFY_MIN_AGE_FIRST, with the proof, must be less than the %s after which an attempt is given up", rules.Attempt)
+		r.wrong("REKEY_VERIFY_MIN_AGE",
+			"and REKEY_VERIFY_MIN_AGE_FIRST, with the proof, must be less than the %s after which an attempt is given up", rules.Attempt)
 	}
 }
 

@@ -2,13 +2,13 @@
 //
 // They come from environment variables, through a lookup function that the mains
 // pass in, and every mistake in them is reported at once, each with the name of
-// the variable and what to write instead: whoever deploys Rekey should not have to
-// start it once per mistake. A Config that [Load] returned is complete and
-// consistent, so that nobody after it checks a setting again.
+// the variable and what to write instead: the operator should not have to start
+// it once per mistake. A Config that [Load] returned is complete and
+// consistent, so that no code after it checks a setting again.
 //
-// Two settings keep production as the design has it: the durations of the
-// protocol may be shortened only with REKEY_EMULATED, and REKEY_EMULATED is
-// refused next to any address of the real Azure.
+// Two checks keep production safe: the durations of the protocol may be shortened
+// only with REKEY_EMULATED, and REKEY_EMULATED is refused next to any address of the
+// real Azure.
 package config
 
 import (
@@ -93,7 +93,7 @@ type OAuth struct {
 	SecretName   string       // REKEY_OAUTH_CLIENT_SECRET_NAME: of a secret in the vault
 }
 
-// Callers says who may call. Without keys and tokens nobody may.
+// Callers says who may call. Without keys and tokens no caller may.
 type Callers struct {
 	// Keys is REKEY_API_KEYS: name:role:sha256hex, comma-separated. One name may
 	// have several keys, so that one can be replaced without a gap.
@@ -109,7 +109,7 @@ type Callers struct {
 }
 
 // issueTimeout is what addPassword gets: twice a call (rule R2: 30 s and 60 s),
-// because giving up on it costs a credential that nobody knows.
+// because giving up on it costs a credential whose value is lost.
 func issueTimeout(call time.Duration) time.Duration { return 2 * call }
 
 // pass is how long a pass works on one lease: it ends as long before the lease's
@@ -121,10 +121,12 @@ func pass(lease, skew time.Duration) time.Duration { return lease - 2*skew }
 func (c Config) Unconfigured() []string {
 	var out []string
 	if len(c.Callers.Keys) == 0 && c.Callers.Audience == "" {
-		out = append(out, "Nobody may call the API: set REKEY_API_KEYS (make apikey prints a key and its entry), or REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE to accept Entra tokens.")
+		out = append(out, "No caller may use the API: set REKEY_API_KEYS (make apikey prints a key and its entry), or REKEY_AUTH_TENANT_ID "+
+			"and REKEY_AUTH_AUDIENCE to accept Entra tokens.")
 	}
 	if c.Callers.AppService && c.Callers.TenantID == "" {
-		out = append(out, "App Service's authentication is on, but nobody whom it knows may call: set REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE to say of which tenant they may be.")
+		out = append(out, "App Service's authentication is on, but no caller whom it knows may use the API: set REKEY_AUTH_TENANT_ID and "+
+			"REKEY_AUTH_AUDIENCE to say of which tenant they may be.")
 	}
 	if c.OAuth.ClientID == "" {
 		out = append(out, "Connecting by OAuth is off: set "+oauthClientID+", and "+oauthClientSecret+" or REKEY_OAUTH_CLIENT_SECRET_NAME.")
@@ -132,7 +134,8 @@ func (c Config) Unconfigured() []string {
 		out = append(out, "Connecting by OAuth is off: set REKEY_PUBLIC_URL to the address under which browsers reach Rekey.")
 	}
 	if !c.Webhook.On() {
-		out = append(out, "Nobody is told when a connection needs a person: set "+webhookURL+", and "+webhookSecret+" or "+webhookSecretName+".")
+		out = append(out, "Rekey tells no person when a connection needs one: set "+webhookURL+", and "+webhookSecret+" or "+
+			webhookSecretName+".")
 	}
 	return out
 }
@@ -153,8 +156,9 @@ const (
 func Load(lookup func(string) (string, bool)) (Config, error) {
 	r := &reader{lookup: lookup}
 	c := Config{
-		Deployment:    r.match("REKEY_DEPLOYMENT", "default", deploymentForm, "1 to 10 lower-case letters, digits and inner hyphens"),
-		KeyVaultURL:   r.required("REKEY_KEY_VAULT_URL", r.origin("REKEY_KEY_VAULT_URL", ""), "the vault's URL, like https://name.vault.azure.net"),
+		Deployment: r.match("REKEY_DEPLOYMENT", "default", deploymentForm, "1 to 10 lower-case letters, digits and inner hyphens"),
+		KeyVaultURL: r.required("REKEY_KEY_VAULT_URL", r.origin("REKEY_KEY_VAULT_URL", ""),
+			"the vault's URL, like https://name.vault.azure.net"),
 		AuthorityHost: r.origin("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com"),
 		GraphURL:      r.origin("REKEY_GRAPH_URL", "https://graph.microsoft.com"),
 		PublicURL:     r.publicURL("REKEY_PUBLIC_URL"),

@@ -57,7 +57,8 @@ func load(t *testing.T, s settings) config.Config {
 
 func TestDefaults(t *testing.T) {
 	c := load(t, least)
-	if c.Deployment != "default" || c.KeyVaultURL != "https://name.vault.azure.net" || c.AuthorityHost != "https://login.microsoftonline.com" ||
+	if c.Deployment != "default" || c.KeyVaultURL != "https://name.vault.azure.net" ||
+		c.AuthorityHost != "https://login.microsoftonline.com" ||
 		c.GraphURL != "https://graph.microsoft.com" || c.TableURL != "https://name.table.core.windows.net" || !c.TableConnection.IsZero() ||
 		c.PublicURL != "" || c.MaxParallel != 64 || c.Emulated || c.CAFile != "" {
 		t.Errorf("Config = %+v", c)
@@ -98,8 +99,10 @@ func TestEverythingSet(t *testing.T) {
 		"REKEY_WEBHOOK_URL":          hook,
 		"REKEY_WEBHOOK_SECRET":       hookSecret,
 	}))
-	if c.Deployment != "a-23456-89" || c.TableURL != "https://127.0.0.1:10002/devstoreaccount1" || c.AuthorityHost != "https://localhost:8444" ||
-		c.GraphURL != "https://[::1]:8445" || c.PublicURL != "http://localhost:7071" || c.MaxParallel != 8 || !c.Emulated || c.CAFile != "ca.pem" {
+	if c.Deployment != "a-23456-89" || c.TableURL != "https://127.0.0.1:10002/devstoreaccount1" ||
+		c.AuthorityHost != "https://localhost:8444" ||
+		c.GraphURL != "https://[::1]:8445" || c.PublicURL != "http://localhost:7071" || c.MaxParallel != 8 || !c.Emulated ||
+		c.CAFile != "ca.pem" {
 		t.Errorf("Config = %+v", c)
 	}
 	if c.Identity.TenantID != "contoso.onmicrosoft.com" || c.Identity.ClientID != guid || c.Identity.ClientSecret.Reveal() != " own~secret " {
@@ -131,7 +134,8 @@ func TestEverythingSet(t *testing.T) {
 }
 
 func TestConnectionString(t *testing.T) {
-	const azurite = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=c2VjcmV0==;TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+	const azurite = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=c2VjcmV0==;" +
+		"TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 	c := load(t, emulated.with(settings{"REKEY_TABLE_SERVICE": azurite}))
 	if c.TableURL != "" || c.TableConnection.Reveal() != azurite {
 		t.Errorf("TableURL = %q, TableConnection = %q", c.TableURL, c.TableConnection.Reveal())
@@ -159,7 +163,8 @@ func TestMistakes(t *testing.T) {
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "http://name.table.core.windows.net"}, "https"},
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "name"}, "https"},
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "https://a.table.core.windows.net/?sig=" + hidden}, "connection string"},
-		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;AccountKey=" + hidden + ";DefaultEndpointsProtocol=http"}, "https"},
+		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;AccountKey=" + hidden +
+			";DefaultEndpointsProtocol=http"}, "https"},
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;SharedAccessSignature=" + hidden}, "AccountKey"},
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;" + hidden + ";AccountKey=b"}, "AccountKey"},
 		{least, "REKEY_KEY_VAULT_URL", settings{"REKEY_KEY_VAULT_URL": " "}, "required"},
@@ -174,10 +179,12 @@ func TestMistakes(t *testing.T) {
 		{least, "AZURE_TENANT_ID", settings{"AZURE_TENANT_ID": "a/b"}, "id or domain"},
 		{least, "AZURE_CLIENT_SECRET", settings{"AZURE_CLIENT_SECRET": hidden, "AZURE_CLIENT_ID": guid}, "AZURE_TENANT_ID"},
 		{least, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID", settings{"REKEY_OAUTH_CLIENT_SECRET_NAME": "oauth"}, "required"},
-		{least, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET", settings{"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid}, "REKEY_OAUTH_CLIENT_SECRET_NAME"},
+		{least, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET", settings{"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid},
+			"REKEY_OAUTH_CLIENT_SECRET_NAME"},
 		{least, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET", settings{"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid,
 			"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET": hidden, "REKEY_OAUTH_CLIENT_SECRET_NAME": "oauth"}, "only one"},
-		{least, "REKEY_OAUTH_CLIENT_SECRET_NAME", settings{"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid, "REKEY_OAUTH_CLIENT_SECRET_NAME": "a_b"}, "name"},
+		{least, "REKEY_OAUTH_CLIENT_SECRET_NAME", settings{"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid,
+			"REKEY_OAUTH_CLIENT_SECRET_NAME": "a_b"}, "name"},
 		{least, "REKEY_API_KEYS", settings{"REKEY_API_KEYS": "rk_" + hidden}, "entry 1: the form"},
 		{least, "REKEY_API_KEYS", settings{"REKEY_API_KEYS": "ci:admin:" + hash + ",ci:owner:" + strings.Repeat("cd", 32)}, "entry 2: the role"},
 		{least, "REKEY_API_KEYS", settings{"REKEY_API_KEYS": "ci:admin:" + hidden}, "64 hex"},
@@ -206,10 +213,12 @@ func TestMistakes(t *testing.T) {
 		{least, "REKEY_LATE_WRITE", settings{"REKEY_LATE_WRITE": "1m"}, "REKEY_EMULATED"},
 		{emulated, "REKEY_SKEW", settings{"REKEY_SKEW": "-1s"}, "at least 0s"},
 		{emulated, "REKEY_LEASE", settings{"REKEY_LEASE": "2m30s"}, "more than"},
-		{emulated, "REKEY_LEASE", settings{"REKEY_LEASE": "4s", "REKEY_SKEW": "2s", "REKEY_CALL_TIMEOUT": "100ms", "REKEY_VERIFY_SPACING": "0s"}, "twice"},
+		{emulated, "REKEY_LEASE", settings{"REKEY_LEASE": "4s", "REKEY_SKEW": "2s", "REKEY_CALL_TIMEOUT": "100ms",
+			"REKEY_VERIFY_SPACING": "0s"}, "twice"},
 		{emulated, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "https://name.table.core.windows.net"}, "real Azure"},
 		{emulated, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;AccountKey=" + hidden}, "real Azure"},
-		{emulated, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;AccountKey=" + hidden + ";EndpointSuffix=core.chinacloudapi.cn"}, "real Azure"},
+		{emulated, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;AccountKey=" + hidden +
+			";EndpointSuffix=core.chinacloudapi.cn"}, "real Azure"},
 		{emulated, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "https://name.z1.table.storage.azure.net"}, "real Azure"},
 		{emulated, "REKEY_KEY_VAULT_URL", settings{"REKEY_KEY_VAULT_URL": "https://name.VAULT.azure.net.:443"}, "real Azure"},
 		{emulated, "REKEY_KEY_VAULT_URL", settings{"REKEY_KEY_VAULT_URL": "https://name.vault.usgovcloudapi.net"}, "real Azure"},
@@ -268,15 +277,17 @@ func TestAllMistakesAtOnce(t *testing.T) {
 
 // Raising a gate needs no permission.
 func TestRaisedGates(t *testing.T) {
-	c := load(t, least.with(settings{"REKEY_VERIFY_SUCCESSES": "5", "REKEY_VERIFY_SPACING": "10s", "REKEY_VERIFY_MIN_AGE": "20m", "REKEY_REVOKE_MIN_AGE": "1h"}))
+	c := load(t, least.with(settings{"REKEY_VERIFY_SUCCESSES": "5", "REKEY_VERIFY_SPACING": "10s", "REKEY_VERIFY_MIN_AGE": "20m",
+		"REKEY_REVOKE_MIN_AGE": "1h"}))
 	if r := c.Rules; r.Successes != 5 || r.Spacing != 10*time.Second || r.MinAge != 20*time.Minute || r.RevokeMinAge != time.Hour {
 		t.Errorf("Rules = %+v", r)
 	}
 }
 
-// A name that only ends like one of Azure's is somebody else's.
+// A name that only ends like one of Azure's is not Azure's.
 func TestLooksLikeAzure(t *testing.T) {
-	load(t, emulated.with(settings{"REKEY_KEY_VAULT_URL": "https://notazure.net", "REKEY_GRAPH_URL": "https://graph.microsoft.com.example.test"}))
+	load(t, emulated.with(settings{"REKEY_KEY_VAULT_URL": "https://notazure.net",
+		"REKEY_GRAPH_URL": "https://graph.microsoft.com.example.test"}))
 }
 
 // The longest deployment id fits into a marker of 64 characters (rule R11).

@@ -67,7 +67,8 @@ func TestFederatedMistakes(t *testing.T) {
 			if err == nil {
 				t.Fatal("accepted")
 			}
-			if message := err.Error(); strings.Contains(message, "\n") || !strings.HasPrefix(message, tt.name+": ") || !strings.Contains(message, tt.says) || strings.Contains(message, "hidden") {
+			if message := err.Error(); strings.Contains(message, "\n") || !strings.HasPrefix(message, tt.name+": ") ||
+				!strings.Contains(message, tt.says) || strings.Contains(message, "hidden") {
 				t.Errorf("error = %q, want one line about %s that says %q", message, tt.name, tt.says)
 			}
 		})

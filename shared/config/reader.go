@@ -81,7 +81,7 @@ func (r *reader) boolean(name string) bool {
 // platform's, so that no value of it is a mistake; the Functions host reads it by .NET's
 // bool.TryParse, and so in any case. Source: Azure/azure-functions-host,
 // IsEasyAuthEnabled. In front of Lambda nothing takes a client's header away, so there
-// the variable, if somebody has set it, means nothing.
+// the variable, if it is set, means nothing.
 func (r *reader) appService() bool {
 	return strings.EqualFold(r.text("WEBSITE_AUTH_ENABLED"), "true") && !r.onLambda()
 }
@@ -139,7 +139,7 @@ func (r *reader) origin(name, byDefault string) string {
 }
 
 // publicURL reads the address for browsers. Plain http is for loopback only, where
-// nobody can listen and browsers allow it.
+// no other machine sees the traffic and browsers allow it.
 func (r *reader) publicURL(name string) string {
 	s := r.text(name)
 	if s == "" {
@@ -230,7 +230,8 @@ func tableEndpoint(s string) (*url.URL, bool) {
 	}
 	endpoint := parts["TableEndpoint"]
 	if endpoint == "" {
-		endpoint = cmp.Or(parts["DefaultEndpointsProtocol"], "https") + "://" + parts["AccountName"] + ".table." + cmp.Or(parts["EndpointSuffix"], "core.windows.net")
+		endpoint = cmp.Or(parts["DefaultEndpointsProtocol"], "https") + "://" + parts["AccountName"] + ".table." +
+			cmp.Or(parts["EndpointSuffix"], "core.windows.net")
 	}
 	u, ok := parseURL(endpoint)
 	return u, ok && (u.Scheme == "https" || u.Scheme == "http")

@@ -49,7 +49,7 @@ func (t Telemetry) On() bool { return t.Traces.URL != "" || t.Metrics.URL != "" 
 var headerNameForm = regexp.MustCompile("^[0-9A-Za-z!#$%&'*+.^_`|~-]+$")
 
 // telemetry reads where metrics and traces go. Where nothing is exported nothing is
-// checked either: the variables may be meant for somebody else.
+// checked either: the variables may be meant for another program.
 func (r *reader) telemetry() Telemetry {
 	if strings.EqualFold(r.text("OTEL_SDK_DISABLED"), "true") {
 		return Telemetry{}

@@ -31,20 +31,24 @@ func TestTelemetryIsOff(t *testing.T) {
 func TestTelemetry(t *testing.T) {
 	c := load(t, least.with(exporting)).Telemetry
 	if !c.On() || c.Traces.URL != "https://collector:4318/base/v1/traces" || c.Metrics.URL != "https://collector:4318/base/v1/metrics" ||
-		c.Traces.Headers["api-key"].Reveal() != "receiver,key" || c.Metrics.Headers["x-tenant"].Reveal() != "one" || c.Sampler != "" || c.SamplerRatio != 1 {
+		c.Traces.Headers["api-key"].Reveal() != "receiver,key" || c.Metrics.Headers["x-tenant"].Reveal() != "one" || c.Sampler != "" ||
+		c.SamplerRatio != 1 {
 		t.Errorf("Telemetry = %+v", c)
 	}
 	if text := fmt.Sprintf("%+v %#v", c, c); strings.Contains(text, "receiver,key") {
 		t.Errorf("it prints as %s", text)
 	}
 	c = load(t, least.with(exporting).with(settings{
-		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:4318", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "own=1", "OTEL_METRICS_EXPORTER": "none",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:4318", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "own=1",
+		"OTEL_METRICS_EXPORTER":       "none",
 		"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
 		"OTEL_RESOURCE_ATTRIBUTES": "team=a%20b,service.name=lost", "OTEL_SERVICE_NAME": "keys",
 		"OTEL_TRACES_SAMPLER": "parentbased_TraceIdRatio", "OTEL_TRACES_SAMPLER_ARG": "0.25",
 	})).Telemetry
-	if c.Traces.URL != "http://localhost:4318" || len(c.Traces.Headers) != 1 || c.Traces.Headers["own"].Reveal() != "1" || c.Metrics.URL != "" ||
-		c.Attributes["service.name"] != "keys" || c.Attributes["team"] != "a b" || c.Sampler != "parentbased_traceidratio" || c.SamplerRatio != 0.25 {
+	if c.Traces.URL != "http://localhost:4318" || len(c.Traces.Headers) != 1 || c.Traces.Headers["own"].Reveal() != "1" ||
+		c.Metrics.URL != "" ||
+		c.Attributes["service.name"] != "keys" || c.Attributes["team"] != "a b" || c.Sampler != "parentbased_traceidratio" ||
+		c.SamplerRatio != 0.25 {
 		t.Errorf("Telemetry = %+v", c)
 	}
 }

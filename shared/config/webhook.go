@@ -8,7 +8,7 @@ import (
 	"rekey/shared/notice"
 )
 
-// Webhook is where somebody is told that a connection needs a person, and that it does
+// Webhook is where Rekey tells that a connection needs a person, and that it does
 // not any more. It is on if URL is set; then its secret is given or named, not both.
 type Webhook struct {
 	// URL is REKEY_WEBHOOK_URL: https, without a user; http on loopback only with
@@ -24,7 +24,7 @@ type Webhook struct {
 	SecretName string
 }
 
-// On reports whether there is anybody to tell.
+// On reports whether a webhook is set.
 func (w Webhook) On() bool { return !w.URL.IsZero() }
 
 const (
@@ -50,7 +50,8 @@ func (r *reader) webhook(emulated bool) Webhook {
 	case given && named:
 		r.wrong(webhookSecret, "is given, and %s names one in Key Vault: set only one", webhookSecretName)
 	case on && !given && !named:
-		r.wrong(webhookSecret, "is required for the webhook, so that its receiver can tell who calls; or name a secret in Key Vault by %s", webhookSecretName)
+		r.wrong(webhookSecret, "is required for the webhook, so that its receiver can tell who calls; or name a secret in Key Vault by %s",
+			webhookSecretName)
 	case !on && (given || named):
 		r.wrong(webhookURL, "is required for the webhook's secret: write the receiver's address, or leave the secret out")
 	}

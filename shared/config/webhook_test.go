@@ -51,10 +51,12 @@ func TestWebhookMistakes(t *testing.T) {
 		{least, "REKEY_WEBHOOK_URL", settings{"REKEY_WEBHOOK_URL": hook + "#hunter2"}, "https"},
 		{least, "REKEY_WEBHOOK_URL", settings{"REKEY_WEBHOOK_URL": ""}, "required"},
 		{least, "REKEY_WEBHOOK_SECRET", settings{"REKEY_WEBHOOK_URL": hook, "REKEY_WEBHOOK_SECRET": ""}, "REKEY_WEBHOOK_SECRET_NAME"},
-		{least, "REKEY_WEBHOOK_SECRET", settings{"REKEY_WEBHOOK_URL": hook, "REKEY_WEBHOOK_SECRET": "hunter2hunter2hunter2hunter2"}, "secret 1: must be whsec_"},
+		{least, "REKEY_WEBHOOK_SECRET", settings{"REKEY_WEBHOOK_URL": hook, "REKEY_WEBHOOK_SECRET": "hunter2hunter2hunter2hunter2"},
+			"secret 1: must be whsec_"},
 		{least, "REKEY_WEBHOOK_SECRET", settings{"REKEY_WEBHOOK_URL": hook, "REKEY_WEBHOOK_SECRET": hookSecret + ",whsec_hunter2"}, "secret 2"},
 		{least, "REKEY_WEBHOOK_SECRET", settings{"REKEY_WEBHOOK_URL": hook, "REKEY_WEBHOOK_SECRET_NAME": "webhook"}, "only one"},
-		{least, "REKEY_WEBHOOK_SECRET_NAME", settings{"REKEY_WEBHOOK_URL": hook, "REKEY_WEBHOOK_SECRET": "", "REKEY_WEBHOOK_SECRET_NAME": "web_hook"}, "name"},
+		{least, "REKEY_WEBHOOK_SECRET_NAME", settings{"REKEY_WEBHOOK_URL": hook, "REKEY_WEBHOOK_SECRET": "",
+			"REKEY_WEBHOOK_SECRET_NAME": "web_hook"}, "name"},
 	}
 	for _, tt := range tests {
 		_, err := config.Load(tt.base.with(settings{"REKEY_WEBHOOK_SECRET": hookSecret}).with(tt.set).lookup)

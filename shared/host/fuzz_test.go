@@ -31,8 +31,10 @@ func FuzzTimer(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, seed := range []string{
-		tick, "", "null", "{}", "tick", canary.Mark, `"` + canary.Mark + `"`, `{"Data":null}`, `{"Data":{}}`, `{"Data":7}`, `{"Data":{"` + canary.Mark + `":"` + canary.Mark + `"}}`,
-		`{"Data":{"t":` + string(quoted) + `}}`, `{"data":{"t":{"isPastDue":1,"ScheduleStatus":[{}]}}}`, `{"Data":{"t":"{\"IsPastDue\":\"` + canary.Mark + `\"}"}}`,
+		tick, "", "null", "{}", "tick", canary.Mark, `"` + canary.Mark + `"`, `{"Data":null}`, `{"Data":{}}`, `{"Data":7}`,
+		`{"Data":{"` + canary.Mark + `":"` + canary.Mark + `"}}`,
+		`{"Data":{"t":` + string(quoted) + `}}`, `{"data":{"t":{"isPastDue":1,"ScheduleStatus":[{}]}}}`,
+		`{"Data":{"t":"{\"IsPastDue\":\"` + canary.Mark + `\"}"}}`,
 		`{"Data":{"t":{"ScheduleStatus":{"Last":"9999-12-31T23:59:59.9999999+14:00"}}}}`, `{"Data":{"a":[[[[]]]],"b":{"IsPastDue":true}}}`,
 	} {
 		f.Add([]byte(seed))
@@ -53,7 +55,8 @@ func checkTimer(t *testing.T, body []byte) {
 	})
 	var logged bytes.Buffer
 	server := &http.Server{ErrorLog: log.New(&logged, "", 0)}
-	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.ServerContextKey, server), http.MethodPost, "http://127.0.0.1:80/rotatedue", bytes.NewReader(body))
+	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.ServerContextKey, server), http.MethodPost,
+		"http://127.0.0.1:80/rotatedue", bytes.NewReader(body))
 	r.RemoteAddr = "127.0.0.1:4711"
 	r.Header.Set("X-Azure-Functions-InvocationId", invocationID)
 	w := httptest.NewRecorder()
@@ -66,7 +69,8 @@ func checkTimer(t *testing.T, body []byte) {
 		Logs        []string
 		ReturnValue any
 	}
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Outputs == nil || len(answer.Logs) != 1 || w.Header().Get("Content-Type") != "application/json" {
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Outputs == nil || len(answer.Logs) != 1 ||
+		w.Header().Get("Content-Type") != "application/json" {
 		t.Fatalf("the answer is %q, %v", w.Body, err)
 	}
 	switch {
@@ -105,9 +109,12 @@ func FuzzLambda(f *testing.F) {
 	for _, e := range []any{
 		functionURL(http.MethodPost, "/api/v1/app-connections", `{"name":"billing"}`), functionURL(http.MethodGet, "/a%2Fb/%zz", ""),
 		events.APIGatewayV2HTTPRequest{
-			Version: "2.0", RouteKey: "$default", RawPath: "/ä b", RawQueryString: "a=1&a=2", Cookies: []string{"a=1", "b=2"}, IsBase64Encoded: true, Body: "AAEC/w==",
-			Headers:        map[string]string{"content-type": "application/octet-stream", "x-ms-client-principal": "boss", "Content-Length": "7", "transfer-encoding": "chunked"},
-			RequestContext: events.APIGatewayV2HTTPRequestContext{HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: "PATCH", SourceIP: "2001:db8::1"}},
+			Version: "2.0", RouteKey: "$default", RawPath: "/ä b", RawQueryString: "a=1&a=2", Cookies: []string{"a=1", "b=2"},
+			IsBase64Encoded: true, Body: "AAEC/w==",
+			Headers: map[string]string{"content-type": "application/octet-stream", "x-ms-client-principal": "boss", "Content-Length": "7",
+				"transfer-encoding": "chunked"},
+			RequestContext: events.APIGatewayV2HTTPRequestContext{HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: "PATCH",
+				SourceIP: "2001:db8::1"}},
 		},
 		events.APIGatewayProxyRequest{HTTPMethod: "GET", Path: "/"},
 		events.CloudWatchEvent{Version: "0", Source: "aws.events", DetailType: "Scheduled Event", Detail: json.RawMessage(`{}`)},
@@ -120,8 +127,10 @@ func FuzzLambda(f *testing.F) {
 	}
 	for _, seed := range []string{
 		"", "null", "[]", `"rotate-due"`, `{"rekey":"rotate-due"}`, `{"rekey":"rotate-due","source":"aws.s3"}`, `{"rekey":7}`, canary.Mark,
-		`{"version":"2.0","requestContext":{"http":{"method":""}}}`, `{"version":"2.0","isBase64Encoded":true,"body":"` + canary.Mark + `","requestContext":{"http":{"method":"GET"}}}`,
-		`{"version":"2.0","rawPath":"//evil.example/%2e%2e","rawQueryString":"#?","headers":{"HOST":"a","host":"b","X-Azure-Functions-InvocationId":"c","":""},"requestContext":{"http":{"method":"\n"}}}`,
+		`{"version":"2.0","requestContext":{"http":{"method":""}}}`,
+		`{"version":"2.0","isBase64Encoded":true,"body":"` + canary.Mark + `","requestContext":{"http":{"method":"GET"}}}`,
+		`{"version":"2.0","rawPath":"//evil.example/%2e%2e","rawQueryString":"#?",` +
+			`"headers":{"HOST":"a","host":"b","X-Azure-Functions-InvocationId":"c","":""},"requestContext":{"http":{"method":"\n"}}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -175,14 +184,16 @@ func checkRequest(t *testing.T, event []byte, r *http.Request) {
 	if r.Method == "" || r.URL == nil || r.RequestURI != r.URL.RequestURI() || r.URL.RawQuery != e.RawQueryString {
 		t.Errorf("request %+v", r)
 	}
-	if path, err := url.PathUnescape(e.RawPath); err == nil && e.RawPath != "" && (r.URL.Path != path || r.URL.EscapedPath() != e.RawPath && r.URL.EscapedPath() != (&url.URL{Path: path}).EscapedPath()) {
+	if path, err := url.PathUnescape(e.RawPath); err == nil && e.RawPath != "" &&
+		(r.URL.Path != path || r.URL.EscapedPath() != e.RawPath && r.URL.EscapedPath() != (&url.URL{Path: path}).EscapedPath()) {
 		t.Errorf("the path %q became %q, %q", e.RawPath, r.URL.Path, r.URL.EscapedPath())
 	}
 	for name := range r.Header {
 		if name != http.CanonicalHeaderKey(name) {
 			t.Errorf("the header %q is not found by its name", name)
 		}
-		for _, others := range []string{"Host", "Transfer-Encoding", "X-Azure-Functions-", "X-Ms-Invocation-Id", "X-Ms-Client-Principal", "X-Ms-Token-"} {
+		for _, others := range []string{"Host", "Transfer-Encoding", "X-Azure-Functions-", "X-Ms-Invocation-Id", "X-Ms-Client-Principal",
+			"X-Ms-Token-"} {
 			if name == others || strings.HasPrefix(name, others) && strings.HasPrefix(others, "X-") {
 				t.Errorf("the header %s came through", name)
 			}

@@ -69,19 +69,19 @@ func Listen(ctx context.Context, port string) (net.Listener, error) {
 
 // drain is how long Serve lets running requests finish once its context ends.
 // The real host gives no notice at all (it sends SIGKILL), so this only serves
-// somebody who runs the handler by hand.
+// a person who runs the handler by hand.
 const drain = 3 * time.Second
 
 // Serve answers requests on l until ctx ends, and closes l. It answers the
 // host's readiness probe, GET /, itself: the host takes any answer for "ready"
-// and repeats the probe as a ping, so that must be cheap and ask nobody who
-// they are. Everything else goes to handler.
+// and repeats the probe as a ping, so that must be cheap and ask for no
+// identity. Everything else goes to handler.
 //
 // It returns nil if it ended because ctx did.
 func Serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		// This is no ServeMux, which answers a path in another form by a redirect to
-		// the plain one, before anybody has asked who is there.
+		// the plain one, before the handler has asked who calls.
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.EscapedPath() == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 				w.WriteHeader(http.StatusOK)
@@ -154,7 +154,7 @@ func isGUID(s string) bool {
 	return true
 }
 
-// Verb is a method as it may be logged: one that HTTP does not know is what somebody
+// Verb is a method as it may be logged: one that HTTP does not know is what a caller
 // made up, and may be anything.
 func Verb(method string) string {
 	switch method {

@@ -37,7 +37,9 @@ var errUnknownEvent = errors.New("unknown event: expected a request of a Functio
 // fails the invocation, so that it shows in the function's metrics; Lambda repeats it
 // twice, which does no harm. A panic in h is answered with status 500, one in tick is an
 // error: the process lives on, as it would not if a panic reached the runtime.
-func LambdaHandler(h http.Handler, tick func(ctx context.Context) (any, error), log *slog.Logger) func(ctx context.Context, event json.RawMessage) (any, error) {
+func LambdaHandler(
+	h http.Handler, tick func(ctx context.Context) (any, error), log *slog.Logger,
+) func(ctx context.Context, event json.RawMessage) (any, error) {
 	return func(ctx context.Context, event json.RawMessage) (any, error) {
 		var e lambdaEvent
 		if json.Unmarshal(event, &e) != nil {

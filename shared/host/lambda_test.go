@@ -85,7 +85,8 @@ func functionURL(method, path, query string) events.LambdaFunctionURLRequest {
 		Headers: map[string]string{"host": "abc.lambda-url.eu-central-1.on.aws"},
 		RequestContext: events.LambdaFunctionURLRequestContext{
 			DomainName: "abc.lambda-url.eu-central-1.on.aws",
-			HTTP:       events.LambdaFunctionURLRequestContextHTTPDescription{Method: method, Path: path, Protocol: "HTTP/1.1", SourceIP: "203.0.113.9", UserAgent: "test"},
+			HTTP: events.LambdaFunctionURLRequestContextHTTPDescription{Method: method, Path: path, Protocol: "HTTP/1.1",
+				SourceIP: "203.0.113.9", UserAgent: "test"},
 		},
 	}
 }
@@ -108,14 +109,16 @@ const (
 		"requestId":"LV7fzho-PHcEJPw=","routeKey":"$default","stage":"$default","time":"21/Apr/2020:15:08:21 +0000","timeEpoch":1587481701067},
 		"isBase64Encoded":false}`
 	ruleSample = `{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event","source":"aws.events",
-		"account":"123456789012","time":"2015-10-08T16:53:06Z","region":"us-east-1","resources":["arn:aws:events:us-east-1:123456789012:rule/r"],"detail":{}}`
+		"account":"123456789012","time":"2015-10-08T16:53:06Z","region":"us-east-1",` +
+		`"resources":["arn:aws:events:us-east-1:123456789012:rule/r"],"detail":{}}`
 	schedulerSample = `{"rekey":"rotate-due"}`
 )
 
 func TestLambdaSamples(t *testing.T) {
 	r, body := received(t, urlSample)
 	if r.Method != "POST" || r.URL.Path != "/my/path" || r.RequestURI != "/my/path?parameter1=value1&parameter1=value2&parameter2=value" ||
-		r.Host != "id.lambda-url.us-west-2.on.aws" || r.RemoteAddr != "123.123.123.123:0" || body != "Hello from client!" || r.ContentLength != 18 {
+		r.Host != "id.lambda-url.us-west-2.on.aws" || r.RemoteAddr != "123.123.123.123:0" || body != "Hello from client!" ||
+		r.ContentLength != 18 {
 		t.Errorf("Function URL: %s %s %s from %s, body %q", r.Method, r.Host, r.RequestURI, r.RemoteAddr, body)
 	}
 	if got := r.URL.Query()["parameter1"]; len(got) != 2 || got[0] != "value1" || got[1] != "value2" {
@@ -132,7 +135,8 @@ func TestLambdaSamples(t *testing.T) {
 	}
 
 	r, body = received(t, apiSample)
-	if r.Method != "GET" || r.URL.Path != "/" || r.RequestURI != "/" || r.Host != "a.execute-api.us-west-2.amazonaws.com" || body != "" || r.ContentLength != 0 {
+	if r.Method != "GET" || r.URL.Path != "/" || r.RequestURI != "/" || r.Host != "a.execute-api.us-west-2.amazonaws.com" || body != "" ||
+		r.ContentLength != 0 {
 		t.Errorf("HTTP API: %s %s %s, body %q", r.Method, r.Host, r.RequestURI, body)
 	}
 	if r.Header.Get("Host") != "" || r.Header.Get("Content-Length") != "" || r.Header.Get("Accept") != "*/*" {
@@ -148,7 +152,8 @@ func TestLambdaRequest(t *testing.T) {
 	if r.URL.EscapedPath() != "/a%2Fb/%C3%A9" || r.URL.Path != "/a/b/é" || r.URL.RawQuery != "x=1&x=&y=%20&x=1" {
 		t.Errorf("URL = %v, path %q", r.URL, r.URL.Path)
 	}
-	if body != "\x00\x01\x02\xff" || r.ContentLength != 4 || r.Header.Get("Content-Length") != "4" || len(r.Header.Values("Transfer-Encoding")) != 0 {
+	if body != "\x00\x01\x02\xff" || r.ContentLength != 4 || r.Header.Get("Content-Length") != "4" ||
+		len(r.Header.Values("Transfer-Encoding")) != 0 {
 		t.Errorf("body %q, %d bytes, header %v", body, r.ContentLength, r.Header)
 	}
 
@@ -173,11 +178,12 @@ func TestLambdaRequest(t *testing.T) {
 	}
 }
 
-// Whoever calls from outside must not be taken for the Functions host, or for
+// A caller from outside must not be taken for the Functions host, or for
 // App Service's authentication.
 func TestLambdaDropsHostHeaders(t *testing.T) {
 	e := functionURL("GET", "/", "")
-	for _, name := range []string{"x-azure-functions-invocationid", "X-Azure-Functions-Anything", "x-ms-invocation-id", "x-ms-client-principal",
+	for _, name := range []string{"x-azure-functions-invocationid", "X-Azure-Functions-Anything", "x-ms-invocation-id",
+		"x-ms-client-principal",
 		"X-MS-CLIENT-PRINCIPAL-NAME", "x-ms-token-aad-access-token"} {
 		e.Headers[name] = "0f8fad5b-d9cb-469f-a165-70867728950e"
 	}
@@ -204,7 +210,8 @@ func TestLambdaResponse(t *testing.T) {
 		w.Header().Set("Late", "x")
 		io.WriteString(w, `{"é":1}`)
 	})
-	if got.StatusCode != 409 || got.Body != `{"é":1}` || got.IsBase64Encoded || got.Headers["Vary"] != "a, b" || got.Headers["Late"] != "" || got.Headers["Set-Cookie"] != "" {
+	if got.StatusCode != 409 || got.Body != `{"é":1}` || got.IsBase64Encoded || got.Headers["Vary"] != "a, b" || got.Headers["Late"] != "" ||
+		got.Headers["Set-Cookie"] != "" {
 		t.Errorf("response %+v", got)
 	}
 	if len(got.Cookies) != 2 || got.Cookies[0] != "one=1; Secure" || got.Cookies[1] != "two=2" {
@@ -241,7 +248,8 @@ func TestLambdaResponse(t *testing.T) {
 	}); !got.IsBase64Encoded {
 		t.Errorf("compressed: %+v", got)
 	}
-	if got := answered(t, "HEAD", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "x") }); got.Body != "" || got.StatusCode != 200 {
+	if got := answered(t, "HEAD", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "x") }); got.Body != "" ||
+		got.StatusCode != 200 {
 		t.Errorf("HEAD: %+v", got)
 	}
 	if got := answered(t, "GET", func(http.ResponseWriter, *http.Request) {}); got.StatusCode != 200 {
@@ -300,7 +308,8 @@ func TestLambdaPanics(t *testing.T) {
 	}
 	result, err := h(t.Context(), event)
 	data, _ := json.Marshal(result)
-	if err != nil || !bytes.Contains(data, []byte(`"statusCode":500`)) || bytes.Contains(data, []byte("half")) || bytes.Contains(data, []byte("hidden")) {
+	if err != nil || !bytes.Contains(data, []byte(`"statusCode":500`)) || bytes.Contains(data, []byte("half")) ||
+		bytes.Contains(data, []byte("hidden")) {
 		t.Errorf("panic in a handler: %s, %v", data, err)
 	}
 	if _, err := h(t.Context(), json.RawMessage(schedulerSample)); err == nil || strings.Contains(err.Error(), "hidden") {
@@ -324,7 +333,7 @@ func TestLambdaUnknownEvents(t *testing.T) {
 		"WebSocket":                  `{"requestContext":{"routeKey":"$connect","eventType":"CONNECT"}}`,
 		"2.0 without http":           `{"version":"2.0","rawPath":"/hidden","requestContext":{}}`,
 		"another rule":               `{"version":"0","detail-type":"hidden","source":"aws.events","detail":{}}`,
-		"somebody's own event":       `{"version":"0","detail-type":"Scheduled Event","source":"hidden","detail":{"rekey":"rotate-due"}}`,
+		"another source's event":     `{"version":"0","detail-type":"Scheduled Event","source":"hidden","detail":{"rekey":"rotate-due"}}`,
 		"own event, as the input":    `{"version":"0","detail-type":"x","source":"hidden","rekey":"rotate-due"}`,
 		"another input":              `{"rekey":"hidden"}`,
 		"scheduler without input":    `{"version":"0","id":"1","detail-type":"Scheduled Event","source":"aws.scheduler","detail":"{}"}`,

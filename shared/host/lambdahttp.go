@@ -56,7 +56,7 @@ func (e *lambdaEvent) request(ctx context.Context) (*http.Request, error) {
 	return r.WithContext(ctx), nil
 }
 
-// header leaves the values of repeated headers joined as they came: whoever splits
+// header leaves the values of repeated headers joined as they came: code that splits
 // them could take one for two.
 func (e *lambdaEvent) header() http.Header {
 	header := make(http.Header, len(e.Headers))

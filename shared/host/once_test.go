@@ -16,7 +16,8 @@ import (
 
 func write(t *testing.T, id string) *http.Request {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:1/api/v1/app-connections/c1/rotate-credentials?x=1", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost,
+		"http://127.0.0.1:1/api/v1/app-connections/c1/rotate-credentials?x=1", nil)
 	r.Header.Set("X-Azure-Functions-InvocationId", id)
 	return r
 }

@@ -22,7 +22,7 @@ func TestOrigin(t *testing.T) {
 		{"mapped", local, []string{"::ffff:203.0.113.9"}, "203.0.113.9"},
 		{"appended to a forged one", local, []string{"198.51.100.1, 203.0.113.9:51234"}, "203.0.113.9"},
 		{"added in a header of its own", local, []string{"198.51.100.1", "203.0.113.9"}, "203.0.113.9"},
-		{"nobody said", local, nil, ""},
+		{"no header", local, nil, ""},
 		{"no address", local, []string{"unknown"}, ""},
 		{"nothing behind the comma", local, []string{"203.0.113.9, "}, ""},
 		{"text as a zone", local, []string{"fe80::1%<script>"}, ""},

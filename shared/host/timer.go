@@ -17,7 +17,7 @@ import (
 )
 
 // Timer is one tick of a timer function, as the host describes it. All of it is
-// information: whoever does the work decides by its own state what is due, so a
+// information: the code that does the work decides by its own state what is due, so a
 // tick that is late, repeated or started by hand needs no special care. Times
 // are in UTC, and zero where the host said nothing.
 type Timer struct {
@@ -223,7 +223,7 @@ func answer(w http.ResponseWriter, status int, logs ...string) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the host has gone; there is nobody left to tell
+	_, _ = w.Write(body) // an error means that the host has gone
 }
 
 // panicText describes p without printing a value that might hold a secret.

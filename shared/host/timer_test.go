@@ -18,9 +18,10 @@ import (
 
 const invocationID = "7b1c1b3c-2f4e-4d0a-9a51-0d6f5f2f9a10"
 
-// What the host sends, from the host contract's section 3.2.
+// What the Functions host sends for a timer.
 const tick = `{"Data":{"timer":{"Schedule":{"AdjustForDST":true},` +
-	`"ScheduleStatus":{"Last":"2026-11-22T17:00:00.0012345+00:00","Next":"2026-11-22T18:00:00+00:00","LastUpdated":"2026-11-22T17:00:00.0012345+00:00"},` +
+	`"ScheduleStatus":{"Last":"2026-11-22T17:00:00.0012345+00:00","Next":"2026-11-22T18:00:00+00:00",` +
+	`"LastUpdated":"2026-11-22T17:00:00.0012345+00:00"},` +
 	`"IsPastDue":true}},"Metadata":{"sys":{"MethodName":"rotatedue","UtcNow":"2026-11-22T18:00:00.0123456Z","RandGuid":"x"}}}`
 
 // serve starts a server around a TimerHandler for rotatedue and returns it with

@@ -31,7 +31,7 @@ const (
 	keyKind       = attribute.Key("rekey.credential")
 )
 
-// Observer sees what passes do; nil if t is nil, so that nobody is told.
+// Observer sees what passes do; nil if t is nil, so that nothing is told.
 func (t *Telemetry) Observer() rotator.Observer {
 	if t == nil {
 		return nil

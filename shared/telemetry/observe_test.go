@@ -14,7 +14,7 @@ import (
 )
 
 // A run is counted once, when it ends, by whichever step or pass sees that first; one
-// that ended before the pass, or in somebody else's, is not.
+// that ended before the pass, or in another instance's, is not.
 func TestRotationsAreCounted(t *testing.T) {
 	r := telemetrytest.New(t)
 	tel, _, _ := exporting(t, r)
@@ -35,13 +35,13 @@ func TestRotationsAreCounted(t *testing.T) {
 		last []*rotation.RunResult
 		want [2]float64 // success, failed
 	}{
-		"nothing was done":              {nil, []*rotation.RunResult{ended("a", "success")}, [2]float64{0, 0}},
-		"nothing ended":                 {nil, []*rotation.RunResult{ended("a", "success"), ended("a", "success")}, [2]float64{0, 0}},
-		"the first ever":                {nil, []*rotation.RunResult{nil, nil, ended("a", "success")}, [2]float64{1, 0}},
-		"in the middle of a pass":       {nil, []*rotation.RunResult{nil, ended("b", "failed"), ended("b", "failed")}, [2]float64{0, 1}},
-		"two in a pass":                 {nil, []*rotation.RunResult{nil, ended("c", "failed"), ended("d", "success")}, [2]float64{1, 1}},
-		"then the pass was stopped":     {errors.New("canary"), []*rotation.RunResult{nil, ended("e", "success")}, [2]float64{1, 0}},
-		"of somebody who has the lease": {rotator.ErrLeaseLost, []*rotation.RunResult{nil, ended("f", "success")}, [2]float64{0, 0}},
+		"nothing was done":           {nil, []*rotation.RunResult{ended("a", "success")}, [2]float64{0, 0}},
+		"nothing ended":              {nil, []*rotation.RunResult{ended("a", "success"), ended("a", "success")}, [2]float64{0, 0}},
+		"the first ever":             {nil, []*rotation.RunResult{nil, nil, ended("a", "success")}, [2]float64{1, 0}},
+		"in the middle of a pass":    {nil, []*rotation.RunResult{nil, ended("b", "failed"), ended("b", "failed")}, [2]float64{0, 1}},
+		"two in a pass":              {nil, []*rotation.RunResult{nil, ended("c", "failed"), ended("d", "success")}, [2]float64{1, 1}},
+		"then the pass was stopped":  {errors.New("canary"), []*rotation.RunResult{nil, ended("e", "success")}, [2]float64{1, 0}},
+		"of the holder of the lease": {rotator.ErrLeaseLost, []*rotation.RunResult{nil, ended("f", "success")}, [2]float64{0, 0}},
 	} {
 		count := func(outcome string) float64 {
 			tel.Flush(t.Context())
@@ -64,7 +64,8 @@ func TestSteps(t *testing.T) {
 	tel, _, _ := exporting(t, r)
 	o := tel.Observer()
 	ctx, end := o.Pass(t.Context(), "one")
-	_, stepped := o.Step(ctx, &rotation.Record{Phase: rotation.Verifying, Run: &rotation.Run{ID: "run", Trigger: rotation.OnRequest, KeyID: "key"}}, rotation.Prove{})
+	_, stepped := o.Step(ctx, &rotation.Record{Phase: rotation.Verifying,
+		Run: &rotation.Run{ID: "run", Trigger: rotation.OnRequest, KeyID: "key"}}, rotation.Prove{})
 	stepped("failed", serviceerror.Throttled)
 	end(&rotation.Record{Phase: rotation.Verifying, Current: &rotation.Credential{
 		KeyID: "old", ExpiresAt: time.Now().Add(12 * 24 * time.Hour),
@@ -75,10 +76,12 @@ func TestSteps(t *testing.T) {
 		t.Fatalf("%d spans", len(spans))
 	}
 	pass, step := spans[0], spans[1]
-	if pass.Name != "pass" || pass.Attrs["rekey.connection.id"] != "one" || pass.Attrs["rekey.outcome"] != "ok" || pass.Attrs["rekey.key.id"] != "old" || pass.Failed {
+	if pass.Name != "pass" || pass.Attrs["rekey.connection.id"] != "one" || pass.Attrs["rekey.outcome"] != "ok" ||
+		pass.Attrs["rekey.key.id"] != "old" || pass.Failed {
 		t.Errorf("pass %+v", pass)
 	}
-	if step.Name != "prove" || step.Parent != pass.ID || step.Attrs["rekey.run.id"] != "run" || step.Attrs["rekey.key.id"] != "key" || step.Attrs["rekey.outcome"] != "failed" ||
+	if step.Name != "prove" || step.Parent != pass.ID || step.Attrs["rekey.run.id"] != "run" || step.Attrs["rekey.key.id"] != "key" ||
+		step.Attrs["rekey.outcome"] != "failed" ||
 		step.Attrs["rekey.class"] != "throttled" || step.Attrs["rekey.trigger"] != "manual" || !step.Failed {
 		t.Errorf("step %+v", step)
 	}
@@ -92,7 +95,7 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-// The backlog is that of the last look, and of nobody once nobody looks any more.
+// The backlog is that of the last look. It is not reported any more once looks have stopped.
 func TestBacklog(t *testing.T) {
 	r := telemetrytest.New(t)
 	tel, _, clock := exporting(t, r)

@@ -34,7 +34,8 @@ func TestReceiverDown(t *testing.T) {
 	if n := r.Requests(); n == 0 || n > 2 { // one of each signal
 		t.Errorf("%d exports were tried within a minute", n)
 	}
-	if got := out.String(); strings.Count(got, "telemetry not exported") != 1 || !strings.Contains(got, "refused by the receiver") || strings.Contains(got, "canary") || strings.Contains(got, r.URL) {
+	if got := out.String(); strings.Count(got, "telemetry not exported") != 1 || !strings.Contains(got, "refused by the receiver") ||
+		strings.Contains(got, "canary") || strings.Contains(got, r.URL) {
 		t.Errorf("log: %s", got)
 	}
 	clock.ahead.Add(int64(61 * time.Second))
@@ -51,7 +52,7 @@ func TestReceiverDown(t *testing.T) {
 	}
 }
 
-// Nobody listens there.
+// Nothing listens there.
 func TestReceiverMissing(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()

@@ -6,7 +6,7 @@ import (
 )
 
 // words are what may be told of a path: words of the services' addresses and of
-// Rekey's own. Everything else in a path is somebody's id or name, or may be. A word
+// Rekey's own. Everything else in a path is an id or a name, or may be. A word
 // that is missing here costs a little clarity; there is no rule that a value could slip
 // through.
 var words = set(`

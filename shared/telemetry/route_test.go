@@ -19,8 +19,10 @@ func TestRoute(t *testing.T) {
 		"https://table/mine(PartitionKey='s00')":                                               "/{id}()",
 		"https://table/$batch":                                                                 "/$batch",
 		"https://hooks/services/T000/B000/XXXX":                                                "/{id}/{id}/{id}/{id}",
-		"https://us/organization/app-connections/azure/oauth/callback?code=x&state=y":          "/organization/app-connections/azure/oauth/callback",
-		"https://us/api/v1/app-connections/azure-client-secrets/connection-name/my%20name":     "/api/v1/app-connections/azure-client-secrets/connection-name/{id}",
+		"https://us/organization/app-connections/azure/oauth/callback?code=x&state=y": "/organization/app-connections" +
+			"/azure/oauth/callback",
+		"https://us/api/v1/app-connections/azure-client-secrets/connection-name/my%20name": "/api/v1/app-connections" +
+			"/azure-client-secrets/connection-name/{id}",
 		"https://us/%61pi":                    "/{id}",
 		"https://us/a/b/c/d/e/f/g/h/i/j/k/l/": "/{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/...",
 		"https://us/":                         "/",

@@ -48,9 +48,11 @@ func (t *Telemetry) make() *sdk {
 	}
 	var meter metric.Meter = nometric.Meter{}
 	if c.Metrics.URL != "" {
-		exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(c.Metrics.URL), otlpmetrichttp.WithHeaders(reveal(c.Metrics.Headers)))
+		exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(c.Metrics.URL),
+			otlpmetrichttp.WithHeaders(reveal(c.Metrics.Headers)))
 		if err == nil {
-			p := sdkmetric.NewMeterProvider(sdkmetric.WithResource(who), sdkmetric.WithReader(sdkmetric.NewPeriodicReader(measurements{exporter, t})))
+			p := sdkmetric.NewMeterProvider(sdkmetric.WithResource(who),
+				sdkmetric.WithReader(sdkmetric.NewPeriodicReader(measurements{exporter, t})))
 			meter, s.providers = p.Meter(scope), append(s.providers, p)
 		}
 		t.exported("metrics", err)
@@ -96,7 +98,7 @@ func sampler(name string, ratio float64) sdktrace.Sampler {
 }
 
 // reveal gives the headers to the exporter, which sends them to the receiver and to
-// nobody else: it has a client of its own.
+// nothing else: it has a client of its own.
 func reveal(headers map[string]secret.Value) map[string]string {
 	out := make(map[string]string, len(headers))
 	for k, v := range headers {

@@ -1,5 +1,5 @@
 // Package telemetry sends metrics and traces of Rekey to a receiver of OpenTelemetry's
-// protocol, so that somebody who is not looking at the log notices what is late,
+// protocol, so that a person who is not looking at the log notices what is late,
 // refused or about to expire, and can see afterwards where the time of a rotation went.
 //
 // A trace is one invocation: the host's span, if it names one by traceparent, then the
@@ -44,7 +44,7 @@ type Config struct {
 
 	// Sampler is one of the values of OTEL_TRACES_SAMPLER, Ratio its argument. Empty
 	// means always_on, unlike OpenTelemetry's own default parentbased_always_on: the
-	// traceparent of Azure's front ends can say "not sampled" though nobody asked for
+	// traceparent of Azure's front ends can say "not sampled" though no caller asked for
 	// that, and Rekey would seem not to trace at all.
 	// Source: github.com/open-telemetry/opentelemetry-js/issues/3057.
 	Sampler string

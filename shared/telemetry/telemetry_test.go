@@ -106,7 +106,7 @@ func TestOff(t *testing.T) {
 		t.Error("the handler was wrapped")
 	}
 	if tel.Observer() != nil {
-		t.Error("somebody observes")
+		t.Error("there is an observer")
 	}
 	ctx, end := tel.Invocation(t.Context(), telemetry.Timer, "tick", "id")
 	end(nil)
@@ -147,7 +147,8 @@ func TestRequestsToServices(t *testing.T) {
 			t.Errorf("span %+v", s)
 		}
 	}
-	want := "graph GET /v1.0/applications({id}) 200, graph GET /v1.0/applications/{id}/addPassword 429, graph GET /v1.0/me 503, other GET /{id} 503"
+	want := "graph GET /v1.0/applications({id}) 200, graph GET /v1.0/applications/{id}/addPassword 429, graph GET /v1.0/me 503, " +
+		"other GET /{id} 503"
 	if got := strings.Join(names, ", "); got != want {
 		t.Errorf("spans %s, want %s", got, want)
 	}
@@ -168,7 +169,8 @@ func TestRequestsToServices(t *testing.T) {
 	if got := r.Header("Api-Key"); got != "key~of~the~receiver" {
 		t.Errorf("the receiver got the key %q", got)
 	}
-	if who := r.Resource(); who["service.name"] != "rekey" || who["service.version"] != "v1" || who["deployment.environment.name"] != "test" || who["team"] != "a" || len(who["service.instance.id"]) < 20 {
+	if who := r.Resource(); who["service.name"] != "rekey" || who["service.version"] != "v1" || who["deployment.environment.name"] != "test" ||
+		who["team"] != "a" || len(who["service.instance.id"]) < 20 {
 		t.Errorf("resource %v", who)
 	}
 }
@@ -209,7 +211,8 @@ func TestTraceparent(t *testing.T) {
 		if q.URL.Path == "/panic" {
 			panic("canary")
 		}
-		resp, err := tel.Transport(answering(200, nil)).RoundTrip(httptest.NewRequestWithContext(q.Context(), "GET", "https://graph.example/v1.0/me", nil))
+		resp, err := tel.Transport(answering(200, nil)).RoundTrip(httptest.NewRequestWithContext(q.Context(), "GET",
+			"https://graph.example/v1.0/me", nil))
 		if err != nil {
 			t.Error(err)
 		}
@@ -235,7 +238,8 @@ func TestTraceparent(t *testing.T) {
 		if (server.Trace == trace) != joined || (server.Parent == parent) != joined || !joined && server.Parent != "" {
 			t.Errorf("%s: trace %s, parent %q", name, server.Trace, server.Parent)
 		}
-		if !server.Server || server.Name != "PATCH /api/v1/app-connections/azure-client-secrets/{id}" || server.Attrs["http.response.status_code"] != "418" ||
+		if !server.Server || server.Name != "PATCH /api/v1/app-connections/azure-client-secrets/{id}" ||
+			server.Attrs["http.response.status_code"] != "418" ||
 			server.Attrs["faas.invocation_id"] != "0b1e7e57-0000-4000-8000-00000000000a" || server.Attrs["faas.trigger"] != "http" || server.Failed {
 			t.Errorf("%s: %+v", name, server)
 		}

@@ -42,8 +42,10 @@ func (tr *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		span.End()
 		return resp, err
 	}
-	s.requests.Add(ctx, 1, metric.WithAttributes(keyService.String(service), attribute.String("rekey.status", strconv.Itoa(resp.StatusCode/100)+"xx")))
-	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "" {
+	s.requests.Add(ctx, 1, metric.WithAttributes(keyService.String(service),
+		attribute.String("rekey.status", strconv.Itoa(resp.StatusCode/100)+"xx")))
+	if resp.StatusCode == http.StatusTooManyRequests ||
+		resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "" {
 		s.throttled.Add(ctx, 1, metric.WithAttributes(keyService.String(service)))
 	}
 	span.SetAttributes(attribute.Int("http.response.status_code", resp.StatusCode))

@@ -56,7 +56,7 @@ type Config struct {
 // Source gets tokens. It is safe for concurrent use.
 type Source struct{ client *sts.Client }
 
-// New returns a Source. It asks nobody.
+// New returns a Source. It sends no request.
 func New(c Config) *Source {
 	client := http.Client{}
 	if c.HTTPClient != nil {
@@ -72,7 +72,8 @@ func New(c Config) *Source {
 			}
 		}),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal()}, nil
+			return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(),
+				SessionToken: c.SessionToken.Reveal()}, nil
 		}),
 	}
 	if c.URL != "" {

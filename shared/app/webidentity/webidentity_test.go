@@ -71,20 +71,30 @@ func TestFailures(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"wrong key":       {sts.Config{}, func(c *webidentity.Config) { c.SecretAccessKey = secret.New("hidden") }, serviceerror.Invalid, 403, "SignatureDoesNotMatch"},
-		"wrong token":     {sts.Config{}, func(c *webidentity.Config) { c.SessionToken = secret.New("hidden") }, serviceerror.Invalid, 403, "InvalidClientTokenId"},
-		"no token":        {sts.Config{}, func(c *webidentity.Config) { c.SessionToken = secret.Value{} }, serviceerror.Invalid, 403, "SignatureDoesNotMatch"},
-		"another role":    {sts.Config{}, func(c *webidentity.Config) { c.AccessKeyID = "ASIAHIDDENHIDDEN0000" }, serviceerror.Invalid, 403, "InvalidClientTokenId"},
-		"another region":  {sts.Config{}, func(c *webidentity.Config) { c.Region = "us-east-1" }, serviceerror.Invalid, 403, "SignatureDoesNotMatch"},
-		"late":            {sts.Config{Now: func() time.Time { return time.Now().Add(time.Hour) }}, nil, serviceerror.Invalid, 403, "SignatureDoesNotMatch"},
-		"switched off":    {sts.Config{Disabled: true}, nil, serviceerror.Invalid, 403, "OutboundWebIdentityFederationDisabledException"},
-		"not allowed":     {broken(fault.Effect{Status: 403, Code: "AccessDenied", Text: "hidden"}), nil, serviceerror.Invalid, 403, "AccessDenied"},
-		"a strange code":  {broken(fault.Effect{Status: 400, Code: "hidden hidden", Text: "hidden"}), nil, serviceerror.Invalid, 400, ""},
-		"throttled":       {broken(fault.Effect{Status: 400, Code: "Throttling", Text: "hidden"}), nil, serviceerror.Throttled, 400, "Throttling"},
-		"unavailable":     {broken(fault.Effect{Status: 503, Code: "ServiceUnavailable", Text: "hidden"}), nil, serviceerror.Transient, 503, "ServiceUnavailable"},
-		"a redirect":      {broken(fault.Effect{Status: 307, Code: "hidden page", Header: http.Header{"Location": {"https://hidden.example"}}}), nil, serviceerror.Invalid, 307, ""},
+		"wrong key": {sts.Config{}, func(c *webidentity.Config) { c.SecretAccessKey = secret.New("hidden") }, serviceerror.Invalid, 403,
+			"SignatureDoesNotMatch"},
+		"wrong token": {sts.Config{}, func(c *webidentity.Config) { c.SessionToken = secret.New("hidden") }, serviceerror.Invalid, 403,
+			"InvalidClientTokenId"},
+		"no token": {sts.Config{}, func(c *webidentity.Config) { c.SessionToken = secret.Value{} }, serviceerror.Invalid, 403,
+			"SignatureDoesNotMatch"},
+		"another role": {sts.Config{}, func(c *webidentity.Config) { c.AccessKeyID = "ASIAHIDDENHIDDEN0000" }, serviceerror.Invalid, 403,
+			"InvalidClientTokenId"},
+		"another region": {sts.Config{}, func(c *webidentity.Config) { c.Region = "us-east-1" }, serviceerror.Invalid, 403,
+			"SignatureDoesNotMatch"},
+		"late": {sts.Config{Now: func() time.Time { return time.Now().Add(time.Hour) }}, nil, serviceerror.Invalid, 403,
+			"SignatureDoesNotMatch"},
+		"switched off": {sts.Config{Disabled: true}, nil, serviceerror.Invalid, 403, "OutboundWebIdentityFederationDisabledException"},
+		"not allowed": {broken(fault.Effect{Status: 403, Code: "AccessDenied", Text: "hidden"}), nil, serviceerror.Invalid, 403,
+			"AccessDenied"},
+		"a strange code": {broken(fault.Effect{Status: 400, Code: "hidden hidden", Text: "hidden"}), nil, serviceerror.Invalid, 400, ""},
+		"throttled": {broken(fault.Effect{Status: 400, Code: "Throttling", Text: "hidden"}), nil, serviceerror.Throttled, 400,
+			"Throttling"},
+		"unavailable": {broken(fault.Effect{Status: 503, Code: "ServiceUnavailable", Text: "hidden"}), nil, serviceerror.Transient, 503,
+			"ServiceUnavailable"},
+		"a redirect": {broken(fault.Effect{Status: 307, Code: "hidden page", Header: http.Header{"Location": {"https://hidden.example"}}}),
+			nil, serviceerror.Invalid, 307, ""},
 		"dropped":         {broken(fault.Effect{}), nil, serviceerror.Transient, 0, ""},
-		"nobody is there": {sts.Config{}, func(c *webidentity.Config) { c.URL = "https://127.0.0.1:1" }, serviceerror.Transient, 0, ""},
+		"nothing listens": {sts.Config{}, func(c *webidentity.Config) { c.URL = "https://127.0.0.1:1" }, serviceerror.Transient, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, c := start(t, tt.service)
@@ -125,13 +135,14 @@ func TestEmptyAnswer(t *testing.T) {
 		w.Write([]byte(`<GetWebIdentityTokenResponse><GetWebIdentityTokenResult/></GetWebIdentityTokenResponse>`))
 	}))
 	defer server.Close()
-	c := webidentity.Config{Region: "eu-central-1", AccessKeyID: "A", SecretAccessKey: secret.New("B"), URL: server.URL, HTTPClient: server.Client()}
+	c := webidentity.Config{Region: "eu-central-1", AccessKeyID: "A", SecretAccessKey: secret.New("B"), URL: server.URL,
+		HTTPClient: server.Client()}
 	if token, err := webidentity.New(c).Assertion(t.Context()); serviceerror.ClassOf(err) != serviceerror.Invalid || token != "" {
 		t.Errorf("Assertion = %q, %v", token, err)
 	}
 }
 
-// Without another address the region's own service is asked, and nobody else.
+// Without another address the region's own service is asked, and nothing else.
 func TestRegionalEndpoint(t *testing.T) {
 	asked := ""
 	c := webidentity.Config{Region: "eu-central-1", AccessKeyID: "A", SecretAccessKey: secret.New("B"), MaxBackoff: time.Millisecond,

@@ -28,12 +28,13 @@ func TestAdminConsent(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		q := to.Query()
-		if q.Get("admin_consent") != "True" || q.Get("error") != "access_denied" || !strings.HasPrefix(q.Get("error_description"), c.text) || q.Get("state") != "s" {
+		if q.Get("admin_consent") != "True" || q.Get("error") != "access_denied" || !strings.HasPrefix(q.Get("error_description"), c.text) ||
+			q.Get("state") != "s" {
 			t.Errorf("%s: sent to %s", name, to)
 		}
 	}
 	if n := len(o.Consented(o.web.ClientID, "")); n != 0 {
-		t.Errorf("%d permissions before anybody approved", n)
+		t.Errorf("%d permissions before an administrator approved", n)
 	}
 	to, err := o.person(o.ada).Approve(t.Context(), address("organizations", all))
 	if err != nil {
@@ -44,7 +45,7 @@ func TestAdminConsent(t *testing.T) {
 		q.Get("scope") != "https://graph.microsoft.com/User.Read https://graph.microsoft.com/Application.ReadWrite.All" {
 		t.Errorf("sent to %s", to)
 	}
-	o.tokens(o.otto) // needs nobody's approval now
+	o.tokens(o.otto) // needs no approval now
 	for name, address := range map[string]string{
 		"common": address("common", all), "no scope": address(o.tenant, ""), "unknown scope": address(o.tenant, "Mail.Read"),
 		"another parameter": address(o.tenant, all) + "&prompt=none",

@@ -32,7 +32,8 @@ func (w *world) wantEntra(doing string, a answer, status int, name string, code 
 	if a.status != status || a.body["error"] != name || len(codes) != 1 || codes[0] != code {
 		w.t.Errorf("%s: got %d %v, want %d %s AADSTS%.0f", doing, a.status, a.body, status, name, code)
 	}
-	if text, _ := a.body["error_description"].(string); !strings.HasPrefix(text, "AADSTS") || !strings.Contains(text, "\r\nTrace ID: "+a.body["trace_id"].(string)+"\r\nCorrelation ID: ") {
+	if text, _ := a.body["error_description"].(string); !strings.HasPrefix(text, "AADSTS") ||
+		!strings.Contains(text, "\r\nTrace ID: "+a.body["trace_id"].(string)+"\r\nCorrelation ID: ") {
 		w.t.Errorf("%s: description %q", doing, text)
 	}
 }
@@ -74,7 +75,8 @@ func TestTokenRefusals(t *testing.T) {
 		w.wantEntra(name, w.ask(c.tenant, c.form), c.status, c.error, c.code)
 	}
 	address := w.login.URL + "/" + w.tenant + "/oauth2/v2.0/token"
-	w.wantEntra("in the address", w.post(w.login.Client(), address+"?"+good.Encode(), "application/x-www-form-urlencoded", "", nil), 400, "invalid_request", 900144)
+	w.wantEntra("in the address", w.post(w.login.Client(), address+"?"+good.Encode(), "application/x-www-form-urlencoded", "", nil), 400,
+		"invalid_request", 900144)
 	w.wantEntra("as JSON", w.post(w.login.Client(), address, "application/json", `{}`, nil), 400, "invalid_request", 900144)
 	if a := w.ask(strings.ToUpper(w.tenant), good); a.status != http.StatusOK {
 		t.Errorf("tenant in upper case: %d %v", a.status, a.body)
@@ -161,10 +163,11 @@ func TestCertificate(t *testing.T) {
 	w := newWorld(t, directory.Config{})
 	app := w.register(directory.Registration{Settings: directory.Settings{Certificates: []*x509.Certificate{certificate}}})
 	wire := &recorder{next: w.login.Client()}
-	credential, err := azidentity.NewClientCertificateCredential(w.tenant, app.ClientID, []*x509.Certificate{certificate}, key, &azidentity.ClientCertificateCredentialOptions{
-		ClientOptions:            azcore.ClientOptions{Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: w.login.URL}, Transport: wire},
-		DisableInstanceDiscovery: true,
-	})
+	credential, err := azidentity.NewClientCertificateCredential(w.tenant, app.ClientID, []*x509.Certificate{certificate}, key,
+		&azidentity.ClientCertificateCredentialOptions{
+			ClientOptions:            azcore.ClientOptions{Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: w.login.URL}, Transport: wire},
+			DisableInstanceDiscovery: true,
+		})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,8 @@ type request struct {
 // can't tell what it would mean.
 // Source: learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow.
 var (
-	authorizeParameters    = []string{"client_id", "response_type", "redirect_uri", "response_mode", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "prompt", "login_hint", "domain_hint", "client_info"}
+	authorizeParameters = []string{"client_id", "response_type", "redirect_uri", "response_mode", "scope", "state", "nonce",
+		"code_challenge", "code_challenge_method", "prompt", "login_hint", "domain_hint", "client_info"}
 	adminConsentParameters = []string{"client_id", "redirect_uri", "scope", "state"}
 	// decisionFields are what the page adds.
 	decisionFields = []string{"user", "decision", "organization"}
@@ -177,7 +178,7 @@ func (q *request) check() (refused *entraError) {
 	switch v.Get("prompt") {
 	case "", "login", "consent", "select_account":
 	case "none":
-		return refuse(50058) // nobody is ever signed in already
+		return refuse(50058) // no person is ever signed in already
 	default:
 		return refuse(90023, "prompt")
 	}

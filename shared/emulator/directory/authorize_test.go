@@ -10,7 +10,7 @@ import (
 	"rekey/shared/emulator/directory"
 )
 
-// TestErrorPages: what must not be told to whoever is at the redirect URI.
+// TestErrorPages: what the redirect URI must not be told.
 func TestErrorPages(t *testing.T) {
 	o := newOffice(t, directory.Config{})
 	single := o.register(directory.Registration{Settings: directory.Settings{RedirectURIs: []string{callback}}})
@@ -40,7 +40,7 @@ func TestErrorPages(t *testing.T) {
 		"another's tenant":     {with(elsewhere, "client_id", single.ClientID), foreign, "AADSTS700016: "},
 		"a disabled user":      {with(o.tenant), disabled, "AADSTS50057: "},
 		"another's user":       {with(o.tenant), foreign, "AADSTS50034: "},
-		"nobody":               {with(o.tenant), "", "AADSTS50034: "},
+		"no user":              {with(o.tenant), "", "AADSTS50034: "},
 	} {
 		to, err := o.person(c.user).Approve(t.Context(), o.address(c.signIn))
 		var page *directory.ErrorPage
@@ -96,7 +96,8 @@ func TestConsent(t *testing.T) {
 	denied := func(person directory.Person) {
 		t.Helper()
 		to, err := person.Approve(t.Context(), o.address(o.begin()))
-		if err != nil || to.Query().Get("error") != "access_denied" || !strings.HasPrefix(to.Query().Get("error_description"), "AADSTS90094: AdminConsentRequired") || to.Query().Get("state") == "" {
+		if err != nil || to.Query().Get("error") != "access_denied" ||
+			!strings.HasPrefix(to.Query().Get("error_description"), "AADSTS90094: AdminConsentRequired") || to.Query().Get("state") == "" {
 			t.Errorf("an ordinary user: sent to %v, %v", to, err)
 		}
 	}
@@ -125,7 +126,8 @@ func TestConsent(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.tokens(o.otto)
-	if o.GrantConsent(o.web.ClientID, o.otto, "Mail.Read") == nil || o.GrantConsent(o.web.ClientID, "x", directory.RoleReadAll) == nil || o.RevokeConsent("x", "") == nil {
+	if o.GrantConsent(o.web.ClientID, o.otto, "Mail.Read") == nil || o.GrantConsent(o.web.ClientID, "x", directory.RoleReadAll) == nil ||
+		o.RevokeConsent("x", "") == nil {
 		t.Error("consent to or of something unknown")
 	}
 }
@@ -136,12 +138,15 @@ func TestSignInPage(t *testing.T) {
 	o := newOffice(t, directory.Config{})
 	s := o.begin("login_hint", o.PrincipalName(o.otto))
 	response, page := o.open(o.address(s))
-	if response.StatusCode != http.StatusOK || !strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") || strings.Contains(page, "<script") {
+	if response.StatusCode != http.StatusOK || !strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") ||
+		strings.Contains(page, "<script") {
 		t.Errorf("got %d\n%s", response.StatusCode, page)
 	}
 	for _, want := range []string{
-		`<body id="sign-in">`, `web &lt;b&gt;`, `value="a&amp;b&lt;c"`, `id="approve" value="approve"`, `id="decline" value="decline" formnovalidate>`,
-		`name="user" id="user-` + o.otto + `" value="` + o.otto + `" required checked>`, `name="user" id="user-` + o.ada + `" value="` + o.ada + `" required>`,
+		`<body id="sign-in">`, `web &lt;b&gt;`, `value="a&amp;b&lt;c"`, `id="approve" value="approve"`,
+		`id="decline" value="decline" formnovalidate>`,
+		`name="user" id="user-` + o.otto + `" value="` + o.otto + `" required checked>`,
+		`name="user" id="user-` + o.ada + `" value="` + o.ada + `" required>`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %s in\n%s", want, page)
@@ -166,7 +171,8 @@ func TestSignInPage(t *testing.T) {
 func TestDefaultIsContentWithWhatThereIs(t *testing.T) {
 	o := newOffice(t, directory.Config{})
 	const all = "https://graph.microsoft.com/.default offline_access"
-	if to, err := o.person(o.otto).Approve(t.Context(), o.address(o.begin("scope", all))); err != nil || !strings.HasPrefix(to.Query().Get("error_description"), "AADSTS90094: ") {
+	if to, err := o.person(o.otto).Approve(t.Context(), o.address(o.begin("scope", all))); err != nil ||
+		!strings.HasPrefix(to.Query().Get("error_description"), "AADSTS90094: ") {
 		t.Errorf("without any consent: sent to %v, %v", to, err)
 	}
 	o.tokens(o.otto, "scope", "User.Read")
@@ -177,7 +183,8 @@ func TestDefaultIsContentWithWhatThereIs(t *testing.T) {
 	if a := o.ask(o.tenant, o.refreshForm(a.text("refresh_token"))); a.status != http.StatusOK {
 		t.Errorf("refreshing: %d %v", a.status, a.body)
 	}
-	if to, err := o.person(o.otto).Approve(t.Context(), o.address(o.begin("scope", all, "prompt", "consent"))); err != nil || !strings.HasPrefix(to.Query().Get("error_description"), "AADSTS90094: ") {
+	if to, err := o.person(o.otto).Approve(t.Context(), o.address(o.begin("scope", all, "prompt", "consent"))); err != nil ||
+		!strings.HasPrefix(to.Query().Get("error_description"), "AADSTS90094: ") {
 		t.Errorf("asked again: sent to %v, %v", to, err)
 	}
 }

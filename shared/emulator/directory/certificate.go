@@ -72,7 +72,7 @@ func (a *application) certificate(thumbprint string, chain []string, now time.Ti
 }
 
 // trusts reports whether the leaf of a chain is of the issuer and names the subject.
-// An expired leaf is still the issuer's: whoever asks says so.
+// An expired leaf is still the issuer's: the caller says that it has expired.
 func (t TrustedIssuer) trusts(chain []*x509.Certificate, now time.Time) bool {
 	leaf := chain[0]
 	if leaf.Subject.CommonName != t.Subject && !slices.Contains(leaf.DNSNames, t.Subject) {

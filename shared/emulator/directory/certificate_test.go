@@ -168,7 +168,8 @@ func TestTrustedIssuer(t *testing.T) {
 	w.wantReason("self-signed", ask(keys[2], pretender), "The key was not found.")
 	w.wantReason("no way to the root", ask(keys[2], leaf), "The key was not found.")
 	swapped := w.assertionForm(w.app, keys[2], leaf, between)
-	header := map[string]any{"alg": "PS256", "x5t#S256": thumbprint(stranger), "x5c": []string{base64.StdEncoding.EncodeToString(leaf.Raw), base64.StdEncoding.EncodeToString(between.Raw)}}
+	header := map[string]any{"alg": "PS256", "x5t#S256": thumbprint(stranger),
+		"x5c": []string{base64.StdEncoding.EncodeToString(leaf.Raw), base64.StdEncoding.EncodeToString(between.Raw)}}
 	swapped.Set("client_assertion", signAssertion(t, keys[2], header, w.assertionClaims(w.app)))
 	w.wantReason("another thumbprint than the chain's", w.ask(w.tenant, swapped), "The key was not found.")
 	w.wantReason("signed by another key", ask(keys[1], leaf, between), "The key used is invalid.")
@@ -183,10 +184,12 @@ func TestTrustedIssuer(t *testing.T) {
 // sent.
 func (w *world) authenticate(doing string, key *rsa.PrivateKey, sendChain bool, chain ...*x509.Certificate) {
 	w.t.Helper()
-	credential, err := azidentity.NewClientCertificateCredential(w.tenant, w.app.ClientID, chain, key, &azidentity.ClientCertificateCredentialOptions{
-		ClientOptions:            azcore.ClientOptions{Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: w.login.URL}, Transport: w.login.Client()},
-		DisableInstanceDiscovery: true, SendCertificateChain: sendChain,
-	})
+	credential, err := azidentity.NewClientCertificateCredential(w.tenant, w.app.ClientID, chain, key,
+		&azidentity.ClientCertificateCredentialOptions{
+			ClientOptions: azcore.ClientOptions{Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: w.login.URL},
+				Transport: w.login.Client()},
+			DisableInstanceDiscovery: true, SendCertificateChain: sendChain,
+		})
 	if err != nil {
 		w.t.Fatal(err)
 	}

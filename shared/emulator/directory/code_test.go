@@ -24,7 +24,8 @@ func TestSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := to.Query()
-	if !strings.HasPrefix(to.String(), "https://rekey.example/callback?") || q.Get("from") != "entra" || q.Get("state") != "a&b<c" || q.Get("session_state") == "" || q.Has("error") {
+	if !strings.HasPrefix(to.String(), "https://rekey.example/callback?") || q.Get("from") != "entra" || q.Get("state") != "a&b<c" ||
+		q.Get("session_state") == "" || q.Has("error") {
 		t.Errorf("sent to %s", to)
 	}
 	a := o.ask(o.tenant, o.redeemForm(s, q.Get("code")))
@@ -44,7 +45,8 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("client_info %s", info)
 	}
 	access := claims(t, a.text("access_token"))
-	if access["scp"] != "Application.ReadWrite.All User.Read" || access["oid"] != o.ada || access["tid"] != o.tenant || access["appid"] != o.web.ClientID {
+	if access["scp"] != "Application.ReadWrite.All User.Read" || access["oid"] != o.ada || access["tid"] != o.tenant ||
+		access["appid"] != o.web.ClientID {
 		t.Errorf("access token %v", access)
 	}
 	if wids := access["wids"].([]any); !slices.Contains(wids, any("9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3")) {
@@ -87,14 +89,16 @@ func TestSignInIsLimitedToWhatWasAskedFor(t *testing.T) {
 		t.Errorf("preferred_username %v", got)
 	}
 	a = o.tokens(o.ada, "scope", "https://graph.microsoft.com/.default openid offline_access")
-	if got := a.text("scope"); got != "https://graph.microsoft.com/Application.ReadWrite.All https://graph.microsoft.com/User.Read https://graph.microsoft.com/.default openid" {
+	if got := a.text("scope"); got != "https://graph.microsoft.com/Application.ReadWrite.All https://graph.microsoft.com/User.Read "+
+		"https://graph.microsoft.com/.default openid" {
 		t.Errorf("scope %q", got)
 	}
 }
 
 func TestRedemption(t *testing.T) {
 	o := newOffice(t, directory.Config{})
-	other := o.register(directory.Registration{Settings: directory.Settings{SignInAudience: "AzureADMultipleOrgs", RedirectURIs: []string{callback}}})
+	other := o.register(directory.Registration{Settings: directory.Settings{SignInAudience: "AzureADMultipleOrgs",
+		RedirectURIs: []string{callback}}})
 	s := o.begin()
 	code := o.code(s, o.ada)
 	with := func(change ...string) url.Values {
@@ -130,7 +134,8 @@ func TestRedemption(t *testing.T) {
 	} {
 		o.wantEntra(name, o.ask(c.tenant, c.form), c.status, c.error, c.code)
 	}
-	if a := o.ask(o.tenant, with("scope", "User.Read openid offline_access profile")); a.status != http.StatusOK || claims(t, a.text("access_token"))["scp"] != "User.Read" {
+	if a := o.ask(o.tenant, with("scope", "User.Read openid offline_access profile")); a.status != http.StatusOK ||
+		claims(t, a.text("access_token"))["scp"] != "User.Read" {
 		t.Errorf("after all the refusals: %d %v", a.status, a.body)
 	}
 

@@ -24,7 +24,7 @@ var delegatedPermissions = map[string]bool{
 	ScopeDirectoryReadWriteAll: true,
 }
 
-// openIDScopes belong to no resource. Whoever approves a sign-in has consented to
+// openIDScopes belong to no resource. A person who approves a sign-in has consented to
 // those that it asks for.
 var openIDScopes = []string{"openid", "profile", "email", "offline_access"}
 

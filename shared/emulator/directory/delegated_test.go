@@ -19,7 +19,8 @@ func TestDelegatedPermissions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = o.GrantConsent(o.web.ClientID, "", directory.ScopeUserRead, directory.RoleReadAll, directory.RoleReadWriteAll, directory.ScopeDirectoryReadWriteAll)
+	err = o.GrantConsent(o.web.ClientID, "", directory.ScopeUserRead, directory.RoleReadAll, directory.RoleReadWriteAll,
+		directory.ScopeDirectoryReadWriteAll)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func TestDelegatedTokensEnd(t *testing.T) {
 	if err := o.RemoveUser(o.ada); err != nil {
 		t.Fatal(err)
 	}
-	o.wantGraph("reading for nobody", o.get(token, path), 401, "Authorization_IdentityNotFound")
+	o.wantGraph("reading for a missing user", o.get(token, path), 401, "Authorization_IdentityNotFound")
 }
 
 // TestAnotherTenant: a user of another tenant sees that tenant's applications only.
@@ -118,9 +119,11 @@ func TestMe(t *testing.T) {
 	if a.status != http.StatusOK || a.text("id") != o.otto || a.text("displayName") != "Otto Ordinary" || len(a.body) != 3 {
 		t.Errorf("got %d %v", a.status, a.body)
 	}
-	o.wantGraph("without the permission", o.get(o.tokens(o.ada, "scope", "Application.Read.All").text("access_token"), "/me"), 403, "Authorization_RequestDenied")
+	o.wantGraph("without the permission", o.get(o.tokens(o.ada, "scope", "Application.Read.All").text("access_token"), "/me"), 403,
+		"Authorization_RequestDenied")
 	o.wantGraph("as an application", o.get(o.token(o.app), "/me"), 400, "Request_BadRequest")
-	o.wantGraph("an unknown property", o.get(o.tokens(o.otto, "scope", "User.Read").text("access_token"), "/me?$select=manager"), 400, "Request_BadRequest")
+	o.wantGraph("an unknown property", o.get(o.tokens(o.otto, "scope", "User.Read").text("access_token"), "/me?$select=manager"), 400,
+		"Request_BadRequest")
 	if n := o.Calls(directory.OpGetMe); n != 4 {
 		t.Errorf("%d calls", n)
 	}
@@ -164,7 +167,8 @@ func TestListApplications(t *testing.T) {
 	for i := range 250 {
 		o.register(directory.Registration{Settings: directory.Settings{DisplayName: fmt.Sprintf("Team %d's billing-app", i)}})
 	}
-	if _, err := o.AddApplication(directory.Registration{TenantID: o.AddTenant(), Settings: directory.Settings{DisplayName: "Team X"}}); err != nil {
+	if _, err := o.AddApplication(directory.Registration{TenantID: o.AddTenant(),
+		Settings: directory.Settings{DisplayName: "Team X"}}); err != nil {
 		t.Fatal(err)
 	}
 	token := o.tokens(o.ada).text("access_token")
@@ -196,8 +200,10 @@ func TestListApplications(t *testing.T) {
 	}
 	search := "/v1.0/applications?$search=" + url.QueryEscape(`"displayName:a"`)
 	o.wantGraph("searching without the header", o.list(token, o.graph.URL+search, false), 400, "Request_UnsupportedQuery")
-	for _, query := range []string{"$top=0", "$top=1000", "$top=x", "$skiptoken=x", "$search=a", `$search="appId:x"`, "$filter=" + url.QueryEscape("displayName ne 'x'"), "$orderby=displayName"} {
+	for _, query := range []string{"$top=0", "$top=1000", "$top=x", "$skiptoken=x", "$search=a", `$search="appId:x"`,
+		"$filter=" + url.QueryEscape("displayName ne 'x'"), "$orderby=displayName"} {
 		o.wantGraph(query, o.list(token, o.graph.URL+"/v1.0/applications?"+query, true), 400, "Request_BadRequest")
 	}
-	o.wantGraph("without the permission", o.list(o.tokens(o.otto, "scope", "User.Read").text("access_token"), o.graph.URL+"/v1.0/applications", false), 403, "Authorization_RequestDenied")
+	o.wantGraph("without the permission", o.list(o.tokens(o.otto, "scope", "User.Read").text("access_token"), o.graph.URL+"/v1.0/applications",
+		false), 403, "Authorization_RequestDenied")
 }

@@ -17,7 +17,7 @@
 //
 // People ([User]) sign in at the authorize endpoint and consent for their tenant at
 // the admin consent endpoint, as an application with [Settings.RedirectURIs] asks them
-// to. Both show one page without a script. Nobody is ever signed in already. The
+// to. Both show one page without a script. No person is ever signed in already. The
 // element ids and form fields are made to be held on to by tests; [Person] fills them
 // in without a browser:
 //
@@ -84,8 +84,8 @@ type Config struct {
 	// status is used.
 	Hook fault.Hook
 	// Issued is told of every client secret, authorization code, access, refresh
-	// and ID token that comes into being, so that a test can look for them where they must not be. Nil: nobody
-	// is told. It must not call the directory.
+	// and ID token that comes into being, so that a test can look for them where
+	// they must not be. Nil: it is not called. It must not call the directory.
 	Issued func(value string)
 }
 
@@ -255,7 +255,8 @@ func (d *Directory) byClientID(clientID string) *application {
 }
 
 // serve counts a call and carries it out under the hook.
-func (d *Directory) serve(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc, fail func(http.ResponseWriter, int, string, string)) {
+func (d *Directory) serve(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc,
+	fail func(http.ResponseWriter, int, string, string)) {
 	d.mu.Lock()
 	d.calls[op]++
 	d.mu.Unlock()

@@ -19,46 +19,76 @@ type entraError struct {
 }
 
 var entraErrors = map[int]entraError{
-	7000215: {status: 401, name: "invalid_client", text: "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '%s'."},
-	7000222: {status: 401, name: "invalid_client", text: "The provided client secret keys for app '%s' are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds."},
-	7000218: {status: 401, name: "invalid_client", text: "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."},
-	700016:  {status: 400, name: "unauthorized_client", text: "Application with identifier '%s' was not found in the directory '%s'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."},
-	90002:   {status: 400, name: "invalid_request", text: "Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant."},
-	700027:  {status: 401, name: "invalid_client", text: "The certificate with identifier used to sign the client assertion is %s on application. [Reason - %s, Thumbprint of key used by client: '%s'%s, Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'.]"},
-	50012:   {status: 401, name: "invalid_client", text: "Authentication failed. [Reason - %s]"},
-	70021:   {status: 400, name: "invalid_request", text: "No matching federated identity record found for presented assertion. Assertion Issuer: '%s'. Assertion Subject: '%s'. Assertion Audience: '%s'. https://docs.microsoft.com/en-us/azure/active-directory/develop/workload-identity-federation"},
-	50013:   {status: 401, name: "invalid_client", text: "Assertion failed signature validation. [Reason - %s]"},
-	700024:  {status: 401, name: "invalid_client", text: "Client assertion is not within its valid time range."},
-	70011:   {status: 400, name: "invalid_scope", text: "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid. The scope %s is not valid."},
+	7000215: {status: 401, name: "invalid_client", text: "Invalid client secret provided. " +
+		"Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '%s'."},
+	7000222: {status: 401, name: "invalid_client", text: "The provided client secret keys for app '%s' are expired. Visit the Azure portal " +
+		"to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: " +
+		"https://aka.ms/certCreds."},
+	7000218: {status: 401, name: "invalid_client",
+		text: "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."},
+	700016: {status: 400, name: "unauthorized_client", text: "Application with identifier '%s' was not found in the directory '%s'. This " +
+		"can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. " +
+		"You may have sent your authentication request to the wrong tenant."},
+	90002: {status: 400, name: "invalid_request", text: "Tenant '%s' not found. Check to make sure you have the correct tenant ID and " +
+		"are signing into the correct cloud. Check with your subscription administrator, " +
+		"this may happen if there are no active subscriptions for the tenant."},
+	700027: {status: 401, name: "invalid_client", text: "The certificate with identifier used to sign the client assertion is %s on " +
+		"application. [Reason - %s, Thumbprint of key used by client: '%s'%s, Please visit the Azure Portal, Graph Explorer or directly use " +
+		"MS Graph to see configured keys for app Id '%s'.]"},
+	50012: {status: 401, name: "invalid_client", text: "Authentication failed. [Reason - %s]"},
+	70021: {status: 400, name: "invalid_request", text: "No matching federated identity record found for presented assertion. Assertion " +
+		"Issuer: '%s'. Assertion Subject: '%s'. Assertion Audience: '%s'. " +
+		"https://docs.microsoft.com/en-us/azure/active-directory/develop/workload-identity-federation"},
+	50013:  {status: 401, name: "invalid_client", text: "Assertion failed signature validation. [Reason - %s]"},
+	700024: {status: 401, name: "invalid_client", text: "Client assertion is not within its valid time range."},
+	70011: {status: 400, name: "invalid_scope", text: "The provided request must include a 'scope' input parameter. " +
+		"The provided value for the input parameter 'scope' is not valid. The scope %s is not valid."},
 	70003:   {status: 400, name: "unsupported_grant_type", text: "The app requested an unsupported grant type '%s'."},
 	900144:  {status: 400, name: "invalid_request", text: "The request body must contain the following parameter: '%s'."},
 	9000411: {status: 400, name: "invalid_request", text: "The request is not properly formatted. The parameter '%s' is duplicated."},
-	90023:   {status: 400, name: "invalid_request", text: "The request is not valid: the parameter '%s' is unknown or has a value that is not supported."},
-	70005:   {status: 400, name: "unsupported_response_type", text: "The response type '%s' is not supported for this application."},
-	70007:   {status: 400, name: "invalid_request", text: "'%s' is not a supported value of 'response_mode' when requesting a token."},
-	50149:   {status: 400, name: "invalid_request", text: "Invalid Code_Challenge_method parameter."},
-	501491:  {status: 400, name: "invalid_request", text: "Invalid size of Code_Challenge parameter."},
-	50011:   {status: 400, name: "invalid_request", text: "The redirect URI '%s' specified in the request does not match the redirect URIs configured for the application '%s'. Make sure the redirect URI sent in the request matches one added to your application in the Azure portal. Navigate to https://aka.ms/redirectUriMismatchError to learn more about how to troubleshoot this error."},
-	900971:  {status: 400, name: "invalid_request", text: "No reply address provided."},
-	50194:   {status: 400, name: "invalid_request", text: "Application '%s'(%s) is not configured as a multi-tenant application. Usage of the /common endpoint is not supported for such apps created after '10/15/2018'. Use a tenant-specific endpoint or configure the application to be multi-tenant."},
-	50034:   {status: 400, name: "invalid_grant", text: "The user account %s does not exist in the %s directory. To sign into this application, the account must be added to the directory."},
-	50057:   {status: 400, name: "invalid_grant", text: "The user account is disabled."},
-	50058:   {status: 400, name: "login_required", text: "A silent sign-in request was sent but no user is signed in."},
-	650053:  {status: 400, name: "invalid_client", text: "The application '%s' asked for scope '%s' that doesn't exist on the resource '00000003-0000-0000-c000-000000000000'. Contact the app vendor."},
-	65001:   {status: 400, name: "invalid_grant", sub: "consent_required", text: "The user or administrator has not consented to use the application with ID '%s' named '%s'. Send an interactive authorization request for this user and resource."},
-	65004:   {status: 400, name: "access_denied", text: "The resource owner or authorization server denied the request."},
-	90094:   {status: 400, name: "access_denied", text: "AdminConsentRequired - Administrator consent is required."},
-	54005:   {status: 400, name: "invalid_grant", text: "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token."},
-	70000:   {status: 400, name: "invalid_grant", text: "The provided value for the '%s' parameter isn't valid."},
-	700005:  {status: 400, name: "invalid_grant", text: "The provided authorization code is intended to use against other tenant, thus was rejected. OAuth2 Authorization Code must be redeemed against same tenant it was acquired for (/common or /{tenant-ID} as appropriate)."},
-	70008:   {status: 400, name: "invalid_grant", text: "The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource."},
-	700082:  {status: 400, name: "invalid_grant", sub: "bad_token", text: "The refresh token has expired due to inactivity. The token was issued on %s and was inactive for 90.00:00:00."},
-	50173:   {status: 400, name: "invalid_grant", text: "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have changed or reset their password."},
-	500112:  {status: 401, name: "invalid_client", text: "The reply address '%s' does not match the reply address '%s' provided when requesting Authorization code."},
-	50148:   {status: 400, name: "invalid_grant", text: "The code_verifier does not match the code_challenge supplied in the authorization request for PKCE."},
-	501481:  {status: 400, name: "invalid_grant", text: "The Code_Verifier does not match the code_challenge supplied in the authorization request."},
-	90055:   {status: 429, name: "temporarily_unavailable", text: "There are too many incoming requests. This exception is thrown for blocked tenants."},
-	90033:   {status: 503, name: "temporarily_unavailable", text: "A transient error has occurred. Please try again."},
+	90023: {status: 400, name: "invalid_request",
+		text: "The request is not valid: the parameter '%s' is unknown or has a value that is not supported."},
+	70005:  {status: 400, name: "unsupported_response_type", text: "The response type '%s' is not supported for this application."},
+	70007:  {status: 400, name: "invalid_request", text: "'%s' is not a supported value of 'response_mode' when requesting a token."},
+	50149:  {status: 400, name: "invalid_request", text: "Invalid Code_Challenge_method parameter."},
+	501491: {status: 400, name: "invalid_request", text: "Invalid size of Code_Challenge parameter."},
+	50011: {status: 400, name: "invalid_request", text: "The redirect URI '%s' specified in the request does not match the redirect URIs " +
+		"configured for the application '%s'. Make sure the redirect URI sent in the request matches one added to your application in the " +
+		"Azure portal. Navigate to https://aka.ms/redirectUriMismatchError to learn more about how to troubleshoot this error."},
+	900971: {status: 400, name: "invalid_request", text: "No reply address provided."},
+	50194: {status: 400, name: "invalid_request", text: "Application '%s'(%s) is not configured as a multi-tenant application. Usage of " +
+		"the /common endpoint is not supported for such apps created after '10/15/2018'. " +
+		"Use a tenant-specific endpoint or configure the application to be multi-tenant."},
+	50034: {status: 400, name: "invalid_grant", text: "The user account %s does not exist in the %s directory. " +
+		"To sign into this application, the account must be added to the directory."},
+	50057: {status: 400, name: "invalid_grant", text: "The user account is disabled."},
+	50058: {status: 400, name: "login_required", text: "A silent sign-in request was sent but no user is signed in."},
+	650053: {status: 400, name: "invalid_client", text: "The application '%s' asked for scope '%s' that doesn't exist on the resource " +
+		"'00000003-0000-0000-c000-000000000000'. Contact the app vendor."},
+	65001: {status: 400, name: "invalid_grant", sub: "consent_required", text: "The user or administrator has not consented to use the " +
+		"application with ID '%s' named '%s'. Send an interactive authorization request for this user and resource."},
+	65004: {status: 400, name: "access_denied", text: "The resource owner or authorization server denied the request."},
+	90094: {status: 400, name: "access_denied", text: "AdminConsentRequired - Administrator consent is required."},
+	54005: {status: 400, name: "invalid_grant",
+		text: "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token."},
+	70000: {status: 400, name: "invalid_grant", text: "The provided value for the '%s' parameter isn't valid."},
+	700005: {status: 400, name: "invalid_grant", text: "The provided authorization code is intended to use against other tenant, thus was " +
+		"rejected. OAuth2 Authorization Code must be redeemed against same tenant it was acquired for (/common or /{tenant-ID} as appropriate)."},
+	70008: {status: 400, name: "invalid_grant", text: "The provided authorization code or refresh token has expired due to inactivity. " +
+		"Send a new interactive authorization request for this user and resource."},
+	700082: {status: 400, name: "invalid_grant", sub: "bad_token",
+		text: "The refresh token has expired due to inactivity. The token was issued on %s and was inactive for 90.00:00:00."},
+	50173: {status: 400, name: "invalid_grant", text: "The provided grant has expired due to it being revoked, a fresh auth token is " +
+		"needed. The user might have changed or reset their password."},
+	500112: {status: 401, name: "invalid_client",
+		text: "The reply address '%s' does not match the reply address '%s' provided when requesting Authorization code."},
+	50148: {status: 400, name: "invalid_grant",
+		text: "The code_verifier does not match the code_challenge supplied in the authorization request for PKCE."},
+	501481: {status: 400, name: "invalid_grant",
+		text: "The Code_Verifier does not match the code_challenge supplied in the authorization request."},
+	90055: {status: 429, name: "temporarily_unavailable",
+		text: "There are too many incoming requests. This exception is thrown for blocked tenants."},
+	90033: {status: 503, name: "temporarily_unavailable", text: "A transient error has occurred. Please try again."},
 }
 
 // refuse makes the error with that AADSTS number, which is in the table.

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// FederatedCredential lets somebody else vouch for an application: a token of that
+// FederatedCredential lets another issuer vouch for an application: a token of that
 // issuer, for that subject, stands in for a client secret. All three are compared
 // exactly, as Entra does.
 // Source: learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations.
@@ -40,7 +40,7 @@ func (d *Directory) Federate(clientID string, c FederatedCredential) error {
 }
 
 // checkClientAssertion verifies a client assertion: one that the application signed
-// itself names its certificate, or itself as the issuer; any other is somebody else's.
+// itself names its certificate, or itself as the issuer; any other is of another issuer.
 // The caller holds d.mu.
 func (d *Directory) checkClientAssertion(r *http.Request, app *application, form url.Values) *entraError {
 	var header struct {

@@ -72,7 +72,8 @@ func TestFederatedCredential(t *testing.T) {
 		return url.Values{"grant_type": {"client_credentials"}, "client_id": {w.app.ClientID}, "scope": {"https://graph.microsoft.com/.default"},
 			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {token}}
 	}
-	for name, claims := range map[string]map[string]any{"one audience": good, "a list of one": with("aud", []string{"api://AzureADTokenExchange"})} {
+	for name, claims := range map[string]map[string]any{"one audience": good,
+		"a list of one": with("aud", []string{"api://AzureADTokenExchange"})} {
 		for range 2 { // it may be used again until it expires
 			if a := w.ask(w.tenant, form(foreignToken(t, key, "RS256", "k1", claims))); a.status != http.StatusOK {
 				t.Errorf("%s: %d %v", name, a.status, a.body)
@@ -88,16 +89,17 @@ func TestFederatedCredential(t *testing.T) {
 		"another issuer":   {foreignToken(t, key, "RS256", "k1", with("iss", "https://issuer.example/")), 400, "invalid_request", 70021},
 		"another subject":  {foreignToken(t, key, "RS256", "k1", with("sub", "arn:Role")), 400, "invalid_request", 70021},
 		"another audience": {foreignToken(t, key, "RS256", "k1", with("aud", "api://other")), 400, "invalid_request", 70021},
-		"two audiences":    {foreignToken(t, key, "RS256", "k1", with("aud", []string{"api://AzureADTokenExchange", "b"})), 400, "invalid_request", 70021},
-		"no claims":        {foreignToken(t, key, "RS256", "k1", map[string]any{}), 400, "invalid_request", 70021},
-		"another key":      {foreignToken(t, other, "RS256", "k1", good), 401, "invalid_client", 50013},
-		"unknown key":      {foreignToken(t, key, "RS256", "k2", good), 401, "invalid_client", 50013},
-		"algorithm":        {foreignToken(t, key, "ES384", "k1", good), 401, "invalid_client", 50013},
-		"no signature":     {foreignToken(t, key, "none", "k1", good), 401, "invalid_client", 50013},
-		"expired":          {foreignToken(t, key, "RS256", "k1", with("exp", now.Unix())), 401, "invalid_client", 700024},
-		"not yet":          {foreignToken(t, key, "RS256", "k1", with("iat", now.Add(time.Hour).Unix())), 401, "invalid_client", 700024},
-		"its own":          {foreignToken(t, key, "RS256", "k1", with("iss", w.app.ClientID)), 401, "invalid_client", 50012},
-		"garbage":          {"a.b.c", 401, "invalid_client", 50012},
+		"two audiences": {foreignToken(t, key, "RS256", "k1", with("aud", []string{"api://AzureADTokenExchange", "b"})), 400,
+			"invalid_request", 70021},
+		"no claims":    {foreignToken(t, key, "RS256", "k1", map[string]any{}), 400, "invalid_request", 70021},
+		"another key":  {foreignToken(t, other, "RS256", "k1", good), 401, "invalid_client", 50013},
+		"unknown key":  {foreignToken(t, key, "RS256", "k2", good), 401, "invalid_client", 50013},
+		"algorithm":    {foreignToken(t, key, "ES384", "k1", good), 401, "invalid_client", 50013},
+		"no signature": {foreignToken(t, key, "none", "k1", good), 401, "invalid_client", 50013},
+		"expired":      {foreignToken(t, key, "RS256", "k1", with("exp", now.Unix())), 401, "invalid_client", 700024},
+		"not yet":      {foreignToken(t, key, "RS256", "k1", with("iat", now.Add(time.Hour).Unix())), 401, "invalid_client", 700024},
+		"its own":      {foreignToken(t, key, "RS256", "k1", with("iss", w.app.ClientID)), 401, "invalid_client", 50012},
+		"garbage":      {"a.b.c", 401, "invalid_client", 50012},
 	} {
 		w.wantEntra(name, w.ask(w.tenant, form(c.token)), c.status, c.error, c.code)
 	}

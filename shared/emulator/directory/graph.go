@@ -98,7 +98,8 @@ func (d *Directory) route(r *http.Request) (call, *graphError) {
 		return call{}, badRequest("Resource not found for the segment.")
 	}
 	if r.Method != method {
-		return call{}, &graphError{http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.", nil}
+		return call{}, &graphError{http.StatusMethodNotAllowed, "Request_BadRequest",
+			"Specified HTTP method is not allowed for the request target.", nil}
 	}
 	return c, nil
 }
@@ -114,10 +115,12 @@ func (d *Directory) graph(w http.ResponseWriter, r *http.Request, c call) *graph
 	}
 	g, ok := d.grant(token, ResourceGraph)
 	if !ok {
-		return &graphError{http.StatusUnauthorized, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired, or it was not issued for this resource.", nil}
+		return &graphError{http.StatusUnauthorized, "InvalidAuthenticationToken",
+			"Lifetime validation failed, the token is expired, or it was not issued for this resource.", nil}
 	}
 	if d.applications[g.app.objectID] == nil || g.user != nil && d.users[g.user.objectID] == nil {
-		return &graphError{http.StatusUnauthorized, "Authorization_IdentityNotFound", "The identity of the calling application could not be established.", nil}
+		return &graphError{http.StatusUnauthorized, "Authorization_IdentityNotFound",
+			"The identity of the calling application could not be established.", nil}
 	}
 	if r.Method != http.MethodGet {
 		if refused := d.spend(w, g.caller(), d.named(c)); refused != nil {

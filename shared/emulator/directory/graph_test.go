@@ -57,7 +57,8 @@ func TestGraphReads(t *testing.T) {
 		t.Errorf("filter finds %v", list)
 	}
 	owners := w.get(token, byID+"/owners").body["value"].([]any)
-	if owner := owners[0].(map[string]any); owner["id"] != w.app.ServicePrincipalID || owner["@odata.type"] != "#microsoft.graph.servicePrincipal" {
+	if owner := owners[0].(map[string]any); owner["id"] != w.app.ServicePrincipalID ||
+		owner["@odata.type"] != "#microsoft.graph.servicePrincipal" {
 		t.Errorf("owner %v", owner)
 	}
 	if p := w.get(token, "/servicePrincipals(appId='"+w.app.ClientID+"')?$select=id"); p.body["id"] != w.app.ServicePrincipalID {
@@ -120,7 +121,8 @@ func TestGraphErrorWire(t *testing.T) {
 	a := w.get("", "/applications/"+w.app.ObjectID)
 	e := a.body["error"].(map[string]any)
 	inner := e["innerError"].(map[string]any)
-	if e["message"] == "" || inner["request-id"] != a.header.Get("request-id") || inner["client-request-id"] != a.header.Get("client-request-id") || inner["request-id"] == "" {
+	if e["message"] == "" || inner["request-id"] != a.header.Get("request-id") ||
+		inner["client-request-id"] != a.header.Get("client-request-id") || inner["request-id"] == "" {
 		t.Errorf("got %v with headers %v", a.body, a.header)
 	}
 	if date, _ := inner["date"].(string); !regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$`).MatchString(date) {

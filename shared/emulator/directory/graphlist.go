@@ -92,7 +92,8 @@ func matcher(r *http.Request, q query) (func(*application) bool, *graphError) {
 	}
 	if q.search != "" {
 		if !strings.EqualFold(r.Header.Get("ConsistencyLevel"), "eventual") {
-			return nil, &graphError{http.StatusBadRequest, "Request_UnsupportedQuery", "Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: eventual'", nil}
+			return nil, &graphError{http.StatusBadRequest, "Request_UnsupportedQuery",
+				"Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: eventual'", nil}
 		}
 		m := nameSearch.FindStringSubmatch(q.search)
 		if m == nil {

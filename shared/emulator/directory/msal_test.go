@@ -46,8 +46,9 @@ func TestMSAL(t *testing.T) {
 		scopes     []string
 		credential confidential.Credential
 	}{
-		"short names":   {o.tenant, []string{"User.Read", "Application.ReadWrite.All"}, bySecret},
-		"long names":    {o.tenant, []string{"https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/Application.ReadWrite.All"}, byCertificate},
+		"short names": {o.tenant, []string{"User.Read", "Application.ReadWrite.All"}, bySecret},
+		"long names": {o.tenant, []string{"https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/Application.ReadWrite.All"},
+			byCertificate},
 		"default":       {o.tenant, []string{"https://graph.microsoft.com/.default"}, bySecret},
 		"organizations": {"organizations", []string{"https://graph.microsoft.com/.default"}, bySecret},
 	} {

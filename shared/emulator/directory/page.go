@@ -12,7 +12,8 @@ import (
 var pages = template.Must(template.New("").Parse(`
 {{define "head"}}<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}}</title>
-<style>body{font:16px sans-serif;max-width:32em;margin:3em auto;padding:0 1em}label{display:block;margin:.5em 0}button{font:inherit;padding:.4em 1.2em;margin-right:1em}.note{color:#555}</style>
+<style>body{font:16px sans-serif;max-width:32em;margin:3em auto;padding:0 1em}` +
+	`label{display:block;margin:.5em 0}button{font:inherit;padding:.4em 1.2em;margin-right:1em}.note{color:#555}</style>
 </head><body id="{{.ID}}"><p class="note">Emulated Microsoft Entra</p><h1>{{.Title}}</h1>{{end}}
 
 {{define "decision"}}{{template "head" .}}
@@ -21,14 +22,18 @@ var pages = template.Must(template.New("").Parse(`
 <form method="post" action="{{.Action}}">
 {{range $name, $values := .Carried}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">{{end}}{{end}}
 <fieldset><legend>Who are you?</legend>
-{{range .Users}}<label><input type="radio" name="user" id="user-{{.ID}}" value="{{.ID}}" required{{if .Checked}} checked{{end}}> {{.Name}} <span class="note">{{.Principal}}{{range .Roles}}, {{.}}{{end}}</span></label>
+{{range .Users}}<label><input type="radio" name="user" id="user-{{.ID}}" value="{{.ID}}" required{{if .Checked}} checked{{end}}>` +
+	` {{.Name}} <span class="note">{{.Principal}}{{range .Roles}}, {{.}}{{end}}</span></label>
 {{else}}<p>This tenant has no users.</p>{{end}}</fieldset>
-{{if .OfferTenant}}<label><input type="checkbox" name="organization" id="organization" value="true"> Consent on behalf of your organization</label>{{end}}
-<p><button type="submit" name="decision" id="approve" value="approve">Approve</button><button type="submit" name="decision" id="decline" value="decline" formnovalidate>Decline</button></p>
+{{if .OfferTenant}}<label><input type="checkbox" name="organization" id="organization" value="true">` +
+	` Consent on behalf of your organization</label>{{end}}
+<p><button type="submit" name="decision" id="approve" value="approve">Approve</button>` +
+	`<button type="submit" name="decision" id="decline" value="decline" formnovalidate>Decline</button></p>
 </form></body></html>{{end}}
 
 {{define "need-approval"}}{{template "head" .}}
-<p><strong id="application">{{.Application}}</strong> needs permission to access resources in your organization that only an admin can grant. Please ask an admin to grant permission to this app before you can use it.</p>
+<p><strong id="application">{{.Application}}</strong> needs permission to access resources in your organization ` +
+	`that only an admin can grant. Please ask an admin to grant permission to this app before you can use it.</p>
 <p><a id="return" href="{{.Return}}">Return to the application without granting consent</a></p>
 </body></html>{{end}}
 

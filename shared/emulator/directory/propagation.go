@@ -13,9 +13,9 @@ import (
 // With several replicas each has a delay of its own, from none to Max, and every
 // request to the token endpoint or to Graph is served by one of them, taken at
 // random. So what is new works, fails and works again until all of them know, and
-// what is removed comes and goes likewise: what people report of the real one
-// (Entra contract, section 2). That all replicas are equally likely, and that the
-// one that is asked does not depend on who asks, is assumed.
+// what is removed comes and goes likewise: what people report of the real one.
+// That all replicas are equally likely, and that the one that is asked does not depend
+// on who asks, is assumed.
 type Propagation struct {
 	Max      time.Duration // until the last replica has heard of a change
 	Replicas int           // up to 1: a single one, that hears of everything after exactly Max

@@ -31,9 +31,11 @@ func TestQuotas(t *testing.T) {
 		scope    string
 		count    func(directory.Writes) int
 	}{
-		"application": {directory.Quotas{Application: five}, "", false, "Tenant_Application", func(w directory.Writes) int { return w.Application }},
-		"tenant":      {directory.Quotas{Tenant: five}, "", true, "Tenant", func(w directory.Writes) int { return w.Tenant }},
-		"personal":    {directory.Quotas{Personal: five}, "PersonalMicrosoftAccount", false, "Application", func(w directory.Writes) int { return w.Personal }},
+		"application": {directory.Quotas{Application: five}, "", false, "Tenant_Application",
+			func(w directory.Writes) int { return w.Application }},
+		"tenant": {directory.Quotas{Tenant: five}, "", true, "Tenant", func(w directory.Writes) int { return w.Tenant }},
+		"personal": {directory.Quotas{Personal: five}, "PersonalMicrosoftAccount", false, "Application",
+			func(w directory.Writes) int { return w.Personal }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, directory.Config{Quotas: c.quotas})

@@ -34,7 +34,8 @@ func TestRefresh(t *testing.T) {
 	}
 	form := o.refreshForm(first)
 	form.Del("scope")
-	if a := o.ask("organizations", form); a.status != http.StatusOK || claims(t, a.text("access_token"))["scp"] != "Application.ReadWrite.All User.Read" {
+	if a := o.ask("organizations", form); a.status != http.StatusOK ||
+		claims(t, a.text("access_token"))["scp"] != "Application.ReadWrite.All User.Read" {
 		t.Errorf("without a scope: %d %v", a.status, a.body)
 	}
 	o.pass(90*24*time.Hour - time.Second)
@@ -68,7 +69,8 @@ func TestRefreshRefusals(t *testing.T) {
 	o.wantEntra("no token", o.ask(o.tenant, with("refresh_token", "")), 400, "invalid_request", 900144)
 	o.wantEntra("unknown token", o.ask(o.tenant, with("refresh_token", "x")), 400, "invalid_grant", 70000)
 	o.wantEntra("another tenant", o.ask(o.AddTenant(), with()), 400, "invalid_grant", 70000)
-	o.wantEntra("another client", o.ask(o.tenant, with("client_id", other.ClientID, "client_secret", other.Secret)), 400, "invalid_grant", 70000)
+	o.wantEntra("another client", o.ask(o.tenant, with("client_id", other.ClientID, "client_secret", other.Secret)), 400,
+		"invalid_grant", 70000)
 	o.wantEntra("no consent", o.ask(o.tenant, with("scope", "Directory.Read.All")), 400, "invalid_grant", 65001)
 
 	must := func(err error) {

@@ -101,7 +101,8 @@ func TestDiscoveryForAnyTenant(t *testing.T) {
 	o := newOffice(t, directory.Config{})
 	for _, tenant := range []string{"organizations", "common"} {
 		a := o.fetch("/" + tenant + "/v2.0/.well-known/openid-configuration")
-		if a.text("issuer") != o.login.URL+"/{tenantid}/v2.0" || a.text("jwks_uri") != o.login.URL+"/"+tenant+"/discovery/v2.0/keys" || a.text("token_endpoint") != o.login.URL+"/"+tenant+"/oauth2/v2.0/token" {
+		if a.text("issuer") != o.login.URL+"/{tenantid}/v2.0" || a.text("jwks_uri") != o.login.URL+"/"+tenant+"/discovery/v2.0/keys" ||
+			a.text("token_endpoint") != o.login.URL+"/"+tenant+"/oauth2/v2.0/token" {
 			t.Errorf("%s: %v", tenant, a.body)
 		}
 		if keys := o.fetch("/" + tenant + "/discovery/v2.0/keys"); keys.status != http.StatusOK {
@@ -113,9 +114,11 @@ func TestDiscoveryForAnyTenant(t *testing.T) {
 // TestTokensOfOurMaking: what tests of a service that verifies tokens need.
 func TestTokensOfOurMaking(t *testing.T) {
 	o := newOffice(t, directory.Config{})
-	token := o.AccessToken(o.login.URL, o.tenant, map[string]any{"aud": "api://rekey", "oid": o.ada, "roles": []string{"Connections.Read"}, "uti": nil})
+	token := o.AccessToken(o.login.URL, o.tenant,
+		map[string]any{"aud": "api://rekey", "oid": o.ada, "roles": []string{"Connections.Read"}, "uti": nil})
 	c := claims(t, token)
-	if !o.verified(token) || c["iss"] != o.login.URL+"/"+o.tenant+"/v2.0" || c["aud"] != "api://rekey" || c["tid"] != o.tenant || c["ver"] != "2.0" || c["exp"] != float64(o.now().Add(time.Hour).Unix()) {
+	if !o.verified(token) || c["iss"] != o.login.URL+"/"+o.tenant+"/v2.0" || c["aud"] != "api://rekey" || c["tid"] != o.tenant ||
+		c["ver"] != "2.0" || c["exp"] != float64(o.now().Add(time.Hour).Unix()) {
 		t.Errorf("claims %v", c)
 	}
 	if _, ok := c["uti"]; ok {

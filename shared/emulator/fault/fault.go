@@ -3,7 +3,7 @@
 // Every emulator asks its [Hook] before it carries out a call, naming the operation,
 // such as "graph.addPassword". The hook answers nil for "behave", or an [Effect].
 // The two effects that matter most come in a pair: failed and not applied, failed
-// but applied. Nobody can tell them apart from the answer, which is the point.
+// but applied. A caller cannot tell them apart by the answer, which is the point.
 //
 // Effects are what a test writes by hand. A [Schedule] makes them out of a [Plan]:
 // rules that name a [Kind] of fault and when it happens, as data, so that a plan can
@@ -81,7 +81,8 @@ func SubjectOf(r *http.Request) Subject {
 
 // Serve carries out one call under hook: next is the emulator's own behaviour and
 // fail writes an error in its service's envelope.
-func Serve(hook Hook, op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc, fail func(w http.ResponseWriter, status int, code, message string)) {
+func Serve(hook Hook, op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc,
+	fail func(w http.ResponseWriter, status int, code, message string)) {
 	var e *Effect
 	if hook != nil {
 		e = hook(op, r)

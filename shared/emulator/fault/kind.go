@@ -79,7 +79,8 @@ var kinds = map[Kind]variety{
 	BusySilently:       {everywhere, func(service string, _ Rule) Effect { return busy(service) }},
 	TimeoutAfterCommit: {everywhere, func(service string, _ Rule) Effect {
 		if service == "table" {
-			return Effect{Apply: true, Status: 500, Code: "OperationTimedOut", Text: "The operation could not be completed within the permitted time."}
+			return Effect{Apply: true, Status: 500, Code: "OperationTimedOut",
+				Text: "The operation could not be completed within the permitted time."}
 		}
 		return Effect{Apply: true, Status: 504, Text: "Gateway Timeout"}
 	}},
@@ -98,14 +99,20 @@ var kinds = map[Kind]variety{
 		codes := map[string]string{"graph": "Authorization_RequestDenied", "vault": "Forbidden", "table": "AuthorizationPermissionMismatch"}
 		return Effect{Status: 403, Code: codes[service], Text: "Insufficient privileges to complete the operation."}
 	}},
-	SecretRefused:      {[]string{"entra.token"}, always(Effect{Status: 401, Code: "AADSTS7000215", Text: "Invalid client secret provided."})},
-	TwoSecrets:         {adding, always(Effect{Status: 400, Code: "TooManyAppPasswords", Text: "Not allowed to add 3 passwords. You can only add a maximum of 2 passwords."})},
-	ApplicationFull:    {adding, always(Effect{Status: 403, Code: "Directory_ResourceSizeExceeded", Text: "The size of the object has exceeded its limit. Please reduce the number of values and retry your request."})},
-	PolicyLifetime:     {adding, always(Effect{Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy", Text: "Credential lifetime exceeds the max value allowed as per assigned policy '" + anyPolicy + "'."})},
-	PolicyForbidden:    {adding, always(Effect{Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy", Text: "Credential type not allowed as per assigned policy '" + anyPolicy + "'."})},
-	PreconditionFailed: {[]string{"table.merge", "table.replace", "table.delete", "table.batch"}, always(Effect{Status: 412, Code: "UpdateConditionNotSatisfied", Text: "The update condition specified in the request was not satisfied."})},
-	ShortPage:          {[]string{"table.query"}, always(Effect{Pass: true, Hint: HintShortPage})},
-	EmptyPage:          {[]string{"table.query"}, always(Effect{Pass: true, Hint: HintEmptyPage})},
+	SecretRefused: {[]string{"entra.token"}, always(Effect{Status: 401, Code: "AADSTS7000215", Text: "Invalid client secret provided."})},
+	TwoSecrets: {adding, always(Effect{Status: 400, Code: "TooManyAppPasswords",
+		Text: "Not allowed to add 3 passwords. You can only add a maximum of 2 passwords."})},
+	ApplicationFull: {adding, always(Effect{Status: 403, Code: "Directory_ResourceSizeExceeded",
+		Text: "The size of the object has exceeded its limit. Please reduce the number of values and retry your request."})},
+	PolicyLifetime: {adding, always(Effect{Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy",
+		Text: "Credential lifetime exceeds the max value allowed as per assigned policy '" + anyPolicy + "'."})},
+	PolicyForbidden: {adding, always(Effect{Status: 400, Code: "CredentialTypeNotAllowedAsPerAppPolicy",
+		Text: "Credential type not allowed as per assigned policy '" + anyPolicy + "'."})},
+	PreconditionFailed: {[]string{"table.merge", "table.replace", "table.delete", "table.batch"},
+		always(Effect{Status: 412, Code: "UpdateConditionNotSatisfied",
+			Text: "The update condition specified in the request was not satisfied."})},
+	ShortPage: {[]string{"table.query"}, always(Effect{Pass: true, Hint: HintShortPage})},
+	EmptyPage: {[]string{"table.query"}, always(Effect{Pass: true, Hint: HintEmptyPage})},
 }
 
 func always(e Effect) func(string, Rule) Effect {

@@ -109,7 +109,8 @@ func (r Rule) mistakes() (found []string) {
 	wrong(r.Delay < 0 || r.Delay != 0 && r.Kind != Slow && r.Kind != SlowAnswer, "delay belongs to slow and slow-answer")
 	conflict := r.Kind == ConflictAfterWrite
 	wrong(r.Within < 0 || r.Within != 0 && !conflict, "within belongs to conflict-after-write")
-	wrong(r.Scope != "" && (!conflict || r.Scope != "application" && r.Scope != "tenant"), `scope is "application" or "tenant", of conflict-after-write`)
+	wrong(r.Scope != "" && (!conflict || r.Scope != "application" && r.Scope != "tenant"),
+		`scope is "application" or "tenant", of conflict-after-write`)
 	wrong(r.Status != 0 && (r.Kind != HTMLBody || r.Status < 200 || r.Status > 599), "status, from 200 to 599, belongs to html-body")
 	return found
 }

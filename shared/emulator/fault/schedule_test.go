@@ -45,7 +45,8 @@ func TestWhenARuleTakesEffect(t *testing.T) {
 		"one operation":     {[]fault.Rule{{Op: "table.batch", Kind: fault.LostRequest}}, mixed, []int{3}},
 		"one service":       {[]fault.Rule{{Op: "vault.*", Kind: fault.LostRequest}}, mixed, []int{1, 5}},
 		"where it is known": {[]fault.Rule{{Op: "*", Kind: fault.TwoSecrets}}, mixed, []int{2}},
-		"two rules":         {[]fault.Rule{{Op: "graph.*", Kind: fault.Busy, Nth: 2}, {Op: "*", Kind: fault.LostRequest, Nth: 1}}, mixed, []int{1, 4}},
+		"two rules": {[]fault.Rule{{Op: "graph.*", Kind: fault.Busy, Nth: 2}, {Op: "*", Kind: fault.LostRequest, Nth: 1}}, mixed,
+			[]int{1, 4}},
 		"earlier one first": {[]fault.Rule{{Op: "*", Kind: fault.Busy, Nth: 2}, {Op: "*", Kind: fault.LostRequest, Nth: 2}}, ten, []int{2, 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +112,7 @@ func TestConflictAfterWrite(t *testing.T) {
 			t.Errorf("%s: conflicts %v, want %v", scope, got, want)
 		}
 		if e := s.Hook("graph.addPassword", httptest.NewRequest(http.MethodPost, "/", nil)); e != nil {
-			t.Errorf("%s: a call about nobody knows what conflicts", scope)
+			t.Errorf("%s: a call about no application knows what conflicts", scope)
 		}
 	}
 }
@@ -134,7 +135,8 @@ func TestPlanMistakes(t *testing.T) {
 		"scope":                {Op: "graph.*", Kind: fault.ConflictAfterWrite, Scope: "planet"},
 		"status":               {Op: "*", Kind: fault.HTMLBody, Status: 99},
 	} {
-		if _, err := fault.NewSchedule(fault.Plan{Rules: []fault.Rule{{Op: "*", Kind: fault.Slow}, r}}, nil); err == nil || !strings.Contains(err.Error(), "rule 2: ") {
+		if _, err := fault.NewSchedule(fault.Plan{Rules: []fault.Rule{{Op: "*", Kind: fault.Slow}, r}}, nil); err == nil ||
+			!strings.Contains(err.Error(), "rule 2: ") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -249,8 +251,8 @@ func TestEffects(t *testing.T) {
 	}
 }
 
-// TestCallerGivesUp: a slow call is carried out although nobody waits for it any
-// more, which is what makes it dangerous; and it holds no server up.
+// TestCallerGivesUp: a slow call is carried out although its caller no longer waits
+// for it, which is what makes it dangerous; and it holds no server up.
 func TestCallerGivesUp(t *testing.T) {
 	for name, e := range map[string]*fault.Effect{
 		"slow":        {Pass: true, Delay: time.Hour},

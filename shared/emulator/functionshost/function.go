@@ -90,7 +90,8 @@ func readFunctions(root string, s settings) ([]*function, error) {
 		return nil, err
 	}
 	if len(functions) == 0 {
-		return nil, fmt.Errorf("there is no function in %s: a function.json counts only one level below host.json (make stage puts it there)", root)
+		return nil, fmt.Errorf("there is no function in %s: a function.json counts only one level below host.json (make stage puts it there)",
+			root)
 	}
 	return functions, nil
 }
@@ -178,7 +179,8 @@ func readHTTP(name string, bindings []binding, trigger *binding, s settings) (*h
 		return nil, errors.New("requests are passed through only if the bindings are one httpTrigger and one http output")
 	}
 	if trigger.AuthLevel != "anonymous" {
-		return nil, fmt.Errorf(`authLevel is %q (the default is "function"); the local host keeps no keys and supports "anonymous" only`, trigger.AuthLevel)
+		return nil, fmt.Errorf(`authLevel is %q (the default is "function"); the local host keeps no keys and supports "anonymous" only`,
+			trigger.AuthLevel)
 	}
 	text := name
 	if trigger.Route != nil && *trigger.Route != "" {
@@ -228,7 +230,8 @@ func checkTogether(functions []*function) error {
 			case strings.EqualFold(a.http.route.text, b.http.route.text):
 				errs = append(errs, fmt.Errorf("functions %s and %s have the same route %q", a.name, b.name, b.http.route.text))
 			case a.http.route.shadows(b.http.route):
-				errs = append(errs, fmt.Errorf("route %q of function %s is never reached: routes are tried in the order of the functions' names, and %q of %s takes everything", b.http.route.text, b.name, a.http.route.text, a.name))
+				errs = append(errs, fmt.Errorf("route %q of function %s is never reached: routes are tried in the order of the functions' names, "+
+					"and %q of %s takes everything", b.http.route.text, b.name, a.http.route.text, a.name))
 			}
 		}
 	}

@@ -79,7 +79,7 @@ type Config struct {
 	// Tools; otherwise they are chunked, as in Azure.
 	ContentLength bool
 	// Invoked is called after each timer invocation, from that invocation's
-	// goroutine. Nil: nobody is told.
+	// goroutine. Nil: it is not called.
 	Invoked func(Invocation)
 }
 
@@ -192,7 +192,8 @@ func (h *Host) listen(ctx context.Context) (net.Listener, error) {
 	l, err := lc.Listen(ctx, "tcp", h.config.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		_, port, _ := net.SplitHostPort(h.config.Addr)
-		return nil, fmt.Errorf("port %s is in use by another program: end that, or choose another port with PORT=..., such as PORT=17071: %w", port, err)
+		return nil, fmt.Errorf("port %s is in use by another program: end that, or choose another port with PORT=..., such as PORT=17071: %w",
+			port, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", h.config.Addr, err)
@@ -222,7 +223,7 @@ func (h *Host) enter() bool {
 }
 
 // end cleans up once ctx has ended, whatever the reason. It is the host's own
-// fault unless somebody called Stop or ended parent.
+// fault unless a caller has called Stop or ended parent.
 func (h *Host) end(parent, ctx context.Context) {
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, errStopped) && !errors.Is(cause, context.Cause(parent)) {

@@ -238,7 +238,8 @@ func TestAdmin(t *testing.T) {
 			t.Errorf("POST %s %s = %d, want %d", tc.path, tc.body, got, tc.want)
 		}
 	}
-	if resp, _ := r.do(t, http.MethodPost, "/admin/functions/tick", strings.NewReader("{}"), nil); resp.StatusCode != http.StatusUnsupportedMediaType {
+	if resp, _ := r.do(t, http.MethodPost, "/admin/functions/tick", strings.NewReader("{}"), nil); resp.StatusCode !=
+		http.StatusUnsupportedMediaType {
 		t.Errorf("without a content type: %d", resp.StatusCode)
 	}
 	if i := next(t, r.invocations); i.Function != "tick" || i.PastDue || i.Err != nil || !guid.MatchString(i.ID) {
@@ -271,7 +272,8 @@ func TestAdmin(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	handler := func(more string) string {
-		return `{"version":"2.0","customHandler":{"enableProxyingHttpRequest":true,"description":{"defaultExecutablePath":"handler"}` + more + `}}`
+		return `{"version":"2.0","customHandler":{"enableProxyingHttpRequest":true,"description":{"defaultExecutablePath":"handler"}` +
+			more + `}}`
 	}
 	executable := func(path string) files {
 		return files{"host.json": strings.Replace(hostJSON, `"handler"`, fmt.Sprintf("%q", path), 1), "data": "x"}
@@ -296,23 +298,32 @@ func TestNewRefuses(t *testing.T) {
 		{"executable from a missing setting", executable("%HANDLER%"), "%HANDLER% is not set"},
 		{"routes in host.json", files{"host.json": handler(`,"http":{"routes":[{"route":"{*route}"}]}`)}, "customHandler.http"},
 		{"pinned port", files{"host.json": handler(`,"port":1`)}, "customHandler.port"},
-		{"functionTimeout", files{"host.json": strings.Replace(hostJSON, `"version"`, `"functionTimeout":"10 minutes","version"`, 1)}, "functionTimeout"},
-		{"functionTimeout too short", files{"host.json": strings.Replace(hostJSON, `"version"`, `"functionTimeout":"00:00:00.5","version"`, 1)}, "less than a second"},
+		{"functionTimeout", files{"host.json": strings.Replace(hostJSON, `"version"`, `"functionTimeout":"10 minutes","version"`, 1)},
+			"functionTimeout"},
+		{"functionTimeout too short", files{"host.json": strings.Replace(hostJSON, `"version"`, `"functionTimeout":"00:00:00.5","version"`, 1)},
+			"less than a second"},
 		{"no function", files{"api/function.json": "", "tick/function.json": "", "health/function.json": ""}, "one level below host.json"},
-		{"function one level too deep", files{"api/function.json": "", "tick/function.json": "", "health/function.json": "", "functions/f/function.json": httpFunction("x", "")}, "one level below host.json"},
+		{"function one level too deep", files{"api/function.json": "", "tick/function.json": "", "health/function.json": "",
+			"functions/f/function.json": httpFunction("x", "")}, "one level below host.json"},
 		{"folder name", files{"1st/function.json": httpFunction("x", "")}, "function 1st"},
 		{"folder called host", files{"Host/function.json": httpFunction("x", "")}, "not host"},
 		{"script beside it", files{"api/index.js": "x"}, "index.js"},
 		{"function.json no JSON", function("["), "decoding function.json"},
 		{"no binding", function(`{"bindings":[]}`), "no trigger"},
-		{"two triggers", function(`{"bindings":[{"type":"timerTrigger","direction":"in","name":"a","schedule":"0 * * * * *"},{"type":"httpTrigger","direction":"in","name":"b"}]}`), "more than one trigger"},
+		{"two triggers",
+			function(`{"bindings":[{"type":"timerTrigger","direction":"in","name":"a","schedule":"0 * * * * *"},` +
+				`{"type":"httpTrigger","direction":"in","name":"b"}]}`), "more than one trigger"},
 		{"trigger out", function(`{"bindings":[{"type":"timerTrigger","direction":"out","name":"a","schedule":"0 * * * * *"}]}`), "direction"},
-		{"binding name", function(`{"bindings":[{"type":"timerTrigger","direction":"in","name":"my-timer","schedule":"0 * * * * *"}]}`), `"my-timer"`},
+		{"binding name", function(`{"bindings":[{"type":"timerTrigger","direction":"in","name":"my-timer","schedule":"0 * * * * *"}]}`),
+			`"my-timer"`},
 		{"queue", function(`{"bindings":[{"type":"queueTrigger","direction":"in","name":"m","queueName":"q"}]}`), `not "queueTrigger"`},
-		{"http without output", function(`{"bindings":[{"type":"httpTrigger","direction":"in","name":"req","authLevel":"anonymous"}]}`), "one http output"},
+		{"http without output", function(`{"bindings":[{"type":"httpTrigger","direction":"in","name":"req","authLevel":"anonymous"}]}`),
+			"one http output"},
 		{"default authLevel", function(strings.Replace(httpFunction("x", ""), `"authLevel":"anonymous",`, "", 1)), "anonymous"},
 		{"function keys", function(strings.Replace(httpFunction("x", ""), `anonymous`, `function`, 1)), "keeps no keys"},
-		{"retry", function(`{"retry":{"strategy":"fixedDelay"},"bindings":[{"type":"timerTrigger","direction":"in","name":"a","schedule":"0 * * * * *"}]}`), "retry"},
+		{"retry",
+			function(`{"retry":{"strategy":"fixedDelay"},` +
+				`"bindings":[{"type":"timerTrigger","direction":"in","name":"a","schedule":"0 * * * * *"}]}`), "retry"},
 		{"admin route", function(httpFunction("administration", "")), "belongs to the host"},
 		{"runtime route", function(httpFunction("Runtime/x", "")), "belongs to the host"},
 		{"unknown constraint", function(httpFunction("x/{id:alpha}", "")), "alpha"},
@@ -322,8 +333,11 @@ func TestNewRefuses(t *testing.T) {
 		{"same route", function(httpFunction("HEALTH", "")), "same route"},
 		{"shadowed", files{"z/function.json": httpFunction("api/v2/status", `"get"`)}, "never reached"},
 		{"schedule", files{"tick/function.json": timerFunction("0 * * *", "")}, "4 fields"},
-		{"schedule from a missing setting", files{"tick/function.json": timerFunction("%REKEY_ROTATION_SCHEDULE%", "")}, "%REKEY_ROTATION_SCHEDULE% is not set"},
-		{"timer with an output", files{"tick/function.json": strings.Replace(timerFunction(never, ""), "}]", `},{"type":"queue","direction":"out","name":"q"}]`, 1)}, "no bindings beside"},
+		{"schedule from a missing setting", files{"tick/function.json": timerFunction("%REKEY_ROTATION_SCHEDULE%", "")},
+			"%REKEY_ROTATION_SCHEDULE% is not set"},
+		{"timer with an output",
+			files{"tick/function.json": strings.Replace(timerFunction(never, ""), "}]", `},{"type":"queue","direction":"out","name":"q"}]`, 1)},
+			"no bindings beside"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config, _ := newConfig(t, app(tc.changes), "well")

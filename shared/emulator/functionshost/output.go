@@ -16,7 +16,7 @@ type output struct {
 func (o *output) line(text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, _ = io.WriteString(o.w, text+"\n") // the handler must not stop because nobody listens
+	_, _ = io.WriteString(o.w, text+"\n") // the handler must not stop because nothing reads its output
 }
 
 const (

@@ -110,7 +110,7 @@ func (t *resending) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // keptRequestBody is a body that can perhaps be sent again: none, a short one
-// that was read ahead, or a stream until somebody has read from it.
+// that was read ahead, or a stream until something has read from it.
 type keptRequestBody struct {
 	kept   []byte
 	stream io.ReadCloser

@@ -63,7 +63,7 @@ func TestHandlerDiesWithTheHost(t *testing.T) {
 	for deadline := time.Now().Add(patience); ; <-tick.C {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			return // nobody listens any more
+			return // nothing listens any more
 		}
 		c.Close()
 		if time.Now().After(deadline) {

@@ -50,7 +50,8 @@ func parseRoute(prefix, text string) (route, error) {
 		}
 		m := parameterText.FindStringSubmatch(part)
 		if m == nil {
-			return route{}, fmt.Errorf("route %q: %q is none of the forms that the local host knows: {name}, {name:int}, {name:guid}, {*name}", text, part)
+			return route{}, fmt.Errorf("route %q: %q is none of the forms that the local host knows: {name}, {name:int}, {name:guid}, {*name}",
+				text, part)
 		}
 		s := segment{parameter: true, catchAll: m[1] != "", constraint: constraints[m[3]]}
 		if name := strings.ToLower(m[2]); seen[name] {

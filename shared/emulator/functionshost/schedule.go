@@ -20,7 +20,7 @@ import (
 // month AND the day of the week must match.
 //
 // Source: atifaziz/NCrontab, CrontabField.cs and CrontabSchedule.cs. What that
-// accepts and hardly anybody means (a reversed range, a step of 0) is refused.
+// accepts and is hardly ever meant (a reversed range, a step of 0) is refused.
 type Schedule struct {
 	text                              string
 	seconds, minutes                  uint64 // bit n is set if n matches

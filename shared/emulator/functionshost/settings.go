@@ -109,7 +109,8 @@ func (s *settings) readHandler(root string, h *customHandler) error {
 	case h.EnableForwardingHTTPRequest:
 		s.mode = Forwarding
 	default:
-		errs = append(errs, errors.New("customHandler: switch on enableProxyingHttpRequest or enableForwardingHttpRequest; without them HTTP requests arrive wrapped in JSON, which the local host does not do"))
+		errs = append(errs, errors.New("customHandler: switch on enableProxyingHttpRequest or enableForwardingHttpRequest; without them HTTP "+
+			"requests arrive wrapped in JSON, which the local host does not do"))
 	}
 	path, err := s.environment.expand(h.Description.DefaultExecutablePath)
 	if err == nil {
@@ -224,7 +225,8 @@ func (e environment) expand(text string) (string, error) {
 		}
 		value, ok := e.lookup(name)
 		if !ok {
-			return "", fmt.Errorf("%%%s%% is not set: give it a value in the app settings (locally: in the environment or in local.settings.json)", name)
+			return "", fmt.Errorf("%%%s%% is not set: give it a value in the app settings (locally: in the environment or in local.settings.json)",
+				name)
 		}
 		b.WriteString(value)
 		text = after

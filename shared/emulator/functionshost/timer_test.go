@@ -47,7 +47,8 @@ func TestInvocationOnTheWire(t *testing.T) {
 				}
 			}
 			const want = `{"Data":{"timer":{"Schedule":{"AdjustForDST":true},` +
-				`"ScheduleStatus":{"Last":"0001-01-01T00:00:00+00:00","Next":"2026-11-22T19:00:00+00:00","LastUpdated":"2026-11-22T18:00:00.0123456+00:00"},` +
+				`"ScheduleStatus":{"Last":"0001-01-01T00:00:00+00:00","Next":"2026-11-22T19:00:00+00:00",` +
+				`"LastUpdated":"2026-11-22T18:00:00.0123456+00:00"},` +
 				`"IsPastDue":false}},"Metadata":{"sys":{"MethodName":"tick","UtcNow":"2026-11-22T18:00:00.0123456Z","RandGuid":"GUID"}}}`
 			if body := regexp.MustCompile(`"RandGuid":"[0-9a-f-]{36}"`).ReplaceAllString(got.Body, `"RandGuid":"GUID"`); body != want {
 				t.Errorf("body = %s\nwant   %s", body, want)

@@ -29,7 +29,7 @@ func (r *Runtime) api() http.Handler {
 	return mux
 }
 
-// next blocks until there is an event. Whoever asks while an event is open is refused.
+// next blocks until there is an event. A process that asks while an event is open is refused.
 func (r *Runtime) next(p *process, w http.ResponseWriter, req *http.Request) {
 	p.mu.Lock()
 	was := p.state

@@ -117,7 +117,7 @@ func (p *process) settle(timeout <-chan time.Time) bool {
 	return true
 }
 
-// kill needs no error: whoever calls it waits for the end.
+// kill needs no error: its caller waits for the end.
 func (p *process) kill() { _ = killGroup(p.cmd.Process) }
 
 func (p *process) alive() bool {

@@ -180,7 +180,8 @@ func (r *Runtime) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 // overdue ends a process that took too long.
 func (r *Runtime) overdue(p *process, i *invocation) error {
 	r.kill(p)
-	return &FunctionError{ErrorTimeout, fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", i.id, r.config.Timeout.Seconds())}
+	return &FunctionError{ErrorTimeout, fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", i.id,
+		r.config.Timeout.Seconds())}
 }
 
 // running returns the process, a new one if there is none.

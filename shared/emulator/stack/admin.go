@@ -17,7 +17,7 @@ import (
 )
 
 // Admin is the fault API: it makes the services misbehave, and tells what is really
-// in them, for whoever is in another process. It is open to everybody who reaches it,
+// in them, for a caller in another process. It is open to every caller that reaches it,
 // which is why it listens on loopback only and refuses what a web page could send.
 //
 //	POST   /faults                       a [fault.Plan], in place of the present one
@@ -183,7 +183,7 @@ func (s *Stack) getCalls(*http.Request) (any, error) {
 	}, nil
 }
 
-// maxPropagation is the longest that anybody has reported.
+// maxPropagation is the longest that has been reported.
 const maxPropagation = 10 * time.Minute
 
 func (s *Stack) postPropagation(r *http.Request) (any, error) {

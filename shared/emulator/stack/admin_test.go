@@ -109,15 +109,17 @@ func (c client) do(method, address, token, media, body string) (status int, answ
 
 func (c client) token(clientID, secret, resource string) (status int, token string) {
 	c.t.Helper()
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_secret": {secret}, "scope": {resource + "/.default"}}
-	status, answer := c.do(http.MethodPost, c.s.AuthorityURL+"/"+c.s.TenantID+"/oauth2/v2.0/token", "", "application/x-www-form-urlencoded", form.Encode())
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_secret": {secret},
+		"scope": {resource + "/.default"}}
+	status, answer := c.do(http.MethodPost, c.s.AuthorityURL+"/"+c.s.TenantID+"/oauth2/v2.0/token", "", "application/x-www-form-urlencoded",
+		form.Encode())
 	token, _ = answer["access_token"].(string)
 	return status, token
 }
 
 type sample struct{ TenantID, ClientID, ObjectID, ClientSecret, KeyID string }
 
-// TestFaultAPI is a session of somebody in another process.
+// TestFaultAPI is a session of a caller in another process.
 func TestFaultAPI(t *testing.T) {
 	s := start(t, stack.Config{})
 	a, c := admin{t, s}, client{t, s}
@@ -125,7 +127,8 @@ func TestFaultAPI(t *testing.T) {
 	a.must("POST", "/applications", `{"name":"billing"}`, &app)
 	_, token := c.token(app.ClientID, app.ClientSecret, directory.ResourceGraph)
 	add := func() (int, map[string]any) {
-		return c.do("POST", s.GraphURL+"/v1.0/applications/"+app.ObjectID+"/addPassword", token, "application/json", `{"passwordCredential":{"displayName":"new"}}`)
+		return c.do("POST", s.GraphURL+"/v1.0/applications/"+app.ObjectID+"/addPassword", token, "application/json",
+			`{"passwordCredential":{"displayName":"new"}}`)
 	}
 	var playing struct {
 		Seed  uint64
@@ -243,7 +246,7 @@ func TestVaultTruth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Vault.Seed("rekey-x", "nobody's", map[string]string{"a": "b"})
+	s.Vault.Seed("rekey-x", "no app's", map[string]string{"a": "b"})
 	s.Vault.Seed("rekey-x", app.Secret, nil)
 	var truth struct {
 		Deleted  bool
@@ -259,7 +262,7 @@ func TestVaultTruth(t *testing.T) {
 	if len(v) != 2 || v[0].Authenticates || v[0].Tags["a"] != "b" || !v[1].Authenticates || v[1].ClientID != app.ClientID || !v[1].Enabled {
 		t.Errorf("got %+v", truth)
 	}
-	if _, answer := a.do("GET", "/vault/rekey-x", "", nil); strings.Contains(answer, app.Secret) || strings.Contains(answer, "nobody's") {
+	if _, answer := a.do("GET", "/vault/rekey-x", "", nil); strings.Contains(answer, app.Secret) || strings.Contains(answer, "no app's") {
 		t.Error("a value is shown")
 	}
 	if err := s.Directory.RemovePassword(app.ObjectID, app.KeyID); err != nil {

@@ -19,10 +19,10 @@ import (
 )
 
 // exchange is a request as an SDK was measured to send it, and what the services are
-// known to answer. The facts are those of the Entra contract that are tagged [M]; what
-// only clients can get wrong is left to the adapters' tests.
+// known to answer. Each fact was measured; what only clients can get wrong is left to
+// the adapters' tests.
 type exchange struct {
-	fact    string   // the section of the contract, and the fact
+	fact    string   // what was measured
 	request string   // request line and headers, with {placeholders}
 	body    string   // likewise
 	status  int      // of the answer
@@ -113,57 +113,67 @@ X-Client-Cpu: amd64`
 
 func TestGoldenEntra(t *testing.T) {
 	s, fill := newGolden(t)
-	const token = "POST /{tenant}/oauth2/v2.0/token HTTP/1.1\nHost: 127.0.0.1:8443\nContent-Type: application/x-www-form-urlencoded; charset=utf-8" + msal
+	const token = "POST /{tenant}/oauth2/v2.0/token HTTP/1.1\nHost: 127.0.0.1:8443" +
+		"\nContent-Type: application/x-www-form-urlencoded; charset=utf-8" + msal
 	const scope = "&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default+openid+offline_access+profile"
 	golden{t, fill, s.Directory.Authority()}.replay([]exchange{
-		{"3: discovery has a trailing question mark, and an issuer on the authority's own host and port",
+		{"discovery has a trailing question mark, and an issuer on the authority's own host and port",
 			"GET /{tenant}/v2.0/.well-known/openid-configuration? HTTP/1.1\nHost: 127.0.0.1:8443" + msal, "",
 			200, []string{
 				`"token_endpoint":"https://127\.0\.0\.1:8443/{tenant}/oauth2/v2\.0/token"`,
 				`"authorization_endpoint":"https://127\.0\.0\.1:8443/{tenant}/oauth2/v2\.0/authorize"`,
 				`"issuer":"https://127\.0\.0\.1:8443/{tenant}/v2\.0"`,
 			}},
-		{"3: the token endpoint keeps the tenant's case",
+		{"the token endpoint keeps the tenant's case",
 			"GET /{TENANT}/v2.0/.well-known/openid-configuration? HTTP/1.1\nHost: 127.0.0.1:8443" + msal, "",
 			200, []string{`"token_endpoint":"https://127\.0\.0\.1:8443/{TENANT}/oauth2/v2\.0/token"`}},
-		{"3: MSAL adds the OpenID scopes; an answer without scope grants all that was asked for",
+		{"MSAL adds the OpenID scopes; an answer without scope grants all that was asked for",
 			token, "client_id={client}&client_secret={secret}&grant_type=client_credentials" + scope,
 			200, []string{`"access_token":"[^"]+"`, `"expires_in":3600\b`, `!"scope"`}},
-		{"0.6: kiota's default of continuous access evaluation sends claims",
-			token, "claims=%7B%22access_token%22%3A%7B%22xms_cc%22%3A%7B%22values%22%3A%5B%22CP1%22%5D%7D%7D%7D&client_id={client}&client_secret={secret}&grant_type=client_credentials" + scope,
+		{"kiota's default of continuous access evaluation sends claims",
+			token,
+			"claims=%7B%22access_token%22%3A%7B%22xms_cc%22%3A%7B%22values%22%3A%5B%22CP1%22%5D%7D%7D%7D" +
+				"&client_id={client}&client_secret={secret}&grant_type=client_credentials" + scope,
 			200, []string{`"access_token":"[^"]+"`}},
-		{"3: the body of a refusal has error_codes",
+		{"the body of a refusal has error_codes",
 			token, "client_id={client}&client_secret=wrong&grant_type=client_credentials" + scope,
-			401, []string{`"error":"invalid_client"`, `"error_codes":\[7000215\]`, `"error_description":"AADSTS7000215: .*\\r\\nTrace ID: `, `"timestamp":"2026-11-22 18:00:00Z"`}},
+			401, []string{`"error":"invalid_client"`, `"error_codes":\[7000215\]`, `"error_description":"AADSTS7000215: .*\\r\\nTrace ID: `,
+				`"timestamp":"2026-11-22 18:00:00Z"`}},
 	})
 }
 
 func TestGoldenGraph(t *testing.T) {
 	s, fill := newGolden(t)
-	const kiota = "\nHost: graph.microsoft.com\nAuthorization: Bearer {graph token}\nUser-Agent: kiota-go/1.5.4\nAccept: application/json\nSdkversion: graph-go-core/1.4.0 (hostOS=linux; hostArch=amd64; runtimeEnvironment=go1.26.8;)\nClient-Request-Id: 6f0ff5a4-7b0b-4d3c-9b6d-2f0a4e9a5c11"
+	const kiota = "\nHost: graph.microsoft.com\nAuthorization: Bearer {graph token}\nUser-Agent: kiota-go/1.5.4" +
+		"\nAccept: application/json\nSdkversion: graph-go-core/1.4.0 (hostOS=linux; hostArch=amd64; runtimeEnvironment=go1.26.8;)" +
+		"\nClient-Request-Id: 6f0ff5a4-7b0b-4d3c-9b6d-2f0a4e9a5c11"
 	const post = "POST /v1.0/applications/{object}/addPassword HTTP/1.1\nContent-Type: application/json" + kiota
 	const bytes = `{"passwordCredential":{"displayName":"x","endDateTime":"2026-11-22T18:21:52Z"}}`
 	whole := []string{`"code":"[A-Za-z_]+"`, `"message":"[^"]+"`, `"date":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"`}
 	golden{t, fill, s.Directory.Graph()}.replay([]exchange{
-		{"1: the SDK's bytes of addPassword; times have seven digits of a second", post, bytes,
-			200, []string{`"endDateTime":"2026-11-22T18:21:52\.0000000Z"`, `"startDateTime":"2026-11-22T18:00:00\.0000000Z"`, `"displayName":"x"`, `"secretText":"[^"]{16,64}"`, `"customKeyIdentifier":null`}},
-		{"1: an empty request body is {}; the end is two years away", post, `{}`,
+		{"the SDK's bytes of addPassword; times have seven digits of a second", post, bytes,
+			200, []string{`"endDateTime":"2026-11-22T18:21:52\.0000000Z"`, `"startDateTime":"2026-11-22T18:00:00\.0000000Z"`, `"displayName":"x"`,
+				`"secretText":"[^"]{16,64}"`, `"customKeyIdentifier":null`}},
+		{"an empty request body is {}; the end is two years away", post, `{}`,
 			200, []string{`"endDateTime":"2028-11-22T18:00:00\.0000000Z"`, `"displayName":null`}},
-		{"6: bodies are compressed by default", post + "\nContent-Encoding: gzip", zipped(bytes),
+		{"bodies are compressed by default", post + "\nContent-Encoding: gzip", zipped(bytes),
 			200, []string{`"displayName":"x"`}},
-		{"0.1: a retry may say gzip of a body that is not", post + "\nContent-Encoding: gzip\nRetry-Attempt: 1", bytes,
+		{"a retry may say gzip of a body that is not", post + "\nContent-Encoding: gzip\nRetry-Attempt: 1", bytes,
 			400, append(whole, `"code":"Request_BadRequest"`)},
-		{"0.1: without compression the body is chunked", post + "\nTransfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(bytes), bytes),
+		{"without compression the body is chunked", post + "\nTransfer-Encoding: chunked",
+			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(bytes), bytes),
 			200, []string{`"displayName":"x"`}},
-		{"6: each attempt adds another client-request-id", post + "\nClient-Request-Id: 11111111-7b0b-4d3c-9b6d-2f0a4e9a5c11\nRetry-Attempt: 1", bytes,
+		{"each attempt adds another client-request-id",
+			post + "\nClient-Request-Id: 11111111-7b0b-4d3c-9b6d-2f0a4e9a5c11\nRetry-Attempt: 1", bytes,
 			200, []string{`^Client-Request-Id: 6f0ff5a4-7b0b-4d3c-9b6d-2f0a4e9a5c11`}},
-		{"0.5: a host that is not allowed gets a request without a token", "GET /v1.0/applications/{object} HTTP/1.1\nHost: graph.microsoft.com", "",
+		{"a host that is not allowed gets a request without a token",
+			"GET /v1.0/applications/{object} HTTP/1.1\nHost: graph.microsoft.com", "",
 			401, append(whole, `"code":"InvalidAuthenticationToken"`)},
-		{"0.4: an error has a code and a message, whatever it is", "GET /v1.0/nonsense HTTP/1.1" + kiota, "", 400, whole},
-		{"1: literal dollars and commas, encoded spaces and quotes",
+		{"an error has a code and a message, whatever it is", "GET /v1.0/nonsense HTTP/1.1" + kiota, "", 400, whole},
+		{"literal dollars and commas, encoded spaces and quotes",
 			"GET /v1.0/applications?$count=true&$filter=appId%20eq%20%27{client}%27&$select=id,appId HTTP/1.1" + kiota, "",
 			200, []string{`"@odata.count":1\b`, `"value":\[\{"appId":"{client}","id":"{object}"\}\]`}},
-		{"1: the error's date has no zone", "GET /v1.0/applications(appId='{tenant}') HTTP/1.1" + kiota, "",
+		{"the error's date has no zone", "GET /v1.0/applications(appId='{tenant}') HTTP/1.1" + kiota, "",
 			404, append(whole, `"code":"Request_ResourceNotFound"`, `"date":"2026-11-22T18:00:00"`)},
 	})
 }
@@ -173,13 +183,14 @@ func TestGoldenVault(t *testing.T) {
 	const host = "\nHost: name.vault.azure.net"
 	const bearer = host + "\nAuthorization: Bearer {vault token}\nContent-Type: application/json"
 	golden{t, fill, s.Vault}.replay([]exchange{
-		{"7: the first request has neither token nor body; the challenge's path is the tenant",
+		{"the first request has neither token nor body; the challenge's path is the tenant",
 			"PUT /secrets/app?api-version=2026-04-01 HTTP/1.1" + host, "",
-			401, []string{`^Www-Authenticate: Bearer authorization="https://[^/"]+/{tenant}", resource="https://vault\.azure\.net"`, `"code":"Unauthorized"`}},
-		{"7: then it is sent again with both",
+			401, []string{`^Www-Authenticate: Bearer authorization="https://[^/"]+/{tenant}", resource="https://vault\.azure\.net"`,
+				`"code":"Unauthorized"`}},
+		{"then it is sent again with both",
 			"PUT /secrets/app?api-version=2026-04-01 HTTP/1.1" + bearer, `{"attributes":{"enabled":true},"tags":{},"value":"v"}`,
 			200, []string{`"id":"https://name\.vault\.azure\.net/secrets/app/[0-9a-f]{32}"`, `"value":"v"`}},
-		{"7: the latest version is asked for by a trailing slash",
+		{"the latest version is asked for by a trailing slash",
 			"GET /secrets/app/?api-version=2026-04-01 HTTP/1.1" + bearer, "",
 			200, []string{`"value":"v"`}},
 	})
@@ -190,7 +201,8 @@ func TestGoldenVault(t *testing.T) {
 
 func TestGoldenTable(t *testing.T) {
 	s, fill := newGolden(t)
-	const headers = "\nHost: account.table.core.windows.net\nAuthorization: Bearer {table token}\nX-Ms-Version: 2019-02-02\nUser-Agent: azsdk-go-aztables/v1.4.1 (go1.26.8; linux)\nAccept: application/json;odata=minimalmetadata\nDataserviceversion: 3.0"
+	const headers = "\nHost: account.table.core.windows.net\nAuthorization: Bearer {table token}\nX-Ms-Version: 2019-02-02" +
+		"\nUser-Agent: azsdk-go-aztables/v1.4.1 (go1.26.8; linux)\nAccept: application/json;odata=minimalmetadata\nDataserviceversion: 3.0"
 	const json = headers + "\nContent-Type: application/json"
 	// A transaction as aztables v1.4.1 writes it.
 	batch := func(operations ...string) string {
@@ -203,23 +215,31 @@ func TestGoldenTable(t *testing.T) {
 		return strings.ReplaceAll(b.String(), "\n", "\r\n")
 	}
 	inner := func(method, key, condition, body string) string {
-		return fmt.Sprintf("%s https://account.table.core.windows.net/rekey(PartitionKey='p',RowKey='%s') HTTP/1.1\nAccept: application/json\nContent-Length: %d\nContent-Type: application/json\nDataServiceVersion: %s\nx-ms-version: \n\n%s",
+		return fmt.Sprintf("%s https://account.table.core.windows.net/rekey(PartitionKey='p',RowKey='%s') HTTP/1.1"+
+			"\nAccept: application/json\nContent-Length: %d\nContent-Type: application/json\nDataServiceVersion: %s\nx-ms-version: \n\n%s",
 			method, key, len(body), condition, body)
 	}
-	const remove = "DELETE https://account.table.core.windows.net/rekey(PartitionKey='p',RowKey='b')?%24format=application%2Fjson%3Bodata%3Dminimalmetadata HTTP/1.1\nAccept: application/json;odata=minimalmetadata\nDataServiceVersion: \nIf-Match: *\nx-ms-version: \n\n"
+	const remove = "DELETE https://account.table.core.windows.net/rekey(PartitionKey='p',RowKey='b')" +
+		"?%24format=application%2Fjson%3Bodata%3Dminimalmetadata HTTP/1.1" +
+		"\nAccept: application/json;odata=minimalmetadata\nDataServiceVersion: \nIf-Match: *\nx-ms-version: \n\n"
 	const post = "POST /$batch HTTP/1.1" + headers + "\nContent-Type: multipart/mixed; boundary=batch_1"
 	const a, stale = `{"PartitionKey":"p","RowKey":"a"}`, "\nIf-Match: W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\""
 	golden{t, fill, s.Table}.replay([]exchange{
 		{"the table", "POST /Tables HTTP/1.1" + json, `{"TableName":"rekey"}`, 201, nil},
-		{"0.9: a replace without If-Match in a transaction is an upsert", post, batch(inner("PUT", "a", "", a)), 202, []string{`^HTTP/1\.1 204 No Content`}},
-		{"0.9: so is a merge", post, batch(inner("PATCH", "b", "", `{"PartitionKey":"p","RowKey":"b"}`)), 202, []string{`^HTTP/1\.1 204 No Content`}},
+		{"a replace without If-Match in a transaction is an upsert", post, batch(inner("PUT", "a", "", a)), 202,
+			[]string{`^HTTP/1\.1 204 No Content`}},
+		{"so is a merge", post, batch(inner("PATCH", "b", "", `{"PartitionKey":"p","RowKey":"b"}`)), 202,
+			[]string{`^HTTP/1\.1 204 No Content`}},
 		{"0.9, 7: a transaction that fails is a 202; the inner answer has status and code, and the number of the operation", post,
 			batch(inner("PATCH", "b", "", `{"PartitionKey":"p","RowKey":"b"}`), inner("PATCH", "a", stale, a)),
 			202, []string{`^HTTP/1\.1 412 Precondition Failed`, `"code":"UpdateConditionNotSatisfied"`, `"value":"1:`}},
-		{"7: an update without IfMatch sends a star; the mode is merge", "PATCH /rekey(PartitionKey='p',RowKey='a') HTTP/1.1" + json + "\nIf-Match: *", a, 204, []string{`^Etag: W/"datetime'`}},
-		{"7: a delete in a transaction sends a star", post, batch(remove), 202, []string{`^HTTP/1\.1 204 No Content`}},
-		{"7: quotes are doubled outside of transactions", "PATCH /rekey(PartitionKey='p',RowKey='p%27%27q') HTTP/1.1" + json, `{"PartitionKey":"p","RowKey":"p'q"}`, 204, nil},
-		{"7: and not within, where the key is malformed", post, batch(inner("PATCH", "p%27r", "", `{"PartitionKey":"p","RowKey":"p'r"}`)), 501, nil},
+		{"an update without IfMatch sends a star; the mode is merge",
+			"PATCH /rekey(PartitionKey='p',RowKey='a') HTTP/1.1" + json + "\nIf-Match: *", a, 204, []string{`^Etag: W/"datetime'`}},
+		{"a delete in a transaction sends a star", post, batch(remove), 202, []string{`^HTTP/1\.1 204 No Content`}},
+		{"quotes are doubled outside of transactions", "PATCH /rekey(PartitionKey='p',RowKey='p%27%27q') HTTP/1.1" + json,
+			`{"PartitionKey":"p","RowKey":"p'q"}`, 204, nil},
+		{"and not within, where the key is malformed", post,
+			batch(inner("PATCH", "p%27r", "", `{"PartitionKey":"p","RowKey":"p'r"}`)), 501, nil},
 	})
 	keys := ""
 	for _, row := range s.Table.Rows("") {

@@ -16,7 +16,7 @@ type OAuthApplication struct {
 }
 
 // AddOAuthApplication registers an application for signing in, with this redirect URI
-// and a client secret. Nobody has consented to anything yet.
+// and a client secret. No person has consented to anything yet.
 func (s *Stack) AddOAuthApplication(redirectURI string) (OAuthApplication, error) {
 	app, err := s.Directory.AddApplication(directory.Registration{TenantID: s.TenantID, Settings: directory.Settings{
 		DisplayName: "Rekey sign-in", SignInAudience: "AzureADMultipleOrgs",
@@ -30,7 +30,8 @@ func (s *Stack) AddOAuthApplication(redirectURI string) (OAuthApplication, error
 		id   *string
 		user directory.User
 	}{
-		{&added.Administrator, directory.User{TenantID: s.TenantID, Name: "Ada Administrator", Roles: []string{directory.ApplicationAdministrator}}},
+		{&added.Administrator, directory.User{TenantID: s.TenantID, Name: "Ada Administrator",
+			Roles: []string{directory.ApplicationAdministrator}}},
 		{&added.Ordinary, directory.User{TenantID: s.TenantID, Name: "Otto Ordinary"}},
 	} {
 		if *one.id, err = s.Directory.AddUser(one.user); err != nil {

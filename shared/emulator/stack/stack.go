@@ -49,7 +49,7 @@ type Config struct {
 	// our own.
 	Table string
 	// Issued is told of every client secret and access token that the directory
-	// makes; nil: nobody is told.
+	// makes; nil: it is not called.
 	Issued func(value string)
 	Now    func() time.Time // nil: time.Now
 }
@@ -119,7 +119,8 @@ func (s *Stack) serve(ca *localtls.Authority, c Config, now func() time.Time) er
 	open(&s.AuthorityURL, s.Directory.Authority)
 	open(&s.GraphURL, s.Directory.Graph)
 	open(&s.VaultURL, func() http.Handler {
-		s.Vault = vault.New(vault.Config{Authority: s.AuthorityURL + "/" + s.TenantID, Accept: accept(directory.ResourceKeyVault), Hook: s.ask, Now: now})
+		s.Vault = vault.New(vault.Config{Authority: s.AuthorityURL + "/" + s.TenantID, Accept: accept(directory.ResourceKeyVault),
+			Hook: s.ask, Now: now})
 		return s.Vault
 	})
 	s.Table = table.New(table.Config{Accept: accept(directory.ResourceStorage), Hook: s.ask, Now: now})

@@ -9,7 +9,7 @@ import (
 )
 
 // sample is a new application. Its secret is the one value that the fault API shows:
-// somebody has to hand it to Rekey.
+// a person or a test has to hand it to Rekey.
 type sample struct {
 	TenantID     string `json:"tenantId"`
 	ClientID     string `json:"clientId"`

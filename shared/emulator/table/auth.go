@@ -22,7 +22,8 @@ func (s *Service) authorize(r *http.Request) *failure {
 	refused := &failure{http.StatusForbidden, "AuthenticationFailed", "Server failed to authenticate the request."}
 	switch scheme {
 	case "":
-		return &failure{http.StatusUnauthorized, "NoAuthenticationInformation", "Server failed to authenticate the request: no Authorization header."}
+		return &failure{http.StatusUnauthorized, "NoAuthenticationInformation",
+			"Server failed to authenticate the request: no Authorization header."}
 	case "Bearer":
 		if s.cfg.Accept == nil || !s.cfg.Accept(value) {
 			return refused

@@ -27,7 +27,8 @@ const (
 // the number of the operation that failed.
 func (s *Service) serveBatch(w http.ResponseWriter, r *http.Request, body []byte) {
 	if len(body) > maxBatchBytes {
-		s.fail(w, &failure{http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."})
+		s.fail(w, &failure{http.StatusRequestEntityTooLarge, "RequestBodyTooLarge",
+			"The request body is too large and exceeds the maximum permissible limit."})
 		return
 	}
 	operations, f := s.parseBatch(r.Header.Get("Content-Type"), body)
@@ -58,10 +59,12 @@ func (s *Service) transact(operations []operation) (rows []*row, failed int, f *
 	seen := map[string]bool{}
 	for i, o := range operations {
 		if o.pk != operations[0].pk || o.table != operations[0].table {
-			return nil, i, &failure{http.StatusBadRequest, "CommandsInBatchActOnDifferentPartitions", "All commands in a batch must operate on same entity group."}
+			return nil, i, &failure{http.StatusBadRequest, "CommandsInBatchActOnDifferentPartitions",
+				"All commands in a batch must operate on same entity group."}
 		}
 		if seen[o.rk] {
-			return nil, i, &failure{http.StatusBadRequest, "InvalidDuplicateRow", "The batch request contains multiple changes with same row key. An entity can appear only once in a batch request."}
+			return nil, i, &failure{http.StatusBadRequest, "InvalidDuplicateRow",
+				"The batch request contains multiple changes with same row key. An entity can appear only once in a batch request."}
 		}
 		seen[o.rk] = true
 	}

@@ -133,7 +133,8 @@ var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{1
 // checkKey refuses what a PartitionKey or RowKey must not contain.
 func checkKey(name, key string) *failure {
 	if n := len(utf16.Encode([]rune(key))); n > maxKeyChars {
-		return &failure{http.StatusBadRequest, "KeyValueTooLarge", fmt.Sprintf("%s has %d characters; at most %d are allowed.", name, n, maxKeyChars)}
+		return &failure{http.StatusBadRequest, "KeyValueTooLarge",
+			fmt.Sprintf("%s has %d characters; at most %d are allowed.", name, n, maxKeyChars)}
 	}
 	for _, c := range key {
 		if strings.ContainsRune(`/\#?`, c) || c < 0x20 || 0x7f <= c && c <= 0x9f {

@@ -26,7 +26,8 @@ func parseFilter(text string) (filter, *failure) {
 	for rest := text; strings.TrimSpace(rest) != ""; {
 		m := comparisonText.FindStringSubmatch(rest)
 		if m == nil {
-			return f, unsupported(fmt.Sprintf("This emulator compares PartitionKey and RowKey by eq, ge, gt, le and lt, joined by and; it does not understand %q.", rest))
+			return f, unsupported(fmt.Sprintf("This emulator compares PartitionKey and RowKey by eq, ge, gt, le and lt, joined by and; "+
+				"it does not understand %q.", rest))
 		}
 		c := comparison{m[2], strings.ReplaceAll(m[3], "''", "'")}
 		if m[1] == "PartitionKey" {

@@ -117,7 +117,8 @@ func (o *operation) condition(before *row) *failure {
 	case before == nil:
 		return &failure{http.StatusNotFound, "ResourceNotFound", "The specified resource does not exist."}
 	case o.kind != OpGet && o.ifMatch != "*" && o.ifMatch != before.etag():
-		return &failure{http.StatusPreconditionFailed, "UpdateConditionNotSatisfied", "The update condition specified in the request was not satisfied."}
+		return &failure{http.StatusPreconditionFailed, "UpdateConditionNotSatisfied",
+			"The update condition specified in the request was not satisfied."}
 	}
 	return nil
 }

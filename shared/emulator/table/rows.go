@@ -20,7 +20,7 @@ type partition struct {
 	rows []*row
 }
 
-// row is never changed once it is stored; a write replaces it. So whoever found it
+// row is never changed once it is stored; a write replaces it. So code that found it
 // may read it without a lock, and a transaction is undone by putting it back.
 type row struct {
 	key        string

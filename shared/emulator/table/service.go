@@ -45,7 +45,7 @@ const (
 )
 
 // Config says who may call and how the service misbehaves. With neither
-// AccountKey nor Accept nobody may.
+// AccountKey nor Accept no caller may.
 type Config struct {
 	// Account is the storage account's name; default [DefaultAccount]. Requests
 	// may name it as the first element of the path, as Azurite wants it, or in
@@ -103,7 +103,8 @@ func New(cfg Config) *Service {
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f := s.authorize(r); f != nil {
 		if f.status == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", `Bearer authorization_uri=https://login.microsoftonline.com/common/oauth2/authorize resource_id=https://storage.azure.com`)
+			w.Header().Set("WWW-Authenticate",
+				`Bearer authorization_uri=https://login.microsoftonline.com/common/oauth2/authorize resource_id=https://storage.azure.com`)
 		}
 		s.fail(w, f)
 		return
@@ -236,7 +237,7 @@ func (s *Service) ResetCalls() {
 	clear(s.calls)
 }
 
-// missing is the answer about a table that nobody created.
+// missing is the answer about a table that was never created.
 func missing(name string) *failure {
 	return &failure{http.StatusNotFound, "TableNotFound", fmt.Sprintf("The table %q does not exist.", name)}
 }

@@ -108,7 +108,8 @@ func TestEntity(t *testing.T) {
 	if row["a"] != "x" || row["n"] != 7.0 || row["big"] != "123" || row["big@odata.type"] != "Edm.Int64" || row["b"] != true {
 		t.Errorf("merged row %s", got.Value)
 	}
-	if _, err := client.UpsertEntity(ctx, entity("p", "it's", "c", 1.5), &aztables.UpsertEntityOptions{UpdateMode: aztables.UpdateModeReplace}); err != nil {
+	if _, err := client.UpsertEntity(ctx, entity("p", "it's", "c", 1.5),
+		&aztables.UpsertEntityOptions{UpdateMode: aztables.UpdateModeReplace}); err != nil {
 		t.Fatal(err)
 	}
 	if rows := service.Rows("it"); len(rows) != 1 || len(rows[0].Properties) != 1 || rows[0].Properties["c"] != 1.5 {
@@ -218,7 +219,8 @@ func TestQueriesBeyondTheEmulatorAreRefused(t *testing.T) {
 		_, err := client.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter}).NextPage(t.Context())
 		wantFailure(t, filter, err, 501, "NotImplemented")
 	}
-	_, err := client.NewListEntitiesPager(&aztables.ListEntitiesOptions{NextPartitionKey: new("p"), NextRowKey: new("a")}).NextPage(t.Context())
+	_, err := client.NewListEntitiesPager(&aztables.ListEntitiesOptions{NextPartitionKey: new("p"),
+		NextRowKey: new("a")}).NextPage(t.Context())
 	wantFailure(t, "a key as continuation token", err, 400, "InvalidInput")
 }
 

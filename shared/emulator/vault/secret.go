@@ -85,9 +85,11 @@ func conflict(w http.ResponseWriter, p phase) {
 	case deleting:
 		writeError(w, http.StatusConflict, "ObjectIsBeingDeleted", "The secret is currently being deleted; retry later.")
 	case recovering:
-		writeError(w, http.StatusConflict, "ObjectIsBeingRecovered", "The secret is currently being recovered and cannot be re-created; retry later.")
+		writeError(w, http.StatusConflict, "ObjectIsBeingRecovered",
+			"The secret is currently being recovered and cannot be re-created; retry later.")
 	default:
-		writeError(w, http.StatusConflict, "ObjectIsDeletedButRecoverable", "The secret is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the secret can only be recovered or purged.")
+		writeError(w, http.StatusConflict, "ObjectIsDeletedButRecoverable", "The secret is currently in a deleted but recoverable state, and "+
+			"its name cannot be reused; in this state, the secret can only be recovered or purged.")
 	}
 }
 

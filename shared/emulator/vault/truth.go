@@ -79,7 +79,7 @@ func (v *Vault) Challenges() int {
 	return v.challenges
 }
 
-// Seed writes a version that somebody else put there, past every check and hook,
+// Seed writes a version that another writer put there, past every check and hook,
 // and returns its id. A deleted secret of that name comes back to life.
 func (v *Vault) Seed(name, value string, tags map[string]string) (version string) {
 	v.mu.Lock()

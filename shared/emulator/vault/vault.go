@@ -128,8 +128,8 @@ func (v *Vault) authenticated(r *http.Request) bool {
 	return ok && v.cfg.Accept(token)
 }
 
-// challenge tells the client where to get a token and for what. Form: Entra
-// contract, section 7.
+// challenge tells the client where to get a token and for what, in the form that
+// Key Vault uses.
 func (v *Vault) challenge(w http.ResponseWriter) {
 	v.mu.Lock()
 	v.challenges++
@@ -217,7 +217,7 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client has gone: nobody to tell
+	_ = json.NewEncoder(w).Encode(body) // an error means that the client has gone
 }
 
 // requestID has the form of a GUID.

@@ -102,7 +102,8 @@ func TestChallenge(t *testing.T) {
 		r.Header["Authorization"] = headers
 		a := serve(t, v, r)
 		want(t, a, 401, "Unauthorized")
-		if got := a.Header.Get("WWW-Authenticate"); got != `Bearer authorization="https://login.test/tenant", resource="https://vault.azure.net"` {
+		if got := a.Header.Get("WWW-Authenticate"); got != `Bearer authorization="https://login.test/tenant", `+
+			`resource="https://vault.azure.net"` {
 			t.Errorf("challenge = %q", got)
 		}
 	}
@@ -130,12 +131,14 @@ func TestAuthorityNeedsPath(t *testing.T) {
 // The golden answers, as the service's own recordings and reports have them.
 func TestAnswers(t *testing.T) {
 	v := vault.New(vault.Config{Now: func() time.Time { return time.Unix(1700000000, 5) }})
-	set := send(t, v, "PUT", "/secrets/App", `{"value":"one","contentType":"text/plain","tags":{"k":"v"},"attributes":{"exp":1800000000,"nbf":1600000000}}`)
+	set := send(t, v, "PUT", "/secrets/App",
+		`{"value":"one","contentType":"text/plain","tags":{"k":"v"},"attributes":{"exp":1800000000,"nbf":1600000000}}`)
 	version := versionOf(set)
 	if set.Status != 200 || set.text() != "one" || set.ID != "https://vault.test/secrets/App/"+version || len(version) != 32 {
 		t.Errorf("set = %+v", set)
 	}
-	wantAttributes := map[string]any{"enabled": true, "nbf": 1.6e9, "exp": 1.8e9, "created": 1.7e9, "updated": 1.7e9, "recoveryLevel": "Recoverable", "recoverableDays": 90.0}
+	wantAttributes := map[string]any{"enabled": true, "nbf": 1.6e9, "exp": 1.8e9, "created": 1.7e9, "updated": 1.7e9,
+		"recoveryLevel": "Recoverable", "recoverableDays": 90.0}
 	if fmt.Sprint(set.Attributes) != fmt.Sprint(wantAttributes) {
 		t.Errorf("attributes = %v, want %v", set.Attributes, wantAttributes)
 	}
@@ -148,7 +151,8 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	updated := send(t, v, "PATCH", "/secrets/app/"+version, `{"attributes":{"enabled":false}}`)
-	if updated.Status != 200 || updated.Value != nil || updated.Attributes["enabled"] != false || updated.Attributes["exp"] != 1.8e9 || updated.Tags["k"] != "v" {
+	if updated.Status != 200 || updated.Value != nil || updated.Attributes["enabled"] != false || updated.Attributes["exp"] != 1.8e9 ||
+		updated.Tags["k"] != "v" {
 		t.Errorf("update = %+v", updated)
 	}
 	disabled := send(t, v, "GET", "/secrets/app", "")
@@ -235,7 +239,8 @@ func TestDeleteAndRecover(t *testing.T) {
 		}
 	}
 	check("live", "200", "404 SecretNotFound", "", "200", "409 ObjectIsBeingDeleted")
-	check("deleting", "404 SecretNotFound", "404 SecretNotFound", "409 ObjectIsBeingDeleted", "409 ObjectIsBeingDeleted", "409 ObjectIsBeingDeleted")
+	check("deleting", "404 SecretNotFound", "404 SecretNotFound", "409 ObjectIsBeingDeleted", "409 ObjectIsBeingDeleted",
+		"409 ObjectIsBeingDeleted")
 	now = now.Add(time.Minute)
 	check("deleted", "404 SecretNotFound", "200", "409 ObjectIsDeletedButRecoverable", "404 SecretNotFound", "200")
 	check("recovering", "404 SecretNotFound", "200", "409 ObjectIsBeingRecovered", "409 ObjectIsBeingRecovered", "409 ObjectIsBeingRecovered")
@@ -285,7 +290,8 @@ func TestPages(t *testing.T) {
 			t.Errorf("%q: pages of %d, want %d; ids right: %v", tt.query, pages, tt.sizes, slices.Equal(got, made))
 		}
 	}
-	if ids := send(t, v, "GET", "/secrets", "").ids(t); !slices.Equal(ids, []string{"https://vault.test/secrets/app", "https://vault.test/secrets/other"}) {
+	if ids := send(t, v, "GET", "/secrets", "").ids(t); !slices.Equal(ids,
+		[]string{"https://vault.test/secrets/app", "https://vault.test/secrets/other"}) {
 		t.Errorf("secrets = %q", ids)
 	}
 	for _, name := range []string{"nobody", "gone"} {

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a secret; sources in the Entra contract, section 7.
+// Limits of a secret, as Key Vault has them.
 const (
 	maxValue       = 25 * 1024 // bytes
 	maxContentType = 255       // characters

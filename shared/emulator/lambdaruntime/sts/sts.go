@@ -67,9 +67,10 @@ func New(c Config) (*Service, error) {
 		c.Now = time.Now
 	}
 	return &Service{
-		AccessKeyID: "ASIA" + rand.Text()[:16], SecretAccessKey: rand.Text() + rand.Text(), SessionToken: "IQoJb3JpZ2luX2Vj/" + rand.Text() + "+==",
-		Issuer: "https://" + strings.ToLower(rand.Text()) + ".tokens.sts.global.api.aws",
-		config: c, key: key, keyID: rand.Text(),
+		AccessKeyID: "ASIA" + rand.Text()[:16], SecretAccessKey: rand.Text() + rand.Text(),
+		SessionToken: "IQoJb3JpZ2luX2Vj/" + rand.Text() + "+==",
+		Issuer:       "https://" + strings.ToLower(rand.Text()) + ".tokens.sts.global.api.aws",
+		config:       c, key: key, keyID: rand.Text(),
 	}, nil
 }
 
@@ -111,7 +112,8 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form, err := url.ParseQuery(string(body))
-	if err != nil || r.Method != http.MethodPost || r.URL.Path != "/" || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+	if err != nil || r.Method != http.MethodPost || r.URL.Path != "/" ||
+		!strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		writeRefusal(w, &refusal{400, "MalformedQueryString", "The request is not a form that is posted to /."})
 		return
 	}
@@ -182,7 +184,8 @@ func (s *Service) token(form url.Values) (token string, expires time.Time, refus
 	case form.Get("SigningAlgorithm") != "RS256": // ES384 exists, but is of no use to Entra
 		return invalid("SigningAlgorithm")
 	case s.config.Disabled:
-		return "", time.Time{}, &refusal{403, "OutboundWebIdentityFederationDisabledException", "The outbound web identity federation feature is not enabled for this account."}
+		return "", time.Time{}, &refusal{403, "OutboundWebIdentityFederationDisabledException",
+			"The outbound web identity federation feature is not enabled for this account."}
 	}
 	now := s.config.Now()
 	expires = now.Add(time.Duration(seconds) * time.Second)

@@ -90,7 +90,8 @@ func start(t *testing.T, c stack.Config) *services {
 		DisableInstanceDiscovery: true,
 	})
 	must("Rekey's identity")
-	s.vault, err = keyvault.New(keyvault.Config{URL: s.VaultURL, Credential: own, Emulated: true, Transport: client, RetryDelay: time.Nanosecond})
+	s.vault, err = keyvault.New(keyvault.Config{URL: s.VaultURL, Credential: own, Emulated: true, Transport: client,
+		RetryDelay: time.Nanosecond})
 	must("vault")
 	s.store, err = tablestore.New(tablestore.Config{
 		ServiceURL: s.TableService, Credential: own, Transport: client,
