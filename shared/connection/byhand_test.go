@@ -34,7 +34,7 @@ func TestTheBoundsOfAGracePeriod(t *testing.T) {
 }
 
 // A rotation that is asked for while one is under way is that one, unless it is stuck: then
-// it is asked to go on at once (rule R9).
+// it is asked to go on at once.
 func TestRotatingAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

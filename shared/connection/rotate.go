@@ -60,7 +60,7 @@ func (s *Service) Rotate(ctx context.Context, id string, opts RotateOptions) (ro
 }
 
 // answered reports whether the run under way is the answer already. One that pauses after a
-// failure is asked to go on at once (rule R9).
+// failure is asked to go on at once.
 func answered(rec *rotation.Record, opts RotateOptions) bool {
 	return rec.Run != nil && rec.Error == nil && !opts.Emergency
 }

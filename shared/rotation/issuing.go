@@ -199,7 +199,7 @@ func (t *transition) giveUpRun(outcome, message string) {
 }
 
 // failRun ends the run of which nothing was issued with a refusal: a person has to change
-// something first. The record goes back to idle and says what (rule R9); current is
+// something first. The record goes back to idle and says what; current is
 // untouched. Until the caller was told that the connection exists, a refusal undoes its
 // creation instead. What passes by itself leaves the run where it is.
 func (t *transition) failRun(err error) {

@@ -238,8 +238,8 @@ func TestPlanIdle(t *testing.T) {
 		{"with rotation off only the warning is waited for", with(idle(), policyOff), waitFor(29 * day)},
 		{"and nothing where the end is unknown", with(idle(), policyOff, expires(time.Time{})), forever},
 		{"with rotation on and no slot nothing is due", with(idle(), slot(time.Time{}), expires(time.Time{})), forever},
-		{"R9: after a refusal a due slot waits for the pause", with(idle(), slot(now.Add(-hour)), failed), waitFor(hour)},
-		{"R9: and is served when that is over", with(idle(), slot(now.Add(-hour)), pausedEnough), rotation.BeginRun{}},
+		{"after a refusal a due slot waits for the pause", with(idle(), slot(now.Add(-hour)), failed), waitFor(hour)},
+		{"and is served when that is over", with(idle(), slot(now.Add(-hour)), pausedEnough), rotation.BeginRun{}},
 		{"a pause does not bring a slot forward", with(idle(), failed), waitFor(10 * day)},
 		{"the named original is taken over at once", with(idle(), origin(rotation.OriginNamed)), rotation.BeginRun{}},
 		{"but not while rotation is off", with(idle(), origin(rotation.OriginNamed), policyOff), waitFor(29 * day)},
@@ -251,7 +251,7 @@ func TestPlanIdle(t *testing.T) {
 		{"R6: even with rotation off, while it has the application",
 			with(idle(), refused(10, now.Add(-15*minute)), policyOff, exclusive), rotation.BeginRun{}},
 		{"R11: without the application nothing may be removed", with(idle(), refused(10, now.Add(-15*minute)), policyOff, lasting), forever},
-		{"R9: a recovery that was refused waits for the pause", with(idle(), refused(20, now.Add(-hour)), failed), waitFor(hour)},
+		{"a recovery that was refused waits for the pause", with(idle(), refused(20, now.Add(-hour)), failed), waitFor(hour)},
 		{"a phase of a newer version is left alone", with(idle(), func(r *rotation.Record) { r.Phase = "resting" }), forever},
 	})
 }
@@ -475,7 +475,7 @@ func TestPlanRemovals(t *testing.T) {
 		{"R3: what bears it is removed", with(idle(), abandons(lostTrack(now.Add(minute)), orphan())), rotation.Remove{ID: "x"}},
 		{"R6: not before current is 60 seconds old, either", with(idle(), abandons(orphan()), currentSince(now)), waitFor(minute)},
 		{"R3: and then looked for again", with(idle(), abandons(gone(orphan()))), rotation.ConfirmRemoved{ID: "x"}},
-		{"R9: a failure of the run does not stop removals", with(idle(), retires(old(now)), failed), rotation.Remove{ID: "old"}},
+		{"a failure of the run does not stop removals", with(idle(), retires(old(now)), failed), rotation.Remove{ID: "old"}},
 		{"a run that waits does not, either",
 			with(verifying(), retires(old(now)), seen(1, 0, now.Add(5*time.Second))), rotation.Remove{ID: "old"}},
 		{"the phase goes first", with(verifying(), retires(old(now))), rotation.Promote{}},

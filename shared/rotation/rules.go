@@ -111,7 +111,7 @@ func (r *Record) Due() time.Time {
 
 // backoff is how long to wait after the count-th failure in a row of a class: from
 // 5 s doubling to 15 min for what may pass by itself, from 1 h doubling to 24 h for
-// what a person has to change (rule R9). It is spread by up to a fifth, differently
+// what a person has to change. It is spread by up to a fifth, differently
 // for each connection, so that those that failed together do not return together.
 func backoff(id string, class serviceerror.Class, count int) time.Duration {
 	base, limit := 5*time.Second, 15*time.Minute

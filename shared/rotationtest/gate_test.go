@@ -315,7 +315,7 @@ func TestPublishedCredentialLost(t *testing.T) {
 	})
 }
 
-// R6, R7, R9: nothing works any more. The record says so, it is tried ever more
+// R6, R7: nothing works any more. The record says so, it is tried ever more
 // slowly, and after a day what is to be removed is left to a person.
 func TestNothingWorks(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {

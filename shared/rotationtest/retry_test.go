@@ -14,8 +14,7 @@ func (s *subject) deny(denied bool) {
 	s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Denied = denied })
 }
 
-// What was asked for and refused is tried again by itself, slowly, as what it was
-// (rule R9).
+// What was asked for and refused is tried again by itself, slowly, as what it was.
 func TestRefusedRequestIsTriedAgain(t *testing.T) {
 	for _, kind := range []rotation.RequestKind{rotation.AskRotate, rotation.AskEmergency} {
 		t.Run(string(kind), func(t *testing.T) {

@@ -73,7 +73,7 @@ func TestLifetimePolicyOfHours(t *testing.T) {
 	})
 }
 
-// R9: a permission that lacks is tried again ever more slowly, at once on request,
+// A permission that lacks is tried again ever more slowly, at once on request,
 // and nothing is to be looked for, since nothing was issued.
 func TestPermissionRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
@@ -110,7 +110,7 @@ func TestPermissionRefused(t *testing.T) {
 	})
 }
 
-// R9: Retry-After is honoured, in issuing, in proving and in removing.
+// Retry-After is honoured, in issuing, in proving and in removing.
 func TestRetryAfter(t *testing.T) {
 	throttled := func(op string) error {
 		return &serviceerror.Error{Op: op, Class: serviceerror.Throttled, Status: 429, RetryAfter: 10 * time.Minute}

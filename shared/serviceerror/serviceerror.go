@@ -57,7 +57,7 @@ const (
 )
 
 // Refusal reports whether c is a definite answer that only a person can change,
-// so that it is retried slowly (rule R9).
+// so that it is retried slowly.
 func (c Class) Refusal() bool {
 	switch c {
 	case Transient, Throttled, Concurrency:
