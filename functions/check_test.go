@@ -67,7 +67,7 @@ func TestOfAConnection(t *testing.T) {
 			map[string]string{own: "yes, for rotating", all: "no", useless: "not listed"}},
 		"permission withdrawn": {options{}, func(w *world, a directory.Application, _ view) {
 			w.change(a, func(s *directory.Settings) { s.Roles = []string{useless} })
-		}, false, "may not change the client secrets of this application",
+		}, false, "The application or person that authenticates may not change the client secrets of this application",
 			map[string]string{own: "no", useless: "yes, for nothing that Rekey does"}},
 		"not its own owner": {options{}, func(w *world, a directory.Application, _ view) {
 			w.change(a, func(s *directory.Settings) { s.Owners = nil })
