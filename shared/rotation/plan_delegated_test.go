@@ -203,3 +203,26 @@ func TestReconnectAndGoOn(t *testing.T) {
 		})
 	}
 }
+
+// Its targets may have been refused with the credential that it had: they are told when
+// it has another one because that one was lost or the caller gave a new one, and not at
+// each scheduled rotation.
+func TestPublishingWakesTargets(t *testing.T) {
+	for name, tt := range map[string]struct {
+		rec  rotation.Record
+		want time.Time
+	}{
+		"the caller gave it":          {rebinding(), now},
+		"the one before was lost":     {with(publishing(), run(func(r *rotation.Run) { r.Trigger = rotation.OnLoss })), now},
+		"by its schedule":             {with(publishing(), run(func(r *rotation.Run) { r.Trigger = rotation.OnSchedule })), time.Time{}},
+		"another authenticates there": {with(through(publishing()), run(func(r *rotation.Run) { r.Trigger = rotation.OnLoss })), time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := rotation.Outcome{Proven: true, PublishedVersion: "v2", Next: &rotation.Credential{Target: billing, KeyID: "new"}}
+			rec, _ := rotation.DefaultRules().Apply(now, tt.rec, rotation.Publish{}, out)
+			if rec.Phase != rotation.Idle || rec.Current.KeyID != "new" || !rec.WakeTargets.Equal(tt.want) {
+				t.Errorf("phase %s, current %+v; targets are told at %s, want %s", rec.Phase, rec.Current, rec.WakeTargets, tt.want)
+			}
+		})
+	}
+}
