@@ -3,8 +3,10 @@
 // Whatever removes a client secret of an application has the exclusive claim on it; what
 // signs in with one has a shared claim. A claim is a row of the table: [Claims.Take] writes
 // the row first and looks for others afterwards, so that of two callers at once at least one
-// sees the other. One that loses withdraws its row. The caller lists the claim on its record
-// in the commit that makes the record need it.
+// sees the other. One that loses withdraws its row. Of two that see each other before a
+// record lists either row, the one with the smaller owner's id waits for the other to
+// withdraw: both losing would tell two callers to try again at the same time. The caller
+// lists the claim on its record in the commit that makes the record need it.
 //
 // A row has an id of its own and is written once. So a removal that comes late, or that is
 // of a request which failed, never takes away what another request has claimed.
@@ -30,6 +32,14 @@ import (
 // any more: a request ends within the time of a lease, and a write lands at most ten minutes
 // after it was sent.
 const VoidAfter = 20 * time.Minute
+
+// A caller waits for another one to withdraw for patience at most, and only if the row of
+// that one is young: a caller that still runs has written its row within the last minute.
+const (
+	patience = 10 * time.Second
+	young    = time.Minute
+	interval = 200 * time.Millisecond
+)
 
 // Store keeps the rows. It is strongly consistent.
 type Store interface {
@@ -75,10 +85,32 @@ func (c Claims) Take(ctx context.Context, rows ...rotation.ClaimRow) error {
 			return errors.Join(fmt.Errorf("writing a claim: %w", err), c.Withdraw(ctx, rows...))
 		}
 	}
-	if err := c.Look(ctx, rows...); err != nil {
+	if err := c.await(ctx, rows); err != nil {
 		return errors.Join(err, c.Withdraw(ctx, rows...))
 	}
 	return nil
+}
+
+// await looks until nothing excludes rows, or something does that will not withdraw for them.
+func (c Claims) await(ctx context.Context, rows []rotation.ClaimRow) error {
+	start := c.Now()
+	for {
+		err := c.Look(ctx, rows...)
+		taken, ok := errors.AsType[*TakenError](err)
+		if !ok || !c.withdraws(taken) || c.Now().Sub(start) >= patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(interval):
+		}
+	}
+}
+
+// withdraws reports whether the other caller is going to withdraw as soon as it looks.
+func (c Claims) withdraws(e *TakenError) bool {
+	return e.Holder == nil && e.Mine.Owner < e.Theirs.Owner && c.Now().Sub(e.Theirs.At) < young
 }
 
 // Withdraw removes rows that no record lists.
@@ -95,9 +127,10 @@ func (c Claims) Withdraw(ctx context.Context, rows ...rotation.ClaimRow) error {
 }
 
 // Look reports whether any of rows is excluded, as Take does, and writes nothing but the
-// removal of void rows.
+// removal of void rows. Of several that exclude one it names one that is not going to withdraw.
 func (c Claims) Look(ctx context.Context, rows ...rotation.ClaimRow) error {
 	seen := map[string][]rotation.ClaimRow{}
+	var passing error
 	for _, mine := range rows {
 		others, ok := seen[mine.App]
 		if !ok {
@@ -113,12 +146,15 @@ func (c Claims) Look(ctx context.Context, rows ...rotation.ClaimRow) error {
 			if !mine.Excludes(theirs) {
 				continue
 			}
-			if err := c.stands(ctx, mine, theirs); err != nil {
+			err := c.stands(ctx, mine, theirs)
+			if taken, ok := errors.AsType[*TakenError](err); ok && c.withdraws(taken) {
+				passing = err
+			} else if err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return passing
 }
 
 // stands returns an error if theirs is not void.

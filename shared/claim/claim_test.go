@@ -3,6 +3,7 @@ package claim_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,4 +193,82 @@ func TestAClaimThatLandsLate(t *testing.T) {
 			t.Errorf("when it is void: %v", err)
 		}
 	})
+}
+
+// Of callers that see each other's rows exactly one claims the application, whatever the
+// order in which their writes and looks fall.
+func TestOneOfSeveralCallersAtOnceClaims(t *testing.T) {
+	owners := []string{"a", "b", "c"}
+	for shift := range 64 {
+		bubble(t, func(t *testing.T, w *rotationtest.World, c claim.Claims) {
+			won := make([]bool, len(owners))
+			var all sync.WaitGroup
+			for i, owner := range owners {
+				all.Go(func() {
+					time.Sleep(time.Duration(shift>>(2*i)&3) * 50 * time.Millisecond)
+					mine := row(rotation.Exclusive, owner, owner)
+					err := claim.Claims{Store: slow{w.StorePort()}, Records: w.StorePort(), Now: time.Now}.Take(t.Context(), mine)
+					if taken, ok := errors.AsType[*claim.TakenError](err); err != nil && (!ok || len(taken.Theirs.Owner) != 1) {
+						t.Errorf("%s: %v", owner, err)
+					}
+					if won[i] = err == nil; won[i] {
+						time.Sleep(time.Second) // it creates its record
+						record(t, w, owner, mine)
+					}
+				})
+			}
+			all.Wait()
+			winners := 0
+			for _, w := range won {
+				if w {
+					winners++
+				}
+			}
+			if rows := left(t, w); winners != 1 || len(rows) != 1 {
+				t.Errorf("delays %b: won %v, left are %v", shift, won, rows)
+			}
+		})
+	}
+}
+
+// slow is a store of which each call takes as long as callers are apart.
+type slow struct{ claim.Store }
+
+func (s slow) Claim(ctx context.Context, row rotation.ClaimRow) error {
+	time.Sleep(70 * time.Millisecond)
+	return s.Store.Claim(ctx, row)
+}
+
+func (s slow) ClaimsOf(ctx context.Context, app string) ([]rotation.ClaimRow, error) {
+	defer time.Sleep(70 * time.Millisecond)
+	return s.Store.ClaimsOf(ctx, app)
+}
+
+func (s slow) Unclaim(ctx context.Context, row rotation.ClaimRow) error {
+	time.Sleep(70 * time.Millisecond)
+	return s.Store.Unclaim(ctx, row)
+}
+
+// A caller does not wait for a row whose caller has died, nor for ever.
+func TestWaitingForAnotherCallerEnds(t *testing.T) {
+	for name, tt := range map[string]struct{ age, least, most time.Duration }{
+		"a young row": {0, 10 * time.Second, 11 * time.Second},
+		"an old row":  {2 * time.Minute, 0, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *rotationtest.World, c claim.Claims) {
+				theirs := row(rotation.Exclusive, "them", "theirs")
+				theirs.At = time.Now().Add(-tt.age)
+				if err := w.StorePort().Claim(t.Context(), theirs); err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				err := c.Take(t.Context(), row(rotation.Exclusive, "a smaller id", "ours"))
+				_, taken := errors.AsType[*claim.TakenError](err)
+				if took := time.Since(start); !taken || took < tt.least || took > tt.most {
+					t.Errorf("%v after %s", err, took)
+				}
+			})
+		})
+	}
 }

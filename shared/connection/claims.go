@@ -32,21 +32,13 @@ func (s *Service) newClaims(rec *rotation.Record, wanted ...rotation.Claim) (row
 	return rows
 }
 
-// claim takes what rec must have claimed and has not, all of it or nothing. Of two that
-// claim at the same moment both may lose: each tries again after a time of its own.
+// claim takes what rec must have claimed and has not, all of it or nothing.
 func (s *Service) claim(ctx context.Context, rec *rotation.Record, wanted ...rotation.Claim) ([]rotation.ClaimRow, error) {
-	for try := 1; ; try++ {
-		rows := s.newClaims(rec, wanted...)
-		err := s.claims().Take(ctx, rows...)
-		if err == nil {
-			return rows, nil
-		}
-		taken, ok := errors.AsType[*claim.TakenError](err)
-		coming := ok && taken.Holder == nil && s.Rotator.Clock().Sub(taken.Theirs.At) < time.Minute
-		if !coming || try == 3 || pause(ctx, time.Duration(1+rows[0].ID[0]%8)*200*time.Millisecond) != nil {
-			return nil, s.explainClaim(ctx, err)
-		}
+	rows := s.newClaims(rec, wanted...)
+	if err := s.claims().Take(ctx, rows...); err != nil {
+		return nil, s.explainClaim(ctx, err)
 	}
+	return rows, nil
 }
 
 // list puts claims on a record, in the callback of the commit that makes it need them. What

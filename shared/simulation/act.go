@@ -42,7 +42,9 @@ func (w *scene) act(i int, a Action) {
 func (w *scene) policy(s *slot, a Action) {
 	d := min(a.For, w.h.Horizon-a.At)
 	w.mu.Lock()
-	s.lifetime = true
+	for _, o := range w.slots {
+		o.lifetime = o.lifetime || o.app.Same(s.app)
+	}
 	if a.What == "forbidden" {
 		w.disturb(d)
 	}
@@ -225,33 +227,18 @@ func (w *scene) send(ctx context.Context, p *process, s *slot, a Action) error {
 	}
 	switch a.Do {
 	case "schedule":
-		w.mu.Lock()
-		s.longer = true // never before half of current's life, however long the grace period is (rule R10)
-		w.mu.Unlock()
 		return p.svc.reschedule(ctx, id, max(a.N, 1), s.minutes)
 	case "grace":
-		w.mu.Lock()
-		s.longer = true
-		w.mu.Unlock()
 		return p.svc.setGrace(ctx, id, a.For)
 	case "rotation-on": // with a schedule of its own
-		w.mu.Lock()
-		s.longer = true
-		w.mu.Unlock()
 		return p.svc.turn(ctx, id, true, s.minutes)
 	case "rotation-off":
-		w.mu.Lock()
-		s.longer = true // what is current may go on until shortly before its end
-		w.mu.Unlock()
 		return p.svc.turn(ctx, id, false, s.minutes)
 	case "rename":
 		return p.svc.rename(ctx, id, s.name+"-"+a.What)
 	case "credentials":
 		return w.credentials(ctx, p, s, id, a)
 	case "rotate":
-		w.mu.Lock()
-		s.longer = s.longer || a.For > 0
-		w.mu.Unlock()
 		return p.svc.rotate(ctx, id, a.For, false)
 	case "emergency":
 		return w.emergency(ctx, p, id)

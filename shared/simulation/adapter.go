@@ -220,6 +220,9 @@ type view struct {
 	runSince    time.Time
 	pending     string // the request that waits
 	enabled     bool
+	interval    time.Duration
+	grace       time.Duration
+	slot        time.Time // of the schedule; zero: none
 	authVersion string
 	attention   []string
 
@@ -251,6 +254,7 @@ func look(rec *rotation.Record, now time.Time) view {
 		revoke:   rec.Revoke || rec.Undo,
 		creating: rec.Phase == rotation.Creating, idle: rec.Phase == rotation.Idle, deleting: rec.Phase == rotation.Deleting,
 		publishing: rec.Phase == rotation.Publishing || rec.Phase == rotation.Rebinding,
+		interval:   time.Duration(rec.Policy.Schedule.Interval) * day, grace: rec.Policy.Grace, slot: rec.NextSlot,
 	}
 	if c := rec.Current; c != nil {
 		v.current = &heldSecret{c.KeyID, c.VaultVersion, c.Origin == rotation.OriginIssued, c.Since}

@@ -45,6 +45,7 @@ func (w *scene) inspect() {
 			for _, id := range s.ids {
 				if v, ok := w.view(id); ok {
 					w.checkSilence(s, v)
+					w.countOverdue(s, v, every)
 					w.checkExpiry(s, v)
 					w.checkCount(v)
 					w.checkDue(v)
@@ -96,8 +97,7 @@ func (w *scene) checkSilence(s *slot, v view) {
 	}
 }
 
-// checkExpiry checks that current never expires while rotation is on and Rekey can work, and
-// that no grace period is cut short by an expiry.
+// checkExpiry checks that current never expires while rotation is on and Rekey can work.
 func (w *scene) checkExpiry(s *slot, v view) {
 	now := time.Now()
 	if _, truth, ok := w.published(v); ok && !truth.ExpiresAt.After(now) && truth.RemovedAt.IsZero() {
@@ -108,14 +108,7 @@ func (w *scene) checkExpiry(s *slot, v view) {
 			s.broken = true // nothing is left to sign in with
 		}
 	}
-	for _, o := range v.leaving {
-		for _, t := range w.world.Truths(v.clientID) {
-			if t.KeyID == o.keyID && t.Issued && t.RemovedAt.IsZero() && !t.ExpiresAt.After(now) && o.until.After(now) &&
-				!s.lifetime && !s.longer && !w.h.Personal && !w.helpless(s, t.ExpiresAt) && w.calm(3*day) {
-				w.violate("grace-cut", "%s: an old secret has expired %s before its grace period ends", s.name, o.until.Sub(now))
-			}
-		}
-	}
+	w.checkGrace(s, v)
 }
 
 // helpless reports whether a connection, or what it authenticates through, had nothing that

@@ -106,6 +106,9 @@ type scene struct {
 
 	toldByHand    map[string]bool // key ids that a record has listed for a person to remove
 	everPublished map[string]bool // key ids
+
+	policies map[string]policy  // in force, by connection
+	tenures  map[string]*tenure // of credentials that are or were current, by key id
 }
 
 // proof is a sign-in that worked.
@@ -125,7 +128,6 @@ type slot struct {
 	broken   bool      // from outside: current was removed or disabled by hand
 	mended   time.Time // when a caller gave what works instead
 	lifetime bool      // a policy has limited lifetimes
-	longer   bool      // no room may be left for a grace period: it, or the schedule, was changed after current was issued
 }
 
 func newScene(t *testing.T, h History, o Options) *scene {
@@ -135,6 +137,7 @@ func newScene(t *testing.T, h History, o Options) *scene {
 		records: map[string]rotation.Record{}, proven: map[secret.Value][]proof{}, removed: map[string]time.Time{},
 		removedBy: map[string]string{}, adds: map[string][]time.Time{},
 		since: map[string]time.Time{}, wrote: map[string]bool{}, toldByHand: map[string]bool{}, everPublished: map[string]bool{},
+		policies: map[string]policy{}, tenures: map[string]*tenure{},
 	}
 	w.world.Latency, w.world.AtEnd = 0, true
 	if h.Seed%leakEvery == 0 {
@@ -413,6 +416,7 @@ func (w *scene) saw(rec rotation.Record) {
 	if v.current != nil {
 		w.everPublished[v.current.keyID] = true
 	}
+	w.follow(v)
 	w.poke()
 }
 
