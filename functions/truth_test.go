@@ -10,6 +10,7 @@ import (
 
 	"rekey/shared/emulator/directory"
 	"rekey/shared/rotation"
+	"rekey/shared/vaulttag"
 )
 
 // truth is everything outside that Rekey could have changed, one line for each
@@ -147,7 +148,7 @@ func (c *client) published(name string) (value, keyID string, ok bool) {
 		return "", "", false
 	}
 	last := versions[len(versions)-1]
-	return last.Value, last.Tags[rotation.TagKeyID], last.Enabled
+	return last.Value, last.Tags[vaulttag.KeyID], last.Enabled
 }
 
 // live returns the key ids of an application's client secrets, sorted.

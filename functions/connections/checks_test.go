@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/connection"
@@ -84,8 +85,8 @@ func TestAuditView(t *testing.T) {
 		},
 		audit: func(of, cursor string, limit int) ([]rotation.Event, string, error) {
 			asked = of + cursor
-			return []rotation.Event{{At: now, Kind: rotation.EventDeleting, By: "ci", From: "203.0.113.9"},
-					{At: ago(1), Kind: rotation.EventFailed, RunID: "r", Trigger: rotation.OnSchedule, KeyID: "k", Class: serviceerror.Full,
+			return []rotation.Event{{At: now, Kind: history.Deleting, By: "ci", From: "203.0.113.9"},
+					{At: ago(1), Kind: history.Failed, RunID: "r", Trigger: rotation.OnSchedule, KeyID: "k", Class: serviceerror.Full,
 						Message: "m"}},
 				"n", nil
 		},

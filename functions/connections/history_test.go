@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
 
@@ -34,19 +35,19 @@ func ago(minutes int) time.Time { return now.Add(-time.Duration(minutes) * time.
 // events are on several pages.
 func TestHistory(t *testing.T) {
 	events := []rotation.Event{
-		{At: ago(1), Kind: rotation.EventIssued, RunID: "r3", Trigger: rotation.OnEmergency, KeyID: "k4"},
-		{At: ago(2), Kind: rotation.EventStarted, RunID: "r3", Trigger: rotation.OnEmergency, By: "eve"},
-		{At: ago(3), Kind: rotation.EventGone, KeyID: "k1"},
-		{At: ago(4), Kind: rotation.EventGone}, // of an attempt that had no key id
-		{At: ago(5), Kind: rotation.EventRevoked, KeyID: "k1"},
-		{At: ago(6), Kind: rotation.EventFailed, RunID: "r2", Trigger: rotation.OnSchedule, Message: "grant it"},
-		{At: ago(7), Kind: rotation.EventStarted, RunID: "r2", Trigger: rotation.OnSchedule},
-		{At: ago(8), Kind: rotation.EventPublished, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k3"},
-		{At: ago(9), Kind: rotation.EventIssued, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k3"},
-		{At: ago(10), Kind: rotation.EventAttemptDropped, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k2", Message: "no proof"},
-		{At: ago(11), Kind: rotation.EventIssued, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k2"},
-		{At: ago(12), Kind: rotation.EventStarted, RunID: "r1", Trigger: rotation.OnRequest, By: "adam"},
-		{At: ago(13), Kind: rotation.EventCreated, By: "adam"},
+		{At: ago(1), Kind: history.Issued, RunID: "r3", Trigger: rotation.OnEmergency, KeyID: "k4"},
+		{At: ago(2), Kind: history.Started, RunID: "r3", Trigger: rotation.OnEmergency, By: "eve"},
+		{At: ago(3), Kind: history.Gone, KeyID: "k1"},
+		{At: ago(4), Kind: history.Gone}, // of an attempt that had no key id
+		{At: ago(5), Kind: history.Revoked, KeyID: "k1"},
+		{At: ago(6), Kind: history.Failed, RunID: "r2", Trigger: rotation.OnSchedule, Message: "grant it"},
+		{At: ago(7), Kind: history.Started, RunID: "r2", Trigger: rotation.OnSchedule},
+		{At: ago(8), Kind: history.Published, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k3"},
+		{At: ago(9), Kind: history.Issued, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k3"},
+		{At: ago(10), Kind: history.AttemptDropped, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k2", Message: "no proof"},
+		{At: ago(11), Kind: history.Issued, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k2"},
+		{At: ago(12), Kind: history.Started, RunID: "r1", Trigger: rotation.OnRequest, By: "adam"},
+		{At: ago(13), Kind: history.Created, By: "adam"},
 	}
 	for size := 1; size <= len(events); size += 3 {
 		got := tell(t, events, size, "")
@@ -79,8 +80,8 @@ func TestHistoryLimit(t *testing.T) {
 	var events []rotation.Event
 	for i := range 10 {
 		run := fmt.Sprintf("r%d", i)
-		events = append(events, rotation.Event{At: ago(2 * i), Kind: rotation.EventPublished, RunID: run, KeyID: "k"},
-			rotation.Event{At: ago(2*i + 1), Kind: rotation.EventStarted, RunID: run, By: "adam"})
+		events = append(events, rotation.Event{At: ago(2 * i), Kind: history.Published, RunID: run, KeyID: "k"},
+			rotation.Event{At: ago(2*i + 1), Kind: history.Started, RunID: run, By: "adam"})
 	}
 	got := tell(t, events, 3, "?limit=2")
 	if len(got.Rotations) != 2 || got.Rotations[1].ID != "r1" || got.Rotations[1].RequestedBy != "adam" {
@@ -98,9 +99,9 @@ func TestHistoryPages(t *testing.T) {
 	var events []rotation.Event
 	for i := range 5 {
 		run := fmt.Sprintf("r%d", i)
-		events = append(events, rotation.Event{At: ago(3 * i), Kind: rotation.EventPublished, RunID: run, KeyID: "k"},
-			rotation.Event{At: ago(3*i + 1), Kind: rotation.EventStarted, RunID: run, By: "adam"},
-			rotation.Event{At: ago(3*i + 2), Kind: rotation.EventGone, KeyID: run})
+		events = append(events, rotation.Event{At: ago(3 * i), Kind: history.Published, RunID: run, KeyID: "k"},
+			rotation.Event{At: ago(3*i + 1), Kind: history.Started, RunID: run, By: "adam"},
+			rotation.Event{At: ago(3*i + 2), Kind: history.Gone, KeyID: run})
 	}
 	for size := 1; size <= len(events); size++ {
 		var runs []string

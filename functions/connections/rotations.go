@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rekey/shared/connection"
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 )
 
@@ -151,9 +152,9 @@ type fold struct {
 
 func (f *fold) add(e rotation.Event) {
 	switch e.Kind {
-	case rotation.EventRevoked, rotation.EventGone:
+	case history.Revoked, history.Gone:
 		f.addRevocation(e)
-	case rotation.EventStarted, rotation.EventIssued, rotation.EventPublished, rotation.EventFailed, rotation.EventAttemptDropped:
+	case history.Started, history.Issued, history.Published, history.Failed, history.AttemptDropped:
 		f.addRun(e)
 	}
 }
@@ -167,18 +168,18 @@ func (f *fold) addRun(e rotation.Event) {
 	}
 	run := &f.runs[i]
 	switch e.Kind {
-	case rotation.EventStarted:
+	case history.Started:
 		run.StartedAt, run.RequestedBy = e.At, e.By
 		f.begun++
-	case rotation.EventIssued:
+	case history.Issued:
 		if run.KeyID == "" {
 			run.KeyID = e.KeyID
 		}
-	case rotation.EventPublished:
+	case history.Published:
 		run.Outcome, run.KeyID, run.FinishedAt = "success", e.KeyID, when(e.At)
-	case rotation.EventFailed:
+	case history.Failed:
 		run.Outcome, run.Message, run.FinishedAt = "failed", e.Message, when(e.At)
-	case rotation.EventAttemptDropped:
+	case history.AttemptDropped:
 		if run.Message == "" {
 			run.Message = "an attempt was given up: " + e.Message
 		}
@@ -195,7 +196,7 @@ func (f *fold) addRevocation(e rotation.Event) {
 		f.byKey[e.KeyID] = i
 		f.revoked = append(f.revoked, revocation{KeyID: e.KeyID})
 	}
-	if e.Kind == rotation.EventGone {
+	if e.Kind == history.Gone {
 		f.revoked[i].GoneAt = when(e.At)
 	} else {
 		f.revoked[i].RevokedAt = when(e.At)

@@ -59,20 +59,20 @@ var issuing = []mutation{
 	{
 		name: "a staged version of another attempt is adopted",
 		rule: "R3", file: "shared/rotator/issuing.go",
-		old: "v.Tags[rotation.TagMarker] == marker && ",
+		old: "v.Tags[vaulttag.Marker] == marker && ",
 		new: "marker != \"\" && ",
 	},
 	{
 		name: "a staged version that is disabled is adopted",
 		rule: "R3", file: "shared/rotator/issuing.go",
-		old: "return v.Enabled && rec.Owns(p.Deployment, v.Tags) && v.Tags[rotation.TagMarker] == marker",
-		new: "return rec.Owns(p.Deployment, v.Tags) && v.Tags[rotation.TagMarker] == marker",
+		old: "return v.Enabled && rec.Owns(p.Deployment, v.Tags) && v.Tags[vaulttag.Marker] == marker",
+		new: "return rec.Owns(p.Deployment, v.Tags) && v.Tags[vaulttag.Marker] == marker",
 	},
 	{
 		name: "a probe is adopted for a credential",
 		rule: "R3", file: "shared/rotator/issuing.go",
-		old: ` && v.Tags[rotation.TagMarker] == marker && v.Tags[rotation.TagKeyID] != ""`,
-		new: ` && v.Tags[rotation.TagMarker] == marker`,
+		old: ` && v.Tags[vaulttag.Marker] == marker && v.Tags[vaulttag.KeyID] != ""`,
+		new: ` && v.Tags[vaulttag.Marker] == marker`,
 	},
 	{
 		name: "the value is stored without its marker",

@@ -41,14 +41,14 @@ var orphans = []mutation{
 	{
 		name: "an orphan that is published is removed",
 		rule: "R6", file: "shared/rotator/removal.go",
-		old: "return rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagKeyID] != m.KeyID, nil",
+		old: "return rec.Owns(p.Deployment, latest.Tags) && latest.Tags[vaulttag.KeyID] != m.KeyID, nil",
 		new: "return rec.Owns(p.Deployment, latest.Tags), nil",
 	},
 	{
 		name: "an orphan is removed although something foreign is published",
 		rule: "R6", file: "shared/rotator/removal.go",
-		old: "return rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagKeyID] != m.KeyID, nil",
-		new: "return latest.Tags[rotation.TagKeyID] != m.KeyID, nil",
+		old: "return rec.Owns(p.Deployment, latest.Tags) && latest.Tags[vaulttag.KeyID] != m.KeyID, nil",
+		new: "return latest.Tags[vaulttag.KeyID] != m.KeyID, nil",
 	},
 	{
 		name: "an orphan of a connection without a current credential stays published",
@@ -59,13 +59,13 @@ var orphans = []mutation{
 	{
 		name: "what is published by another is switched off with an orphan",
 		rule: "P2", file: "shared/rotator/removal.go",
-		old: "case !rec.Owns(p.Deployment, latest.Tags) || latest.Tags[rotation.TagKeyID] != keyID:",
-		new: "case latest.Tags[rotation.TagKeyID] != keyID:",
+		old: "case !rec.Owns(p.Deployment, latest.Tags) || latest.Tags[vaulttag.KeyID] != keyID:",
+		new: "case latest.Tags[vaulttag.KeyID] != keyID:",
 	},
 	{
 		name: "whatever is published is switched off with an orphan",
 		rule: "P1", file: "shared/rotator/removal.go",
-		old: "case !rec.Owns(p.Deployment, latest.Tags) || latest.Tags[rotation.TagKeyID] != keyID:",
+		old: "case !rec.Owns(p.Deployment, latest.Tags) || latest.Tags[vaulttag.KeyID] != keyID:",
 		new: "case !rec.Owns(p.Deployment, latest.Tags):",
 	},
 }

@@ -11,14 +11,14 @@ var ownership = []mutation{
 	{
 		name: "the deployment tag is ignored",
 		rule: "P2", file: "shared/rotation/tags.go",
-		old: "return tags[TagDeployment] == deployment && tags[TagConnection] == r.ID",
-		new: "return tags[TagConnection] == r.ID",
+		old: "return tags[vaulttag.Deployment] == deployment && tags[vaulttag.Connection] == r.ID",
+		new: "return tags[vaulttag.Connection] == r.ID",
 	},
 	{
 		name: "the connection tag is ignored",
 		rule: "P2", file: "shared/rotation/tags.go",
-		old: "return tags[TagDeployment] == deployment && tags[TagConnection] == r.ID",
-		new: "return tags[TagDeployment] == deployment",
+		old: "return tags[vaulttag.Deployment] == deployment && tags[vaulttag.Connection] == r.ID",
+		new: "return tags[vaulttag.Deployment] == deployment",
 	},
 	{
 		name: "a deletion without revoke takes the published secret",
@@ -53,14 +53,14 @@ var ownership = []mutation{
 	{
 		name: "a vault secret of another deployment is taken over",
 		rule: "P2", file: "shared/connection/verify.go",
-		old: "if tags[rotation.TagDeployment] != s.Rotator.Deployment || !before.Same(rec.Target) {",
+		old: "if tags[vaulttag.Deployment] != s.Rotator.Deployment || !before.Same(rec.Target) {",
 		new: "if !before.Same(rec.Target) {",
 	},
 	{
 		name: "a vault secret of another application is taken over",
 		rule: "P2", file: "shared/connection/verify.go",
-		old: "if tags[rotation.TagDeployment] != s.Rotator.Deployment || !before.Same(rec.Target) {",
-		new: "if tags[rotation.TagDeployment] != s.Rotator.Deployment || before.TenantID == \"\" {",
+		old: "if tags[vaulttag.Deployment] != s.Rotator.Deployment || !before.Same(rec.Target) {",
+		new: "if tags[vaulttag.Deployment] != s.Rotator.Deployment || before.TenantID == \"\" {",
 	},
 	{
 		name: "a vault secret of a connection that exists is taken over",

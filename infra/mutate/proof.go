@@ -54,7 +54,7 @@ var proof = []mutation{
 	{
 		name: "the staged version may be of another credential",
 		rule: "R4", file: "shared/rotator/publishing.go",
-		old: "if !rec.Owns(p.Deployment, s.Tags) || s.Tags[rotation.TagKeyID] != run.KeyID {",
+		old: "if !rec.Owns(p.Deployment, s.Tags) || s.Tags[vaulttag.KeyID] != run.KeyID {",
 		new: "if !rec.Owns(p.Deployment, s.Tags) {",
 	},
 	{

@@ -119,8 +119,8 @@ var trouble = []mutation{
 	{
 		name: "a manual removal is not told",
 		rule: "P8", file: "shared/rotation/apply.go",
-		old: "t.tell(Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})",
-		new: "t.tell(Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason})",
+		old: "t.tell(Event{Kind: history.ByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})",
+		new: "t.tell(Event{Kind: history.ByHand, KeyID: h.KeyID, Message: h.Reason})",
 	},
 	{
 		name: "a sign-in is made for each target",

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 
 	"rekey/shared/rotation"
@@ -45,7 +46,7 @@ func TestNotices(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		event := rotation.Event{At: time.Now(), Kind: rotation.EventAttention, Message: "about " + name, Notice: true}
+		event := rotation.Event{At: time.Now(), Kind: history.Attention, Message: "about " + name, Notice: true}
 		if _, err := a.Connections.Records.Create(t.Context(), rotation.Record{ID: name, Version: 1}, event); err != nil {
 			t.Fatal(err)
 		}

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 )
@@ -209,7 +211,7 @@ func (a *Actors) refused(ctx context.Context, used *rotation.Record, cause error
 		return false
 	}
 	now := a.now()
-	event := rotation.Event{At: now, Kind: rotation.EventSignInLost, Class: class, Message: serviceerror.Explain(cause)}
+	event := rotation.Event{At: now, Kind: history.SignInLost, Class: class, Message: serviceerror.Explain(cause)}
 	err := a.change(ctx, used.ID, event, func(rec *rotation.Record) bool {
 		if rec.Auth == nil || rec.Auth.VaultVersion != used.Auth.VaultVersion {
 			stale = true
@@ -249,7 +251,7 @@ func (a *Actors) accepted(ctx context.Context, used *rotation.Record, renewed se
 	kept := false
 	event := rotation.Event{}
 	if used.Auth.Problem != nil {
-		event = rotation.Event{At: now, Kind: rotation.EventSignInBack}
+		event = rotation.Event{At: now, Kind: history.SignInBack}
 	}
 	err := a.change(ctx, used.ID, event, func(rec *rotation.Record) bool {
 		kept = false
@@ -284,7 +286,7 @@ func (a *Actors) put(ctx context.Context, rec *rotation.Record, refresh secret.V
 
 // authSecret is a version of what rec authenticates with.
 func authSecret(deployment string, rec *rotation.Record, value secret.Value) rotation.VaultSecret {
-	kind := map[string]string{ClientSecret: rotation.ContentType, Certificate: "application/x-pem-file", OAuth: "application/json"}[rec.Method]
+	kind := map[string]string{ClientSecret: vaulttag.ContentType, Certificate: "application/x-pem-file", OAuth: "application/json"}[rec.Method]
 	tags := rotation.Tags(deployment, rec, rotation.Credential{Target: rec.Actor})
 	return rotation.VaultSecret{
 		Name: rec.AuthName(), Value: value, ContentType: kind, Enabled: true, ExpiresAt: rec.Auth.ExpiresAt, Tags: tags,

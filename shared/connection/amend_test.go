@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
 
@@ -20,7 +21,7 @@ type whenNoted struct {
 	do func()
 }
 
-func (n *whenNoted) Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error) {
+func (n *whenNoted) Notes(ctx context.Context, kind reservation.Kind, value string) ([]reservation.Row, error) {
 	notes, err := n.Reservations.Notes(ctx, kind, value)
 	if do := n.do; do != nil {
 		n.do = nil

@@ -34,7 +34,7 @@ func Attention(rec *rotation.Record, now time.Time) (words []string) {
 		}
 	}
 	failed := rec.Error != nil && rec.Error.Persists()
-	soon, over := ends(rec, now)
+	soon, over := rec.Ends(now)
 	say(failed && rec.Error.Class == serviceerror.CredentialLost, Lost)
 	say(over, Expired)
 	say(rec.Auth != nil && rec.Auth.Problem != nil, SignInLost)
@@ -45,24 +45,6 @@ func Attention(rec *rotation.Record, now time.Time) (words []string) {
 	say(rec.Stale.Problem != "", NotDisabled)
 	say(len(rec.ByHand) > 0, RemoveByHand)
 	return words
-}
-
-// ends reports whether a credential of rec ends soon, or has ended.
-func ends(rec *rotation.Record, now time.Time) (soon, over bool) {
-	look := func(at time.Time, prevented bool, days int) {
-		if at.IsZero() {
-			return
-		}
-		over = over || !at.After(now)
-		soon = soon || !prevented && !at.AddDate(0, 0, -days).After(now)
-	}
-	if c := rec.Current; c != nil {
-		look(c.ExpiresAt, rec.Prevented(), rotation.WarnDays[0])
-	}
-	if rec.Auth != nil {
-		look(rec.Auth.ExpiresAt, false, rotation.AuthWarnDays[0])
-	}
-	return soon, over
 }
 
 // unremoved reports whether a credential that should be gone resists.

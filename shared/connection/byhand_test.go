@@ -5,10 +5,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/schedule"
 
 	"rekey/shared/connection"
-	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
 
@@ -46,7 +46,7 @@ func TestRotatingAgain(t *testing.T) {
 		if err != nil || rec.Run == nil || rec.Run.ID != "first" || rec.Request != nil {
 			t.Errorf("run %+v, request %+v, %v", rec.Run, rec.Request, err)
 		}
-		if n := s.count(t, rotation.EventRequested); n != 1 {
+		if n := s.count(t, history.Requested); n != 1 {
 			t.Errorf("asked for %d times", n)
 		}
 		s.sweep(t, time.Hour)

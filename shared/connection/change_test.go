@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotator"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
@@ -62,13 +63,13 @@ func TestAChangeIsMadeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
-		before, events := mustRecord(t, s), s.count(t, rotation.EventChanged)
+		before, events := mustRecord(t, s), s.count(t, history.Changed)
 		s.w.Break(1, rotationtest.Applied)
 		rec, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("changed")})
 		if err != nil || rec.Description != "changed" || rec.Revision != before.Revision+1 {
 			t.Errorf("revision %d, was %d; %v", rec.Revision, before.Revision, err)
 		}
-		if n := s.count(t, rotation.EventChanged) - events; n != 1 {
+		if n := s.count(t, history.Changed) - events; n != 1 {
 			t.Errorf("%d times in the history", n)
 		}
 	})
@@ -145,7 +146,7 @@ func TestAReconnectIsToldAtOnce(t *testing.T) {
 		if err != nil || rec.CredentialChanges != before.CredentialChanges+1 {
 			t.Errorf("%d changes of the credentials, were %d; %v", rec.CredentialChanges, before.CredentialChanges, err)
 		}
-		if n := s.count(t, rotation.EventRecovered); n != 1 {
+		if n := s.count(t, history.Recovered); n != 1 {
 			t.Errorf("told %d times that it is well again", n)
 		}
 		s.check(t)

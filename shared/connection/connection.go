@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"rekey/shared/claim"
+	"rekey/shared/reservation"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -69,11 +70,11 @@ type Records interface {
 type Reservations interface {
 	// Reserve claims res.Value for res.Owner; [serviceerror.ErrExists] if another
 	// owner holds it, unless that claim is old and reclaim says that it is void.
-	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error
-	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
+	Reserve(ctx context.Context, res reservation.Row, reclaim func(context.Context, reservation.Row) (bool, error)) error
+	Find(ctx context.Context, kind reservation.Kind, value string) (reservation.Row, error)
 	// Notes returns the reservations of a shared kind that have that value.
-	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)
-	Release(ctx context.Context, res rotation.Reservation) error
+	Notes(ctx context.Context, kind reservation.Kind, value string) ([]reservation.Row, error)
+	Release(ctx context.Context, res reservation.Row) error
 }
 
 // Vault is what taking a secret over needs of the vault.

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 )
@@ -78,7 +80,7 @@ func (s *Service) draftOwn(ctx context.Context, d *draft, in *Input) error {
 	rec.Given = rotation.Digest(rec.ID, v.app, in.ClientSecret)
 	rec.Current = &rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin, Digest: rec.Given}
 	d.given = rotation.VaultSecret{
-		Name: rec.VaultName, Value: in.ClientSecret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: v.ends,
+		Name: rec.VaultName, Value: in.ClientSecret, ContentType: vaulttag.ContentType, Enabled: true, ExpiresAt: v.ends,
 		Tags: rotation.Tags(s.Rotator.Deployment, rec, *rec.Current),
 	}
 	return nil
@@ -248,7 +250,7 @@ func (s *Service) insert(ctx context.Context, rec rotation.Record, by string) (r
 	if rec.Current != nil { // what was given is about to be written under the published name
 		rec.Unsettled.Until = rec.Lease.Until.Add(s.Rotator.Rules.Late)
 	}
-	event := rotation.Event{At: now, Kind: rotation.EventCreated, By: by, From: origin(ctx)}
+	event := rotation.Event{At: now, Kind: history.Created, By: by, From: origin(ctx)}
 	got, err := s.Records.Create(ctx, rec, event)
 	for try := 1; err != nil && try <= 3; try++ {
 		back, lerr := s.Records.Load(ctx, rec.ID)

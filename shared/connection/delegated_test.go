@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -330,7 +331,7 @@ func TestCertificateExpires(t *testing.T) {
 		}
 		n := 0
 		for _, e := range events {
-			if e.Kind == rotation.EventExpiring {
+			if e.Kind == history.Expiring {
 				n++
 			}
 		}

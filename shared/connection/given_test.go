@@ -8,6 +8,7 @@ import (
 
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -157,17 +158,17 @@ func TestAGivenSecretIsPublishedAgain(t *testing.T) {
 		s.w.Restart()
 		v, _ := s.w.Published("rekey-" + s.id)
 		rec, _ := s.w.Record(s.id)
-		if v.Tags[rotation.TagClient] != s.other.ClientID || rec.Phase != rotation.Rebinding {
-			t.Fatalf("published is one of %s, phase %s", v.Tags[rotation.TagClient], rec.Phase)
+		if v.Tags[vaulttag.Client] != s.other.ClientID || rec.Phase != rotation.Rebinding {
+			t.Fatalf("published is one of %s, phase %s", v.Tags[vaulttag.Client], rec.Phase)
 		}
 		s.w.OutsideBreak(true)
 		s.w.RemoveByHand(s.otherKey)
 		s.sweep(t, 2*time.Hour)
 		rec, _ = s.w.Record(s.id)
 		v, _ = s.w.Published("rekey-" + s.id)
-		if !rec.Current.Target.Same(s.app) || v.Tags[rotation.TagClient] != s.app.ClientID {
+		if !rec.Current.Target.Same(s.app) || v.Tags[vaulttag.Client] != s.app.ClientID {
 			t.Errorf("current is of %s, and published is one of %s, which is dead; phase %s",
-				rec.Current.Target.ClientID, v.Tags[rotation.TagClient], rec.Phase)
+				rec.Current.Target.ClientID, v.Tags[vaulttag.Client], rec.Phase)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/secret"
 
 	"rekey/shared/connection"
@@ -16,10 +17,10 @@ import (
 // releasing tells of what is released.
 type releasing struct {
 	connection.Reservations
-	released []rotation.Reservation
+	released []reservation.Row
 }
 
-func (r *releasing) Release(ctx context.Context, res rotation.Reservation) error {
+func (r *releasing) Release(ctx context.Context, res reservation.Row) error {
 	r.released = append(r.released, res)
 	return r.Reservations.Release(ctx, res)
 }
@@ -48,7 +49,7 @@ func TestNothingHeldIsReleased(t *testing.T) {
 			slow := service(s.w)
 			seen := &releasing{Reservations: slow.Reservations}
 			slow.Records = unreadable{slow.Records, &lost}
-			slow.Reservations = &beforeReserving{seen, rotation.ReserveName, func() {
+			slow.Reservations = &beforeReserving{seen, reservation.Name, func() {
 				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), By: "tester"}); err != nil {
 					t.Error(err)
 				}

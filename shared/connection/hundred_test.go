@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
 
@@ -65,7 +66,7 @@ func TestAHundredTargets(t *testing.T) {
 			}
 			rotated := 0
 			for _, e := range events {
-				if e.Kind == rotation.EventPublished {
+				if e.Kind == history.Published {
 					rotated++
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
@@ -142,7 +143,7 @@ func TestARequestIsTakenUpBeforeItsAnswer(t *testing.T) {
 					t.Error(err)
 				}
 				s.sweep(t, 3*24*time.Hour)
-				if n := s.count(t, rotation.EventRequested); n != 1 {
+				if n := s.count(t, history.Requested); n != 1 {
 					t.Errorf("asked for %d times", n)
 				}
 				s.w.CheckEnd(s.id)

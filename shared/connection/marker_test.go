@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 )
 
@@ -31,7 +32,7 @@ func TestAMarkerIsNoProofWhereTheKeyIDIsKnown(t *testing.T) {
 			t.Errorf("the record named %s, and another one was removed", own)
 		}
 		rec, _ = s.w.Record(s.id)
-		if !slices.ContainsFunc(rec.ByHand, func(h rotation.ByHand) bool { return h.KeyID == foreign }) || s.count(t, rotation.EventByHand) != 1 {
+		if !slices.ContainsFunc(rec.ByHand, func(h rotation.ByHand) bool { return h.KeyID == foreign }) || s.count(t, history.ByHand) != 1 {
 			t.Errorf("the other one is not reported, or not once: %+v", rec.ByHand)
 		}
 		s.w.CheckEnd(s.id)

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/history"
 )
 
 // Each warning that a certificate ends is a notice for a person, with what to do about it.
@@ -23,7 +23,7 @@ func TestToldOfACertificatesEnd(t *testing.T) {
 		}
 		var days []int
 		for _, e := range events { // the newest first
-			if e.Kind != rotation.EventExpiring {
+			if e.Kind != history.Expiring {
 				continue
 			}
 			days = append(days, int((rec.Auth.ExpiresAt.Sub(e.At)+12*time.Hour)/(24*time.Hour)))

@@ -9,6 +9,7 @@ import (
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/vaulttag"
 )
 
 // What the tests of whole sequences see of a connection. Most of it is the directory's,
@@ -95,7 +96,7 @@ func (s *subject) publishedOf(t *testing.T, id string) string {
 	if !ok {
 		t.Fatal("nothing is published")
 	}
-	return v.Tags[rotation.TagKeyID]
+	return v.Tags[vaulttag.KeyID]
 }
 
 // recordOf is the row of a connection that has to be there.

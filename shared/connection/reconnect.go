@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rekey/shared/claim"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 )
@@ -67,7 +68,7 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 		return err
 	}
 	staged := rotation.VaultSecret{
-		Name: rec.StagedName(), Value: c.ClientSecret, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: v.ends,
+		Name: rec.StagedName(), Value: c.ClientSecret, ContentType: vaulttag.ContentType, Enabled: true, ExpiresAt: v.ends,
 		Tags: rotation.Tags(s.Rotator.Deployment, &next, current),
 	}
 	if current.VaultVersion, err = s.stage(ctx, staged); err != nil {

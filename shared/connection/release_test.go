@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
 
@@ -33,12 +34,12 @@ func (b *beforeCommit) Commit(ctx context.Context, rec rotation.Record, events .
 // beforeReserving does something right before the first reservation of a kind.
 type beforeReserving struct {
 	connection.Reservations
-	kind rotation.ReservationKind
+	kind reservation.Kind
 	do   func()
 }
 
 func (b *beforeReserving) Reserve(
-	ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error),
+	ctx context.Context, res reservation.Row, reclaim func(context.Context, reservation.Row) (bool, error),
 ) error {
 	if do := b.do; do != nil && res.Kind == b.kind {
 		b.do = nil
@@ -225,7 +226,7 @@ func TestRefusedCreationGivesBack(t *testing.T) {
 			s := newSubject(t)
 			withParent(t, s)
 			slow := service(s.w)
-			slow.Reservations = &beforeReserving{slow.Reservations, rotation.NoteTarget, func() {
+			slow.Reservations = &beforeReserving{slow.Reservations, reservation.Target, func() {
 				if _, err := service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{Revoke: true}); err != nil {
 					t.Error(err)
 				}

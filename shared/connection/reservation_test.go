@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/secret"
 
 	"rekey/shared/connection"
@@ -14,7 +15,7 @@ import (
 )
 
 // holds fails unless the subject holds a reservation.
-func (s *subject) holds(t *testing.T, res rotation.Reservation) {
+func (s *subject) holds(t *testing.T, res reservation.Row) {
 	t.Helper()
 	got, err := s.w.StorePort().Find(t.Context(), res.Kind, res.Value)
 	if err != nil || got.Owner != s.id {

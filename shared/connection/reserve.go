@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -56,7 +57,7 @@ func (s *Service) reserve(ctx context.Context, rec *rotation.Record) error {
 }
 
 // release gives reservations up; one that can't be becomes void by itself.
-func (s *Service) release(ctx context.Context, made []rotation.Reservation) {
+func (s *Service) release(ctx context.Context, made []reservation.Row) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Rotator.Rules.CallTimeout)
 	defer cancel()
 	for _, res := range made {
@@ -68,7 +69,7 @@ func (s *Service) release(ctx context.Context, made []rotation.Reservation) {
 
 // void reports whether nothing needs a reservation any more: its connection is
 // gone, or holds another value by now.
-func (s *Service) void(ctx context.Context, held rotation.Reservation) (bool, error) {
+func (s *Service) void(ctx context.Context, held reservation.Row) (bool, error) {
 	rec, err := s.Records.Load(ctx, held.Owner)
 	if errors.Is(err, serviceerror.ErrNotFound) {
 		// Perhaps its creator has reserved and not written the row yet.
@@ -77,12 +78,12 @@ func (s *Service) void(ctx context.Context, held rotation.Reservation) (bool, er
 	if err != nil {
 		return false, err
 	}
-	return !rec.Holds(held) || rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
+	return !rec.Holds(held) || rec.Phase == rotation.Deleting && held.Kind == reservation.Name, nil
 }
 
 // taken says what is in the way.
-func taken(rec *rotation.Record, res rotation.Reservation) error {
-	if res.Kind == rotation.ReserveName {
+func taken(rec *rotation.Record, res reservation.Row) error {
+	if res.Kind == reservation.Name {
 		return invalid("An App Connection with the name %q already exists. Choose another name.", rec.Name)
 	}
 	return invalid("The Key Vault secret %q is used by another connection. Choose another vaultSecretName.", rec.VaultName)
@@ -90,7 +91,7 @@ func taken(rec *rotation.Record, res rotation.Reservation) error {
 
 // giveBack releases what a change has reserved, or needs no longer, except what the
 // connection holds by now: another change may have reserved the same.
-func (s *Service) giveBack(ctx context.Context, id string, list []rotation.Reservation) {
+func (s *Service) giveBack(ctx context.Context, id string, list []reservation.Row) {
 	if len(list) == 0 {
 		return
 	}
@@ -100,16 +101,16 @@ func (s *Service) giveBack(ctx context.Context, id string, list []rotation.Reser
 	if err != nil {
 		return // they become void by themselves
 	}
-	free := slices.DeleteFunc(slices.Clone(list), func(res rotation.Reservation) bool { return rec.Holds(res) })
+	free := slices.DeleteFunc(slices.Clone(list), func(res reservation.Row) bool { return rec.Holds(res) })
 	s.release(ctx, free)
 	if rec, err = s.Records.Load(ctx, id); err == nil {
-		s.reaffirm(ctx, &rec, slices.DeleteFunc(free, func(res rotation.Reservation) bool { return !rec.Holds(res) }))
+		s.reaffirm(ctx, &rec, slices.DeleteFunc(free, func(res reservation.Row) bool { return !rec.Holds(res) }))
 	}
 }
 
 // reaffirm reserves once more what a change has made the connection's: one that failed at
 // the same time may have given it back before this one was written.
-func (s *Service) reaffirm(ctx context.Context, rec *rotation.Record, reserved []rotation.Reservation) {
+func (s *Service) reaffirm(ctx context.Context, rec *rotation.Record, reserved []reservation.Row) {
 	for _, res := range reserved {
 		if err := s.Reservations.Reserve(ctx, res, s.void); err != nil {
 			s.log().ErrorContext(ctx, "a reservation was lost to another connection", "connection", rec.ID,

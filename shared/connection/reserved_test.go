@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 
 	"rekey/shared/connection"
@@ -18,7 +19,7 @@ type whenReleased struct {
 	do func()
 }
 
-func (r *whenReleased) Release(ctx context.Context, res rotation.Reservation) error {
+func (r *whenReleased) Release(ctx context.Context, res reservation.Row) error {
 	if do := r.do; do != nil {
 		r.do = nil
 		do()

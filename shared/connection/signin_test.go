@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -127,7 +128,7 @@ func TestReconnectDuringARefusal(t *testing.T) {
 		if rec, _ := s.w.Record(s.id); rec.Auth.Problem != nil || rec.Told != "" || m.calls != 2 {
 			t.Errorf("problem %+v, told %q, after %d tries", rec.Auth.Problem, rec.Told, m.calls)
 		}
-		if n := s.count(t, rotation.EventSignInLost); n != 0 {
+		if n := s.count(t, history.SignInLost); n != 0 {
 			t.Errorf("%d times lost in the history", n)
 		}
 		s.check(t)
@@ -189,8 +190,8 @@ func TestSignInIsBack(t *testing.T) {
 				t.Errorf("problem %+v", rec.Auth.Problem)
 			}
 			for kind, want := range map[string]int{
-				rotation.EventSignInLost: lost, rotation.EventSignInBack: back,
-				rotation.EventAttention: notices, rotation.EventRecovered: back,
+				history.SignInLost: lost, history.SignInBack: back,
+				history.Attention: notices, history.Recovered: back,
 			} {
 				if n := s.count(t, kind); n != want {
 					t.Errorf("%s: %d times, want %d", kind, n, want)

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -81,7 +82,7 @@ func TestWhatALostSignInIs(t *testing.T) {
 			if p := mustRecord(t, s).Auth.Problem; p != nil {
 				told = p.Class
 			}
-			if n := s.count(t, rotation.EventSignInLost); told != tt.told || n != tt.lost {
+			if n := s.count(t, history.SignInLost); told != tt.told || n != tt.lost {
 				t.Errorf("try %d, %s: told of %q, %d times lost; want %q, %d", i+1, tt.class, told, n, tt.told, tt.lost)
 			}
 		}

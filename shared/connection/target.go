@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -161,7 +162,7 @@ type targets struct {
 
 // targets loads every target of a connection. One whose row can't be read hides no other.
 func (s *Service) targets(ctx context.Context, via string) (found targets, err error) {
-	notes, err := s.Reservations.Notes(ctx, rotation.NoteTarget, via)
+	notes, err := s.Reservations.Notes(ctx, reservation.Target, via)
 	if err != nil {
 		return found, s.explainStore(ctx, "looking for targets", err)
 	}

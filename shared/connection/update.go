@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/history"
+	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
 
@@ -122,12 +124,12 @@ type edit struct {
 	request  *rotation.Request
 	auth     *rotation.Auth // new credentials that are not rotated
 	actor    rotation.Application
-	reserved []rotation.Reservation // for the change; to be given back if it fails
-	obsolete []rotation.Reservation // to be given back if it succeeds
-	claims   []rotation.ClaimRow    // for the change
-	given    string                 // digest of the credentials that came with it; empty: none
-	again    bool                   // they are those that the record has: no change of credentials
-	keyID    string                 // which identifies current; empty: none came, or it is known
+	reserved []reservation.Row   // for the change; to be given back if it fails
+	obsolete []reservation.Row   // to be given back if it succeeds
+	claims   []rotation.ClaimRow // for the change
+	given    string              // digest of the credentials that came with it; empty: none
+	again    bool                // they are those that the record has: no change of credentials
+	keyID    string              // which identifies current; empty: none came, or it is known
 }
 
 // prepare checks everything that needs asking, reserves and claims. It returns the record
@@ -297,11 +299,11 @@ func (e *edit) edit(rec *rotation.Record, now time.Time) []rotation.Event {
 	if e.again {
 		e.takeAgain(rec, now)
 	}
-	events := []rotation.Event{{At: now, Kind: rotation.EventChanged, By: e.By, From: e.from, Message: changed}}
+	events := []rotation.Event{{At: now, Kind: history.Changed, By: e.By, From: e.from, Message: changed}}
 	if e.auth != nil {
 		rec.Reconnect(now, e.actor, *e.auth)
 		rec.Given = e.given
-		events = append(events, rotation.Event{At: now, Kind: rotation.EventReconnected, By: e.By, From: e.from})
+		events = append(events, rotation.Event{At: now, Kind: history.Reconnected, By: e.By, From: e.from})
 	}
 	return events
 }

@@ -9,6 +9,7 @@ import (
 
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 )
@@ -152,11 +153,11 @@ func (s *Service) vaultNames(ctx context.Context, rec *rotation.Record) (rotatio
 // inherited reports whether a secret with these tags was left by a connection that
 // is gone, for the same application.
 func (s *Service) inherited(ctx context.Context, tags map[string]string, rec *rotation.Record) (bool, error) {
-	before := rotation.Application{TenantID: tags[rotation.TagTenant], ClientID: tags[rotation.TagClient]}
-	if tags[rotation.TagDeployment] != s.Rotator.Deployment || !before.Same(rec.Target) {
+	before := rotation.Application{TenantID: tags[vaulttag.Tenant], ClientID: tags[vaulttag.Client]}
+	if tags[vaulttag.Deployment] != s.Rotator.Deployment || !before.Same(rec.Target) {
 		return false, nil
 	}
-	_, err := s.Records.Load(ctx, tags[rotation.TagConnection])
+	_, err := s.Records.Load(ctx, tags[vaulttag.Connection])
 	switch {
 	case errors.Is(err, serviceerror.ErrNotFound):
 		return true, nil

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/serviceerror"
-
-	"rekey/shared/rotation"
 )
 
 // MediaType is that of a body: one CloudEvent in JSON (CloudEvents 1.0.2, JSON format,
@@ -93,7 +92,7 @@ func body(deployment string, n Notice) ([]byte, error) {
 // state is what a connection is in after an event of that kind.
 func state(kind string) string {
 	switch kind {
-	case rotation.EventRecovered, rotation.EventSignInBack:
+	case history.Recovered, history.SignInBack:
 		return StateRecovered
 	}
 	return StateAttention
@@ -108,9 +107,9 @@ func advice(n Notice) string {
 		return text
 	}
 	switch n.Kind {
-	case rotation.EventExpiring:
+	case history.Expiring:
 		return "Turn rotation on for this connection, or give it new credentials before the old ones end."
-	case rotation.EventByHand:
+	case history.ByHand:
 		return "Remove the client secret with this key id from the application in Entra: Rekey can't any more."
 	}
 	return "Look at the connection: its record and its history say what is wrong and what to do."

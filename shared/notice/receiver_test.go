@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -169,7 +170,7 @@ func (s *scene) tell(id string, messages ...string) {
 	s.t.Helper()
 	var events []rotation.Event
 	for _, m := range messages {
-		events = append(events, rotation.Event{At: time.Now(), Kind: rotation.EventAttention,
+		events = append(events, rotation.Event{At: time.Now(), Kind: history.Attention,
 			Class: serviceerror.Permission, Message: m, Notice: true})
 	}
 	store := s.world.StorePort()

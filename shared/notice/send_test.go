@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -26,7 +27,7 @@ func over(t *testing.T, url string, transport http.RoundTripper) (notice.Round, 
 	w.Latency = 0
 	log := &rotationtest.Log{}
 	_, err := w.StorePort().Create(t.Context(), rotation.Record{ID: "one", Version: 1},
-		rotation.Event{At: time.Now(), Notice: true, Kind: rotation.EventAttention})
+		rotation.Event{At: time.Now(), Notice: true, Kind: history.Attention})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,14 +95,14 @@ func TestStateAndAdvice(t *testing.T) {
 		state  string
 		advice string // a word of it
 	}{
-		{rotation.Event{Kind: rotation.EventAttention, Class: serviceerror.Permission, Message: "m"},
+		{rotation.Event{Kind: history.Attention, Class: serviceerror.Permission, Message: "m"},
 			notice.StateAttention, "Application.ReadWrite.OwnedBy"},
-		{rotation.Event{Kind: rotation.EventLost, Class: serviceerror.CredentialLost, Message: "m"}, notice.StateAttention, "reconnect"},
-		{rotation.Event{Kind: rotation.EventExpiring, Message: "m"}, notice.StateAttention, "rotation on"},
-		{rotation.Event{Kind: rotation.EventByHand, KeyID: "k", Message: "m"}, notice.StateAttention, "key id"},
+		{rotation.Event{Kind: history.Lost, Class: serviceerror.CredentialLost, Message: "m"}, notice.StateAttention, "reconnect"},
+		{rotation.Event{Kind: history.Expiring, Message: "m"}, notice.StateAttention, "rotation on"},
+		{rotation.Event{Kind: history.ByHand, KeyID: "k", Message: "m"}, notice.StateAttention, "key id"},
 		{rotation.Event{Kind: "something.new", Message: "m"}, notice.StateAttention, "history"},
-		{rotation.Event{Kind: rotation.EventRecovered, Message: "m"}, notice.StateRecovered, "Nothing"},
-		{rotation.Event{Kind: rotation.EventSignInBack}, notice.StateRecovered, "Nothing"},
+		{rotation.Event{Kind: history.Recovered, Message: "m"}, notice.StateRecovered, "Nothing"},
+		{rotation.Event{Kind: history.SignInBack}, notice.StateRecovered, "Nothing"},
 	} {
 		var body []byte
 		receive := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { body, _ = io.ReadAll(r.Body) })

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"rekey/shared/claim"
+	"rekey/shared/history"
+	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -127,14 +129,14 @@ func events(rec *rotation.Record, now time.Time) []rotation.Event {
 	}
 	list := []rotation.Event{first}
 	for _, h := range rec.ByHand {
-		list = append(list, rotation.Event{At: now, Kind: rotation.EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
+		list = append(list, rotation.Event{At: now, Kind: history.ByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
 	}
 	return append(list, rotation.Tell(rec, now)...)
 }
 
-func taken(kind rotation.ReservationKind) string {
+func taken(kind reservation.Kind) string {
 	switch kind {
-	case rotation.ReserveName:
+	case reservation.Name:
 		return "Another connection has its name; perhaps this one was being deleted. Delete or rename the other one if this one is needed."
 	}
 	return "Another connection has its vault secret. Delete one of the two."
@@ -179,7 +181,7 @@ func (w *writer) mendClaims(ctx context.Context, rec *rotation.Record) (taken bo
 
 // release gives up what was reserved for a connection that can't be written, unless
 // another caller has written it meanwhile and needs it.
-func (w *writer) release(ctx context.Context, id string, made []rotation.Reservation) {
+func (w *writer) release(ctx context.Context, id string, made []reservation.Row) {
 	if _, err := w.Records.Load(ctx, id); !errors.Is(err, serviceerror.ErrNotFound) {
 		return
 	}
@@ -192,7 +194,7 @@ func (w *writer) release(ctx context.Context, id string, made []rotation.Reserva
 
 // void reports whether no connection needs an old reservation any more. One whose connection is
 // going to be written again is needed.
-func (w *writer) void(ctx context.Context, held rotation.Reservation) (bool, error) {
+func (w *writer) void(ctx context.Context, held reservation.Row) (bool, error) {
 	rec, err := w.Records.Load(ctx, held.Owner)
 	switch {
 	case errors.Is(err, serviceerror.ErrNotFound):
@@ -203,7 +205,7 @@ func (w *writer) void(ctx context.Context, held rotation.Reservation) (bool, err
 		return false, err
 	}
 	if rec.Holds(held) {
-		return rec.Phase == rotation.Deleting && held.Kind == rotation.ReserveName, nil
+		return rec.Phase == rotation.Deleting && held.Kind == reservation.Name, nil
 	}
 	return rec.Phase != rotation.Deleting, nil
 }

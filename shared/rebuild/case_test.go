@@ -10,6 +10,7 @@ import (
 
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/connection"
 	"rekey/shared/rebuild"
@@ -240,7 +241,7 @@ func rotatingFor(s *subject) connection.Input {
 func TestNotToBeRebuilt(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.Seed(rotation.VaultSecret{Name: "odd", Value: secret.New("x"),
-			Tags: map[string]string{rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: "../odd"}})
+			Tags: map[string]string{vaulttag.Deployment: rotationtest.Deployment, vaulttag.Connection: "../odd"}})
 		s := w.rotating()
 		w.LoseTable(nil)
 		r := w.rebuilder()

@@ -6,6 +6,7 @@ import (
 
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 )
@@ -15,7 +16,7 @@ func (s *scan) current(ctx context.Context, d *draft) error {
 	tried := map[string]bool{}
 	var refusal error
 	for i, v := range d.published {
-		key := v.Tags[rotation.TagKeyID]
+		key := v.Tags[vaulttag.KeyID]
 		if !v.Enabled || key != "" && tried[key] {
 			continue
 		}

@@ -8,8 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 )
@@ -80,7 +82,7 @@ func (s *scan) unknown(ctx context.Context, d *draft) error {
 		return err
 	}
 	for _, e := range events {
-		if e.Kind == rotation.EventDeleted || e.Kind == rotation.EventUndone {
+		if e.Kind == history.Deleted || e.Kind == history.Undone {
 			return &stop{Deleted, "Its history says so."}
 		}
 	}
@@ -126,7 +128,7 @@ func (s *scan) front(ctx context.Context, d *draft) error {
 	case !st.Exists:
 		return nil
 	}
-	if owner := st.Tags[rotation.TagConnection]; st.Tags[rotation.TagDeployment] == s.Deployment && owner != d.ID {
+	if owner := st.Tags[vaulttag.Connection]; st.Tags[vaulttag.Deployment] == s.Deployment && owner != d.ID {
 		return &stop{Deleted, "Another connection has taken its vault secret over."}
 	}
 	for i, v := range d.published {
@@ -153,7 +155,7 @@ func (s *scan) deleted(ctx context.Context, d *draft) error {
 		if err != nil {
 			return err
 		}
-		if !st.Deleted || st.Tags[rotation.TagConnection] != d.ID || st.Tags[rotation.TagDeployment] != s.Deployment {
+		if !st.Deleted || st.Tags[vaulttag.Connection] != d.ID || st.Tags[vaulttag.Deployment] != s.Deployment {
 			continue
 		}
 		if len(d.staged) > 0 { // which a deletion takes away first
@@ -162,7 +164,7 @@ func (s *scan) deleted(ctx context.Context, d *draft) error {
 		return &stop{Deleted, "Its secret \"" + name +
 			"\" is soft-deleted, as a deletion leaves it. If no caller deleted the connection, recover that secret and run this again."}
 	}
-	issued := len(d.published) > 0 && d.published[0].Tags[rotation.TagOrigin] == string(rotation.OriginIssued)
+	issued := len(d.published) > 0 && d.published[0].Tags[vaulttag.Origin] == string(rotation.OriginIssued)
 	if issued && len(d.staged) == 0 && s.only != d.ID {
 		return &stop{Deleted, "The staged secret without which nothing is rotated is not there. " +
 			"If no caller deleted the connection, name it, and it is rebuilt all the same."}
@@ -184,10 +186,10 @@ func (s *scan) describe(_ context.Context, d *draft) error {
 		}
 	}
 	tags, now := newest.Tags, s.now()
-	if tags[rotation.TagName] == "" {
+	if tags[vaulttag.Name] == "" {
 		return held("Its secrets don't say its name. Tags are missing that every version has which Rekey writes.")
 	}
-	policy, ok := rotation.ParseSchedule(tags[rotation.TagSchedule])
+	policy, ok := rotation.ParseSchedule(tags[vaulttag.Schedule])
 	if !ok {
 		d.ByPerson = append(d.ByPerson, "Its schedule can't be read from the tags. Rotation is off until you turn it on.")
 	}
@@ -197,10 +199,10 @@ func (s *scan) describe(_ context.Context, d *draft) error {
 	// The grace period of an original is in no tag. Too long is the safer guess.
 	policy.OriginalGrace = policy.Grace
 	d.touched = newest.CreatedAt
-	d.Name = tags[rotation.TagName]
+	d.Name = tags[vaulttag.Name]
 	d.rec = rotation.Record{
-		Schema: rotation.Schema, ID: d.ID, Name: d.Name, Project: tags[rotation.TagProject],
-		Method: tags[rotation.TagMethod], VaultName: d.rec.VaultName,
+		Schema: rotation.Schema, ID: d.ID, Name: d.Name, Project: tags[vaulttag.Project],
+		Method: tags[vaulttag.Method], VaultName: d.rec.VaultName,
 		CreatedAt: oldest.CreatedAt, CreatedBy: By, UpdatedAt: now, Policy: policy, CredentialChanges: 1, Via: d.via,
 		Phase: rotation.Idle, Acknowledged: true, Version: 1, Revision: 1,
 	}
@@ -233,8 +235,8 @@ func (d *draft) target() (rotation.Application, bool) {
 
 // application is what a version's credential is of.
 func application(v rotation.VaultSecret) rotation.Application {
-	return rotation.Application{TenantID: v.Tags[rotation.TagTenant], ClientID: v.Tags[rotation.TagClient],
-		ObjectID: v.Tags[rotation.TagObject]}
+	return rotation.Application{TenantID: v.Tags[vaulttag.Tenant], ClientID: v.Tags[vaulttag.Client],
+		ObjectID: v.Tags[vaulttag.Object]}
 }
 
 // finish says when the connection is to be woken, and for what.
@@ -260,8 +262,8 @@ func (s *scan) finish(d *draft) {
 // credential is a published version as a record knows it.
 func credential(v rotation.VaultSecret, since time.Time, value secret.Value) *rotation.Credential {
 	return &rotation.Credential{
-		Target: application(v), KeyID: v.Tags[rotation.TagKeyID], VaultVersion: v.Version, Hint: value.Hint(), ExpiresAt: v.ExpiresAt,
-		Origin: rotation.Origin(cmp.Or(v.Tags[rotation.TagOrigin], string(rotation.OriginGiven))), Since: since,
-		Marker: v.Tags[rotation.TagMarker],
+		Target: application(v), KeyID: v.Tags[vaulttag.KeyID], VaultVersion: v.Version, Hint: value.Hint(), ExpiresAt: v.ExpiresAt,
+		Origin: rotation.Origin(cmp.Or(v.Tags[vaulttag.Origin], string(rotation.OriginGiven))), Since: since,
+		Marker: v.Tags[vaulttag.Marker],
 	}
 }

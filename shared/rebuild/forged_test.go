@@ -11,6 +11,7 @@ import (
 	"rekey/shared/rebuild"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/vaulttag"
 )
 
 // What bears our marker and stands in no tag is told of and left alone for good.
@@ -82,7 +83,7 @@ func TestForgedVersion(t *testing.T) {
 		v, _ := w.Published(s.record().VaultName)
 		forged := v
 		forged.Tags = maps.Clone(v.Tags)
-		forged.Tags[rotation.TagKeyID], forged.Tags[rotation.TagMarker] = s.foreign,
+		forged.Tags[vaulttag.KeyID], forged.Tags[vaulttag.Marker] = s.foreign,
 			rotation.MarkerPrefix(rotationtest.Deployment, s.id)+"ABCDEFGHIJ"
 		w.OutsideBreak(true)
 		for _, put := range []rotation.VaultSecret{forged, v} { // and then what is current, once more
@@ -113,7 +114,7 @@ func TestForgedMarker(t *testing.T) {
 		v, _ := w.Published(s.record().VaultName)
 		forged := v
 		forged.Tags = maps.Clone(v.Tags)
-		forged.Tags[rotation.TagKeyID], forged.Tags[rotation.TagMarker] = s.foreign, "somebody else's"
+		forged.Tags[vaulttag.KeyID], forged.Tags[vaulttag.Marker] = s.foreign, "somebody else's"
 		w.OutsideBreak(true)
 		for _, put := range []rotation.VaultSecret{forged, v} {
 			time.Sleep(time.Second)
@@ -145,7 +146,7 @@ func TestForgedFromAnother(t *testing.T) {
 		s := w.rotating()
 		v, _ := w.Published(s.record().VaultName)
 		v.Tags = maps.Clone(v.Tags)
-		v.Tags[rotation.TagConnection], v.Tags[rotation.TagName] = id, "forged"
+		v.Tags[vaulttag.Connection], v.Tags[vaulttag.Name] = id, "forged"
 		for _, name := range []string{"forged", "forged-staged"} {
 			v.Name = name
 			w.Seed(v)
@@ -168,13 +169,13 @@ func TestForgedTags(t *testing.T) {
 	const id = "0b8ab8a7-0000-4000-8000-000000000001"
 	marker := rotation.MarkerPrefix(rotationtest.Deployment, id) + "ABCDEFGHIJ"
 	for name, forge := range map[string]func(tags map[string]string, s *subject){
-		"issued, with a foreign key id": func(tags map[string]string, s *subject) { tags[rotation.TagKeyID] = s.foreign },
+		"issued, with a foreign key id": func(tags map[string]string, s *subject) { tags[vaulttag.KeyID] = s.foreign },
 		"issued, with a foreign one, no mark": func(tags map[string]string, s *subject) {
-			tags[rotation.TagKeyID] = s.foreign
-			delete(tags, rotation.TagMarker)
+			tags[vaulttag.KeyID] = s.foreign
+			delete(tags, vaulttag.Marker)
 		},
 		"named, with a key id that does not fit": func(tags map[string]string, s *subject) {
-			tags[rotation.TagKeyID], tags[rotation.TagOrigin] = s.foreign, string(rotation.OriginNamed)
+			tags[vaulttag.KeyID], tags[vaulttag.Origin] = s.foreign, string(rotation.OriginNamed)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,11 +183,11 @@ func TestForgedTags(t *testing.T) {
 				s := w.subject()
 				s.id = id
 				tags := map[string]string{
-					rotation.TagDeployment: rotationtest.Deployment, rotation.TagConnection: id, rotation.TagName: "forged",
-					rotation.TagMethod: connection.ClientSecret,
-					rotation.TagTenant: s.app.TenantID, rotation.TagClient: s.app.ClientID, rotation.TagMarker: marker,
-					rotation.TagOrigin:   string(rotation.OriginIssued),
-					rotation.TagSchedule: "30d 03:00 UTC 48h0m0s",
+					vaulttag.Deployment: rotationtest.Deployment, vaulttag.Connection: id, vaulttag.Name: "forged",
+					vaulttag.Method: connection.ClientSecret,
+					vaulttag.Tenant: s.app.TenantID, vaulttag.Client: s.app.ClientID, vaulttag.Marker: marker,
+					vaulttag.Origin:   string(rotation.OriginIssued),
+					vaulttag.Schedule: "30d 03:00 UTC 48h0m0s",
 				}
 				forge(tags, s)
 				w.Seed(rotation.VaultSecret{Name: "forged", Value: s.secret, Tags: tags})

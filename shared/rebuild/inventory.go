@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rekey/shared/rotation"
+	"rekey/shared/vaulttag"
 )
 
 // group is the secrets whose latest version bears a connection's tags.
@@ -29,10 +30,10 @@ var idForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 func (r *Rebuilder) sort(secrets []rotation.VaultSecret, only string) (map[string]*group, *Plan) {
 	plan, all := &Plan{}, map[string]*group{}
 	for _, s := range secrets {
-		if s.Tags[rotation.TagDeployment] != r.Deployment {
+		if s.Tags[vaulttag.Deployment] != r.Deployment {
 			continue
 		}
-		id := s.Tags[rotation.TagConnection]
+		id := s.Tags[vaulttag.Connection]
 		if !idForm.MatchString(id) {
 			plan.ByPerson = append(plan.ByPerson,
 				fmt.Sprintf("The secret %q bears the tag of this deployment but names no connection. It is left alone.", s.Name))
@@ -42,7 +43,7 @@ func (r *Rebuilder) sort(secrets []rotation.VaultSecret, only string) (map[strin
 			all[id] = &group{id: id}
 		}
 		all[id].secrets = append(all[id].secrets, s)
-		all[id].via = cmp.Or(all[id].via, s.Tags[rotation.TagVia])
+		all[id].via = cmp.Or(all[id].via, s.Tags[vaulttag.Via])
 	}
 	if only == "" {
 		return all, plan
@@ -63,7 +64,7 @@ func (r *Rebuilder) sort(secrets []rotation.VaultSecret, only string) (map[strin
 func (g *group) place() (strays []string, err error) {
 	names := map[string]rotation.VaultSecret{} // by lower-case name
 	for _, s := range g.secrets {
-		if via := s.Tags[rotation.TagVia]; via != g.via {
+		if via := s.Tags[vaulttag.Via]; via != g.via {
 			return nil, held("Its secrets disagree about the connection that authenticates for it. Look at the tags of %s.", g.list())
 		}
 		if strings.EqualFold(s.Name, (&rotation.Record{ID: g.id}).AuthName()) {
@@ -83,7 +84,7 @@ func (g *group) place() (strays []string, err error) {
 		if _, hasOwn := names[low+suffix]; hasOwn {
 			isStaged = false
 		} else if isStaged && !hasBase {
-			isStaged = s.Tags[rotation.TagMarker] != "" // a first version that was published has none
+			isStaged = s.Tags[vaulttag.Marker] != "" // a first version that was published has none
 		}
 		if isStaged {
 			p := pairs[base]
@@ -130,7 +131,7 @@ func (g *group) list() string {
 // ours returns the versions that are of the connection.
 func (r *Rebuilder) ours(id string, versions []rotation.VaultSecret) []rotation.VaultSecret {
 	return slices.DeleteFunc(versions, func(v rotation.VaultSecret) bool {
-		return v.Tags[rotation.TagDeployment] != r.Deployment || v.Tags[rotation.TagConnection] != id
+		return v.Tags[vaulttag.Deployment] != r.Deployment || v.Tags[vaulttag.Connection] != id
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 )
@@ -38,8 +39,8 @@ func (s *scan) leftovers(ctx context.Context, d *draft) error {
 		states: map[string]*rotation.ApplicationState{strings.ToLower(d.rec.Target.ClientID): d.state},
 	}
 	for _, v := range slices.Concat(d.staged, d.published) {
-		if m := v.Tags[rotation.TagMarker]; l.marked(m) && v.Tags[rotation.TagKeyID] != "" {
-			l.markerOf[v.Tags[rotation.TagKeyID]] = m
+		if m := v.Tags[vaulttag.Marker]; l.marked(m) && v.Tags[vaulttag.KeyID] != "" {
+			l.markerOf[v.Tags[vaulttag.KeyID]] = m
 		}
 	}
 	l.trust()
@@ -269,7 +270,7 @@ func (l *leftovers) attempts() {
 		if v.Enabled {
 			l.rec.Stale.Add(l.now(), v.Version)
 		}
-		switch marker := v.Tags[rotation.TagMarker]; {
+		switch marker := v.Tags[vaulttag.Marker]; {
 		case l.marked(marker) && !l.markers[marker]:
 			l.attempt(v, marker)
 		case v.Enabled && !l.marked(marker):
@@ -280,7 +281,7 @@ func (l *leftovers) attempts() {
 
 // attempt judges the attempt that a staged version, or its probe, is of.
 func (l *leftovers) attempt(v rotation.VaultSecret, marker string) {
-	app, keyID := application(v), v.Tags[rotation.TagKeyID]
+	app, keyID := application(v), v.Tags[vaulttag.KeyID]
 	state, young := l.states[strings.ToLower(app.ClientID)], v.CreatedAt.After(l.now().Add(-recent))
 	if w := shown(state, keyID); w != nil && w.DisplayName != marker {
 		if !l.know(keyID, marker) {

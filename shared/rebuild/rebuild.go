@@ -37,6 +37,7 @@ import (
 	"time"
 
 	"rekey/shared/claim"
+	"rekey/shared/reservation"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -70,8 +71,8 @@ type Records interface {
 // Reservations keep values unique; the methods are those of
 // [connection.Reservations].
 type Reservations interface {
-	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool, error)) error
-	Release(ctx context.Context, res rotation.Reservation) error
+	Reserve(ctx context.Context, res reservation.Row, reclaim func(context.Context, reservation.Row) (bool, error)) error
+	Release(ctx context.Context, res reservation.Row) error
 }
 
 // Directory is what is read of Entra and Graph.

@@ -3,6 +3,7 @@ package rotation
 import (
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/serviceerror"
 )
 
@@ -142,7 +143,7 @@ func (t *transition) apply(step Step) {
 func (t *transition) finish(before int) {
 	rec := t.rec
 	for _, h := range rec.ByHand[min(before, len(rec.ByHand)):] {
-		t.tell(Event{Kind: EventByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
+		t.tell(Event{Kind: history.ByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
 	}
 	rec.ByHand = rec.ByHand[max(0, len(rec.ByHand)-MaxByHand):]
 	rec.DropClaims()
@@ -254,7 +255,7 @@ func (t *transition) refuse(why string) {
 	asked := t.rec.Request
 	t.clearRequest()
 	t.rec.LastRun = &RunResult{ID: asked.ID, Trigger: OnRequest, StartedAt: asked.At, FinishedAt: t.now, Outcome: "failed", Message: why}
-	t.tell(Event{Kind: EventFailed, RunID: asked.ID, Trigger: OnRequest, By: asked.By, Message: why})
+	t.tell(Event{Kind: history.Failed, RunID: asked.ID, Trigger: OnRequest, By: asked.By, Message: why})
 }
 
 // endGracePeriods ends every grace period, and every pause after a removal that failed

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rekey/shared/history"
 )
 
 // The words for what a person is told about, as [Record.Told] keeps them.
@@ -45,7 +47,7 @@ func Tell(rec *Record, now time.Time) (notices []Event) {
 		}
 	}
 	if len(wrong) == 0 && len(told) > 0 && rec.Phase == Idle && rec.Run == nil && rec.Error == nil {
-		notices = append(notices, Event{At: now, Kind: EventRecovered, Notice: true,
+		notices = append(notices, Event{At: now, Kind: history.Recovered, Notice: true,
 			Message: "What was wrong (" + strings.Join(told, ", ") + ") is no more."})
 		told = nil
 	}
@@ -65,16 +67,16 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 		return nil
 	}
 	if e := r.Error; e != nil && e.Persists() {
-		list = append(list, trouble{troubleFailing, Event{Kind: EventAttention, Class: e.Class, Message: e.Message}})
+		list = append(list, trouble{troubleFailing, Event{Kind: history.Attention, Class: e.Class, Message: e.Message}})
 	} else if r.Overruns(now) {
 		list = append(list, trouble{troubleFailing, Event{
-			Kind: EventAttention,
+			Kind: history.Attention,
 			Message: "The rotation that began at " + r.Run.StartedAt.UTC().Format(time.RFC3339) + " has not succeeded so far. " +
 				"Rekey goes on with it; the history says what it has tried.",
 		}})
 	}
 	if r.Auth != nil && r.Auth.Problem != nil {
-		list = append(list, trouble{troubleSignIn, Event{Kind: EventAttention, Class: r.Auth.Problem.Class, Message: r.Auth.Problem.Message}})
+		list = append(list, trouble{troubleSignIn, Event{Kind: history.Attention, Class: r.Auth.Problem.Class, Message: r.Auth.Problem.Message}})
 	}
 	if i := slices.IndexFunc(r.Removals, func(m Removal) bool { return m.Resists() }); i >= 0 {
 		m := r.Removals[i]
@@ -83,12 +85,12 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 			what = "A client secret of an attempt that was given up"
 		}
 		list = append(list, trouble{troubleNotRemoved, Event{
-			Kind: EventAttention, Class: m.Problem, KeyID: m.KeyID, Message: what + " could not be removed so far. " + m.Problem.Advice(),
+			Kind: history.Attention, Class: m.Problem, KeyID: m.KeyID, Message: what + " could not be removed so far. " + m.Problem.Advice(),
 		}})
 	}
 	if class := r.Stale.Problem; class != "" {
 		list = append(list, trouble{troubleNotDisabled, Event{
-			Kind: EventAttention, Class: class,
+			Kind: history.Attention, Class: class,
 			Message: "Values that are done with could not be disabled in Key Vault for an hour, " +
 				"so that they can still be read there. " + class.Advice(),
 		}})
@@ -96,9 +98,28 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 	return list
 }
 
-// WarnDays are the days before current's expiry at which a warning is given, if no
+// warnDays are the days before current's expiry at which a warning is given, if no
 // rotation is going to prevent it.
-var WarnDays = []int{14, 7, 3, 1}
+var warnDays = []int{14, 7, 3, 1}
+
+// Ends reports whether current, or what the connection signs in with, ends soon and no
+// rotation is going to prevent it, and whether one of them has ended.
+func (r *Record) Ends(now time.Time) (soon, over bool) {
+	look := func(at time.Time, prevented bool, days int) {
+		if at.IsZero() {
+			return
+		}
+		over = over || !at.After(now)
+		soon = soon || !prevented && !at.AddDate(0, 0, -days).After(now)
+	}
+	if c := r.Current; c != nil {
+		look(c.ExpiresAt, r.Prevented(), warnDays[0])
+	}
+	if r.Auth != nil {
+		look(r.Auth.ExpiresAt, false, authWarnDays[0])
+	}
+	return soon, over
+}
 
 // warning returns the smallest threshold that has been reached at now and not been
 // warned of, or else when the next one will be.
@@ -107,7 +128,7 @@ func warning(now time.Time, rec *Record) (days int, next time.Time) {
 	if c == nil || c.ExpiresAt.IsZero() || rec.Prevented() {
 		return 0, time.Time{}
 	}
-	return threshold(now, c.ExpiresAt, rec.WarnedAt, WarnDays)
+	return threshold(now, c.ExpiresAt, rec.WarnedAt, warnDays)
 }
 
 // threshold is warning for any end; warned is the smallest that was warned of.
@@ -148,7 +169,7 @@ func (t *transition) warnOfExpiry() {
 	left := rec.Current.ExpiresAt.Sub(t.now).Round(time.Hour)
 	rec.WarnedAt = days
 	t.tell(Event{
-		Kind: EventExpiring, KeyID: rec.Current.KeyID, Notice: true,
+		Kind: history.Expiring, KeyID: rec.Current.KeyID, Notice: true,
 		Message: fmt.Sprintf("the client secret expires in %s and no rotation is going to replace it before", left),
 	})
 }

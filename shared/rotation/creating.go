@@ -1,5 +1,7 @@
 package rotation
 
+import "rekey/shared/history"
+
 import "rekey/shared/serviceerror"
 
 // adoptGiven: what was given is in the vault, so that the connection has a current
@@ -24,7 +26,7 @@ func (t *transition) adoptGiven() {
 		t.undoCreation("the " + what + " did not reach Key Vault")
 		return
 	}
-	event := Event{Kind: EventCredentialGiven}
+	event := Event{Kind: history.CredentialGiven}
 	rec.Phase, rec.Error = Idle, nil
 	if t.out.Settled {
 		rec.Unsettled = Unsettled{}
@@ -49,5 +51,5 @@ func (t *transition) undoCreation(why string) {
 		Class: serviceerror.Transient, Message: "The creation is being undone: " + why + ".", Count: 1,
 		At: t.now, RetryAt: later(t.now.Add(t.CallTimeout+t.SettleSpacing), rec.settlesAt("")),
 	}
-	t.tell(Event{Kind: EventUndone, Message: why})
+	t.tell(Event{Kind: history.Undone, Message: why})
 }

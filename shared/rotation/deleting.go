@@ -1,5 +1,7 @@
 package rotation
 
+import "rekey/shared/history"
+
 import "time"
 
 // planDeleting ends the record once what lies beside the phase is done. What current is
@@ -25,7 +27,7 @@ func (r Rules) planDeleting(now time.Time, rec *Record) Step {
 // and its name is free.
 func (t *transition) beginDelete() {
 	rec, asked := t.rec, t.rec.Request
-	t.tell(Event{Kind: EventDeleting, By: asked.By})
+	t.tell(Event{Kind: history.Deleting, By: asked.By})
 	rec.Undo = rec.Undo || rec.Phase == Creating
 	rec.Revoke = rec.Revoke || asked.Revoke
 	if rec.Run != nil {

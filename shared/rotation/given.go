@@ -21,8 +21,8 @@ func Digest(connectionID string, app Application, value secret.Value) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
-// Removed is a credential that Rekey has removed.
-type Removed struct {
+// removed is a credential that Rekey has removed.
+type removed struct {
 	Digest string    `json:"digest"`
 	At     time.Time `json:"at"`
 }
@@ -36,7 +36,7 @@ func (t *transition) remember(m *Removal) {
 		return
 	}
 	rec := t.rec
-	rec.Removed = append(rec.Removed, Removed{m.Digest, t.now})
+	rec.Removed = append(rec.Removed, removed{m.Digest, t.now})
 	rec.Removed = rec.Removed[max(0, len(rec.Removed)-maxRemoved):]
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/serviceerror"
 )
 
@@ -75,7 +76,7 @@ func (t *transition) identify() {
 		c.Target.ObjectID = cmp.Or(t.out.Application.ObjectID, c.Target.ObjectID)
 		rec.learn(c.Target)
 		rec.Error = nil
-		t.tell(Event{Kind: EventIdentified, KeyID: c.KeyID})
+		t.tell(Event{Kind: history.Identified, KeyID: c.KeyID})
 		if asked != nil && asked.Kind == AskIdentify {
 			t.clearRequest()
 		}

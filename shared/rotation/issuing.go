@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 )
 
 // beginRun writes the intent down: from here on the marker is known, whatever happens.
@@ -33,10 +35,10 @@ func (t *transition) beginRun() {
 	if run.Trigger != OnSchedule {
 		run.Slot = time.Time{}
 	}
-	t.tell(Event{Kind: EventStarted, RunID: run.ID, Trigger: run.Trigger, By: run.By})
+	t.tell(Event{Kind: history.Started, RunID: run.ID, Trigger: run.Trigger, By: run.By})
 	if lost {
 		t.tell(Event{
-			Kind: EventLost, RunID: run.ID, KeyID: rec.Current.KeyID, Class: serviceerror.CredentialLost,
+			Kind: history.Lost, RunID: run.ID, KeyID: rec.Current.KeyID, Class: serviceerror.CredentialLost,
 			Message: serviceerror.CredentialLost.Advice(), Notice: true,
 		})
 	}
@@ -78,7 +80,7 @@ func (t *transition) issueCredential() {
 		run.KeyID, run.IssuedAt = t.out.Issued.KeyID, t.out.IssuedAt
 		t.fail(err)
 		t.tell(Event{
-			Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, Class: serviceerror.ClassOf(err),
+			Kind: history.AttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, Class: serviceerror.ClassOf(err),
 			Message: "the new value could not be stored in Key Vault",
 		})
 		t.giveUpAttempt()
@@ -115,7 +117,7 @@ func (t *transition) issued() {
 	run.IssuedUnder, run.NextCheck, run.Deadline = "", time.Time{}, t.now.Add(t.Attempt)
 	rec.Phase, rec.Error, rec.Proof = Verifying, nil, Proof{}
 	rec.learn(run.Target)
-	t.tell(Event{Kind: EventIssued, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID})
+	t.tell(Event{Kind: history.Issued, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID})
 }
 
 // unissued takes back the intent of an attempt of which nothing was issued for sure:
@@ -135,9 +137,9 @@ func (t *transition) reconcile() {
 		return
 	}
 	if found := t.out.Found; found != nil {
-		run.KeyID, run.StagedVersion = found.Tags[TagKeyID], found.Version
+		run.KeyID, run.StagedVersion = found.Tags[vaulttag.KeyID], found.Version
 		run.ExpiresAt, run.IssuedAt = found.ExpiresAt, found.CreatedAt
-		run.Target.ObjectID = cmp.Or(found.Tags[TagObject], run.Target.ObjectID)
+		run.Target.ObjectID = cmp.Or(found.Tags[vaulttag.Object], run.Target.ObjectID)
 		t.rec.Stale.Look(t.now) // the pass that is gone may have written it twice
 		t.issued()
 		return
@@ -147,7 +149,7 @@ func (t *transition) reconcile() {
 		return
 	}
 	t.tell(Event{
-		Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger,
+		Kind: history.AttemptDropped, RunID: run.ID, Trigger: run.Trigger,
 		Message: "whether a credential was issued is unknown; it will be looked for and removed",
 	})
 	t.giveUpAttempt()
@@ -221,7 +223,7 @@ func (t *transition) failRun(err error) {
 		t.endGracePeriods()
 	}
 	t.tell(Event{
-		Kind: EventFailed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
+		Kind: history.Failed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
 		Class: serviceerror.ClassOf(err), Message: serviceerror.Explain(err),
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
 
@@ -101,18 +102,18 @@ func TestReservations(t *testing.T) {
 	with.Name, with.VaultName = "ci", "v"
 	for name, tt := range map[string]struct {
 		rec  rotation.Record
-		want map[rotation.ReservationKind]int
+		want map[reservation.Kind]int
 	}{
-		"one that rotates itself": {own, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 2}},
-		"one that is rotated":     {target, map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.NoteTarget: 1}},
-		"one that only signs in":  {with, map[rotation.ReservationKind]int{rotation.ReserveName: 1, rotation.ReserveVault: 3}},
+		"one that rotates itself": {own, map[reservation.Kind]int{reservation.Name: 1, reservation.Vault: 2}},
+		"one that is rotated":     {target, map[reservation.Kind]int{reservation.Vault: 2, reservation.Target: 1}},
+		"one that only signs in":  {with, map[reservation.Kind]int{reservation.Name: 1, reservation.Vault: 3}},
 		"a target with rotation off": {func() rotation.Record { rec := target; rec.Policy.Enabled = false; return rec }(),
-			map[rotation.ReservationKind]int{rotation.ReserveVault: 2, rotation.NoteTarget: 1}},
+			map[reservation.Kind]int{reservation.Vault: 2, reservation.Target: 1}},
 	} {
-		got := map[rotation.ReservationKind]int{}
+		got := map[reservation.Kind]int{}
 		for _, res := range tt.rec.Reservations() {
 			got[res.Kind]++
-			if !tt.rec.Holds(res) || tt.rec.Holds(rotation.Reservation{Kind: rotation.ReserveName, Value: res.Value + "2", Owner: res.Owner}) {
+			if !tt.rec.Holds(res) || tt.rec.Holds(reservation.Row{Kind: reservation.Name, Value: res.Value + "2", Owner: res.Owner}) {
 				t.Errorf("%s: what it holds is not what it reserves", name)
 			}
 		}

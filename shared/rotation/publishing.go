@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rekey/shared/history"
 )
 
 // publish makes the credential current that was written under the published name, or
@@ -32,7 +34,7 @@ func (t *transition) republish() {
 		t.settle(nil)
 		rec.RepublishAt = time.Time{}
 		rec.Current.VaultVersion, rec.Current.Since = t.out.PublishedVersion, t.now
-		t.tell(Event{Kind: EventRepublished, KeyID: rec.Current.KeyID, Message: "what was published was not the current credential"})
+		t.tell(Event{Kind: history.Republished, KeyID: rec.Current.KeyID, Message: "what was published was not the current credential"})
 	case err == nil: // it is what is published by now
 		t.settle(nil)
 		rec.RepublishAt = time.Time{}
@@ -66,9 +68,9 @@ func (t *transition) published(next Credential) {
 	rec, run := t.rec, *t.rec.Run
 	rebound := rec.Phase == Rebinding
 	next.VaultVersion, next.Since = t.out.PublishedVersion, t.now
-	event := Event{Kind: EventPublished, RunID: run.ID, Trigger: run.Trigger, KeyID: next.KeyID, By: run.By}
+	event := Event{Kind: history.Published, RunID: run.ID, Trigger: run.Trigger, KeyID: next.KeyID, By: run.By}
 	if rebound {
-		event.Kind = EventRebound
+		event.Kind = history.Rebound
 	}
 	t.tell(event)
 	switch old := rec.Current; {
@@ -160,7 +162,7 @@ func (t *transition) makeRoom() {
 		}
 		if m.After.After(t.now) {
 			m.After = t.now
-			t.tell(Event{Kind: EventGraceEnded, KeyID: m.KeyID,
+			t.tell(Event{Kind: history.GraceEnded, KeyID: m.KeyID,
 				Message: fmt.Sprintf("its grace period was ended, because %d newer client secrets wait, too", MaxReplaced)})
 		}
 	}

@@ -1,5 +1,7 @@
 package rotation
 
+import "rekey/shared/history"
+
 // beginRebind starts to prove the new credential that the caller gave. It is staged
 // already, in a version of its own.
 func (t *transition) beginRebind() {
@@ -12,7 +14,7 @@ func (t *transition) beginRebind() {
 	}
 	rec.Phase, rec.Proof = Rebinding, Proof{}
 	rec.Given, rec.GivenBefore = asked.Digest, rec.Given
-	t.tell(Event{Kind: EventCredentialGiven, RunID: asked.ID, KeyID: next.KeyID, By: asked.By})
+	t.tell(Event{Kind: history.CredentialGiven, RunID: asked.ID, KeyID: next.KeyID, By: asked.By})
 	t.clearRequest()
 	t.retryNow()
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
 )
@@ -122,7 +123,7 @@ type Record struct {
 	LastRun  *RunResult  `json:"lastRun"`
 	Current  *Credential `json:"current"`
 	Removals []Removal   `json:"removals"`
-	Removed  []Removed   `json:"removed"` // the last that Rekey has removed, the newest last
+	Removed  []removed   `json:"removed"` // the last that Rekey has removed, the newest last
 	Stale    Stale       `json:"stale"`
 	Claimed  []Claim     `json:"claims"` // applications whose use is claimed (rule R11)
 	ByHand   []ByHand    `json:"byHand"`
@@ -366,45 +367,45 @@ func (r *Record) StagedName() string { return r.VaultName + "-staged" }
 
 // Reservations lists what the record keeps unique. The note comes last: a create that
 // loses a name must not look like a target in progress.
-func (r *Record) Reservations() []Reservation {
-	res := []Reservation{
-		{Kind: ReserveVault, Value: strings.ToLower(r.VaultName), Owner: r.ID},
-		{Kind: ReserveVault, Value: strings.ToLower(r.StagedName()), Owner: r.ID},
+func (r *Record) Reservations() []reservation.Row {
+	res := []reservation.Row{
+		{Kind: reservation.Vault, Value: strings.ToLower(r.VaultName), Owner: r.ID},
+		{Kind: reservation.Vault, Value: strings.ToLower(r.StagedName()), Owner: r.ID},
 	}
 	if r.Via == "" {
 		res = append(res, NameReservation(r.Project, r.Name, r.ID))
 	}
 	if r.Auth != nil {
-		res = append(res, Reservation{Kind: ReserveVault, Value: r.AuthName(), Owner: r.ID})
+		res = append(res, reservation.Row{Kind: reservation.Vault, Value: r.AuthName(), Owner: r.ID})
 	}
 	if r.Via != "" {
-		res = append(res, Reservation{Kind: NoteTarget, Value: r.Via, Owner: r.ID})
+		res = append(res, reservation.Row{Kind: reservation.Target, Value: r.Via, Owner: r.ID})
 	}
 	return res
 }
 
 // Holds reports whether the record needs a reservation that bears its name.
-func (r *Record) Holds(res Reservation) bool {
-	return slices.ContainsFunc(r.Reservations(), func(o Reservation) bool { return o.Kind == res.Kind && o.Value == res.Value })
+func (r *Record) Holds(res reservation.Row) bool {
+	return slices.ContainsFunc(r.Reservations(), func(o reservation.Row) bool { return o.Kind == res.Kind && o.Value == res.Value })
 }
 
 // NameReservation keeps a connection's name unique within its project.
-func NameReservation(project, name, owner string) Reservation {
+func NameReservation(project, name, owner string) reservation.Row {
 	if project == "" {
 		project = "org"
 	}
-	return Reservation{Kind: ReserveName, Value: project + "-" + name, Owner: owner}
+	return reservation.Row{Kind: reservation.Name, Value: project + "-" + name, Owner: owner}
 }
 
-// ErrNotWhole says that a row was written by something else than Rekey, or by hand.
-var ErrNotWhole = errors.New("the record says that a run is under way, but not which; correct it, or rebuild it")
+// errNotWhole says that a row was written by something else than Rekey, or by hand.
+var errNotWhole = errors.New("the record says that a run is under way, but not which; correct it, or rebuild it")
 
 // Whole refuses a record that has no clear meaning: it must not stop others.
 func (r *Record) Whole() error {
 	switch r.Phase {
 	case Issuing, Verifying, Publishing, Rebinding:
 		if r.Run == nil {
-			return ErrNotWhole
+			return errNotWhole
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/serviceerror"
 )
 
@@ -78,7 +79,7 @@ func (t *transition) remove(id string) {
 		t.countRefusal(err)
 		t.postponed(m, err)
 	default:
-		event := Event{Kind: EventRevoked, KeyID: m.KeyID}
+		event := Event{Kind: history.Revoked, KeyID: m.KeyID}
 		if m.Kind == RemoveOrphan {
 			event.Message = "issued by an attempt that was given up"
 		}
@@ -110,7 +111,7 @@ func (t *transition) countRefusal(err error) {
 		}
 	}
 	if t.rec.Phase == Deleting && t.Lost(c, t.now) {
-		t.tell(Event{Kind: EventLost, KeyID: c.KeyID, Class: serviceerror.CredentialLost,
+		t.tell(Event{Kind: history.Lost, KeyID: c.KeyID, Class: serviceerror.CredentialLost,
 			Message: "what was published does not work any more; the deletion goes on without it"})
 		t.rec.Current = nil // no removal waits for it
 	}
@@ -221,7 +222,7 @@ func (t *transition) confirmRemoved(id string) {
 		if m.Kind == RemoveLast || m.GoneReads < t.SettleReads || len(t.events) == maxAtOnce {
 			return false
 		}
-		event := Event{Kind: EventGone, KeyID: m.KeyID}
+		event := Event{Kind: history.Gone, KeyID: m.KeyID}
 		if m.Kind == RemoveOrphan {
 			event.Message = "nothing bears the marker of the attempt that was given up"
 		}
@@ -317,7 +318,7 @@ func (t *transition) confirmRefused(id string) {
 		return
 	}
 	if err != nil && m.GoneReads+1 >= t.SettleReads && !t.now.Before(m.RemovedAt.Add(t.LossPeriod)) {
-		t.tell(Event{Kind: EventGone, KeyID: m.KeyID, Message: "refused by Entra"})
+		t.tell(Event{Kind: history.Gone, KeyID: m.KeyID, Message: "refused by Entra"})
 		rec.Removals = slices.DeleteFunc(rec.Removals, func(o Removal) bool { return o.ID() == id })
 		return
 	}

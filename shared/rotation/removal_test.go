@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
@@ -224,7 +225,7 @@ func TestManualRemovals(t *testing.T) {
 		next, events := rotation.DefaultRules().Apply(now, rec, rotation.Remove{ID: "old"}, out)
 		notices := 0
 		for _, e := range events {
-			if e.Kind == rotation.EventByHand && e.Notice {
+			if e.Kind == history.ByHand && e.Notice {
 				notices++
 			}
 		}

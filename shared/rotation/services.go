@@ -19,31 +19,6 @@ type Handle struct {
 	Wake time.Time // the due row as it is stored
 }
 
-// ReservationKind says what a reservation keeps unique.
-type ReservationKind string
-
-// The kinds of reservations. Value is what must be unique: for a name the project
-// and the name, for a vault secret its lower-case name.
-const (
-	ReserveName  ReservationKind = "name"
-	ReserveVault ReservationKind = "vault"
-
-	// This one keeps nothing unique: any number of owners has the same value, the id of
-	// the connection that authenticates for them. It is there to find them by it.
-	NoteTarget ReservationKind = "via"
-)
-
-// Shared reports whether a value of that kind may have many owners.
-func (k ReservationKind) Shared() bool { return k == NoteTarget }
-
-// Reservation is the claim of a connection (Owner, its id) on a unique value.
-type Reservation struct {
-	Kind  ReservationKind
-	Value string
-	Owner string
-	At    time.Time // when it was made; set by the caller that reserves
-}
-
 // VaultSecret is one version of a secret in Key Vault.
 type VaultSecret struct {
 	Name        string

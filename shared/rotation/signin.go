@@ -3,6 +3,8 @@ package rotation
 import (
 	"fmt"
 	"time"
+
+	"rekey/shared/history"
 )
 
 // Auth is what a connection authenticates with, where that is not the credential
@@ -54,9 +56,9 @@ func (r *Record) Replace(now time.Time) {
 	r.WakeAt = earlier(r.WakeAt, r.Stale.LookAt)
 }
 
-// AuthWarnDays are the days before the expiry of what a connection authenticates
+// authWarnDays are the days before the expiry of what a connection authenticates
 // with at which a warning is given. No rotation ever prevents it.
-var AuthWarnDays = []int{30, 14, 7, 3, 1}
+var authWarnDays = []int{30, 14, 7, 3, 1}
 
 // planAuth plans what has to be done about what rec authenticates with.
 func planAuth(p *sidePlan, now time.Time, rec *Record) {
@@ -67,7 +69,7 @@ func planAuth(p *sidePlan, now time.Time, rec *Record) {
 	if a == nil {
 		return
 	}
-	if days, next := threshold(now, a.ExpiresAt, a.Warned, AuthWarnDays); days != 0 {
+	if days, next := threshold(now, a.ExpiresAt, a.Warned, authWarnDays); days != 0 {
 		p.add(now, WarnOfSignInEnd{})
 	} else if !next.IsZero() {
 		p.add(next, WarnOfSignInEnd{})
@@ -142,7 +144,7 @@ func (t *transition) warnOfSignInEnd() {
 	if rec.Auth == nil {
 		return
 	}
-	days, _ := threshold(t.now, rec.Auth.ExpiresAt, rec.Auth.Warned, AuthWarnDays)
+	days, _ := threshold(t.now, rec.Auth.ExpiresAt, rec.Auth.Warned, authWarnDays)
 	if days == 0 {
 		return
 	}
@@ -152,7 +154,7 @@ func (t *transition) warnOfSignInEnd() {
 		message = fmt.Sprintf("what the connection authenticates with (%s) has expired; reconnect with a new one", rec.Method)
 	}
 	rec.Auth.Warned = days
-	t.tell(Event{Kind: EventExpiring, Message: message, Notice: true})
+	t.tell(Event{Kind: history.Expiring, Message: message, Notice: true})
 }
 
 // renewSignIn says when the sign-in is renewed next. Whether the renewal worked, and until

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 )
 
 // Stale says which versions in Key Vault are done with and not disabled yet: of the
@@ -101,7 +102,7 @@ func (r *Record) StaleNames() (names []string) {
 // adopt any that bears its marker.
 func (r *Record) InUse(v VaultSecret) bool {
 	return r.Run != nil && r.Run.StagedVersion == v.Version ||
-		r.Run != nil && r.Run.StagedVersion == "" && r.Run.Marker != "" && r.Run.Marker == v.Tags[TagMarker] ||
+		r.Run != nil && r.Run.StagedVersion == "" && r.Run.Marker != "" && r.Run.Marker == v.Tags[vaulttag.Marker] ||
 		r.Auth != nil && r.Auth.VaultVersion == v.Version ||
 		r.Request != nil && r.Request.Next != nil && r.Request.Next.VaultVersion == v.Version
 }

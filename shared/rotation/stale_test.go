@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 )
@@ -96,7 +97,7 @@ func TestApplyDisableStale(t *testing.T) {
 
 // What a run goes on with is not stale, although nothing lists it.
 func TestVersionsInUse(t *testing.T) {
-	v := rotation.VaultSecret{Version: "v", Tags: map[string]string{rotation.TagMarker: "m"}}
+	v := rotation.VaultSecret{Version: "v", Tags: map[string]string{vaulttag.Marker: "m"}}
 	for name, tt := range map[string]struct {
 		rec  rotation.Record
 		want bool
@@ -122,7 +123,7 @@ func TestAStrayVersionIsLookedFor(t *testing.T) {
 		Application: &rotation.ApplicationState{}}
 	stray := issued
 	stray.Stray = true
-	found := rotation.Outcome{Found: &rotation.VaultSecret{Version: "s", Tags: map[string]string{rotation.TagKeyID: "k"}, CreatedAt: now}}
+	found := rotation.Outcome{Found: &rotation.VaultSecret{Version: "s", Tags: map[string]string{vaulttag.KeyID: "k"}, CreatedAt: now}}
 	for name, tt := range map[string]struct {
 		step rotation.Step
 		out  rotation.Outcome

@@ -3,50 +3,28 @@ package rotation
 import (
 	"fmt"
 	"time"
-)
 
-// The tags of every version that Rekey writes. They are enough to rebuild the
-// record, and they are how Rekey tells its own from what is not (rule R3).
-const (
-	TagDeployment = "rekey-deployment"
-	TagConnection = "rekey-connection"
-	TagName       = "rekey-name"
-	TagMethod     = "rekey-method"
-	TagTenant     = "rekey-tenant-id"
-	TagClient     = "rekey-client-id"
-	TagObject     = "rekey-object-id"
-	TagKeyID      = "rekey-key-id"
-	TagMarker     = "rekey-marker"
-	TagOrigin     = "rekey-origin"
-	TagSchedule   = "rekey-schedule"
-	TagVia        = "rekey-via" // the connection that authenticates
-	TagProject    = "rekey-project"
-	TagDigest     = "rekey-digest" // the digest of the value
-	TagGiven      = "rekey-given"  // the digest of what the caller gave last
-	TagProbe      = "rekey-probe"  // "true" on a version that holds no credential
+	"rekey/shared/vaulttag"
 )
-
-// ContentType of the values: they are bare client secrets.
-const ContentType = "text/plain"
 
 // Tags describes a credential of rec in the vault.
 func Tags(deployment string, rec *Record, c Credential) map[string]string {
 	tags := map[string]string{
-		TagDeployment: deployment,
-		TagConnection: rec.ID,
-		TagName:       rec.Name,
-		TagMethod:     rec.Method,
-		TagTenant:     c.Target.TenantID,
-		TagClient:     c.Target.ClientID,
-		TagObject:     c.Target.ObjectID,
-		TagKeyID:      c.KeyID,
-		TagMarker:     c.Marker,
-		TagOrigin:     string(c.Origin),
-		TagSchedule:   scheduleTag(rec.Policy),
-		TagVia:        rec.Via,
-		TagProject:    rec.Project,
-		TagGiven:      rec.Given,
-		TagDigest:     c.Digest,
+		vaulttag.Deployment: deployment,
+		vaulttag.Connection: rec.ID,
+		vaulttag.Name:       rec.Name,
+		vaulttag.Method:     rec.Method,
+		vaulttag.Tenant:     c.Target.TenantID,
+		vaulttag.Client:     c.Target.ClientID,
+		vaulttag.Object:     c.Target.ObjectID,
+		vaulttag.KeyID:      c.KeyID,
+		vaulttag.Marker:     c.Marker,
+		vaulttag.Origin:     string(c.Origin),
+		vaulttag.Schedule:   scheduleTag(rec.Policy),
+		vaulttag.Via:        rec.Via,
+		vaulttag.Project:    rec.Project,
+		vaulttag.Given:      rec.Given,
+		vaulttag.Digest:     c.Digest,
 	}
 	for k, v := range tags {
 		if v == "" {
@@ -66,7 +44,7 @@ func scheduleTag(p Policy) string {
 	return fmt.Sprintf("%dd %02d:%02d %s %s", s.Interval, s.Hours, s.Minutes, s.Zone, p.Grace)
 }
 
-// ParseSchedule reads the tag [TagSchedule]; not ok if it is none that this version
+// ParseSchedule reads the tag [vaulttag.Schedule]; not ok if it is none that this version
 // writes. "off" is the zero Policy.
 func ParseSchedule(tag string) (p Policy, ok bool) {
 	if tag == "off" {
@@ -86,7 +64,7 @@ func ParseSchedule(tag string) (p Policy, ok bool) {
 
 // Owns reports whether tags name this deployment and this connection.
 func (r *Record) Owns(deployment string, tags map[string]string) bool {
-	return tags[TagDeployment] == deployment && tags[TagConnection] == r.ID
+	return tags[vaulttag.Deployment] == deployment && tags[vaulttag.Connection] == r.ID
 }
 
 // MarkerPrefix is what every marker of a connection begins with. A marker is the display

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rekey/shared/schedule"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 )
@@ -19,7 +20,7 @@ func TestScheduleTag(t *testing.T) {
 			Grace: 90 * time.Minute},
 	} {
 		rec := rotation.Record{ID: "c", Policy: p}
-		tag := rotation.Tags("d", &rec, rotation.Credential{})[rotation.TagSchedule]
+		tag := rotation.Tags("d", &rec, rotation.Credential{})[vaulttag.Schedule]
 		if got, ok := rotation.ParseSchedule(tag); !ok || got != p {
 			t.Errorf("%q: %+v, %v; want %+v", tag, got, ok, p)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/serviceerror"
 )
 
@@ -141,12 +142,12 @@ func (t *transition) withdraw() {
 		asked = nil
 	}
 	event := Event{
-		Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
+		Kind: history.AttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
 		Message: "the new credential did not prove itself in time",
 	}
 	rebinding := rec.Phase == Rebinding
 	if rebinding {
-		event.Kind = EventRebindRefused
+		event.Kind = history.RebindRefused
 	}
 	if asked != nil {
 		event.Message = "on request: " + string(asked.Kind)
@@ -184,7 +185,7 @@ func (t *transition) noProof(class serviceerror.Class, count int) *Failure {
 func (t *transition) endRunOnRequest() {
 	run, asked := t.rec.Run, t.rec.Request
 	t.tell(Event{
-		Kind: EventAttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
+		Kind: history.AttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
 		Message: "on request: " + string(asked.Kind), By: asked.By,
 	})
 	t.giveUpOnRequest(asked)
@@ -220,6 +221,6 @@ func (t *transition) makeEmergency() {
 	run.Trigger, run.Grace = OnEmergency, 0
 	t.endGracePeriods()
 	t.retryNow()
-	t.tell(Event{Kind: EventRequested, RunID: run.ID, Trigger: OnEmergency, By: asked.By})
+	t.tell(Event{Kind: history.Requested, RunID: run.ID, Trigger: OnEmergency, By: asked.By})
 	t.clearRequest()
 }

@@ -7,6 +7,7 @@ import (
 
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -60,7 +61,7 @@ func TestWorldNotices(t *testing.T) {
 		}
 		put := func(value string) {
 			_, err := w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: "v", Value: secret.New(value), Enabled: true,
-				Tags: map[string]string{rotation.TagConnection: rec.ID, rotation.TagClient: app.ClientID, rotation.TagKeyID: keyID}})
+				Tags: map[string]string{vaulttag.Connection: rec.ID, vaulttag.Client: app.ClientID, vaulttag.KeyID: keyID}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -36,7 +37,7 @@ func TestNoRoomForARotationByHand(t *testing.T) {
 			last.Message == "" || s.w.Directory.Issued != 0 {
 			t.Errorf("request %+v, last run %+v, issued %d", rec.Request, last, s.w.Directory.Issued)
 		}
-		if failed := s.events(rotation.EventFailed); len(failed) != 1 || failed[0].RunID != "r" {
+		if failed := s.events(history.Failed); len(failed) != 1 || failed[0].RunID != "r" {
 			t.Errorf("history: %+v", failed)
 		}
 		if len(rec.Replaced()) != rotation.MaxReplaced {
@@ -56,7 +57,7 @@ func TestASlotMakesRoom(t *testing.T) {
 		if len(rec.Replaced()) != rotation.MaxReplaced || s.w.IsLive(oldest) || rec.Replaced()[len(rec.Replaced())-1].KeyID != s.keyID {
 			t.Errorf("%d old ones, the oldest lives: %t", len(rec.Replaced()), s.w.IsLive(oldest))
 		}
-		if ended := s.events(rotation.EventGraceEnded); len(ended) != 1 || ended[0].KeyID != oldest || ended[0].Message == "" {
+		if ended := s.events(history.GraceEnded); len(ended) != 1 || ended[0].KeyID != oldest || ended[0].Message == "" {
 			t.Errorf("history: %+v", ended)
 		}
 	})
@@ -92,7 +93,7 @@ func TestNothingCanBeRemoved(t *testing.T) {
 			t.Errorf("last run: %+v", last)
 		}
 		told := map[string]bool{}
-		for _, e := range s.events(rotation.EventByHand) {
+		for _, e := range s.events(history.ByHand) {
 			if !e.Notice || told[e.KeyID] {
 				t.Errorf("told twice, or as no notice: %+v", e)
 			}
@@ -131,7 +132,7 @@ func TestManyLeftToAPerson(t *testing.T) {
 			t.Fatalf("the connection is still there, with %d old ones", len(s.record().Removals))
 		}
 		told := map[string]bool{}
-		for _, e := range s.events(rotation.EventByHand) {
+		for _, e := range s.events(history.ByHand) {
 			told[e.KeyID+e.Message] = true
 		}
 		if len(told) != 2*n {

@@ -3,6 +3,7 @@ package rotationtest_test
 import (
 	"testing"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -67,7 +68,7 @@ func TestDeleteWhatWasRemovedByHand(t *testing.T) {
 				t.Error("the connection is still there")
 			}
 			s.live(1)
-			byHand := s.events(rotation.EventByHand)
+			byHand := s.events(history.ByHand)
 			if len(byHand) != 1 {
 				t.Errorf("left to a person: %+v; want the one that could not be looked for", byHand)
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/secret"
 
 	"rekey/shared/rotation"
@@ -22,7 +23,7 @@ func (w *World) LoseTable(keep func(id string) bool) {
 	maps.DeleteFunc(w.Store.rows, func(id string, _ row) bool { return lost(id) })
 	maps.DeleteFunc(w.Store.due, func(id string, _ time.Time) bool { return lost(id) })
 	maps.DeleteFunc(w.Store.history, func(id string, _ []historyRow) bool { return lost(id) })
-	maps.DeleteFunc(w.Store.reserved, func(_ string, r rotation.Reservation) bool { return lost(r.Owner) })
+	maps.DeleteFunc(w.Store.reserved, func(_ string, r reservation.Row) bool { return lost(r.Owner) })
 }
 
 // Purge takes a soft-deleted secret away for good, as the end of its retention does.

@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -18,13 +20,13 @@ import (
 // R6: what a person wrote over the published secret is replaced before anything is
 // removed, even with a copy of the key id's tag.
 func TestOverwrittenByHand(t *testing.T) {
-	for _, tags := range []map[string]string{nil, {rotation.TagKeyID: "current"}} {
+	for _, tags := range []map[string]string{nil, {vaulttag.KeyID: "current"}} {
 		t.Run(fmt.Sprint(tags), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {
 				s.sweep(2 * hour)
 				rec := s.record()
 				if tags != nil {
-					tags[rotation.TagKeyID] = rec.Current.KeyID
+					tags[vaulttag.KeyID] = rec.Current.KeyID
 				}
 				if _, err := s.w.VaultPort().Put(t.Context(),
 					rotation.VaultSecret{Name: rec.VaultName, Value: secret.New("by hand"), Enabled: true, Tags: tags}); err != nil {
@@ -38,7 +40,7 @@ func TestOverwrittenByHand(t *testing.T) {
 					return nil
 				}
 				s.h.removing = func(string) error {
-					if v, _ := s.w.Published(rec.VaultName); v.Tags[rotation.TagKeyID] != rec.Current.KeyID || v.Tags[rotation.TagConnection] != s.id {
+					if v, _ := s.w.Published(rec.VaultName); v.Tags[vaulttag.KeyID] != rec.Current.KeyID || v.Tags[vaulttag.Connection] != s.id {
 						t.Errorf("removing while %v is published", v.Tags)
 					}
 					removed = time.Now()
@@ -46,7 +48,7 @@ func TestOverwrittenByHand(t *testing.T) {
 				}
 				s.sweep(3 * day)
 				s.rotated(rotation.OnSchedule)
-				if len(s.events(rotation.EventRepublished)) != 1 || removed.Sub(again) < time.Minute {
+				if len(s.events(history.Republished)) != 1 || removed.Sub(again) < time.Minute {
 					t.Errorf("published again at %s, removed at %s: another look comes a minute later", again, removed)
 				}
 				s.live(2)
@@ -156,8 +158,8 @@ func TestCurrentIsPublishedBeforeAnAttemptIsGivenUp(t *testing.T) {
 				s.h.commit = func(rec rotation.Record) {
 					if rec.Run == nil && !ended {
 						ended = true
-						if v, _ := s.w.Published(rec.VaultName); v.Tags[rotation.TagKeyID] != s.keyID {
-							t.Errorf("the attempt is given up while %s is published", v.Tags[rotation.TagKeyID])
+						if v, _ := s.w.Published(rec.VaultName); v.Tags[vaulttag.KeyID] != s.keyID {
+							t.Errorf("the attempt is given up while %s is published", v.Tags[vaulttag.KeyID])
 						}
 					}
 				}
@@ -188,7 +190,7 @@ func TestGateBeforeRemoval(t *testing.T) {
 			return nil
 		}
 		s.h.got = func(v *rotation.VaultSecret) {
-			if isPublished(*v) && v.Tags[rotation.TagKeyID] != s.keyID {
+			if isPublished(*v) && v.Tags[vaulttag.KeyID] != s.keyID {
 				reads++
 			}
 		}
@@ -306,7 +308,7 @@ func TestPublishedCredentialLost(t *testing.T) {
 		if len(refusals) < 10 || started.Sub(refusals[0]) < 15*time.Minute || started.Sub(refusals[0]) > 20*time.Minute {
 			t.Errorf("recovery began after %d refusals, %s after the first", len(refusals), started.Sub(refusals[0]))
 		}
-		if n := len(s.events(rotation.EventLost)); n != 1 {
+		if n := len(s.events(history.Lost)); n != 1 {
 			t.Errorf("%d alarms, want 1", n)
 		}
 		if !strings.Contains(s.w.Log.String(), "the published credential is lost") {
@@ -335,10 +337,10 @@ func TestNothingWorks(t *testing.T) {
 		}
 		s.sweep(2 * hour)
 		rec = s.record()
-		if len(rec.Replaced()) != 0 || len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != s.keyID || len(s.events(rotation.EventByHand)) != 1 {
-			t.Errorf("retiring %v, by hand %v, events %v", rec.Replaced(), rec.ByHand, s.events(rotation.EventByHand))
+		if len(rec.Replaced()) != 0 || len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != s.keyID || len(s.events(history.ByHand)) != 1 {
+			t.Errorf("retiring %v, by hand %v, events %v", rec.Replaced(), rec.ByHand, s.events(history.ByHand))
 		}
-		if n := len(s.events(rotation.EventFailed)); n < 4 || n > 6 {
+		if n := len(s.events(history.Failed)); n < 4 || n > 6 {
 			t.Errorf("%d runs failed in 25 hours; hours double from one", n)
 		}
 		if len(rec.Orphans()) != 0 || s.w.Directory.Issued != 1 {
@@ -378,7 +380,7 @@ func TestMissingOnlyStartsTheReads(t *testing.T) {
 		}
 		s.ask(rotation.Request{Kind: rotation.AskEmergency})
 		for range 20 {
-			if len(s.events(rotation.EventRevoked)) == 0 {
+			if len(s.events(history.Revoked)) == 0 {
 				s.sweep(time.Second)
 			}
 		}
@@ -386,10 +388,10 @@ func TestMissingOnlyStartsTheReads(t *testing.T) {
 		s.sweep(hour)
 		s.rotated(rotation.OnEmergency)
 		s.live(2)
-		if n := len(s.events(rotation.EventRevoked)); n != 2 {
+		if n := len(s.events(history.Revoked)); n != 2 {
 			t.Errorf("%d removals, want a second one, since it still showed", n)
 		}
-		if gone := s.events(rotation.EventGone); len(gone) != 1 || gone[0].At.Sub(asked) < 9*time.Minute {
+		if gone := s.events(history.Gone); len(gone) != 1 || gone[0].At.Sub(asked) < 9*time.Minute {
 			t.Errorf("gone: %v, asked at %s", gone, asked)
 		}
 	})

@@ -9,9 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -71,7 +73,7 @@ func TestTwoSweepsRotateEachOnce(t *testing.T) {
 		}
 		for _, s := range all {
 			s.rotated(rotation.OnSchedule)
-			if n := len(s.events(rotation.EventStarted)); n != 1 {
+			if n := len(s.events(history.Started)); n != 1 {
 				t.Errorf("%s: %d runs", s.id, n)
 			}
 		}
@@ -248,7 +250,7 @@ func TestUnknownOutcomeOfIssuing(t *testing.T) {
 						s.sweep(time.Minute)
 					}
 				}
-				if dropped := s.events(rotation.EventAttemptDropped); len(dropped) != 1 || dropped[0].At.Sub(lost) < 2*time.Minute {
+				if dropped := s.events(history.AttemptDropped); len(dropped) != 1 || dropped[0].At.Sub(lost) < 2*time.Minute {
 					t.Errorf("given up: %v, after %s; a call that takes a minute may land for another", dropped, lost)
 				}
 				for range 3 * 60 {
@@ -371,7 +373,7 @@ func TestStagingIsGivenUp(t *testing.T) {
 		s.sweep(2 * hour)
 		s.rotated(rotation.OnSchedule)
 		s.live(3)
-		if dropped := s.events(rotation.EventAttemptDropped); len(dropped) != 1 || dropped[0].KeyID == "" || s.w.Directory.Issued != 2 {
+		if dropped := s.events(history.AttemptDropped); len(dropped) != 1 || dropped[0].KeyID == "" || s.w.Directory.Issued != 2 {
 			t.Errorf("given up: %v, issued %d", dropped, s.w.Directory.Issued)
 		}
 	})
@@ -405,11 +407,11 @@ func TestRefusedCreation(t *testing.T) {
 // adopted.
 func TestAdoptsNothingElse(t *testing.T) {
 	for name, spoil := range map[string]func(*rotation.VaultSecret){
-		"another marker":     func(v *rotation.VaultSecret) { v.Tags[rotation.TagMarker] += "x" },
+		"another marker":     func(v *rotation.VaultSecret) { v.Tags[vaulttag.Marker] += "x" },
 		"disabled":           func(v *rotation.VaultSecret) { v.Enabled = false },
-		"no key id":          func(v *rotation.VaultSecret) { delete(v.Tags, rotation.TagKeyID) },
-		"another connection": func(v *rotation.VaultSecret) { v.Tags[rotation.TagConnection] = "another" },
-		"another deployment": func(v *rotation.VaultSecret) { v.Tags[rotation.TagDeployment] = "another" },
+		"no key id":          func(v *rotation.VaultSecret) { delete(v.Tags, vaulttag.KeyID) },
+		"another connection": func(v *rotation.VaultSecret) { v.Tags[vaulttag.Connection] = "another" },
+		"another deployment": func(v *rotation.VaultSecret) { v.Tags[vaulttag.Deployment] = "another" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {
@@ -430,7 +432,7 @@ func TestAdoptsNothingElse(t *testing.T) {
 				if rec := s.record(); rec.LastRun == nil || rec.LastRun.Outcome != "success" || rec.Run != nil {
 					t.Errorf("run %+v, last run %+v", rec.Run, rec.LastRun)
 				}
-				if n := len(s.events(rotation.EventIssued)); n != 1 {
+				if n := len(s.events(history.Issued)); n != 1 {
 					t.Errorf("%d staged versions were proven, want the one that was issued", n)
 				}
 			})
@@ -451,7 +453,7 @@ func TestTamperedStagedVersion(t *testing.T) {
 			version := s.record().Run.StagedVersion
 			s.h.got = func(v *rotation.VaultSecret) {
 				if v.Version == version {
-					v.Tags[rotation.TagKeyID] = "another"
+					v.Tags[vaulttag.KeyID] = "another"
 				}
 			}
 		},
@@ -459,7 +461,7 @@ func TestTamperedStagedVersion(t *testing.T) {
 			version := s.record().Run.StagedVersion
 			s.h.got = func(v *rotation.VaultSecret) {
 				if v.Version == version {
-					v.Tags[rotation.TagConnection] = "another"
+					v.Tags[vaulttag.Connection] = "another"
 				}
 			}
 		},

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 	"rekey/shared/rotator"
@@ -37,7 +38,7 @@ func TestLeaseOfAnotherIsNoFailure(t *testing.T) {
 		}
 		s.sweep(hour)
 		s.rotated(rotation.OnSchedule)
-		if failed := s.events(rotation.EventFailed); len(failed) != 0 {
+		if failed := s.events(history.Failed); len(failed) != 0 {
 			t.Errorf("failures: %v", failed)
 		}
 	})

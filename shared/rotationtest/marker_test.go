@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -68,7 +69,7 @@ func TestWhatElseBearsTheMarker(t *testing.T) {
 					t.Fatalf("last run %+v, abandoned %+v", rec.LastRun, rec.Orphans())
 				}
 				want := map[bool]int{false: 2, true: 1}[late]
-				if by := s.events(rotation.EventByHand); len(by) != want || len(rec.ByHand) != want || !by[0].Notice {
+				if by := s.events(history.ByHand); len(by) != want || len(rec.ByHand) != want || !by[0].Notice {
 					t.Errorf("reported: %+v", by)
 				}
 				if !s.w.IsLive(copied) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/notice"
@@ -30,7 +31,7 @@ type MemoryStore struct {
 	rows     map[string]row
 	due      map[string]time.Time
 	history  map[string][]historyRow // oldest first
-	reserved map[string]rotation.Reservation
+	reserved map[string]reservation.Row
 	claims   map[string]rotation.ClaimRow // by id
 	notices  map[string]notice.Notice     // by id
 	etags    int
@@ -213,7 +214,7 @@ func (s storePort) Due(ctx context.Context, until time.Time, limit int) (due []r
 	return due, err
 }
 
-func reservationKey(res rotation.Reservation) string {
+func reservationKey(res reservation.Row) string {
 	key := string(res.Kind) + " " + res.Value
 	if res.Kind.Shared() {
 		key += " " + res.Owner
@@ -221,14 +222,14 @@ func reservationKey(res rotation.Reservation) string {
 	return key
 }
 
-func (s storePort) Reserve(ctx context.Context, res rotation.Reservation,
-	reclaim func(context.Context, rotation.Reservation) (bool, error)) error {
+func (s storePort) Reserve(ctx context.Context, res reservation.Row,
+	reclaim func(context.Context, reservation.Row) (bool, error)) error {
 	key := reservationKey(res)
 	if res.At.IsZero() {
 		res.At = time.Now().UTC()
 	}
 	for {
-		var held rotation.Reservation
+		var held reservation.Row
 		err := s.p.write(ctx, "store.reserve", res.Value, func() error {
 			r, ok := s.s.reserved[key]
 			if ok && r.Owner != res.Owner {
@@ -260,9 +261,9 @@ func (s storePort) Reserve(ctx context.Context, res rotation.Reservation,
 	}
 }
 
-func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, value string) (res rotation.Reservation, err error) {
+func (s storePort) Find(ctx context.Context, kind reservation.Kind, value string) (res reservation.Row, err error) {
 	err = s.p.read(ctx, "store.find", value, func() error {
-		r, ok := s.s.reserved[reservationKey(rotation.Reservation{Kind: kind, Value: value})]
+		r, ok := s.s.reserved[reservationKey(reservation.Row{Kind: kind, Value: value})]
 		if !ok {
 			return serviceerror.ErrNotFound
 		}
@@ -272,20 +273,20 @@ func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, valu
 	return res, err
 }
 
-func (s storePort) Notes(ctx context.Context, kind rotation.ReservationKind, value string) (notes []rotation.Reservation, err error) {
+func (s storePort) Notes(ctx context.Context, kind reservation.Kind, value string) (notes []reservation.Row, err error) {
 	err = s.p.read(ctx, "store.notes", value, func() error {
 		for _, r := range s.s.reserved {
 			if r.Kind == kind && r.Value == value {
 				notes = append(notes, r)
 			}
 		}
-		slices.SortFunc(notes, func(a, b rotation.Reservation) int { return strings.Compare(a.Owner, b.Owner) })
+		slices.SortFunc(notes, func(a, b reservation.Row) int { return strings.Compare(a.Owner, b.Owner) })
 		return nil
 	})
 	return notes, err
 }
 
-func (s storePort) Release(ctx context.Context, res rotation.Reservation) error {
+func (s storePort) Release(ctx context.Context, res reservation.Row) error {
 	return s.p.write(ctx, "store.release", res.Value, func() error {
 		key := reservationKey(res)
 		if s.s.reserved[key].Owner == res.Owner {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/notice"
@@ -82,7 +83,7 @@ func (s noticeTest) create(t *testing.T, rec rotation.Record, events ...rotation
 // tell is an event of a second that a person has to be told of.
 func tell(second int, message string) rotation.Event {
 	return rotation.Event{At: storeEpoch.Add(time.Duration(second) * time.Second),
-		Kind: rotation.EventAttention, Message: message, Notice: true}
+		Kind: history.Attention, Message: message, Notice: true}
 }
 
 // of returns the notices of connections, as the store orders them.
@@ -112,7 +113,7 @@ func (s noticeTest) want(t *testing.T, id string, messages ...string) []notice.N
 }
 
 func (s noticeTest) everyWrite(t *testing.T) {
-	quiet := rotation.Event{At: storeEpoch, Kind: rotation.EventIssued, Message: "nobody has to know"}
+	quiet := rotation.Event{At: storeEpoch, Kind: history.Issued, Message: "nobody has to know"}
 	rec := s.create(t, rotation.Record{ID: rand.Text()}, quiet, tell(0, "a"))
 	rec = s.commit(t, rec, tell(0, "b"), quiet, tell(0, "c"))
 	rec = s.commit(t, rec, quiet)
@@ -139,7 +140,7 @@ func (s noticeTest) everyField(t *testing.T) {
 	at := storeEpoch.Add(time.Millisecond + time.Nanosecond)
 	rec := s.create(t, rotation.Record{ID: rand.Text(), Name: text, Project: "p-" + text,
 		Target: rotation.Application{TenantID: "t", ClientID: "c", ObjectID: "o"}},
-		rotation.Event{At: at.In(time.FixedZone("", 3600)), Kind: rotation.EventLost, By: "b", RunID: "r",
+		rotation.Event{At: at.In(time.FixedZone("", 3600)), Kind: history.Lost, By: "b", RunID: "r",
 			KeyID: "k", Class: serviceerror.CredentialLost, Message: "m-" + text, Notice: true})
 	got := s.of(t, rec.ID)
 	if len(got) != 1 {
@@ -147,7 +148,7 @@ func (s noticeTest) everyField(t *testing.T) {
 	}
 	want := notice.Notice{
 		ID: got[0].ID, ETag: got[0].ETag, Connection: rec.ID, Name: text, Project: "p-" + text, TenantID: "t", ClientID: "c",
-		Version: 1, Kind: rotation.EventLost, At: at, RunID: "r", KeyID: "k", Class: serviceerror.CredentialLost, Message: "m-" + text,
+		Version: 1, Kind: history.Lost, At: at, RunID: "r", KeyID: "k", Class: serviceerror.CredentialLost, Message: "m-" + text,
 	}
 	if !reflect.DeepEqual(got[0], want) || want.ID == "" {
 		t.Errorf("got  %+v\nwant %+v", got[0], want)

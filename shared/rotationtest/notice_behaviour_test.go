@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -20,13 +21,13 @@ func TestToldOnce(t *testing.T) {
 		if rec := s.record(); rec.Error == nil || rec.Error.Count < 3 {
 			t.Fatalf("error %+v, want one that was tried often", rec.Error)
 		}
-		told := s.events(rotation.EventAttention)
+		told := s.events(history.Attention)
 		if len(told) != 1 || !told[0].Notice || told[0].Class != serviceerror.Permission || told[0].Message == "" {
 			t.Errorf("notices %+v, want one", told)
 		}
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Denied = false })
 		s.sweep(48 * hour)
-		back := s.events(rotation.EventRecovered)
+		back := s.events(history.Recovered)
 		if len(back) != 1 || !back[0].Notice {
 			t.Errorf("recovered %+v, want once", back)
 		}
@@ -48,7 +49,7 @@ func TestNotToldOfHiccups(t *testing.T) {
 			return add()
 		}
 		s.sweep(3 * hour)
-		if told := s.events(rotation.EventAttention); len(told) != 0 {
+		if told := s.events(history.Attention); len(told) != 0 {
 			t.Errorf("notices %+v", told)
 		}
 		s.rotated(rotation.OnSchedule)
@@ -66,13 +67,13 @@ func TestToldOfWhatIsNotRemoved(t *testing.T) {
 			return nil
 		}
 		s.sweep(4 * day)
-		told := s.events(rotation.EventAttention)
+		told := s.events(history.Attention)
 		if len(told) != 1 || told[0].KeyID != s.keyID {
 			t.Errorf("notices %+v, want one about %s", told, s.keyID)
 		}
 		refuse = false
 		s.sweep(2 * day)
-		if back := s.events(rotation.EventRecovered); len(back) != 1 {
+		if back := s.events(history.Recovered); len(back) != 1 {
 			t.Errorf("recovered %+v", back)
 		}
 	})

@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -224,7 +226,7 @@ func TestDeleteInEveryPhase(t *testing.T) {
 				switch {
 				case revoke && published:
 					t.Error("the vault secret is still there")
-				case !revoke && (!published || v.Tags[rotation.TagKeyID] != s.keyID):
+				case !revoke && (!published || v.Tags[vaulttag.KeyID] != s.keyID):
 					t.Error("current is not published any more")
 				}
 				want := 2
@@ -303,7 +305,7 @@ func TestDeleteAfterTheVaultSecretIsGone(t *testing.T) {
 				if s.exists() {
 					t.Fatalf("the connection is still there: %+v", s.record())
 				}
-				if len(s.events(rotation.EventByHand)) == 0 {
+				if len(s.events(history.ByHand)) == 0 {
 					t.Error("no person is told what is left to remove by hand")
 				}
 			})
@@ -325,7 +327,7 @@ func TestDeleteWithoutPermission(t *testing.T) {
 		if s.exists() {
 			t.Errorf("the connection is still there: %+v", s.record())
 		}
-		if by := s.events(rotation.EventByHand); len(by) != 1 || by[0].KeyID != s.keyID {
+		if by := s.events(history.ByHand); len(by) != 1 || by[0].KeyID != s.keyID {
 			t.Errorf("left to a person: %v", by)
 		}
 	})
@@ -341,7 +343,7 @@ func TestRebind(t *testing.T) {
 		if !rec.Target.Same(next) || !rec.Actor.Same(next) || rec.Current.KeyID == given || rec.LastRun.Trigger != rotation.OnCreation {
 			t.Fatalf("target %v, current %+v, last run %+v", rec.Target, rec.Current, rec.LastRun)
 		}
-		if len(s.events(rotation.EventRebound)) != 1 {
+		if len(s.events(history.Rebound)) != 1 {
 			t.Error("the history does not say so")
 		}
 		s.w.CheckEnd(s.id)
@@ -357,7 +359,7 @@ func TestRebind(t *testing.T) {
 		if left := s.record().Removals; len(left) != 0 {
 			t.Errorf("retiring: %+v", left)
 		}
-		gone, revoked := s.events(rotation.EventGone), s.events(rotation.EventRevoked)
+		gone, revoked := s.events(history.Gone), s.events(history.Revoked)
 		if last := len(gone) - 1; gone[last].KeyID != s.keyID || gone[last].At.Sub(revoked[last].At) < 15*time.Minute {
 			t.Errorf("gone %v, revoked %v: refusals over a quarter of an hour prove it", gone, revoked)
 		}
@@ -399,8 +401,8 @@ func TestGivenCredentialIsLeftAlone(t *testing.T) {
 				s.sweep(3 * day)
 				s.rotated(rotation.OnSchedule)
 				s.live(3)
-				if rec := s.record(); len(rec.ByHand) != 1 || len(s.events(rotation.EventByHand)) != 1 {
-					t.Errorf("by hand %v, history %v", rec.ByHand, s.events(rotation.EventByHand))
+				if rec := s.record(); len(rec.ByHand) != 1 || len(s.events(history.ByHand)) != 1 {
+					t.Errorf("by hand %v, history %v", rec.ByHand, s.events(history.ByHand))
 				}
 			})
 		})
@@ -438,7 +440,7 @@ func TestRebindFromAnApplicationThatIsGone(t *testing.T) {
 		if len(rec.Replaced()) != 0 || len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != s.keyID || !rec.ByHand[0].Target.Same(s.app) {
 			t.Errorf("retiring %+v, by hand %+v", rec.Replaced(), rec.ByHand)
 		}
-		if by := s.events(rotation.EventByHand); len(by) != 1 || by[0].KeyID != s.keyID {
+		if by := s.events(history.ByHand); len(by) != 1 || by[0].KeyID != s.keyID {
 			t.Errorf("history: %v", by)
 		}
 		s.w.CheckEnd(s.id)
@@ -464,7 +466,7 @@ func TestRebindRefused(t *testing.T) {
 				if !rec.Target.Same(s.app) {
 					t.Errorf("target: %v", rec.Target)
 				}
-				refused := s.events(rotation.EventRebindRefused)
+				refused := s.events(history.RebindRefused)
 				if len(refused) != 1 || refused[0].KeyID != run.KeyID || strings.Contains(refused[0].Message, "request") {
 					t.Errorf("history: %+v", refused)
 				}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -54,7 +55,7 @@ func TestAPlannedRunIsNotBegunOnANewerRecord(t *testing.T) {
 		if rec.Policy.Enabled {
 			t.Fatal("rotation was not turned off")
 		}
-		if started := s.events(rotation.EventStarted); len(started) != 0 || rec.Current.KeyID != s.keyID {
+		if started := s.events(history.Started); len(started) != 0 || rec.Current.KeyID != s.keyID {
 			t.Errorf("a run has begun: %+v", started)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -41,7 +42,7 @@ func (s *subject) stage(marker string) (version string) {
 	s.t.Helper()
 	rec := s.record()
 	tags := maps.Clone(rotation.Tags(rotationtest.Deployment, &rec, *rec.Current))
-	tags[rotation.TagMarker] = marker
+	tags[vaulttag.Marker] = marker
 	version, err := s.w.VaultPort().Put(s.t.Context(),
 		rotation.VaultSecret{Name: rec.StagedName(), Value: secret.New("staged"), Enabled: true, Tags: tags})
 	if err != nil {
@@ -61,7 +62,7 @@ func (s *subject) enabled() map[string]int {
 	markers := map[string]int{}
 	for _, v := range versions {
 		if v.Enabled {
-			markers[v.Tags[rotation.TagMarker]]++
+			markers[v.Tags[vaulttag.Marker]]++
 		}
 	}
 	return markers
@@ -153,7 +154,7 @@ func TestAForeignStagedVersion(t *testing.T) {
 		s.stage("stale")
 		rec := s.record()
 		if _, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{
-			Name: rec.StagedName(), Value: secret.New("by hand"), Enabled: true, Tags: map[string]string{rotation.TagMarker: "stale"},
+			Name: rec.StagedName(), Value: secret.New("by hand"), Enabled: true, Tags: map[string]string{vaulttag.Marker: "stale"},
 		}); err != nil {
 			t.Fatal(err)
 		}

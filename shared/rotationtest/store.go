@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"rekey/shared/claim"
+	"rekey/shared/history"
+	"rekey/shared/reservation"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
@@ -29,11 +31,11 @@ type Store interface {
 	// Reserve claims a value for res.Owner, whose own claim is renewed.
 	// [serviceerror.ErrExists] if it is another owner's, unless that claim is older
 	// than ten minutes and reclaim agrees.
-	Reserve(ctx context.Context, res rotation.Reservation, reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error
+	Reserve(ctx context.Context, res reservation.Row, reclaim func(ctx context.Context, holder reservation.Row) (bool, error)) error
 	// Find returns the claim on a value; [serviceerror.ErrNotFound] if there is none.
-	Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error)
+	Find(ctx context.Context, kind reservation.Kind, value string) (reservation.Row, error)
 	// Owners returns everybody who has reserved a value of a shared kind.
-	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)
+	Notes(ctx context.Context, kind reservation.Kind, value string) ([]reservation.Row, error)
 	claim.Store
 	// List returns records in no particular order; next is empty at the end. Rows
 	// that can't be read, such as those of a newer schema, are left out. Then there
@@ -227,7 +229,7 @@ func (s storeTest) missing(t *testing.T) {
 
 func (s storeTest) createTwice(t *testing.T) {
 	id := rand.Text()
-	first := s.create(t, id, storeEpoch, rotation.Event{At: storeEpoch, Kind: rotation.EventCreated})
+	first := s.create(t, id, storeEpoch, rotation.Event{At: storeEpoch, Kind: history.Created})
 	_, err := s.Create(t.Context(), rotation.Record{ID: id, Version: 1, Name: "second"})
 	wantStoreError(t, "second Create", err, serviceerror.ErrExists)
 	if got := s.load(t, id); got.Name != "" || got.Handle != first.Handle {
@@ -239,7 +241,7 @@ func (s storeTest) stale(t *testing.T) {
 	stale := s.create(t, rand.Text(), time.Time{})
 	fresh := s.commit(t, stale)
 	stale.Name = "stale"
-	event := rotation.Event{At: storeEpoch, Kind: rotation.EventIssued}
+	event := rotation.Event{At: storeEpoch, Kind: history.Issued}
 	_, err := s.Commit(t.Context(), stale, event)
 	wantStoreError(t, "Commit", err, serviceerror.ErrConflict)
 	wantStoreError(t, "Remove", s.Remove(t.Context(), stale, event), serviceerror.ErrConflict)
@@ -352,8 +354,8 @@ func (s storeTest) dueRounded(t *testing.T) {
 
 func (s storeTest) remove(t *testing.T) {
 	ctx := t.Context()
-	rec := s.create(t, rand.Text(), storeEpoch, rotation.Event{At: storeEpoch, Kind: rotation.EventCreated})
-	if err := s.Remove(ctx, rec, rotation.Event{At: storeEpoch, Kind: rotation.EventDeleted}); err != nil {
+	rec := s.create(t, rand.Text(), storeEpoch, rotation.Event{At: storeEpoch, Kind: history.Created})
+	if err := s.Remove(ctx, rec, rotation.Event{At: storeEpoch, Kind: history.Deleted}); err != nil {
 		t.Fatalf("Remove: %v", err)
 	}
 	_, err := s.Load(ctx, rec.ID)
@@ -362,7 +364,7 @@ func (s storeTest) remove(t *testing.T) {
 		t.Errorf("%v is still due", got)
 	}
 	events, _, err := s.History(ctx, rec.ID, "", 10)
-	if err != nil || len(events) != 2 || events[0].Kind != rotation.EventDeleted {
+	if err != nil || len(events) != 2 || events[0].Kind != history.Deleted {
 		t.Errorf("history %v, %v", events, err)
 	}
 	wantStoreError(t, "second Remove", s.Remove(ctx, rec), serviceerror.ErrConflict)
@@ -382,7 +384,7 @@ func (s storeTest) history(t *testing.T) {
 		for range count {
 			n++
 			want = append(want, fmt.Sprint(n))
-			out = append(out, rotation.Event{At: storeEpoch.Add(time.Duration(n) * time.Second), Kind: rotation.EventIssued, Message: fmt.Sprint(n)})
+			out = append(out, rotation.Event{At: storeEpoch.Add(time.Duration(n) * time.Second), Kind: history.Issued, Message: fmt.Sprint(n)})
 		}
 		return out
 	}

@@ -9,19 +9,18 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
-
-	"rekey/shared/rotation"
 )
 
 func (s storeTest) reserve(t *testing.T) {
 	ctx := t.Context()
-	mine := rotation.Reservation{Kind: rotation.ReserveName, Value: "org-" + rand.Text(), Owner: rand.Text()}
+	mine := reservation.Row{Kind: reservation.Name, Value: "org-" + rand.Text(), Owner: rand.Text()}
 	theirs := mine
 	theirs.Owner = rand.Text()
 	_, err := s.Find(ctx, mine.Kind, mine.Value)
 	wantStoreError(t, "Find before", err, serviceerror.ErrNotFound)
-	never := func(context.Context, rotation.Reservation) (bool, error) {
+	never := func(context.Context, reservation.Row) (bool, error) {
 		t.Error("reclaim was asked about a young reservation")
 		return true, nil
 	}
@@ -46,21 +45,21 @@ func (s storeTest) notes(t *testing.T) {
 	value := rand.Text()
 	var want []string
 	for range 3 {
-		res := rotation.Reservation{Kind: rotation.NoteTarget, Value: value, Owner: rand.Text()}
+		res := reservation.Row{Kind: reservation.Target, Value: value, Owner: rand.Text()}
 		want = append(want, res.Owner)
 		for range 2 { // once is enough
 			wantStoreError(t, "Reserve", s.Reserve(ctx, res, nil), nil)
 		}
 	}
-	other := rotation.Reservation{Kind: rotation.ReserveVault, Value: value, Owner: rand.Text()}
+	other := reservation.Row{Kind: reservation.Vault, Value: value, Owner: rand.Text()}
 	wantStoreError(t, "Reserve of another kind", s.Reserve(ctx, other, nil), nil)
-	wantStoreError(t, "Release", s.Release(ctx, rotation.Reservation{Kind: rotation.NoteTarget, Value: value, Owner: want[0]}), nil)
-	notes, err := s.Notes(ctx, rotation.NoteTarget, value)
+	wantStoreError(t, "Release", s.Release(ctx, reservation.Row{Kind: reservation.Target, Value: value, Owner: want[0]}), nil)
+	notes, err := s.Notes(ctx, reservation.Target, value)
 	wantStoreError(t, "Notes", err, nil)
 	var got []string
 	for _, n := range notes {
 		got = append(got, n.Owner)
-		if n.Kind != rotation.NoteTarget || n.Value != value || n.At.IsZero() {
+		if n.Kind != reservation.Target || n.Value != value || n.At.IsZero() {
 			t.Errorf("a note came back as %+v", n)
 		}
 	}
@@ -69,14 +68,14 @@ func (s storeTest) notes(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("owners %q, want %q", got, want)
 	}
-	if got, err := s.Notes(ctx, rotation.NoteTarget, rand.Text()); err != nil || len(got) != 0 {
+	if got, err := s.Notes(ctx, reservation.Target, rand.Text()); err != nil || len(got) != 0 {
 		t.Errorf("notes of what was never noted: %v, %v", got, err)
 	}
 }
 
 // race lets owners reserve one value at once and returns those who succeeded.
-func (s storeTest) race(t *testing.T, res rotation.Reservation,
-	reclaim func(context.Context, rotation.Reservation) (bool, error)) (winners []string) {
+func (s storeTest) race(t *testing.T, res reservation.Row,
+	reclaim func(context.Context, reservation.Row) (bool, error)) (winners []string) {
 	t.Helper()
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -99,7 +98,7 @@ func (s storeTest) race(t *testing.T, res rotation.Reservation,
 }
 
 func (s storeTest) concurrentReservations(t *testing.T) {
-	res := rotation.Reservation{Kind: rotation.ReserveVault, Value: rand.Text()}
+	res := reservation.Row{Kind: reservation.Vault, Value: rand.Text()}
 	winners := s.race(t, res, nil)
 	got, err := s.Find(t.Context(), res.Kind, res.Value)
 	if len(winners) != 1 || err != nil || got.Owner != winners[0] {
@@ -109,14 +108,14 @@ func (s storeTest) concurrentReservations(t *testing.T) {
 
 func (s storeTest) reclaim(t *testing.T) {
 	ctx := t.Context()
-	old := rotation.Reservation{Kind: rotation.ReserveVault, Value: rand.Text(), Owner: rand.Text(), At: storeEpoch}
+	old := reservation.Row{Kind: reservation.Vault, Value: rand.Text(), Owner: rand.Text(), At: storeEpoch}
 	wantStoreError(t, "Reserve", s.Reserve(ctx, old, nil), nil)
-	other := rotation.Reservation{Kind: old.Kind, Value: old.Value, Owner: rand.Text()}
+	other := reservation.Row{Kind: old.Kind, Value: old.Value, Owner: rand.Text()}
 
 	wantStoreError(t, "without reclaim", s.Reserve(ctx, other, nil), serviceerror.ErrExists)
-	var asked rotation.Reservation
-	answer := func(ok bool, err error) func(context.Context, rotation.Reservation) (bool, error) {
-		return func(_ context.Context, holder rotation.Reservation) (bool, error) {
+	var asked reservation.Row
+	answer := func(ok bool, err error) func(context.Context, reservation.Row) (bool, error) {
+		return func(_ context.Context, holder reservation.Row) (bool, error) {
 			asked = holder
 			return ok, err
 		}
@@ -127,14 +126,14 @@ func (s storeTest) reclaim(t *testing.T) {
 	}
 	wantStoreError(t, "the answer is unknown", s.Reserve(ctx, other, answer(true, serviceerror.ErrNewerSchema)), serviceerror.ErrNewerSchema)
 
-	free := func(_ context.Context, holder rotation.Reservation) (bool, error) { return true, nil }
+	free := func(_ context.Context, holder reservation.Row) (bool, error) { return true, nil }
 	winners := s.race(t, other, free)
 	got, err := s.Find(ctx, old.Kind, old.Value)
 	if len(winners) != 1 || err != nil || got.Owner != winners[0] {
 		t.Errorf("%v think they took it over, Find says %v, %v", winners, got, err)
 	}
 
-	renewed := rotation.Reservation{Kind: rotation.ReserveVault, Value: rand.Text(), Owner: rand.Text(), At: storeEpoch}
+	renewed := reservation.Row{Kind: reservation.Vault, Value: rand.Text(), Owner: rand.Text(), At: storeEpoch}
 	wantStoreError(t, "Reserve", s.Reserve(ctx, renewed, nil), nil)
 	renewed.At = time.Time{}
 	wantStoreError(t, "renewing", s.Reserve(ctx, renewed, nil), nil)
@@ -146,9 +145,9 @@ func (s storeTest) values(t *testing.T) {
 	tag := rand.Text()
 	values := []string{tag, strings.ToLower(tag), tag + " b", tag + "_20b", tag + "_b", tag + "/b",
 		tag + "#?\\%+'ü", tag + strings.Repeat("x", 2000), tag + strings.Repeat("x", 2001)}
-	for _, kind := range []rotation.ReservationKind{rotation.ReserveName, rotation.ReserveVault} {
+	for _, kind := range []reservation.Kind{reservation.Name, reservation.Vault} {
 		for _, value := range values {
-			res := rotation.Reservation{Kind: kind, Value: value, Owner: rand.Text()}
+			res := reservation.Row{Kind: kind, Value: value, Owner: rand.Text()}
 			wantStoreError(t, "Reserve", s.Reserve(t.Context(), res, nil), nil)
 			got, err := s.Find(t.Context(), kind, value)
 			if err != nil || got.Owner != res.Owner || got.Value != value {

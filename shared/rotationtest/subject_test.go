@@ -13,6 +13,7 @@ import (
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -291,7 +292,7 @@ func (s *subject) published() string {
 	if !ok {
 		s.t.Fatal("nothing is published")
 	}
-	return v.Tags[rotation.TagKeyID]
+	return v.Tags[vaulttag.KeyID]
 }
 
 func (s *subject) exists() bool { return slices.Contains(s.w.Records(), s.id) }
@@ -339,7 +340,7 @@ func unknown(op string) error {
 }
 
 func isStaged(v rotation.VaultSecret) bool {
-	return strings.HasSuffix(v.Name, "-staged") && v.Tags[rotation.TagKeyID] != ""
+	return strings.HasSuffix(v.Name, "-staged") && v.Tags[vaulttag.KeyID] != ""
 }
 
 func isPublished(v rotation.VaultSecret) bool { return !strings.HasSuffix(v.Name, "-staged") }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 )
 
@@ -14,7 +15,7 @@ func TestToldOfTheEnd(t *testing.T) {
 		end := time.Now().Add(20 * day)
 		s.edit(func(rec *rotation.Record) { rec.Policy.Enabled, rec.Current.ExpiresAt = false, end })
 		s.sweepEvery(hour, 20*day)
-		warnings := s.events(rotation.EventExpiring)
+		warnings := s.events(history.Expiring)
 		for _, e := range warnings {
 			if !e.Notice || e.KeyID != s.keyID || e.Message == "" {
 				t.Errorf("warned of and not told: %+v", e)
@@ -36,7 +37,7 @@ func TestToldOfALoss(t *testing.T) {
 		s.h.put = func(v rotation.VaultSecret) error { s.w.OutsideBreak(!isPublished(v)); return nil }
 		s.sweep(3 * day)
 		s.rotated(rotation.OnLoss)
-		s.told(rotation.EventLost)
+		s.told(history.Lost)
 	})
 }
 
@@ -45,7 +46,7 @@ func TestToldOfWhatIsLeftToAPerson(t *testing.T) {
 		s.edit(func(rec *rotation.Record) { rec.Current.Origin = rotation.OriginGiven })
 		s.sweep(3 * day)
 		s.rotated(rotation.OnSchedule)
-		s.told(rotation.EventByHand)
+		s.told(history.ByHand)
 	})
 }
 

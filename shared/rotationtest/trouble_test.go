@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -199,8 +200,8 @@ func TestNoTimeToIssue(t *testing.T) {
 		s.sweep(hour)
 		s.rotated(rotation.OnSchedule)
 		if late := issued.Sub(time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC)); late > 90*time.Second ||
-			len(s.events(rotation.EventAttemptDropped)) != 0 {
-			t.Errorf("issued %s after the slot; attempts given up: %d", late, len(s.events(rotation.EventAttemptDropped)))
+			len(s.events(history.AttemptDropped)) != 0 {
+			t.Errorf("issued %s after the slot; attempts given up: %d", late, len(s.events(history.AttemptDropped)))
 		}
 	})
 }
@@ -212,7 +213,7 @@ func TestWarnings(t *testing.T) {
 		s.edit(func(rec *rotation.Record) { rec.Policy.Enabled, rec.Current.ExpiresAt = false, end })
 		s.sweepEvery(hour, 21*day)
 		var left []int
-		for _, e := range s.events(rotation.EventExpiring) {
+		for _, e := range s.events(history.Expiring) {
 			left = append(left, int((end.Sub(e.At)+2*hour)/day))
 		}
 		if want := []int{14, 7, 3, 1}; !slices.Equal(left, want) {
@@ -247,8 +248,8 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 				}
 				s.sweep(hour)
 				s.rotated(rotation.OnEmergency)
-				for _, kind := range []string{rotation.EventStarted, rotation.EventIssued, rotation.EventPublished,
-					rotation.EventRevoked, rotation.EventGone} {
+				for _, kind := range []string{history.Started, history.Issued, history.Published,
+					history.Revoked, history.Gone} {
 					if got := len(s.events(kind)); got != 1 {
 						t.Errorf("%d times %s", got, kind)
 					}
@@ -273,7 +274,7 @@ func TestCreationAfterACrash(t *testing.T) {
 				s.sweep(hour)
 				if arrived {
 					s.rotated(rotation.OnCreation)
-				} else if s.exists() || len(s.events(rotation.EventUndone)) == 0 || len(s.events(rotation.EventStarted)) != 0 {
+				} else if s.exists() || len(s.events(history.Undone)) == 0 || len(s.events(history.Started)) != 0 {
 					t.Error("the creation is not undone")
 				}
 				s.live(2)

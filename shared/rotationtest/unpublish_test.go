@@ -4,8 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -54,13 +56,13 @@ func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
 					if tt.dead {
 						left = "dead"
 					}
-					takeover = publish(left, map[string]string{rotation.TagTenant: s.app.TenantID, rotation.TagClient: s.app.ClientID})
+					takeover = publish(left, map[string]string{vaulttag.Tenant: s.app.TenantID, vaulttag.Client: s.app.ClientID})
 				}
 				if tt.keyID == "ours" {
 					tt.keyID = keyID
 				}
 				if tt.keyID != "" {
-					tags := map[string]string{rotation.TagKeyID: tt.keyID}
+					tags := map[string]string{vaulttag.KeyID: tt.keyID}
 					if !tt.foreign {
 						tags = rotation.Tags(rotationtest.Deployment, &rec, rotation.Credential{Target: s.app, KeyID: tt.keyID, Marker: marker})
 					}
@@ -102,8 +104,8 @@ func TestTheRecordNamesWhatWasRepublished(t *testing.T) {
 		s.sweep(3 * day)
 		s.rotated(rotation.OnSchedule)
 		v, _ := s.w.Published(name)
-		if got := s.record().Current.VaultVersion; len(s.events(rotation.EventRepublished)) != 1 || got != v.Version {
-			t.Errorf("published again %d times; the record names %s, published is %s", len(s.events(rotation.EventRepublished)), got, v.Version)
+		if got := s.record().Current.VaultVersion; len(s.events(history.Republished)) != 1 || got != v.Version {
+			t.Errorf("published again %d times; the record names %s, published is %s", len(s.events(history.Republished)), got, v.Version)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
@@ -60,12 +61,12 @@ func TestFailedReadIsNoRead(t *testing.T) {
 				if !removed || failed < 2 {
 					t.Fatalf("removed %v, then %d reads failed", removed, failed)
 				}
-				if o := s.record().Removals; len(o) != 1 || o[0].KeyID != s.keyID || o[0].GoneReads != 0 || len(s.events(rotation.EventGone)) != 0 {
-					t.Errorf("after %d reads that failed: retiring %+v, gone %v", failed, o, s.events(rotation.EventGone))
+				if o := s.record().Removals; len(o) != 1 || o[0].KeyID != s.keyID || o[0].GoneReads != 0 || len(s.events(history.Gone)) != 0 {
+					t.Errorf("after %d reads that failed: retiring %+v, gone %v", failed, o, s.events(history.Gone))
 				}
 				down = false
 				sweep(6 * hour)
-				if gone := s.events(rotation.EventGone); len(gone) != 1 || gone[0].KeyID != s.keyID || good < 5 {
+				if gone := s.events(history.Gone); len(gone) != 1 || gone[0].KeyID != s.keyID || good < 5 {
 					t.Errorf("gone %v after %d good reads, want 5", gone, good)
 				}
 				s.rotated(rotation.OnEmergency)

@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/notice"
 	"rekey/shared/rotation"
@@ -71,7 +73,7 @@ type World struct {
 func NewWorld(t testing.TB) *World {
 	w := &World{t: t, Latency: 40 * time.Millisecond, process: 1, Log: &Log{}}
 	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{},
-		reserved: map[string]rotation.Reservation{}, claims: map[string]rotation.ClaimRow{}, notices: map[string]notice.Notice{}}
+		reserved: map[string]reservation.Row{}, claims: map[string]rotation.ClaimRow{}, notices: map[string]notice.Notice{}}
 	w.Vault = &MemoryVault{world: w, secrets: map[string]*heldSecret{}}
 	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, clients: map[string]*app{},
 		holders: map[string]string{}, signIns: map[string]*signIn{}}
@@ -217,7 +219,7 @@ func (w *World) check(op string) {
 			continue
 		}
 		latest := s.versions[len(s.versions)-1]
-		if latest.Tags[rotation.TagConnection] != id {
+		if latest.Tags[vaulttag.Connection] != id {
 			continue
 		}
 		if rec.Phase == rotation.Deleting && rec.Current == nil {
@@ -226,7 +228,7 @@ func (w *World) check(op string) {
 		if !latest.Enabled && rec.Current == nil {
 			continue // nothing was published before, and nothing is now
 		}
-		if !latest.Enabled || !w.Directory.live(latest.Tags[rotation.TagClient], latest.Value.Reveal()) {
+		if !latest.Enabled || !w.Directory.live(latest.Tags[vaulttag.Client], latest.Value.Reveal()) {
 			w.violate(fmt.Sprintf("P1: after %s: what is published for %s does not authenticate (phase %s)", op, id, rec.Phase))
 		}
 	}
@@ -290,7 +292,7 @@ func (w *World) CheckEnd(id string) {
 
 // publishes reports whether a version is of c.
 func publishes(v rotation.VaultSecret, c *rotation.Credential) bool {
-	return v.Version == c.VaultVersion || c.KeyID != "" && v.Tags[rotation.TagKeyID] == c.KeyID
+	return v.Version == c.VaultVersion || c.KeyID != "" && v.Tags[vaulttag.KeyID] == c.KeyID
 }
 
 // checkAuth checks that exactly what the connection authenticates with is enabled.
@@ -339,7 +341,7 @@ func (w *World) CheckGone(id string, given secret.Value) {
 		}
 	}
 	for name, s := range w.Vault.secrets {
-		if s.deletedAt == nil && len(s.versions) > 0 && s.versions[len(s.versions)-1].Tags[rotation.TagConnection] == id {
+		if s.deletedAt == nil && len(s.versions) > 0 && s.versions[len(s.versions)-1].Tags[vaulttag.Connection] == id {
 			w.violate("P3: a vault secret is left: " + name)
 		}
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"maps"
 
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 )
 
 // purge ends what a connection has in the vault and gives its claims and reservations
@@ -74,7 +76,7 @@ func (p *pass) restore(ctx context.Context, rec *rotation.Record) error {
 	if err != nil {
 		return err
 	}
-	app := rotation.Application{TenantID: before.Tags[rotation.TagTenant], ClientID: before.Tags[rotation.TagClient]}
+	app := rotation.Application{TenantID: before.Tags[vaulttag.Tenant], ClientID: before.Tags[vaulttag.Client]}
 	for n := 0; err == nil && n < p.Rules.Successes; n++ { // a value that does not work is not published again
 		_, err = p.token(ctx, app, before.Value)
 	}
@@ -89,7 +91,7 @@ func (p *pass) restore(ctx context.Context, rec *rotation.Record) error {
 	return err
 }
 
-func (p *pass) releaseReservation(ctx context.Context, res rotation.Reservation) error {
+func (p *pass) releaseReservation(ctx context.Context, res reservation.Row) error {
 	cctx, cancel, err := p.call(ctx, p.Rules.CallTimeout)
 	if err != nil {
 		return err
@@ -99,7 +101,7 @@ func (p *pass) releaseReservation(ctx context.Context, res rotation.Reservation)
 }
 
 // tryRelease gives a reservation up early; what fails here is made up for.
-func (p *pass) tryRelease(ctx context.Context, res rotation.Reservation) {
+func (p *pass) tryRelease(ctx context.Context, res reservation.Row) {
 	if err := p.releaseReservation(ctx, res); err != nil {
 		p.log.Warn("releasing a reservation", "kind", string(res.Kind), "class", string(serviceerror.ClassOf(err)))
 	}

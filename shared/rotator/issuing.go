@@ -10,6 +10,7 @@ import (
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 )
 
 // adoptGiven looks whether the record's claims still stand, since its row may have been
@@ -124,7 +125,7 @@ func (p *pass) stage(ctx context.Context, rec *rotation.Record, issued rotation.
 			return
 		}
 		if serviceerror.UnknownOutcome(out.Err) { // it may be there: one version is enough
-			isIt := func(v rotation.VaultSecret) bool { return v.Tags[rotation.TagKeyID] == issued.KeyID && v.Enabled }
+			isIt := func(v rotation.VaultSecret) bool { return v.Tags[vaulttag.KeyID] == issued.KeyID && v.Enabled }
 			if found, err := p.find(ctx, version.Name, isIt); err == nil && found != nil {
 				out.StagedVersion, out.Err = found.Version, nil
 				return
@@ -147,7 +148,7 @@ func (p *pass) stagedVersion(rec *rotation.Record, issued rotation.Issued, objec
 	target := rec.Run.Target
 	target.ObjectID = cmp.Or(objectID, target.ObjectID)
 	return rotation.VaultSecret{
-		Name: rec.StagedName(), Value: value, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: issued.ExpiresAt,
+		Name: rec.StagedName(), Value: value, ContentType: vaulttag.ContentType, Enabled: true, ExpiresAt: issued.ExpiresAt,
 		Tags: rotation.Tags(p.Deployment, rec, rotation.Credential{Target: target,
 			KeyID: issued.KeyID, Marker: rec.Run.Marker, Origin: rotation.OriginIssued}),
 	}
@@ -157,7 +158,7 @@ func (p *pass) stagedVersion(rec *rotation.Record, issued rotation.Issued, objec
 func (p *pass) probe(rec *rotation.Record) rotation.VaultSecret {
 	s := p.stagedVersion(rec, rotation.Issued{}, "", secret.New("probe"))
 	s.Enabled, s.Tags = false, maps.Clone(s.Tags)
-	s.Tags[rotation.TagProbe] = "true"
+	s.Tags[vaulttag.Probe] = "true"
 	return s
 }
 
@@ -166,7 +167,7 @@ func (p *pass) probe(rec *rotation.Record) rotation.VaultSecret {
 func (p *pass) reconcile(ctx context.Context, rec *rotation.Record) (out rotation.Outcome) {
 	marker := rec.Run.Marker
 	out.Found, out.Err = p.find(ctx, rec.StagedName(), func(v rotation.VaultSecret) bool {
-		return v.Enabled && rec.Owns(p.Deployment, v.Tags) && v.Tags[rotation.TagMarker] == marker && v.Tags[rotation.TagKeyID] != ""
+		return v.Enabled && rec.Owns(p.Deployment, v.Tags) && v.Tags[vaulttag.Marker] == marker && v.Tags[vaulttag.KeyID] != ""
 	})
 	return out
 }

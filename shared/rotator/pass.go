@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
@@ -403,11 +404,11 @@ func intent(step rotation.Step) bool {
 func (p *pass) logEvents(rec *rotation.Record, events []rotation.Event) {
 	for _, e := range events {
 		switch e.Kind {
-		case rotation.EventLost:
+		case history.Lost:
 			p.log.Error("the published credential is lost", "key", e.KeyID, "advice", e.Message)
-		case rotation.EventByHand:
+		case history.ByHand:
 			p.log.Error("remove by hand", "key", e.KeyID, "application", rec.Target.ClientID, "reason", e.Message)
-		case rotation.EventExpiring:
+		case history.Expiring:
 			days := rec.WarnedAt
 			if e.KeyID == "" && rec.Auth != nil { // what the connection authenticates with
 				days = rec.Auth.Warned
@@ -419,9 +420,9 @@ func (p *pass) logEvents(rec *rotation.Record, events []rotation.Event) {
 
 // removeRecord deletes the record, after everything else of the connection.
 func (p *pass) removeRecord(ctx context.Context, rec rotation.Record) (rotation.Record, error) {
-	kind := rotation.EventDeleted
+	kind := history.Deleted
 	if rec.Undo {
-		kind = rotation.EventUndone
+		kind = history.Undone
 	}
 	last := rec.Clone()
 	last.CommitID = p.NewID()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -29,9 +30,9 @@ type Store interface {
 	Remove(ctx context.Context, rec rotation.Record, events ...rotation.Event) error
 	// Release gives a reservation up if it is held by res.Owner; one that is
 	// not held, or held by another owner, is left alone without an error.
-	Release(ctx context.Context, res rotation.Reservation) error
+	Release(ctx context.Context, res reservation.Row) error
 	// Notes returns the reservations of a shared kind that have that value.
-	Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error)
+	Notes(ctx context.Context, kind reservation.Kind, value string) ([]reservation.Row, error)
 	// RenewClaim writes a claim's row once more if it is there, so that a look of another
 	// connection from before does not remove it; [ErrNotFound] if it is gone.
 	RenewClaim(ctx context.Context, row rotation.ClaimRow) error

@@ -9,6 +9,7 @@ import (
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 )
 
 // readStaged reads exactly the staged version of the run, once a pass, and requires
@@ -22,7 +23,7 @@ func (p *pass) readStaged(ctx context.Context, rec *rotation.Record) (rotation.V
 	if err != nil {
 		return s, err
 	}
-	if !rec.Owns(p.Deployment, s.Tags) || s.Tags[rotation.TagKeyID] != run.KeyID {
+	if !rec.Owns(p.Deployment, s.Tags) || s.Tags[vaulttag.KeyID] != run.KeyID {
 		return s, fmt.Errorf("the staged version is not of this run's credential: %w", serviceerror.ErrNotFound)
 	}
 	p.staged = &s
@@ -64,7 +65,7 @@ func (p *pass) publish(ctx context.Context, rec *rotation.Record) (out rotation.
 func (p *pass) putPublished(ctx context.Context, rec *rotation.Record, c rotation.Credential, value secret.Value,
 ) (version string, err error) {
 	return p.put(ctx, rotation.VaultSecret{
-		Name: rec.VaultName, Value: value, ContentType: rotation.ContentType, Enabled: true, ExpiresAt: c.ExpiresAt,
+		Name: rec.VaultName, Value: value, ContentType: vaulttag.ContentType, Enabled: true, ExpiresAt: c.ExpiresAt,
 		Tags: rotation.Tags(p.Deployment, rec, c),
 	}, false)
 }
@@ -108,8 +109,8 @@ func (p *pass) republish(ctx context.Context, rec *rotation.Record) (out rotatio
 // digest says so: another one that was given has no key id, either.
 func (p *pass) isCurrent(v rotation.VaultSecret, rec *rotation.Record) bool {
 	c := rec.Current
-	same := v.Version == c.VaultVersion || c.KeyID != "" && v.Tags[rotation.TagKeyID] == c.KeyID
-	return rec.Owns(p.Deployment, v.Tags) && (same || c.KeyID == "" && c.Digest != "" && v.Tags[rotation.TagDigest] == c.Digest)
+	same := v.Version == c.VaultVersion || c.KeyID != "" && v.Tags[vaulttag.KeyID] == c.KeyID
+	return rec.Owns(p.Deployment, v.Tags) && (same || c.KeyID == "" && c.Digest != "" && v.Tags[vaulttag.Digest] == c.Digest)
 }
 
 // withdraw looks whether the attempt's credential is published.
@@ -119,8 +120,8 @@ func (p *pass) withdraw(ctx context.Context, rec *rotation.Record) (out rotation
 	}
 	latest, current, err := p.published(ctx, rec)
 	run := rec.Run
-	attempt := rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagClient] == run.Target.ClientID &&
-		latest.Tags[rotation.TagKeyID] == run.KeyID
+	attempt := rec.Owns(p.Deployment, latest.Tags) && latest.Tags[vaulttag.Client] == run.Target.ClientID &&
+		latest.Tags[vaulttag.KeyID] == run.KeyID
 	out.Err, out.NotCurrent = err, err == nil && !current && attempt
 	return out
 }

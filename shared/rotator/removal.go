@@ -7,6 +7,7 @@ import (
 
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
+	"rekey/shared/vaulttag"
 )
 
 // remove asks the directory to remove a credential, behind the gate. If we die after the
@@ -91,7 +92,7 @@ func (p *pass) neverPublished(ctx context.Context, rec *rotation.Record, m *rota
 	case err != nil:
 		return false, err
 	}
-	return rec.Owns(p.Deployment, latest.Tags) && latest.Tags[rotation.TagKeyID] != m.KeyID, nil
+	return rec.Owns(p.Deployment, latest.Tags) && latest.Tags[vaulttag.KeyID] != m.KeyID, nil
 }
 
 // unpublish switches off what is published of a credential that never became
@@ -104,7 +105,7 @@ func (p *pass) unpublish(ctx context.Context, rec *rotation.Record, keyID string
 		return nil
 	case err != nil:
 		return err
-	case !rec.Owns(p.Deployment, latest.Tags) || latest.Tags[rotation.TagKeyID] != keyID:
+	case !rec.Owns(p.Deployment, latest.Tags) || latest.Tags[vaulttag.KeyID] != keyID:
 		return nil
 	case rec.Takeover != "":
 		return p.restore(ctx, rec)

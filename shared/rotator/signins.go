@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 
@@ -145,7 +146,7 @@ func (p *pass) wakeTargets(ctx context.Context, rec *rotation.Record) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	notes, err := p.Store.Notes(ctx, rotation.NoteTarget, rec.ID)
+	notes, err := p.Store.Notes(ctx, reservation.Target, rec.ID)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/vaulttag"
 )
 
 // violate notes a broken promise, the first of its kind. The lock is held.
@@ -155,7 +156,7 @@ func (w *scene) published(v view) (latest rotation.VaultSecret, truth rotationte
 		return latest, truth, false
 	}
 	latest, ok = w.world.Published(v.vaultName)
-	if !ok || latest.Tags[rotation.TagConnection] != v.id {
+	if !ok || latest.Tags[vaulttag.Connection] != v.id {
 		return latest, truth, false
 	}
 	truth, ok = w.world.TruthOf(v.clientID, latest.Value)

@@ -7,6 +7,7 @@ import (
 
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/vaulttag"
 )
 
 type truth = rotationtest.Truth
@@ -138,7 +139,7 @@ func (w *scene) checkLeft(s *slot, id string) {
 		}
 	}
 	for _, name := range []string{"rekey-" + id + "-staged", "rekey-" + id + "-auth"} {
-		if v, ok := w.world.Published(name); ok && v.Tags[rotation.TagConnection] == id {
+		if v, ok := w.world.Published(name); ok && v.Tags[vaulttag.Connection] == id {
 			w.violate("left-vault", "%s: the vault secret %s is left", s.name, name)
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 	"rekey/shared/secret"
+	"rekey/shared/vaulttag"
 )
 
 // The ports of package rotation as one process sees them.
@@ -60,14 +62,14 @@ func (s storePort) Remove(ctx context.Context, rec rotation.Record, events ...ro
 	return err
 }
 
-func (s storePort) Release(ctx context.Context, res rotation.Reservation) error {
+func (s storePort) Release(ctx context.Context, res reservation.Row) error {
 	_, err := do(ctx, s.p, call{op: "store.release", on: string(res.Kind) + res.Owner, id: res.Owner}, just(func(ctx context.Context) error {
 		return s.to.Release(ctx, res)
 	}))
 	return err
 }
 
-func (s storePort) Reserve(ctx context.Context, res rotation.Reservation, reclaim func(context.Context, rotation.Reservation) (bool,
+func (s storePort) Reserve(ctx context.Context, res reservation.Row, reclaim func(context.Context, reservation.Row) (bool,
 	error)) error {
 	_, err := do(ctx, s.p, call{op: "store.reserve", on: string(res.Kind) + res.Owner, id: res.Owner, loose: true},
 		just(func(ctx context.Context) error {
@@ -116,15 +118,15 @@ func (s storePort) Due(ctx context.Context, until time.Time, limit int) ([]rotat
 	})
 }
 
-func (s storePort) Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error) {
-	return do(ctx, s.p, call{op: "store.find", on: string(kind) + value, read: true}, func(ctx context.Context) (rotation.Reservation,
+func (s storePort) Find(ctx context.Context, kind reservation.Kind, value string) (reservation.Row, error) {
+	return do(ctx, s.p, call{op: "store.find", on: string(kind) + value, read: true}, func(ctx context.Context) (reservation.Row,
 		error) {
 		return s.to.Find(ctx, kind, value)
 	})
 }
 
-func (s storePort) Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error) {
-	return do(ctx, s.p, call{op: "store.notes", on: string(kind) + value, read: true}, func(ctx context.Context) ([]rotation.Reservation,
+func (s storePort) Notes(ctx context.Context, kind reservation.Kind, value string) ([]reservation.Row, error) {
+	return do(ctx, s.p, call{op: "store.notes", on: string(kind) + value, read: true}, func(ctx context.Context) ([]reservation.Row,
 		error) {
 		return s.to.Notes(ctx, kind, value)
 	})
@@ -170,7 +172,7 @@ func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (string, err
 	if strings.HasSuffix(s.Name, "-staged") || strings.HasSuffix(s.Name, "-auth") {
 		op = "vault.stage"
 	}
-	return do(ctx, v.p, call{op: op, on: s.Name, id: s.Tags[rotation.TagConnection], value: s.Value}, func(ctx context.Context) (string,
+	return do(ctx, v.p, call{op: op, on: s.Name, id: s.Tags[vaulttag.Connection], value: s.Value}, func(ctx context.Context) (string,
 		error) {
 		return v.to.Put(ctx, s)
 	})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/emulator/fault"
@@ -20,7 +21,7 @@ func TestNotFoundOfAnotherServer(t *testing.T) {
 	on.Store(true)
 	for what, read := range map[string]func() error{
 		"a record":      func() error { _, err := f.Load(t.Context(), "one"); return err },
-		"a reservation": func() error { _, err := f.Find(t.Context(), rotation.ReserveName, "billing"); return err },
+		"a reservation": func() error { _, err := f.Find(t.Context(), reservation.Name, "billing"); return err },
 	} {
 		err := read()
 		e, ok := errors.AsType[*serviceerror.Error](err)
@@ -29,7 +30,7 @@ func TestNotFoundOfAnotherServer(t *testing.T) {
 		}
 	}
 	on.Store(false)
-	if _, err := f.Find(t.Context(), rotation.ReserveName, "billing"); !errors.Is(err, serviceerror.ErrNotFound) {
+	if _, err := f.Find(t.Context(), reservation.Name, "billing"); !errors.Is(err, serviceerror.ErrNotFound) {
 		t.Errorf("the table's own answer: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 )
 
@@ -92,7 +93,7 @@ const maxEncoded = 300
 
 // reservationKey returns a key that is one value's alone, or one value's and its
 // owner's where a value may have several. Of a value too long for a key it is a hash.
-func reservationKey(res rotation.Reservation) string {
+func reservationKey(res reservation.Row) string {
 	if res.Kind.Shared() {
 		return notePrefix(res.Kind, res.Value) + res.Owner
 	}
@@ -106,7 +107,7 @@ func reservationKey(res rotation.Reservation) string {
 }
 
 // notePrefix is what the keys of all that share a value begin with.
-func notePrefix(kind rotation.ReservationKind, value string) string {
+func notePrefix(kind reservation.Kind, value string) string {
 	return string(kind) + "-" + digest(value) + "-"
 }
 

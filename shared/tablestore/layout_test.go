@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 )
 
@@ -22,8 +23,8 @@ func TestKeysStayAsTheyAre(t *testing.T) {
 		noticeKey(wake, "one", 42, 1): "evt-20300102T020405Z-one-0000000000000000042-01",
 		pendingKey("0f3a"):            "oauth-0f3a",
 		pendingKey("idem-0f3a"):       "once-0f3a",
-		reservationKey(rotation.Reservation{Kind: "name", Value: "org-My app_1/ü"}): "name-org-My_20app_5f1_2f_c3_bc",
-		reservationKey(rotation.Reservation{Kind: "vault", Value: "rekey-a"}):       "vault-rekey-a",
+		reservationKey(reservation.Row{Kind: "name", Value: "org-My app_1/ü"}): "name-org-My_20app_5f1_2f_c3_bc",
+		reservationKey(reservation.Row{Kind: "vault", Value: "rekey-a"}):       "vault-rekey-a",
 		claimKey(claim): "claim-" + digest("t c") + "-one-id",
 	} {
 		if got != want {

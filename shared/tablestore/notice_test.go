@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 
@@ -38,7 +39,7 @@ func TestNoticeConformanceAzurite(t *testing.T) {
 	rotationtest.TestNotices(t, func(*testing.T) rotationtest.NoticeStore { return store })
 }
 
-var told = rotation.Event{At: epoch, Kind: rotation.EventAttention, Message: "told", Notice: true}
+var told = rotation.Event{At: epoch, Kind: history.Attention, Message: "told", Notice: true}
 
 // Where nothing delivers, nothing piles up.
 func TestNoNoticesUnlessConfigured(t *testing.T) {

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
-
-	"rekey/shared/rotation"
 )
 
 // ReclaimAfter is how old a reservation has to be before another owner may ask
@@ -28,7 +27,7 @@ const contention = 5
 // TakenError says that a value is reserved for another owner. It is
 // [serviceerror.ErrExists].
 type TakenError struct {
-	Holder rotation.Reservation
+	Holder reservation.Row
 }
 
 // Error does not name the holder: who may see that is the API's to decide.
@@ -41,15 +40,15 @@ func (e *TakenError) Unwrap() error { return serviceerror.ErrExists }
 
 // reservationRow is a reservation as it is stored.
 type reservationRow struct {
-	Kind  rotation.ReservationKind `json:"kind"`
-	Value string                   `json:"value"`
-	Owner string                   `json:"owner"`
-	At    time.Time                `json:"at"`
+	Kind  reservation.Kind `json:"kind"`
+	Value string           `json:"value"`
+	Owner string           `json:"owner"`
+	At    time.Time        `json:"at"`
 }
 
 // held is a reservation as it was read.
 type held struct {
-	rotation.Reservation
+	reservation.Row
 	etag azcore.ETag
 }
 
@@ -60,8 +59,8 @@ type held struct {
 // be taken over, and it is, unless it has changed meanwhile. Otherwise the error is
 // a [*TakenError]. Of several owners who reserve at once exactly one succeeds.
 // reclaim may be nil, for never.
-func (s *Store) Reserve(ctx context.Context, res rotation.Reservation,
-	reclaim func(ctx context.Context, holder rotation.Reservation) (bool, error)) error {
+func (s *Store) Reserve(ctx context.Context, res reservation.Row,
+	reclaim func(ctx context.Context, holder reservation.Row) (bool, error)) error {
 	const op = "reserving a value"
 	if res.At.IsZero() {
 		res.At = s.now().UTC()
@@ -80,14 +79,14 @@ func (s *Store) Reserve(ctx context.Context, res rotation.Reservation,
 		}
 		if holder.Owner != res.Owner {
 			if s.now().Sub(holder.At) <= ReclaimAfter || reclaim == nil {
-				return &TakenError{holder.Reservation}
+				return &TakenError{holder.Row}
 			}
-			free, err := reclaim(ctx, holder.Reservation)
+			free, err := reclaim(ctx, holder.Row)
 			if err != nil {
 				return fmt.Errorf("asking whether a reservation is still needed: %w", err)
 			}
 			if !free {
-				return &TakenError{holder.Reservation}
+				return &TakenError{holder.Row}
 			}
 		}
 		// An own reservation is written as well: an old one might be taken over
@@ -100,7 +99,7 @@ func (s *Store) Reserve(ctx context.Context, res rotation.Reservation,
 }
 
 // insertReservation reports whether the row is ours; false if there is one already.
-func (s *Store) insertReservation(ctx context.Context, op string, res rotation.Reservation) (bool, *serviceerror.Error) {
+func (s *Store) insertReservation(ctx context.Context, op string, res reservation.Row) (bool, *serviceerror.Error) {
 	body, e := encodeReservation(op, res)
 	if e != nil {
 		return false, e
@@ -116,7 +115,7 @@ func (s *Store) insertReservation(ctx context.Context, op string, res rotation.R
 }
 
 // replaceReservation reports whether the row is ours; false if it has changed.
-func (s *Store) replaceReservation(ctx context.Context, op string, res rotation.Reservation, etag azcore.ETag) (bool, *serviceerror.Error) {
+func (s *Store) replaceReservation(ctx context.Context, op string, res reservation.Row, etag azcore.ETag) (bool, *serviceerror.Error) {
 	body, e := encodeReservation(op, res)
 	if e != nil {
 		return false, e
@@ -131,36 +130,36 @@ func (s *Store) replaceReservation(ctx context.Context, op string, res rotation.
 
 // Notes returns every note of that kind and value, in no order. One is a hint: its owner
 // may be about to write its record, or have died before.
-func (s *Store) Notes(ctx context.Context, kind rotation.ReservationKind, value string) ([]rotation.Reservation, error) {
+func (s *Store) Notes(ctx context.Context, kind reservation.Kind, value string) ([]reservation.Row, error) {
 	const op = "reading notes"
 	prefix := notePrefix(kind, value)
 	r := keyRange{partitionKey(value), prefix, strings.TrimSuffix(prefix, "-") + "."} // '.' follows '-'
-	var notes []rotation.Reservation
+	var notes []reservation.Row
 	err := s.scan(ctx, op, r, "", maxPage, func(row []byte) (bool, error) {
 		var stored reservationRow
 		if err := decodeRow(row, &stored); err != nil {
 			return false, err
 		}
-		notes = append(notes, rotation.Reservation(stored))
+		notes = append(notes, reservation.Row(stored))
 		return true, nil
 	})
 	return notes, err
 }
 
 // Find returns the reservation of a value; [serviceerror.ErrNotFound] if it is free.
-func (s *Store) Find(ctx context.Context, kind rotation.ReservationKind, value string) (rotation.Reservation, error) {
-	h, found, err := s.holder(ctx, rotation.Reservation{Kind: kind, Value: value})
+func (s *Store) Find(ctx context.Context, kind reservation.Kind, value string) (reservation.Row, error) {
+	h, found, err := s.holder(ctx, reservation.Row{Kind: kind, Value: value})
 	if err != nil {
-		return rotation.Reservation{}, err
+		return reservation.Row{}, err
 	}
 	if !found {
-		return rotation.Reservation{}, serviceerror.ErrNotFound
+		return reservation.Row{}, serviceerror.ErrNotFound
 	}
-	return h.Reservation, nil
+	return h.Row, nil
 }
 
 // Release implements [rotator.Store].
-func (s *Store) Release(ctx context.Context, res rotation.Reservation) error {
+func (s *Store) Release(ctx context.Context, res reservation.Row) error {
 	const op = "releasing a reservation"
 	for range contention {
 		h, found, err := s.holder(ctx, res)
@@ -183,7 +182,7 @@ func (s *Store) Release(ctx context.Context, res rotation.Reservation) error {
 }
 
 // holder reads the reservation of a value.
-func (s *Store) holder(ctx context.Context, res rotation.Reservation) (held, bool, error) {
+func (s *Store) holder(ctx context.Context, res reservation.Row) (held, bool, error) {
 	row, found, e := s.get(ctx, "reading a reservation", partitionKey(res.Value), reservationKey(res))
 	if e != nil || !found {
 		return held{}, false, plain(e)
@@ -192,11 +191,11 @@ func (s *Store) holder(ctx context.Context, res rotation.Reservation) (held, boo
 	if err := decodeRow(row.Value, &stored); err != nil {
 		return held{}, false, err
 	}
-	return held{rotation.Reservation(stored), row.ETag}, true, nil
+	return held{reservation.Row(stored), row.ETag}, true, nil
 }
 
 // encodeReservation returns the row of res.
-func encodeReservation(op string, res rotation.Reservation) ([]byte, *serviceerror.Error) {
+func encodeReservation(op string, res reservation.Row) ([]byte, *serviceerror.Error) {
 	rk := reservationKey(res)
 	if res.Value == "" || !validID.MatchString(res.Owner) || !keyAllowed(rk) {
 		return nil, refused(op, "OutOfRangeInput", "a reservation needs a value and a connection's id")

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
+	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -15,7 +17,7 @@ import (
 // can be read is written again as it was.
 func FuzzRows(f *testing.F) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)
-	events := []rotation.Event{{At: at, Kind: rotation.EventIssued, KeyID: "k", Class: serviceerror.Transient, Message: "m", Notice: true},
+	events := []rotation.Event{{At: at, Kind: history.Issued, KeyID: "k", Class: serviceerror.Transient, Message: "m", Notice: true},
 		{At: at.Add(-time.Hour)}}
 	history, _, err := encodeHistory(events)
 	if err != nil {
@@ -23,8 +25,8 @@ func FuzzRows(f *testing.F) {
 	}
 	history["RowKey"] = historyKey("one", 7)
 	f.Add(mustJSON(f, history))
-	for _, kind := range []rotation.ReservationKind{rotation.ReserveName, rotation.ReserveVault, rotation.NoteTarget} {
-		body, e := encodeReservation("op", rotation.Reservation{Kind: kind, Value: "p/ü " + string(kind), Owner: "one", At: at})
+	for _, kind := range []reservation.Kind{reservation.Name, reservation.Vault, reservation.Target} {
+		body, e := encodeReservation("op", reservation.Row{Kind: kind, Value: "p/ü " + string(kind), Owner: "one", At: at})
 		if e != nil {
 			f.Fatal(e)
 		}
@@ -110,7 +112,7 @@ func checkReservation(t *testing.T, row []byte) {
 		noQuote(t, err)
 		return
 	}
-	body, e := encodeReservation("op", rotation.Reservation(stored))
+	body, e := encodeReservation("op", reservation.Row(stored))
 	if e != nil {
 		noQuote(t, e)
 		return
@@ -125,7 +127,7 @@ func checkReservation(t *testing.T, row []byte) {
 	if again.At.Equal(stored.At) {
 		again.At = stored.At // of a zone there is the offset only
 	}
-	if again.reservationRow != stored || !keyAllowed(again.RowKey) || again.RowKey != reservationKey(rotation.Reservation(stored)) {
+	if again.reservationRow != stored || !keyAllowed(again.RowKey) || again.RowKey != reservationKey(reservation.Row(stored)) {
 		t.Errorf("reservation %+v, then %+v", stored, again)
 	}
 }

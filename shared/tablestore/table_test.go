@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
+	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/emulator/table"
@@ -36,7 +38,7 @@ func TestTableIsCreatedOnce(t *testing.T) {
 
 // A row that a person deleted or restored by hand must not block a connection.
 func TestDriftIsHealed(t *testing.T) {
-	event := rotation.Event{At: epoch, Kind: rotation.EventIssued, Message: "new"}
+	event := rotation.Event{At: epoch, Kind: history.Issued, Message: "new"}
 	for name, spoil := range map[string]func(t *testing.T, f *fixture, rec *rotation.Record){
 		"the old wake-up is gone": func(t *testing.T, f *fixture, rec *rotation.Record) {
 			f.remove(t, "due-20300102T030405Z-one")
@@ -116,7 +118,7 @@ func TestLimitsAreCheckedBeforeSending(t *testing.T) {
 
 func TestTakenErrorNamesTheHolder(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)
-	mine := rotation.Reservation{Kind: rotation.ReserveVault, Value: "v", Owner: "one", At: epoch}
+	mine := reservation.Row{Kind: reservation.Vault, Value: "v", Owner: "one", At: epoch}
 	theirs := mine
 	theirs.Owner = "two"
 	if err := f.Reserve(t.Context(), mine, nil); err != nil {

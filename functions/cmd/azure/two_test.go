@@ -12,7 +12,7 @@ import (
 	many "rekey/shared/emulator/crowd"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
-	"rekey/shared/rotation"
+	"rekey/shared/history"
 )
 
 // crowd is many connections whose rotation is due.
@@ -132,7 +132,7 @@ func (c *crowd) judge(t *testing.T, killed bool) {
 		}
 		published := 0
 		for _, e := range events {
-			if e.Kind == rotation.EventPublished {
+			if e.Kind == history.Published {
 				published++
 			}
 		}

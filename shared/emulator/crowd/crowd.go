@@ -12,6 +12,7 @@ import (
 	"rekey/shared/rotator"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
+	"rekey/shared/vaulttag"
 
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/stack"
@@ -48,7 +49,7 @@ func (m Maker) Add(ctx context.Context, name string, slot time.Time) (string, di
 	rec.VaultName = "rekey-" + rec.ID
 	rec.Current = &rotation.Credential{Target: target, KeyID: a.KeyID, Origin: rotation.OriginIssued, Since: began}
 	rec.Current.VaultVersion, err = m.Vault.Put(ctx, rotation.VaultSecret{
-		Name: rec.VaultName, Value: secret.New(a.Secret), ContentType: rotation.ContentType, Enabled: true,
+		Name: rec.VaultName, Value: secret.New(a.Secret), ContentType: vaulttag.ContentType, Enabled: true,
 		Tags: rotation.Tags(m.Deployment, &rec, *rec.Current),
 	})
 	if err != nil {
