@@ -486,3 +486,30 @@ func TestRebindRefused(t *testing.T) {
 		})
 	}
 }
+
+// A deletion that the API writes while the pass drops a request that has nothing to act on
+// is not dropped with it: what the pass planned was for another record.
+func TestARequestThatReplacesADroppedOneIsServed(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *subject) {
+		abandon, remove := false, false
+		s.h.commit = func(next rotation.Record) {
+			switch {
+			case !abandon && next.Phase == rotation.Publishing:
+				abandon = true
+				s.edit(func(rec *rotation.Record) { rec.Ask(rotation.Request{Kind: rotation.AskAbandon, ID: "abandon"}) })
+			case abandon && !remove && next.Request == nil:
+				remove = true
+				s.edit(func(rec *rotation.Record) { rec.Ask(rotation.Request{Kind: rotation.AskDelete, ID: "delete"}) })
+			}
+		}
+		s.sweep(3 * hour)
+		if !remove {
+			t.Fatal("no request was dropped")
+		}
+		s.h.commit = nil
+		s.sweep(3 * day)
+		if s.exists() {
+			t.Errorf("the connection was not deleted: %+v", s.record().Request)
+		}
+	})
+}
