@@ -28,7 +28,7 @@ var proof = []mutation{
 	},
 	{
 		name: "the proof of another pass counts",
-		rule: "R4", file: "shared/rotation/apply.go",
+		rule: "R4", file: "shared/rotation/lease.go",
 		old:        "next.Lease, next.Proof = Lease{}, Proof{}",
 		new:        "next.Lease = Lease{}",
 		equivalent: "The proof is in memory: no store keeps it, and each pass begins with what a store has.",

@@ -41,10 +41,11 @@ func (s *Service) claim(ctx context.Context, rec *rotation.Record, wanted ...rot
 	return rows, nil
 }
 
-// list puts claims on a record, in the callback of the commit that makes it need them. What
-// was is the record as the callback was given it: one that needs a claim which it does not
-// list now and did not before has been changed since the claims were taken.
-func (s *Service) list(was, rec *rotation.Record, rows []rotation.ClaimRow) error {
+// listClaims adds the new claims to rec and drops those that it needs no more, in the
+// callback of a commit. was is rec before the change. If the change makes rec need a claim
+// that was not taken, another writer has changed the record since, and the answer is
+// errOvertaken.
+func (s *Service) listClaims(was, rec *rotation.Record, rows []rotation.ClaimRow) error {
 	rec.AddClaims(rows)
 	rec.DropClaims()
 	if len(moreToClaim(was, rec)) > 0 {

@@ -52,7 +52,7 @@ func invalid(format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Message: fmt.Sprintf(format, args...)}
 }
 
-// notFound does not say whether there ever was one.
+// errNoConnection does not say whether there ever was one.
 var errNoConnection = &Error{Kind: NotFound, Message: "There is no such connection."}
 
 // Records are the rows of connections.

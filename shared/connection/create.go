@@ -216,8 +216,8 @@ func (s *Service) withdraw(ctx context.Context, rec rotation.Record, cause error
 	return rec, told
 }
 
-// newRecord is the row as it begins: with a lease already, so that no pass
-// works on it while the given secret is in this process only.
+// newRecord is the row as it begins. insert adds the lease, so that no pass works on it while
+// the given secret is in this process only.
 func (s *Service) newRecord(in *Input) rotation.Record {
 	now := s.Rotator.Clock()
 	id := cmp.Or(in.ID, newUUID())

@@ -159,7 +159,7 @@ func (s *Service) askIf(
 		if !rec.Ask(ask) {
 			return nil, rotator.ErrUnchanged
 		}
-		if err := s.list(&was, rec, rows); err != nil {
+		if err := s.listClaims(&was, rec, rows); err != nil {
 			return nil, err
 		}
 		dropped = was.Dropped(rec)

@@ -219,7 +219,7 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 			}
 		}
 		events := e.edit(rec, now)
-		if err := s.list(&was, rec, e.claims); err != nil {
+		if err := s.listClaims(&was, rec, e.claims); err != nil {
 			return nil, err
 		}
 		dropped = was.Dropped(rec)

@@ -52,9 +52,9 @@ type Outcome struct {
 // Apply records what came of a step: it returns the next record, and the lines of the
 // history that the same commit writes. It is pure. The caller holds the lease.
 //
-// rec may be newer than the record that the step was planned for: in between the API may
-// have written, which changes none of what Apply reads but the request (rule R1 is kept
-// because the caller plans again where a step only writes an intent).
+// rec may be newer than the record that the step was planned for: the API may have changed
+// it in between, so that Apply checks every precondition on rec. Where a step only writes an
+// intent the caller plans again instead (rule R1).
 func (r Rules) Apply(now time.Time, rec Record, step Step, out Outcome) (Record, []Event) {
 	next := rec.Clone()
 	t := &transition{Rules: r, now: now, rec: &next, out: out}
@@ -153,26 +153,6 @@ func (t *transition) finish(before int) {
 			t.events[i].At = t.now
 		}
 	}
-}
-
-// TakeLease gives the record to a pass. It moves the wake-up to the lease's end, so
-// that the timer looks if the pass dies.
-func TakeLease(rec Record, lease Lease) Record {
-	next := rec.Clone()
-	next.Lease, next.WakeAt = lease, lease.Until
-	return next
-}
-
-// ReleaseLease ends a pass: it gives the lease back and says when the connection has to
-// be woken. acknowledged: the caller is going to be told that the connection exists.
-func (r Rules) ReleaseLease(now time.Time, rec Record, acknowledged bool) (Record, []Event) {
-	next := rec.Clone()
-	next.Lease, next.Proof = Lease{}, Proof{}
-	next.Acknowledged = rec.Acknowledged || acknowledged && rec.Phase != Deleting || rec.Phase == Idle
-	if next.WakeAt = r.Wake(now, &next); !next.WakeAt.IsZero() && next.WakeAt.Before(now) {
-		next.WakeAt = now
-	}
-	return next, Tell(&next, now)
 }
 
 // fail records that a step did not work, and when to try again.

@@ -1,7 +1,7 @@
 // Package rotation decides how client secrets are replaced before they expire, without
 // ever locking out an application. It is pure: it has the record, the rules and the steps, and no
-// context, clock, logger or chance. It imports the standard library and the leaves
-// (secret, schedule, serviceerror) only.
+// context, clock, logger or chance. It imports the standard library and leaf packages only.
+// docs/promises.md has the rules R1 to R14 that the comments cite.
 //
 // A connection is one [Record]. [Rules.Plan] decides the next [Step] from the record, the
 // time and the lease. Package rotator does it, and [Rules.Apply] turns the step and what

@@ -52,7 +52,7 @@ const (
 	WasRemoved         // one that Rekey has removed
 )
 
-// Recognise compares what a caller gives with what the record remembers. until is when it
+// Recognise compares what a caller gives with what the record remembers. at is when it
 // is going to be removed, or when it was.
 func (r *Record) Recognise(digest string) (again Again, at time.Time) {
 	for i := range r.Removals {

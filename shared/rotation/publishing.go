@@ -9,8 +9,9 @@ import (
 	"rekey/shared/history"
 )
 
-// publish makes the credential current that was written under the published name, or
-// records why it was not written.
+// publish applies the outcome of step Publish. If the vault took the write, the new
+// credential becomes current. If not, the error is stored and the proof is discarded: the
+// next try proves again.
 func (t *transition) publish() {
 	switch {
 	case !t.out.Proven:
@@ -26,7 +27,7 @@ func (t *transition) publish() {
 }
 
 // republish records that current was written again under the published name. Where its
-// value is refused nothing was written, and it counts as a loss.
+// value is refused nothing was written, and that counts as one refusal (rule R6).
 func (t *transition) republish() {
 	rec, err := t.rec, t.out.Err
 	switch {
@@ -118,7 +119,8 @@ func (c *Credential) same(o *Credential) bool {
 }
 
 // retire queues an old credential for removal if it is Rekey's to remove (promise P2);
-// otherwise it is only reported.
+// otherwise it is only reported. after is the end of the grace period: planRemovals plans no
+// removal before it.
 func (t *transition) retire(old Credential, after time.Time, last bool) {
 	if old.Origin == OriginGiven || old.KeyID == "" {
 		t.rec.leave(t.now, old.Target, old.KeyID, "the client secret was given without its key id")

@@ -60,10 +60,20 @@ const (
 // is one table row; every exported field is one property of it, so that a newer
 // version's properties survive our writes.
 //
-// Two parties write it. The API writes Name, Description, Policy, Request,
-// Revision, ChangeID, UpdatedAt and NextSlot; the holder of the lease writes the rest. Both
-// move the due row, and neither writes over the other: both commit through the Journal of
-// package rotator, which applies a change again to the record as it is by then.
+// All writers commit through the Journal of package rotator. It applies a change again to
+// the record as it is by then, so that no writer writes over another, and every change must
+// check its preconditions on the record that it is given. Who writes what:
+//
+//	creation           everything, once; then the lease, Undo
+//	a request          Name, Description, Policy, NextSlot, Request, Outranked, UpdatedAt,
+//	                   Revision, ChangeID, Changes, CredentialChanges, Given, LongestAccepted;
+//	                   where it identifies current, Current.KeyID and Current.Origin; where it
+//	                   ends a back-off, Error.RetryAt
+//	new credentials    Actor, Auth, WakeTargets, Stale.LookAt, by the request that gives them
+//	a sign-in          Auth
+//	a pass             with the lease all the rest; without it, of those that it authenticates
+//	                   for, Actor, Error.RetryAt and WakeAt
+//	every one of them  WakeAt, Claimed, Told, Version
 type Record struct {
 	Handle Handle `json:"-"`
 	Proof  Proof  `json:"-"`
@@ -149,12 +159,6 @@ type Policy struct {
 	Schedule      schedule.Schedule `json:"schedule"`
 	Grace         time.Duration     `json:"grace"`         // how long an old credential stays after a scheduled or manual rotation
 	OriginalGrace time.Duration     `json:"originalGrace"` // how long the original stays after the rotation on creation
-}
-
-// Lease is the right to work on a connection until a moment (rule R2).
-type Lease struct {
-	Token string    `json:"token"`
-	Until time.Time `json:"until"`
 }
 
 // Run is the rotation that is under way. One run may need several attempts; each

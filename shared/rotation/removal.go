@@ -135,7 +135,7 @@ func (t *transition) postpone(r *Removal, err error) {
 	r.Tries++
 	r.Problem = serviceerror.ClassOf(err)
 	r.NextAt = t.now.Add(t.backoff(err, r.Tries))
-	// Rule R6: postponed by a minute. An application that is gone will not be back
+	// What refuses a credential is tried again in a minute: replicas lag. An application that is gone will not be back
 	// in one, and others can look for it.
 	if serviceerror.RefusesCredential(err) && !(rec.Delegated() && r.Problem == serviceerror.ApplicationMissing) {
 		pause := time.Minute

@@ -8,7 +8,7 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// Rules are the durations and counts of the protocol. [DefaultRules] has the ones
+// Rules are the durations and counts of the protocol; docs/promises.md says what R1 to R14 are. [DefaultRules] has the ones
 // that suit Entra; only tests and emulated stacks use shorter ones.
 type Rules struct {
 	Successes    int           // fresh tokens in a row that prove a credential
@@ -60,17 +60,6 @@ func (r Rules) minAge(t Trigger) time.Duration {
 // issueWindow is how long after the start of addPassword its effect may still be
 // on its way to us.
 func (r Rules) issueWindow() time.Duration { return r.IssueTimeout + r.SettleSpacing }
-
-// Fits reports whether a call that takes at most timeout and starts now is over
-// before another pass could have the lease (rule R2).
-func (r Rules) Fits(now time.Time, lease Lease, timeout time.Duration) bool {
-	return !now.Add(timeout).After(lease.Until.Add(-r.Skew))
-}
-
-// Taken reports whether lease keeps others out at now.
-func (r Rules) Taken(now time.Time, lease Lease) bool {
-	return lease.Token != "" && now.Before(lease.Until.Add(r.Skew))
-}
 
 // unscheduled is the interval, in days, that is assumed for a rotation by hand of a
 // connection without a schedule. It gives the half year that the portal proposes.
@@ -126,7 +115,8 @@ func backoff(id string, class serviceerror.Class, count int) time.Duration {
 	return d
 }
 
-// backoff is how long what beside the phase failed the count-th time in a row waits.
+// backoff returns the pause after the count-th failure in a row of work beside the phase
+// (removals, stale versions). It is at least what the service has asked for.
 func (t *transition) backoff(err error, count int) time.Duration {
 	return max(backoff(t.rec.ID, serviceerror.ClassOf(err), count), serviceerror.RetryAfterOf(err))
 }

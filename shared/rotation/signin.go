@@ -12,9 +12,9 @@ import (
 // Rekey does not rotate. The material itself is in Key Vault, in the secret
 // [Record.AuthName]; this is what may be known about it.
 //
-// Who gives new material or renews it writes this by compare-and-swap and without
-// the lease, since nothing of the rotation depends on it. Of a pass only Warned
-// and RenewAt are.
+// Requests and sign-ins write it by compare-and-swap and without the lease, since no
+// rotation depends on it. A pass writes Warned and RenewAt, and VaultVersion and SavedAt in
+// phase creating.
 type Auth struct {
 	VaultVersion string `json:"vaultVersion"` // the version in use
 	// Generation counts what was given: +1 with each reconnect. What was renewed

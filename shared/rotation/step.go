@@ -27,7 +27,7 @@ type (
 	Publish       struct{}            // publishing, rebinding: write the proven value under the published name
 	AnnounceWrite struct{ Of string } // the value of that version is about to be written under the published name; see [Unsettled]
 	Republish     struct{}            // what is published is not current: prove current, and write it again
-	Withdraw      struct{}            // the same: give the attempt up, once what is published is current
+	Withdraw      struct{}            // the same: give the attempt up. If its value is published, current is published again first
 
 	EndRun          struct{} // on request: give the attempt and the run up
 	MakeEmergency   struct{} // on request: the run under way becomes an emergency

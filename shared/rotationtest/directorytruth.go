@@ -35,7 +35,7 @@ func (w *World) AddForeign(clientID string) (given secret.Value, keyID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ago := time.Now().AddDate(0, -6, 0)
-	p := w.Directory.add(w.Directory.byClient(clientID), "somebody else's", ago, ago.AddDate(2, 0, 0))
+	p := w.Directory.add(w.Directory.byClient(clientID), "another owner's", ago, ago.AddDate(2, 0, 0))
 	return secret.New(p.value), p.KeyID
 }
 

@@ -113,7 +113,7 @@ func (s noticeTest) want(t *testing.T, id string, messages ...string) []notice.N
 }
 
 func (s noticeTest) everyWrite(t *testing.T) {
-	quiet := rotation.Event{At: storeEpoch, Kind: history.Issued, Message: "nobody has to know"}
+	quiet := rotation.Event{At: storeEpoch, Kind: history.Issued, Message: "sends no notice"}
 	rec := s.create(t, rotation.Record{ID: rand.Text()}, quiet, tell(0, "a"))
 	rec = s.commit(t, rec, tell(0, "b"), quiet, tell(0, "c"))
 	rec = s.commit(t, rec, quiet)

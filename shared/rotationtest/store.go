@@ -376,7 +376,7 @@ func (s storeTest) history(t *testing.T) {
 	id := rand.Text()
 	// Ids that begin like this one must not mix with it.
 	for _, suffix := range []string{"-", "-0", "-9", "0"} {
-		s.create(t, id+suffix, time.Time{}, rotation.Event{At: storeEpoch, Message: "somebody else's"})
+		s.create(t, id+suffix, time.Time{}, rotation.Event{At: storeEpoch, Message: "another owner's"})
 	}
 	var want []string
 	n := 0

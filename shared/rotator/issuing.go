@@ -32,10 +32,11 @@ func (p *pass) adoptGiven(ctx context.Context, rec *rotation.Record) (out rotati
 //
 // The probe comes first: a vault that would refuse the value must do so while
 // there is none. What fails before addPassword issued nothing, so that the intent is taken
-// back. If we die before addPassword, nothing was issued and the marker is
-// looked for in vain. If we die after it, the value is lost, and the marker, which
-// is in the record, leads to the credential. If we die after the value is staged,
-// it is adopted by its tags.
+// back. If the pass dies before addPassword, nothing was issued and the marker is looked for
+// in vain. If it dies after it, the value is lost, and the marker, which is in the record,
+// leads to the credential. If it dies after the value is staged, the next pass adopts it by
+// its tags. Without an answer to addPassword, Apply forbids this lease to send again, and
+// Reconcile goes on as after a death (rules R1 and R3).
 func (p *pass) issueCredential(ctx context.Context, rec *rotation.Record) rotation.Outcome {
 	notSent := func(err error) rotation.Outcome { return rotation.Outcome{NotSent: true, Err: err} }
 	token, app, err := p.prepare(ctx, rec)

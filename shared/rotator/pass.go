@@ -59,9 +59,9 @@ type pass struct {
 // Pass takes the lease of the connection and works on it until nothing is left to
 // do, or what is left lies after its time. It returns the record as it is then.
 //
-// [ErrLeased]: another pass is at it. [ErrLeaseLost]: another pass is at it by now.
-// [serviceerror.ErrNotFound]: there is no such connection, or it was finished off by
-// this pass. Any other error is one of the store; what the other services answer is on
+// [ErrLeased]: another pass held the lease when this one started. [ErrLeaseLost]: another
+// pass took it during this one. [serviceerror.ErrNotFound]: the connection does not exist,
+// or this pass has completed its deletion. Any other error is one of the store; what the other services answer is on
 // the record.
 func (r *Rotator) Pass(ctx context.Context, id string, opts PassOptions) (rotation.Record, error) {
 	r.init()

@@ -14,12 +14,12 @@ import (
 // returned shows it, from every process.
 //
 // There is no blind write. Every method that writes is conditional on what the
-// record's Handle says was read, and answers [ErrConflict] if the row is another
+// record's Handle says was read, and answers [serviceerror.ErrConflict] if the row is another
 // one now. After any other error of a write its outcome is unknown; the caller
-// reads again and looks for its commit id (rule R8).
+// reads again and looks for its commit id (rule R9).
 type Store interface {
-	// Load returns the record and its Handle; [ErrNotFound] if there is none,
-	// [ErrNewerSchema] if a newer Rekey wrote it.
+	// Load returns the record and its Handle; [serviceerror.ErrNotFound] if there is none,
+	// [serviceerror.ErrNewerSchema] if a newer Rekey wrote it.
 	Load(ctx context.Context, id string) (rotation.Record, error)
 	// Commit writes rec and one history row for events (none if there are no
 	// events), and moves the due row to rec.WakeAt (away, if that is zero), all
@@ -34,7 +34,7 @@ type Store interface {
 	// Notes returns the reservations of a shared kind that have that value.
 	Notes(ctx context.Context, kind reservation.Kind, value string) ([]reservation.Row, error)
 	// RenewClaim writes a claim's row once more if it is there, so that a look of another
-	// connection from before does not remove it; [ErrNotFound] if it is gone.
+	// connection from before does not remove it; [serviceerror.ErrNotFound] if it is gone.
 	RenewClaim(ctx context.Context, row rotation.ClaimRow) error
 	// Unclaim removes the row of a claim. No error if there is none.
 	Unclaim(ctx context.Context, row rotation.ClaimRow) error
@@ -61,13 +61,13 @@ type Vault interface {
 	// UnknownOutcome the version may be there; List finds it by its tags.
 	Put(ctx context.Context, secret rotation.VaultSecret) (version string, err error)
 	// Get reads one version, or the latest if version is empty, with its value.
-	// [ErrNotFound] if there is no such secret or version; a disabled version
-	// is refused with class [VaultRefused] (Key Vault answers 403).
+	// [serviceerror.ErrNotFound] if there is no such secret or version; a disabled version
+	// is refused with class [serviceerror.VaultRefused] (Key Vault answers 403).
 	Get(ctx context.Context, name, version string) (rotation.VaultSecret, error)
 	// List returns every version of name with tags and state, newest first,
 	// without values. Empty if there is no such secret.
 	List(ctx context.Context, name string) ([]rotation.VaultSecret, error)
-	// Disable switches one version off for good. [ErrNotFound] if it is not there.
+	// Disable switches one version off for good. [serviceerror.ErrNotFound] if it is not there.
 	Disable(ctx context.Context, name, version string) error
 	// Delete soft-deletes the secret with all its versions; nil if it is not there.
 	Delete(ctx context.Context, name string) error
@@ -75,9 +75,9 @@ type Vault interface {
 
 // Authority is the Entra token endpoint. Token asks for a Graph token with a
 // fresh client and an empty cache, so that a success proves that the secret
-// works now (rule R6). Its errors have class [CredentialRefused],
-// [CredentialExpired], [CredentialInvalid], [ApplicationMissing],
-// [TenantMissing], [Throttled] or [Transient].
+// works now (rules R4 and R6). Its errors have class [serviceerror.CredentialRefused],
+// [serviceerror.CredentialExpired], [serviceerror.CredentialInvalid], [serviceerror.ApplicationMissing],
+// [serviceerror.TenantMissing], [serviceerror.Throttled] or [serviceerror.Transient].
 type Authority interface {
 	Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error)
 }
@@ -87,7 +87,7 @@ type Authority interface {
 // and sent once (rule R1).
 type Directory interface {
 	// Application reads app by its object id if that is known, else by client
-	// id. Class [ApplicationMissing] if it is not there (yet: reads are
+	// id. Class [serviceerror.ApplicationMissing] if it is not there (yet: reads are
 	// eventually consistent).
 	Application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error)
 	// ServicePrincipalPasswords lists the client secrets of app's service principal.
@@ -96,7 +96,7 @@ type Directory interface {
 	// ends at expires (whole seconds). app.ObjectID is required.
 	AddPassword(ctx context.Context, token rotation.Token, app rotation.Application, marker string, expires time.Time) (rotation.Issued, error)
 	// RemovePassword removes the client secret with that key id. Class
-	// [CredentialMissing] if the directory shows none (gone, or not replicated
+	// [serviceerror.CredentialMissing] if the directory shows none (gone, or not replicated
 	// yet). app.ObjectID is required.
 	RemovePassword(ctx context.Context, token rotation.Token, app rotation.Application, keyID string) error
 }
@@ -126,7 +126,7 @@ type Pacer interface {
 }
 
 // Actors signs in as connections that authenticate with something else than what
-// is rotated. Their errors have class [ActorRefused] where a person has to act.
+// is rotated. Their errors have class [serviceerror.ActorRefused] where a person has to act.
 type Actors interface {
 	// Token returns a Graph token of the connection with that id.
 	Token(ctx context.Context, id string) (rotation.Token, error)

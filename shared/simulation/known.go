@@ -2,10 +2,9 @@ package simulation
 
 // Known is a kind of violation that Rekey is known to show today.
 type Known struct {
-	Kind     string
-	First    uint64 // the lowest seed from 1 on that shows it
-	Sequence string // its number in the list of sequences that the redesign ends; "new" if it is not there
-	What     string // in a sentence
+	Kind  string
+	First uint64 // the lowest seed from 1 on that shows it
+	What  string // in a sentence
 }
 
 // KnownKinds are all of them. The fixed histories fail the test if they show another kind,

@@ -12,7 +12,8 @@
 //	              hist-<id>-<reversed version>     its history, newest first
 //	              day-<yyyymmdd>-<id>              how far that day's history goes
 //	              evt-<time>-<id>-<version>-<n>    what a person has to be told
-//	              name-, vault-, app-<value>       reservations
+//	              name-, vault-, via-<value>       reservations
+//	              claim-<application>-<id>         claims on applications
 //
 // Each member of [rotation.Record] is one string property that holds its JSON, and
 // records are merged, never replaced: what a newer Rekey has added stays. The
@@ -21,7 +22,7 @@
 // Writes are sent once. A write that is repeated after a lost answer is refused
 // because of its own first try, and the caller could not tell that from a conflict; so a
 // lost answer is reported as what it is, an unknown outcome, and the caller reads
-// again (rule R8).
+// again (rule R9).
 package tablestore
 
 import (
