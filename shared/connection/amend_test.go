@@ -1,112 +1,188 @@
 package connection_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/reservation"
+	"rekey/shared/connection"
+	"rekey/shared/history"
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+	"rekey/shared/rotator"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
-
-	"rekey/shared/connection"
-	"rekey/shared/rotation"
 )
 
-// whenNoted does something, once, right after notes were read.
-type whenNoted struct {
-	connection.Reservations
-	do func()
-}
-
-func (n *whenNoted) Notes(ctx context.Context, kind reservation.Kind, value string) ([]reservation.Row, error) {
-	notes, err := n.Reservations.Notes(ctx, kind, value)
-	if do := n.do; do != nil {
-		n.do = nil
-		do()
+// A change whose answer was lost is found by reading the connection, which is tried more
+// than once. Where that fails, too, the API does not say that nothing was changed.
+func TestAChangeWhoseAnswerWasLost(t *testing.T) {
+	always := func(made bool) func(int) (bool, error) {
+		return func(int) (bool, error) { return made, errLost }
 	}
-	return notes, err
+	for name, c := range map[string]struct {
+		table   unsteady
+		known   bool // whether the change was made is found out
+		made    bool
+		commits int
+	}{
+		"and found at the third look": {unsteady{commit: always(true), load: func(n int) error {
+			if n < 3 {
+				return errLost
+			}
+			return nil
+		}}, true, true, 1},
+		"and never found": {unsteady{commit: always(true), load: func(int) error { return errLost }}, false, true, 1},
+		"and refused afterwards": {unsteady{commit: func(n int) (bool, error) {
+			if n == 1 {
+				return false, errLost
+			}
+			return false, &serviceerror.Error{Op: "writing the row", Class: serviceerror.Throttled, Status: 429}
+		}}, false, false, 2},
+		"and then not permitted": {unsteady{commit: func(n int) (bool, error) {
+			if n == 1 {
+				return false, errLost
+			}
+			return false, &serviceerror.Error{Op: "writing the row", Class: serviceerror.Invalid, Status: 403}
+		}}, false, false, 2},
+		"each time": {unsteady{commit: always(false)}, false, false, 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				settled(t, s)
+				before := mustRecord(t, s)
+				slow := service(s.w)
+				table := c.table
+				table.Records = slow.Records
+				slow.Records = &table
+				_, err := slow.Update(t.Context(), s.id, connection.Change{Description: new("changed"), By: "tester"})
+				if !c.known {
+					refusal(t, err, connection.Unavailable, "outcome is unknown")
+				} else if err != nil {
+					t.Error(err)
+				}
+				after := mustRecord(t, s)
+				if made := after.Revision == before.Revision+1 && after.Description == "changed"; made != c.made {
+					t.Errorf("made: %t; revision %d after %d, %q", made, after.Revision, before.Revision, after.Description)
+				}
+				if table.commits != c.commits {
+					t.Errorf("written %d times, want %d", table.commits, c.commits)
+				}
+				if table.commits > 1 && table.second.Sub(table.first) < 200*time.Millisecond {
+					t.Errorf("written again %s after the first time", table.second.Sub(table.first))
+				}
+				s.check(t)
+			})
+		})
+	}
 }
 
-// Two callers delete a connection at once, one of them with what it has published. Where the
-// API tells this caller that what was published is removed, that is true.
-func TestTwoDeletionsAtOnce(t *testing.T) {
+// The answer to a change is lost, and so is that to the first look whether it was made.
+// The API does not tell the caller that nothing was changed.
+func TestAChangeOfUnknownOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
-		s.rotateBy(t, 10*time.Minute) // something old waits, so that the deletion takes a while
-		was := mustRecord(t, s)
 		c := service(s.w)
-		c.Reservations = &whenNoted{c.Reservations, func() {
-			if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{By: "tester"}); err != nil {
-				t.Fatal(err)
-			}
-		}}
-		_, err := c.Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true, By: "tester"})
-		s.sweep(t, 24*time.Hour)
-		if err == nil && s.w.IsLive(was.Current.KeyID) {
-			t.Error("the caller was told that the published client secret is removed, and it stays")
+		c.Records = &whenLost{Records: c.Records, do: func(rotation.Record) {}, deaf: 1}
+		_, err := c.Update(t.Context(), s.id, connection.Change{Name: new("invoices")})
+		if rec := mustRecord(t, s); rec.Name == "invoices" && err != nil && strings.Contains(err.Error(), "Nothing was changed") {
+			t.Errorf("the name was changed, and the caller is told: %v", err)
 		}
 	})
 }
 
-// whenLost commits, and reports once that the answer was lost, after something else was
-// done. Of reads after that some fail.
-type whenLost struct {
-	connection.Records
-	of   func(rec *rotation.Record) bool // nil: the first commit
-	do   func(landed rotation.Record)
-	lost bool
-	deaf int // how many reads fail then
+// A change whose answer is lost is made once.
+func TestAChangeIsMadeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		before, events := mustRecord(t, s), s.count(t, history.Changed)
+		s.w.Break(1, rotationtest.Applied)
+		rec, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("changed")})
+		if err != nil || rec.Description != "changed" || rec.Revision != before.Revision+1 {
+			t.Errorf("revision %d, was %d; %v", rec.Revision, before.Revision, err)
+		}
+		if n := s.count(t, history.Changed) - events; n != 1 {
+			t.Errorf("%d times in the history", n)
+		}
+	})
 }
 
-var errLost = &serviceerror.Error{Op: "asking the table", Class: serviceerror.Transient, Status: 504, UnknownOutcome: true}
-
-func (l *whenLost) Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
-	got, err := l.Records.Commit(ctx, rec, events...)
-	if err != nil || l.lost || l.of != nil && !l.of(&rec) {
-		return got, err
+// A request for a rotation whose answer was lost is made once, also if another process has
+// begun with it, or carried it out, before the connection is read again.
+func TestARequestIsTakenUpBeforeItsAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts connection.RotateOptions
+		time time.Duration // of the other process
+		over bool
+	}{
+		"it has begun": {connection.RotateOptions{ID: "mine"}, 5 * time.Second, false},
+		"it is over":   {connection.RotateOptions{ID: "mine", Emergency: true}, 50 * time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				settled(t, s)
+				slow := service(s.w)
+				slow.Records = &whenLost{Records: slow.Records, do: func(rotation.Record) {
+					_, err := service(s.w).Rotator.Pass(t.Context(), s.id, rotator.PassOptions{Until: time.Now().Add(c.time)})
+					rec := mustRecord(t, s)
+					if begun := rec.Run != nil && rec.Run.ID == "mine"; err != nil || begun == c.over {
+						t.Errorf("request %+v, run %+v, last run %+v, %v", rec.Request, rec.Run, rec.LastRun, err)
+					}
+				}}
+				if _, err := slow.Rotate(t.Context(), s.id, c.opts); err != nil {
+					t.Error(err)
+				}
+				s.sweep(t, 3*24*time.Hour)
+				if n := s.count(t, history.Requested); n != 1 {
+					t.Errorf("asked for %d times", n)
+				}
+				s.w.CheckEnd(s.id)
+				s.check(t)
+			})
+		})
 	}
-	l.lost = true
-	l.do(got)
-	return rec, errLost
 }
 
-func (l *whenLost) Load(ctx context.Context, id string) (rotation.Record, error) {
-	if l.lost && l.deaf > 0 {
-		l.deaf--
-		return rotation.Record{}, errLost
-	}
-	return l.Records.Load(ctx, id)
+// Rotation is turned on, the answer is lost, and an emergency has replaced the request that
+// came with it. It is on, and its caller is told so.
+func TestTurnedOnWithALostAnswerAndAnEmergency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withGiven(t, s)
+		c := service(s.w)
+		c.Records = &whenLost{Records: c.Records, do: func(rotation.Record) {
+			s.request(t, rotation.Request{Kind: rotation.AskEmergency, ID: "e"})
+		}}
+		rec, err := c.Update(t.Context(), s.id, connection.Change{
+			Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
+		})
+		if got := mustRecord(t, s); got.Policy.Enabled && err != nil {
+			t.Errorf("rotation is on (revision %d), and the caller is told: %v", rec.Revision, err)
+		}
+	})
+}
+
+// The answer to the write of a deletion is lost: it is deleted, and its caller is told so.
+func TestDeletingWithALostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		s.w.Break(1, rotationtest.Applied)
+		_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true, By: "tester"})
+		s.w.Break(0, rotationtest.NoFault)
+		if err != nil {
+			t.Errorf("the deletion has begun, and the caller is told: %v", err)
+		}
+	})
 }
 
 func deletes(rec *rotation.Record) bool {
 	return rec.Request != nil && rec.Request.Kind == rotation.AskDelete
-}
-
-// A target is taken back, the answer to that write is lost, and the timer has begun with
-// the deletion meanwhile: its lease is its own (promise P5).
-func TestATargetIsTakenBackWhileAPassIsAtIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		in := s.softDeleted(t)
-		c := service(s.w)
-		c.Vault = unrecovering{c.Vault}
-		lease := rotation.Lease{Token: "of-the-timer", Until: time.Now().Add(time.Hour)}
-		c.Records = &whenLost{Records: c.Records, of: deletes, do: func(rec rotation.Record) { // what taking a lease writes
-			rec.Lease, rec.WakeAt = lease, lease.Until
-			rec.Version++
-			if _, err := s.w.StorePort().Commit(t.Context(), rec); err != nil {
-				t.Fatal(err)
-			}
-		}}
-		second, _ := c.CreateTarget(t.Context(), s.parent, in)
-		if rec, there := s.w.Record(second.ID); !there || rec.Lease.Token != lease.Token {
-			t.Errorf("the pass that was at it has lost its lease: there %t, lease %q", there, rec.Lease.Token)
-		}
-	})
 }
 
 // The answer to a deletion is lost, and before it is asked for again, the timer has ended
@@ -130,36 +206,25 @@ func TestADeletionThatWasLostAndDone(t *testing.T) {
 	})
 }
 
-// The answer to a change is lost, and so is that to the first look whether it was made.
-// The API does not tell the caller that nothing was changed.
-func TestAChangeOfUnknownOutcome(t *testing.T) {
+// A target is taken back, the answer to that write is lost, and the timer has begun with
+// the deletion meanwhile: its lease is its own (promise P5).
+func TestATargetIsTakenBackWhileAPassIsAtIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		settled(t, s)
+		in := s.softDeleted(t)
 		c := service(s.w)
-		c.Records = &whenLost{Records: c.Records, do: func(rotation.Record) {}, deaf: 1}
-		_, err := c.Update(t.Context(), s.id, connection.Change{Name: new("invoices")})
-		if rec := mustRecord(t, s); rec.Name == "invoices" && err != nil && strings.Contains(err.Error(), "Nothing was changed") {
-			t.Errorf("the name was changed, and the caller is told: %v", err)
-		}
-	})
-}
-
-// Rotation is turned on, the answer is lost, and an emergency has replaced the request that
-// came with it. It is on, and its caller is told so.
-func TestTurnedOnWithALostAnswerAndAnEmergency(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		withGiven(t, s)
-		c := service(s.w)
-		c.Records = &whenLost{Records: c.Records, do: func(rotation.Record) {
-			s.request(t, rotation.Request{Kind: rotation.AskEmergency, ID: "e"})
+		c.Vault = unrecovering{c.Vault}
+		lease := rotation.Lease{Token: "of-the-timer", Until: time.Now().Add(time.Hour)}
+		c.Records = &whenLost{Records: c.Records, of: deletes, do: func(rec rotation.Record) { // what taking a lease writes
+			rec.Lease, rec.WakeAt = lease, lease.Until
+			rec.Version++
+			if _, err := s.w.StorePort().Commit(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
 		}}
-		rec, err := c.Update(t.Context(), s.id, connection.Change{
-			Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
-		})
-		if got := mustRecord(t, s); got.Policy.Enabled && err != nil {
-			t.Errorf("rotation is on (revision %d), and the caller is told: %v", rec.Revision, err)
+		second, _ := c.CreateTarget(t.Context(), s.parent, in)
+		if rec, there := s.w.Record(second.ID); !there || rec.Lease.Token != lease.Token {
+			t.Errorf("the pass that was at it has lost its lease: there %t, lease %q", there, rec.Lease.Token)
 		}
 	})
 }

@@ -8,9 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/serviceerror"
-
 	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // policies is one policy for all applications.

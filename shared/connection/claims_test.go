@@ -2,7 +2,6 @@ package connection_test
 
 import (
 	"context"
-	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,28 +9,15 @@ import (
 	"rekey/shared/claim"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
+	"rekey/shared/schedule"
 	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
-// signsInWithSecret makes a connection that signs in with a client secret of one application
-// to rotate another, and returns the first.
-func (s *subject) signsInWithSecret(t *testing.T) rotation.Application {
-	t.Helper()
-	target, _, _ := s.w.AddApplication()
-	s.w.Own(target.ClientID, s.app.ClientID, true)
-	in := rotating(s.publishing("authenticating", s.another(), ""), target)
-	if err := s.make(t, in); err != nil {
-		t.Fatal(err)
-	}
-	return s.app
-}
-
-// own is a client secret of the subject's application with its key id, which may be removed.
-func (s *subject) own(name string) connection.Input {
-	secret, keyID := s.w.AddForeign(s.app.ClientID)
-	s.w.Name(keyID)
-	time.Sleep(10 * time.Second)
-	return s.publishing(name, secret, keyID)
+func (f frozen) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
+	f.meanwhile()
+	return f.Records.Create(context.WithoutCancel(ctx), rec, events...)
 }
 
 // What two connections of one application can and cannot do (rule R11): of the first by what
@@ -200,62 +186,6 @@ func TestWhatTwoConnectionsOfOneApplicationCanDo(t *testing.T) {
 	}
 }
 
-// A connection's own targets may have the application that it signs in with, whichever
-// comes first.
-func TestATargetMayHaveTheApplicationOfItsConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		s.signsInWithSecret(t)
-		s.w.Own(s.app.ClientID, s.app.ClientID, true)
-		if _, err := service(s.w).CreateTarget(t.Context(), s.id, connection.TargetInput{
-			Target: connection.Target{ClientID: s.app.ClientID}, Rotate: true, Schedule: monthly,
-		}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
-			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.another(),
-		}}); err != nil {
-			t.Errorf("reconnecting with the same application: %v", err)
-		}
-		err := s.second(t, s.another())
-		refusal(t, err, connection.Conflict, "nothing may authenticate")
-		s.sweep(t, 40*day)
-		s.check(t)
-	})
-}
-
-// A connection that rotates no more still removes what it has issued if it is deleted with
-// that. That is refused where another one signs in with the application by now; without it
-// the connection can be deleted.
-func TestRevokingNeedsTheApplication(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		settled(t, s)
-		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false)}); err != nil {
-			t.Fatal(err)
-		}
-		rec := mustRecord(t, s)
-		published, _ := s.w.Published(rec.VaultName)
-		if err := s.second(t, published.Value); err != nil {
-			t.Fatal(err)
-		}
-		before := len(s.w.Reserved())
-		_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true})
-		refusal(t, err, connection.Conflict, "authenticates with this application")
-		if after := s.w.Reserved(); len(after) != before {
-			t.Errorf("a refused deletion has left %v", after)
-		}
-		if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		s.sweep(t, 3*time.Hour)
-		if exists(s.w, s.id) || !s.w.IsLive(rec.Current.KeyID) {
-			t.Errorf("the first is there: %t; its client secret lives: %t", exists(s.w, s.id), s.w.IsLive(rec.Current.KeyID))
-		}
-		s.check(t)
-	})
-}
-
 // Of two that claim one application at the same moment, at least one is refused, and both
 // may try again.
 func TestTwoClaimsAtOnce(t *testing.T) {
@@ -306,11 +236,6 @@ type frozen struct {
 	meanwhile func()
 }
 
-func (f frozen) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
-	f.meanwhile()
-	return f.Records.Create(context.WithoutCancel(ctx), rec, events...)
-}
-
 // A process that stood still for so long that its claims were void writes a record that
 // another connection is in the way of. A pass finds that out first, and undoes the creation.
 func TestACreationThatComesTooLateIsUndone(t *testing.T) {
@@ -336,42 +261,289 @@ func TestACreationThatComesTooLateIsUndone(t *testing.T) {
 	})
 }
 
-// A change that turns rotation on is refused as a whole where it is in doubt which client
-// secret was given, with the candidates, and nothing of it is done.
-func TestTurningOnIsRefusedWithTheCandidates(t *testing.T) {
+// A connection's own targets may have the application that it signs in with, whichever
+// comes first.
+func TestATargetMayHaveTheApplicationOfItsConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		withGiven(t, s)
-		_, alike := s.alike(s.secret)
-		before := s.w.Reserved()
-		change := connection.Change{Name: new("invoices"), Rotate: new(true), Schedule: &monthly}
-		_, err := service(s.w).Update(t.Context(), s.id, change)
-		refusal(t, err, connection.Invalid, s.keyID)
-		refusal(t, err, connection.Invalid, alike)
-		rec := mustRecord(t, s)
-		if rec.Policy.Enabled || rec.Name != "billing" || rec.Request != nil || !rec.Unidentified() || !maps.Equal(before, s.w.Reserved()) {
-			t.Errorf("%+v; reserved are %v, were %v", rec, s.w.Reserved(), before)
-		}
-		s.w.RemoveByHand(alike)
-		s.sweep(t, time.Hour)
-		if _, err := service(s.w).Update(t.Context(), s.id, change); err != nil {
+		s.signsInWithSecret(t)
+		s.w.Own(s.app.ClientID, s.app.ClientID, true)
+		if _, err := service(s.w).CreateTarget(t.Context(), s.id, connection.TargetInput{
+			Target: connection.Target{ClientID: s.app.ClientID}, Rotate: true, Schedule: monthly,
+		}); err != nil {
 			t.Fatal(err)
 		}
-		s.sweep(t, 3*day)
-		if rec := mustRecord(t, s); !rec.Policy.Enabled || rec.Name != "invoices" || s.w.IsLive(s.keyID) {
-			t.Errorf("on: %t, named %q, what was given lives: %t", rec.Policy.Enabled, rec.Name, s.w.IsLive(s.keyID))
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
+			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.another(),
+		}}); err != nil {
+			t.Errorf("reconnecting with the same application: %v", err)
 		}
-		s.w.CheckEnd(s.id)
+		err := s.second(t, s.another())
+		refusal(t, err, connection.Conflict, "nothing may authenticate")
+		s.sweep(t, 40*day)
 		s.check(t)
 	})
 }
 
-// alike gives the subject's application another client secret that begins as that one does.
-func (s *subject) alike(secret secret.Value) (secret.Value, string) {
-	for {
-		other, keyID := s.w.AddForeign(s.app.ClientID)
-		if other.Reveal()[:3] == secret.Reveal()[:3] {
-			return other, keyID
+// A connection whose rotation was turned off does not keep its application from others
+// that rotate nothing.
+func TestTurnedOffIsNotInTheWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		if _, err := s.create(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.sweep(t, 6*time.Minute)
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false)}); err != nil {
+			t.Fatal(err)
+		}
+		if rec := mustRecord(t, s); len(rec.Replaced())+len(rec.Orphans()) > 0 {
+			t.Fatalf("retiring %v", rec.Replaced())
+		}
+		if err := s.second(t, s.another()); err != nil {
+			t.Errorf("publishing another client secret: %v", err)
+		}
+		s.sweep(t, time.Hour)
+		s.check(t)
+	})
+}
+
+// givenTwice makes a connection that rotates nothing, and gives it new credentials twice
+// within a minute, without key ids, so that it has nothing to remove. It returns the last.
+func givenTwice(t *testing.T, s *subject) (last secret.Value) {
+	t.Helper()
+	unrotated(t, s)
+	for range 2 {
+		last = s.another()
+		s.giveAnother(t, s.app, last)
+		if v, _ := s.w.Published(s.recordOf(t, s.id).VaultName); v.Value != last {
+			t.Fatal("the new credentials were not taken over")
 		}
 	}
+	return last
+}
+
+// Neither removes anything, so that neither is in the other's way.
+func TestTwoThatRotateNothingShareAnApplicationRightAfterNewCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		givenTwice(t, s)
+		if err := s.second(t, s.another()); err != nil {
+			t.Errorf("refused: %v", err)
+		}
+		s.check(t)
+	})
+}
+
+// Two connections are created at once: one that rotates an application by taking its client
+// secret over, and one that was given the same client secret to publish. One of them has
+// to see the other, or the second publishes what the first removes (promise P1).
+func TestTheSameSecretGivenTwiceAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		var rotates error
+		publishing := service(s.w)
+		publishing.Records = justBefore{publishing.Records, func() {
+			_, rotates = service(s.w).Create(t.Context(), s.input())
+		}}
+		in := s.input()
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
+		_, publishes := publishing.Create(t.Context(), in)
+		if rotates == nil && publishes == nil {
+			t.Error("both were created")
+		}
+		s.sweep(t, time.Hour)
+		s.check(t)
+	})
+}
+
+// The same the other way round, and not at once: what a rotating connection has published
+// is given to a second one, which would publish it until the first removes it.
+func TestTheSecretOfARotatingConnectionGivenToAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		rec, _ := s.w.Record(s.id)
+		published, _ := s.w.Published(rec.VaultName)
+		in := s.input()
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
+		in.ClientSecret, in.ClientSecretKeyID = published.Value, rec.Current.KeyID
+		if _, err := service(s.w).Create(t.Context(), in); err == nil {
+			t.Error("it was taken")
+		}
+		s.sweep(t, 40*24*time.Hour)
+		s.check(t)
+	})
+}
+
+// New credentials that turn rotation on bring the same conflict along.
+func TestNewCredentialsThatAnotherHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		in := s.input()
+		in.Rotate, in.Schedule = false, schedule.Schedule{}
+		if _, err := service(s.w).Create(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		in.Name = "second"
+		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
+		s.w.Name(in.ClientSecretKeyID)
+		second, err := service(s.w).Create(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = service(s.w).Update(t.Context(), second.ID, connection.Change{
+			Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, Credentials: new(s.input().Credentials),
+		})
+		if kindOf(err) != connection.Conflict {
+			t.Errorf("got %v", err)
+		}
+		s.sweep(t, 3*time.Hour)
+		s.check(t)
+	})
+}
+
+// What a connection that is being deleted has published is removed at the end, if that was
+// asked for. Until then no other connection may be created with it.
+func TestTheSecretOfAConnectionThatIsBeingRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		s.rotateBy(t, 10*time.Minute) // something old waits, so that the deletion takes a while
+		rec := mustRecord(t, s)
+		published, _ := s.w.Published(rec.VaultName)
+		if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true, By: "tester"}); err != nil {
+			t.Fatal(err)
+		}
+		if !s.w.IsLive(rec.Current.KeyID) {
+			t.Fatal("it is removed already")
+		}
+		in := s.input()
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
+		in.ClientSecret, in.ClientSecretKeyID = published.Value, rec.Current.KeyID
+		second, err := service(s.w).Create(t.Context(), in)
+		s.sweep(t, 24*time.Hour)
+		if err == nil && !s.w.IsLive(rec.Current.KeyID) {
+			t.Errorf("connection %s was created with a client secret that Rekey itself was about to remove", second.Name)
+		}
+		s.check(t)
+	})
+}
+
+// A connection that is going over to a client secret has it as good as published: another
+// one must not take that client secret over and remove it (promise P1).
+func TestTheSecretThatAnotherIsGoingOverTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		in := s.input()
+		in.Rotate, in.Schedule, in.ClientSecretKeyID = false, schedule.Schedule{}, ""
+		if err := s.make(t, in); err != nil {
+			t.Fatal(err)
+		}
+		app, secret, keyID := s.w.AddApplication()
+		s.w.Name(keyID)
+		s.rebindTo(t, app, secret, "")
+		in = s.input()
+		in.Name = "second"
+		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
+		_, err := service(s.w).Create(t.Context(), in)
+		s.sweep(t, 3*time.Hour)
+		rec := mustRecord(t, s)
+		if err == nil && rec.Target.Same(app) && !s.w.IsLive(keyID) {
+			t.Error("both were taken, and the one has removed what the other publishes")
+		}
+		s.check(t)
+	})
+}
+
+// The same the other way round: what a rotating connection is going over to counts as its
+// original, and is removed as soon as it has arrived.
+func TestTheSecretThatARotatingConnectionIsGoingOverTo(t *testing.T) {
+	for _, name := range []string{"of its application", "of another application"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				settled(t, s)
+				app, secret, keyID := s.w.AddApplication()
+				if name == "of its application" {
+					app = s.app
+					secret, keyID = s.w.AddForeign(s.app.ClientID)
+				}
+				s.w.Name(keyID)
+				s.rebindTo(t, app, secret, keyID)
+				in := s.input()
+				in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
+				in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
+				_, err := service(s.w).Create(t.Context(), in)
+				s.sweep(t, 3*time.Hour)
+				if err == nil && !s.w.IsLive(keyID) {
+					t.Error("a connection was created with a client secret that another one was about to remove")
+				}
+				s.check(t)
+			})
+		})
+	}
+}
+
+// speechless does not tell what one version holds.
+type speechless struct {
+	rotationtest.VaultPort
+	name, version string
+}
+
+func (v speechless) Get(ctx context.Context, name, version string) (rotation.VaultSecret, error) {
+	if name == v.name && version == v.version {
+		return rotation.VaultSecret{}, &serviceerror.Error{Op: "reading a secret", Class: serviceerror.Throttled, Status: 429}
+	}
+	return v.VaultPort.Get(ctx, name, version)
+}
+
+// Whether a client secret is one that another connection is about to remove can't be found
+// out right now: then it is not taken for another one.
+func TestASecretThatCannotBeToldFromARetiringOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		before := mustRecord(t, s)
+		old, _ := s.w.Published(before.VaultName)
+		s.rotateBy(t, 10*time.Minute)
+		c := service(s.w)
+		c.Vault = speechless{s.w.VaultPort(), before.VaultName, before.Current.VaultVersion}
+		in := s.input()
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
+		in.ClientSecret, in.ClientSecretKeyID = old.Value, ""
+		_, err := c.Create(t.Context(), in)
+		s.sweep(t, 3*24*time.Hour)
+		if err == nil && !s.w.IsLive(before.Current.KeyID) {
+			t.Error("a connection was created with a client secret that another one was about to remove")
+		}
+		s.check(t)
+	})
+}
+
+// A connection that has gone over to another application still removes what it had issued
+// for the first one, at the end of the grace period.
+func TestTheSecretThatAConnectionHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		before := mustRecord(t, s)
+		left, _ := s.w.Published(before.VaultName)
+		app, secret, keyID := s.w.AddApplication()
+		s.w.Name(keyID)
+		s.rebindTo(t, app, secret, keyID)
+		s.sweep(t, time.Hour)
+		if rec := mustRecord(t, s); !rec.Target.Same(app) || !s.w.IsLive(before.Current.KeyID) {
+			t.Fatal("it has not gone over, or the old client secret is removed already")
+		}
+		in := s.input()
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
+		in.ClientSecret, in.ClientSecretKeyID = left.Value, before.Current.KeyID
+		_, err := service(s.w).Create(t.Context(), in)
+		s.sweep(t, 3*24*time.Hour)
+		if err == nil && !s.w.IsLive(before.Current.KeyID) {
+			t.Error("a connection was created with a client secret that another one was about to remove")
+		}
+		s.check(t)
+	})
 }

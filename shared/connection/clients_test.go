@@ -8,10 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"rekey/shared/serviceerror"
-
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // tenant has that many applications, and pages that are not always full.

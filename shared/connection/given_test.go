@@ -1,176 +1,22 @@
 package connection_test
 
 import (
-	"slices"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/schedule"
-	"rekey/shared/secret"
-	"rekey/shared/vaulttag"
-
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
-	"rekey/shared/rotationtest"
+	"rekey/shared/secret"
 )
 
-// withGiven makes a connection that publishes a client secret without rotating it, and
-// without knowing its key id.
-func withGiven(t *testing.T, s *subject) {
-	t.Helper()
-	in := s.input()
-	in.Rotate, in.Schedule, in.ClientSecretKeyID = false, schedule.Schedule{}, ""
-	if err := s.make(t, in); err != nil {
-		t.Fatalf("creating: %v", err)
-	}
-	s.sweep(t, 5*time.Minute)
-	s.other, s.otherSecret, s.otherKey = s.w.AddApplication()
-}
-
-var givenAgain = []scenario{
-	{
-		name:  "a secret given without its key id is replaced by another one",
-		setup: withGiven,
-		act: func(t *testing.T, s *subject) {
-			s.giveAnother(t, s.other, s.otherSecret)
-		},
-		quiet: 2 * time.Hour,
-		end: func(t *testing.T, s *subject, clean bool) {
-			s.w.CheckEnd(s.id)
-			rec := mustRecord(t, s)
-			moved := rec.Target.Same(s.other)
-			if clean && !moved || len(rec.ByHand) == 1 != moved {
-				t.Errorf("of the new application: %t, by hand %+v", moved, rec.ByHand)
-			}
-			s.live(t, 2) // both are left to a person
-		},
-	},
-	{
-		name: "an issued secret is given once more, without its key id",
-		setup: func(t *testing.T, s *subject) {
-			settled(t, s)
-			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false), By: "tester"}); err != nil {
-				t.Fatal(err)
-			}
-		},
-		act: func(t *testing.T, s *subject) {
-			v, _ := s.w.Published("rekey-" + s.id)
-			s.giveAnother(t, s.app, v.Value)
-		},
-		quiet: 5 * 24 * time.Hour,
-		end: func(t *testing.T, s *subject, clean bool) {
-			s.w.CheckEnd(s.id)
-			if rec := mustRecord(t, s); rec.Current.Origin != rotation.OriginIssued || len(rec.ByHand)+len(rec.Replaced()) != 0 {
-				t.Errorf("current %+v, by hand %+v, old ones %+v", rec.Current, rec.ByHand, rec.Replaced())
-			}
-			s.live(t, 2)
-		},
-	},
-}
-
-// giveAnother gives the connection another client secret, by its value alone.
-func (s *subject) giveAnother(t *testing.T, app rotation.Application, secret secret.Value) {
-	service(s.w).Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
-		TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret,
-	}})
-}
-
-// What is identified is the client secret that is current when the pass looks (rule R14):
-// not the one that was when an emergency was asked for, or that rotation be turned on.
-func TestWhatIsCurrentThenIsIdentified(t *testing.T) {
-	for name, elsewhere := range map[string]bool{"of another application": true, "of the same application": false} {
-		t.Run("emergency, "+name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newSubject(t)
-				withGiven(t, s)
-				if !elsewhere {
-					s.other = s.app
-					s.otherSecret, s.otherKey = s.w.AddForeign(s.app.ClientID)
-				}
-				s.w.Name(s.otherKey)
-				s.rebindTo(t, s.other, s.otherSecret, "") // in the phase rebinding; the old one is still current
-				if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{Emergency: true, By: "tester"}); err != nil {
-					t.Fatal(err)
-				}
-				s.sweep(t, 5*24*time.Hour)
-				rec := mustRecord(t, s)
-				if !s.w.IsLive(s.keyID) || s.w.IsLive(s.otherKey) || len(rec.ByHand) != 1 || rec.Current.Origin != rotation.OriginIssued {
-					t.Errorf("the one before lives: %t, the one that was current then: %t; current %+v; by hand %+v",
-						s.w.IsLive(s.keyID), s.w.IsLive(s.otherKey), rec.Current, rec.ByHand)
-				}
-				s.check(t)
-			})
-		})
-	}
-	t.Run("rotation on", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSubject(t)
-			withGiven(t, s)
-			s.rebindTo(t, s.other, s.otherSecret, "")
-			on := connection.Change{Rotate: new(true), Schedule: &schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester"}
-			if _, err := service(s.w).Update(t.Context(), s.id, on); kindOf(err) != connection.Conflict {
-				t.Errorf("while it is not known of what: %v, want a conflict", err)
-			}
-			s.sweep(t, 10*time.Minute)
-			s.w.Name(s.otherKey) // it is identified now
-			if _, err := service(s.w).Update(t.Context(), s.id, on); err != nil {
-				t.Fatal(err)
-			}
-			s.sweep(t, 5*24*time.Hour)
-			if rec := mustRecord(t, s); s.w.IsLive(s.otherKey) || rec.Current.Origin != rotation.OriginIssued || len(rec.ByHand) != 1 {
-				t.Errorf("what was given lives: %t; current %+v; by hand %+v", s.w.IsLive(s.otherKey), rec.Current, rec.ByHand)
-			}
-			s.check(t)
-		})
-	})
-}
-
-// One given without its key id is reported when another one takes its place.
-func TestAGivenSecretIsReported(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		withGiven(t, s)
-		s.rebindTo(t, s.other, s.otherSecret, "")
-		s.sweep(t, time.Hour)
-		rec, _ := s.w.Record(s.id)
-		if !rec.Target.Same(s.other) {
-			t.Fatal("it was not taken over")
-		}
-		if !slices.ContainsFunc(rec.ByHand, func(h rotation.ByHand) bool { return h.Target.Same(s.app) }) {
-			t.Errorf("the old one still works and is not reported: %+v", rec.ByHand)
-		}
-		s.check(t)
-	})
-}
-
-// A rebind that died between publishing and its commit, and whose secret then stops
-// working: what is current is published again, also where neither has a key id (rule R5).
-func TestAGivenSecretIsPublishedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		withGiven(t, s)
-		s.rebindTo(t, s.other, s.otherSecret, "")
-		time.Sleep(time.Minute)
-		s.w.BreakAt("vault.put", rotationtest.CrashAfter)
-		service(s.w).Rotator.Sweep(t.Context())
-		s.w.Break(0, rotationtest.NoFault)
-		s.w.Restart()
-		v, _ := s.w.Published("rekey-" + s.id)
-		rec, _ := s.w.Record(s.id)
-		if v.Tags[vaulttag.Client] != s.other.ClientID || rec.Phase != rotation.Rebinding {
-			t.Fatalf("published is one of %s, phase %s", v.Tags[vaulttag.Client], rec.Phase)
-		}
-		s.w.OutsideBreak(true)
-		s.w.RemoveByHand(s.otherKey)
-		s.sweep(t, 2*time.Hour)
-		rec, _ = s.w.Record(s.id)
-		v, _ = s.w.Published("rekey-" + s.id)
-		if !rec.Current.Target.Same(s.app) || v.Tags[vaulttag.Client] != s.app.ClientID {
-			t.Errorf("current is of %s, and published is one of %s, which is dead; phase %s",
-				rec.Current.Target.ClientID, v.Tags[vaulttag.Client], rec.Phase)
-		}
-	})
+// again is a change that sends the original along, by its value alone, as a client does
+// that knows nothing else.
+func (s *subject) again() connection.Change {
+	return connection.Change{By: "tester", Credentials: &connection.Credentials{
+		TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret,
+	}}
 }
 
 // A client secret that is given once more, by its value alone, is the one that it was:
@@ -245,21 +91,128 @@ func TestCurrentGivenAgainDuringARebindIsKept(t *testing.T) {
 	})
 }
 
-// publishedValue is what the vault has published.
-func (s *subject) publishedValue(t *testing.T) secret.Value {
-	t.Helper()
-	v, ok := s.w.Published(mustRecord(t, s).VaultName)
-	if !ok {
-		t.Fatal("nothing is published")
-	}
-	return v.Value
+// Edits that send the original along, as the Terraform provider of Infisical does, do not
+// publish it again, and rotate nothing.
+func TestEditsThatSendTheOriginalAlongRotateNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		in := s.input()
+		in.OriginalGrace = new(48 * time.Hour)
+		if err := s.make(t, in); err != nil {
+			t.Fatalf("creating: %v", err)
+		}
+		s.sweep(t, time.Hour)
+		before, live := s.published(t), s.w.Live(s.app.ClientID)
+		if !before.Issued || !s.works(s.keyID) {
+			t.Fatal("the original is not in its grace period")
+		}
+		s.check(t)
+		again := 0
+		for n := range 3 {
+			change := s.again()
+			change.Description = new(fmt.Sprint("edit ", n+1))
+			if _, err := service(s.w).Update(t.Context(), s.id, change); err != nil {
+				t.Errorf("edit %d: %v", n+1, err)
+			}
+			for begun := time.Now(); time.Since(begun) < time.Hour; s.sweep(t, 5*time.Second) {
+				if s.published(t).KeyID == s.keyID {
+					again++
+					break
+				}
+			}
+			s.sweep(t, time.Hour)
+		}
+		if now := s.w.Live(s.app.ClientID); now != live || again > 0 || s.published(t).KeyID != before.KeyID {
+			t.Errorf("live client secrets: %d, were %d; the original was published again after %d of 3 edits", now, live, again)
+		}
+	})
 }
 
-func mustRecord(t *testing.T, s *subject) rotation.Record {
-	t.Helper()
-	rec, ok := s.w.Record(s.id)
-	if !ok {
-		t.Fatal("the connection is gone")
+// Rekey does not publish a client secret again that it has just removed, when a caller gives
+// it once more, although replicas still accept it. What was published before stays.
+func TestARemovedOriginalThatIsGivenAgainIsNotPublished(t *testing.T) {
+	for name, off := range map[string]bool{"rotation stays on": false, "rotation is turned off with it": true} {
+		for try := range 3 {
+			t.Run(fmt.Sprintf("%s, %d", name, try+1), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSubject(t)
+					s.w.Directory.Propagation = 5 * time.Minute
+					if err := s.make(t, s.input()); err != nil {
+						t.Fatalf("creating: %v", err)
+					}
+					for begun := time.Now(); s.works(s.keyID); s.sweep(t, time.Minute) {
+						if time.Since(begun) > time.Hour {
+							t.Fatal("the original was not removed")
+						}
+					}
+					before := s.published(t)
+					s.check(t)
+					time.Sleep(time.Duration(try) * time.Minute)
+					change := s.again()
+					if off {
+						change.Rotate = new(false)
+					}
+					c := service(s.w)
+					defer timer(t, c, time.Hour)()
+					_, err := c.Update(t.Context(), s.id, change)
+					if err != nil && kindOf(err) != connection.Conflict {
+						t.Errorf("the answer was: %v", err)
+					}
+					dead := time.Duration(0)
+					for begun := time.Now(); time.Since(begun) < 50*time.Minute; time.Sleep(5 * time.Second) {
+						if !s.published(t).Works(time.Now()) {
+							dead += 5 * time.Second
+						}
+					}
+					if dead > 0 {
+						t.Errorf("what is published was dead for %s of 50 minutes; the answer was: %v", dead, err)
+					}
+					s.sweep(t, 3*day)
+					if !s.works(before.KeyID) || s.published(t).KeyID != before.KeyID {
+						t.Errorf("after 3 days the client secret from before, which worked, works: %t", s.works(before.KeyID))
+					}
+				})
+			})
+		}
 	}
-	return rec
+}
+
+// Rekey refuses a client secret that it issued and has replaced, when a caller gives it, as
+// it comes back from a consumer: while it waits for its removal, and after that, although
+// replicas still accept it.
+func TestAReplacedSecretThatIsGivenIsRefused(t *testing.T) {
+	for name, grace := range map[string]time.Duration{"in its grace period": 48 * time.Hour, "right after its removal": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				s.w.Directory.Propagation = 5 * time.Minute
+				settled(t, s)
+				old := s.published(t)
+				if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{By: "tester", Grace: &grace}); err != nil {
+					t.Fatal(err)
+				}
+				replaced := func() bool {
+					return s.published(t).KeyID != old.KeyID && (grace > 0 || !s.works(old.KeyID))
+				}
+				for begun := time.Now(); !replaced(); s.sweep(t, time.Minute) {
+					if time.Since(begun) > time.Hour {
+						t.Fatal("it was not replaced")
+					}
+				}
+				before := s.published(t)
+				s.check(t)
+				change := s.again()
+				change.Credentials.ClientSecret = old.Value
+				_, err := service(s.w).Update(t.Context(), s.id, change)
+				at := s.published(t)
+				if kindOf(err) != connection.Conflict || at.KeyID != before.KeyID {
+					t.Errorf("the answer was: %v, want a conflict; it is published: %t, and works: %t", err, at.KeyID == old.KeyID, at.Works(time.Now()))
+				}
+				s.sweep(t, time.Hour)
+				if s.published(t).KeyID != before.KeyID {
+					t.Errorf("an hour later another client secret is published")
+				}
+			})
+		})
+	}
 }

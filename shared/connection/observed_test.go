@@ -1,14 +1,18 @@
 package connection_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"rekey/shared/connection"
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/secret"
 	"rekey/shared/vaulttag"
 )
 
@@ -139,4 +143,203 @@ func (s *subject) saysLeftOut(rows int) bool {
 func (s *subject) writtenByANewer(t *testing.T, id string) {
 	t.Helper()
 	s.w.StorePort().(rotationtest.RawStore).SetProperty(t, id, "schema", rotation.Schema+1)
+}
+
+func mustRecord(t *testing.T, s *subject) rotation.Record {
+	t.Helper()
+	rec, ok := s.w.Record(s.id)
+	if !ok {
+		t.Fatal("the connection is gone")
+	}
+	return rec
+}
+
+// This file is what the tests of the sequences ask the world, the record and the API:
+// what must hold is stated in terms of the directory and the vault, and what only the
+// record tells is asked here and nowhere else.
+
+// vaultName is where the subject publishes.
+func (s *subject) vaultName(t *testing.T) string {
+	t.Helper()
+	return mustRecord(t, s).VaultName
+}
+
+// published is the client secret that consumers of the subject read.
+func (s *subject) published(t *testing.T) rotationtest.ClientSecret {
+	t.Helper()
+	c, ok := s.w.PublishedSecret(s.vaultName(t))
+	if !ok {
+		t.Fatal("nothing is published")
+	}
+	return c
+}
+
+// issued counts what Rekey has issued for the subject's application since a time.
+func (s *subject) issued(since time.Time) (n int) {
+	for _, c := range s.w.Secrets(s.app.ClientID) {
+		if c.Issued && c.AddedAt.After(since) {
+			n++
+		}
+	}
+	return n
+}
+
+// nextSlot is when the subject is rotated next by its schedule.
+func (s *subject) nextSlot(t *testing.T) time.Time {
+	t.Helper()
+	return mustRecord(t, s).NextSlot
+}
+
+// attention is why a person should look at the subject, as the API says.
+func (s *subject) attention(t *testing.T) []string {
+	t.Helper()
+	rec := mustRecord(t, s)
+	return connection.Attention(&rec, time.Now())
+}
+
+// works reports whether a client secret authenticates.
+func (s *subject) works(keyID string) bool { return s.w.IsLive(keyID) }
+
+// keepsWorking plays the timer for d, and states that what is published works: it is
+// looked at every so often. It stops at the first time that it does not.
+func (s *subject) keepsWorking(real *testing.T, t testing.TB, every, d time.Duration) {
+	t.Helper()
+	name := s.vaultName(real)
+	begun := time.Now()
+	for end := begun.Add(d); time.Now().Before(end); {
+		s.sweep(real, every)
+		c, ok := s.w.PublishedSecret(name)
+		if !ok {
+			t.Fatalf("after %s nothing is published that works", time.Since(begun).Round(time.Second))
+		}
+		if c.Works(time.Now()) {
+			continue
+		}
+		what := "ended " + time.Since(c.ExpiresAt).Round(time.Second).String() + " ago"
+		if !c.RemovedAt.IsZero() {
+			what = "was removed " + time.Since(c.RemovedAt).Round(time.Second).String() + " ago"
+		}
+		t.Fatalf("after %s the published client secret %s (%s) %s", time.Since(begun).Round(time.Second), c.KeyID, c.Name, what)
+	}
+}
+
+// trouble is what the subject says went wrong last.
+func (s *subject) trouble(t *testing.T) string {
+	t.Helper()
+	if e := mustRecord(t, s).Error; e != nil {
+		return e.Message
+	}
+	return "nothing is wrong"
+}
+
+// rotatedTo fails unless that many client secrets of the application are alive, two
+// of which were there before.
+func (s *subject) live(t *testing.T, want int) {
+	t.Helper()
+	if got := s.w.Live(s.app.ClientID); got != want {
+		t.Errorf("live client secrets: %d, want %d", got, want)
+	}
+}
+
+func exists(w *rotationtest.World, id string) bool { return slices.Contains(w.Records(), id) }
+
+// check fails the test with the promises that were broken.
+func (s *subject) check(t *testing.T) {
+	t.Helper()
+	s.w.CheckLeaks()
+	s.w.CheckClaims()
+	if v := s.w.Violations(); len(v) > 0 {
+		t.Errorf("broken promises: %v", v)
+		if testing.Verbose() {
+			t.Log(s.w.Log.String())
+		}
+	}
+}
+
+func (s *subject) count(t *testing.T, kind string) (n int) {
+	t.Helper()
+	events, _, err := service(s.w).History(t.Context(), s.id, "", 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// publishedValue is what the vault has published.
+func (s *subject) publishedValue(t *testing.T) secret.Value {
+	t.Helper()
+	v, ok := s.w.Published(mustRecord(t, s).VaultName)
+	if !ok {
+		t.Fatal("nothing is published")
+	}
+	return v.Value
+}
+
+// holds fails unless the subject holds a reservation.
+func (s *subject) holds(t *testing.T, res reservation.Row) {
+	t.Helper()
+	got, err := s.w.StorePort().Find(t.Context(), res.Kind, res.Value)
+	if err != nil || got.Owner != s.id {
+		t.Errorf("the reservation %s %q is held by %q (%v), want %q", res.Kind, res.Value, got.Owner, err, s.id)
+	}
+}
+
+// claims fails unless the subject lists a claim and has its row.
+func (s *subject) claims(t *testing.T, kind rotation.ClaimKind, app rotation.Application) {
+	t.Helper()
+	rec := mustRecord(t, s)
+	rows, err := s.w.StorePort().ClaimsOf(t.Context(), app.Key())
+	listed := func(row rotation.ClaimRow) bool { return row.Kind == kind && row.Owner == s.id && rec.Lists(row.Claim) }
+	if err != nil || !slices.ContainsFunc(rows, listed) {
+		t.Errorf("the record lists %v; the claims on %s are %v, %v; want a %s one", rec.Claimed, app.ClientID, rows, err, kind)
+	}
+}
+
+// inVault fails unless that refresh token is what the connection signs in with.
+func (s *subject) inVault(t *testing.T, want secret.Value) {
+	t.Helper()
+	rec, _ := s.w.Record(s.id)
+	v, err := s.w.VaultPort().Get(t.Context(), rec.AuthName(), rec.Auth.VaultVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(v.Value.Reveal(), want.Reveal()) {
+		t.Error("what is in the vault is not the newest refresh token")
+	}
+}
+
+// enabled counts what can be read of what the connection authenticates with.
+func (s *subject) enabled(t *testing.T) (n int) {
+	t.Helper()
+	rec, _ := s.w.Record(s.id)
+	versions, err := s.w.VaultPort().List(t.Context(), rec.AuthName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range versions {
+		if v.Enabled {
+			n++
+		}
+	}
+	return n
+}
+
+func kindOf(err error) connection.Kind {
+	if e, ok := errors.AsType[*connection.Error](err); ok {
+		return e.Kind
+	}
+	return ""
+}
+
+// refusal fails unless err is of that kind and says those words.
+func refusal(t *testing.T, err error, kind connection.Kind, says string) {
+	t.Helper()
+	if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != kind || !strings.Contains(e.Message, says) {
+		t.Errorf("got %v, want %s: %q", err, kind, says)
+	}
 }

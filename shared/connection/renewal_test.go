@@ -1,14 +1,62 @@
 package connection_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/secret"
-
+	"rekey/shared/connection"
 	"rekey/shared/rotation"
+	"rekey/shared/secret"
 )
+
+// Of two renewals at once, and of a renewal during a reconnect, the newest refresh token
+// stays.
+func TestNewestRefreshTokenSurvives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		in := s.person()
+		if err := s.make(t, in); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(48 * time.Hour)
+		two := make(chan error, 2)
+		for i := range 2 {
+			go func() {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+				_, err := actors(s.w).Token(t.Context(), s.id)
+				two <- err
+			}()
+		}
+		if err := errors.Join(<-two, <-two); err != nil {
+			t.Fatal(err)
+		}
+		s.inVault(t, s.w.Newest(s.account))
+
+		time.Sleep(48 * time.Hour)
+		refresh := secret.Value{}
+		go func() { two <- actors(s.w).Renew(t.Context(), s.id) }()
+		go func() {
+			var account string
+			account, refresh = s.w.AddPerson()
+			in.SignIn = &connection.SignIn{RefreshToken: refresh, Account: account}
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &in.Credentials})
+			two <- err
+		}()
+		if err := errors.Join(<-two, <-two); err != nil {
+			t.Fatal(err)
+		}
+		rec, _ := s.w.Record(s.id)
+		if rec.Auth.Generation != 2 {
+			t.Errorf("generation %d", rec.Auth.Generation)
+		}
+		s.inVault(t, refresh)
+		s.sweep(t, time.Hour)
+		s.w.CheckEnd(s.id)
+		s.check(t)
+	})
+}
 
 // A reconnect beats the renewal of what was there before, however late that ends, and
 // the version that the renewal has written in vain does not stay.

@@ -3,17 +3,74 @@ package connection_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/schedule"
-
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
 )
+
+// justBefore does something right before a record is created.
+type justBefore struct {
+	connection.Records
+	do func()
+}
+
+func (j justBefore) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
+	j.do()
+	return j.Records.Create(ctx, rec, events...)
+}
+
+// unrecovering brings no soft-deleted secret back.
+type unrecovering struct{ connection.Vault }
+
+func (unrecovering) Recover(ctx context.Context, _ string) error {
+	<-ctx.Done()
+	return &serviceerror.Error{Op: "recovering a secret", Class: serviceerror.Transient, UnknownOutcome: true}
+}
+
+// softDeleted leaves the vault secret of a target that was deleted, and says how to add
+// that target again.
+func (s *subject) softDeleted(t *testing.T) connection.TargetInput {
+	t.Helper()
+	withParent(t, s)
+	in := connection.TargetInput{
+		Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true,
+		Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester", VaultSecretName: "billing",
+	}
+	first, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := service(s.w).Delete(t.Context(), first.ID, connection.DeleteOptions{Revoke: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.sweep(t, 3*time.Hour)
+	return in
+}
+
+// The same of a target whose vault secret a deleted one has left soft-deleted: only the
+// request that creates it recovers that. Where this fails, either the caller is told, or
+// a later pass does it.
+func TestATargetIsNotLeftWithoutItsSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		in := s.softDeleted(t)
+		c := service(s.w)
+		c.Vault = unrecovering{c.Vault}
+		second, err := c.CreateTarget(t.Context(), s.parent, in)
+		s.sweep(t, 24*time.Hour)
+		if rec, there := s.w.Record(second.ID); err == nil && (!there || rec.Current == nil) {
+			t.Errorf("the caller was told that the target is there; a day later it has published nothing: %+v", rec.Error)
+		}
+	})
+}
 
 // What stands in the way of rotating an application is said before anything is made:
 // no record, no reservation and no client secret is left of it.
@@ -88,17 +145,6 @@ func TestTargetsOfOthers(t *testing.T) {
 	})
 }
 
-// justBefore does something right before a record is created.
-type justBefore struct {
-	connection.Records
-	do func()
-}
-
-func (j justBefore) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
-	j.do()
-	return j.Records.Create(ctx, rec, events...)
-}
-
 // Of a caller who adds a target and one who deletes the connection at the same time, the API
 // refuses one, wherever the one is when the other comes.
 func TestDeletingWhileATargetIsAdded(t *testing.T) {
@@ -122,6 +168,110 @@ func TestDeletingWhileATargetIsAdded(t *testing.T) {
 			got, _ := s.w.Record(rec.ID)
 			t.Errorf("the target is there without a connection that could rotate it or remove what it has: "+
 				"phase %s, current %v, %d client secrets alive", got.Phase, got.Current != nil, s.w.Live(s.app.ClientID))
+		}
+	})
+}
+
+// A deletion looks for the targets of the connection before it writes. It finds a target
+// that was added since all the same, because adding it has written the connection, too.
+func TestATargetIsAddedWhileItsConnectionIsDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withParent(t, s)
+		var added error
+		deleting := service(s.w)
+		deleting.Records = &beforeCommit{deleting.Records, func() { added = s.addTarget(t) }}
+		_, err := deleting.Delete(t.Context(), s.parent, connection.DeleteOptions{Revoke: true})
+		if added != nil {
+			t.Fatalf("adding the target: %v", added)
+		}
+		refusal(t, err, connection.Invalid, "authenticates for 1 target,")
+		s.sweep(t, time.Hour)
+		s.w.CheckEnd(s.id)
+		s.check(t)
+	})
+}
+
+// Nothing is rotated through a connection that is not there yet.
+func TestNoTargetsWhileCreating(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		rec := rotation.Record{
+			Schema: rotation.Schema, ID: "5a3d2b1c-0000-4000-8000-000000000001", Phase: rotation.Creating,
+			Method: connection.Certificate, Actor: s.app, Version: 1,
+		}
+		if _, err := s.w.StorePort().Create(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+		_, err := service(s.w).CreateTarget(t.Context(), rec.ID, connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}})
+		refusal(t, err, connection.Conflict, "is being created")
+	})
+}
+
+// newerTarget makes a connection with two targets, one of which a newer Rekey has written,
+// and returns the other one.
+func newerTarget(t *testing.T, s *subject) (readable neighbour) {
+	t.Helper()
+	withParent(t, s)
+	two := s.crowd(t, 2, daily(3, 0))
+	s.sweep(t, 30*time.Minute)
+	s.writtenByANewer(t, two[1].id)
+	return two[0]
+}
+
+// One row that can't be read hides no other target.
+func TestATargetOfANewerSchemaIsLeftOutOfTheListAndCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		readable := newerTarget(t, s)
+		list, err := service(s.w).Targets(t.Context(), s.parent)
+		if err != nil || len(list) != 1 || list[0].ID != readable.id {
+			t.Errorf("%d targets, %v; want the one that can be read", len(list), err)
+		}
+		if !s.saysLeftOut(1) {
+			t.Errorf("the log does not say that one was left out")
+		}
+		s.check(t)
+	})
+}
+
+// The refusal is about the targets: the connection itself is not newer.
+func TestAConnectionWithATargetOfANewerSchemaIsNotDeletedAndSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		readable := newerTarget(t, s)
+		_, both := service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{By: "tester"})
+		if _, err := service(s.w).Delete(t.Context(), readable.id, connection.DeleteOptions{Revoke: true, By: "tester"}); err != nil {
+			t.Fatalf("deleting the target that can be read: %v", err)
+		}
+		s.sweep(t, time.Hour)
+		if exists(s.w, readable.id) {
+			t.Fatal("the target that can be read is still there")
+		}
+		_, one := service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{By: "tester"})
+		if rec := s.recordOf(t, s.parent); rec.Phase == rotation.Deleting || both == nil || one == nil {
+			t.Errorf("the connection is being deleted under a target that needs it")
+		}
+		for i, err := range []error{both, one} {
+			if n := fmt.Sprintf("%d target", 2-i); err == nil || !strings.Contains(err.Error(), n) {
+				t.Errorf("refused with %v, want that it authenticates for %ss", err, n)
+			}
+		}
+		s.check(t)
+	})
+}
+
+// A target has no name that a caller could look it up by, so that none is reserved.
+func TestATargetReservesNoName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withTarget(t, s)
+		before := len(s.w.Reserved())
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
+			t.Fatal(err)
+		}
+		if left := s.w.Reserved(); len(left) != before {
+			t.Errorf("reserved are %v", left)
 		}
 	})
 }

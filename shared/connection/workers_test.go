@@ -1,12 +1,9 @@
 package connection_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"rekey/shared/connection"
 )
 
 // slowActor is a connection that signs in for 150 targets, all due at the same time, at
@@ -81,43 +78,6 @@ func TestTheNextDueConnectionStartsWithinAMinuteWhateverElseWaits(t *testing.T) 
 		due := s.nextSlotOf(t, next.id)
 		s.sleepUntil(t, due.Add(30*time.Minute))
 		s.issuedWithin(t, next.app.ClientID, due, due.Add(time.Minute+10*time.Second))
-		s.check(t)
-	})
-}
-
-// The sweep's workers are busy; a request has its time whatever they do.
-func TestARequestAnswersInItsTimeWhileAllWorkersAreBusy(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		first, second := s.neighbour(t, "first", daily(3, 0)), s.neighbour(t, "second", daily(3, 0))
-		idle := s.neighbour(t, "idle", daily(12, 0))
-		s.sweep(t, 30*time.Minute)
-		due := s.nextSlotOf(t, first.id)
-		s.sleepUntil(t, due.Add(-time.Minute))
-		for _, busy := range []neighbour{first, second} {
-			for _, op := range []string{"vault.put", "vault.get", "vault.list"} {
-				s.w.Slow(op+" rekey-"+busy.id+"-staged", 28*time.Second)
-			}
-		}
-		time.Sleep(time.Until(due))
-		one := service(s.w)
-		one.Rotator.Parallel = 2
-		over := make(chan struct{})
-		go func() { defer close(over); one.Rotator.Sweep(context.WithoutCancel(t.Context())) }()
-		time.Sleep(10 * time.Second)
-
-		asked := time.Now()
-		_, err := one.Rotate(t.Context(), idle.id, connection.RotateOptions{By: "tester"})
-		took := time.Since(asked)
-		if err != nil {
-			t.Errorf("rotating: %v", err)
-		}
-		if took > 26*time.Second {
-			t.Errorf("the request took %s", took)
-		}
-		<-over
-		s.sweep(t, time.Hour)
-		s.issuedWithin(t, idle.app.ClientID, asked, asked.Add(10*time.Minute))
 		s.check(t)
 	})
 }

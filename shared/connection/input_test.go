@@ -1,13 +1,19 @@
 package connection_test
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"strings"
 	"testing"
 
-	"rekey/shared/secret"
+	"software.sslmate.com/src/go-pkcs12"
 
+	"rekey/shared/certificate"
 	"rekey/shared/connection"
 	"rekey/shared/rotationtest"
+	"rekey/shared/secret"
 )
 
 // A client secret may be longer than Entra makes them now (40 characters); the API refuses
@@ -37,4 +43,24 @@ func TestLengthOfAClientSecret(t *testing.T) {
 			t.Errorf("%s is changed", name)
 		}
 	}
+}
+
+// asPFX is a given certificate as a PFX file.
+func asPFX(t *testing.T, in certificate.Input) certificate.Input {
+	t.Helper()
+	leaf, _ := pem.Decode([]byte(in.Body.Reveal()))
+	block, _ := pem.Decode([]byte(in.PrivateKey.Reveal()))
+	c, err := x509.ParseCertificate(leaf.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var key *rsa.PrivateKey
+	if key, err = x509.ParsePKCS1PrivateKey(block.Bytes); err != nil {
+		t.Fatal(err)
+	}
+	file, err := pkcs12.Modern2023.Encode(key, c, nil, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate.Input{PFX: secret.New(base64.StdEncoding.EncodeToString(file)), Password: secret.New("x")}
 }

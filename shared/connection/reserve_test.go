@@ -3,18 +3,16 @@ package connection_test
 import (
 	"context"
 	"maps"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/reservation"
-	"rekey/shared/schedule"
-	"rekey/shared/secret"
-
 	"rekey/shared/connection"
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/schedule"
+	"rekey/shared/secret"
 )
 
 // beforeCommit does something right before the first commit.
@@ -46,6 +44,44 @@ func (b *beforeReserving) Reserve(
 		do()
 	}
 	return b.Reservations.Reserve(ctx, res, reclaim)
+}
+
+// releasing tells of what is released.
+type releasing struct {
+	connection.Reservations
+	released []reservation.Row
+}
+
+func (r *releasing) Release(ctx context.Context, res reservation.Row) error {
+	r.released = append(r.released, res)
+	return r.Reservations.Release(ctx, res)
+}
+
+// unreadable can't be read from some time on.
+type unreadable struct {
+	connection.Records
+	since *bool
+}
+
+func (u unreadable) Load(ctx context.Context, id string) (rotation.Record, error) {
+	if *u.since {
+		return rotation.Record{}, errLost
+	}
+	return u.Records.Load(ctx, id)
+}
+
+// whenReleased does something, once, right before a reservation is released.
+type whenReleased struct {
+	connection.Reservations
+	do func()
+}
+
+func (r *whenReleased) Release(ctx context.Context, res reservation.Row) error {
+	if do := r.do; do != nil {
+		r.do = nil
+		do()
+	}
+	return r.Reservations.Release(ctx, res)
 }
 
 // A change that is refused gives back what it reserved, whether that is found out before
@@ -190,88 +226,132 @@ func TestANameThatNothingNeeds(t *testing.T) {
 	}
 }
 
-// A name that a caller has just reserved is that caller's, although there is no record yet:
-// the API tells the next one so before it asks Entra about the credentials. Ten minutes later
-// the process that reserved the name counts as dead.
-func TestANameThatIsAboutToBeUsed(t *testing.T) {
+// A change that is refused gives back what it reserved, but not what another one has
+// made the connection's meanwhile.
+func TestRefusedChangeKeepsTheName(t *testing.T) {
+	t.Run("two at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSubject(t)
+			settled(t, s)
+			rec, _ := s.w.Record(s.id)
+			done := make(chan error, 2)
+			for range 2 {
+				go func() {
+					_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Version: new(rec.Revision)})
+					done <- err
+				}()
+			}
+			<-done
+			<-done
+			if rec, _ = s.w.Record(s.id); rec.Name != "invoices" {
+				t.Fatalf("the name is %q", rec.Name)
+			}
+			s.holds(t, rotation.NameReservation("", "invoices", s.id))
+		})
+	})
+	t.Run("lost answer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSubject(t)
+			settled(t, s)
+			rec, _ := s.w.Record(s.id)
+			s.w.Break(2, rotationtest.Applied) // the first reserves the name
+			service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Version: new(rec.Revision)})
+			s.w.Break(0, rotationtest.NoFault)
+			if rec, _ = s.w.Record(s.id); rec.Name != "invoices" {
+				t.Fatalf("the name is %q", rec.Name)
+			}
+			s.holds(t, rotation.NameReservation("", "invoices", s.id))
+		})
+	})
+}
+
+// A refused change does not release what another one has made the connection's meanwhile,
+// not even for a moment, nor anything if it is unknown whether one has.
+func TestNothingHeldIsReleased(t *testing.T) {
+	for _, readable := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSubject(t)
+			settled(t, s)
+			lost := false
+			slow := service(s.w)
+			seen := &releasing{Reservations: slow.Reservations}
+			slow.Records = unreadable{slow.Records, &lost}
+			slow.Reservations = &beforeReserving{seen, reservation.Name, func() {
+				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), By: "tester"}); err != nil {
+					t.Error(err)
+				}
+				lost = !readable
+			}}
+			wrong := s.input().Credentials
+			wrong.ClientSecret = secret.New("wrong")
+			_, err := slow.Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Credentials: &wrong, By: "tester"})
+			refusal(t, err, connection.Invalid, "")
+			if len(seen.released) != 0 {
+				t.Errorf("released are %v", seen.released)
+			}
+			s.holds(t, rotation.NameReservation("", "invoices", s.id))
+			s.check(t)
+		})
+	}
+}
+
+// A name that a refused change gives back stays with whom it has come to since: with the
+// same connection, where another change of it was written a moment later.
+func TestAGivenBackNameIsReservedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
+		settled(t, s)
 		slow := service(s.w)
-		slow.Records = justBefore{slow.Records, runtime.Goexit}
-		dies(func() { slow.Create(t.Context(), s.input()) })
-		app, given, keyID := s.w.AddApplication()
-		in := s.input()
-		in.Credentials = connection.Credentials{
-			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret.New("wrong"), ClientSecretKeyID: keyID,
+		slow.Records = &beforeCommit{slow.Records, func() {
+			wrong := s.input().Credentials
+			wrong.ClientSecret = secret.New("wrong")
+			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Credentials: &wrong}); err == nil {
+				t.Error("wrong credentials were taken")
+			}
+		}}
+		if _, err := slow.Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
+			t.Fatal(err)
 		}
-		_, err := service(s.w).Create(t.Context(), in)
-		refusal(t, err, connection.Invalid, "already exists")
-		if left := s.w.Records(); len(left) != 0 {
-			t.Errorf("records %v", left)
-		}
-		time.Sleep(11 * time.Minute)
-		in.ClientSecret = given
-		if err := s.make(t, in); err != nil {
-			t.Fatalf("after its creator has died: %v", err)
-		}
-		s.holds(t, rotation.NameReservation("", "billing", s.id))
+		s.holds(t, rotation.NameReservation("", "invoices", s.id))
 		s.check(t)
 	})
 }
 
-// A creation that ends before there is a record leaves no reservation behind.
-func TestRefusedCreationGivesBack(t *testing.T) {
-	t.Run("the connection is deleted meanwhile", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSubject(t)
-			withParent(t, s)
-			slow := service(s.w)
-			slow.Reservations = &beforeReserving{slow.Reservations, reservation.Target, func() {
-				if _, err := service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{Revoke: true}); err != nil {
-					t.Error(err)
-				}
-			}}
-			_, err := slow.CreateTarget(t.Context(), s.parent, connection.TargetInput{
-				Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"},
-			})
-			refusal(t, err, connection.NotFound, "")
-			s.sweep(t, time.Hour)
-			if left := s.w.Reserved(); len(left) != 0 || len(s.w.Records()) != 0 {
-				t.Errorf("reserved are %v, records %v", left, s.w.Records())
+// A caller who sends the name along with every change, as it is, does not get it back by
+// that: it may be another connection's since this one was renamed.
+func TestTheNameSentAlongWhileItIsRenamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		c := service(s.w)
+		c.Records = &beforeCommit{c.Records, func() {
+			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
+				t.Error(err)
 			}
-			s.live(t, 2)
-			s.check(t)
-		})
+		}}
+		_, err := c.Update(t.Context(), s.id, connection.Change{Name: new("billing"), Description: new("changed")})
+		t.Logf("the change that sent the name along: %v", err)
+		rec := mustRecord(t, s)
+		s.holds(t, rotation.NameReservation("", rec.Name, s.id))
 	})
-	t.Run("a reservation fails", func(t *testing.T) {
-		for _, f := range []rotationtest.Fault{rotationtest.NotApplied, rotationtest.Applied} {
-			for n := 1; n <= 5; n++ {
-				synctest.Test(t, func(t *testing.T) {
-					s := newSubject(t)
-					s.w.Break(n, f)
-					_, err := service(s.w).Create(t.Context(), s.input())
-					if err == nil {
-						t.Fatalf("write %d %s: it was created", n, f)
-					}
-					if left := s.w.Reserved(); len(left) != 0 {
-						t.Errorf("write %d %s: reserved are %v", n, f, left)
-					}
-				})
+}
+
+// A connection is renamed, and renamed back at the same time. Whatever its name is in the
+// end is its own.
+func TestRenamedBackAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		c := service(s.w)
+		c.Reservations = &whenReleased{c.Reservations, func() {
+			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("billing")}); err != nil {
+				t.Fatal(err)
 			}
+		}}
+		if _, err := c.Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
+			t.Fatal(err)
 		}
-	})
-	t.Run("its client secret is another's", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSubject(t)
-			unrotated(t, s)
-			before := s.w.Reserved()
-			in := s.input()
-			in.Name = "second"
-			_, err := service(s.w).Create(t.Context(), in)
-			refusal(t, err, connection.Conflict, "authenticates with this application")
-			if after := s.w.Reserved(); !maps.Equal(before, after) {
-				t.Errorf("reserved are %v, want %v", after, before)
-			}
-		})
+		rec := mustRecord(t, s)
+		s.holds(t, rotation.NameReservation("", rec.Name, s.id))
 	})
 }

@@ -5,23 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/serviceerror"
-
 	"rekey/shared/connection"
-	"rekey/shared/rotationtest"
+	"rekey/shared/serviceerror"
 )
-
-// What Entra answers an application with the right client secret: one that is disabled
-// or kept out by conditional access, and one whose secrets never get known.
-var (
-	keptOut = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Status: 400, Code: "AADSTS53003"}
-	unknown = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
-)
-
-// refuse lets every sign-in of the subject's application be answered with that.
-func (s *subject) refuse(with *serviceerror.Error) {
-	s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Refused = with })
-}
 
 // targetKeptOut makes a target that was rotated once and is kept out at its next slot,
 // while the application that acts for it signs in as ever.

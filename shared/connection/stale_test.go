@@ -6,11 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/serviceerror"
-
 	"rekey/shared/certificate"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // notAllowed is what a vault answers to whom it lets write and read, but not change.

@@ -5,18 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/schedule"
-
 	"rekey/shared/connection"
 	"rekey/shared/rotationtest"
 )
-
-const day = 24 * time.Hour
-
-// every is a schedule of that many days.
-func every(days int) *schedule.Schedule {
-	return &schedule.Schedule{Interval: days, Hours: 3, Zone: "UTC"}
-}
 
 // rotatedEvery makes a connection that is rotated every so many days.
 func rotatedEvery(t *testing.T, s *subject, days int) {

@@ -6,12 +6,20 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rekey/shared/schedule"
-
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/schedule"
 )
+
+// phases bring a subject that was settled into each phase, between two passes.
+var phases = map[string]func(t *testing.T, s *subject){
+	"idle":       func(*testing.T, *subject) {},
+	"issuing":    func(t *testing.T, s *subject) { s.stopAfter(t, "graph.addPassword") },
+	"verifying":  func(t *testing.T, s *subject) { s.stopIn(t, rotation.Verifying) },
+	"publishing": func(t *testing.T, s *subject) { s.stopIn(t, rotation.Publishing) },
+	"retiring":   func(t *testing.T, s *subject) { s.rotateBy(t, 7*time.Minute) },
+}
 
 // asks are the requests about a connection, by name.
 var asks = map[string]func(t *testing.T, s *subject) error{
@@ -47,6 +55,101 @@ var asks = map[string]func(t *testing.T, s *subject) error{
 		_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{})
 		return err
 	},
+}
+
+// Whatever the API is asked in whatever phase, and while a pass works or after one has
+// died: no change is lost, nothing is forgotten, and every promise holds.
+func TestEveryRequestInEveryPhase(t *testing.T) {
+	requests := map[string]struct {
+		ask  func(t *testing.T, s *subject) error
+		gone bool
+		live int // afterwards, with the foreign one
+	}{
+		"patch": {func(t *testing.T, s *subject) error {
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{
+				Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}, By: "tester",
+			})
+			return err
+		}, false, 2},
+		"rebind": {func(t *testing.T, s *subject) error {
+			_, secret, keyID := s.other, s.otherSecret, s.otherKey
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
+				TenantID: s.other.TenantID, ClientID: s.other.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
+			}})
+			return err
+		}, false, 1},
+		"rotate": {func(t *testing.T, s *subject) error {
+			_, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{})
+			return err
+		}, false, 2},
+		"emergency": {func(t *testing.T, s *subject) error {
+			_, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{Emergency: true})
+			return err
+		}, false, 2},
+		"abandon": {func(t *testing.T, s *subject) error {
+			_, err := service(s.w).Abandon(t.Context(), s.id, "tester")
+			return err
+		}, false, 2},
+		"delete": {func(t *testing.T, s *subject) error {
+			_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{})
+			return err
+		}, true, 2},
+		"revoke": {func(t *testing.T, s *subject) error {
+			_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true})
+			return err
+		}, true, 1},
+		"off": {func(t *testing.T, s *subject) error {
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false), By: "tester"})
+			return err
+		}, false, 2},
+	}
+	for phase, bring := range phases {
+		for name, r := range requests {
+			t.Run(fmt.Sprintf("%s while %s", name, phase), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSubject(t)
+					settled(t, s)
+					s.other, s.otherSecret, s.otherKey = s.w.AddApplication()
+					s.w.Name(s.otherKey)
+					bring(t, s)
+					refused := r.ask(t, s)
+					if refused != nil && name != "abandon" { // of which there may be nothing
+						t.Errorf("refused: %v", refused)
+					}
+					s.sweep(t, 5*24*time.Hour)
+					s.ended(t, name, r.gone, r.live)
+				})
+			})
+		}
+	}
+}
+
+// ended checks what has to hold long after a request.
+func (s *subject) ended(t *testing.T, name string, gone bool, live int) {
+	t.Helper()
+	rec, there := s.w.Record(s.id)
+	if there == gone {
+		t.Fatalf("the connection is there: %v", there)
+	}
+	if there {
+		s.w.CheckEnd(s.id)
+	}
+	s.live(t, live)
+	switch name {
+	case "patch":
+		if rec.Description != "changed" || rec.Policy.Schedule.Interval != 9 || rec.NextSlot.Hour() != 5 {
+			t.Errorf("a change was lost: %q, %+v, next slot %s", rec.Description, rec.Policy.Schedule, rec.NextSlot)
+		}
+	case "rebind":
+		if !rec.Target.Same(s.other) || s.w.Live(s.other.ClientID) != 1 {
+			t.Errorf("of %s, with %d live client secrets of the new application", rec.Target.ClientID, s.w.Live(s.other.ClientID))
+		}
+	case "off":
+		if rec.Policy.Enabled || !rec.NextSlot.IsZero() {
+			t.Errorf("enabled %v, next slot %s", rec.Policy.Enabled, rec.NextSlot)
+		}
+	}
+	s.check(t)
 }
 
 // While a connection is being created nothing else is done with it but deleting it; the API

@@ -1,0 +1,369 @@
+package connection_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/history"
+	"rekey/shared/rotation"
+	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
+)
+
+// answering answers sign-ins and reads of the vault otherwise than they are.
+type answering struct {
+	connection.SignIns
+	connection.ActorVault
+	fails     error         // of a refresh
+	read      error         // of the vault
+	value     *secret.Value // what is in the vault
+	chain     []bool        // with what the certificate was sent
+	refreshes int
+}
+
+func (a *answering) Get(ctx context.Context, name, version string) (rotation.VaultSecret, error) {
+	if a.read != nil {
+		return rotation.VaultSecret{}, a.read
+	}
+	v, err := a.ActorVault.Get(ctx, name, version)
+	if a.value != nil {
+		v.Value = *a.value
+	}
+	return v, err
+}
+
+func (a *answering) Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error) {
+	a.chain = append(a.chain, chain)
+	return a.SignIns.Certificate(ctx, app, pem, chain)
+}
+
+func (a *answering) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {
+	a.refreshes++
+	if a.fails != nil {
+		return rotation.Token{}, secret.Value{}, a.fails
+	}
+	return a.SignIns.Refresh(ctx, app, refresh)
+}
+
+func (s *subject) answering() (*connection.Actors, *answering) {
+	c := actors(s.w)
+	a := &answering{SignIns: c.SignIns, ActorVault: c.Vault}
+	c.SignIns, c.Vault = a, a
+	return c, a
+}
+
+// meanwhile lets something happen while a connection signs in, once.
+type meanwhile struct {
+	connection.SignIns
+	connection.ActorVault
+	read   func() // before what to sign in with is read
+	before func() // before the sign-in is answered
+	after  func() // after a renewed refresh token is in the vault
+	calls  int
+}
+
+func (m *meanwhile) Get(ctx context.Context, name, version string) (rotation.VaultSecret, error) {
+	if f := m.read; f != nil {
+		m.read = nil
+		f()
+	}
+	return m.ActorVault.Get(ctx, name, version)
+}
+
+func (m *meanwhile) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {
+	if m.calls++; m.calls > 100 {
+		panic("signing in goes round in circles")
+	}
+	if f := m.before; f != nil {
+		m.before = nil
+		f()
+	}
+	return m.SignIns.Refresh(ctx, app, refresh)
+}
+
+func (m *meanwhile) Put(ctx context.Context, v rotation.VaultSecret) (string, error) {
+	version, err := m.ActorVault.Put(ctx, v)
+	if f := m.after; f != nil {
+		m.after = nil
+		f()
+	}
+	return version, err
+}
+
+// slowly returns actors of the subject with a meanwhile.
+func (s *subject) slowly() (*connection.Actors, *meanwhile) {
+	a := actors(s.w)
+	m := &meanwhile{SignIns: a.SignIns, ActorVault: a.Vault}
+	a.SignIns, a.Vault = m, m
+	return a, m
+}
+
+// A sign-in that Entra has not answered is no lost one. One that is lost for another reason
+// than before says so.
+func TestWhatALostSignInIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		s.signedIn(t)
+		c, a := s.answering()
+		for i, tt := range []struct {
+			class, told serviceerror.Class
+			lost        int
+		}{
+			{serviceerror.Transient, "", 0},
+			{serviceerror.SignInExpired, serviceerror.SignInExpired, 1},
+			{serviceerror.SignInExpired, serviceerror.SignInExpired, 1},
+			{serviceerror.Transient, serviceerror.SignInExpired, 1},
+			{serviceerror.ConsentMissing, serviceerror.ConsentMissing, 2},
+		} {
+			a.fails = &serviceerror.Error{Op: "signing in", Class: tt.class, Status: 400, Code: "AADSTS0"}
+			_, err := c.Token(t.Context(), s.id)
+			if err == nil {
+				t.Fatal("it signs in")
+			}
+			told := serviceerror.Class("")
+			if p := mustRecord(t, s).Auth.Problem; p != nil {
+				told = p.Class
+			}
+			if n := s.count(t, history.SignInLost); told != tt.told || n != tt.lost {
+				t.Errorf("try %d, %s: told of %q, %d times lost; want %q, %d", i+1, tt.class, told, n, tt.told, tt.lost)
+			}
+		}
+		s.check(t)
+	})
+}
+
+// A target learns that it is its connection which can't sign in, whatever the reason, and
+// with what Entra has said.
+func TestARefusedActorIsNotTheTarget(t *testing.T) {
+	for name, answer := range map[string]func(c *connection.Actors, a *answering){
+		"its credential is gone":  func(_ *connection.Actors, a *answering) { a.read = serviceerror.ErrNotFound },
+		"what is kept is nothing": func(_ *connection.Actors, a *answering) { a.value = new(secret.New("{}")) },
+		"secrets only":            func(c *connection.Actors, _ *answering) { c.SignIns = nil },
+		"refused": func(_ *connection.Actors, a *answering) {
+			a.fails = &serviceerror.Error{Op: "signing in", Class: serviceerror.SignInExpired, Status: 400, Code: "AADSTS70043"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				s.signedIn(t)
+				c, a := s.answering()
+				answer(c, a)
+				_, err := c.Token(t.Context(), s.id)
+				if serviceerror.ClassOf(err) != serviceerror.ActorRefused {
+					t.Errorf("got %v", err)
+				}
+				if e, ok := err.(*serviceerror.Error); ok && a.fails != nil && (e.Status != 400 || e.Code != "AADSTS70043") {
+					t.Errorf("status %d, code %q", e.Status, e.Code)
+				}
+				if a.fails == nil && a.refreshes > 0 {
+					t.Error("it was tried with nothing")
+				}
+				s.check(t)
+			})
+		})
+	}
+}
+
+// A process that finds other credentials each time that its own are refused gives up in the end.
+func TestSigningInEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		given := s.signedIn(t)
+		a, m := s.slowly()
+		was := []string{s.account}
+		var again func()
+		again = func() {
+			for _, account := range was {
+				s.w.Withdraw(account)
+			}
+			account, refresh := s.w.AddPerson()
+			was = append(was, account)
+			next := given
+			next.SignIn = &connection.SignIn{RefreshToken: refresh, Account: account, Token: rotation.Token{Value: secret.New("new"), Opaque: true}}
+			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &next}); err != nil {
+				t.Errorf("reconnecting: %v", err)
+			}
+			m.before = again
+		}
+		m.before = again
+		if _, err := a.Token(t.Context(), s.id); serviceerror.ClassOf(err) != serviceerror.ActorRefused || m.calls != 3 {
+			t.Errorf("after %d tries: %v", m.calls, err)
+		}
+	})
+}
+
+// A sign-in that is refused because there is another one by now is no trouble: Rekey tries
+// the other one, and tells nothing.
+func TestReconnectDuringARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		c := s.signedIn(t)
+		a, m := s.slowly()
+		m.before = func() {
+			s.reconnect(t, c)
+			s.w.Withdraw(s.account)
+		}
+		if _, err := a.Token(t.Context(), s.id); err != nil {
+			t.Errorf("signing in: %v", err)
+		}
+		if rec, _ := s.w.Record(s.id); rec.Auth.Problem != nil || rec.Told != "" || m.calls != 2 {
+			t.Errorf("problem %+v, told %q, after %d tries", rec.Auth.Problem, rec.Told, m.calls)
+		}
+		if n := s.count(t, history.SignInLost); n != 0 {
+			t.Errorf("%d times lost in the history", n)
+		}
+		s.check(t)
+	})
+}
+
+// The same where what was there before is disabled by the time that it is read.
+func TestReconnectDuringARead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		c := s.signedIn(t)
+		a, m := s.slowly()
+		m.read = func() {
+			s.reconnect(t, c)
+			s.sweep(t, time.Hour)
+		}
+		if _, err := a.Token(t.Context(), s.id); err != nil {
+			t.Errorf("signing in: %v", err)
+		}
+		if n := s.enabled(t); n != 1 {
+			t.Errorf("%d versions can be read, want one", n)
+		}
+		s.check(t)
+	})
+}
+
+// A target learns whether it is worth while to wait for the connection that rotates it.
+func TestNothingToSignInWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		for id, phase := range map[string]rotation.Phase{"begun": rotation.Creating, "spent": rotation.Idle} {
+			rec := rotation.Record{
+				Schema: rotation.Schema, ID: id, Phase: phase, Method: connection.ClientSecret, Actor: s.app, Version: 1,
+			}
+			if _, err := s.w.StorePort().Create(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for id, want := range map[string]serviceerror.Class{
+			"begun": serviceerror.Transient, "spent": serviceerror.ActorRefused, "gone": serviceerror.ActorRefused,
+		} {
+			if _, err := actors(s.w).Token(t.Context(), id); err == nil || serviceerror.ClassOf(err) != want {
+				t.Errorf("%s: %v, want %s", id, err, want)
+			}
+		}
+	})
+}
+
+// That a connection can't sign in is said once, however often it is tried, and so is
+// that it can again, although no caller has reconnected it.
+func TestSignInIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withParent(t, s)
+		told := func(lost, back, notices int) {
+			t.Helper()
+			rec, _ := s.w.Record(s.id)
+			if (rec.Auth.Problem != nil) != (lost > back) {
+				t.Errorf("problem %+v", rec.Auth.Problem)
+			}
+			for kind, want := range map[string]int{
+				history.SignInLost: lost, history.SignInBack: back,
+				history.Attention: notices, history.Recovered: back,
+			} {
+				if n := s.count(t, kind); n != want {
+					t.Errorf("%s: %d times, want %d", kind, n, want)
+				}
+			}
+		}
+		s.w.Withdraw(s.acting.ClientID)
+		for range 3 {
+			if _, err := actors(s.w).Token(t.Context(), s.id); serviceerror.ClassOf(err) != serviceerror.ActorRefused {
+				t.Errorf("without a certificate: %v", err)
+			}
+			time.Sleep(time.Hour)
+		}
+		told(1, 0, 1)
+		s.w.AddCertificate(s.acting.ClientID, stored(given))
+		for range 3 {
+			if _, err := actors(s.w).Token(t.Context(), s.id); err != nil {
+				t.Errorf("with its certificate again: %v", err)
+			}
+			time.Sleep(time.Hour)
+		}
+		told(1, 1, 1)
+		s.check(t)
+	})
+}
+
+// A connection that can't sign in stops the rotations of its targets, and says why. They go
+// on as soon as its sign-in is mended.
+func TestLostSignIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withTarget(t, s)
+		s.w.Withdraw(s.acting.ClientID)
+		rec, _ := s.w.Record(s.id)
+		time.Sleep(time.Until(rec.NextSlot))
+		s.sweep(t, time.Hour)
+		rec, _ = s.w.Record(s.id)
+		if rec.Error == nil || rec.Error.Class != serviceerror.ActorRefused || rec.Phase != rotation.Idle {
+			t.Fatalf("phase %s, error %+v", rec.Phase, rec.Error)
+		}
+		parent, _ := s.w.Record(s.parent)
+		if parent.Auth.Problem == nil || parent.Auth.Problem.Class != serviceerror.CertificateRefused {
+			t.Errorf("the connection does not say that it can't sign in: %+v", parent.Auth.Problem)
+		}
+		s.w.AddCertificate(s.acting.ClientID, stored(renewed))
+		_, err := service(s.w).Update(t.Context(), s.parent, connection.Change{By: "tester", Credentials: &connection.Credentials{
+			Method: connection.Certificate, TenantID: s.acting.TenantID, ClientID: s.acting.ClientID, Certificate: renewed,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.sweep(t, 20*time.Minute)
+		rec, _ = s.w.Record(s.id)
+		if rec.Error != nil || rec.LastRun.Outcome != "success" {
+			t.Errorf("after reconnecting: error %+v, last run %+v", rec.Error, rec.LastRun)
+		}
+		if parent, _ = s.w.Record(s.parent); parent.Auth.Problem != nil {
+			t.Errorf("the connection still has the problem %+v", parent.Auth.Problem)
+		}
+		s.sweep(t, 3*24*time.Hour)
+		s.w.CheckEnd(s.id)
+		s.check(t)
+	})
+}
+
+// A certificate is kept with its end and as what it is, and is sent with its chain where
+// that was asked for.
+func TestWhatIsKeptOfACertificate(t *testing.T) {
+	for _, chain := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSubject(t)
+			in := s.actor()
+			in.SendChain = chain
+			if err := s.make(t, in); err != nil {
+				t.Fatal(err)
+			}
+			c, a := s.answering()
+			if _, err := c.Token(t.Context(), s.id); err != nil || len(a.chain) != 1 || a.chain[0] != chain {
+				t.Errorf("sent with its chain: %v, want %t; %v", a.chain, chain, err)
+			}
+			rec := mustRecord(t, s)
+			v, err := s.w.VaultPort().Get(t.Context(), rec.AuthName(), rec.Auth.VaultVersion)
+			want := time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC)
+			if err != nil || v.ContentType != "application/x-pem-file" || !v.ExpiresAt.Equal(want) {
+				t.Errorf("kept as %q until %s, %v", v.ContentType, v.ExpiresAt, err)
+			}
+			s.check(t)
+		})
+	}
+}

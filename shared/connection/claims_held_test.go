@@ -1,0 +1,350 @@
+package connection_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey/shared/connection"
+	"rekey/shared/rotation"
+	"rekey/shared/schedule"
+)
+
+// A connection is given another client secret of its application at the moment when another
+// connection is created with the same one. Where either rotates, one has to see the other.
+func TestNewCredentialsGivenTwiceAtOnce(t *testing.T) {
+	for name, rotates := range map[string]bool{"the new one rotates": false, "the old one rotates": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				if rotates {
+					settled(t, s)
+				} else {
+					unrotated(t, s)
+				}
+				time.Sleep(time.Hour)
+				secret, keyID := s.w.AddForeign(s.app.ClientID)
+				s.w.Name(keyID)
+				in := s.publishing("second", secret, keyID)
+				if !rotates {
+					in.Rotate, in.Schedule = true, monthly
+				}
+				var other error
+				c := service(s.w)
+				c.Vault = &whenStored{c.Vault, func() { _, other = service(s.w).Create(t.Context(), in) }}
+				_, err := c.Update(t.Context(), s.id, connection.Change{Credentials: &in.Credentials})
+				if err == nil && other == nil {
+					t.Error("both have it")
+				}
+				s.sweep(t, 3*24*time.Hour)
+				s.check(t)
+			})
+		})
+	}
+}
+
+// A connection that goes over to an application whose connection is being deleted is told to
+// wait, like a new connection for it.
+func TestGoingOverToWhatIsBeingDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		s.sweep(t, time.Hour)
+		if _, err := s.briefly().Delete(t.Context(), s.id, connection.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if rec := mustRecord(t, s); rec.Phase != rotation.Deleting {
+			t.Fatalf("phase %s", rec.Phase)
+		}
+		app, secret, keyID := s.w.AddApplication()
+		s.w.Name(keyID)
+		in := s.input()
+		in.Name, in.Credentials = "second", connection.Credentials{
+			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
+		}
+		rec, err := service(s.w).Create(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := s.input().Credentials
+		c.ClientSecret, c.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
+		_, err = service(s.w).Update(t.Context(), rec.ID, connection.Change{Credentials: &c})
+		e, _ := errors.AsType[*connection.Error](err)
+		if e == nil || e.Kind != connection.Conflict || e.RetryAfter == 0 {
+			t.Errorf("got %+v, want a conflict that says to try again", e)
+		}
+	})
+}
+
+// A connection that went over to another application still removes what it had of the
+// first. The API tells a caller who wants to rotate that one so, and does not tell
+// it to use the connection or delete it.
+func TestWhatWaitsForItsRemoval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		app, secret, keyID := s.w.AddApplication()
+		s.w.Name(keyID)
+		s.rebindTo(t, app, secret, keyID)
+		s.sweep(t, time.Hour)
+		in := s.input()
+		in.Name = "second"
+		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
+		_, err := service(s.w).Create(t.Context(), in)
+		e, _ := errors.AsType[*connection.Error](err)
+		if e == nil || e.Kind != connection.Conflict || e.RetryAfter == 0 {
+			t.Errorf("got %+v, want a conflict that says until when", e)
+		}
+	})
+}
+
+// A rebind may take half an hour, and longer where the timer stands still. All that time
+// no other connection gets the application that it goes over to (rule R11).
+func TestARebindHoldsItsApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		app, secret, keyID := s.w.AddApplication()
+		s.w.Name(keyID)
+		s.rebindTo(t, app, secret, keyID)
+		time.Sleep(11 * time.Minute) // reservations may be reclaimed after ten
+		in := s.input()
+		in.Name, in.Credentials = "second", connection.Credentials{
+			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
+		}
+		if _, err := service(s.w).Create(t.Context(), in); kindOf(err) != connection.Conflict {
+			t.Errorf("a second connection for the application that the first is going over to: %v, want a conflict", err)
+		}
+		s.sweep(t, 2*time.Hour)
+		s.check(t)
+	})
+}
+
+// Credentials that are given while others of the same application are being taken over: that
+// this fails takes nothing from the rebind that is under way.
+func TestRefusedChangeKeepsTheApplicationOfARebind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		app, secret, keyID := s.w.AddApplication()
+		s.w.Name(keyID)
+		s.rebindTo(t, app, secret, keyID)
+		another, anotherKey := s.w.AddForeign(app.ClientID)
+		again := service(s.w)
+		again.Vault = fullVault{again.Vault}
+		if _, err := again.Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
+			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: another, ClientSecretKeyID: anotherKey,
+		}}); err == nil {
+			t.Fatal("a vault that takes nothing took it")
+		}
+		s.claims(t, rotation.Exclusive, app)
+		s.sweep(t, time.Hour)
+		if rec, _ := s.w.Record(s.id); !rec.Target.Same(app) {
+			t.Fatalf("the connection is of %s", rec.Target.ClientID)
+		}
+		s.claims(t, rotation.Exclusive, app)
+	})
+}
+
+// Rotation is not turned on while another application's secret is being taken over: what
+// would be looked into is not what would be rotated. It is afterwards, and has the new one.
+func TestRotationTurnedOnWhileRebinding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		app := s.unrotatedGoesOver(t)
+		on := connection.Change{Rotate: new(true), By: "tester"}
+		if _, err := service(s.w).Update(t.Context(), s.id, on); kindOf(err) != connection.Conflict {
+			t.Errorf("got %v, want a conflict", err)
+		}
+		s.sweep(t, 2*time.Hour)
+		if _, err := service(s.w).Update(t.Context(), s.id, on); err != nil {
+			t.Fatal(err)
+		}
+		s.sweep(t, 2*time.Hour)
+		if rec := mustRecord(t, s); !rec.Policy.Enabled || !rec.Target.Same(app) {
+			t.Fatalf("rotation is on: %v, of %s", rec.Policy.Enabled, rec.Target.ClientID)
+		}
+		s.claims(t, rotation.Exclusive, app)
+		s.check(t)
+	})
+}
+
+// unrotatedGoesOver turns rotation off and leaves the subject going over to another
+// application.
+func (s *subject) unrotatedGoesOver(t *testing.T) rotation.Application {
+	t.Helper()
+	if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false), By: "tester"}); err != nil {
+		t.Fatal(err)
+	}
+	app, secret, keyID := s.w.AddApplication()
+	s.w.Name(keyID)
+	s.rebindTo(t, app, secret, keyID)
+	return app
+}
+
+// Of a connection that goes over to another application without rotating, and is told to
+// rotate meanwhile, either is refused; or the application that it rotates is its own.
+func TestTurnedOnWhileItGoesOver(t *testing.T) {
+	for name, outer := range map[string]bool{"turning on is slow": false, "going over is slow": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				unrotated(t, s)
+				app, secret, keyID := s.w.AddApplication()
+				s.w.Name(keyID)
+				over := connection.Change{By: "tester", Credentials: &connection.Credentials{
+					TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
+				}}
+				on := connection.Change{Rotate: new(true), Schedule: &monthly}
+				first, second := on, over
+				if outer {
+					first, second = over, on
+				}
+				c := service(s.w)
+				c.Records = &beforeCommit{c.Records, func() {
+					_, err := s.briefly().Update(t.Context(), s.id, second)
+					t.Logf("the second: %v", err)
+				}}
+				_, err := c.Update(t.Context(), s.id, first)
+				t.Logf("the first: %v", err)
+				s.sweep(t, 2*time.Hour)
+				if rec := mustRecord(t, s); rec.Policy.Enabled {
+					s.claims(t, rotation.Exclusive, rec.Target)
+				}
+				s.check(t)
+			})
+		})
+	}
+}
+
+// A connection goes over to another application, and its caller gives it back the first
+// one at the moment when it has arrived. Whichever it rotates is its own (rule R11).
+func TestGivenBackWhileGoingOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		app, secret, keyID := s.w.AddApplication()
+		s.w.Name(keyID)
+		s.rebindTo(t, app, secret, keyID)
+		back, backKey := s.w.AddForeign(s.app.ClientID)
+		s.w.Name(backKey)
+		c := service(s.w)
+		c.Vault = &whenStored{c.Vault, func() {
+			s.sweep(t, 2*time.Minute)
+			if rec := mustRecord(t, s); !rec.Target.Same(app) {
+				t.Fatalf("it has not gone over: phase %s", rec.Phase)
+			}
+		}}
+		_, err := c.Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
+			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: back, ClientSecretKeyID: backKey,
+		}})
+		s.sweep(t, 2*time.Hour)
+		rec := mustRecord(t, s)
+		if err != nil && rec.Target.Same(s.app) {
+			t.Fatalf("it was refused and done: %v", err)
+		}
+		s.claims(t, rotation.Exclusive, rec.Target)
+	})
+}
+
+// A connection that rotates nothing and was refused to begin with it does not keep its
+// application from the others.
+func TestARefusedChangeKeepsNoApplication(t *testing.T) {
+	plan := schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
+	for name, refused := range map[string]func(t *testing.T, s *subject) error{
+		"new credentials": func(t *testing.T, s *subject) error {
+			c := service(s.w)
+			c.Vault = fullVault{c.Vault}
+			secret, keyID := s.w.AddForeign(s.app.ClientID)
+			_, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Credentials: &connection.Credentials{
+				TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
+			}})
+			return err
+		},
+		"turning on": func(t *testing.T, s *subject) error {
+			rec := mustRecord(t, s)
+			s.w.Before("store.claims", func() {
+				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("changed")}); err != nil {
+					t.Fatal(err)
+				}
+			})
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Version: new(rec.Revision)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				in := s.input()
+				in.Rotate, in.Schedule = false, schedule.Schedule{}
+				if err := s.make(t, in); err != nil {
+					t.Fatal(err)
+				}
+				if err := refused(t, s); err == nil {
+					t.Fatal("it was not refused")
+				}
+				s.sweep(t, 24*time.Hour)
+				if err := s.second(t, s.another()); err != nil {
+					t.Errorf("a day later another connection, which rotates nothing: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// The same of a rotation by hand that was refused while the connection was going over to
+// another application.
+func TestARefusedRotationKeepsNoApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false), By: "tester"}); err != nil {
+			t.Fatal(err)
+		}
+		app, secret, keyID := s.w.AddApplication()
+		in := s.input()
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
+		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID}
+		if _, err := service(s.w).Create(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		s.rebindTo(t, app, secret, keyID)
+		if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{Emergency: true, By: "tester"}); err == nil {
+			t.Fatal("it was not refused")
+		}
+		s.sweep(t, 24*time.Hour)
+		in = s.input()
+		in.Name, in.Rotate, in.Schedule = "third", false, schedule.Schedule{}
+		in.Credentials = connection.Credentials{TenantID: app.TenantID, ClientID: app.ClientID}
+		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(app.ClientID)
+		if _, err := service(s.w).Create(t.Context(), in); err != nil {
+			t.Errorf("a day later another connection, with a client secret of its own: %v", err)
+		}
+	})
+}
+
+// The application of a connection that does not rotate is reserved while it is rotated by
+// hand, and given back at once where that is refused.
+func TestRefusedRotationGivesTheApplicationBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		unrotated(t, s)
+		in := s.input()
+		in.Name, in.Rotate, in.Schedule = "second", false, schedule.Schedule{}
+		if _, err := service(s.w).Create(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		before := len(s.w.Reserved())
+		_, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{})
+		refusal(t, err, connection.Conflict, "authenticates with this application")
+		if left := s.w.Reserved(); len(left) != before {
+			t.Errorf("reserved are %v", left)
+		}
+		s.check(t)
+	})
+}
