@@ -94,7 +94,7 @@ func (s *Service) explainClaim(ctx context.Context, err error) error {
 	case taken.Theirs.Kind == rotation.Shared:
 		e.Message = "Another connection authenticates with this application, and what is removed here could be its client secret. " +
 			"Rotate the application through that connection, or delete that one first."
-	case !other.Rotates() || other.Target.Key() != taken.Theirs.App:
+	case !other.Rotates() || other.Target.Key() != taken.Theirs.App && removesOf(other, taken.Theirs.App):
 		e.Message = "Another connection still has to remove client secrets of this application. Wait until none of them is " +
 			"listed as retiring there, or end their grace periods by an emergency rotation of that connection."
 		e.RetryAfter = time.Hour
@@ -106,4 +106,10 @@ func (s *Service) explainClaim(ctx context.Context, err error) error {
 			"or delete it first."
 	}
 	return e
+}
+
+// removesOf reports whether a connection has client secrets of an application to remove. One
+// that rotates and has none is going over to the application.
+func removesOf(rec *rotation.Record, app string) bool {
+	return slices.ContainsFunc(rec.Removals, func(m rotation.Removal) bool { return m.Target.Key() == app })
 }
