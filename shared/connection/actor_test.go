@@ -124,7 +124,7 @@ func TestWhatALostSignInIs(t *testing.T) {
 				t.Fatal("it signs in")
 			}
 			told := serviceerror.Class("")
-			if p := mustRecord(t, s).Auth.Problem; p != nil {
+			if p := s.record(t).Auth.Problem; p != nil {
 				told = p.Class
 			}
 			if n := s.count(t, history.SignInLost); told != tt.told || n != tt.lost {
@@ -357,7 +357,7 @@ func TestWhatIsKeptOfACertificate(t *testing.T) {
 			if _, err := c.Token(t.Context(), s.id); err != nil || len(a.chain) != 1 || a.chain[0] != chain {
 				t.Errorf("sent with its chain: %v, want %t; %v", a.chain, chain, err)
 			}
-			rec := mustRecord(t, s)
+			rec := s.record(t)
 			v, err := s.w.VaultPort().Get(t.Context(), rec.AuthName(), rec.Auth.VaultVersion)
 			want := time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC)
 			if err != nil || v.ContentType != "application/x-pem-file" || !v.ExpiresAt.Equal(want) {

@@ -230,14 +230,14 @@ func TestARequestWakesTheWaitingPass(t *testing.T) {
 					c.Rotator.Pass(t.Context(), s.id, rotator.PassOptions{Until: time.Now().Add(20 * time.Minute)})
 				}()
 				time.Sleep(2 * time.Minute) // issued, and three minutes too young
-				if rec := mustRecord(t, s); rec.Run == nil || rec.Run.KeyID == "" || rec.Run.ID != "r" {
+				if rec := s.record(t); rec.Run == nil || rec.Run.KeyID == "" || rec.Run.ID != "r" {
 					t.Fatalf("no run waits: %+v", rec.Run)
 				}
 				c.Budget = 5 * time.Second
 				if err := ask(s, c); err != nil {
 					t.Fatal(err)
 				}
-				if rec := mustRecord(t, s); rec.Request != nil {
+				if rec := s.record(t); rec.Request != nil {
 					t.Errorf("five seconds later it is still only a request: %s", rec.Request.Kind)
 				}
 				<-ended

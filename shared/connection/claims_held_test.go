@@ -1,7 +1,6 @@
 package connection_test
 
 import (
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,64 +41,6 @@ func TestNewCredentialsGivenTwiceAtOnce(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A connection that goes over to an application whose connection is being deleted is told to
-// wait, like a new connection for it.
-func TestGoingOverToWhatIsBeingDeleted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		settled(t, s)
-		if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		s.sweep(t, time.Hour)
-		if _, err := s.briefly().Delete(t.Context(), s.id, connection.DeleteOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		if rec := mustRecord(t, s); rec.Phase != rotation.Deleting {
-			t.Fatalf("phase %s", rec.Phase)
-		}
-		app, secret, keyID := s.w.AddApplication()
-		s.w.Name(keyID)
-		in := s.input()
-		in.Name, in.Credentials = "second", connection.Credentials{
-			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
-		}
-		rec, err := service(s.w).Create(t.Context(), in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := s.input().Credentials
-		c.ClientSecret, c.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
-		_, err = service(s.w).Update(t.Context(), rec.ID, connection.Change{Credentials: &c})
-		e, _ := errors.AsType[*connection.Error](err)
-		if e == nil || e.Kind != connection.Conflict || e.RetryAfter == 0 {
-			t.Errorf("got %+v, want a conflict that says to try again", e)
-		}
-	})
-}
-
-// A connection that went over to another application still removes what it had of the
-// first. The API tells a caller who wants to rotate that one so, and does not tell
-// it to use the connection or delete it.
-func TestWhatWaitsForItsRemoval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		settled(t, s)
-		app, secret, keyID := s.w.AddApplication()
-		s.w.Name(keyID)
-		s.rebindTo(t, app, secret, keyID)
-		s.sweep(t, time.Hour)
-		in := s.input()
-		in.Name = "second"
-		in.ClientSecret, in.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
-		_, err := service(s.w).Create(t.Context(), in)
-		e, _ := errors.AsType[*connection.Error](err)
-		if e == nil || e.Kind != connection.Conflict || e.RetryAfter == 0 {
-			t.Errorf("got %+v, want a conflict that says until when", e)
-		}
-	})
 }
 
 // A rebind may take half an hour, and longer where the timer stands still. All that time
@@ -166,7 +107,7 @@ func TestRotationTurnedOnWhileRebinding(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.sweep(t, 2*time.Hour)
-		if rec := mustRecord(t, s); !rec.Policy.Enabled || !rec.Target.Same(app) {
+		if rec := s.record(t); !rec.Policy.Enabled || !rec.Target.Same(app) {
 			t.Fatalf("rotation is on: %v, of %s", rec.Policy.Enabled, rec.Target.ClientID)
 		}
 		s.claims(t, rotation.Exclusive, app)
@@ -213,7 +154,7 @@ func TestTurnedOnWhileItGoesOver(t *testing.T) {
 				_, err := c.Update(t.Context(), s.id, first)
 				t.Logf("the first: %v", err)
 				s.sweep(t, 2*time.Hour)
-				if rec := mustRecord(t, s); rec.Policy.Enabled {
+				if rec := s.record(t); rec.Policy.Enabled {
 					s.claims(t, rotation.Exclusive, rec.Target)
 				}
 				s.check(t)
@@ -236,7 +177,7 @@ func TestGivenBackWhileGoingOver(t *testing.T) {
 		c := service(s.w)
 		c.Vault = &whenStored{c.Vault, func() {
 			s.sweep(t, 2*time.Minute)
-			if rec := mustRecord(t, s); !rec.Target.Same(app) {
+			if rec := s.record(t); !rec.Target.Same(app) {
 				t.Fatalf("it has not gone over: phase %s", rec.Phase)
 			}
 		}}
@@ -244,7 +185,7 @@ func TestGivenBackWhileGoingOver(t *testing.T) {
 			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: back, ClientSecretKeyID: backKey,
 		}})
 		s.sweep(t, 2*time.Hour)
-		rec := mustRecord(t, s)
+		rec := s.record(t)
 		if err != nil && rec.Target.Same(s.app) {
 			t.Fatalf("it was refused and done: %v", err)
 		}
@@ -267,7 +208,7 @@ func TestARefusedChangeKeepsNoApplication(t *testing.T) {
 			return err
 		},
 		"turning on": func(t *testing.T, s *subject) error {
-			rec := mustRecord(t, s)
+			rec := s.record(t)
 			s.w.Before("store.claims", func() {
 				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("changed")}); err != nil {
 					t.Fatal(err)

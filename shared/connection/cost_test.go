@@ -37,7 +37,7 @@ func TestCostOfARotation(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.sweep(t, 30*time.Minute)
-				rec := mustRecord(t, s)
+				rec := s.record(t)
 				time.Sleep(time.Until(rec.NextSlot))
 				s.w.Calls()
 				c := service(s.w)
@@ -48,7 +48,7 @@ func TestCostOfARotation(t *testing.T) {
 					}
 					time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)))
 				}
-				after := mustRecord(t, s)
+				after := s.record(t)
 				if after.Current.KeyID == rec.Current.KeyID || len(after.Removals) > 0 {
 					t.Fatalf("it was not rotated: %+v", after.LastRun)
 				}

@@ -2,8 +2,6 @@ package connection_test
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,7 +53,7 @@ func TestTwoDeletionsAtOnce(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
 		s.rotateBy(t, 10*time.Minute) // something old waits, so that the deletion takes a while
-		was := mustRecord(t, s)
+		was := s.record(t)
 		c := service(s.w)
 		c.Reservations = &whenNoted{c.Reservations, func() {
 			if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{By: "tester"}); err != nil {
@@ -80,7 +78,7 @@ func TestRevokingNeedsTheApplication(t *testing.T) {
 		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false)}); err != nil {
 			t.Fatal(err)
 		}
-		rec := mustRecord(t, s)
+		rec := s.record(t)
 		published, _ := s.w.Published(rec.VaultName)
 		if err := s.second(t, published.Value); err != nil {
 			t.Fatal(err)
@@ -112,7 +110,7 @@ func TestTheApplicationOfADeletion(t *testing.T) {
 		service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true})
 		s.w.Break(0, rotationtest.NoFault)
 		s.w.Restart()
-		if rec := mustRecord(t, s); rec.Phase != rotation.Deleting {
+		if rec := s.record(t); rec.Phase != rotation.Deleting {
 			t.Fatalf("phase %s", rec.Phase)
 		}
 		time.Sleep(time.Hour) // no pass is at it, and nothing is new any more
@@ -131,15 +129,8 @@ func TestWhatOthersDependOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withTarget(t, s)
-		wantError := func(doing string, err error, kind connection.Kind, says string) {
-			t.Helper()
-			e, ok := errors.AsType[*connection.Error](err)
-			if !ok || e.Kind != kind || !strings.Contains(e.Message, says) {
-				t.Errorf("%s: %v; want %s: %q", doing, err, kind, says)
-			}
-		}
 		_, err := service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{Revoke: true})
-		wantError("deleting a connection with a target", err, connection.Invalid, "1 target,")
+		refusal(t, err, connection.Invalid, "1 target,")
 
 		other, _, _ := s.w.AddApplication()
 		s.w.AddCertificate(other.ClientID, stored(renewed))
@@ -153,18 +144,18 @@ func TestWhatOthersDependOn(t *testing.T) {
 		in.Name, in.Target.ClientID = "second", s.app.ClientID
 		s.w.Own(s.app.ClientID, other.ClientID, true)
 		_, err = service(s.w).Create(t.Context(), in)
-		wantError("rotating what another rotates", err, connection.Conflict, "")
+		refusal(t, err, connection.Conflict, "")
 
 		own := s.input()
 		own.Name, own.Rotate, own.ClientSecretKeyID = "third", false, ""
 		_, err = service(s.w).Create(t.Context(), own)
-		wantError("authenticating with what another rotates", err, connection.Conflict, "nothing may authenticate")
+		refusal(t, err, connection.Conflict, "nothing may authenticate")
 
 		refused := service(s.w)
 		refused.Refused = map[string]string{other.ClientID: "Rekey's own identity"}
 		in.Target.ClientID, in.Name = other.ClientID, "fourth"
 		_, err = refused.Create(t.Context(), in)
-		wantError("rotating what Rekey depends on", err, connection.Invalid, "Rekey's own identity")
+		refusal(t, err, connection.Invalid, "Rekey's own identity")
 		s.check(t)
 	})
 }

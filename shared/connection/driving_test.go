@@ -39,8 +39,8 @@ func (s *subject) sweepEvery(t *testing.T, every, d time.Duration) {
 // toSlot plays the timer until a minute before the next slot, and waits for it.
 func (s *subject) toSlot(t *testing.T) {
 	t.Helper()
-	s.sweep(t, time.Until(s.nextSlot(t))-time.Minute)
-	time.Sleep(time.Until(s.nextSlot(t)))
+	s.sweep(t, time.Until(s.nextSlotOf(t, s.id))-time.Minute)
+	time.Sleep(time.Until(s.nextSlotOf(t, s.id)))
 }
 
 // sleepUntil lets time pass with the timer at work.

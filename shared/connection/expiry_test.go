@@ -66,7 +66,7 @@ func TestCurrentIsRotatedBeforeItExpiresWhateverTheInterval(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
 				tt.prepare(t, s)
-				t.Logf("current ends in %s, the next slot is in %s", time.Until(s.published(t).ExpiresAt), time.Until(s.nextSlot(t)))
+				t.Logf("current ends in %s, the next slot is in %s", time.Until(s.published(t).ExpiresAt), time.Until(s.nextSlotOf(t, s.id)))
 				s.check(t)
 				s.keepsWorking(t, t, day, time.Duration(tt.days)*day)
 			})

@@ -208,7 +208,7 @@ var givenAgain = []scenario{
 		quiet: 2 * time.Hour,
 		end: func(t *testing.T, s *subject, clean bool) {
 			s.w.CheckEnd(s.id)
-			rec := mustRecord(t, s)
+			rec := s.record(t)
 			moved := rec.Target.Same(s.other)
 			if clean && !moved || len(rec.ByHand) == 1 != moved {
 				t.Errorf("of the new application: %t, by hand %+v", moved, rec.ByHand)
@@ -231,7 +231,7 @@ var givenAgain = []scenario{
 		quiet: 5 * 24 * time.Hour,
 		end: func(t *testing.T, s *subject, clean bool) {
 			s.w.CheckEnd(s.id)
-			if rec := mustRecord(t, s); rec.Current.Origin != rotation.OriginIssued || len(rec.ByHand)+len(rec.Replaced()) != 0 {
+			if rec := s.record(t); rec.Current.Origin != rotation.OriginIssued || len(rec.ByHand)+len(rec.Replaced()) != 0 {
 				t.Errorf("current %+v, by hand %+v, old ones %+v", rec.Current, rec.ByHand, rec.Replaced())
 			}
 			s.live(t, 2)

@@ -39,7 +39,7 @@ func TestCredentialsThatAreGivenAgain(t *testing.T) {
 		{"what Rekey has issued and is current", off, func(_ *subject, published secret.Value) secret.Value { return published }, ""},
 		{"what was replaced and waits for its removal", func(t *testing.T, s *subject) {
 			off(t, s)
-			s.otherSecret = s.publishedValue(t)
+			s.otherSecret = s.published(t).Value
 			another, keyID := s.w.AddForeign(s.app.ClientID)
 			s.w.Name(keyID)
 			s.rebindTo(t, s.app, another, keyID)
@@ -50,7 +50,7 @@ func TestCredentialsThatAreGivenAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
 				tt.setup(t, s)
-				before, was := mustRecord(t, s), s.publishedValue(t)
+				before, was := s.record(t), s.published(t).Value
 				c := connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: tt.value(s, was)}
 				_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &c, Description: new("edited"), By: "tester"})
 				if tt.refuse != "" {
@@ -59,8 +59,8 @@ func TestCredentialsThatAreGivenAgain(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.sweep(t, 3*time.Hour)
-				rec := mustRecord(t, s)
-				if s.publishedValue(t) != was || rec.Current.KeyID != before.Current.KeyID || rec.CredentialChanges != before.CredentialChanges {
+				rec := s.record(t)
+				if s.published(t).Value != was || rec.Current.KeyID != before.Current.KeyID || rec.CredentialChanges != before.CredentialChanges {
 					t.Errorf("it was taken for a change: %+v, was %+v", rec.Current, before.Current)
 				}
 				if edited := rec.Description == "edited"; edited != (tt.refuse == "") {
@@ -77,14 +77,14 @@ func TestCurrentGivenAgainDuringARebindIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withGiven(t, s)
-		before := mustRecord(t, s)
+		before := s.record(t)
 		s.rebindTo(t, s.other, s.otherSecret, "") // which is not proven yet
 		c := connection.Credentials{TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.secret}
 		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &c, By: "tester"}); err != nil {
 			t.Fatal(err)
 		}
 		s.sweep(t, 3*time.Hour)
-		if rec := mustRecord(t, s); rec.Phase != rotation.Idle || !rec.Target.Same(s.app) || rec.Given != before.Given {
+		if rec := s.record(t); rec.Phase != rotation.Idle || !rec.Target.Same(s.app) || rec.Given != before.Given {
 			t.Errorf("phase %s, target %s, given %q, before %q", rec.Phase, rec.Target.ClientID, rec.Given, before.Given)
 		}
 		s.check(t)

@@ -43,7 +43,7 @@ func TestATargetThatIsKeptOutGetsOneNewSecretAndNoOrphans(t *testing.T) {
 		if n := s.issued(slot); n > 1 {
 			t.Errorf("after 4 hours %d client secrets were issued, %d of which work and are not published", n, s.orphans(t))
 		}
-		if len(s.attention(t)) == 0 {
+		if len(s.attentionOf(t, s.id)) == 0 {
 			t.Errorf("nothing is told")
 		}
 	})
@@ -99,11 +99,11 @@ func TestATargetThatNeverSignsInBacksOffAndIsTold(t *testing.T) {
 				var told time.Duration
 				for time.Since(begun) < 36*time.Hour {
 					s.sweep(t, 30*time.Minute)
-					if told == 0 && exists(s.w, s.id) && len(s.attention(t)) > 0 {
+					if told == 0 && exists(s.w, s.id) && len(s.attentionOf(t, s.id)) > 0 {
 						told = time.Since(begun)
 					}
 				}
-				t.Logf("issued %d, alive %d, first told after %s: %v", s.issued(begun), s.w.Live(s.app.ClientID)-2, told, s.attention(t))
+				t.Logf("issued %d, alive %d, first told after %s: %v", s.issued(begun), s.w.Live(s.app.ClientID)-2, told, s.attentionOf(t, s.id))
 				if n := s.issued(begun); n > tt.most {
 					t.Errorf("%d client secrets were issued in 36 hours, want %d at most", n, tt.most)
 				}

@@ -124,26 +124,3 @@ func TestToldOfACertificatesEnd(t *testing.T) {
 		s.check(t)
 	})
 }
-
-// An application's certificate is warned of five times, and rotation does not end.
-func TestCertificateExpires(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		withParent(t, s)
-		s.sweepEvery(t, 6*time.Hour, 160*24*time.Hour)
-		events, _, err := service(s.w).History(t.Context(), s.id, "", 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := 0
-		for _, e := range events {
-			if e.Kind == history.Expiring {
-				n++
-			}
-		}
-		if n != 5 {
-			t.Errorf("%d warnings, want 5", n)
-		}
-		s.check(t)
-	})
-}

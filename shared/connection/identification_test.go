@@ -32,7 +32,7 @@ func TestWhatIsCurrentThenIsIdentified(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.sweep(t, 5*24*time.Hour)
-				rec := mustRecord(t, s)
+				rec := s.record(t)
 				if !s.w.IsLive(s.keyID) || s.w.IsLive(s.otherKey) || len(rec.ByHand) != 1 || rec.Current.Origin != rotation.OriginIssued {
 					t.Errorf("the one before lives: %t, the one that was current then: %t; current %+v; by hand %+v",
 						s.w.IsLive(s.keyID), s.w.IsLive(s.otherKey), rec.Current, rec.ByHand)
@@ -56,7 +56,7 @@ func TestWhatIsCurrentThenIsIdentified(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.sweep(t, 5*24*time.Hour)
-			if rec := mustRecord(t, s); s.w.IsLive(s.otherKey) || rec.Current.Origin != rotation.OriginIssued || len(rec.ByHand) != 1 {
+			if rec := s.record(t); s.w.IsLive(s.otherKey) || rec.Current.Origin != rotation.OriginIssued || len(rec.ByHand) != 1 {
 				t.Errorf("what was given lives: %t; current %+v; by hand %+v", s.w.IsLive(s.otherKey), rec.Current, rec.ByHand)
 			}
 			s.check(t)
@@ -112,7 +112,7 @@ func TestTurningOnIsRefusedWithTheCandidates(t *testing.T) {
 		_, err := service(s.w).Update(t.Context(), s.id, change)
 		refusal(t, err, connection.Invalid, s.keyID)
 		refusal(t, err, connection.Invalid, alike)
-		rec := mustRecord(t, s)
+		rec := s.record(t)
 		if rec.Policy.Enabled || rec.Name != "billing" || rec.Request != nil || !rec.Unidentified() || !maps.Equal(before, s.w.Reserved()) {
 			t.Errorf("%+v; reserved are %v, were %v", rec, s.w.Reserved(), before)
 		}
@@ -122,7 +122,7 @@ func TestTurningOnIsRefusedWithTheCandidates(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.sweep(t, 3*day)
-		if rec := mustRecord(t, s); !rec.Policy.Enabled || rec.Name != "invoices" || s.w.IsLive(s.keyID) {
+		if rec := s.record(t); !rec.Policy.Enabled || rec.Name != "invoices" || s.w.IsLive(s.keyID) {
 			t.Errorf("on: %t, named %q, what was given lives: %t", rec.Policy.Enabled, rec.Name, s.w.IsLive(s.keyID))
 		}
 		s.w.CheckEnd(s.id)

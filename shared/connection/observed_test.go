@@ -13,11 +13,10 @@ import (
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 	"rekey/shared/secret"
-	"rekey/shared/vaulttag"
 )
 
-// What the tests of whole sequences see of a connection. Most of it is the directory's,
-// the vault's or the table's own; what is the record's is read here and nowhere else.
+// What tests see of a connection. Most of it is the directory's, the vault's or the table's
+// own.
 
 // issuedAfter is when a client secret of an application was first asked for from that
 // time on; zero: never.
@@ -37,13 +36,11 @@ func (s *subject) issuedWithin(t testing.TB, clientID string, from, until time.T
 	at := s.issuedAfter(clientID, from)
 	switch {
 	case at.IsZero():
-		t.Errorf("due at %s, and not begun at all", clock(from))
+		t.Errorf("due at %s, and not begun at all", from.Format(time.TimeOnly))
 	case at.After(until):
-		t.Errorf("due at %s, begun at %s, %s late", clock(from), clock(at), at.Sub(from).Round(time.Second))
+		t.Errorf("due at %s, begun at %s, %s late", from.Format(time.TimeOnly), at.Format(time.TimeOnly), at.Sub(from).Round(time.Second))
 	}
 }
-
-func clock(at time.Time) string { return at.UTC().Format("15:04:05") }
 
 // historyOf is everything that the table has of a connection's history, also of one
 // that is deleted; the newest first.
@@ -93,14 +90,10 @@ func (s *subject) nextSlotOf(t *testing.T, id string) time.Time {
 	return slot
 }
 
-// publishedOf is the key id of what the vault publishes for a connection.
-func (s *subject) publishedOf(t *testing.T, id string) string {
+// record is the row of the subject.
+func (s *subject) record(t *testing.T) rotation.Record {
 	t.Helper()
-	v, ok := s.w.Published(s.recordOf(t, id).VaultName)
-	if !ok {
-		t.Fatal("nothing is published")
-	}
-	return v.Tags[vaulttag.KeyID]
+	return s.recordOf(t, s.id)
 }
 
 // recordOf is the row of a connection that has to be there.
@@ -145,23 +138,10 @@ func (s *subject) writtenByANewer(t *testing.T, id string) {
 	s.w.StorePort().(rotationtest.RawStore).SetProperty(t, id, "schema", rotation.Schema+1)
 }
 
-func mustRecord(t *testing.T, s *subject) rotation.Record {
-	t.Helper()
-	rec, ok := s.w.Record(s.id)
-	if !ok {
-		t.Fatal("the connection is gone")
-	}
-	return rec
-}
-
-// This file is what the tests of the sequences ask the world, the record and the API:
-// what must hold is stated in terms of the directory and the vault, and what only the
-// record tells is asked here and nowhere else.
-
 // vaultName is where the subject publishes.
 func (s *subject) vaultName(t *testing.T) string {
 	t.Helper()
-	return mustRecord(t, s).VaultName
+	return s.record(t).VaultName
 }
 
 // published is the client secret that consumers of the subject read.
@@ -182,19 +162,6 @@ func (s *subject) issued(since time.Time) (n int) {
 		}
 	}
 	return n
-}
-
-// nextSlot is when the subject is rotated next by its schedule.
-func (s *subject) nextSlot(t *testing.T) time.Time {
-	t.Helper()
-	return mustRecord(t, s).NextSlot
-}
-
-// attention is why a person should look at the subject, as the API says.
-func (s *subject) attention(t *testing.T) []string {
-	t.Helper()
-	rec := mustRecord(t, s)
-	return connection.Attention(&rec, time.Now())
 }
 
 // works reports whether a client secret authenticates.
@@ -226,7 +193,7 @@ func (s *subject) keepsWorking(real *testing.T, t testing.TB, every, d time.Dura
 // trouble is what the subject says went wrong last.
 func (s *subject) trouble(t *testing.T) string {
 	t.Helper()
-	if e := mustRecord(t, s).Error; e != nil {
+	if e := s.record(t).Error; e != nil {
 		return e.Message
 	}
 	return "nothing is wrong"
@@ -270,16 +237,6 @@ func (s *subject) count(t *testing.T, kind string) (n int) {
 	return n
 }
 
-// publishedValue is what the vault has published.
-func (s *subject) publishedValue(t *testing.T) secret.Value {
-	t.Helper()
-	v, ok := s.w.Published(mustRecord(t, s).VaultName)
-	if !ok {
-		t.Fatal("nothing is published")
-	}
-	return v.Value
-}
-
 // holds fails unless the subject holds a reservation.
 func (s *subject) holds(t *testing.T, res reservation.Row) {
 	t.Helper()
@@ -292,7 +249,7 @@ func (s *subject) holds(t *testing.T, res reservation.Row) {
 // claims fails unless the subject lists a claim and has its row.
 func (s *subject) claims(t *testing.T, kind rotation.ClaimKind, app rotation.Application) {
 	t.Helper()
-	rec := mustRecord(t, s)
+	rec := s.record(t)
 	rows, err := s.w.StorePort().ClaimsOf(t.Context(), app.Key())
 	listed := func(row rotation.ClaimRow) bool { return row.Kind == kind && row.Owner == s.id && rec.Lists(row.Claim) }
 	if err != nil || !slices.ContainsFunc(rows, listed) {

@@ -55,56 +55,17 @@ var asks = map[string]func(t *testing.T, s *subject) error{
 		_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{})
 		return err
 	},
+	"revoke": func(t *testing.T, s *subject) error {
+		_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true})
+		return err
+	},
 }
 
 // Whatever the API is asked in whatever phase, and while a pass works or after one has
 // died: no change is lost, nothing is forgotten, and every promise holds.
 func TestEveryRequestInEveryPhase(t *testing.T) {
-	requests := map[string]struct {
-		ask  func(t *testing.T, s *subject) error
-		gone bool
-		live int // afterwards, with the foreign one
-	}{
-		"patch": {func(t *testing.T, s *subject) error {
-			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{
-				Description: new("changed"), Schedule: &schedule.Schedule{Interval: 9, Hours: 5, Zone: "UTC"}, By: "tester",
-			})
-			return err
-		}, false, 2},
-		"rebind": {func(t *testing.T, s *subject) error {
-			_, secret, keyID := s.other, s.otherSecret, s.otherKey
-			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
-				TenantID: s.other.TenantID, ClientID: s.other.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
-			}})
-			return err
-		}, false, 1},
-		"rotate": {func(t *testing.T, s *subject) error {
-			_, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{})
-			return err
-		}, false, 2},
-		"emergency": {func(t *testing.T, s *subject) error {
-			_, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{Emergency: true})
-			return err
-		}, false, 2},
-		"abandon": {func(t *testing.T, s *subject) error {
-			_, err := service(s.w).Abandon(t.Context(), s.id, "tester")
-			return err
-		}, false, 2},
-		"delete": {func(t *testing.T, s *subject) error {
-			_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{})
-			return err
-		}, true, 2},
-		"revoke": {func(t *testing.T, s *subject) error {
-			_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true})
-			return err
-		}, true, 1},
-		"off": {func(t *testing.T, s *subject) error {
-			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false), By: "tester"})
-			return err
-		}, false, 2},
-	}
 	for phase, bring := range phases {
-		for name, r := range requests {
+		for name, ask := range asks {
 			t.Run(fmt.Sprintf("%s while %s", name, phase), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := newSubject(t)
@@ -112,12 +73,12 @@ func TestEveryRequestInEveryPhase(t *testing.T) {
 					s.other, s.otherSecret, s.otherKey = s.w.AddApplication()
 					s.w.Name(s.otherKey)
 					bring(t, s)
-					refused := r.ask(t, s)
+					refused := ask(t, s)
 					if refused != nil && name != "abandon" { // of which there may be nothing
 						t.Errorf("refused: %v", refused)
 					}
 					s.sweep(t, 5*24*time.Hour)
-					s.ended(t, name, r.gone, r.live)
+					s.ended(t, name)
 				})
 			})
 		}
@@ -125,8 +86,12 @@ func TestEveryRequestInEveryPhase(t *testing.T) {
 }
 
 // ended checks what has to hold long after a request.
-func (s *subject) ended(t *testing.T, name string, gone bool, live int) {
+func (s *subject) ended(t *testing.T, name string) {
 	t.Helper()
+	gone, live := deleting(name), 2 // with the foreign one
+	if name == "credentials" || name == "revoke" {
+		live = 1
+	}
 	rec, there := s.w.Record(s.id)
 	if there == gone {
 		t.Fatalf("the connection is there: %v", there)
@@ -137,10 +102,10 @@ func (s *subject) ended(t *testing.T, name string, gone bool, live int) {
 	s.live(t, live)
 	switch name {
 	case "patch":
-		if rec.Description != "changed" || rec.Policy.Schedule.Interval != 9 || rec.NextSlot.Hour() != 5 {
-			t.Errorf("a change was lost: %q, %+v, next slot %s", rec.Description, rec.Policy.Schedule, rec.NextSlot)
+		if rec.Name != "renamed" || rec.Description != "changed" || rec.Policy.Schedule.Interval != 9 || rec.NextSlot.Hour() != 5 {
+			t.Errorf("a change was lost: %q, %q, %+v, next slot %s", rec.Name, rec.Description, rec.Policy.Schedule, rec.NextSlot)
 		}
-	case "rebind":
+	case "credentials":
 		if !rec.Target.Same(s.other) || s.w.Live(s.other.ClientID) != 1 {
 			t.Errorf("of %s, with %d live client secrets of the new application", rec.Target.ClientID, s.w.Live(s.other.ClientID))
 		}
@@ -151,6 +116,9 @@ func (s *subject) ended(t *testing.T, name string, gone bool, live int) {
 	}
 	s.check(t)
 }
+
+// deleting reports whether a request deletes the connection.
+func deleting(name string) bool { return name == "delete" || name == "revoke" }
 
 // While a connection is being created nothing else is done with it but deleting it; the API
 // tells a caller who asks to come again. What was asked for is created all the same.
@@ -177,7 +145,7 @@ func TestEveryRequestWhileCreating(t *testing.T) {
 					}
 				}
 				s.sweep(t, 3*24*time.Hour)
-				if exists(s.w, s.id) == (name == "delete") {
+				if exists(s.w, s.id) == deleting(name) {
 					t.Errorf("the connection is there: %v", exists(s.w, s.id))
 				}
 				s.check(t)
@@ -205,7 +173,7 @@ func TestEveryRequestWhileRebinding(t *testing.T) {
 				}
 				s.sweep(t, 5*24*time.Hour)
 				rec, there := s.w.Record(s.id)
-				if there == (name == "delete") {
+				if there == deleting(name) {
 					t.Fatalf("the connection is there: %v", there)
 				}
 				want := app

@@ -9,7 +9,6 @@ import (
 	"rekey/shared/connection"
 	"rekey/shared/history"
 	"rekey/shared/rotation"
-	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
 )
 
@@ -64,7 +63,7 @@ func TestReconnectedWithWhatAnotherRotates(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.sweep(t, 30*time.Minute)
-		published, _ := s.w.Published(mustRecord(t, s).VaultName)
+		published, _ := s.w.Published(s.record(t).VaultName)
 		_, err = service(s.w).Update(t.Context(), second.ID, connection.Change{By: "tester", Credentials: &connection.Credentials{
 			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: published.Value,
 		}})
@@ -138,7 +137,7 @@ func TestReconnectedTwiceAtOnce(t *testing.T) {
 		var last rotation.Application
 		s.w.Before("store.unclaim", func() { last = reconnect() }) // the first is written
 		reconnect()
-		if rec := mustRecord(t, s); !rec.Actor.Same(last) {
+		if rec := s.record(t); !rec.Actor.Same(last) {
 			t.Errorf("it authenticates as %s, with what is %s's", rec.Actor.ClientID, last.ClientID)
 		}
 		if _, err := service(s.w).Actors.Token(t.Context(), s.id); err != nil {
@@ -161,7 +160,7 @@ func TestTargetsAreToldWhoActs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rec := mustRecord(t, s); !rec.Actor.Same(app) {
+		if rec := s.record(t); !rec.Actor.Same(app) {
 			t.Errorf("the target is acted for by %s, want %s", rec.Actor.ClientID, app.ClientID)
 		}
 		s.check(t)
@@ -179,7 +178,7 @@ func TestAReconnectIsToldAtOnce(t *testing.T) {
 			t.Fatal("it signs in")
 		}
 		s.w.AddCertificate(s.acting.ClientID, stored(renewed))
-		before := mustRecord(t, s)
+		before := s.record(t)
 		rec, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
 			Method: connection.Certificate, TenantID: s.acting.TenantID, ClientID: s.acting.ClientID, Certificate: renewed,
 		}})
@@ -231,31 +230,6 @@ func TestAReconnectEndsAKeptRefusal(t *testing.T) {
 		rec, _ := s.w.Record(s.id)
 		if rec.Error != nil {
 			t.Errorf("twenty minutes after the reconnect the target still waits, until %s: %s", time.Until(rec.Error.RetryAt), rec.Error.Class)
-		}
-		s.check(t)
-	})
-}
-
-// A connection that rotates the client secrets of its own application through a target is
-// not in its own way: its certificate can be replaced.
-func TestReconnectWhereAnOwnTargetRotatesTheApplication(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		withParent(t, s)
-		s.w.Own(s.acting.ClientID, s.acting.ClientID, true)
-		_, err := service(s.w).CreateTarget(t.Context(), s.parent, connection.TargetInput{
-			Target: connection.Target{ClientID: s.acting.ClientID}, Rotate: true,
-			Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, By: "tester",
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.sweep(t, 30*time.Minute)
-		_, err = service(s.w).Update(t.Context(), s.parent, connection.Change{By: "tester", Credentials: &connection.Credentials{
-			Method: connection.Certificate, TenantID: s.acting.TenantID, ClientID: s.acting.ClientID, Certificate: renewed,
-		}})
-		if err != nil {
-			t.Errorf("a new certificate of the same application: %v", err)
 		}
 		s.check(t)
 	})

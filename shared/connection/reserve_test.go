@@ -95,7 +95,7 @@ func TestRefusedChangeGivesBack(t *testing.T) {
 			return err
 		},
 		"another caller was faster": func(t *testing.T, s *subject) error {
-			rec := mustRecord(t, s)
+			rec := s.record(t)
 			slow := service(s.w)
 			slow.Records = &beforeCommit{slow.Records, func() {
 				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("theirs")}); err != nil {
@@ -171,7 +171,7 @@ func TestAChangeGivesBackWhatItReplaces(t *testing.T) {
 					t.Errorf("claims on %s: %v, %v; want %d", app.ClientID, rows, err, want)
 				}
 			}
-			if rec := mustRecord(t, s); !rec.Actor.Same(other) {
+			if rec := s.record(t); !rec.Actor.Same(other) {
 				t.Errorf("it authenticates as %s", rec.Actor.ClientID)
 			}
 			s.check(t)
@@ -194,14 +194,14 @@ func TestANameThatNothingNeeds(t *testing.T) {
 		"its connection is being deleted": func(t *testing.T, s *subject) {
 			s.w.Break(2, rotationtest.CrashAfter) // the request, and the lease with the beginning
 			service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true})
-			if rec := mustRecord(t, s); rec.Phase != rotation.Deleting {
+			if rec := s.record(t); rec.Phase != rotation.Deleting {
 				t.Fatalf("phase %s", rec.Phase)
 			}
 		},
 		"its connection is called otherwise": func(t *testing.T, s *subject) {
 			s.w.Break(2, rotationtest.CrashAfter) // the new name is reserved, and written
 			service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices")})
-			if rec := mustRecord(t, s); rec.Name != "invoices" {
+			if rec := s.record(t); rec.Name != "invoices" {
 				t.Fatalf("the name is %q", rec.Name)
 			}
 		},
@@ -331,7 +331,7 @@ func TestTheNameSentAlongWhileItIsRenamed(t *testing.T) {
 		}}
 		_, err := c.Update(t.Context(), s.id, connection.Change{Name: new("billing"), Description: new("changed")})
 		t.Logf("the change that sent the name along: %v", err)
-		rec := mustRecord(t, s)
+		rec := s.record(t)
 		s.holds(t, rotation.NameReservation("", rec.Name, s.id))
 	})
 }
@@ -351,7 +351,7 @@ func TestRenamedBackAtOnce(t *testing.T) {
 		if _, err := c.Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
 			t.Fatal(err)
 		}
-		rec := mustRecord(t, s)
+		rec := s.record(t)
 		s.holds(t, rotation.NameReservation("", rec.Name, s.id))
 	})
 }

@@ -55,14 +55,14 @@ func TestRotatingAgain(t *testing.T) {
 		if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{ID: "third"}); err != nil {
 			t.Fatal(err)
 		}
-		if rec = mustRecord(t, s); rec.Error == nil {
+		if rec = s.record(t); rec.Error == nil {
 			t.Fatal("it is not stuck")
 		}
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Forbidden = false })
 		if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{ID: "fourth"}); err != nil {
 			t.Fatal(err)
 		}
-		if rec = mustRecord(t, s); rec.Error != nil || rec.Run == nil {
+		if rec = s.record(t); rec.Error != nil || rec.Run == nil {
 			t.Errorf("it waits until %+v", rec.Error)
 		}
 		s.sweep(t, 3*24*time.Hour)

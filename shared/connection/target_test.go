@@ -2,7 +2,6 @@ package connection_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -103,10 +102,7 @@ func TestRefusedTargets(t *testing.T) {
 				reserved := len(s.w.Reserved())
 				tt.prepare(s, &in)
 				_, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
-				e, ok := errors.AsType[*connection.Error](err)
-				if !ok || e.Kind != connection.Invalid || !strings.Contains(e.Message, tt.says) {
-					t.Errorf("got %v, want %q", err, tt.says)
-				}
+				refusal(t, err, connection.Invalid, tt.says)
 				if n := len(s.w.Records()); n != 1 {
 					t.Errorf("%d records", n)
 				}
@@ -125,22 +121,16 @@ func TestTargetsOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withTarget(t, s)
-		missing := func(doing string, err error) {
-			t.Helper()
-			if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.NotFound {
-				t.Errorf("%s: %v, want that there is no such connection", doing, err)
-			}
-		}
 		svc := service(s.w)
 		if rec, err := svc.GetTarget(t.Context(), s.parent, s.id); err != nil || rec.ID != s.id {
 			t.Errorf("through its connection: %v", err)
 		}
 		_, err := svc.GetTarget(t.Context(), "another", s.id)
-		missing("through another connection", err)
+		refusal(t, err, connection.NotFound, "") // through another connection
 		_, err = svc.Targets(t.Context(), s.id)
-		missing("the targets of a target", err)
+		refusal(t, err, connection.NotFound, "") // the targets of a target
 		_, err = svc.CreateTarget(t.Context(), s.id, connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}})
-		missing("a target of a target", err)
+		refusal(t, err, connection.NotFound, "") // a target of a target
 		s.check(t)
 	})
 }

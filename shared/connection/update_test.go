@@ -54,10 +54,10 @@ func TestRefusedChanges(t *testing.T) {
 				s := newSubject(t)
 				tt.setup(t, s)
 				change := tt.change(s)
-				before, reserved := mustRecord(t, s), s.w.Reserved()
+				before, reserved := s.record(t), s.w.Reserved()
 				_, err := service(s.w).Update(t.Context(), s.id, change)
 				refusal(t, err, tt.kind, tt.says)
-				after := mustRecord(t, s)
+				after := s.record(t)
 				if after.Revision != before.Revision || after.Description != before.Description || after.Policy != before.Policy ||
 					(after.Auth == nil) != (before.Auth == nil) || after.CredentialChanges != before.CredentialChanges {
 					t.Errorf("it was changed: %+v", after)
@@ -113,7 +113,7 @@ func TestANewScheduleTakesEffect(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
 		s.sweep(t, 3*24*time.Hour)
-		before := mustRecord(t, s)
+		before := s.record(t)
 		soon := time.Now().UTC().Add(30 * time.Hour)
 		if before.NextSlot.Before(soon.Add(48 * time.Hour)) {
 			t.Fatalf("the slot before is at %s", before.NextSlot)
@@ -125,7 +125,7 @@ func TestANewScheduleTakesEffect(t *testing.T) {
 			t.Fatalf("changed at %s, %v", rec.UpdatedAt, err)
 		}
 		s.sweep(t, 48*time.Hour)
-		if rec := mustRecord(t, s); !rec.LastRotatedAt.After(before.LastRotatedAt) {
+		if rec := s.record(t); !rec.LastRotatedAt.After(before.LastRotatedAt) {
 			t.Errorf("it was not rotated; its next slot is at %s", rec.NextSlot)
 		}
 		s.check(t)
@@ -141,7 +141,7 @@ func TestTheSlotGoesWithRotation(t *testing.T) {
 			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: &on}); err != nil {
 				t.Fatal(err)
 			}
-			if rec := mustRecord(t, s); rec.NextSlot.IsZero() == on {
+			if rec := s.record(t); rec.NextSlot.IsZero() == on {
 				t.Errorf("rotation is on: %t, and the next slot is %s", on, rec.NextSlot)
 			}
 		}
@@ -158,7 +158,7 @@ func TestAChangeOfWhatIsBeingDeleted(t *testing.T) {
 		slow.Records = &beforeCommit{slow.Records, func() { s.request(t, rotation.Request{Kind: rotation.AskDelete, ID: "d"}) }}
 		_, err := slow.Update(t.Context(), s.id, connection.Change{Description: new("changed")})
 		refusal(t, err, connection.NotFound, "")
-		if rec := mustRecord(t, s); rec.Description != "" {
+		if rec := s.record(t); rec.Description != "" {
 			t.Errorf("it was changed: %q", rec.Description)
 		}
 		s.check(t)
@@ -222,7 +222,7 @@ func TestWhatBecomesOfTheOldSecret(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				rec := mustRecord(t, s)
+				rec := s.record(t)
 				old, _ := s.w.Published(rec.VaultName)
 				if tt.shares {
 					if err := s.second(t, old.Value); err != nil {
@@ -248,7 +248,7 @@ func TestWhatBecomesOfTheOldSecret(t *testing.T) {
 					}
 				}
 				s.sweep(t, 3*day)
-				now := mustRecord(t, s)
+				now := s.record(t)
 				if byHand := len(now.ByHand) == 1; s.w.IsLive(rec.Current.KeyID) == tt.removed || byHand == tt.removed || len(now.Removals) > 0 {
 					t.Errorf("it lives: %t, by hand %+v, to be removed %+v", s.w.IsLive(rec.Current.KeyID), now.ByHand, now.Removals)
 				}

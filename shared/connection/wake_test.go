@@ -19,7 +19,7 @@ func TestPublishingANewSecretWakesTheTargetsThatItsLossHeldUp(t *testing.T) {
 		target := s.crowd(t, 1, daily(6, 0))[0]
 		s.sweep(t, time.Hour)
 		due := s.nextSlotOf(t, target.id)
-		current := mustRecord(t, s).Current.KeyID
+		current := s.record(t).Current.KeyID
 		s.w.OutsideBreak(true)
 		s.w.RemoveByHand(current)
 		s.sleepUntil(t, due.Add(4*time.Hour))
