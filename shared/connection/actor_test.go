@@ -2,6 +2,8 @@ package connection_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,101 +15,12 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// answering answers sign-ins and reads of the vault otherwise than they are.
-type answering struct {
-	connection.SignIns
-	connection.ActorVault
-	fails     error         // of a refresh
-	read      error         // of the vault
-	value     *secret.Value // what is in the vault
-	chain     []bool        // with what the certificate was sent
-	refreshes int
-}
-
-func (a *answering) Get(ctx context.Context, name, version string) (rotation.VaultSecret, error) {
-	if a.read != nil {
-		return rotation.VaultSecret{}, a.read
-	}
-	v, err := a.ActorVault.Get(ctx, name, version)
-	if a.value != nil {
-		v.Value = *a.value
-	}
-	return v, err
-}
-
-func (a *answering) Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error) {
-	a.chain = append(a.chain, chain)
-	return a.SignIns.Certificate(ctx, app, pem, chain)
-}
-
-func (a *answering) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {
-	a.refreshes++
-	if a.fails != nil {
-		return rotation.Token{}, secret.Value{}, a.fails
-	}
-	return a.SignIns.Refresh(ctx, app, refresh)
-}
-
-func (s *subject) answering() (*connection.Actors, *answering) {
-	c := actors(s.w)
-	a := &answering{SignIns: c.SignIns, ActorVault: c.Vault}
-	c.SignIns, c.Vault = a, a
-	return c, a
-}
-
-// meanwhile lets something happen while a connection signs in, once.
-type meanwhile struct {
-	connection.SignIns
-	connection.ActorVault
-	read   func() // before what to sign in with is read
-	before func() // before the sign-in is answered
-	after  func() // after a renewed refresh token is in the vault
-	calls  int
-}
-
-func (m *meanwhile) Get(ctx context.Context, name, version string) (rotation.VaultSecret, error) {
-	if f := m.read; f != nil {
-		m.read = nil
-		f()
-	}
-	return m.ActorVault.Get(ctx, name, version)
-}
-
-func (m *meanwhile) Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error) {
-	if m.calls++; m.calls > 100 {
-		panic("signing in goes round in circles")
-	}
-	if f := m.before; f != nil {
-		m.before = nil
-		f()
-	}
-	return m.SignIns.Refresh(ctx, app, refresh)
-}
-
-func (m *meanwhile) Put(ctx context.Context, v rotation.VaultSecret) (string, error) {
-	version, err := m.ActorVault.Put(ctx, v)
-	if f := m.after; f != nil {
-		m.after = nil
-		f()
-	}
-	return version, err
-}
-
-// slowly returns actors of the subject with a meanwhile.
-func (s *subject) slowly() (*connection.Actors, *meanwhile) {
-	a := actors(s.w)
-	m := &meanwhile{SignIns: a.SignIns, ActorVault: a.Vault}
-	a.SignIns, a.Vault = m, m
-	return a, m
-}
-
 // A sign-in that Entra has not answered is no lost one. One that is lost for another reason
 // than before says so.
 func TestWhatALostSignInIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		s.signedIn(t)
-		c, a := s.answering()
 		for i, tt := range []struct {
 			class, told serviceerror.Class
 			lost        int
@@ -118,8 +31,8 @@ func TestWhatALostSignInIs(t *testing.T) {
 			{serviceerror.Transient, serviceerror.SignInExpired, 1},
 			{serviceerror.ConsentMissing, serviceerror.ConsentMissing, 2},
 		} {
-			a.fails = &serviceerror.Error{Op: "signing in", Class: tt.class, Status: 400, Code: "AADSTS0"}
-			_, err := c.Token(t.Context(), s.id)
+			s.w.Refuse("graph.refresh", &serviceerror.Error{Op: "signing in", Class: tt.class, Status: 400, Code: "AADSTS0"})
+			_, err := actors(s.w).Token(t.Context(), s.id)
 			if err == nil {
 				t.Fatal("it signs in")
 			}
@@ -138,28 +51,32 @@ func TestWhatALostSignInIs(t *testing.T) {
 // A target learns that it is its connection which can't sign in, whatever the reason, and
 // with what Entra has said.
 func TestARefusedActorIsNotTheTarget(t *testing.T) {
-	for name, answer := range map[string]func(c *connection.Actors, a *answering){
-		"its credential is gone":  func(_ *connection.Actors, a *answering) { a.read = serviceerror.ErrNotFound },
-		"what is kept is nothing": func(_ *connection.Actors, a *answering) { a.value = new(secret.New("{}")) },
-		"secrets only":            func(c *connection.Actors, _ *answering) { c.SignIns = nil },
-		"refused": func(_ *connection.Actors, a *answering) {
-			a.fails = &serviceerror.Error{Op: "signing in", Class: serviceerror.SignInExpired, Status: 400, Code: "AADSTS70043"}
+	expired := &serviceerror.Error{Op: "signing in", Class: serviceerror.SignInExpired, Status: 400, Code: "AADSTS70043"}
+	for name, prepare := range map[string]func(t *testing.T, s *subject, a *connection.Actors){
+		"its credential is gone": func(_ *testing.T, s *subject, _ *connection.Actors) {
+			s.w.Refuse("vault.get", serviceerror.ErrNotFound)
 		},
+		"what is kept is nothing": func(t *testing.T, s *subject, _ *connection.Actors) { s.keepNothing(t) },
+		"secrets only":            func(_ *testing.T, _ *subject, a *connection.Actors) { a.SignIns = nil },
+		"refused":                 func(_ *testing.T, s *subject, _ *connection.Actors) { s.w.Refuse("graph.refresh", expired) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
 				s.signedIn(t)
-				c, a := s.answering()
-				answer(c, a)
-				_, err := c.Token(t.Context(), s.id)
-				if serviceerror.ClassOf(err) != serviceerror.ActorRefused {
-					t.Errorf("got %v", err)
+				a := actors(s.w)
+				prepare(t, s, a)
+				s.w.Calls()
+				_, err := a.Token(t.Context(), s.id)
+				e, ok := errors.AsType[*serviceerror.Error](err)
+				if !ok || e.Class != serviceerror.ActorRefused {
+					t.Fatalf("got %v", err)
 				}
-				if e, ok := err.(*serviceerror.Error); ok && a.fails != nil && (e.Status != 400 || e.Code != "AADSTS70043") {
+				tries, refused := s.w.Calls()["graph.refresh"], name == "refused"
+				if refused && (e.Status != 400 || e.Code != "AADSTS70043") {
 					t.Errorf("status %d, code %q", e.Status, e.Code)
 				}
-				if a.fails == nil && a.refreshes > 0 {
+				if !refused && tries > 0 {
 					t.Error("it was tried with nothing")
 				}
 				s.check(t)
@@ -168,15 +85,35 @@ func TestARefusedActorIsNotTheTarget(t *testing.T) {
 	}
 }
 
+// keepNothing leaves nothing to sign in with in the version that the connection uses.
+func (s *subject) keepNothing(t *testing.T) {
+	t.Helper()
+	rec, err := s.w.StorePort().Load(t.Context(), s.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.AuthName(), Value: secret.New("{}"), Enabled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Auth.VaultVersion = version
+	rec.Version++
+	if _, err := s.w.StorePort().Commit(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A process that finds other credentials each time that its own are refused gives up in the end.
 func TestSigningInEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		given := s.signedIn(t)
-		a, m := s.slowly()
-		was := []string{s.account}
+		was, tries := []string{s.account}, 0
 		var again func()
 		again = func() {
+			if tries++; tries > 10 {
+				return // it would go on for ever
+			}
 			for _, account := range was {
 				s.w.Withdraw(account)
 			}
@@ -187,11 +124,11 @@ func TestSigningInEnds(t *testing.T) {
 			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &next}); err != nil {
 				t.Errorf("reconnecting: %v", err)
 			}
-			m.before = again
+			s.w.Before("graph.refresh", again)
 		}
-		m.before = again
-		if _, err := a.Token(t.Context(), s.id); serviceerror.ClassOf(err) != serviceerror.ActorRefused || m.calls != 3 {
-			t.Errorf("after %d tries: %v", m.calls, err)
+		s.w.Before("graph.refresh", again)
+		if _, err := actors(s.w).Token(t.Context(), s.id); serviceerror.ClassOf(err) != serviceerror.ActorRefused || tries != 3 {
+			t.Errorf("after %d tries: %v", tries, err)
 		}
 	})
 }
@@ -202,16 +139,17 @@ func TestReconnectDuringARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		c := s.signedIn(t)
-		a, m := s.slowly()
-		m.before = func() {
+		s.w.Before("graph.refresh", func() {
 			s.reconnect(t, c)
 			s.w.Withdraw(s.account)
-		}
-		if _, err := a.Token(t.Context(), s.id); err != nil {
+			s.w.Calls()
+		})
+		if _, err := actors(s.w).Token(t.Context(), s.id); err != nil {
 			t.Errorf("signing in: %v", err)
 		}
-		if rec, _ := s.w.Record(s.id); rec.Auth.Problem != nil || rec.Told != "" || m.calls != 2 {
-			t.Errorf("problem %+v, told %q, after %d tries", rec.Auth.Problem, rec.Told, m.calls)
+		again := s.w.Calls()["graph.refresh"]
+		if rec := s.record(t); rec.Auth.Problem != nil || rec.Told != "" || again != 1 {
+			t.Errorf("problem %+v, told %q, after %d more tries", rec.Auth.Problem, rec.Told, again)
 		}
 		if n := s.count(t, history.SignInLost); n != 0 {
 			t.Errorf("%d times lost in the history", n)
@@ -225,12 +163,11 @@ func TestReconnectDuringARead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		c := s.signedIn(t)
-		a, m := s.slowly()
-		m.read = func() {
+		s.w.Before("vault.get", func() {
 			s.reconnect(t, c)
 			s.sweep(t, time.Hour)
-		}
-		if _, err := a.Token(t.Context(), s.id); err != nil {
+		})
+		if _, err := actors(s.w).Token(t.Context(), s.id); err != nil {
 			t.Errorf("signing in: %v", err)
 		}
 		if n := s.enabled(t); n != 1 {
@@ -342,6 +279,17 @@ func TestLostSignIn(t *testing.T) {
 	})
 }
 
+// chains tells with what certificates were sent.
+type chains struct {
+	connection.SignIns
+	sent []bool
+}
+
+func (c *chains) Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error) {
+	c.sent = append(c.sent, chain)
+	return c.SignIns.Certificate(ctx, app, pem, chain)
+}
+
 // A certificate is kept with its end and as what it is, and is sent with its chain where
 // that was asked for.
 func TestWhatIsKeptOfACertificate(t *testing.T) {
@@ -353,9 +301,11 @@ func TestWhatIsKeptOfACertificate(t *testing.T) {
 			if err := s.make(t, in); err != nil {
 				t.Fatal(err)
 			}
-			c, a := s.answering()
-			if _, err := c.Token(t.Context(), s.id); err != nil || len(a.chain) != 1 || a.chain[0] != chain {
-				t.Errorf("sent with its chain: %v, want %t; %v", a.chain, chain, err)
+			a := actors(s.w)
+			c := &chains{SignIns: a.SignIns}
+			a.SignIns = c
+			if _, err := a.Token(t.Context(), s.id); err != nil || !slices.Equal(c.sent, []bool{chain}) {
+				t.Errorf("sent with its chain: %v, want %t; %v", c.sent, chain, err)
 			}
 			rec := s.record(t)
 			v, err := s.w.VaultPort().Get(t.Context(), rec.AuthName(), rec.Auth.VaultVersion)

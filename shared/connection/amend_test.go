@@ -199,7 +199,7 @@ func TestATargetIsTakenBackWhileAPassIsAtIt(t *testing.T) {
 		s := newSubject(t)
 		in := s.softDeleted(t)
 		c := service(s.w)
-		c.Vault = unrecovering{c.Vault}
+		s.w.Slow("vault.recover", time.Hour)
 		lease := rotation.Lease{Token: "of-the-timer", Until: time.Now().Add(time.Hour)}
 		c.Records = &whenLost{Records: c.Records, of: deletes, do: func(rec rotation.Record) { // what taking a lease writes
 			rec.Lease, rec.WakeAt = lease, lease.Until

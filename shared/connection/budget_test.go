@@ -10,17 +10,8 @@ import (
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/rotator"
-	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 )
-
-// deafDirectory does not answer.
-type deafDirectory struct{ connection.Directory }
-
-func (deafDirectory) Token(ctx context.Context, _ rotation.Application, _ secret.Value) (rotation.Token, error) {
-	<-ctx.Done()
-	return rotation.Token{}, &serviceerror.Error{Op: "asking for a token", Class: serviceerror.Transient}
-}
 
 // A request has 25 seconds; what only reads has no reason to take longer, and one call
 // has no reason to take more than any other.
@@ -39,7 +30,7 @@ func TestARequestEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
 				c := service(s.w)
-				c.Directory = deafDirectory{c.Directory}
+				s.w.Slow("graph.token", time.Hour)
 				begun := time.Now()
 				err := ask(c, s, t.Context())
 				if took := time.Since(begun); took > 40*time.Second {

@@ -30,9 +30,8 @@ func TestNewCredentialsGivenTwiceAtOnce(t *testing.T) {
 					in.Rotate, in.Schedule = true, monthly
 				}
 				var other error
-				c := service(s.w)
-				c.Vault = &whenStored{c.Vault, func() { _, other = service(s.w).Create(t.Context(), in) }}
-				_, err := c.Update(t.Context(), s.id, connection.Change{Credentials: &in.Credentials})
+				s.onceStored(func() { _, other = service(s.w).Create(t.Context(), in) })
+				_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &in.Credentials})
 				if err == nil && other == nil {
 					t.Error("both have it")
 				}
@@ -75,13 +74,13 @@ func TestRefusedChangeKeepsTheApplicationOfARebind(t *testing.T) {
 		s.w.Name(keyID)
 		s.rebindTo(t, app, secret, keyID)
 		another, anotherKey := s.w.AddForeign(app.ClientID)
-		again := service(s.w)
-		again.Vault = fullVault{again.Vault}
-		if _, err := again.Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
+		s.w.Refuse("vault.put", full)
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
 			TenantID: app.TenantID, ClientID: app.ClientID, ClientSecret: another, ClientSecretKeyID: anotherKey,
 		}}); err == nil {
 			t.Fatal("a vault that takes nothing took it")
 		}
+		s.w.Refuse("vault.put", nil)
 		s.claims(t, rotation.Exclusive, app)
 		s.sweep(t, time.Hour)
 		if rec, _ := s.w.Record(s.id); !rec.Target.Same(app) {
@@ -146,12 +145,11 @@ func TestTurnedOnWhileItGoesOver(t *testing.T) {
 				if outer {
 					first, second = over, on
 				}
-				c := service(s.w)
-				c.Records = &beforeCommit{c.Records, func() {
+				s.w.Before("store.commit", func() {
 					_, err := s.briefly().Update(t.Context(), s.id, second)
 					t.Logf("the second: %v", err)
-				}}
-				_, err := c.Update(t.Context(), s.id, first)
+				})
+				_, err := service(s.w).Update(t.Context(), s.id, first)
 				t.Logf("the first: %v", err)
 				s.sweep(t, 2*time.Hour)
 				if rec := s.record(t); rec.Policy.Enabled {
@@ -174,14 +172,13 @@ func TestGivenBackWhileGoingOver(t *testing.T) {
 		s.rebindTo(t, app, secret, keyID)
 		back, backKey := s.w.AddForeign(s.app.ClientID)
 		s.w.Name(backKey)
-		c := service(s.w)
-		c.Vault = &whenStored{c.Vault, func() {
+		s.onceStored(func() {
 			s.sweep(t, 2*time.Minute)
 			if rec := s.record(t); !rec.Target.Same(app) {
 				t.Fatalf("it has not gone over: phase %s", rec.Phase)
 			}
-		}}
-		_, err := c.Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
+		})
+		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{By: "tester", Credentials: &connection.Credentials{
 			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: back, ClientSecretKeyID: backKey,
 		}})
 		s.sweep(t, 2*time.Hour)
@@ -199,10 +196,10 @@ func TestARefusedChangeKeepsNoApplication(t *testing.T) {
 	plan := schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}
 	for name, refused := range map[string]func(t *testing.T, s *subject) error{
 		"new credentials": func(t *testing.T, s *subject) error {
-			c := service(s.w)
-			c.Vault = fullVault{c.Vault}
+			s.w.Refuse("vault.put", full)
+			defer s.w.Refuse("vault.put", nil)
 			secret, keyID := s.w.AddForeign(s.app.ClientID)
-			_, err := c.Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Credentials: &connection.Credentials{
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Credentials: &connection.Credentials{
 				TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
 			}})
 			return err

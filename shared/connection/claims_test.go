@@ -3,20 +3,17 @@ package connection_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rekey/shared/claim"
 	"rekey/shared/connection"
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
 )
-
-func (f frozen) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
-	f.meanwhile()
-	return f.Records.Create(context.WithoutCancel(ctx), rec, events...)
-}
 
 // What two connections of one application can and cannot do (rule R11): of the first by what
 // it does or has to do, of the second by what is asked for. An exclusive claim excludes all
@@ -231,10 +228,16 @@ func TestTwoClaimsAtOnce(t *testing.T) {
 	}
 }
 
-// frozen is a process that stands still for a while before it writes its new record.
+// frozen is a process that stands still for a while before it writes its new record. The
+// write is made although the time of its caller is over.
 type frozen struct {
 	connection.Records
 	meanwhile func()
+}
+
+func (f frozen) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
+	f.meanwhile()
+	return f.Records.Create(context.WithoutCancel(ctx), rec, events...)
 }
 
 // A process that stood still for so long that its claims were void writes a record that
@@ -251,10 +254,15 @@ func TestACreationThatComesTooLateIsUndone(t *testing.T) {
 				t.Fatalf("after the claims are void: %v", err)
 			}
 		}}
-		if rec, err := late.Create(t.Context(), s.input()); err == nil {
+		in := s.input()
+		in.ID = "5a3d2b1c-0000-4000-8000-000000000001"
+		if rec, err := late.Create(t.Context(), in); err == nil {
 			t.Errorf("it was created: %+v", rec)
 		}
 		s.sweep(t, time.Hour)
+		if !slices.ContainsFunc(s.historyOf(t, in.ID), func(e rotation.Event) bool { return e.Kind == history.Undone }) {
+			t.Error("nothing was undone")
+		}
 		if left := s.w.Records(); len(left) != 1 || left[0] != s.id || !s.w.IsLive(s.keyID) {
 			t.Errorf("records %v, want the second one's; what was given lives: %t", left, s.w.IsLive(s.keyID))
 		}

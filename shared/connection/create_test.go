@@ -1,7 +1,6 @@
 package connection_test
 
 import (
-	"context"
 	"maps"
 	"runtime"
 	"testing"
@@ -9,56 +8,31 @@ import (
 	"time"
 
 	"rekey/shared/connection"
-	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
-	"rekey/shared/serviceerror"
 )
-
-// slowDirectory answers late.
-type slowDirectory struct {
-	connection.Directory
-	by time.Duration
-}
-
-func (d slowDirectory) Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error) {
-	time.Sleep(d.by)
-	return d.Directory.Token(ctx, app, secret)
-}
-
-// fullVault takes nothing.
-type fullVault struct{ connection.Vault }
-
-func (fullVault) Put(context.Context, rotation.VaultSecret) (string, error) {
-	return "", &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultRefused, Status: 403, Code: "Forbidden"}
-}
-
-// hangingVault takes nothing and says nothing.
-type hangingVault struct{ connection.Vault }
-
-func (hangingVault) Put(ctx context.Context, _ rotation.VaultSecret) (string, error) {
-	<-ctx.Done()
-	return "", &serviceerror.Error{Op: "writing a secret", Class: serviceerror.Transient, UnknownOutcome: true}
-}
 
 // A caller that the API has told that a connection exists may throw its copy of the client
 // secret away. The API must not say so of one whose secret did not reach the vault, however
 // little time the request had left by then.
 func TestNothingIsPromisedThatIsNotInTheVault(t *testing.T) {
-	for name, slow := range map[string]func(*connection.Service){
-		"refused after a slow sign-in": func(s *connection.Service) {
-			s.Directory, s.Vault = slowDirectory{s.Directory, 26 * time.Second}, fullVault{s.Vault}
+	for name, slow := range map[string]func(*rotationtest.World){
+		"refused after a slow sign-in": func(w *rotationtest.World) {
+			w.Latency = 0 // so that what comes after the sign-in is asked for although the caller's time is over
+			w.Before("graph.token", func() { time.Sleep(26 * time.Second) })
+			w.Refuse("vault.put", full)
 		},
-		"no answer": func(s *connection.Service) { s.Vault = hangingVault{s.Vault} },
+		"no answer": func(w *rotationtest.World) { w.Slow("vault.put", time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSubject(t)
-				c := service(s.w)
-				slow(c)
-				rec, err := c.Create(t.Context(), s.input())
+				slow(s.w)
+				rec, err := service(s.w).Create(t.Context(), s.input())
+				s.w.Refuse("vault.put", nil)
+				s.w.Slow("vault.put", 0)
 				if err != nil {
 					return
 				}
@@ -100,13 +74,12 @@ func TestRefusedCreationGivesBack(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSubject(t)
 			withParent(t, s)
-			slow := service(s.w)
-			slow.Reservations = &beforeReserving{slow.Reservations, reservation.Target, func() {
+			s.w.Before("store.reserve "+s.parent, func() {
 				if _, err := service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{Revoke: true}); err != nil {
 					t.Error(err)
 				}
-			}}
-			_, err := slow.CreateTarget(t.Context(), s.parent, connection.TargetInput{
+			})
+			_, err := service(s.w).CreateTarget(t.Context(), s.parent, connection.TargetInput{
 				Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"},
 			})
 			refusal(t, err, connection.NotFound, "")
@@ -157,9 +130,8 @@ func TestRefusedCreationGivesBack(t *testing.T) {
 func TestANameThatIsAboutToBeUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
-		slow := service(s.w)
-		slow.Records = justBefore{slow.Records, runtime.Goexit}
-		dies(func() { slow.Create(t.Context(), s.input()) })
+		s.w.Before("store.create", runtime.Goexit)
+		dies(func() { service(s.w).Create(t.Context(), s.input()) })
 		app, given, keyID := s.w.AddApplication()
 		in := s.input()
 		in.Credentials = connection.Credentials{

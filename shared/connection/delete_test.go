@@ -1,13 +1,11 @@
 package connection_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rekey/shared/connection"
-	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -31,41 +29,29 @@ func TestADeletionBeginsAtOnce(t *testing.T) {
 	})
 }
 
-// whenNoted does something, once, right after notes were read.
-type whenNoted struct {
-	connection.Reservations
-	do func()
-}
-
-func (n *whenNoted) Notes(ctx context.Context, kind reservation.Kind, value string) ([]reservation.Row, error) {
-	notes, err := n.Reservations.Notes(ctx, kind, value)
-	if do := n.do; do != nil {
-		n.do = nil
-		do()
-	}
-	return notes, err
-}
-
 // Two callers delete a connection at once, one of them with what it has published. Where the
 // API tells this caller that what was published is removed, that is true.
 func TestTwoDeletionsAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSubject(t)
-		settled(t, s)
-		s.rotateBy(t, 10*time.Minute) // something old waits, so that the deletion takes a while
-		was := s.record(t)
-		c := service(s.w)
-		c.Reservations = &whenNoted{c.Reservations, func() {
-			if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{By: "tester"}); err != nil {
-				t.Fatal(err)
-			}
-		}}
-		_, err := c.Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true, By: "tester"})
-		s.sweep(t, 24*time.Hour)
-		if err == nil && s.w.IsLive(was.Current.KeyID) {
-			t.Error("the caller was told that the published client secret is removed, and it stays")
-		}
-	})
+	for _, op := range []string{"store.notes", "store.commit"} {
+		t.Run("before "+op, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				settled(t, s)
+				s.rotateBy(t, 10*time.Minute) // something old waits, so that the deletion takes a while
+				was := s.record(t)
+				s.w.Before(op, func() {
+					if _, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{By: "tester"}); err != nil {
+						t.Fatal(err)
+					}
+				})
+				_, err := service(s.w).Delete(t.Context(), s.id, connection.DeleteOptions{Revoke: true, By: "tester"})
+				s.sweep(t, 24*time.Hour)
+				if err == nil && s.w.IsLive(was.Current.KeyID) {
+					t.Error("the caller was told that the published client secret is removed, and it stays")
+				}
+			})
+		})
+	}
 }
 
 // A connection that rotates no more still removes what it has issued if it is deleted with

@@ -212,6 +212,15 @@ func (l *whenLost) Load(ctx context.Context, id string) (rotation.Record, error)
 	return l.Records.Load(ctx, id)
 }
 
+// full is what a vault answers that takes nothing.
+var full = &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultRefused, Status: 403, Code: "Forbidden"}
+
+// onceStored does something when the next new version is in the vault and the record does
+// not name it yet.
+func (s *subject) onceStored(do func()) {
+	s.w.Before("vault.put", func() { s.w.Before("store.commit", do) })
+}
+
 // unsteady is a table that fails as a test says.
 type unsteady struct {
 	connection.Records

@@ -1,7 +1,6 @@
 package connection_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,34 +11,21 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-func (v storing) Put(ctx context.Context, secret rotation.VaultSecret) (string, error) {
-	*v.stored++
-	return v.Vault.Put(ctx, secret)
-}
-
-// storing tells how often something was stored.
-type storing struct {
-	connection.Vault
-	stored *int
-}
-
 // New credentials that could not be announced are not stored: nothing would disable them.
 func TestNothingIsStoredUnannounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withParent(t, s)
 		s.sweep(t, 2*time.Hour) // no look for stale versions is to come
-		slow := service(s.w)
-		actors := *slow.Actors
-		actors.Records = &unsteady{Records: slow.Records, commit: func(int) (bool, error) { return false, errLost }}
-		stored := 0
-		slow.Actors, slow.Vault = &actors, storing{slow.Vault, &stored}
-		_, err := slow.Update(t.Context(), s.parent, connection.Change{By: "tester", Credentials: &connection.Credentials{
+		s.w.Calls()
+		s.w.Refuse("store.commit", errLost)
+		_, err := service(s.w).Update(t.Context(), s.parent, connection.Change{By: "tester", Credentials: &connection.Credentials{
 			Method: connection.Certificate, TenantID: s.acting.TenantID, ClientID: s.acting.ClientID, Certificate: renewed,
 		}})
 		refusal(t, err, connection.Unavailable, "outcome is unknown")
-		if stored != 0 {
-			t.Errorf("stored %d times", stored)
+		s.w.Refuse("store.commit", nil)
+		if n := s.w.Calls()["vault.put"]; n != 0 {
+			t.Errorf("stored %d times", n)
 		}
 		s.check(t)
 	})
@@ -72,21 +58,6 @@ func TestReconnectedWithWhatAnotherRotates(t *testing.T) {
 	})
 }
 
-// whenStored does something, once, right after a new version was stored.
-type whenStored struct {
-	connection.Vault
-	do func()
-}
-
-func (v *whenStored) Put(ctx context.Context, secret rotation.VaultSecret) (string, error) {
-	version, err := v.Vault.Put(ctx, secret)
-	if do := v.do; do != nil {
-		v.do = nil
-		do()
-	}
-	return version, err
-}
-
 // The same where it authenticates with it, and rotates something else.
 func TestReconnectedWithWhatAnotherTakesOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -104,11 +75,10 @@ func TestReconnectedWithWhatAnotherTakesOver(t *testing.T) {
 		next := s.input()
 		next.Name, next.ClientSecret, next.ClientSecretKeyID = "second", secret, keyID
 		var other error
-		c := service(s.w)
-		c.Vault = &whenStored{c.Vault, func() { _, other = service(s.w).Create(t.Context(), next) }}
+		s.onceStored(func() { _, other = service(s.w).Create(t.Context(), next) })
 		given := next.Credentials
 		given.ClientSecretKeyID = ""
-		_, err := c.Update(t.Context(), s.id, connection.Change{Credentials: &given})
+		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &given})
 		if err == nil && other == nil {
 			t.Error("both have it")
 		}

@@ -65,10 +65,9 @@ func TestReconnectDuringARenewal(t *testing.T) {
 		s := newSubject(t)
 		c := s.signedIn(t)
 		s.sweep(t, time.Hour)
-		a, m := s.slowly()
 		var refresh secret.Value
-		m.before = func() { refresh = s.reconnect(t, c) }
-		if err := a.Renew(t.Context(), s.id); err != nil {
+		s.w.Before("graph.refresh", func() { refresh = s.reconnect(t, c) })
+		if err := actors(s.w).Renew(t.Context(), s.id); err != nil {
 			t.Fatal(err)
 		}
 		s.inVault(t, refresh)
@@ -89,13 +88,12 @@ func TestTwoRenewalsAtOnce(t *testing.T) {
 		s := newSubject(t)
 		s.signedIn(t)
 		s.sweep(t, time.Hour)
-		a, m := s.slowly()
-		m.after = func() {
+		s.onceStored(func() {
 			if err := actors(s.w).Renew(t.Context(), s.id); err != nil {
 				t.Errorf("the later one: %v", err)
 			}
-		}
-		if err := a.Renew(t.Context(), s.id); err != nil {
+		})
+		if err := actors(s.w).Renew(t.Context(), s.id); err != nil {
 			t.Errorf("the earlier one: %v", err)
 		}
 		s.inVault(t, s.w.Newest(s.account))
@@ -117,9 +115,8 @@ func TestRenewalWhileOthersAreDisabled(t *testing.T) {
 		s.sweep(t, time.Hour)
 		s.reconnect(t, c)
 		time.Sleep(rotation.StaleAge + time.Minute)
-		a, m := s.slowly()
-		m.after = func() { service(s.w).Rotator.Sweep(t.Context()) }
-		if err := a.Renew(t.Context(), s.id); err != nil {
+		s.onceStored(func() { service(s.w).Rotator.Sweep(t.Context()) })
+		if err := actors(s.w).Renew(t.Context(), s.id); err != nil {
 			t.Fatal(err)
 		}
 		if n := s.enabled(t); n != 2 {
@@ -166,14 +163,12 @@ func TestRenewalFails(t *testing.T) {
 		rec, _ := s.w.Record(s.id)
 		time.Sleep(time.Until(rec.Auth.RenewAt))
 		s.w.Withdraw(s.account)
-		a, m := s.slowly()
+		s.w.Calls()
 		for end := time.Now().Add(5 * 24 * time.Hour); time.Now().Before(end); time.Sleep(10 * time.Minute) {
-			r := service(s.w).Rotator
-			r.Actors = a
-			r.Sweep(t.Context())
+			service(s.w).Rotator.Sweep(t.Context())
 		}
-		if m.calls < 4 || m.calls > 6 {
-			t.Errorf("tried %d times in five days", m.calls)
+		if n := s.w.Calls()["graph.refresh"]; n < 4 || n > 6 {
+			t.Errorf("tried %d times in five days", n)
 		}
 		s.check(t)
 	})

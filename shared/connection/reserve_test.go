@@ -1,88 +1,17 @@
 package connection_test
 
 import (
-	"context"
 	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rekey/shared/connection"
-	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
 )
-
-// beforeCommit does something right before the first commit.
-type beforeCommit struct {
-	connection.Records
-	do func()
-}
-
-func (b *beforeCommit) Commit(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
-	if do := b.do; do != nil {
-		b.do = nil
-		do()
-	}
-	return b.Records.Commit(ctx, rec, events...)
-}
-
-// beforeReserving does something right before the first reservation of a kind.
-type beforeReserving struct {
-	connection.Reservations
-	kind reservation.Kind
-	do   func()
-}
-
-func (b *beforeReserving) Reserve(
-	ctx context.Context, res reservation.Row, reclaim func(context.Context, reservation.Row) (bool, error),
-) error {
-	if do := b.do; do != nil && res.Kind == b.kind {
-		b.do = nil
-		do()
-	}
-	return b.Reservations.Reserve(ctx, res, reclaim)
-}
-
-// releasing tells of what is released.
-type releasing struct {
-	connection.Reservations
-	released []reservation.Row
-}
-
-func (r *releasing) Release(ctx context.Context, res reservation.Row) error {
-	r.released = append(r.released, res)
-	return r.Reservations.Release(ctx, res)
-}
-
-// unreadable can't be read from some time on.
-type unreadable struct {
-	connection.Records
-	since *bool
-}
-
-func (u unreadable) Load(ctx context.Context, id string) (rotation.Record, error) {
-	if *u.since {
-		return rotation.Record{}, errLost
-	}
-	return u.Records.Load(ctx, id)
-}
-
-// whenReleased does something, once, right before a reservation is released.
-type whenReleased struct {
-	connection.Reservations
-	do func()
-}
-
-func (r *whenReleased) Release(ctx context.Context, res reservation.Row) error {
-	if do := r.do; do != nil {
-		r.do = nil
-		do()
-	}
-	return r.Reservations.Release(ctx, res)
-}
 
 // A change that is refused gives back what it reserved, whether that is found out before
 // anything is written or when it is.
@@ -96,13 +25,12 @@ func TestRefusedChangeGivesBack(t *testing.T) {
 		},
 		"another caller was faster": func(t *testing.T, s *subject) error {
 			rec := s.record(t)
-			slow := service(s.w)
-			slow.Records = &beforeCommit{slow.Records, func() {
+			s.w.Before("store.commit", func() {
 				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("theirs")}); err != nil {
 					t.Error(err)
 				}
-			}}
-			_, err := slow.Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Version: new(rec.Revision)})
+			})
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Version: new(rec.Revision)})
 			return err
 		},
 		"it goes over to an application whose secret is in use": func(t *testing.T, s *subject) error {
@@ -272,22 +200,22 @@ func TestNothingHeldIsReleased(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSubject(t)
 			settled(t, s)
-			lost := false
-			slow := service(s.w)
-			seen := &releasing{Reservations: slow.Reservations}
-			slow.Records = unreadable{slow.Records, &lost}
-			slow.Reservations = &beforeReserving{seen, reservation.Name, func() {
+			s.w.Before("store.reserve "+rotation.NameReservation("", "invoices", "").Value, func() {
 				if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), By: "tester"}); err != nil {
 					t.Error(err)
 				}
-				lost = !readable
-			}}
+				s.w.Calls()
+				if !readable {
+					s.w.Refuse("store.load", errLost)
+				}
+			})
 			wrong := s.input().Credentials
 			wrong.ClientSecret = secret.New("wrong")
-			_, err := slow.Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Credentials: &wrong, By: "tester"})
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Credentials: &wrong, By: "tester"})
 			refusal(t, err, connection.Invalid, "")
-			if len(seen.released) != 0 {
-				t.Errorf("released are %v", seen.released)
+			s.w.Refuse("store.load", nil)
+			if n := s.w.Calls()["store.release"]; n != 0 {
+				t.Errorf("%d reservations were released", n)
 			}
 			s.holds(t, rotation.NameReservation("", "invoices", s.id))
 			s.check(t)
@@ -301,15 +229,14 @@ func TestAGivenBackNameIsReservedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
-		slow := service(s.w)
-		slow.Records = &beforeCommit{slow.Records, func() {
+		s.w.Before("store.commit", func() {
 			wrong := s.input().Credentials
 			wrong.ClientSecret = secret.New("wrong")
 			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices"), Credentials: &wrong}); err == nil {
 				t.Error("wrong credentials were taken")
 			}
-		}}
-		if _, err := slow.Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
+		})
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
 			t.Fatal(err)
 		}
 		s.holds(t, rotation.NameReservation("", "invoices", s.id))
@@ -323,13 +250,12 @@ func TestTheNameSentAlongWhileItIsRenamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
-		c := service(s.w)
-		c.Records = &beforeCommit{c.Records, func() {
+		s.w.Before("store.commit", func() {
 			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
 				t.Error(err)
 			}
-		}}
-		_, err := c.Update(t.Context(), s.id, connection.Change{Name: new("billing"), Description: new("changed")})
+		})
+		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("billing"), Description: new("changed")})
 		t.Logf("the change that sent the name along: %v", err)
 		rec := s.record(t)
 		s.holds(t, rotation.NameReservation("", rec.Name, s.id))
@@ -342,13 +268,12 @@ func TestRenamedBackAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
-		c := service(s.w)
-		c.Reservations = &whenReleased{c.Reservations, func() {
+		s.w.Before("store.release", func() {
 			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("billing")}); err != nil {
 				t.Fatal(err)
 			}
-		}}
-		if _, err := c.Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
+		})
+		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Name: new("invoices")}); err != nil {
 			t.Fatal(err)
 		}
 		rec := s.record(t)

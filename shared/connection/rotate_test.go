@@ -187,13 +187,12 @@ func TestRotatedByHandWhileItWentOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.sweep(t, time.Hour)
-		c := service(s.w)
-		c.Records = &beforeCommit{c.Records, func() {
+		s.w.Before("store.commit", func() {
 			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &in.Credentials}); err != nil {
 				t.Error(err)
 			}
-		}}
-		_, err := c.Rotate(t.Context(), s.id, connection.RotateOptions{})
+		})
+		_, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{})
 		t.Logf("rotating by hand: %v", err)
 		s.sweep(t, 3*24*time.Hour)
 		s.check(t)

@@ -1,7 +1,6 @@
 package connection_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,27 +11,7 @@ import (
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 	"rekey/shared/schedule"
-	"rekey/shared/serviceerror"
 )
-
-// justBefore does something right before a record is created.
-type justBefore struct {
-	connection.Records
-	do func()
-}
-
-func (j justBefore) Create(ctx context.Context, rec rotation.Record, events ...rotation.Event) (rotation.Record, error) {
-	j.do()
-	return j.Records.Create(ctx, rec, events...)
-}
-
-// unrecovering brings no soft-deleted secret back.
-type unrecovering struct{ connection.Vault }
-
-func (unrecovering) Recover(ctx context.Context, _ string) error {
-	<-ctx.Done()
-	return &serviceerror.Error{Op: "recovering a secret", Class: serviceerror.Transient, UnknownOutcome: true}
-}
 
 // softDeleted leaves the vault secret of a target that was deleted, and says how to add
 // that target again.
@@ -61,9 +40,9 @@ func TestATargetIsNotLeftWithoutItsSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		in := s.softDeleted(t)
-		c := service(s.w)
-		c.Vault = unrecovering{c.Vault}
-		second, err := c.CreateTarget(t.Context(), s.parent, in)
+		s.w.Slow("vault.recover", time.Hour)
+		second, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
+		s.w.Slow("vault.recover", 0)
 		s.sweep(t, 24*time.Hour)
 		if rec, there := s.w.Record(second.ID); err == nil && (!there || rec.Current == nil) {
 			t.Errorf("the caller was told that the target is there; a day later it has published nothing: %+v", rec.Error)
@@ -143,9 +122,9 @@ func TestDeletingWhileATargetIsAdded(t *testing.T) {
 		withParent(t, s)
 		var deleted error
 		adding := service(s.w)
-		adding.Records = justBefore{adding.Records, func() {
+		s.w.Before("store.create", func() {
 			_, deleted = service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{By: "tester"})
-		}}
+		})
 		rec, added := adding.CreateTarget(t.Context(), s.parent, connection.TargetInput{
 			Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true,
 			Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "tester",
@@ -169,9 +148,8 @@ func TestATargetIsAddedWhileItsConnectionIsDeleted(t *testing.T) {
 		s := newSubject(t)
 		withParent(t, s)
 		var added error
-		deleting := service(s.w)
-		deleting.Records = &beforeCommit{deleting.Records, func() { added = s.addTarget(t) }}
-		_, err := deleting.Delete(t.Context(), s.parent, connection.DeleteOptions{Revoke: true})
+		s.w.Before("store.commit", func() { added = s.addTarget(t) })
+		_, err := service(s.w).Delete(t.Context(), s.parent, connection.DeleteOptions{Revoke: true})
 		if added != nil {
 			t.Fatalf("adding the target: %v", added)
 		}

@@ -154,9 +154,8 @@ func TestAChangeOfWhatIsBeingDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
-		slow := service(s.w)
-		slow.Records = &beforeCommit{slow.Records, func() { s.request(t, rotation.Request{Kind: rotation.AskDelete, ID: "d"}) }}
-		_, err := slow.Update(t.Context(), s.id, connection.Change{Description: new("changed")})
+		s.w.Before("store.commit", func() { s.request(t, rotation.Request{Kind: rotation.AskDelete, ID: "d"}) })
+		_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Description: new("changed")})
 		refusal(t, err, connection.NotFound, "")
 		if rec := s.record(t); rec.Description != "" {
 			t.Errorf("it was changed: %q", rec.Description)
