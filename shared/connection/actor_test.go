@@ -17,7 +17,7 @@ import (
 
 // A sign-in that Entra has not answered is no lost one. One that is lost for another reason
 // than before says so.
-func TestWhatALostSignInIs(t *testing.T) {
+func TestASignInIsLostByARefusalOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		s.signedIn(t)
@@ -104,7 +104,7 @@ func (s *subject) keepNothing(t *testing.T) {
 }
 
 // A process that finds other credentials each time that its own are refused gives up in the end.
-func TestSigningInEnds(t *testing.T) {
+func TestSigningInEndsAfterThreeRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		given := s.signedIn(t)
@@ -135,7 +135,7 @@ func TestSigningInEnds(t *testing.T) {
 
 // A sign-in that is refused because there is another one by now is no trouble: Rekey tries
 // the other one, and tells nothing.
-func TestReconnectDuringARefusal(t *testing.T) {
+func TestAReconnectDuringARefusalIsNoTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		c := s.signedIn(t)
@@ -159,7 +159,7 @@ func TestReconnectDuringARefusal(t *testing.T) {
 }
 
 // The same where what was there before is disabled by the time that it is read.
-func TestReconnectDuringARead(t *testing.T) {
+func TestAReconnectDuringAReadIsNoTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		c := s.signedIn(t)
@@ -178,7 +178,7 @@ func TestReconnectDuringARead(t *testing.T) {
 }
 
 // A target learns whether it is worth while to wait for the connection that rotates it.
-func TestNothingToSignInWith(t *testing.T) {
+func TestATargetLearnsWhetherItsConnectionComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		for id, phase := range map[string]rotation.Phase{"begun": rotation.Creating, "spent": rotation.Idle} {
@@ -201,7 +201,7 @@ func TestNothingToSignInWith(t *testing.T) {
 
 // That a connection can't sign in is said once, however often it is tried, and so is
 // that it can again, although no caller has reconnected it.
-func TestSignInIsBack(t *testing.T) {
+func TestALostSignInAndItsReturnAreToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withParent(t, s)
@@ -242,7 +242,7 @@ func TestSignInIsBack(t *testing.T) {
 
 // A connection that can't sign in stops the rotations of its targets, and says why. They go
 // on as soon as its sign-in is mended.
-func TestLostSignIn(t *testing.T) {
+func TestALostSignInStopsItsTargetsUntilItIsMended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withTarget(t, s)
@@ -292,7 +292,7 @@ func (c *chains) Certificate(ctx context.Context, app rotation.Application, pem 
 
 // A certificate is kept with its end and as what it is, and is sent with its chain where
 // that was asked for.
-func TestWhatIsKeptOfACertificate(t *testing.T) {
+func TestACertificateIsKeptWithItsEndAndSentWithItsChain(t *testing.T) {
 	for _, chain := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSubject(t)

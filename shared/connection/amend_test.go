@@ -17,7 +17,7 @@ import (
 
 // A change whose answer was lost is found by reading the connection, which is tried more
 // than once. Where that fails, too, the API does not say that nothing was changed.
-func TestAChangeWhoseAnswerWasLost(t *testing.T) {
+func TestAChangeWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 	always := func(made bool) func(int) (bool, error) {
 		return func(int) (bool, error) { return made, errLost }
 	}
@@ -84,7 +84,7 @@ func TestAChangeWhoseAnswerWasLost(t *testing.T) {
 
 // The answer to a change is lost, and so is that to the first look whether it was made.
 // The API does not tell the caller that nothing was changed.
-func TestAChangeOfUnknownOutcome(t *testing.T) {
+func TestAChangeOfUnknownOutcomeIsNotDenied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -136,7 +136,7 @@ func TestARequestIsTakenUpBeforeItsAnswer(t *testing.T) {
 
 // Rotation is turned on, the answer is lost, and an emergency has replaced the request that
 // came with it. It is on, and its caller is told so.
-func TestTurnedOnWithALostAnswerAndAnEmergency(t *testing.T) {
+func TestTurningOnWithALostAnswerIsAnsweredAsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withGiven(t, s)
@@ -154,7 +154,7 @@ func TestTurnedOnWithALostAnswerAndAnEmergency(t *testing.T) {
 }
 
 // The answer to the write of a deletion is lost: it is deleted, and its caller is told so.
-func TestDeletingWithALostAnswer(t *testing.T) {
+func TestADeletionWhoseAnswerWasLostIsAnsweredAsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -173,7 +173,7 @@ func deletes(rec *rotation.Record) bool {
 
 // The answer to a deletion is lost, and before it is asked for again, the timer has ended
 // the connection. The caller has got what it wanted, and the API says so.
-func TestADeletionThatWasLostAndDone(t *testing.T) {
+func TestADeletionThatWasLostAndDoneIsAnsweredAsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -194,7 +194,7 @@ func TestADeletionThatWasLostAndDone(t *testing.T) {
 
 // A target is taken back, the answer to that write is lost, and the timer has begun with
 // the deletion meanwhile: its lease is its own (promise P5).
-func TestATargetIsTakenBackWhileAPassIsAtIt(t *testing.T) {
+func TestTakingATargetBackLeavesThePassItsLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		in := s.softDeleted(t)

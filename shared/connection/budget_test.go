@@ -15,7 +15,7 @@ import (
 
 // A request has 25 seconds; what only reads has no reason to take longer, and one call
 // has no reason to take more than any other.
-func TestARequestEnds(t *testing.T) {
+func TestARequestEndsAlthoughEntraDoesNotAnswer(t *testing.T) {
 	for name, ask := range map[string]func(c *connection.Service, s *subject, ctx context.Context) error{
 		"create": func(c *connection.Service, s *subject, ctx context.Context) error {
 			_, err := c.Create(ctx, s.input())
@@ -71,7 +71,7 @@ func (r *deafRecords) Commit(ctx context.Context, rec rotation.Record, events ..
 
 // A table that does not answer holds up no request for the time of a lease: Azure
 // Functions cuts a waiting caller off after 230 seconds, without an answer.
-func TestARequestEndsWithADeafTable(t *testing.T) {
+func TestARequestEndsAlthoughTheTableDoesNotAnswer(t *testing.T) {
 	for name, ask := range map[string]func(c *connection.Service, s *subject, ctx context.Context) error{
 		"delete": func(c *connection.Service, s *subject, ctx context.Context) error {
 			_, err := c.Delete(ctx, s.id, connection.DeleteOptions{})

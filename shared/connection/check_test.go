@@ -25,7 +25,7 @@ func (p policies) PasswordPolicy(context.Context, rotation.Token, rotation.Appli
 
 // A policy that would stop the rotation is told beforehand, where it can be read. The
 // connection rotates every 30 days, with a grace period of 2.
-func TestCheckOfPolicies(t *testing.T) {
+func TestAPolicyThatWouldStopTheRotationIsToldBeforehand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		if _, err := s.create(t.Context()); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // A connection is given another client secret of its application at the moment when another
 // connection is created with the same one. Where either rotates, one has to see the other.
-func TestNewCredentialsGivenTwiceAtOnce(t *testing.T) {
+func TestOfTwoThatAreGivenOneSecretAtOnceOneIsRefused(t *testing.T) {
 	for name, rotates := range map[string]bool{"the new one rotates": false, "the old one rotates": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestRefusedChangeKeepsTheApplicationOfARebind(t *testing.T) {
 
 // Rotation is not turned on while another application's secret is being taken over: what
 // would be looked into is not what would be rotated. It is afterwards, and has the new one.
-func TestRotationTurnedOnWhileRebinding(t *testing.T) {
+func TestRotationIsNotTurnedOnWhileRebinding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -129,7 +129,7 @@ func (s *subject) unrotatedGoesOver(t *testing.T) rotation.Application {
 
 // Of a connection that goes over to another application without rotating, and is told to
 // rotate meanwhile, either is refused; or the application that it rotates is its own.
-func TestTurnedOnWhileItGoesOver(t *testing.T) {
+func TestWhatIsRotatedAfterGoingOverIsClaimed(t *testing.T) {
 	for name, outer := range map[string]bool{"turning on is slow": false, "going over is slow": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestTurnedOnWhileItGoesOver(t *testing.T) {
 
 // A connection goes over to another application, and its caller gives it back the first
 // one at the moment when it has arrived. Whichever it rotates is its own (rule R11).
-func TestGivenBackWhileGoingOver(t *testing.T) {
+func TestWhatIsRotatedAfterGoingBackIsClaimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -198,10 +198,9 @@ func TestARefusedChangeKeepsNoApplication(t *testing.T) {
 		"new credentials": func(t *testing.T, s *subject) error {
 			s.w.Refuse("vault.put", full)
 			defer s.w.Refuse("vault.put", nil)
-			secret, keyID := s.w.AddForeign(s.app.ClientID)
-			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Credentials: &connection.Credentials{
-				TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: secret, ClientSecretKeyID: keyID,
-			}})
+			c := s.input().Credentials
+			c.ClientSecret, c.ClientSecretKeyID = s.w.AddForeign(s.app.ClientID)
+			_, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &plan, Credentials: &c})
 			return err
 		},
 		"turning on": func(t *testing.T, s *subject) error {

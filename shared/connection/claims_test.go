@@ -186,7 +186,7 @@ func TestWhatTwoConnectionsOfOneApplicationCanDo(t *testing.T) {
 
 // Of two that claim one application at the same moment, at least one is refused, and both
 // may try again.
-func TestTwoClaimsAtOnce(t *testing.T) {
+func TestOfTwoClaimsAtOnceOneIsRefused(t *testing.T) {
 	for name, rotates := range map[string][2]bool{
 		"both rotate": {true, true}, "one rotates": {true, false}, "the other rotates": {false, true},
 	} {

@@ -46,7 +46,7 @@ func TestNothingIsPromisedThatIsNotInTheVault(t *testing.T) {
 }
 
 // What Rekey itself depends on is neither taken over nor gone over to.
-func TestRefusedApplications(t *testing.T) {
+func TestWhatRekeyDependsOnIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -127,7 +127,7 @@ func TestRefusedCreationGivesBack(t *testing.T) {
 // A name that a caller has just reserved is that caller's, although there is no record yet:
 // the API tells the next one so before it asks Entra about the credentials. Ten minutes later
 // the process that reserved the name counts as dead.
-func TestANameThatIsAboutToBeUsed(t *testing.T) {
+func TestAReservedNameIsItsCallersForTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		s.w.Before("store.create", runtime.Goexit)

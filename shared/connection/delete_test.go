@@ -31,7 +31,7 @@ func TestADeletionBeginsAtOnce(t *testing.T) {
 
 // Two callers delete a connection at once, one of them with what it has published. Where the
 // API tells this caller that what was published is removed, that is true.
-func TestTwoDeletionsAtOnce(t *testing.T) {
+func TestADeletionThatSaysItRevokesDoes(t *testing.T) {
 	for _, op := range []string{"store.notes", "store.commit"} {
 		t.Run("before "+op, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestRevokingNeedsTheApplication(t *testing.T) {
 
 // Of a connection that is being deleted the name is free at once. The application is not:
 // what was issued for it is still being removed.
-func TestTheApplicationOfADeletion(t *testing.T) {
+func TestADeletionKeepsItsApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -111,7 +111,7 @@ func TestTheApplicationOfADeletion(t *testing.T) {
 
 // A connection that others rotate through is not deleted. What it authenticates with is no
 // client secret, so that those of its application may be rotated.
-func TestWhatOthersDependOn(t *testing.T) {
+func TestAConnectionWithTargetsIsNotDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withTarget(t, s)

@@ -76,7 +76,7 @@ func TestDryRun(t *testing.T) {
 }
 
 // A dry run says that the rotation would look for the given client secret, and writes nothing.
-func TestDryRunOfAGivenSecret(t *testing.T) {
+func TestADryRunSaysThatAGivenSecretIsLookedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		in := s.input()

@@ -18,7 +18,7 @@ import (
 
 // A client secret may be longer than Entra makes them now (40 characters); the API refuses
 // what can't be one before it asks a service.
-func TestLengthOfAClientSecret(t *testing.T) {
+func TestAClientSecretHasAtMost256Characters(t *testing.T) {
 	for name, tt := range map[string]struct {
 		secret string
 		ok     bool

@@ -32,7 +32,7 @@ func TestNothingIsStoredUnannounced(t *testing.T) {
 }
 
 // A connection is not given, to authenticate with, what another one is about to remove.
-func TestReconnectedWithWhatAnotherRotates(t *testing.T) {
+func TestReconnectingWithWhatAnotherRotatesIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -59,7 +59,7 @@ func TestReconnectedWithWhatAnotherRotates(t *testing.T) {
 }
 
 // The same where it authenticates with it, and rotates something else.
-func TestReconnectedWithWhatAnotherTakesOver(t *testing.T) {
+func TestOfReconnectingAndTakingOverOneIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		target, _, _ := s.w.AddApplication()
@@ -91,7 +91,7 @@ func TestReconnectedWithWhatAnotherTakesOver(t *testing.T) {
 
 // Of two callers who give a connection new credentials of two applications, the later one's
 // stay, and the connection says of which application they are.
-func TestReconnectedTwiceAtOnce(t *testing.T) {
+func TestOfTwoReconnectsTheLaterOneStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		s.signsInWithSecret(t)
@@ -117,7 +117,7 @@ func TestReconnectedTwiceAtOnce(t *testing.T) {
 }
 
 // The targets of a connection are told which application it authenticates as by now.
-func TestTargetsAreToldWhoActs(t *testing.T) {
+func TestTargetsLearnWhoActs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withTarget(t, s)

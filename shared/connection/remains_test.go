@@ -9,7 +9,7 @@ import (
 )
 
 // The API tells the caller who deletes a connection of each thing that stays.
-func TestRemains(t *testing.T) {
+func TestADeletionSaysWhatStays(t *testing.T) {
 	current := rotation.Credential{KeyID: "k1", Origin: rotation.OriginIssued, ExpiresAt: in(90)}
 	given := rotation.Credential{Origin: rotation.OriginGiven}
 	full := rotation.Record{

@@ -60,7 +60,7 @@ func TestNewestRefreshTokenSurvives(t *testing.T) {
 
 // A reconnect beats the renewal of what was there before, however late that ends, and
 // the version that the renewal has written in vain does not stay.
-func TestReconnectDuringARenewal(t *testing.T) {
+func TestAReconnectBeatsARenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		c := s.signedIn(t)
@@ -83,7 +83,7 @@ func TestReconnectDuringARenewal(t *testing.T) {
 
 // Of two processes that renew at once the later one's refresh token stays, whichever writes
 // it down first.
-func TestTwoRenewalsAtOnce(t *testing.T) {
+func TestOfTwoRenewalsTheLaterOneStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		s.signedIn(t)
@@ -108,7 +108,7 @@ func TestTwoRenewalsAtOnce(t *testing.T) {
 
 // What is renewed while older credentials are being disabled is not taken for one of
 // them, though the record does not name it yet.
-func TestRenewalWhileOthersAreDisabled(t *testing.T) {
+func TestWhatIsRenewedIsNotDisabledWithOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		c := s.signedIn(t)
@@ -132,7 +132,7 @@ func TestRenewalWhileOthersAreDisabled(t *testing.T) {
 }
 
 // A refresh token is saved once a day, not at every use.
-func TestSavedOnceADay(t *testing.T) {
+func TestARefreshTokenIsSavedOnceADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		s.signedIn(t)
@@ -156,7 +156,7 @@ func TestSavedOnceADay(t *testing.T) {
 }
 
 // A renewal that fails is tried again once a day, which is often enough.
-func TestRenewalFails(t *testing.T) {
+func TestAFailedRenewalIsTriedOnceADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		s.signedIn(t)

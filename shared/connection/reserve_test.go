@@ -109,7 +109,7 @@ func TestAChangeGivesBackWhatItReplaces(t *testing.T) {
 
 // A name is free once nothing needs it: when a deletion begins, however long that takes,
 // and when a connection has another one and died before it gave the old one up.
-func TestANameThatNothingNeeds(t *testing.T) {
+func TestANameThatNothingNeedsIsFree(t *testing.T) {
 	second := func(t *testing.T, s *subject) error {
 		app, secret, keyID := s.w.AddApplication()
 		s.w.Name(keyID)
@@ -225,7 +225,7 @@ func TestNothingHeldIsReleased(t *testing.T) {
 
 // A name that a refused change gives back stays with whom it has come to since: with the
 // same connection, where another change of it was written a moment later.
-func TestAGivenBackNameIsReservedAgain(t *testing.T) {
+func TestANameThatIsGivenBackStaysWithWhomItHasComeTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -246,7 +246,7 @@ func TestAGivenBackNameIsReservedAgain(t *testing.T) {
 
 // A caller who sends the name along with every change, as it is, does not get it back by
 // that: it may be another connection's since this one was renamed.
-func TestTheNameSentAlongWhileItIsRenamed(t *testing.T) {
+func TestANameThatIsSentAlongIsNotTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -264,7 +264,7 @@ func TestTheNameSentAlongWhileItIsRenamed(t *testing.T) {
 
 // A connection is renamed, and renamed back at the same time. Whatever its name is in the
 // end is its own.
-func TestRenamedBackAtOnce(t *testing.T) {
+func TestARenamedConnectionHoldsItsName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)

@@ -14,7 +14,7 @@ import (
 
 // The grace period of a rotation by hand has the bounds of all grace periods, in earnest
 // and in a dry run.
-func TestTheBoundsOfAGracePeriod(t *testing.T) {
+func TestAGracePeriodHasBounds(t *testing.T) {
 	const month = 30 * 24 * time.Hour
 	for grace, allowed := range map[time.Duration]bool{-time.Second: false, 0: true, month: true, month + time.Second: false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -35,7 +35,7 @@ func TestTheBoundsOfAGracePeriod(t *testing.T) {
 
 // A rotation that is asked for while one is under way is that one, unless it is stuck: then
 // it is asked to go on at once.
-func TestRotatingAgain(t *testing.T) {
+func TestARotationThatIsAskedForAgainIsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -72,7 +72,7 @@ func TestRotatingAgain(t *testing.T) {
 }
 
 // A connection that rotates nothing is not rotated by hand either.
-func TestNothingToRotateByHand(t *testing.T) {
+func TestAConnectionThatRotatesNothingIsNotRotatedByHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withParent(t, s)
@@ -87,7 +87,7 @@ func TestNothingToRotateByHand(t *testing.T) {
 // A rotation that was asked for and has not begun is called off, also where new
 // credentials are being taken over; nothing is issued for it. Without one there is nothing
 // to abandon.
-func TestAbandonWhatHasNotBegun(t *testing.T) {
+func TestARotationThatHasNotBegunIsAbandoned(t *testing.T) {
 	rebinding := func(t *testing.T, s *subject) {
 		settled(t, s)
 		s.other, s.otherSecret, s.otherKey = s.w.AddApplication()
@@ -127,7 +127,7 @@ func TestAbandonWhatHasNotBegun(t *testing.T) {
 // A pipeline rotates by hand with each deployment, seven times a day, and gives the old ones
 // a grace period of a month. The API tells it when there are too many, before anything
 // begins; whatever begins ends, and an emergency makes room.
-func TestManyGracePeriods(t *testing.T) {
+func TestRotationsBeyondThe32ndGracePeriodAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -175,7 +175,7 @@ func TestManyGracePeriods(t *testing.T) {
 
 // A rotation by hand is of the client secret for which the API has looked whether another
 // connection has it. One that was taken over meanwhile may be another one's, too.
-func TestRotatedByHandWhileItWentOver(t *testing.T) {
+func TestARotationByHandIsOfWhatWasClaimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		unrotated(t, s)

@@ -52,7 +52,7 @@ func TestATargetIsNotLeftWithoutItsSecret(t *testing.T) {
 
 // What stands in the way of rotating an application is said before anything is made:
 // no record, no reservation and no client secret is left of it.
-func TestRefusedTargets(t *testing.T) {
+func TestARefusedTargetLeavesNothing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare func(s *subject, in *connection.TargetInput)
 		says    string
@@ -96,7 +96,7 @@ func TestRefusedTargets(t *testing.T) {
 }
 
 // A target is found through its own connection only, and rotates nothing else.
-func TestTargetsOfOthers(t *testing.T) {
+func TestATargetIsFoundThroughItsConnectionOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withTarget(t, s)
@@ -116,7 +116,7 @@ func TestTargetsOfOthers(t *testing.T) {
 
 // Of a caller who adds a target and one who deletes the connection at the same time, the API
 // refuses one, wherever the one is when the other comes.
-func TestDeletingWhileATargetIsAdded(t *testing.T) {
+func TestOfDeletingAndAddingATargetOneIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withParent(t, s)
@@ -143,7 +143,7 @@ func TestDeletingWhileATargetIsAdded(t *testing.T) {
 
 // A deletion looks for the targets of the connection before it writes. It finds a target
 // that was added since all the same, because adding it has written the connection, too.
-func TestATargetIsAddedWhileItsConnectionIsDeleted(t *testing.T) {
+func TestADeletionFindsATargetThatIsAddedMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		withParent(t, s)

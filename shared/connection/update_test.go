@@ -13,7 +13,7 @@ import (
 
 // What a connection does not allow is refused with what to do instead, and nothing of it
 // is changed.
-func TestRefusedChanges(t *testing.T) {
+func TestARefusedChangeChangesNothing(t *testing.T) {
 	certificate := func(s *subject, tenant string) *connection.Credentials {
 		return &connection.Credentials{Method: connection.Certificate, TenantID: tenant, ClientID: s.acting.ClientID, Certificate: renewed}
 	}
@@ -73,7 +73,7 @@ func TestRefusedChanges(t *testing.T) {
 
 // Two changes at once: both are made, unless they name the version that they have
 // seen; then one is, and the other is told.
-func TestTwoChangesAtOnce(t *testing.T) {
+func TestTwoChangesAtOnceAreBothMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -150,7 +150,7 @@ func TestTheSlotGoesWithRotation(t *testing.T) {
 }
 
 // What is being deleted is changed no more, although it was there when the change began.
-func TestAChangeOfWhatIsBeingDeleted(t *testing.T) {
+func TestWhatIsBeingDeletedIsNotChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -166,7 +166,7 @@ func TestAChangeOfWhatIsBeingDeleted(t *testing.T) {
 
 // The grace period of the client secret that was given is the policy's for that one, or
 // what the change says, counted from the rotation that replaces it.
-func TestTheGracePeriodOfTheOriginal(t *testing.T) {
+func TestTheOriginalHasItsOwnGracePeriod(t *testing.T) {
 	for name, grace := range map[string]*time.Duration{"the policy's": nil, "said": new(5 * time.Hour)} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestTheGracePeriodOfTheOriginal(t *testing.T) {
 // What a connection had before it was given other credentials is removed if rotation is on,
 // or if Rekey has issued it and no other connection uses the application. Otherwise another
 // one may publish it, or sign in with it, and it is left to a person (promise P1).
-func TestWhatBecomesOfTheOldSecret(t *testing.T) {
+func TestTheOldSecretIsRemovedOrLeftToAPerson(t *testing.T) {
 	const shares, elsewhere = true, true
 	for name, tt := range map[string]struct {
 		make              func(t *testing.T, s *subject)
