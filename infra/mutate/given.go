@@ -16,7 +16,7 @@ var given = []mutation{
 	},
 	{
 		name: "what was removed is forgotten",
-		rule: "R13", file: "shared/rotation/removal.go",
+		rule: "R13", file: "shared/rotation/removing.go",
 		old: "\t\tt.remember(m)\n",
 		new: "",
 	},
@@ -34,7 +34,7 @@ var given = []mutation{
 	},
 	{
 		name: "what is lost holds a deletion up",
-		rule: "R7", file: "shared/rotation/removal.go",
+		rule: "R7", file: "shared/rotation/removing.go",
 		old: "if t.rec.Phase == Deleting && t.Lost(c, t.now) {",
 		new: "if false {",
 	},

@@ -4,31 +4,31 @@ package main
 var orphans = []mutation{
 	{
 		name: "that there is no orphan counts at once",
-		rule: "R3", file: "shared/rotation/removal.go",
+		rule: "R3", file: "shared/rotation/removing.go",
 		old: "if counts := m.Since.Add(t.SettleMinAge); t.now.Before(counts) {",
 		new: "if counts := m.Since; t.now.Before(counts) {",
 	},
 	{
 		name: "an orphan that was found is not removed",
-		rule: "R3", file: "shared/rotation/removal.go",
+		rule: "R3", file: "shared/rotation/removing.go",
 		old: `if m.KeyID == "" || t.now.After(m.RemovedAt.Add(showsAgain)) {`,
 		new: `if m.KeyID != "" && t.now.After(m.RemovedAt.Add(showsAgain)) {`,
 	},
 	{
 		name: "of several with the same marker the first is removed",
-		rule: "P2", file: "shared/rotation/removal.go",
+		rule: "P2", file: "shared/rotation/removing.go",
 		old: `if o.KeyID == "" && len(bearing) == 1 && `,
 		new: `if o.KeyID == "" && len(bearing) > 0 && `,
 	},
 	{
 		name: "what bears the marker is removed although the record knows another key id",
-		rule: "P2", file: "shared/rotation/removal.go",
+		rule: "P2", file: "shared/rotation/removing.go",
 		old: `if o.KeyID == "" && len(bearing) == 1 && `,
 		new: `if len(bearing) == 1 && `,
 	},
 	{
 		name: "what was left to a person is removed",
-		rule: "P2", file: "shared/rotation/removal.go",
+		rule: "P2", file: "shared/rotation/removing.go",
 		old: "len(bearing) == 1 && !rec.leftToAPerson(o.Target, bearing[0]) {",
 		new: "len(bearing) == 1 {",
 	},

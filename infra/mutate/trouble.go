@@ -70,7 +70,7 @@ var trouble = []mutation{
 	},
 	{
 		name: "a token does not end the row of refusals",
-		rule: "R6", file: "shared/rotation/removal.go",
+		rule: "R6", file: "shared/rotation/removing.go",
 		old: "rec.Current.Refusals, rec.Current.RefusedSince = 0, time.Time{}",
 		new: "_ = rec.Current",
 	},

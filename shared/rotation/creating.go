@@ -1,8 +1,9 @@
 package rotation
 
-import "rekey/shared/history"
-
-import "rekey/shared/serviceerror"
+import (
+	"rekey/shared/history"
+	"rekey/shared/serviceerror"
+)
 
 // adoptGiven: what was given is in the vault, so that the connection has a current
 // credential, or something to authenticate with. It is not: the process that held it is

@@ -1,8 +1,10 @@
 package rotation
 
-import "rekey/shared/history"
+import (
+	"time"
 
-import "time"
+	"rekey/shared/history"
+)
 
 // planDeleting ends the record once what lies beside the phase is done. What current is
 // needed for goes first, since its own removal takes away the means to do anything. Stale

@@ -249,3 +249,40 @@ func TestManualRemovals(t *testing.T) {
 		t.Errorf("of 41, %d are left to a person in one commit", len(next.ByHand))
 	}
 }
+
+// Rule R12: an emergency, and a deletion, end every grace period and every pause of a
+// removal, in whatever phase they come.
+func TestWhatEndsGracePeriods(t *testing.T) {
+	waiting, paused := due(), due()
+	waiting.After = now.Add(day)
+	paused.KeyID, paused.NextAt, paused.Tries = "paused", now.Add(day), 7
+	begin := rotation.Outcome{RunID: "r1", Marker: "m1", LeaseToken: "mine"}
+	for name, row := range map[string]struct {
+		rec  rotation.Record
+		step rotation.Step
+		out  rotation.Outcome
+	}{
+		"an emergency begins":       {with(idle(), asked(rotation.AskEmergency)), rotation.BeginRun{}, begin},
+		"a run becomes one":         {with(verifying(), asked(rotation.AskEmergency)), rotation.MakeEmergency{}, rotation.Outcome{}},
+		"it waits for a rebind":     {with(rebinding(), asked(rotation.AskEmergency)), rotation.EndGracePeriods{}, rotation.Outcome{}},
+		"the connection is deleted": {with(idle(), asked(rotation.AskDelete)), rotation.BeginDelete{}, rotation.Outcome{}},
+	} {
+		next, _ := rotation.DefaultRules().Apply(now, with(row.rec, retires(waiting, paused)), row.step, row.out)
+		for _, m := range next.Removals {
+			if m.After.After(now) || m.NextAt.After(now) {
+				t.Errorf("%s: %s waits until %s and %s", name, m.KeyID, m.After, m.NextAt)
+			}
+		}
+		if next.Run != nil && next.Run.Trigger == rotation.OnEmergency && next.Run.Grace != 0 {
+			t.Errorf("%s: what it replaces has %s", name, next.Run.Grace)
+		}
+	}
+	rec := with(idle(), asked(rotation.AskEmergency), retires(paused))
+	if step := rotation.DefaultRules().Plan(now, &rec, mine); step != (rotation.EndGracePeriods{}) {
+		t.Errorf("an emergency with a removal that pauses: %+v", step)
+	}
+	rec = with(idle(), asked(rotation.AskEmergency), retires(due()))
+	if step := rotation.DefaultRules().Plan(now, &rec, mine); step != (rotation.Remove{ID: "old"}) {
+		t.Errorf("an emergency with a removal that is due: %+v", step) // the application may be full
+	}
+}

@@ -79,3 +79,68 @@ func TestTell(t *testing.T) {
 		})
 	}
 }
+
+func TestWarning(t *testing.T) {
+	end := time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
+	off := func(warned int) *Record { return &Record{Current: &Credential{ExpiresAt: end}, WarnedAt: warned} }
+	on := func(slot time.Time, failed bool) *Record {
+		rec := off(0)
+		rec.Policy.Enabled, rec.NextSlot = true, slot
+		if failed {
+			rec.Error = &Failure{Class: serviceerror.Permission}
+		}
+		return rec
+	}
+	for _, tt := range []struct {
+		name string
+		rec  *Record
+		left time.Duration
+		days int
+		next time.Duration // before the end; -1: never
+	}{
+		{"15 days before nothing is said yet", off(0), 15 * day, 0, 14 * day},
+		{"14 days before is the first", off(0), 14 * day, 14, -1},
+		{"which is said once", off(14), 13 * day, 0, 7 * day},
+		{"7 days before is the second", off(14), 7 * day, 7, -1},
+		{"3 days before is the third", off(7), 3 * day, 3, -1},
+		{"1 day before is the last", off(3), day, 1, -1},
+		{"after which there is silence", off(1), time.Hour, 0, -1},
+		{"what was slept through is said once, as what it is now", off(0), 2 * day, 3, -1},
+		{"an end that has come is said, too", off(3), -time.Hour, 1, -1},
+		{"a rotation that comes before prevents it", on(end.Add(-day), false), 2 * day, 0, -1},
+		{"so does one that its end brings forward", on(end.Add(day), false), 2 * day, 0, -1},
+		{"nor one that has failed so far", on(end.Add(-day), true), 2 * day, 3, -1},
+		{"nor a slot while rotation is off", func() *Record { r := on(end.Add(-day), false); r.Policy.Enabled = false; return r }(), 2 * day, 3,
+			-1},
+		{"an unknown end can't be warned of", &Record{Current: &Credential{}}, 0, 0, -1},
+		{"nor that of nothing", &Record{}, 0, 0, -1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			days, next := warning(end.Add(-tt.left), tt.rec)
+			want := time.Time{}
+			if tt.next >= 0 {
+				want = end.Add(-tt.next)
+			}
+			if days != tt.days || !next.Equal(want) {
+				t.Errorf("%d days, next %s; want %d, %s", days, next, tt.days, want)
+			}
+		})
+	}
+}
+
+// Failures that pass by themselves and refusals are counted apart, so that the first
+// refusal after an outage is retried in an hour, not in a day.
+func TestFailuresCountByKind(t *testing.T) {
+	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	rec := Record{ID: "c"}
+	for _, tt := range []struct {
+		class serviceerror.Class
+		count int
+	}{{serviceerror.Transient, 1}, {serviceerror.Throttled, 2}, {serviceerror.Transient, 3}, {serviceerror.Permission, 1},
+		{serviceerror.PolicyForbidden, 2}, {serviceerror.Transient, 1}} {
+		rec.Error = DefaultRules().failure(now, &rec, &serviceerror.Error{Class: tt.class})
+		if rec.Error.Count != tt.count {
+			t.Errorf("%s: count %d, want %d", tt.class, rec.Error.Count, tt.count)
+		}
+	}
+}

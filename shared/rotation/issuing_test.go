@@ -1,0 +1,41 @@
+package rotation_test
+
+import (
+	"testing"
+	"time"
+
+	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
+)
+
+// A run by schedule uses up the slot that it serves, and no other.
+func TestTheSlotAfterARun(t *testing.T) {
+	out := rotation.Outcome{Proven: true, PublishedVersion: "v2", Next: &rotation.Credential{Target: billing, KeyID: "new"}}
+	for name, slot := range map[string]time.Time{"it was due": now.Add(-minute), "it is to come": now.Add(5 * day)} {
+		rec := with(publishing(), func(r *rotation.Record) { r.NextSlot, r.Run.Slot = slot, slot })
+		next, _ := rotation.DefaultRules().Apply(now, rec, rotation.Publish{}, out)
+		if came := slot.After(now); !next.NextSlot.After(now) || came != next.NextSlot.Equal(slot) {
+			t.Errorf("%s: the next one is %s", name, next.NextSlot)
+		}
+	}
+}
+
+// Rule R10: a lifetime that the policy refuses is halved until it is accepted, and what was
+// accepted is asked for the next time.
+func TestALifetimeThatIsRefused(t *testing.T) {
+	rules, rec := rotation.DefaultRules(), issuing()
+	refused := rotation.Outcome{Err: refusedWith(serviceerror.PolicyLifetime), SentAt: now}
+	asked := rec.Lifetime()
+	next, _ := rules.Apply(now, rec, rotation.IssueCredential{}, refused)
+	if next.Phase != rotation.Issuing || next.Lifetime() != asked/2 || next.Run.Marker != "" {
+		t.Fatalf("after %s was refused: %s, %s, marker %q", asked, next.Phase, next.Lifetime(), next.Run.Marker)
+	}
+	next.Run.Marker, next.Run.IssuedUnder = "m2", "mine"
+	issued := rotation.Outcome{
+		SentAt: now, IssuedAt: now, Application: &rotation.ApplicationState{}, Issued: &rotation.Issued{KeyID: "new"}, StagedVersion: "s1",
+	}
+	next, _ = rules.Apply(now, next, rotation.IssueCredential{}, issued)
+	if next.LongestAccepted != asked/2 {
+		t.Errorf("accepted: %s, want %s", next.LongestAccepted, asked/2)
+	}
+}
