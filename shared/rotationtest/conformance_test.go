@@ -5,12 +5,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
 	"rekey/shared/vaulttag"
-
-	"rekey/shared/rotation"
-	"rekey/shared/rotationtest"
 )
 
 // The fakes pass the suites that the real adapters pass.
@@ -91,4 +90,12 @@ func TestWorldNotices(t *testing.T) {
 			t.Errorf("a value was logged, and the checks say %v", v)
 		}
 	})
+}
+
+func TestMemoryNotices(t *testing.T) {
+	rotationtest.TestNotices(t, func(t *testing.T) rotationtest.NoticeStore { return quick(t).NoticePort() })
+}
+
+func TestMemoryPending(t *testing.T) {
+	rotationtest.TestPending(t, func(*testing.T) rotationtest.PendingStore { return &rotationtest.MemoryPending{} })
 }

@@ -2,19 +2,14 @@ package rotationtest_test
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"rekey/shared/history"
-	"rekey/shared/rotator"
-	"rekey/shared/secret"
-	"rekey/shared/serviceerror"
-	"rekey/shared/vaulttag"
-
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
+	"rekey/shared/secret"
+	"rekey/shared/vaulttag"
 )
 
 // R6: what a person wrote over the published secret is replaced before anything is
@@ -52,96 +47,6 @@ func TestOverwrittenByHand(t *testing.T) {
 					t.Errorf("published again at %s, removed at %s: another look comes a minute later", again, removed)
 				}
 				s.live(2)
-			})
-		})
-	}
-}
-
-// proofs remembers what the tokens with a new value came to, and when.
-type proofs struct {
-	worked []bool
-	at     time.Time
-}
-
-// watch keeps the proofs of everything but the old value, and checks them when
-// something is published: three in a row, the last just before.
-func (s *subject) watch(refuse func(n int) bool) *proofs {
-	p := &proofs{}
-	s.h.token = func(v secret.Value) error {
-		if v == s.secret {
-			return nil
-		}
-		p.at = time.Now()
-		if refuse != nil && refuse(len(p.worked)+1) {
-			p.worked = append(p.worked, false)
-			return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
-		}
-		p.worked = append(p.worked, true)
-		return nil
-	}
-	s.h.putting = func(v rotation.VaultSecret) error {
-		if !isPublished(v) {
-			return nil
-		}
-		if n := len(p.worked); n < 3 || slices.Contains(p.worked[n-3:], false) {
-			s.t.Errorf("published after %v", p.worked)
-		}
-		if ago := time.Since(p.at); ago > time.Second {
-			s.t.Errorf("published %s after the last proof", ago)
-		}
-		return nil
-	}
-	return p
-}
-
-// R6: success flaps, so that three tokens in a row are a proof, not three in all.
-func TestFlappingProof(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *subject) {
-		s.w.Directory.Propagation = 0
-		p := s.watch(func(n int) bool { return n < 12 && n%3 == 0 })
-		s.ask(rotation.Request{Kind: rotation.AskEmergency})
-		s.sweep(5 * time.Minute)
-		s.h = hooks{}
-		s.sweep(hour)
-		s.rotated(rotation.OnEmergency)
-		if len(p.worked) < 13 {
-			t.Errorf("proofs: %v", p.worked)
-		}
-	})
-}
-
-// R6: what is old enough when it is proven is proven once more when it is published.
-func TestProofIsFreshWhenPublished(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *subject) {
-		s.w.Directory.Propagation = 0
-		s.watch(nil)
-		s.ask(rotation.Request{Kind: rotation.AskEmergency})
-		s.sweep(time.Minute)
-		s.h = hooks{}
-		s.sweep(hour)
-		s.rotated(rotation.OnEmergency)
-	})
-}
-
-// R6: the pass that publishes has made the whole proof itself.
-func TestProofIsOfThePassThatPublishes(t *testing.T) {
-	for _, budget := range []time.Duration{11 * time.Second, 16 * time.Second, 21 * time.Second} {
-		t.Run(budget.String(), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *subject) {
-				s.w.Directory.Propagation = 0
-				p := s.watch(nil)
-				s.ask(rotation.Request{Kind: rotation.AskEmergency})
-				if _, err := s.rotator().Pass(t.Context(), s.id, rotator.PassOptions{Until: time.Now().Add(budget)}); err != nil {
-					t.Fatal(err)
-				}
-				if s.record().Run == nil {
-					return // it had time enough
-				}
-				p.worked = nil
-				s.sweep(time.Minute)
-				s.h = hooks{}
-				s.sweep(hour)
-				s.rotated(rotation.OnEmergency)
 			})
 		})
 	}
@@ -239,160 +144,99 @@ func TestGateKeepsWhatIsPublished(t *testing.T) {
 	}
 }
 
-// R6: refusals count in a row. The published credential that works again is not lost.
-func TestRefusalsInARow(t *testing.T) {
-	for name, answer := range map[string]error{
-		"then the removal goes well": nil,
-		"then the removal does not":  &serviceerror.Error{Op: "removing a password", Class: serviceerror.Transient, Status: 503},
+// R6 where there is no current credential yet: before what an attempt has issued is
+// removed, it is taken out of the published secret, and nothing else is. What is not
+// published, or not any more, is removed at once.
+func TestTakenOutOfTheVaultBeforeItIsRemoved(t *testing.T) {
+	const other = "99999999-9999-4999-8999-999999999999"
+	for name, tt := range map[string]struct {
+		foreign  bool   // published by a person, not by Rekey
+		keyID    string // of what is published; "ours": the one that is to be removed; empty: nothing is
+		disabled bool
+		takeover bool // over what a deleted connection had left
+		dead     bool // which does not work any more
+		enabled  bool // what is published at the end
+	}{
+		"published":                {keyID: "ours"},
+		"disabled already":         {keyID: "ours", disabled: true},
+		"nothing":                  {},
+		"another one of ours":      {keyID: other, enabled: true},
+		"a foreign one, with tags": {foreign: true, keyID: "ours", enabled: true},
+		"over another's":           {keyID: "ours", takeover: true, enabled: true},
+		"over one that is dead":    {keyID: "ours", takeover: true, dead: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {
-				s.ask(rotation.Request{Kind: rotation.AskEmergency})
-				refused := 0
-				s.h.token = func(v secret.Value) error {
-					rec := s.record()
-					if v == s.secret || rec.Phase != rotation.Idle || refused == 9 {
-						return nil
+				s.w.OutsideBreak(true) // what is published here never worked
+				s.delegate(t)
+				s.edit(func(rec *rotation.Record) { rec.Policy.Enabled, rec.NextSlot = false, time.Time{} })
+				marker := rotation.MarkerPrefix(rotationtest.Deployment, s.id) + "AAAAAAAAAA"
+				keyID := s.w.AddMarked(s.app.ClientID, marker)
+				s.w.Name(keyID)
+				rec := s.record()
+				publish := func(value string, tags map[string]string) string {
+					version, err := s.w.VaultPort().Put(t.Context(),
+						rotation.VaultSecret{Name: rec.VaultName, Value: secret.New(value), Enabled: true, Tags: tags})
+					if err != nil {
+						t.Fatal(err)
 					}
-					if rec.Current.Refusals < 9 {
-						refused = rec.Current.Refusals + 1
+					return version
+				}
+				takeover, left := "", s.secret.Reveal()
+				if tt.takeover {
+					if tt.dead {
+						left = "dead"
 					}
-					return &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+					takeover = publish(left, map[string]string{vaulttag.Tenant: s.app.TenantID, vaulttag.Client: s.app.ClientID})
 				}
-				s.h.removing = func(string) error { return answer }
-				s.sweep(20 * time.Minute)
-				if refused != 9 {
-					t.Fatalf("%d refusals", refused)
+				if tt.keyID == "ours" {
+					tt.keyID = keyID
 				}
-				if c := s.record().Current; c.Refusals != 0 || !c.RefusedSince.IsZero() {
-					t.Errorf("it works, but %d refusals since %s stand against it", c.Refusals, c.RefusedSince)
+				if tt.keyID != "" {
+					tags := map[string]string{vaulttag.KeyID: tt.keyID}
+					if !tt.foreign {
+						tags = rotation.Tags(rotationtest.Deployment, &rec, rotation.Credential{Target: s.app, KeyID: tt.keyID, Marker: marker})
+					}
+					version := publish("ours", tags)
+					if tt.disabled {
+						if err := s.w.VaultPort().Disable(t.Context(), rec.VaultName, version); err != nil {
+							t.Fatal(err)
+						}
+					}
 				}
-				s.h = hooks{}
-				s.sweep(2 * hour)
-				s.rotated(rotation.OnEmergency)
-				s.live(2)
+				s.h.removing = func(string) error {
+					if v, ok := s.w.Published(rec.VaultName); ok && (v.Enabled != tt.enabled || tt.takeover && !tt.dead && v.Value.Reveal() != left) {
+						t.Errorf("it is removed while %v is published, enabled %t", v.Tags, v.Enabled)
+					}
+					return nil
+				}
+				s.edit(func(rec *rotation.Record) {
+					rec.Takeover = takeover
+					rec.Removals = []rotation.Removal{{Kind: rotation.RemoveOrphan, Published: true, Target: s.app, Marker: marker, KeyID: keyID}}
+				})
+				s.sweep(hour)
+				if s.w.IsLive(keyID) || len(s.record().Removals) != 0 {
+					t.Errorf("it lives: %t; abandoned %+v", s.w.IsLive(keyID), s.record().Removals)
+				}
 			})
 		})
 	}
 }
 
-// R6: a person removes the published credential by hand. Removals are postponed; ten
-// refusals over a quarter of an hour raise the alarm, and the old credential, which
-// still works, issues a new one.
-func TestPublishedCredentialLost(t *testing.T) {
+// R6: what is published again after a person wrote over it is what is current: the
+// record names that version.
+func TestTheRecordNamesWhatWasRepublished(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.sweep(2 * hour)
-		s.w.OutsideBreak(true)
-		s.w.RemoveByHand(s.record().Current.KeyID)
-		time.Sleep(47 * hour)
-		dead, _ := s.w.Published(s.record().VaultName)
-		var refusals []time.Time
-		var started time.Time
-		s.h.token = func(v secret.Value) error {
-			if v == dead.Value && started.IsZero() {
-				refusals = append(refusals, time.Now())
-			}
-			return nil
+		name := s.record().VaultName
+		if _, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: name, Value: secret.New("by hand"), Enabled: true}); err != nil {
+			t.Fatal(err)
 		}
-		s.h.add = func(add func() (rotation.Issued, error)) (rotation.Issued, error) { started = time.Now(); return add() }
-		s.h.removing = func(string) error {
-			if started.IsZero() {
-				t.Error("the credential that still works was removed")
-			}
-			return nil
-		}
-		s.h.put = func(v rotation.VaultSecret) error { s.w.OutsideBreak(!isPublished(v)); return nil }
-		s.sweep(4 * hour)
-		s.rotated(rotation.OnLoss)
-		s.live(2)
-		if len(refusals) < 10 || started.Sub(refusals[0]) < 15*time.Minute || started.Sub(refusals[0]) > 20*time.Minute {
-			t.Errorf("recovery began after %d refusals, %s after the first", len(refusals), started.Sub(refusals[0]))
-		}
-		if n := len(s.events(history.Lost)); n != 1 {
-			t.Errorf("%d alarms, want 1", n)
-		}
-		if !strings.Contains(s.w.Log.String(), "the published credential is lost") {
-			t.Error("the alarm is not in the log")
-		}
-	})
-}
-
-// R6, R7: nothing works any more. The record says so, it is tried ever more
-// slowly, and after a day what is to be removed is left to a person.
-func TestNothingWorks(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *subject) {
-		s.sweep(2 * hour)
-		s.w.OutsideBreak(true)
-		s.w.RemoveByHand(s.record().Current.KeyID)
-		s.w.RemoveByHand(s.keyID)
-		s.sweep(47*hour + 25*time.Minute)
-		rec := s.record()
-		if rec.Phase != rotation.Idle || rec.Error == nil || rec.Error.Class != serviceerror.CredentialLost ||
-			!strings.Contains(rec.Error.Message, "reconnect") {
-			t.Fatalf("phase %s, error %+v", rec.Phase, rec.Error)
-		}
-		s.sweep(23 * hour)
-		if len(s.record().Removals) != 1 {
-			t.Error("it was left to a person before a day was over")
-		}
-		s.sweep(2 * hour)
-		rec = s.record()
-		if len(rec.Replaced()) != 0 || len(rec.ByHand) != 1 || rec.ByHand[0].KeyID != s.keyID || len(s.events(history.ByHand)) != 1 {
-			t.Errorf("retiring %v, by hand %v, events %v", rec.Replaced(), rec.ByHand, s.events(history.ByHand))
-		}
-		if n := len(s.events(history.Failed)); n < 4 || n > 6 {
-			t.Errorf("%d runs failed in 25 hours; hours double from one", n)
-		}
-		if len(rec.Orphans()) != 0 || s.w.Directory.Issued != 1 {
-			t.Errorf("abandoned %d, issued %d: nothing was asked for", len(rec.Orphans()), s.w.Directory.Issued)
-		}
-	})
-}
-
-// R7: as long as any known credential works, nothing is left to a person, however long
-// the published one is refused.
-func TestLostButNotHopeless(t *testing.T) {
-	long(t)
-	inBubble(t, func(t *testing.T, s *subject) {
-		s.sweep(2 * hour)
-		s.w.OutsideBreak(true)
-		s.w.RemoveByHand(s.record().Current.KeyID)
-		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Forbidden = true })
-		s.sweep(4 * day)
-		if rec := s.record(); len(rec.ByHand) != 0 || len(rec.Replaced()) != 1 || rec.Error.Class != serviceerror.PolicyForbidden {
-			t.Errorf("by hand %v, retiring %v, error %+v", rec.ByHand, rec.Replaced(), rec.Error)
-		}
-		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Forbidden = false })
-		s.h.put = func(v rotation.VaultSecret) error { s.w.OutsideBreak(!isPublished(v)); return nil }
-		s.sweep(2 * day)
-		s.rotated(rotation.OnLoss)
-		s.live(2)
-	})
-}
-
-// R7: "no such credential" is no proof that it is gone.
-func TestMissingOnlyStartsTheReads(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *subject) {
-		var asked time.Time
-		s.h.removing = func(string) error {
-			asked = time.Now()
-			return &serviceerror.Error{Op: "removing a password", Class: serviceerror.CredentialMissing, Status: 400}
-		}
-		s.ask(rotation.Request{Kind: rotation.AskEmergency})
-		for range 20 {
-			if len(s.events(history.Revoked)) == 0 {
-				s.sweep(time.Second)
-			}
-		}
-		s.h.removing = nil
-		s.sweep(hour)
-		s.rotated(rotation.OnEmergency)
-		s.live(2)
-		if n := len(s.events(history.Revoked)); n != 2 {
-			t.Errorf("%d removals, want a second one, since it still showed", n)
-		}
-		if gone := s.events(history.Gone); len(gone) != 1 || gone[0].At.Sub(asked) < 9*time.Minute {
-			t.Errorf("gone: %v, asked at %s", gone, asked)
+		s.sweep(3 * day)
+		s.rotated(rotation.OnSchedule)
+		v, _ := s.w.Published(name)
+		if got := s.record().Current.VaultVersion; len(s.events(history.Republished)) != 1 || got != v.Version {
+			t.Errorf("published again %d times; the record names %s, published is %s", len(s.events(history.Republished)), got, v.Version)
 		}
 	})
 }

@@ -1,10 +1,8 @@
 package rotationtest
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -13,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/reservation"
-	"rekey/shared/serviceerror"
-
 	"rekey/shared/notice"
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // MemoryStore is a table in memory. Use it through [World.Rotator] or
@@ -43,21 +40,6 @@ type row struct {
 	more map[string]string // properties of a newer version
 
 	decoded *rotation.Record // of data, once it was asked for
-}
-
-type historyRow struct {
-	Version int64
-	Events  []rotation.Event
-}
-
-// at is when the last of the events was.
-func (r historyRow) at() (at time.Time) {
-	for _, e := range r.Events {
-		if e.At.After(at) {
-			at = e.At
-		}
-	}
-	return at
 }
 
 // record decodes the row: what a table gives back is what was encoded, not what was
@@ -214,137 +196,6 @@ func (s storePort) Due(ctx context.Context, until time.Time, limit int) (due []r
 	return due, err
 }
 
-func reservationKey(res reservation.Row) string {
-	key := string(res.Kind) + " " + res.Value
-	if res.Kind.Shared() {
-		key += " " + res.Owner
-	}
-	return key
-}
-
-func (s storePort) Reserve(ctx context.Context, res reservation.Row,
-	reclaim func(context.Context, reservation.Row) (bool, error)) error {
-	key := reservationKey(res)
-	if res.At.IsZero() {
-		res.At = time.Now().UTC()
-	}
-	for {
-		var held reservation.Row
-		err := s.p.write(ctx, "store.reserve", res.Value, func() error {
-			r, ok := s.s.reserved[key]
-			if ok && r.Owner != res.Owner {
-				held = r
-				return serviceerror.ErrExists
-			}
-			s.s.reserved[key] = res
-			return nil
-		})
-		if !errors.Is(err, serviceerror.ErrExists) || reclaim == nil || time.Since(held.At) <= 10*time.Minute {
-			return err
-		}
-		free, rerr := reclaim(ctx, held)
-		if rerr != nil {
-			return rerr
-		}
-		if !free {
-			return err
-		}
-		err = s.p.write(ctx, "store.reclaim", res.Value, func() error {
-			if s.s.reserved[key] == held {
-				s.s.reserved[key] = res
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (s storePort) Find(ctx context.Context, kind reservation.Kind, value string) (res reservation.Row, err error) {
-	err = s.p.read(ctx, "store.find", value, func() error {
-		r, ok := s.s.reserved[reservationKey(reservation.Row{Kind: kind, Value: value})]
-		if !ok {
-			return serviceerror.ErrNotFound
-		}
-		res = r
-		return nil
-	})
-	return res, err
-}
-
-func (s storePort) Notes(ctx context.Context, kind reservation.Kind, value string) (notes []reservation.Row, err error) {
-	err = s.p.read(ctx, "store.notes", value, func() error {
-		for _, r := range s.s.reserved {
-			if r.Kind == kind && r.Value == value {
-				notes = append(notes, r)
-			}
-		}
-		slices.SortFunc(notes, func(a, b reservation.Row) int { return strings.Compare(a.Owner, b.Owner) })
-		return nil
-	})
-	return notes, err
-}
-
-func (s storePort) Release(ctx context.Context, res reservation.Row) error {
-	return s.p.write(ctx, "store.release", res.Value, func() error {
-		key := reservationKey(res)
-		if s.s.reserved[key].Owner == res.Owner {
-			delete(s.s.reserved, key)
-		}
-		return nil
-	})
-}
-
-func (s storePort) Claim(ctx context.Context, row rotation.ClaimRow) error {
-	return s.p.write(ctx, "store.claim", row.App, func() error {
-		if _, ok := s.s.claims[row.ID]; !ok {
-			s.s.claims[row.ID] = row
-		}
-		return nil
-	})
-}
-
-func (s storePort) RenewClaim(ctx context.Context, row rotation.ClaimRow) error {
-	return s.p.write(ctx, "store.renewClaim", row.App, func() error {
-		if _, ok := s.s.claims[row.ID]; !ok {
-			return serviceerror.ErrNotFound
-		}
-		s.s.claims[row.ID] = row
-		return nil
-	})
-}
-
-func (s storePort) ClaimsOf(ctx context.Context, app string) (rows []rotation.ClaimRow, err error) {
-	err = s.p.read(ctx, "store.claims", app, func() error {
-		rows = nil
-		for _, row := range s.s.claims {
-			if row.App == app {
-				rows = append(rows, row)
-			}
-		}
-		return nil
-	})
-	return rows, err
-}
-
-func (s storePort) Unclaim(ctx context.Context, row rotation.ClaimRow) error {
-	return s.p.write(ctx, "store.unclaim", row.App, func() error {
-		delete(s.s.claims, row.ID)
-		return nil
-	})
-}
-
-func (s storePort) Void(ctx context.Context, row rotation.ClaimRow) error {
-	return s.p.write(ctx, "store.void", row.App, func() error {
-		if is, ok := s.s.claims[row.ID]; ok && !is.At.Equal(row.At) {
-			return serviceerror.ErrConflict
-		}
-		delete(s.s.claims, row.ID)
-		return nil
-	})
-}
-
 func (s storePort) List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error) {
 	err = s.p.read(ctx, "store.list", "", func() error {
 		ids := make([]string, 0, len(s.s.rows))
@@ -374,72 +225,6 @@ func (s storePort) List(ctx context.Context, cursor string, limit int) (records 
 		return nil
 	})
 	return records, next, err
-}
-
-func (s storePort) History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error) {
-	err = s.p.read(ctx, "store.history", id, func() error {
-		skip, _ := strconv.Atoi(cursor)
-		var all []rotation.Event
-		for _, r := range slices.Backward(s.s.history[id]) {
-			for _, e := range slices.Backward(r.Events) {
-				all = append(all, e)
-			}
-		}
-		all = all[min(skip, len(all)):]
-		if len(all) > limit {
-			all, next = all[:limit], strconv.Itoa(skip+limit)
-		}
-		events = all
-		return nil
-	})
-	return events, next, err
-}
-
-// Prune looks before it writes, so that a write is one that deletes something.
-func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
-	n := 0
-	err = s.p.read(ctx, "store.old", "", func() error {
-		n = len(s.s.oldDays(before))
-		return nil
-	})
-	if err != nil || n == 0 {
-		return 0, false, err
-	}
-	err = s.p.write(ctx, "store.prune", "", func() error {
-		for _, d := range s.s.oldDays(before) {
-			if limit--; limit < 0 {
-				break
-			}
-			left := slices.DeleteFunc(slices.Clone(s.s.history[d.id]), func(r historyRow) bool { return r.Version <= d.version })
-			rows += len(s.s.history[d.id]) - len(left)
-			s.s.history[d.id] = left
-		}
-		return nil
-	})
-	return rows, limit < 0, err
-}
-
-// oldDay is a day of a connection's history, and its last version.
-type oldDay struct {
-	date, id string
-	version  int64
-}
-
-// oldDays lists the days of history that had ended at before, the oldest first.
-func (s *MemoryStore) oldDays(before time.Time) (days []oldDay) {
-	last := map[oldDay]int64{}
-	for id, rows := range s.history {
-		for _, r := range rows {
-			if at := r.at().UTC(); at.Before(before.UTC().Truncate(24 * time.Hour)) {
-				last[oldDay{date: at.Format(time.DateOnly), id: id}] = r.Version
-			}
-		}
-	}
-	for d, version := range last {
-		days = append(days, oldDay{d.date, d.id, version})
-	}
-	slices.SortFunc(days, func(a, b oldDay) int { return cmp.Or(strings.Compare(a.date, b.date), strings.Compare(a.id, b.id)) })
-	return days
 }
 
 // SetProperty and Property play a newer version's part in the conformance suite.

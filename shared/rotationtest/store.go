@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,10 +14,9 @@ import (
 	"rekey/shared/claim"
 	"rekey/shared/history"
 	"rekey/shared/reservation"
+	"rekey/shared/rotation"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
-
-	"rekey/shared/rotation"
 )
 
 // Store is all that a store of records does: what passes need and what the API
@@ -132,16 +130,6 @@ func (s storeTest) load(t *testing.T, id string) rotation.Record {
 		t.Fatalf("Load: %v", err)
 	}
 	return rec
-}
-
-// due returns the wake-ups of ids up to until, as the store orders them.
-func (s storeTest) due(t *testing.T, until time.Time, ids ...string) []rotation.Due {
-	t.Helper()
-	all, err := s.Due(t.Context(), until, 1000)
-	if err != nil {
-		t.Fatalf("Due: %v", err)
-	}
-	return slices.DeleteFunc(all, func(d rotation.Due) bool { return !slices.Contains(ids, d.ID) })
 }
 
 // wantStoreError fails the test unless err is target; nil means success.
@@ -287,71 +275,6 @@ func (s storeTest) concurrentCommits(t *testing.T) {
 	}
 }
 
-func (s storeTest) dueOrder(t *testing.T) {
-	const n = 12
-	ids := make([]string, n)
-	for i := range ids {
-		ids[i] = rand.Text()
-		s.create(t, ids[i], storeEpoch.Add(time.Duration((i*5)%n)*time.Second))
-	}
-	got := s.due(t, storeEpoch.Add(6*time.Second), ids...)
-	if len(got) != 7 {
-		t.Fatalf("%d are due, want those of seconds 0 to 6: %v", len(got), got)
-	}
-	for i, d := range got {
-		if !d.Wake.Equal(storeEpoch.Add(time.Duration(i)*time.Second)) || d.Wake.Location() != time.UTC {
-			t.Errorf("entry %d is %v", i, d)
-		}
-	}
-	few, err := s.Due(t.Context(), storeEpoch.Add(6*time.Second), 3)
-	if err != nil || len(few) != 3 {
-		t.Fatalf("Due with limit 3: %v, %v", few, err)
-	}
-	all, err := s.Due(t.Context(), storeEpoch.Add(6*time.Second), 1000)
-	if err != nil || !reflect.DeepEqual(few, all[:3]) {
-		t.Errorf("limit 3 gave %v, not the oldest of %v (%v)", few, all, err)
-	}
-}
-
-func (s storeTest) dueMoves(t *testing.T) {
-	rec := s.create(t, rand.Text(), storeEpoch)
-	moves := []time.Time{
-		storeEpoch.Add(time.Minute), storeEpoch.Add(time.Minute),
-		storeEpoch.Add(time.Minute - 100*time.Millisecond), // the same second, rounded up
-		{}, {}, storeEpoch.Add(time.Second), storeEpoch,
-	}
-	for i, wake := range moves {
-		rec.WakeAt = wake
-		rec = s.commit(t, rec)
-		got := s.due(t, storeEpoch.Add(time.Hour), rec.ID)
-		if wake.IsZero() {
-			if len(got) != 0 {
-				t.Fatalf("move %d: %v is due, want nothing", i, got)
-			}
-		} else if len(got) != 1 || got[0].Wake.Sub(wake) >= time.Second || got[0].Wake.Before(wake) {
-			t.Fatalf("move %d to %v: due is %v", i, wake, got)
-		}
-	}
-}
-
-func (s storeTest) dueRounded(t *testing.T) {
-	zone := time.FixedZone("", 3600)
-	rec := s.create(t, rand.Text(), storeEpoch.Add(time.Nanosecond).In(zone))
-	want := storeEpoch.Add(time.Second)
-	if rec.WakeAt != want || rec.Handle.Wake != want {
-		t.Errorf("Create returned %v and %v, want %v", rec.WakeAt, rec.Handle.Wake, want)
-	}
-	if got := s.load(t, rec.ID); got.WakeAt != want || got.Handle.Wake != want {
-		t.Errorf("Load returned %v and %v, want %v", got.WakeAt, got.Handle.Wake, want)
-	}
-	if got := s.due(t, want.Add(-time.Nanosecond), rec.ID); len(got) != 0 {
-		t.Errorf("%v is due too early", got)
-	}
-	if got := s.due(t, want.In(zone), rec.ID); len(got) != 1 || got[0].Wake != want {
-		t.Errorf("due is %v, want %v", got, want)
-	}
-}
-
 func (s storeTest) remove(t *testing.T) {
 	ctx := t.Context()
 	rec := s.create(t, rand.Text(), storeEpoch, rotation.Event{At: storeEpoch, Kind: history.Created})
@@ -370,166 +293,4 @@ func (s storeTest) remove(t *testing.T) {
 	wantStoreError(t, "second Remove", s.Remove(ctx, rec), serviceerror.ErrConflict)
 	_, err = s.Commit(ctx, rec)
 	wantStoreError(t, "Commit", err, serviceerror.ErrConflict)
-}
-
-func (s storeTest) history(t *testing.T) {
-	id := rand.Text()
-	// Ids that begin like this one must not mix with it.
-	for _, suffix := range []string{"-", "-0", "-9", "0"} {
-		s.create(t, id+suffix, time.Time{}, rotation.Event{At: storeEpoch, Message: "another owner's"})
-	}
-	var want []string
-	n := 0
-	events := func(count int) (out []rotation.Event) {
-		for range count {
-			n++
-			want = append(want, fmt.Sprint(n))
-			out = append(out, rotation.Event{At: storeEpoch.Add(time.Duration(n) * time.Second), Kind: history.Issued, Message: fmt.Sprint(n)})
-		}
-		return out
-	}
-	rec := s.create(t, id, time.Time{}, events(1)...)
-	for i := range 12 {
-		rec = s.commit(t, rec, events(i%4)...)
-	}
-	slices.Reverse(want)
-	for _, limit := range []int{1, 2, 3, 5, n, n + 1} {
-		if got := s.messages(t, id, limit); !slices.Equal(got, want) {
-			t.Errorf("pages of %d: %v, want %v", limit, got, want)
-		}
-	}
-}
-
-// messages reads the whole history page by page.
-func (s storeTest) messages(t *testing.T, id string, limit int) (out []string) {
-	t.Helper()
-	for cursor := ""; ; {
-		events, next, err := s.History(t.Context(), id, cursor, limit)
-		if err != nil || len(events) > limit {
-			t.Fatalf("History: %d events for limit %d, %v", len(events), limit, err)
-		}
-		for _, e := range events {
-			out = append(out, e.Message)
-		}
-		if next == "" {
-			return out
-		}
-		cursor = next
-	}
-}
-
-func (s storeTest) prune(t *testing.T) {
-	ctx, id, another := t.Context(), rand.Text(), rand.Text()
-	at := func(day, hour int) rotation.Event {
-		return rotation.Event{At: storeEpoch.AddDate(0, 0, day).Truncate(24 * time.Hour).Add(time.Duration(hour) * time.Hour),
-			Message: fmt.Sprint(day, "-", hour)}
-	}
-	s.create(t, another, time.Time{}, at(19, 23)) // a history that ends nowhere near
-	rec := s.create(t, id, time.Time{}, at(0, 1))
-	for day := 1; day <= 20; day++ {
-		rec = s.commit(t, rec) // commits without events leave gaps
-		rec = s.commit(t, rec, at(day, 3), at(day, 4))
-		rec = s.commit(t, rec, at(day, 23))
-	}
-	if err := s.Remove(ctx, rec, at(21, 5)); err != nil {
-		t.Fatalf("Remove: %v", err)
-	}
-	for _, step := range []struct {
-		before rotation.Event
-		left   int
-		others int
-	}{
-		{at(0, 0), 62, 1}, {at(0, 23), 62, 1}, {at(1, 0), 61, 1}, {at(1, 0), 61, 1}, {at(8, 12), 40, 1},
-		{at(20, 0), 4, 0}, {at(21, 23), 1, 0}, {at(22, 0), 0, 0}, {at(99, 0), 0, 0},
-	} {
-		for more := true; more; { // a shared table has more than ours
-			var err error
-			if _, more, err = s.Prune(ctx, step.before.At, 3); err != nil {
-				t.Fatalf("Prune: %v", err)
-			}
-		}
-		if left, others := s.messages(t, id, 100), s.messages(t, another, 100); len(left) != step.left || len(others) != step.others {
-			t.Errorf("Prune before %s left %v and %v, want %d and %d", step.before.At, left, others, step.left, step.others)
-		}
-	}
-}
-
-func (s storeTest) list(t *testing.T) {
-	seen := map[string]int{}
-	for i := range 40 {
-		rec := s.create(t, rand.Text(), time.Time{})
-		rec.Name = fmt.Sprint(i)
-		s.commit(t, rec)
-		seen[rec.ID] = 0
-	}
-	for cursor, pages := "", 0; ; pages++ {
-		records, next, err := s.List(t.Context(), cursor, 7)
-		if err != nil || len(records) > 7 {
-			t.Fatalf("List: %d records, %v", len(records), err)
-		}
-		for _, rec := range records {
-			if _, ours := seen[rec.ID]; ours {
-				seen[rec.ID]++
-				if rec.Name == "" || rec.Version != 2 {
-					t.Errorf("a listed record is not whole: %s", storeJSON(rec))
-				}
-			}
-		}
-		if next == "" {
-			break
-		}
-		if next == cursor || pages > 100_000 {
-			t.Fatal("the list does not end")
-		}
-		cursor = next
-	}
-	for id, n := range seen {
-		if n != 1 {
-			t.Errorf("record %s was listed %d times", id, n)
-		}
-	}
-}
-
-func (s storeTest) newerSchema(t *testing.T) {
-	ctx := t.Context()
-	rec := s.create(t, rand.Text(), time.Time{})
-	newer := rec
-	newer.Schema = rotation.Schema + 1
-	newer.Version++
-	_, err := s.Commit(ctx, newer)
-	wantStoreError(t, "Commit", err, serviceerror.ErrNewerSchema)
-	wantStoreError(t, "Remove", s.Remove(ctx, newer), serviceerror.ErrNewerSchema)
-	s.load(t, rec.ID)
-
-	raw, ok := s.Store.(RawStore)
-	if !ok {
-		return
-	}
-	raw.SetProperty(t, rec.ID, "name", 42) // a newer Rekey may have changed its shape
-	raw.SetProperty(t, rec.ID, "schema", rotation.Schema+1)
-	_, err = s.Load(ctx, rec.ID)
-	wantStoreError(t, "Load", err, serviceerror.ErrNewerSchema)
-	rec.Version++
-	_, err = s.Commit(ctx, rec) // based on what was read before the newer one wrote
-	wantStoreError(t, "Commit over a newer row", err, serviceerror.ErrConflict)
-	raw.SetProperty(t, rec.ID, "name", `""`)
-	raw.SetProperty(t, rec.ID, "schema", rotation.Schema) // so that it can be removed
-}
-
-func (s storeTest) unknownProperties(t *testing.T) {
-	raw, ok := s.Store.(RawStore)
-	if !ok {
-		t.Skip("this store gives no access to its rows")
-	}
-	rec := s.create(t, rand.Text(), time.Time{})
-	raw.SetProperty(t, rec.ID, "ofTheFuture", `{"a":1}`)
-	rec = s.load(t, rec.ID)
-	rec.Name = "changed"
-	s.commit(t, rec)
-	if got := raw.Property(t, rec.ID, "ofTheFuture"); got != `{"a":1}` {
-		t.Errorf("the property is %v after a commit", got)
-	}
-	if got := s.load(t, rec.ID); got.Name != "changed" {
-		t.Errorf("the name is %q", got.Name)
-	}
 }

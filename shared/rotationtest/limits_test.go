@@ -6,10 +6,9 @@ import (
 	"time"
 
 	"rekey/shared/history"
+	"rekey/shared/rotation"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
-
-	"rekey/shared/rotation"
 )
 
 // crowd gives the subject n old client secrets, issued by it, whose grace periods end in
