@@ -23,6 +23,15 @@ resource "azurerm_function_app_flex_consumption" "rekey" {
   instance_memory_in_mb  = 2048
   maximum_instance_count = 40 # the least that can be set
 
+  dynamic "always_ready" {
+    for_each = var.timer_always_ready ? [1] : []
+
+    content {
+      name           = "function:rotatedue" # a timer is a group of its own; Azure keeps the name in lower case
+      instance_count = 1
+    }
+  }
+
   storage_container_type            = "blobContainer"
   storage_container_endpoint        = "${azurerm_storage_account.rekey.primary_blob_endpoint}${azurerm_storage_container.package.name}"
   storage_authentication_type       = "UserAssignedIdentity"

@@ -21,13 +21,16 @@ locals {
   # What only the host reads.
   host = {
     # All three are needed; with the account's name alone the host looks for a
-    # connection string. AzureWebJobsStorage itself has to be given as empty: otherwise
-    # the provider writes a connection string without a key there, which the host
-    # prefers (hashicorp/terraform-provider-azurerm, issue 29149).
-    AzureWebJobsStorage              = ""
+    # connection string. AzureWebJobsStorage itself has to be absent: whatever it holds,
+    # also nothing, the host takes for a connection string, and then has no storage and
+    # starts no timer (azure-functions-host, before pull request 11794). The provider
+    # writes it all the same; terraform_data.host_storage removes it.
     AzureWebJobsStorage__accountName = azurerm_storage_account.rekey.name
     AzureWebJobsStorage__credential  = "managedidentity"
     AzureWebJobsStorage__clientId    = azurerm_user_assigned_identity.rekey.client_id
+
+    # Otherwise the host answers GET / with a page of its own, to anyone.
+    AzureWebJobsDisableHomepage = "true"
 
     # Application Insights takes nothing without a token.
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING = "ClientId=${azurerm_user_assigned_identity.rekey.client_id};Authorization=AAD"
@@ -82,4 +85,18 @@ locals {
 
   # Without a version: a new one is taken up within a day, or at the next restart.
   referenced = { for name, secret in local.references : name => "@Microsoft.KeyVault(SecretUri=${local.vault_url}/secrets/${secret})" }
+}
+
+# Removes what the provider writes into AzureWebJobsStorage when it creates or updates
+# the app, whatever the change: a connection string without a key
+# (hashicorp/terraform-provider-azurerm, issues 29149 and 30732). Until that is mended it
+# has to run as often as the provider writes, so it is bound to the app itself.
+resource "terraform_data" "host_storage" {
+  lifecycle {
+    replace_triggered_by = [azurerm_function_app_flex_consumption.rekey]
+  }
+
+  provisioner "local-exec" {
+    command = "az functionapp config appsettings delete --subscription ${var.subscription_id} --resource-group ${azurerm_resource_group.rekey.name} --name ${azurerm_function_app_flex_consumption.rekey.name} --setting-names AzureWebJobsStorage --output none"
+  }
 }

@@ -46,6 +46,12 @@ variable "timer_period_minutes" {
   }
 }
 
+variable "timer_always_ready" {
+  description = "Keep one instance for the timer at all times: about 22 USD a month, see the README. Without it, timers have been seen to stop for good after a deployment (azure-functions-host, issue 11828)."
+  type        = bool
+  default     = false
+}
+
 variable "api_keys" {
   description = "REKEY_API_KEYS: entries name:role:sha256 as `make apikey` prints them. They are hashes; the keys themselves don't belong here."
   type        = list(string)

@@ -31,12 +31,14 @@ func Azure(fsys fs.FS) error {
 	m.checkStorage(&f)
 	m.checkVault(&f)
 	m.checkFunction(&f)
+	f.expect(m.alwaysReady() == nil, "an instance is always ready, and costs, without being asked for")
 	m.checkSettings(&f)
 	m.checkMonitoring(&f)
 	readme, err := fs.ReadFile(fsys, "README.md")
 	f.expect(err == nil, "there is no README.md")
 	m.checkOutputs(&f, string(readme), commanded)
 	m.checkOutputs(&f, string(readme), mentioned)
+	checkTests(fsys, &f)
 
 	vars := maps.Clone(required)
 	maps.Copy(vars, options)
@@ -44,6 +46,8 @@ func Azure(fsys fs.FS) error {
 		return fmt.Errorf("reading the module with its options: %w", err)
 	}
 	m.checkRoles(&f)
+	f.expect(maps.Equal(m.alwaysReady(), map[string]float64{timersGroup: 1}),
+		"asked for, not one instance of %s is always ready: %v", timersGroup, m.alwaysReady())
 	m.checkOptions(&f)
 	return f.err()
 }
@@ -52,7 +56,7 @@ var (
 	// required are values of the variables that have no default, and of the keys,
 	// without which no caller would get in.
 	required = map[string]cty.Value{
-		"name": cty.StringVal("rekey"), "location": cty.StringVal("westeurope"),
+		"name": cty.StringVal("rekey"), "location": cty.StringVal("westeurope"), "subscription_id": cty.StringVal(sample),
 		"alert_emails": cty.ListVal([]cty.Value{cty.StringVal("oncall@example.com")}),
 		"api_keys":     cty.ListVal([]cty.Value{cty.StringVal(apiKey)}),
 	}
@@ -171,4 +175,22 @@ func (m *module) checkFunction(f *findings) {
 	auth := app.nested("auth_settings_v2")
 	f.expect(auth.is("require_authentication", true) && auth.text("unauthenticated_action") == "Return401",
 		"%s: App Service authentication lets unknown callers through", name)
+}
+
+// timersGroup is what Flex Consumption scales for the timer alone.
+const timersGroup = "function:rotatedue"
+
+// alwaysReady returns how many instances are always there, by what they serve.
+func (m *module) alwaysReady() map[string]float64 {
+	app := m.resources[theApp]
+	if app.body == nil {
+		return nil
+	}
+	var instances map[string]float64
+	for _, n := range app.body.Blocks {
+		if b, kind, ok := app.made(n); ok && kind == "always_ready" {
+			instances = map[string]float64{b.text("name"): b.number("instance_count")}
+		}
+	}
+	return instances
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"rekey/shared/config"
@@ -14,7 +15,7 @@ import (
 // options are values of all variables that are optional and change the app's settings,
 // and of those by which a principal gets a role.
 var options = map[string]cty.Value{
-	"custom_domain": cty.StringVal("rekey.example.com"), "timer_period_minutes": cty.NumberIntVal(5),
+	"custom_domain": cty.StringVal("rekey.example.com"), "timer_period_minutes": cty.NumberIntVal(5), "timer_always_ready": cty.True,
 	"deployment": sampled("REKEY_DEPLOYMENT"), "authority_host": sampled("AZURE_AUTHORITY_HOST"), "graph_url": sampled("REKEY_GRAPH_URL"),
 	"callers": object("tenant_id", "REKEY_AUTH_TENANT_ID", "audience", "REKEY_AUTH_AUDIENCE"),
 	"oauth":   object("client_id", "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID", "secret_name", "REKEY_OAUTH_CLIENT_SECRET_NAME"),
@@ -55,8 +56,8 @@ func object(pairs ...string) cty.Value {
 }
 
 // hosts are the settings that the Functions host reads, not the program.
-var hosts = []string{"REKEY_ROTATION_SCHEDULE", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-	"AzureWebJobsStorage", "AzureWebJobsStorage__accountName", "AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId"}
+var hosts = []string{"REKEY_ROTATION_SCHEDULE", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING", "AzureWebJobsDisableHomepage",
+	"AzureWebJobsStorage__accountName", "AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId"}
 
 // checkSettings checks what the app is told if nothing is asked for.
 func (m *module) checkSettings(f *findings) {
@@ -64,7 +65,7 @@ func (m *module) checkSettings(f *findings) {
 	wanted := map[string]string{
 		"REKEY_TABLE_SERVICE": "https://rekeyst.table.core.windows.net", "REKEY_KEY_VAULT_URL": "https://rekey-kv.vault.azure.net",
 		"REKEY_DEPLOYMENT": "default", "REKEY_API_KEYS": apiKey, "REKEY_PUBLIC_URL": "https://rekey.azurewebsites.net", "AZURE_CLIENT_ID": sample,
-		"AzureWebJobsStorage": "", "AzureWebJobsStorage__credential": "managedidentity", "AzureWebJobsStorage__clientId": sample,
+		"AzureWebJobsStorage__credential": "managedidentity", "AzureWebJobsStorage__clientId": sample, "AzureWebJobsDisableHomepage": "true",
 		"AzureWebJobsStorage__accountName":          "<azurerm_storage_account.rekey.name>",
 		"APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "ClientId=" + sample + ";Authorization=AAD",
 	}
@@ -78,6 +79,29 @@ func (m *module) checkSettings(f *findings) {
 		_, ok := wanted[name]
 		f.expect(ok || name == "REKEY_ROTATION_SCHEDULE", "the setting %s is set without being asked for", name)
 	}
+	_, present := settings["AzureWebJobsStorage"]
+	f.expect(!present,
+		"the setting AzureWebJobsStorage is present: the host takes also an empty one for a connection string, and starts no timer")
+	m.checkHostStorage(f)
+}
+
+// checkHostStorage checks that what the provider writes into AzureWebJobsStorage is
+// removed whenever it has written.
+func (m *module) checkHostStorage(f *findings) {
+	removal := m.resources["terraform_data.host_storage"]
+	command := " " + removal.nested("provisioner").text("command") + " "
+	for _, words := range []string{" az functionapp config appsettings delete ", " --setting-names AzureWebJobsStorage ",
+		" --subscription " + sample + " ", " --resource-group <azurerm_resource_group.rekey.name> ", " --name <" + theApp + ".name> "} {
+		f.expect(strings.Contains(command, words), "the provider's AzureWebJobsStorage is not removed: no%sin the command%s", words, command)
+	}
+	bound := false
+	if lifecycle := removal.nested("lifecycle"); lifecycle.body != nil && lifecycle.body.Attributes["replace_triggered_by"] != nil {
+		for _, t := range lifecycle.body.Attributes["replace_triggered_by"].Expr.Variables() {
+			attr, ok := t[len(t)-1].(hcl.TraverseAttr)
+			bound = bound || ok && len(t) == 2 && t.RootName()+"."+attr.Name == theApp
+		}
+	}
+	f.expect(bound, "the provider's AzureWebJobsStorage is not removed after every change of %s", theApp)
 }
 
 // checkOptions checks that everything that may be asked for reaches the program.

@@ -29,25 +29,23 @@ type mistake struct{ file, old, new, found string }
 func copied(t *testing.T, dir string, m mistake) fs.FS {
 	t.Helper()
 	out := make(fstest.MapFS)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			continue
+	fsys := os.DirFS(dir)
+	err := fs.WalkDir(fsys, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
 		}
-		data, err := os.ReadFile(dir + "/" + e.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e.Name() == m.file {
+		data, err := fs.ReadFile(fsys, name)
+		if name == m.file {
 			if n := strings.Count(string(data), m.old); n != 1 {
 				t.Fatalf("%s has %q %d times: the mistake can't be made", m.file, m.old, n)
 			}
 			data = []byte(strings.Replace(string(data), m.old, m.new, 1))
 		}
-		out[e.Name()] = &fstest.MapFile{Data: data}
+		out[name] = &fstest.MapFile{Data: data}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return out
 }
@@ -96,8 +94,22 @@ func TestMistakesAzure(t *testing.T) {
 			"OTEL_SERVICENAME is none of the program's"},
 		"emulated in production": {"settings.tf", "    REKEY_DEPLOYMENT        = var.deployment",
 			"    REKEY_DEPLOYMENT        = var.deployment\n    REKEY_EMULATED = \"true\"", "REKEY_EMULATED has no place"},
-		"another table":       {"storage.tf", `name               = "rekey" #`, `name               = "records" #`, "the handler's table is"},
-		"host storage by key": {"settings.tf", "    AzureWebJobsStorage              = \"\"\n", "", "the setting AzureWebJobsStorage"},
+		"another table": {"storage.tf", `name               = "rekey" #`, `name               = "records" #`, "the handler's table is"},
+		"host storage by key": {"settings.tf", "    AzureWebJobsStorage__credential  = \"managedidentity\"\n", "",
+			"the setting AzureWebJobsStorage__credential"},
+		"host storage empty": {"settings.tf", "    AzureWebJobsStorage__credential ",
+			"    AzureWebJobsStorage = \"\"\n    AzureWebJobsStorage__credential ", "the setting AzureWebJobsStorage is present"},
+		"host storage left by the provider": {"settings.tf", `resource "terraform_data" "host_storage" {`,
+			`resource "terraform_data" "other" {`, "the provider's AzureWebJobsStorage is not removed"},
+		"host storage left after a change": {"settings.tf", "[azurerm_function_app_flex_consumption.rekey]", "[azurerm_service_plan.rekey]",
+			"not removed after every change"},
+		"host storage of another app": {"settings.tf", "--name ${azurerm_function_app_flex_consumption.rekey.name}", "--name rekey",
+			"the provider's AzureWebJobsStorage is not removed"},
+		"always ready unasked": {"variables.tf", "  type        = bool\n  default     = false", "  type        = bool\n  default     = true",
+			"costs, without being asked for"},
+		"never ready":            {"function.tf", "for_each = var.timer_always_ready ? [1] : []", "for_each = []", "not one instance of"},
+		"another function ready": {"function.tf", `"function:rotatedue"`, `"http"`, "not one instance of function:rotatedue"},
+		"the host's page":        {"settings.tf", "    AzureWebJobsDisableHomepage = \"true\"\n", "", "the setting AzureWebJobsDisableHomepage"},
 		"a password deploys": {"function.tf", "webdeploy_publish_basic_authentication_enabled = false",
 			"webdeploy_publish_basic_authentication_enabled = true", "a password deploys"},
 		"unknown callers": {"function.tf", `unauthenticated_action = "Return401"`, `unauthenticated_action = "AllowAnonymous"`,
@@ -135,6 +147,41 @@ func TestMistakesAzure(t *testing.T) {
 			"    REKEY_PUBLIC_URL        = local.settings.REKEY_DEPLOYMENT", "in a circle"},
 		"no Terraform": {"main.tf", `resource "azurerm_resource_group" "rekey" {`, `resource "azurerm_resource_group" "rekey"`,
 			"reading the module"},
+	} {
+		t.Run(name, func(t *testing.T) { expectFound(t, check.Azure(copied(t, "../azure", m)), m) })
+	}
+}
+
+// Each of these the provider refuses when terraform test plans or applies, and only then.
+// The first is what it was found by.
+func TestMistakesInMocks(t *testing.T) {
+	for name, m := range map[string]mistake{
+		"a data source at random": {"tests/variables.tftest.hcl", "      tenant_id       = \"88888888-8888-8888-8888-888888888888\"\n", "",
+			`variables.tftest.hcl: azurerm_key_vault.rekey: the provider refuses tenant_id = "<data.azurerm_client_config.current.tenant_id>"`},
+		"a word for a UUID": {"tests/deployment.tftest.hcl", `"88888888-8888-8888-8888-888888888888"`, `"tenant"`,
+			`deployment.tftest.hcl: azurerm_key_vault.rekey: the provider refuses tenant_id = "tenant"`},
+		"an id of another type": {"tests/deployment.tftest.hcl", "/providers/Microsoft.Web/serverFarms/rekey-test-plan",
+			"/providers/Microsoft.Web/sites/rekey-test-plan", "refuses service_plan_id"},
+		"an id at random": {"tests/variables.tftest.hcl", `mock_resource "azurerm_subnet" {`, `mock_resource "azurerm_subnets" {`,
+			"refuses virtual_network_subnet_id"},
+		"in a list": {"tests/deployment.tftest.hcl", "/providers/Microsoft.Insights/actionGroups/", "/providers/Microsoft.Insights/groups/",
+			"action: the provider refuses action_groups"},
+		"of one of several": {"tests/variables.tftest.hcl", "/providers/Microsoft.Web/certificates/", "/providers/Microsoft.Web/certificate/",
+			"refuses certificate_id"},
+		"of a block": {"tests/deployment.tftest.hcl", `"bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"`, `"principal"`,
+			"azurerm_role_assignment.referenced: the provider refuses principal_id"},
+		"within an id": {"tests/deployment.tftest.hcl", "/providers/Microsoft.Storage/storageAccounts/rekeytestst", "/rekeytestst",
+			"azurerm_role_assignment.records: the provider refuses scope"},
+		"an endpoint": {"tests/variables.tftest.hcl", "https://rekeytestst.blob.core.windows.net/", "rekeytestst",
+			"refuses storage_container_endpoint"},
+		"a variable of a run": {"tests/deployment.tftest.hcl", `operators = "11111111-1111-1111-1111-111111111111"`, `operators = "operators"`,
+			`azurerm_role_assignment.readers: the provider refuses principal_id = "operators"`},
+		"in a dynamic block": {"tests/deployment.tftest.hcl", `client_id = "33333333-3333-3333-3333-333333333333"`, `client_id = "rekey"`,
+			`active_directory_v2: the provider refuses client_id = "rekey"`},
+		"no mock": {"tests/variables.tftest.hcl", `mock_provider "azurerm" {`, `mock_provider "azuread" {`, "the provider is not made up"},
+		"an argument of no known form": {"vault.tf", `sku_name            = "standard"`, "managed_hsm_id = azurerm_service_plan.rekey.id",
+			"no form of managed_hsm_id is known"},
+		"no tests at all": {"tests/variables.tftest.hcl", "run \"everything\" {", "run \"everything\"", "variables.tftest.hcl"},
 	} {
 		t.Run(name, func(t *testing.T) { expectFound(t, check.Azure(copied(t, "../azure", m)), m) })
 	}

@@ -71,6 +71,28 @@ func TestScheduleIsTheTriggers(t *testing.T) {
 	t.Error("the timer's trigger takes its schedule from elsewhere than REKEY_ROTATION_SCHEDULE")
 }
 
+// Flex Consumption names the timer's instances by its function. The handler, 40 MB on a
+// disk that has not read it before, has a minute until it answers: after three times that
+// it was not in time the host gives up.
+func TestTheHostsFile(t *testing.T) {
+	if timersGroup != "function:"+rotatedue.Name {
+		t.Errorf("%s is always ready, and the timer is %s", timersGroup, rotatedue.Name)
+	}
+	data, err := os.ReadFile("../../host.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		CustomHandler struct{ InitializationTimeout string }
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	if got := file.CustomHandler.InitializationTimeout; got != "00:01:00" {
+		t.Errorf("initializationTimeout is %q: 30 seconds if it is missing", got)
+	}
+}
+
 var variable = regexp.MustCompile(`"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"`)
 
 // What the templates are compared with is all that the program reads: a name in its

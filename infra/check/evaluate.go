@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
@@ -38,20 +39,28 @@ func (b block) value(attr string) cty.Value {
 // each returns what b's expressions are evaluated in: the first of its instances, if
 // for_each makes some.
 func (b block) each() *hcl.EvalContext {
-	all := b.body.Attributes["for_each"]
-	if all == nil {
-		return b.ctx
+	if child, ok := first(b.ctx, b.body.Attributes["for_each"], "each"); ok {
+		return child
 	}
-	v, diags := all.Expr.Value(b.ctx)
+	return b.ctx
+}
+
+// first returns ctx with the first element that all has as the iterator; ok is false if
+// that is none.
+func first(ctx *hcl.EvalContext, all *hclsyntax.Attribute, iterator string) (child *hcl.EvalContext, ok bool) {
+	if all == nil {
+		return nil, false
+	}
+	v, diags := all.Expr.Value(ctx)
 	if diags.HasErrors() || !v.IsKnown() || v.IsNull() || !v.CanIterateElements() || v.LengthInt() == 0 {
-		return b.ctx
+		return nil, false
 	}
 	elements := v.ElementIterator()
 	elements.Next()
 	key, value := elements.Element()
-	child := b.ctx.NewChild()
-	child.Variables = map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": key, "value": value})}
-	return child
+	child = ctx.NewChild()
+	child.Variables = map[string]cty.Value{iterator: cty.ObjectVal(map[string]cty.Value{"key": key, "value": value})}
+	return child, true
 }
 
 // text returns an attribute that is a string; "" if it is none.
@@ -96,6 +105,16 @@ func (b block) nested(kind string) block {
 		}
 	}
 	return block{}
+}
+
+// made returns a block in b, of a dynamic one the first that it makes; ok is false if
+// it makes none.
+func (b block) made(n *hclsyntax.Block) (inner block, kind string, ok bool) {
+	if n.Type != "dynamic" {
+		return block{body: n.Body, ctx: b.each()}, n.Type, true
+	}
+	ctx, ok := first(b.each(), n.Body.Attributes["for_each"], n.Labels[0])
+	return block{body: n.Body, ctx: ctx}.nested("content"), n.Labels[0], ok
 }
 
 // functions are those of Terraform that the module uses outside of validations.

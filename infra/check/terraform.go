@@ -32,7 +32,8 @@ type block struct {
 }
 
 // load parses the .tf files of the folder. vars are the values of variables, in
-// place of their defaults; known are attributes that exist only after a deployment.
+// place of their defaults; known are attributes that exist only after a deployment, by
+// "type.name.attribute", or "type.*.attribute" for every resource of a type.
 func load(fsys fs.FS, vars map[string]cty.Value, known map[string]string) (*module, error) {
 	files, err := fs.Glob(fsys, "*.tf")
 	if err != nil {
@@ -156,11 +157,11 @@ func (m *module) references(blocks []*hclsyntax.Block, known map[string]string) 
 				types[kind][name] = make(map[string]cty.Value)
 			}
 			whole := kind + "." + name + "." + attr
-			types[kind][name][attr] = cty.StringVal(cmp.Or(known[whole], "<"+whole+">"))
+			types[kind][name][attr] = cty.StringVal(cmp.Or(known[whole], known[kind+".*."+attr], "<"+whole+">"))
 			// A block of the resource, such as x.y.identity[0].principal_id.
 			if inner, ok := ref.Traversal[len(ref.Traversal)-1].(hcl.TraverseAttr); ok && len(ref.Traversal) == 5 && inner.Name != attr {
 				types[kind][name][attr] = cty.TupleVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{
-					inner.Name: cty.StringVal("<" + whole + "[0]." + inner.Name + ">"),
+					inner.Name: cty.StringVal(cmp.Or(known[kind+".*."+attr+"[0]."+inner.Name], "<"+whole+"[0]."+inner.Name+">")),
 				})})
 			}
 			return nil

@@ -36,7 +36,8 @@ trap 'rm -rf "$work"' EXIT
 # What variables take and refuse needs no provider.
 mkdir -p "$work/variables/tests"
 cp infra/azure/variables.tf "$work/variables"
-grep -v '^mock_provider' infra/azure/tests/variables.tftest.hcl >"$work/variables/tests/variables.tftest.hcl"
+awk '/^mock_provider/ { left_out = 1 } !left_out; /^}/ { left_out = 0 }' infra/azure/tests/variables.tftest.hcl \
+  >"$work/variables/tests/variables.tftest.hcl"
 "$tf" -chdir="$work/variables" init -backend=false -input=false -no-color >/dev/null
 "$tf" -chdir="$work/variables" test -no-color
 echo "infra-check: $(basename "$tf") test of the variables: ok"

@@ -1,12 +1,41 @@
 # terraform test, or tofu test: plans against a provider that is made up, so that it
 # needs no subscription. infra/check asserts more, without any provider.
 
+# What Azure would choose. The provider checks arguments also when it is made up, so
+# each value has the form that it demands of the argument that gets it.
 mock_provider "azurerm" {
-  mock_resource "azurerm_storage_account" {
+  mock_data "azurerm_client_config" {
     defaults = {
-      id                     = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Storage/storageAccounts/rekeytestst"
-      primary_table_endpoint = "https://rekeytestst.table.core.windows.net/"
-      primary_blob_endpoint  = "https://rekeytestst.blob.core.windows.net/"
+      client_id       = "66666666-6666-6666-6666-666666666666"
+      object_id       = "77777777-7777-7777-7777-777777777777"
+      subscription_id = "00000000-0000-0000-0000-000000000000"
+      tenant_id       = "88888888-8888-8888-8888-888888888888"
+    }
+  }
+  mock_resource "azurerm_app_service_custom_hostname_binding" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/sites/rekey-test/hostNameBindings/rekey.example.com"
+    }
+  }
+  mock_resource "azurerm_app_service_managed_certificate" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/certificates/rekey.example.com"
+    }
+  }
+  mock_resource "azurerm_application_insights" {
+    defaults = {
+      id                = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Insights/components/rekey-test-insights"
+      connection_string = "InstrumentationKey=00000000-0000-0000-0000-000000000000"
+    }
+  }
+  mock_resource "azurerm_function_app_flex_consumption" {
+    defaults = {
+      id                            = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/sites/rekey-test"
+      default_hostname              = "rekey-test.azurewebsites.net"
+      custom_domain_verification_id = "0000000000000000000000000000000000000000000000000000000000000000"
+      identity = {
+        principal_id = "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
+      }
     }
   }
   mock_resource "azurerm_key_vault" {
@@ -15,9 +44,48 @@ mock_provider "azurerm" {
       vault_uri = "https://rekey-test-kv.vault.azure.net/"
     }
   }
-  mock_data "azurerm_client_config" {
+  mock_resource "azurerm_log_analytics_workspace" {
     defaults = {
-      tenant_id = "00000000-0000-0000-0000-000000000000"
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.OperationalInsights/workspaces/rekey-test-logs"
+    }
+  }
+  mock_resource "azurerm_monitor_action_group" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Insights/actionGroups/rekey-test-alerts"
+    }
+  }
+  mock_resource "azurerm_private_dns_zone" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Network/privateDnsZones/privatelink.vaultcore.azure.net"
+    }
+  }
+  mock_resource "azurerm_service_plan" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/serverFarms/rekey-test-plan"
+    }
+  }
+  mock_resource "azurerm_storage_account" {
+    defaults = {
+      id                     = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Storage/storageAccounts/rekeytestst"
+      primary_table_endpoint = "https://rekeytestst.table.core.windows.net/"
+      primary_blob_endpoint  = "https://rekeytestst.blob.core.windows.net/"
+    }
+  }
+  mock_resource "azurerm_subnet" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Network/virtualNetworks/rekey-test-net/subnets/rekey-test"
+    }
+  }
+  mock_resource "azurerm_user_assigned_identity" {
+    defaults = {
+      id           = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.ManagedIdentity/userAssignedIdentities/rekey-test-id"
+      client_id    = "99999999-9999-9999-9999-999999999999"
+      principal_id = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+    }
+  }
+  mock_resource "azurerm_virtual_network" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Network/virtualNetworks/rekey-test-net"
     }
   }
 }
@@ -77,6 +145,27 @@ run "runtime_and_schedule" {
   assert {
     condition     = local.settings.REKEY_ROTATION_SCHEDULE == "0 * * * * *"
     error_message = "the timer's schedule is another one"
+  }
+  assert {
+    condition     = !contains(keys(azurerm_function_app_flex_consumption.rekey.app_settings), "AzureWebJobsStorage")
+    error_message = "AzureWebJobsStorage is set: also an empty one leaves the host without storage"
+  }
+  assert {
+    condition     = length(azurerm_function_app_flex_consumption.rekey.always_ready) == 0
+    error_message = "an instance is always ready without being asked for"
+  }
+}
+
+run "timer_always_ready" {
+  command = plan
+
+  variables {
+    timer_always_ready = true
+  }
+
+  assert {
+    condition     = azurerm_function_app_flex_consumption.rekey.always_ready[0].name == "function:rotatedue"
+    error_message = "another function than the timer's is always ready"
   }
 }
 

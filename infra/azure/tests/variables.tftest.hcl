@@ -1,6 +1,93 @@
-# What variables take and refuse. These need no provider: infra/check/terraform.sh runs
-# them with variables.tf alone, without the next line.
-mock_provider "azurerm" {}
+# What variables take and refuse. That needs no provider: infra/check/terraform.sh runs
+# it with variables.tf alone too, without the block mock_provider. Beside the module it
+# is needed, with the values of deployment.tftest.hcl.
+
+mock_provider "azurerm" {
+  mock_data "azurerm_client_config" {
+    defaults = {
+      client_id       = "66666666-6666-6666-6666-666666666666"
+      object_id       = "77777777-7777-7777-7777-777777777777"
+      subscription_id = "00000000-0000-0000-0000-000000000000"
+      tenant_id       = "88888888-8888-8888-8888-888888888888"
+    }
+  }
+  mock_resource "azurerm_app_service_custom_hostname_binding" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/sites/rekey-test/hostNameBindings/rekey.example.com"
+    }
+  }
+  mock_resource "azurerm_app_service_managed_certificate" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/certificates/rekey.example.com"
+    }
+  }
+  mock_resource "azurerm_application_insights" {
+    defaults = {
+      id                = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Insights/components/rekey-test-insights"
+      connection_string = "InstrumentationKey=00000000-0000-0000-0000-000000000000"
+    }
+  }
+  mock_resource "azurerm_function_app_flex_consumption" {
+    defaults = {
+      id                            = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/sites/rekey-test"
+      default_hostname              = "rekey-test.azurewebsites.net"
+      custom_domain_verification_id = "0000000000000000000000000000000000000000000000000000000000000000"
+      identity = {
+        principal_id = "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
+      }
+    }
+  }
+  mock_resource "azurerm_key_vault" {
+    defaults = {
+      id        = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.KeyVault/vaults/rekey-test-kv"
+      vault_uri = "https://rekey-test-kv.vault.azure.net/"
+    }
+  }
+  mock_resource "azurerm_log_analytics_workspace" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.OperationalInsights/workspaces/rekey-test-logs"
+    }
+  }
+  mock_resource "azurerm_monitor_action_group" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Insights/actionGroups/rekey-test-alerts"
+    }
+  }
+  mock_resource "azurerm_private_dns_zone" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Network/privateDnsZones/privatelink.vaultcore.azure.net"
+    }
+  }
+  mock_resource "azurerm_service_plan" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/serverFarms/rekey-test-plan"
+    }
+  }
+  mock_resource "azurerm_storage_account" {
+    defaults = {
+      id                     = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Storage/storageAccounts/rekeytestst"
+      primary_table_endpoint = "https://rekeytestst.table.core.windows.net/"
+      primary_blob_endpoint  = "https://rekeytestst.blob.core.windows.net/"
+    }
+  }
+  mock_resource "azurerm_subnet" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Network/virtualNetworks/rekey-test-net/subnets/rekey-test"
+    }
+  }
+  mock_resource "azurerm_user_assigned_identity" {
+    defaults = {
+      id           = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.ManagedIdentity/userAssignedIdentities/rekey-test-id"
+      client_id    = "99999999-9999-9999-9999-999999999999"
+      principal_id = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+    }
+  }
+  mock_resource "azurerm_virtual_network" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Network/virtualNetworks/rekey-test-net"
+    }
+  }
+}
 
 variables {
   subscription_id = "00000000-0000-0000-0000-000000000000"
