@@ -264,3 +264,33 @@ func TestRequestSentTwice(t *testing.T) {
 	other.Header = again().Header
 	w.send(other).refuses(t, http.StatusConflict, "rotates this application already")
 }
+
+// A rotation by hand needs no body, and such a request .NET's client sends again in the
+// forwarding mode when the connection is closed without an answer. That it is the same
+// the host says by its own invocation id, also behind one that a client sent.
+func TestRotationSentTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	_, made := w.connected("rotation.gracePeriodHours", 0)
+	first := w.stack.Directory.Calls(directory.OpAddPassword)
+	for range 3 {
+		r := w.request(auth.Rotate, http.MethodPost, secrets+"/"+made.ID+"/rotate-credentials", nil)
+		r.Header.Set("X-Azure-Functions-InvocationId", unknownID+", 5cd1f3a6-3a3e-4b6c-9b53-0c1f5b5d8f11")
+		if got := w.send(r); got.status != http.StatusOK {
+			t.Fatalf("status %d: %s", got.status, got.body)
+		}
+		w.settle()
+	}
+	if n := w.stack.Directory.Calls(directory.OpAddPassword) - first; n != 1 {
+		t.Errorf("%d rotations, want 1", n)
+	}
+	runs := 0
+	for _, r := range w.history(made.ID).Rotations {
+		if r.Trigger == "manual" {
+			runs++
+		}
+	}
+	if runs != 1 {
+		t.Errorf("%d runs in the history, want 1", runs)
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"rekey/functions/connections"
 	"rekey/shared/auth"
+	"rekey/shared/emulator/functionshost"
 	"rekey/shared/oauth"
 )
 
@@ -185,5 +186,37 @@ func (d *deployed) byOperation(id string) {
 				ask("reader", op, trick, key, forbidden)
 			}
 		}
+	}
+}
+
+// Where a change came from, as the audit has it, is what the last proxy before Rekey says.
+// In the proxying mode that is the host itself, which knows its own peer and puts that in
+// the place of what a client, or a front end, sent. In the forwarding mode it is whatever
+// the host got, in Azure from the front end.
+func TestOriginBehindTheHost(t *testing.T) {
+	t.Parallel()
+	unixOnly(t)
+	for name, mode := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := deploy(t, mode)
+			made := d.create(d.sample(), off...) // with an X-Forwarded-For of its own
+			want := "127.0.0.1"                  // the test, which is the host's peer
+			if mode == functionshost.Forwarding {
+				want = home
+			}
+			page := decode[struct{ Events []event }](t, d.call(auth.Admin, http.MethodGet, secrets+"/"+made.ID+"/audit", nil))
+			for _, e := range page.Events {
+				if e.Kind == "connection.created" && (e.From == nil || *e.From != want) {
+					t.Errorf("created from %v, want %s", e.From, want)
+				}
+			}
+			if len(page.Events) == 0 {
+				t.Error("there is nothing in the audit")
+			}
+			if log := d.watch.log(); !strings.Contains(log, `"from":"`+want+`"`) || strings.Contains(log, `"from":"198.51.100.7"`) {
+				t.Errorf("the log does not name %s", want)
+			}
+		})
 	}
 }

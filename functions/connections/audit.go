@@ -12,7 +12,7 @@ type eventView struct {
 	At      time.Time `json:"at"`
 	Kind    string    `json:"kind"`
 	By      *string   `json:"by"`   // the caller's name; null: Rekey itself
-	From    *string   `json:"from"` // the IP address of the request
+	From    *string   `json:"from"` // the IP address that the last proxy names for the request: [host.Origin]
 	RunID   *string   `json:"runId"`
 	Trigger *string   `json:"trigger"`
 	KeyID   *string   `json:"keyId"`

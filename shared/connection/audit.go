@@ -10,8 +10,8 @@ import (
 
 type originKey struct{}
 
-// WithOrigin returns ctx for what is done on behalf of a request from this IP address,
-// which the audit names; "" if it is not known.
+// WithOrigin returns ctx for what is done on behalf of a request that, as the last proxy
+// says, came from this IP address, which the audit names; "" if it is not known.
 func WithOrigin(ctx context.Context, address string) context.Context {
 	return context.WithValue(ctx, originKey{}, address)
 }

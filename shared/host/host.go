@@ -11,9 +11,9 @@
 //     is killed. [TimerHandler] always answers a JSON object.
 //   - Timer invocations and requests from outside arrive at the same port.
 //     [TimerHandler] tells them apart and refuses what came from outside.
-//   - The proxying mode sends a request again when its connection to the
-//     handler breaks, also a POST. [Once] gives the second one the first one's
-//     answer.
+//   - It sends a request again when its connection to the handler breaks, also a
+//     POST: the proxying mode whatever it had not begun to send, the forwarding mode
+//     what has no body. [Once] gives the second one the first one's answer.
 //
 // The other half speaks to AWS Lambda, where an event comes in and a result goes
 // out: [LambdaHandler] turns events of HTTP front ends into requests for the same
@@ -122,17 +122,23 @@ func Serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.
 }
 
 // InvocationID returns the id that the host gave to the invocation r, in lower
-// case, if there is exactly one value and it is a GUID.
+// case, if it is a GUID.
 //
-// In the proxying mode the host overwrites what a client sent, so the id is the
-// host's own. In the forwarding mode it only adds its own, so that a client that
-// sends one causes two values: then neither can be trusted, and there is no id.
+// In the proxying mode the host overwrites what a client sent. In the forwarding mode
+// it joins its own, behind a comma, to whatever a client sent: so the last one is the
+// host's in both. A client can't make up an id, nor, by sending one, lose what hangs on
+// it (see [Once]).
 func InvocationID(r *http.Request) (string, bool) {
 	values := r.Header.Values(invocationHeader)
-	if len(values) != 1 || !isGUID(values[0]) {
+	if len(values) == 0 {
 		return "", false
 	}
-	return strings.ToLower(values[0]), true
+	last := values[len(values)-1]
+	last = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+	if !isGUID(last) {
+		return "", false
+	}
+	return strings.ToLower(last), true
 }
 
 // isGUID reports whether s is a GUID in the form 8-4-4-4-12, .NET's "D".

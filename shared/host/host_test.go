@@ -40,7 +40,7 @@ func TestPort(t *testing.T) {
 }
 
 func TestInvocationID(t *testing.T) {
-	const id = "0F8FAD5B-d9cb-469f-a165-70867728950e"
+	const id, other = "0F8FAD5B-d9cb-469f-a165-70867728950e", "11111111-2222-4333-8444-555555555555"
 	for _, tc := range []struct {
 		name   string
 		values []string
@@ -48,8 +48,10 @@ func TestInvocationID(t *testing.T) {
 	}{
 		{"one GUID", []string{id}, strings.ToLower(id)},
 		{"none", nil, ""},
-		{"a client's and the host's", []string{id, id}, ""},
-		{"joined by a proxy", []string{id + ", " + id}, ""},
+		{"a client's and the host's", []string{other + ", " + id}, strings.ToLower(id)},
+		{"in two lines", []string{other, id}, strings.ToLower(id)},
+		{"a client's own list", []string{"x,, " + other + "," + id}, strings.ToLower(id)},
+		{"nothing behind the comma", []string{id + ", "}, ""},
 		{"no GUID", []string{"0F8FAD5Bd9cb469fa16570867728950e"}, ""},
 		{"wrong digit", []string{strings.Replace(id, "a", "g", 1)}, ""},
 		{"wrong dash", []string{strings.Replace(id, "-", "0", 1)}, ""},

@@ -14,8 +14,9 @@ import (
 //
 // In its proxying mode the host sends a request up to ten times when its
 // connection to the handler fails, without asking whether the first one was
-// received (RetryProxyHandler in the host's sources). All of them have the
-// invocation id that the host made up for the call. Once keeps the answers of
+// received (RetryProxyHandler in the host's sources). In the forwarding mode .NET's
+// client does that by itself, up to three times, with what has no body. All of them have
+// the invocation id that the host made up for the call. Once keeps the answers of
 // recent writes by that id, and gives a repetition the answer of the first;
 // while the first is still running the repetition waits for it.
 //

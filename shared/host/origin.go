@@ -7,13 +7,18 @@ import (
 	"strings"
 )
 
-// Origin returns the IP address that r came from, for the audit; "" if that is not
-// known. It is no proof of who sent r, and nothing may depend on it.
+// Origin returns the IP address from which r reached the last proxy before us, for the
+// audit; "" if that is not known. It is no proof of who sent r, may not be the client's,
+// and nothing may depend on it.
 //
 // On Lambda it is the source address that the event names. Behind the Functions host,
-// which runs on the same machine, it is the last one of X-Forwarded-For: whatever a
-// client puts there, those in front of us add theirs behind it. Where a gateway of one's
-// own stands in front, it is that gateway's.
+// which runs on the same machine, it is the last one of X-Forwarded-For, and whose that
+// is depends on how the host passes requests on. In the proxying mode it *sets* the
+// header to its own peer: nothing that a client or a front end wrote is left, and in Azure
+// that peer may be the platform's front end, the same for all callers. In the forwarding
+// mode the header comes as the host got it, where the front end has put the address that
+// it saw behind whatever a client wrote; without a front end the last one is the client's
+// own word. Where a gateway of one's own stands in front, it is at best that gateway's.
 func Origin(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

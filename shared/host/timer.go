@@ -49,7 +49,7 @@ const maxTimerBody = 1 << 20
 //     the app by that name, so it cannot be 127.0.0.1;
 //   - without X-Forwarded-* and X-ms-invocation-id, which the proxying mode
 //     always adds, and without what the front ends add to all requests;
-//   - with one invocation id (the forwarding mode adds a second to a client's).
+//   - with one invocation id (the forwarding mode joins a second to a client's).
 //
 // What remains is a process on this machine that talks to the port directly. It
 // could start a pass early, which is harmless: a pass does only what is due.
@@ -130,6 +130,9 @@ func fromHost(name string, r *http.Request) (string, bool) {
 	}
 	peer, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil || !net.ParseIP(peer).IsLoopback() {
+		return "", false
+	}
+	if ids := r.Header.Values(invocationHeader); len(ids) != 1 || !isGUID(ids[0]) {
 		return "", false
 	}
 	return InvocationID(r)

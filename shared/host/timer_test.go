@@ -176,7 +176,10 @@ func TestTimerHandlerRefusesTheOutside(t *testing.T) {
 		{"front end", header("X-ARR-LOG-ID", "1")},
 		{"forwarding mode, Host", func(r *http.Request) { r.Host = "app.azurewebsites.net" }},
 		{"forwarding mode, local Host", func(r *http.Request) { r.Host = "127.0.0.1:7071" }},
-		{"forwarding mode, two ids", header("X-Azure-Functions-InvocationId", invocationID)},
+		{"forwarding mode, two ids", func(r *http.Request) {
+			r.Header.Set("X-Azure-Functions-InvocationId", invocationID+", "+invocationID)
+		}},
+		{"two ids in two lines", header("X-Azure-Functions-InvocationId", invocationID)},
 		{"no id", func(r *http.Request) { r.Header.Del("X-Azure-Functions-InvocationId") }},
 		{"id that is no GUID", func(r *http.Request) { r.Header.Set("X-Azure-Functions-InvocationId", "1") }},
 	} {

@@ -11,7 +11,7 @@ type Event struct {
 	At      time.Time          `json:"at"`
 	Kind    string             `json:"kind"` // see package history
 	By      string             `json:"by,omitempty"`
-	From    string             `json:"from,omitempty"` // the IP address of the request that did it
+	From    string             `json:"from,omitempty"` // the IP address that the last proxy names for the request that did it
 	RunID   string             `json:"runId,omitempty"`
 	Trigger Trigger            `json:"trigger,omitempty"`
 	KeyID   string             `json:"keyId,omitempty"`

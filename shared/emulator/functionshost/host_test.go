@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -124,6 +125,55 @@ func TestHandlerThatNeverGetsReady(t *testing.T) {
 				t.Errorf("it was started %d times", n)
 			}
 		})
+	}
+}
+
+// What the system can't start is not tried again: the real host would leave invocations
+// waiting for two minutes.
+func TestHandlerThatCantBeStarted(t *testing.T) {
+	config, _ := newConfig(t, app(files{"handler.bin": "no program"}), "well")
+	if err := os.Chmod(filepath.Join(config.Root, "handler.bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(config.Root, "host.json")
+	if err := os.WriteFile(file, []byte(strings.Replace(hostJSON, `"handler"`, `"handler.bin"`, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var logged strings.Builder
+	config.Log = slog.New(slog.NewTextHandler(&logged, nil))
+	h, err := functionshost.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "would not try again") {
+		t.Errorf("Start = %v", err)
+	}
+	next(t, h.Done())
+	if n := strings.Count(logged.String(), "can't be started"); n != 2 || strings.Contains(logged.String(), "strike") { // the line and its error
+		t.Errorf("it was not tried once: %s", &logged)
+	}
+}
+
+// A setting that is there and empty is a connection string to the real host; one that is
+// not there, or that says something, is none of this host's business.
+func TestHostStorage(t *testing.T) {
+	identity := "AzureWebJobsStorage__accountName=rekeyst"
+	for _, tc := range []struct {
+		env    []string
+		refuse bool
+	}{
+		{[]string{identity}, false},
+		{[]string{identity, "AzureWebJobsStorage="}, true},
+		{[]string{"AzureWebJobsStorage="}, true},
+		{[]string{"AzureWebJobsStorage=UseDevelopmentStorage=true"}, false},
+		{[]string{"AzureWebJobsStorage=", "AzureWebJobsStorage=UseDevelopmentStorage=true"}, false}, // the last one counts
+	} {
+		config, _ := newConfig(t, app(nil), "well")
+		config.Env = append(config.Env, tc.env...)
+		_, err := functionshost.New(config)
+		if refused := err != nil; refused != tc.refuse || refused && !strings.Contains(err.Error(), "AzureWebJobsStorage is set, and empty") {
+			t.Errorf("%q: New = %v, want refused %v", tc.env, err, tc.refuse)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package functionshost_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
@@ -72,7 +74,7 @@ func TestProxying(t *testing.T) {
 	chunked := struct{ io.Reader }{strings.NewReader("text")}
 	_, got := r.do(t, http.MethodPost, "/api/a%2Fb/c?a=1&a=2&b;c", chunked, header)
 
-	if got.Method != "POST" || got.URI != "/api/a%2Fb/c?a=1&a=2&b;c" || got.Body != "text" || !got.Chunked {
+	if got.Method != "POST" || got.URI != "/api/a%252Fb/c?a=1&a=2&b;c" || got.Body != "text" || !got.Chunked {
 		t.Errorf("the handler got %+v", got)
 	}
 	if !strings.HasPrefix(got.Host, "127.0.0.1:") || "http://"+got.Host == r.url {
@@ -135,20 +137,111 @@ func TestForwarding(t *testing.T) {
 	if "http://"+got.Host != r.url {
 		t.Errorf("Host = %q, want the client's %q", got.Host, r.url)
 	}
-	if ids := got.Header["X-Azure-Functions-Invocationid"]; len(ids) != 2 || ids[0] != clientID || !guid.MatchString(ids[1]) {
-		t.Errorf("invocation ids = %q, want the client's and the host's", ids)
+	ids := got.Header["X-Azure-Functions-Invocationid"]
+	if own, ok := strings.CutPrefix(strings.Join(ids, "|"), clientID+", "); !ok || !guid.MatchString(own) {
+		t.Errorf("invocation ids = %q, want the client's and the host's in one line", ids)
 	}
 	if got.Header.Get("User-Agent") != "test Azure-Functions-Host/4.1037.0.0" || got.Header.Get("Content-Type") != "text/plain" ||
 		got.Header.Get("Content-Language") != "" || got.Header.Get("X-Forwarded-For") != "" {
 		t.Errorf("headers = %v", got.Header)
 	}
 
-	_, got = r.do(t, http.MethodPost, "/api/x", struct{ io.Reader }{strings.NewReader("dropped")}, header)
-	if got.Method != "POST" || got.Body != "" || got.Header.Get("Content-Type") != "" {
-		t.Errorf("a chunked body: the handler got %+v, want none", got)
+	resp, _ = r.do(t, http.MethodPost, "/api/x", struct{ io.Reader }{strings.NewReader("dropped")}, header)
+	if resp.StatusCode != http.StatusInternalServerError || resp.Header.Get("X-Handler") != "" {
+		t.Errorf("a chunked body: status %d, want a 500 of the host's", resp.StatusCode)
 	}
-	if resp, _ := r.do(t, http.MethodGet, "/api/x?drop=1", nil, nil); resp.StatusCode != http.StatusInternalServerError {
-		t.Errorf("a broken connection gives %d, want 500 without another attempt", resp.StatusCode)
+}
+
+// .NET's client sends again what has no body, whatever the method.
+func TestForwardingSendsAgain(t *testing.T) {
+	r := start(t, app(nil), "well", func(c *functionshost.Config) { c.Mode = functionshost.Forwarding })
+	for _, tc := range []struct {
+		name, method, path string
+		body               io.Reader
+		want, attempt      int
+	}{
+		{"read", http.MethodGet, "/api/x?drop=1", nil, http.StatusTeapot, 2},
+		{"write", http.MethodPost, "/api/x?drop=3", nil, http.StatusTeapot, 4},
+		{"four times", http.MethodPost, "/api/x?drop=4", nil, http.StatusInternalServerError, 0},
+		{"with a body", http.MethodPost, "/api/x?drop=1", strings.NewReader("text"), http.StatusInternalServerError, 0},
+	} {
+		resp, got := r.do(t, tc.method, tc.path, tc.body, nil)
+		if resp.StatusCode != tc.want || got.Attempt != tc.attempt {
+			t.Errorf("%s: answer %d at attempt %d, want %d at %d", tc.name, resp.StatusCode, got.Attempt, tc.want, tc.attempt)
+		}
+	}
+}
+
+// The proxying mode ends a request whose client has left, the forwarding mode does not.
+func TestClientThatLeaves(t *testing.T) {
+	for name, mode := range map[string]functionshost.Mode{"forwarding": functionshost.Forwarding, "proxying": functionshost.Proxying} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, app(nil), "well", func(c *functionshost.Config) { c.Mode = mode })
+			ctx, leave := context.WithCancel(t.Context())
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/api/x?left", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := make(chan error, 1)
+			go func() {
+				_, err := http.DefaultClient.Do(req)
+				left <- err
+			}()
+			r.line(t, "waiting")
+			leave()
+			if err := next(t, left); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			if mode == functionshost.Proxying {
+				r.line(t, "left")
+				return
+			}
+			// It is still there, and answers when it is told to.
+			r.do(t, http.MethodGet, "/api/x?go", nil, nil)
+			r.line(t, "stayed")
+		})
+	}
+}
+
+// What becomes of a path on its way, in both modes.
+func TestPaths(t *testing.T) {
+	paths := []struct{ sent, forwarded, proxied string }{
+		{"/api/x", "/api/x", "/api/x"},
+		{"/api/%61%2Db", "/api/a-b", "/api/a-b"},
+		{"/api/a%2Fb", "/api/a%2Fb", "/api/a%252Fb"},
+		{"/api/a%2fb", "/api/a%2fb", "/api/a%252fb"},
+		{"/api/a%252Fb", "/api/a%2Fb", "/api/a%252Fb"},
+		{"/api/a%2541", "/api/aA", "/api/a%2541"},
+		{"/api/50%25", "/api/50%25", "/api/50%25"},
+		{"/api/a%3Fb", "/api/a", "/api/a%3Fb"},
+		{"/api/a%23b", "/api/a", "/api/a%23b"},
+		{"/api/a%5Cb", "/api/a/b", "/api/a%5Cb"},
+		{"/api/%C3%A9%20%22", "/api/%C3%A9%20%22", "/api/%C3%A9%20%22"},
+		{"/api/%c0%af", "/api/%c0%af", "/api/%25c0%25af"},
+		{"/api/%e2%82", "/api/%e2%82", "/api/%25e2%2582"},
+		{"/api/x/%2e%2E/./y/z/..", "/api/y/", "/api/y/"},
+		{"/up/../api/x/.", "/api/x/", "/api/x/"},
+		{"/api/a%2F..%2Fb", "/api/a%2F..%2Fb", "/api/a%252F..%252Fb"},
+	}
+	for name, mode := range map[string]functionshost.Mode{"forwarding": functionshost.Forwarding, "proxying": functionshost.Proxying} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, app(nil), "well", func(c *functionshost.Config) { c.Mode = mode })
+			for _, p := range paths {
+				want := p.proxied
+				if mode == functionshost.Forwarding {
+					want = p.forwarded
+				}
+				if _, got := r.do(t, http.MethodGet, p.sent, nil, nil); got.URI != want {
+					t.Errorf("%s arrives as %s, want %s", p.sent, got.URI, want)
+				}
+			}
+			if resp, _ := r.do(t, http.MethodGet, "/api/a%00b", nil, nil); resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("a zero byte: %d, want 400", resp.StatusCode)
+			}
+			if resp, _ := r.do(t, http.MethodGet, "/health%2Fx", nil, nil); resp.StatusCode != http.StatusNotFound {
+				t.Errorf("an encoded slash is one to the routes: %d, want 404", resp.StatusCode)
+			}
+		})
 	}
 }
 

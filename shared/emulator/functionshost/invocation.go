@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 )
 
 // userAgent is how the host calls itself.
@@ -77,6 +78,11 @@ func (h *Host) sendTimer(ctx context.Context, f *function, id string, status *sc
 	r.Header.Set(invocationHeader, id)
 	r.Header.Set(versionHeader, version)
 	r.Header.Set("User-Agent", userAgent)
+	// .NET's client adds these where the host traces itself.
+	trace, span := strings.ReplaceAll(newGUID(), "-", ""), strings.ReplaceAll(newGUID(), "-", "")[:16]
+	r.Header.Set("Traceparent", "00-"+trace+"-"+span+"-01")
+	r.Header.Set("Tracestate", "host=1")
+	r.Header.Set("Request-Id", "|"+trace+"."+span+".")
 	resp, err := h.transport.RoundTrip(r)
 	if err != nil {
 		return fmt.Errorf("sending the invocation: %w", err)

@@ -122,10 +122,12 @@ func answerTick(w http.ResponseWriter, r *http.Request, role string) {
 }
 
 // answerHTTP echoes requests, after carrying out what the query asks for:
-// "exit" ends the process, "drop" breaks the first connections of an invocation.
+// "exit" ends the process, "drop" breaks the first connections of an invocation, "left"
+// waits for the client's end or for "go".
 func answerHTTP() http.HandlerFunc {
 	var mu sync.Mutex
 	attempts := make(map[string]int)
+	told := make(chan struct{})
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -144,6 +146,19 @@ func answerHTTP() http.HandlerFunc {
 		}
 		if _, err := fmt.Sscan(query.Get("drop"), &drop); err == nil && attempt <= drop {
 			panic(http.ErrAbortHandler)
+		}
+		if query.Has("left") {
+			fmt.Println("waiting")
+			select {
+			case <-r.Context().Done():
+				fmt.Println("left")
+			case <-told:
+				fmt.Println("stayed")
+			}
+			return
+		}
+		if query.Has("go") {
+			close(told)
 		}
 		if query.Has("hang") {
 			<-r.Context().Done()

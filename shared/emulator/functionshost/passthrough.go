@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -35,14 +36,17 @@ func newTransport() *http.Transport {
 }
 
 // proxy passes r on as enableProxyingHttpRequest does: unchanged and streamed,
-// but for the Host, X-Forwarded-* and the id of the invocation, which overwrites
-// a client's. A handler that cannot be reached gives an empty 500.
-func (h *Host) proxy(w http.ResponseWriter, r *http.Request, f *function, id string) {
+// but for the path, which is escaped anew (see [proxiedPath]), the Host, and
+// X-Forwarded-* and the id of the invocation, which overwrite a client's: the handler
+// learns of nothing before the host's own peer. A handler that cannot be reached gives
+// an empty 500.
+func (h *Host) proxy(w http.ResponseWriter, r *http.Request, f *function, path, id string) {
 	err := h.bounded(r.Context(), func(ctx context.Context) error {
 		var failed error
 		proxy := httputil.ReverseProxy{
 			Rewrite: func(p *httputil.ProxyRequest) {
 				p.Out.URL.Scheme, p.Out.URL.Host = "http", h.worker.addr()
+				p.Out.URL.Path, p.Out.URL.RawPath = path, proxiedPath(path)
 				p.Out.URL.RawQuery = p.In.URL.RawQuery
 				p.Out.Host = ""
 				p.SetXForwarded()
@@ -76,8 +80,9 @@ func (h *Host) fail(w http.ResponseWriter, f *function, id string, err error) {
 
 // resending sends a request again when there was no answer to it, up to ten
 // times in all and without regard to its method. A body is sent again if it is
-// short, or was not touched yet. That is more than what is known of the real
-// host, whose request bodies are streams; a handler has to stand both.
+// short, or was not touched yet. The first is more than the real host does, whose
+// bodies are streams that can be read once: it makes requests that change something,
+// which have short bodies, arrive twice where the real one would answer 500.
 type resending struct {
 	next http.RoundTripper
 	log  *slog.Logger
@@ -163,17 +168,17 @@ var hopHeaders = []string{
 }
 
 // forward passes r on as enableForwardingHttpRequest does, with its quirks: the
-// query is rebuilt with repeated names joined by comma, the path is escaped anew,
-// a chunked body is dropped, the id is added to one that the client sent, and the
-// answer is sent when it is complete. (The real host may even fail on a chunked
-// body, since it copies the Transfer-Encoding.)
-func (h *Host) forward(w http.ResponseWriter, r *http.Request, f *function, id string) {
-	err := h.bounded(r.Context(), func(ctx context.Context) error {
-		out, err := h.rebuild(ctx, r, id)
+// query is rebuilt with repeated names joined by comma, the path is written anew (see
+// [forwardedPath]), the id is joined to one that the client sent, and the answer is sent
+// when it is complete. A client that leaves ends nothing. A chunked body is a 500: the
+// host copies the Transfer-Encoding and has no content for it, which .NET's client refuses.
+func (h *Host) forward(w http.ResponseWriter, r *http.Request, f *function, path, id string) {
+	err := h.bounded(h.lifetime, func(ctx context.Context) error {
+		out, err := h.rebuild(ctx, r, path, id)
 		if err != nil {
 			return err
 		}
-		resp, err := h.transport.RoundTrip(out)
+		resp, err := h.sendForwarded(out)
 		if err != nil {
 			return fmt.Errorf("forwarding the request: %w", err)
 		}
@@ -194,9 +199,30 @@ func (h *Host) forward(w http.ResponseWriter, r *http.Request, f *function, id s
 	h.fail(w, f, id, err)
 }
 
-func (h *Host) rebuild(ctx context.Context, r *http.Request, id string) (*http.Request, error) {
-	target := url.URL{Scheme: "http", Host: h.worker.addr(), Path: r.URL.Path, RawQuery: joinQuery(r.URL.RawQuery)}
-	out, err := http.NewRequestWithContext(ctx, r.Method, target.String(), nil)
+// sendForwarded sends a request as .NET's client does (HttpConnectionPool): if it has no
+// body and the connection is closed without an answer, up to three times more, also a
+// POST.
+func (h *Host) sendForwarded(out *http.Request) (*http.Response, error) {
+	const more = 3
+	for again := 0; ; again++ {
+		resp, err := h.transport.RoundTrip(out)
+		network, _ := errors.AsType[*net.OpError](err)
+		if err == nil || again == more || out.ContentLength != 0 || out.Context().Err() != nil || network != nil && network.Op == "dial" {
+			return resp, err
+		}
+		h.log.Warn("the handler closed the connection; the request is sent again", "again", again+1, "error", err)
+	}
+}
+
+func (h *Host) rebuild(ctx context.Context, r *http.Request, path, id string) (*http.Request, error) {
+	if r.ContentLength < 0 {
+		return nil, errors.New("rebuilding the request: in the forwarding mode the host passes on no body without a Content-Length")
+	}
+	target := "http://" + h.worker.addr() + forwardedPath(path)
+	if query := joinQuery(r.URL.RawQuery); query != "" {
+		target += "?" + query
+	}
+	out, err := http.NewRequestWithContext(ctx, r.Method, target, nil)
 	if err != nil {
 		return nil, fmt.Errorf("rebuilding the request: %w", err)
 	}
@@ -206,17 +232,16 @@ func (h *Host) rebuild(ctx context.Context, r *http.Request, id string) (*http.R
 		}
 	}
 	out.Host = r.Host
-	out.Header.Add(invocationHeader, id)
-	out.Header.Add(versionHeader, version)
+	// .NET writes several values of a header into one line.
+	for name, value := range map[string]string{invocationHeader: id, versionHeader: version} {
+		out.Header.Set(name, strings.Join(append(r.Header.Values(name), value), ", "))
+	}
 	out.Header.Set("User-Agent", strings.TrimSpace(r.UserAgent()+" "+userAgent))
-	switch {
-	case r.ContentLength > 0:
+	if r.ContentLength > 0 {
 		out.Body, out.ContentLength = r.Body, r.ContentLength
 		if t := r.Header.Get("Content-Type"); t != "" {
 			out.Header.Set("Content-Type", t)
 		}
-	case r.ContentLength < 0:
-		h.log.Warn("the body was dropped: in the forwarding mode the host passes none on that has no Content-Length")
 	}
 	return out, nil
 }

@@ -23,7 +23,12 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.running.Done()
-	switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); strings.ToLower(first) {
+	path, ok := receivedPath(r)
+	if !ok {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	switch first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); strings.ToLower(first) {
 	case "admin":
 		h.serveAdmin(w, r)
 		return
@@ -32,12 +37,12 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, f := range h.functions {
-		if f.http != nil && f.http.serves(r.Method, r.URL.Path) {
-			h.serveFunction(w, r, f)
+		if f.http != nil && f.http.serves(r.Method, path) {
+			h.serveFunction(w, r, f, path)
 			return
 		}
 	}
-	if r.URL.Path == "/" {
+	if path == "/" {
 		h.serveHomepage(w)
 		return
 	}
@@ -54,7 +59,7 @@ func (h *Host) serveHomepage(w http.ResponseWriter) {
 	_, _ = w.Write([]byte("Your Functions host is up and running.\n" + strings.Join(h.Functions(), "\n") + "\n"))
 }
 
-func (h *Host) serveFunction(w http.ResponseWriter, r *http.Request, f *function) {
+func (h *Host) serveFunction(w http.ResponseWriter, r *http.Request, f *function, path string) {
 	if r.ContentLength > maxBody {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
@@ -62,9 +67,9 @@ func (h *Host) serveFunction(w http.ResponseWriter, r *http.Request, f *function
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	id := newGUID()
 	if h.settings.mode == Forwarding {
-		h.forward(w, r, f, id)
+		h.forward(w, r, f, path, id)
 	} else {
-		h.proxy(w, r, f, id)
+		h.proxy(w, r, f, path, id)
 	}
 }
 

@@ -90,7 +90,7 @@ func readSettings(root string, env environment) (settings, error) {
 	} else {
 		errs = append(errs, s.readHandler(root, file.CustomHandler))
 	}
-	return s, wrap("host.json", errors.Join(errs...))
+	return s, errors.Join(wrap("host.json", errors.Join(errs...)), env.storage())
 }
 
 func (s *settings) readHandler(root string, h *customHandler) error {
@@ -240,6 +240,18 @@ func (e environment) overrides() error {
 		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "AzureFunctionsJobHost__") {
 			return fmt.Errorf("%s is set; the local host does not support overriding host.json, change the file", name)
 		}
+	}
+	return nil
+}
+
+// storage refuses a setting with which the real host has no storage: before pull request
+// 11794 it takes whatever there is for a connection string, and the variables of an
+// identity beside it for nothing. HTTP functions go on, timers never start.
+// Source: StorageClientProvider.cs.
+func (e environment) storage() error {
+	if value, ok := e.lookup("AzureWebJobsStorage"); ok && value == "" {
+		return errors.New("AzureWebJobsStorage is set, and empty: hosts take that for a connection string and start no timer; " +
+			"remove it (AzureWebJobsStorage__accountName needs it to be absent), or name a storage account in it")
 	}
 	return nil
 }

@@ -46,6 +46,12 @@ func TestInvocationOnTheWire(t *testing.T) {
 					t.Errorf("%s = %q, want %q", header, v, want)
 				}
 			}
+			for header, form := range map[string]string{"Traceparent": `^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`, "Tracestate": `^host=1$`,
+				"Request-Id": `^\|[0-9a-f]{32}\.[0-9a-f]{16}\.$`} {
+				if v := got.Header[header]; len(v) != 1 || !regexp.MustCompile(form).MatchString(v[0]) {
+					t.Errorf("%s = %q", header, v)
+				}
+			}
 			const want = `{"Data":{"timer":{"Schedule":{"AdjustForDST":true},` +
 				`"ScheduleStatus":{"Last":"0001-01-01T00:00:00+00:00","Next":"2026-11-22T19:00:00+00:00",` +
 				`"LastUpdated":"2026-11-22T18:00:00.0123456+00:00"},` +

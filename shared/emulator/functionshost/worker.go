@@ -32,7 +32,9 @@ const (
 // host; exit code 200 and, on hosts since January 2026, 0 cause a restart
 // without a strike. Before that a handler that ended with 0 was never started
 // again, so it is reported as an error all the same; and since a handler that
-// ends before it was ready would be started for ever, that is a strike too.
+// ends before it was ready would be started for ever, that is a strike too. One that the
+// system can't start at all the real host does not try again, and lets every invocation
+// wait four times as long as a start may take; here that ends the host at once.
 type worker struct {
 	settings settings
 	root     string
@@ -56,6 +58,7 @@ var (
 	errExited   = errors.New("exited")
 	errOverdue  = errors.New("functionTimeout exceeded")
 	errNotReady = errors.New("the handler failed before it was ready")
+	errNoStart  = errors.New("the handler can't be started, and the real host would not try again")
 )
 
 func newWorker(s settings, config Config) (*worker, error) {
@@ -142,6 +145,11 @@ func (w *worker) run(ctx context.Context) error {
 			w.err = context.Cause(ctx)
 			return w.err
 		}
+		if errors.Is(err, errNoStart) {
+			w.log.Error("the handler can't be started", "error", err)
+			w.err = err
+			return err
+		}
 		if !strike {
 			w.log.Warn("the handler is started again", "reason", err)
 			continue
@@ -173,7 +181,7 @@ func (w *worker) live(ctx context.Context) (strike bool, err error) {
 	cmd.Cancel = func() error { return killGroup(cmd.Process) }
 	cmd.WaitDelay = time.Second // as long as the real host waits
 	if err := cmd.Start(); err != nil {
-		return true, fmt.Errorf("starting the handler: %w", err)
+		return false, fmt.Errorf("%w: %w", errNoStart, err)
 	}
 	p := &process{kill: kill}
 	probed := make(chan bool, 1)
