@@ -33,10 +33,10 @@ run: stage ## run everything on this machine against emulated services (PORT=707
 	@exec ./build/local -port $(PORT)
 .PHONY: run
 
-func: stage ## run the staged app with Azure Functions Core Tools, against local.settings.json
+func: stage azurite ## make run under Azure Functions Core Tools, or with the services of local.settings.json (PORT=7071)
 	@command -v func >/dev/null || { echo "func is missing: install Azure Functions Core Tools v4, or use make run"; exit 1; }
-	@test -f local.settings.json || { echo "copy local.settings.json.example to local.settings.json and fill it in"; exit 1; }
-	cp local.settings.json $(ROOT)/ && cd $(ROOT) && exec func start
+	@$(GO) build -o build/local ./infra/local
+	@exec ./build/local -func -root $(ROOT) -port $(PORT)
 .PHONY: func
 
 apikey: go ## make an API key: make apikey NAME=ci ROLE=rotate

@@ -170,6 +170,16 @@ func TestExampleSettings(t *testing.T) {
 	if err := json.Unmarshal(data, &example); err != nil {
 		t.Fatal(err)
 	}
+	// It works as it is where the services are emulated, and with two addresses elsewhere.
+	own := maps.Clone(example.Values)
+	own["REKEY_TABLE_SERVICE"], own["REKEY_KEY_VAULT_URL"] = "https://rekeyst.table.core.windows.net", "https://rekey-kv.vault.azure.net"
+	if _, err := read(own); err != nil {
+		t.Errorf("the example with a table service and a vault: %v", err)
+	}
+	if example.Values["REKEY_TABLE_SERVICE"] != "" || example.Values["FUNCTIONS_WORKER_RUNTIME"] != "custom" ||
+		example.Values["AzureWebJobsStorage"] == "" {
+		t.Error("the example names a table service, or not what the Core Tools need")
+	}
 	for _, name := range known() {
 		_, has := example.Values[name]
 		needed := absent[name] == "" || absent[name] == byName || absent[name] == ownSecret

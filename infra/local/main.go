@@ -2,6 +2,9 @@
 // and table, and the deployed handler under the built-in Functions host. It connects
 // a sample application through the real API, shows what happened to its client
 // secret, and stays up for more. `make run` builds what it needs.
+//
+// With -func the host is Azure Functions Core Tools, with Azurite for its storage, and
+// local.settings.json says whether the services are emulated: `make func`.
 package main
 
 import (
@@ -31,30 +34,73 @@ func main() {
 	root := flag.String("root", "build/azure", "staged app root; make stage makes it")
 	dir := flag.String("dir", ".local", "where demo.env, the CA's certificate and the log go")
 	port := flag.String("port", "7071", "port of the API on loopback")
+	tools := flag.Bool("func", false, "under Azure Functions Core Tools, with local.settings.json of this folder")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *root, *dir, *port, os.Stdout); err != nil && ctx.Err() == nil {
+	serve := run
+	if *tools {
+		serve = coreTools{tool: "func", settings: "local.settings.json"}.run
+	}
+	if err := serve(ctx, *root, *dir, *port, os.Stdout); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "rekey:", err)
 		os.Exit(1)
 	}
 }
 
-// run starts everything, shows the sample, and waits for ctx to end.
+// host is a Functions host that serves the staged app until it is stopped.
+type host interface {
+	Done() <-chan struct{}
+	Err() error // why it ended by itself
+	Stop()
+}
+
+// starter starts a host that listens at addr, with env as its environment.
+type starter func(ctx context.Context, root, addr string, env []string, log io.Writer) (host, error)
+
+// run starts everything under the built-in host, shows the sample, and waits for ctx to
+// end.
 func run(ctx context.Context, root, dir, port string, out io.Writer) error {
-	if err := free(port); err != nil {
-		return err
+	return emulated(ctx, root, dir, port, out, builtIn)
+}
+
+func builtIn(ctx context.Context, root, addr string, env []string, log io.Writer) (host, error) {
+	h, err := functionshost.New(functionshost.Config{
+		Root: root, Addr: addr, Stdout: log, Log: slog.New(slog.NewJSONHandler(log, nil)), Env: env,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the staged app (make stage makes it): %w", err)
 	}
+	if err := h.Start(ctx); err != nil {
+		return nil, fmt.Errorf("starting the Functions host: %w", err)
+	}
+	return h, nil
+}
+
+// localDir makes the folder for what is left here, and the log in it.
+func localDir(dir string) (string, *os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the local folder: %w", err)
+		return "", nil, fmt.Errorf("making the local folder: %w", err)
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return fmt.Errorf("finding the local folder: %w", err)
+		return "", nil, fmt.Errorf("finding the local folder: %w", err)
 	}
-	logFile, err := os.OpenFile(filepath.Join(dir, "rekey.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(filepath.Join(dir, "rekey.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("opening the log: %w", err)
+		return "", nil, fmt.Errorf("opening the log: %w", err)
+	}
+	return dir, log, nil
+}
+
+// emulated is run for any host.
+func emulated(ctx context.Context, root, dir, port string, out io.Writer, start starter) error {
+	if err := free(port); err != nil {
+		return err
+	}
+	dir, logFile, err := localDir(dir)
+	if err != nil {
+		return err
 	}
 	defer logFile.Close()
 	services, err := stack.Start(stack.Config{Dir: dir, Propagation: 2 * time.Second})
@@ -71,21 +117,16 @@ func run(ctx context.Context, root, dir, port string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("making an API key: %w", err)
 	}
-	host, err := functionshost.New(functionshost.Config{
-		Root: root, Addr: addr, Stdout: logFile, Log: slog.New(slog.NewJSONHandler(logFile, nil)),
-		Env: append(environ(), append(services.Env(), "REKEY_API_KEYS=demo:admin:"+hash, "REKEY_ROTATION_SCHEDULE=0 * * * * *",
-			"REKEY_PUBLIC_URL=http://"+addr, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID="+people.ClientID,
-			"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET="+people.Secret)...),
-	})
+	env := append(environ(), append(services.Env(), "REKEY_API_KEYS=demo:admin:"+hash, "REKEY_ROTATION_SCHEDULE=0 * * * * *",
+		"REKEY_PUBLIC_URL=http://"+addr, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID="+people.ClientID,
+		"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET="+people.Secret)...)
+	h, err := start(ctx, root, addr, env, logFile)
 	if err != nil {
-		return fmt.Errorf("reading the staged app (make stage makes it): %w", err)
+		return err
 	}
-	if err := host.Start(ctx); err != nil {
-		return fmt.Errorf("starting the Functions host: %w", err)
-	}
-	defer host.Stop()
+	defer h.Stop()
 
-	d := demo{url: "http://" + host.Addr(), key: key, out: out, services: services}
+	d := demo{url: "http://" + addr, key: key, out: out, services: services}
 	if err := d.show(ctx); err != nil {
 		return fmt.Errorf("connecting the sample: %w (the log is %s)", err, logFile.Name())
 	}
@@ -101,12 +142,17 @@ func run(ctx context.Context, root, dir, port string, out io.Writer) error {
 		return err
 	}
 	d.stay(dir)
+	return wait(ctx, h, out)
+}
+
+// wait waits until ctx or the host ends.
+func wait(ctx context.Context, h host, out io.Writer) error {
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(out, "\nstopping")
 		return nil
-	case <-host.Done():
-		return errors.Join(errors.New("the Functions host has ended"), host.Err())
+	case <-h.Done():
+		return errors.Join(errors.New("the Functions host has ended"), h.Err())
 	}
 }
 

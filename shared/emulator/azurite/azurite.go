@@ -1,5 +1,6 @@
-// Package azurite runs Azurite's table service for tests, so that the store is also
-// tested against an implementation that we did not write.
+// Package azurite runs Azurite: its table service for tests, so that the store is also
+// tested against an implementation that we did not write; and all of it as the storage of
+// a Functions host on a developer's machine.
 //
 // Azurite is an npm package; infra/local/package.json pins it and `make azurite`
 // installs it. Where there is no Node, tests that want it are skipped, in words; where
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -40,7 +42,16 @@ type Service struct {
 // Start starts Azurite's table service on a free port, in memory, and returns when it
 // answers. It ends with ctx, or with Stop.
 func Start(ctx context.Context) (*Service, error) {
-	script, err := find()
+	return start(ctx, "table/main.js", "Table")
+}
+
+// StartStorage does the same with the blob, queue and table services.
+func StartStorage(ctx context.Context) (*Service, error) {
+	return start(ctx, "azurite.js", "Blob", "Queue", "Table")
+}
+
+func start(ctx context.Context, name string, kinds ...string) (*Service, error) {
+	script, err := find(name)
 	if err != nil {
 		return nil, err
 	}
@@ -48,28 +59,47 @@ func Start(ctx context.Context) (*Service, error) {
 	if err != nil {
 		return nil, ErrMissing
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	args := []string{script, "--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck"}
+	s := &Service{exited: make(chan struct{})}
+	s.ConnectionString = "DefaultEndpointsProtocol=http;AccountName=" + account + ";AccountKey=" + key + ";"
+	ports, err := freePorts(len(kinds))
 	if err != nil {
 		return nil, fmt.Errorf("finding a free port: %w", err)
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String()) // an address of ours
-	if err := l.Close(); err != nil {
-		return nil, fmt.Errorf("finding a free port: %w", err)
+	var endpoints []string
+	for i, kind := range kinds {
+		lower := strings.ToLower(kind)
+		args = append(args, "--"+lower+"Host", "127.0.0.1", "--"+lower+"Port", ports[i])
+		endpoints = append(endpoints, "http://127.0.0.1:"+ports[i]+"/"+account)
+		s.ConnectionString += kind + "Endpoint=" + endpoints[i] + ";"
 	}
-	cmd := exec.CommandContext(ctx, node, script, "--tableHost", "127.0.0.1", "--tablePort", port,
-		"--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck")
-	if err := cmd.Start(); err != nil {
+	s.cmd = exec.CommandContext(ctx, node, args...)
+	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting Azurite: %w", err)
 	}
-	s := &Service{cmd: cmd, exited: make(chan struct{})}
-	go func() { cmd.Wait(); close(s.exited) }()
-	endpoint := "http://127.0.0.1:" + port + "/" + account
-	s.ConnectionString = "DefaultEndpointsProtocol=http;AccountName=" + account + ";AccountKey=" + key + ";TableEndpoint=" + endpoint + ";"
-	if err := s.ready(ctx, endpoint); err != nil {
-		s.Stop()
-		return nil, err
+	go func() { s.cmd.Wait(); close(s.exited) }()
+	for _, endpoint := range endpoints {
+		if err := s.ready(ctx, endpoint); err != nil {
+			s.Stop()
+			return nil, err
+		}
 	}
 	return s, nil
+}
+
+// freePorts returns n different ports that have no listener.
+func freePorts(n int) ([]string, error) {
+	var ports []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()                                    // when all are found
+		_, port, _ := net.SplitHostPort(l.Addr().String()) // an address of ours
+		ports = append(ports, port)
+	}
+	return ports, nil
 }
 
 // ready waits until Azurite gives any answer.
@@ -102,8 +132,8 @@ func (s *Service) Stop() {
 	<-s.exited
 }
 
-// find returns Azurite's table service below the module's root.
-func find() (string, error) {
+// find returns a program of Azurite's below the module's root.
+func find(name string) (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("finding the module: %w", err)
@@ -116,7 +146,7 @@ func find() (string, error) {
 			return "", ErrMissing
 		}
 	}
-	script := filepath.Join(dir, "infra", "local", "node_modules", "azurite", "dist", "src", "table", "main.js")
+	script := filepath.Join(dir, "infra", "local", "node_modules", "azurite", "dist", "src", filepath.FromSlash(name))
 	if _, err := os.Stat(script); err != nil {
 		return "", ErrMissing
 	}

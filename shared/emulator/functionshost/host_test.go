@@ -149,7 +149,8 @@ func TestHandlerThatCantBeStarted(t *testing.T) {
 		t.Errorf("Start = %v", err)
 	}
 	next(t, h.Done())
-	if n := strings.Count(logged.String(), "can't be started"); n != 2 || strings.Contains(logged.String(), "strike") { // the line and its error
+	// The line has it twice: itself, and in its error.
+	if n := strings.Count(logged.String(), "can't be started"); n != 2 || strings.Contains(logged.String(), "strike") {
 		t.Errorf("it was not tried once: %s", &logged)
 	}
 }
