@@ -220,3 +220,31 @@ func TestOriginBehindTheHost(t *testing.T) {
 		})
 	}
 }
+
+// A body without a Content-Length the forwarding mode does not pass on: the host answers,
+// and nothing is changed. The proxying mode does.
+func TestChunkedBehindTheHost(t *testing.T) {
+	t.Parallel()
+	unixOnly(t)
+	for name, mode := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := deploy(t, mode)
+			a := d.sample()
+			before, want := d.truth(), 0
+			r := d.request(auth.Rotate, http.MethodPost, secrets, creation(a))
+			r.ContentLength = -1 // chunked
+			got := d.send(r)
+			if mode == functionshost.Proxying {
+				want = 1
+				d.settled(d.one(got).ID)
+			} else if got.status != http.StatusInternalServerError || len(got.body) > 0 || len(changes(before, d.truth())) > 0 {
+				t.Errorf("status %d: %s; changed: %v", got.status, got.body, changes(before, d.truth()))
+			}
+			list := decode[struct{ AppConnections []view }](t, d.call(auth.Read, http.MethodGet, secrets, nil)).AppConnections
+			if len(list) != want {
+				t.Errorf("%d connections, want %d", len(list), want)
+			}
+		})
+	}
+}

@@ -10,7 +10,8 @@
 // after deployment, this one fails at once with an error that says what to do.
 // Whatever it does not support it refuses at start: triggers other than HTTP and
 // timer, authLevel other than anonymous, HTTP requests wrapped in JSON, retry
-// policies, overriding host.json by the environment.
+// policies, overriding host.json by the environment; and an AzureWebJobsStorage that is
+// present and empty, with which the real host starts no timer.
 //
 // A request from outside may have the path of a timer function. The real host
 // does not know of that: it looks at the routes of HTTP functions only, and a
