@@ -20,7 +20,11 @@ var apiKey = "check:read:" + strings.Repeat("0", 64)
 
 // Azure checks the Terraform module in fsys. The error joins all that is wrong with it.
 func Azure(fsys fs.FS) error {
-	m, err := load(fsys, required, afterwards)
+	blocks, err := parse(fsys)
+	if err != nil {
+		return fmt.Errorf("reading the module: %w", err)
+	}
+	m, err := load(blocks, required, afterwards)
 	if err != nil {
 		return fmt.Errorf("reading the module: %w", err)
 	}
@@ -38,11 +42,11 @@ func Azure(fsys fs.FS) error {
 	f.expect(err == nil, "there is no README.md")
 	m.checkOutputs(&f, string(readme), commanded)
 	m.checkOutputs(&f, string(readme), mentioned)
-	checkTests(fsys, &f)
+	checkTests(fsys, blocks, &f)
 
 	vars := maps.Clone(required)
 	maps.Copy(vars, options)
-	if m, err = load(fsys, vars, afterwards); err != nil {
+	if m, err = load(blocks, vars, afterwards); err != nil {
 		return fmt.Errorf("reading the module with its options: %w", err)
 	}
 	m.checkRoles(&f)

@@ -201,7 +201,11 @@ func TestAzureOutputsInTheREADMEForAWS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := load(os.DirFS("../azure"), required, afterwards)
+	blocks, err := parse(os.DirFS("../azure"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := load(blocks, required, afterwards)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,14 +60,14 @@ func id(kind string) *regexp.Regexp {
 
 // checkTests plays the module's tests as far as the made-up provider's values go: each
 // argument that one of them ends up in has the form that the provider demands.
-func checkTests(fsys fs.FS, f *findings) {
+func checkTests(fsys fs.FS, module []parsed, f *findings) {
 	files, err := fs.Glob(fsys, "tests/*.tftest.hcl")
 	f.expect(err == nil && len(files) > 0, "there are no tests")
 	for _, name := range files {
 		src, err := fs.ReadFile(fsys, name)
 		f.expect(err == nil, "%s: %w", name, err)
 		found := make(map[string]bool) // every run finds the same
-		for _, text := range wrongForms(fsys, name, src) {
+		for _, text := range wrongForms(module, name, src) {
 			found[text] = true
 		}
 		for _, text := range slices.Sorted(maps.Keys(found)) {
@@ -76,7 +76,7 @@ func checkTests(fsys fs.FS, f *findings) {
 	}
 }
 
-func wrongForms(fsys fs.FS, name string, src []byte) []string {
+func wrongForms(module []parsed, name string, src []byte) []string {
 	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 	if diags.HasErrors() {
 		return []string{diags.Error()}
@@ -105,7 +105,7 @@ func wrongForms(fsys fs.FS, name string, src []byte) []string {
 				maps.Copy(given, literals(b.Body))
 			}
 		}
-		m, err := load(fsys, given, mocked)
+		m, err := load(module, given, mocked)
 		if err != nil {
 			return append(wrong, err.Error())
 		}

@@ -31,10 +31,14 @@ type block struct {
 	comment string // the lines of comment right above it
 }
 
-// load parses the .tf files of the folder. vars are the values of variables, in
-// place of their defaults; known are attributes that exist only after a deployment, by
-// "type.name.attribute", or "type.*.attribute" for every resource of a type.
-func load(fsys fs.FS, vars map[string]cty.Value, known map[string]string) (*module, error) {
+// parsed is a block at the top of a file.
+type parsed struct {
+	*hclsyntax.Block
+	comment string // the lines of comment right above it
+}
+
+// parse parses the .tf files of the folder.
+func parse(fsys fs.FS) ([]parsed, error) {
 	files, err := fs.Glob(fsys, "*.tf")
 	if err != nil {
 		return nil, err
@@ -42,9 +46,7 @@ func load(fsys fs.FS, vars map[string]cty.Value, known map[string]string) (*modu
 	if len(files) == 0 {
 		return nil, errors.New("there are no .tf files")
 	}
-	m := &module{resources: make(map[string]block), locals: make(map[string]cty.Value), outputs: make(map[string]block),
-		ctx: &hcl.EvalContext{Variables: make(map[string]cty.Value), Functions: functions}}
-	var blocks []*hclsyntax.Block
+	var blocks []parsed
 	for _, name := range files {
 		src, err := fs.ReadFile(fsys, name)
 		if err != nil {
@@ -55,9 +57,20 @@ func load(fsys fs.FS, vars map[string]cty.Value, known map[string]string) (*modu
 			return nil, diags
 		}
 		for _, b := range f.Body.(*hclsyntax.Body).Blocks {
-			blocks = append(blocks, b)
-			m.add(b, commentAbove(src, b.DefRange().Start.Line))
+			blocks = append(blocks, parsed{b, commentAbove(src, b.DefRange().Start.Line)})
 		}
+	}
+	return blocks, nil
+}
+
+// load makes a module of its blocks. vars are the values of variables, in place of their
+// defaults; known are attributes that exist only after a deployment, by
+// "type.name.attribute", or "type.*.attribute" for every resource of a type.
+func load(blocks []parsed, vars map[string]cty.Value, known map[string]string) (*module, error) {
+	m := &module{resources: make(map[string]block), locals: make(map[string]cty.Value), outputs: make(map[string]block),
+		ctx: &hcl.EvalContext{Variables: make(map[string]cty.Value), Functions: functions}}
+	for _, b := range blocks {
+		m.add(b)
 	}
 	if err := m.variables(blocks, vars); err != nil {
 		return nil, err
@@ -69,8 +82,8 @@ func load(fsys fs.FS, vars map[string]cty.Value, known map[string]string) (*modu
 	return m, nil
 }
 
-func (m *module) add(b *hclsyntax.Block, comment string) {
-	nb := block{body: b.Body, ctx: m.ctx, comment: comment}
+func (m *module) add(b parsed) {
+	nb := block{body: b.Body, ctx: m.ctx, comment: b.comment}
 	switch b.Type {
 	case "resource":
 		m.resources[strings.Join(b.Labels, ".")] = nb
@@ -94,7 +107,7 @@ func commentAbove(src []byte, line int) string {
 }
 
 // variables gives every variable its value, or its default, as one of its type.
-func (m *module) variables(blocks []*hclsyntax.Block, vars map[string]cty.Value) error {
+func (m *module) variables(blocks []parsed, vars map[string]cty.Value) error {
 	values := make(map[string]cty.Value)
 	for _, b := range blocks {
 		if b.Type != "variable" {
@@ -137,7 +150,7 @@ func ofType(a *hclsyntax.Attribute, v cty.Value) (cty.Value, error) {
 
 // references gives every attribute of a resource that an expression asks for a name
 // as its value, unless it is known.
-func (m *module) references(blocks []*hclsyntax.Block, known map[string]string) {
+func (m *module) references(blocks []parsed, known map[string]string) {
 	types := make(map[string]map[string]map[string]cty.Value) // type, name, attribute
 	for _, b := range blocks {
 		// The visitor finds fault with nothing.
@@ -207,7 +220,7 @@ func reference(t hcl.Traversal) (kind, name, attr string, ok bool) {
 }
 
 // evaluateLocals evaluates locals in the order in which they need each other.
-func (m *module) evaluateLocals(blocks []*hclsyntax.Block) error {
+func (m *module) evaluateLocals(blocks []parsed) error {
 	open := make(map[string]hclsyntax.Expression)
 	for _, b := range blocks {
 		if b.Type == "locals" {
