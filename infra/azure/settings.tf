@@ -29,7 +29,7 @@ locals {
     AzureWebJobsStorage__credential  = "managedidentity"
     AzureWebJobsStorage__clientId    = azurerm_user_assigned_identity.rekey.client_id
 
-    # Otherwise the host answers GET / with a page of its own, to anyone.
+    # Otherwise the host answers GET / with a page of its own.
     AzureWebJobsDisableHomepage = "true"
 
     # Application Insights takes nothing without a token.
