@@ -175,7 +175,7 @@ func (h *Host) Start(ctx context.Context) error {
 	h.spawn(func() { h.cancel(h.server.Serve(listener)) })
 	go h.end(parent, ctx)
 
-	if _, err := h.worker.acquire(ctx); err != nil {
+	if _, err := h.worker.await(ctx, nil); err != nil { // after its last strike there is none
 		h.cancel(err)
 		<-h.done
 		return err

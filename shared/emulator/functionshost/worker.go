@@ -109,6 +109,11 @@ func (w *worker) addr() string { return net.JoinHostPort("127.0.0.1", strconv.It
 func (w *worker) acquire(ctx context.Context) (*process, error) {
 	wait := time.NewTimer((maxStrikes + 1) * w.settings.initTimeout)
 	defer wait.Stop()
+	return w.await(ctx, wait.C)
+}
+
+// await waits until the handler is ready, there will be none any more, or late.
+func (w *worker) await(ctx context.Context, late <-chan time.Time) (*process, error) {
 	for {
 		w.mu.Lock()
 		ready := w.ready
@@ -119,7 +124,7 @@ func (w *worker) acquire(ctx context.Context) (*process, error) {
 			return nil, w.err
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case <-wait.C:
+		case <-late:
 			return nil, errors.New("waiting for the handler: it did not get ready")
 		}
 		w.mu.Lock()
