@@ -5,7 +5,8 @@
 // the bare base64 that Infisical's clients send, or as a PFX file. azidentity reads
 // some of these, MSAL fewer, and both say little when they cannot (azidentity's
 // ParseCertificates takes neither a PFX file with a SHA-256 MAC nor an encrypted
-// key). Here each of them becomes the same text, which is what is stored, or an
+// key). Text loses its line breaks on the way, or gets quotes; programs write PFX files
+// in BER, in several parts, or without a MAC. Here each of them becomes the same text, which is what is stored, or an
 // [Error] that tells the person what to do instead.
 //
 // A [Certificate] that this package returns has an RSA key of at least 2048 bits
@@ -26,6 +27,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,12 +48,13 @@ const (
 // Body and PrivateKey. All other combinations are refused.
 type Input struct {
 	// Body is PEM with one certificate or more, in any order, and possibly the
-	// private key; or the base64 of one certificate's DER.
+	// private key; or the base64 of one certificate's DER. Line breaks may be
+	// missing or escaped, and quotes be around it.
 	Body secret.Value
 	// PrivateKey is PEM, PKCS#8 or PKCS#1 and not encrypted, or the base64 of
 	// such a key's DER. It may be left out where Body has the key.
 	PrivateKey secret.Value
-	// PFX is the base64 of a PKCS#12 file.
+	// PFX is the base64 of a PKCS#12 file, in DER or BER, with one private key.
 	PFX      secret.Value
 	Password secret.Value
 }
@@ -183,6 +186,9 @@ func (m *material) leaf(key *rsa.PrivateKey) (*x509.Certificate, error) {
 			return nil, refuse("Several certificates belong to the private key. Leave only the one that was uploaded to the app registration.")
 		}
 		leaf = c
+	}
+	if leaf == nil && slices.ContainsFunc(m.certificates, func(c *x509.Certificate) bool { return isPSS(c, key) }) {
+		return nil, refuse(pssOnly)
 	}
 	if leaf == nil {
 		return nil, refuse("The private key does not belong to the certificate. Give the key that this certificate was made with.")

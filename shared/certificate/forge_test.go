@@ -6,9 +6,13 @@ import (
 	"crypto/des"
 	"crypto/hmac"
 	"crypto/pbkdf2"
+	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"hash"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,11 +105,13 @@ type bag struct {
 	Value asn1.RawValue
 }
 
-func certBag() bag {
+func certBag() bag { return certBagOf(single) }
+
+func certBagOf(c *x509.Certificate) bag {
 	value := struct {
 		ID   asn1.ObjectIdentifier
 		Data asn1.RawValue
-	}{oid("1.2.840.113549.1.9.22.1"), explicit(der(single.Raw))}
+	}{oid("1.2.840.113549.1.9.22.1"), explicit(der(c.Raw))}
 	return bag{oid("1.2.840.113549.1.12.10.1.3"), explicit(der(value))}
 }
 
@@ -113,11 +119,13 @@ func plainKeyBag(pkcs8 []byte) bag { return bag{oid("1.2.840.113549.1.12.10.1.1"
 
 // keyBag is the test's key, encrypted as aesBy(1) says under the password x, with what it
 // says about that.
-func keyBag(a pkix.AlgorithmIdentifier) bag {
+func keyBag(a pkix.AlgorithmIdentifier) bag { return keyBagOf(a, sealAES("x", pkcs8(key))) }
+
+func keyBagOf(a pkix.AlgorithmIdentifier, data []byte) bag {
 	value := struct {
 		Algorithm pkix.AlgorithmIdentifier
 		Data      []byte
-	}{a, sealAES("x", pkcs8(key))}
+	}{a, data}
 	return bag{oid("1.2.840.113549.1.12.10.1.2"), explicit(der(value))}
 }
 
@@ -168,14 +176,74 @@ func file(safes ...info) []byte { return fileWith("x", pbmac1(oneIteration), 1, 
 
 // fileWith says of its MAC what it is told to.
 func fileWith(password string, a pkix.AlgorithmIdentifier, count int, safes ...info) []byte {
-	content := der(safes)
-	h := hmac.New(sha256.New, must(pbkdf2.Key(sha256.New, password, salt, 1, 32)))
-	h.Write(content)
+	return wrap(password, a, count, der(safes))
+}
+
+func wrap(password string, a pkix.AlgorithmIdentifier, count int, content []byte) []byte {
+	return under(a, count, hmacOf(sha256.New, must(pbkdf2.Key(sha256.New, password, salt, 1, 32)), content), content)
+}
+
+// bySHA1 puts content under the MAC that every program knows.
+func bySHA1(password string, content []byte) []byte {
+	sum := hmacOf(sha1.New, certificate.KDF(salt, bmp(password), 1, 3, sha1.Size), content)
+	return under(algorithm("1.3.14.3.2.26", asn1.NullRawValue), 1, sum, content)
+}
+
+func hmacOf(h func() hash.Hash, key, content []byte) []byte {
+	m := hmac.New(h, key)
+	m.Write(content)
+	return m.Sum(nil)
+}
+
+func under(a pkix.AlgorithmIdentifier, count int, sum, content []byte) []byte {
 	m := mac{Salt: salt, Iterations: count}
-	m.Mac.Algorithm, m.Mac.Digest = a, h.Sum(nil)
+	m.Mac.Algorithm, m.Mac.Digest = a, sum
 	return der(struct {
 		Version int
 		Content info
 		MAC     mac
 	}{3, info{oid("1.2.840.113549.1.7.1"), explicit(der(content))}, m})
+}
+
+// withoutMAC puts safes into a file that has no MAC.
+func withoutMAC(safes ...info) []byte {
+	return der(struct {
+		Version int
+		Content info
+	}{3, info{oid("1.2.840.113549.1.7.1"), explicit(der(der(safes)))}})
+}
+
+// inBER writes a value as Bouncy Castle does: all lengths are indefinite, and octet strings
+// are in pieces of n bytes; implicit says that values with a tag of their own are octet strings.
+func inBER(value []byte, n int, implicit bool) (out []byte) {
+	for len(value) > 0 {
+		var v asn1.RawValue
+		rest := must(asn1.Unmarshal(value, &v))
+		tag, content := value[:1], v.Bytes
+		if value[0]&0x1f == 0x1f {
+			tag = value[:2+slices.IndexFunc(value[1:], func(b byte) bool { return b < 0x80 })]
+		}
+		switch {
+		case v.IsCompound:
+			out = append(append(append(out, tag...), 0x80), inBER(content, n, implicit)...)
+		case v.Class == asn1.ClassUniversal && v.Tag == asn1.TagOctetString, implicit && v.Class == asn1.ClassContextSpecific:
+			out = append(append(append(out, tag[0]|0x20), tag[1:]...), 0x80)
+			for piece := range slices.Chunk(content, n) {
+				out = append(out, der(piece)...)
+			}
+		default:
+			out = append(out, v.FullBytes...)
+			value = rest
+			continue
+		}
+		out, value = append(out, 0, 0), rest
+	}
+	return out
+}
+
+// fileInBER is a file with everything in BER, also what its octet strings have.
+func fileInBER(n int, bags ...bag) []byte {
+	part := inBER(der(sealedSafe(aesBy(1), sealAES("x", inBER(der(bags), n, true)))), n, true)
+	content := append(append([]byte{0x30, 0x80}, part...), 0, 0)
+	return inBER(bySHA1("x", content), n, true)
 }

@@ -6,10 +6,7 @@ import (
 	"errors"
 )
 
-// These are the parts of a PKCS#12 file that say how much work the file asks for.
-// Their fields are those that go-pkcs12 reads, with the same package, so that a file
-// cannot mean one thing to the bounds and another to the decoder.
-// Sources: RFC 7292; RFC 8018, appendix A.
+// These are the parts of a PKCS#12 file. Sources: RFC 7292; RFC 8018, appendix A.
 type (
 	pfxFile struct {
 		Version  int
@@ -33,7 +30,7 @@ type (
 		Info    struct {
 			ContentType asn1.ObjectIdentifier
 			Algorithm   pkix.AlgorithmIdentifier
-			Data        []byte `asn1:"tag:0,optional"`
+			Data        asn1.RawValue `asn1:"tag:0,optional"`
 		}
 	}
 	safeBag struct {
@@ -66,6 +63,8 @@ type (
 const (
 	oidData          = "1.2.840.113549.1.7.1"
 	oidEncryptedData = "1.2.840.113549.1.7.6"
+	oidX509          = "1.2.840.113549.1.9.22.1"
+	oidCertBag       = "1.2.840.113549.1.12.10.1.3"
 	oidKeyBag        = "1.2.840.113549.1.12.10.1.1"
 	oidShroudedKey   = "1.2.840.113549.1.12.10.1.2"
 	oidPBE3DES       = "1.2.840.113549.1.12.1.3"
@@ -86,4 +85,26 @@ func unmarshal(der []byte, v any) error {
 		return errUnreadable
 	}
 	return nil
+}
+
+// unmarshalBER reads exactly one value, which may be in BER.
+func unmarshalBER(ber []byte, v any) error {
+	der, err := toDER(ber)
+	if err != nil {
+		return errUnreadable
+	}
+	return unmarshal(der, v)
+}
+
+// octets is an octet string under a tag of its own. [toDER] cannot know that it is one, and
+// leaves it in pieces.
+func octets(v asn1.RawValue) ([]byte, error) {
+	if !v.IsCompound {
+		return v.Bytes, nil
+	}
+	whole, err := joinOctets(v.Bytes)
+	if err != nil {
+		return nil, errUnreadable
+	}
+	return whole, nil
 }

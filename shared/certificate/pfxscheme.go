@@ -15,17 +15,17 @@ import (
 
 // digest is a hash function of a key derivation.
 type digest struct {
-	new  func() hash.Hash
-	size int
+	new         func() hash.Hash
+	size, block int // bytes
 	// weight is how long one hash takes, in those of SHA-256: 112 ns for SHA-256,
 	// 107 for SHA-1 and 278 for SHA-512 on the machine where this was measured.
 	weight int
 }
 
 var (
-	sha1Digest   = digest{sha1.New, sha1.Size, 1}
-	sha256Digest = digest{sha256.New, sha256.Size, 1}
-	sha512Digest = digest{sha512.New, sha512.Size, 3}
+	sha1Digest   = digest{sha1.New, sha1.Size, sha1.BlockSize, 1}
+	sha256Digest = digest{sha256.New, sha256.Size, sha256.BlockSize, 1}
+	sha512Digest = digest{sha512.New, sha512.Size, sha512.BlockSize, 3}
 )
 
 // macDigests are the hash functions of a MAC; prfs those of HMAC in PBKDF2, where
@@ -77,13 +77,13 @@ func pbes1(a pkix.AlgorithmIdentifier, size int, block func([]byte) (cipher.Bloc
 		return derivation{}, errParameters
 	}
 	return derivation{
-		cost: iterations(p.Iterations, blocks(size, sha1Digest)+1, 1),
+		cost: iterations(p.Iterations, hashes(size, sha1Digest)+1, 1),
 		decrypt: func(pass password) (cipher.BlockMode, error) {
-			b, err := block(pkcs12KDF(p.Salt, pass.bmp, p.Iterations, 1, size))
+			b, err := block(pkcs12KDF(sha1Digest, p.Salt, pass.bmp, p.Iterations, 1, size))
 			if err != nil {
 				return nil, err
 			}
-			return cipher.NewCBCDecrypter(b, pkcs12KDF(p.Salt, pass.bmp, p.Iterations, 2, b.BlockSize())), nil
+			return cipher.NewCBCDecrypter(b, pkcs12KDF(sha1Digest, p.Salt, pass.bmp, p.Iterations, 2, b.BlockSize())), nil
 		},
 	}, nil
 }
@@ -106,7 +106,7 @@ func pbes2(a pkix.AlgorithmIdentifier) (derivation, error) {
 		return derivation{}, errUnreadable
 	}
 	return derivation{
-		cost: iterations(kdf.Iterations, blocks(size, prf), 2*prf.weight),
+		cost: iterations(kdf.Iterations, hashes(size, prf), 2*prf.weight),
 		decrypt: func(pass password) (cipher.BlockMode, error) {
 			key, err := pbkdf2.Key(prf.new, pass.text, kdf.Salt.Bytes, kdf.Iterations, size)
 			if err != nil {
@@ -140,71 +140,4 @@ func pbkdf2Of(a pkix.AlgorithmIdentifier) (p pbkdf2Params, prf digest, err error
 	return p, prf, nil
 }
 
-// macCost is what checking the MAC once takes.
-func macCost(m *macData) (work, error) {
-	if m.Mac.Algorithm.Algorithm.String() == oidPBMAC1 { // its own parameters count, and no others
-		var p pbmac1Params
-		if err := unmarshal(m.Mac.Algorithm.Parameters.FullBytes, &p); err != nil {
-			return 0, err
-		}
-		kdf, prf, err := pbkdf2Of(p.KDF)
-		if err != nil {
-			return 0, err
-		}
-		return iterations(kdf.Iterations, blocks(kdf.KeyLength, prf), 2*prf.weight), nil
-	}
-	d, ok := macDigests[m.Mac.Algorithm.Algorithm.String()]
-	switch {
-	case !ok:
-		return 0, errUnknownScheme
-	case m.Iterations < 1 || len(m.MacSalt) > maxSalt:
-		return 0, errParameters
-	}
-	return iterations(m.Iterations, 1, d.weight), nil
-}
-
-func blocks(size int, d digest) int { return (size + d.size - 1) / d.size }
-
-// pkcs12KDF is the key derivation of RFC 7292, appendix B.2, with SHA-1. It makes what
-// has id: 1 for a key, 2 for an initialisation vector.
-func pkcs12KDF(salt, bmp []byte, count int, id byte, size int) (key []byte) {
-	const block = 64
-	in := append(repeat(salt, block), repeat(bmp, block)...)
-	start := make([]byte, block, block+len(in))
-	for i := range start {
-		start[i] = id
-	}
-	for {
-		sum := sha1.Sum(append(start[:block:block], in...))
-		for range count - 1 {
-			sum = sha1.Sum(sum[:])
-		}
-		if key = append(key, sum[:]...); len(key) >= size {
-			return key[:size]
-		}
-		carryInto(in, repeat(sum[:], block)[:block])
-	}
-}
-
-// repeat copies pattern until the next multiple of n bytes is full.
-func repeat(pattern []byte, n int) []byte {
-	if len(pattern) == 0 {
-		return nil
-	}
-	out := make([]byte, (len(pattern)+n-1)/n*n)
-	for i := range out {
-		out[i] = pattern[i%len(pattern)]
-	}
-	return out
-}
-
-// carryInto adds b and one to each block of in, as numbers that wrap around.
-func carryInto(in, b []byte) {
-	for ; len(in) > 0; in = in[len(b):] {
-		carry := 1
-		for i := len(b) - 1; i >= 0; i-- {
-			carry += int(in[i]) + int(b[i])
-			in[i], carry = byte(carry), carry>>8
-		}
-	}
-}
+func hashes(size int, d digest) int { return (size + d.size - 1) / d.size }
