@@ -23,7 +23,7 @@ var given = []mutation{
 	{
 		name: "a refused rebind keeps what it was given in mind",
 		rule: "R13", file: "shared/rotation/issuing.go",
-		old: "\t\tt.giveBack()\n",
+		old: "\t\tt.restoreGiven()\n",
 		new: "",
 	},
 	{

@@ -82,13 +82,13 @@ var givingUp = []mutation{
 	},
 	{
 		name: "orphans hold an emergency back",
-		rule: "R5", file: "shared/rotation/plan.go",
+		rule: "R5", file: "shared/rotation/issuing.go",
 		old: `case run.Marker == "" && !urgent && rec.crowdedByOrphans(now):`,
 		new: `case run.Marker == "" && (!urgent || true) && rec.crowdedByOrphans(now):`,
 	},
 	{
 		name: "orphans keep a loss from being mended",
-		rule: "R5", file: "shared/rotation/plan.go",
+		rule: "R5", file: "shared/rotation/idle.go",
 		old: "if rec.Request == nil && !r.Lost(rec.Current, now) && rec.crowdedByOrphans(now) {",
 		new: "if rec.Request == nil && rec.crowdedByOrphans(now) {",
 	},

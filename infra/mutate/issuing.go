@@ -10,7 +10,7 @@ var issuing = []mutation{
 	},
 	{
 		name: "a pass issues for the marker of another pass",
-		rule: "R1", file: "shared/rotation/plan.go",
+		rule: "R1", file: "shared/rotation/issuing.go",
 		old: `case lease.Token != "" && run.IssuedUnder == lease.Token:`,
 		new: `case lease.Token != "" && run.IssuedUnder != "":`,
 	},

@@ -136,7 +136,7 @@ var requests = []mutation{
 	},
 	{
 		name: "an emergency waits with the removals until it has issued",
-		rule: "R12", file: "shared/rotation/plan.go",
+		rule: "R12", file: "shared/rotation/idle.go",
 		old: "if remove, ok := r.planBeside(now, rec).(Remove); ok {",
 		new: "if remove, ok := r.planBeside(now, rec).(Remove); false && ok {",
 	},

@@ -52,19 +52,19 @@ var trouble = []mutation{
 	},
 	{
 		name: "one refusal means that the published credential is lost",
-		rule: "R6", file: "shared/rotation/plan.go",
+		rule: "R6", file: "shared/rotation/idle.go",
 		old: "c.Refusals >= r.LossCount && ",
 		new: "c.Refusals >= 1 && ",
 	},
 	{
 		name: "refusals within a minute mean that the published credential is lost",
-		rule: "R6", file: "shared/rotation/plan.go",
+		rule: "R6", file: "shared/rotation/idle.go",
 		old: "c.Refusals >= r.LossCount && !now.Before(c.RefusedSince.Add(r.LossPeriod))",
 		new: "c.Refusals >= r.LossCount",
 	},
 	{
 		name: "a loss is never noticed",
-		rule: "P1", file: "shared/rotation/plan.go",
+		rule: "P1", file: "shared/rotation/idle.go",
 		old: "case r.Lost(rec.Current, now) && (rec.Rotates()",
 		new: "case false && (rec.Rotates()",
 	},

@@ -60,9 +60,9 @@ func moreToClaim(rec, next *rotation.Record) []rotation.Claim {
 	return slices.DeleteFunc(next.Unclaimed(), func(c rotation.Claim) bool { return slices.Contains(missing, c) })
 }
 
-// settle withdraws the claims of a commit that rec does not list: it was refused, or had
+// unclaimUnlisted withdraws the claims of a commit that rec does not list: it was refused, or had
 // nothing to write. Where its outcome is not known they stay: it may land yet.
-func (s *Service) settle(ctx context.Context, rec *rotation.Record, rows []rotation.ClaimRow, err error) {
+func (s *Service) unclaimUnlisted(ctx context.Context, rec *rotation.Record, rows []rotation.ClaimRow, err error) {
 	if err != nil && errors.Is(err, errUnknown) {
 		return
 	}

@@ -130,7 +130,7 @@ func (s *Service) create(ctx context.Context, d draft, by string, until time.Tim
 	}
 	settled, handed := s.handOver(ctx, &rec, d.given)
 	if handed != nil && rec.Via != "" {
-		return s.withdraw(ctx, rec, handed, until)
+		return s.undoTarget(ctx, rec, handed, until)
 	}
 	got, err := s.Rotator.Pass(ctx, rec.ID, rotator.PassOptions{
 		Until: until, Acknowledge: handed == nil, Brief: true, Lease: rec.Lease, Settled: settled,
@@ -193,9 +193,9 @@ func (s *Service) created(ctx context.Context, rec rotation.Record, handed, err 
 	return rec, nil
 }
 
-// withdraw takes back a target under whose name nothing can be published. It has no
+// undoTarget takes back a target under whose name nothing can be published. It has no
 // client secret yet, so that nothing else of it remains.
-func (s *Service) withdraw(ctx context.Context, rec rotation.Record, cause error, until time.Time) (rotation.Record, error) {
+func (s *Service) undoTarget(ctx context.Context, rec rotation.Record, cause error, until time.Time) (rotation.Record, error) {
 	mine := rec.Lease.Token
 	told := s.explain(ctx, "recovering the Key Vault secret that a deleted target has left", cause)
 	_, err := amend(ctx, s.Records, rec.ID, func(rec *rotation.Record) ([]rotation.Event, error) {

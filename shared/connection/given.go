@@ -63,7 +63,7 @@ func (s *Service) recognise(ctx context.Context, rec *rotation.Record, e *edit) 
 		if s.refused(rec) {
 			return nil
 		}
-		e.identify(rec, c.ClientSecretKeyID)
+		e.takeKeyID(rec, c.ClientSecretKeyID)
 		if len(goingOver(rec)) > 0 { // what was about to replace it is not wanted any more
 			e.request = &rotation.Request{Kind: rotation.AskKeep, ID: e.id, By: e.By, At: now}
 		}
@@ -77,8 +77,8 @@ func (s *Service) refused(rec *rotation.Record) bool {
 	return s.Rotator.Rules.Lost(rec.Current, s.Rotator.Clock()) || rec.Auth != nil && rec.Auth.Problem != nil
 }
 
-// identify takes the key id that comes with what is current, if that was not known.
-func (e *edit) identify(rec *rotation.Record, keyID string) {
+// takeKeyID takes the key id that comes with what is current, if that was not known.
+func (e *edit) takeKeyID(rec *rotation.Record, keyID string) {
 	if c := rec.Current; c != nil && c.Origin == rotation.OriginGiven && keyID != "" {
 		e.keyID = keyID
 	}

@@ -26,7 +26,7 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 		return err
 	}
 	e.actor = c.app()
-	if err := s.announce(ctx, rec.ID); err != nil {
+	if err := s.scheduleStaleLook(ctx, rec.ID); err != nil {
 		return err
 	}
 	next := rec.Clone()
@@ -61,7 +61,7 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 		current.Origin = rec.Current.Origin // it is what Rekey has; given back, it is no stranger
 	}
 	next.Current = &current
-	if err := s.announce(ctx, rec.ID); err != nil {
+	if err := s.scheduleStaleLook(ctx, rec.ID); err != nil {
 		return err
 	}
 	if err := s.claimRebind(ctx, rec, v.app, rotates, e); err != nil {
@@ -112,9 +112,9 @@ func (s *Service) claimRebind(ctx context.Context, rec *rotation.Record, app rot
 	return nil
 }
 
-// announce says on the record that new credentials are about to be stored, so that they are
+// scheduleStaleLook says on the record that new credentials are about to be stored, so that they are
 // found and disabled if this process dies before the record takes them over.
-func (s *Service) announce(ctx context.Context, id string) error {
+func (s *Service) scheduleStaleLook(ctx context.Context, id string) error {
 	now := s.Rotator.Clock()
 	err := s.Actors.change(ctx, id, rotation.Event{}, func(rec *rotation.Record) bool {
 		was := rec.Stale.LookAt

@@ -99,9 +99,9 @@ func rotatable(rec *rotation.Record) (wanted []rotation.Claim, err error) {
 	return next.Unclaimed(), nil
 }
 
-// identified lets a pass find out which credential is the one that was given, if that is not
+// identifyByPass lets a pass find out which credential is the one that was given, if that is not
 // known (rule R14). It changes nothing else, so that it may stay if the request ends here.
-func (s *Service) identified(ctx context.Context, rec rotation.Record, by string, until time.Time) (rotation.Record, error) {
+func (s *Service) identifyByPass(ctx context.Context, rec rotation.Record, by string, until time.Time) (rotation.Record, error) {
 	if !rec.Unidentified() {
 		return rec, nil
 	}
@@ -171,7 +171,7 @@ func (s *Service) askIf(
 	if errors.Is(err, rotator.ErrGone) && ask.Kind == rotation.AskDelete {
 		return rec, nil
 	}
-	s.settle(ctx, &rec, rows, err)
+	s.unclaimUnlisted(ctx, &rec, rows, err)
 	if err != nil {
 		return rec, s.explainStore(ctx, "writing the request", err)
 	}

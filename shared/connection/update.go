@@ -174,7 +174,7 @@ func (s *Service) prepareRotation(asking, ctx context.Context, rec rotation.Reco
 			Message: "The connection is taking new credentials over. Turn rotation on when that is done, in a minute or two.",
 		}
 	}
-	rec, err := s.identified(ctx, rec, e.By, until)
+	rec, err := s.identifyByPass(ctx, rec, e.By, until)
 	if err != nil {
 		return rec, err
 	}
@@ -228,7 +228,7 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 		rec.UpdatedAt, rec.WakeAt, rec.ChangeID = now, now, e.id
 		return events, nil
 	})
-	s.settle(ctx, &rec, e.claims, err)
+	s.unclaimUnlisted(ctx, &rec, e.claims, err)
 	if err != nil {
 		return rec, s.explainStore(ctx, "writing the change", err)
 	}

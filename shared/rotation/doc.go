@@ -6,7 +6,8 @@
 // A connection is one [Record]. [Rules.Plan] decides the next [Step] from the record, the
 // time and the lease. Package rotator does it, and [Rules.Apply] turns the step and what
 // was observed, the [Outcome], into the next record and its events. Each phase has a
-// file of its own, with what is planned in it and what its steps mean for the record:
+// file of its own, with what is planned in it and what its steps mean for the record
+// (publishing and rebinding are planned in verifying.go, since they share the proof):
 //
 //	creating    has what was given reached the vault?
 //	idle        what is published is current; at the slot or on request the intent is written

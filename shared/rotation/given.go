@@ -75,7 +75,7 @@ func (r *Record) Recognise(digest string) (again Again, at time.Time) {
 	return again, at
 }
 
-// giveBack restores what was given before, since the new credentials were not accepted.
-func (t *transition) giveBack() {
+// restoreGiven restores what was given before, since the new credentials were not accepted.
+func (t *transition) restoreGiven() {
 	t.rec.Given, t.rec.GivenBefore = t.rec.GivenBefore, ""
 }

@@ -10,6 +10,24 @@ import (
 	"rekey/shared/vaulttag"
 )
 
+// planIssuing plans an attempt: its intent, its issue under the lease that wrote that, or what
+// a pass that is gone has left.
+func (r Rules) planIssuing(now time.Time, rec *Record, lease Lease) Step {
+	run := rec.Run
+	urgent := run.Trigger == OnEmergency || run.Trigger == OnLoss
+	switch {
+	case run.Marker == "" && !urgent && rec.crowdedByOrphans(now):
+		return Wait{}
+	case run.Marker == "":
+		return BeginAttempt{}
+	case lease.Token != "" && run.IssuedUnder == lease.Token:
+		return IssueCredential{}
+	case run.NextCheck.After(now):
+		return Wait{run.NextCheck}
+	}
+	return Reconcile{}
+}
+
 // beginRun writes the intent down: from here on the marker is known, whatever happens.
 func (t *transition) beginRun() {
 	rec, asked := t.rec, t.rec.Request
@@ -121,9 +139,11 @@ func (t *transition) issued() {
 }
 
 // unissued takes back the intent of an attempt of which nothing was issued for sure:
-// nothing bears its marker, and the next attempt takes a new one.
+// nothing bears its marker, and the next attempt takes a new one in its place.
 func (t *transition) unissued() {
-	t.rec.Run.Marker, t.rec.Run.IssuedUnder, t.rec.Run.FirstIssuedAt = "", "", time.Time{}
+	run := t.rec.Run
+	run.Attempt--
+	run.Marker, run.IssuedUnder, run.FirstIssuedAt = "", "", time.Time{}
 }
 
 // reconcile decides what was issued under the marker by a pass that is gone (rule R3).
@@ -192,7 +212,7 @@ func (t *transition) finishRun(outcome, message string) {
 // given up, so that it can be recognised.
 func (t *transition) giveUpRun(outcome, message string) {
 	if t.rec.Phase == Rebinding {
-		t.giveBack()
+		t.restoreGiven()
 	}
 	keyID := t.rec.Run.KeyID
 	t.giveUpAttempt()

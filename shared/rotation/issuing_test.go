@@ -39,3 +39,31 @@ func TestALifetimeThatIsRefused(t *testing.T) {
 		t.Errorf("accepted: %s, want %s", next.LongestAccepted, asked/2)
 	}
 }
+
+// An intent that issued nothing is taken back and counts as no attempt: however often that
+// happens, the credential that is issued then has its three attempts (rule R5).
+func TestWhatIssuedNothingIsNoAttempt(t *testing.T) {
+	for name, out := range map[string]rotation.Outcome{
+		"the policy allows less":       {Err: refusedWith(serviceerror.PolicyLifetime), SentAt: now},
+		"it was not sent":              {Err: refusedWith(serviceerror.Transient), NotSent: true},
+		"the service refused for once": {Err: refusedWith(serviceerror.Throttled), SentAt: now},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := issuing()
+			rec.Run.IssuedUnder = mine.Token
+			for range 5 {
+				rec, _ = rotation.DefaultRules().Apply(now, rec, rotation.IssueCredential{}, out)
+				if rec.Run == nil {
+					t.Fatal("the run has ended")
+				}
+				if rec.Run.Attempt != 0 || rec.Run.Marker != "" {
+					t.Fatalf("attempt %d, marker %q", rec.Run.Attempt, rec.Run.Marker)
+				}
+				rec, _ = rotation.DefaultRules().Apply(now, rec, rotation.BeginAttempt{}, rotation.Outcome{Marker: "next", LeaseToken: mine.Token})
+			}
+			if rec.Run.Attempt != 1 {
+				t.Errorf("attempt %d, want the first", rec.Run.Attempt)
+			}
+		})
+	}
+}

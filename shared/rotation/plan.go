@@ -26,29 +26,6 @@ func (r Rules) Plan(now time.Time, rec *Record, lease Lease) Step {
 	return step
 }
 
-// removalsFirst lets a removal whose time has come go before a run that begins, since an
-// application may have no room for one more.
-func (r Rules) removalsFirst(now time.Time, rec *Record, step Step) Step {
-	if (step != BeginRun{}) {
-		return step
-	}
-	if remove, ok := r.planBeside(now, rec).(Remove); ok {
-		return remove
-	}
-	return step
-}
-
-// planRepublish plans that current is published again where something else is.
-func (r Rules) planRepublish(now time.Time, rec *Record, lease Lease) Step {
-	switch {
-	case rec.RepublishAt.IsZero() || rec.Current == nil || rec.Phase == Creating:
-		return Wait{}
-	case rec.RepublishAt.After(now):
-		return Wait{rec.RepublishAt}
-	}
-	return r.onceSettled(now, rec, rec.Current.VaultVersion, lease, Republish{})
-}
-
 // Wake is when rec has to be woken by a pass that holds no lease yet; zero for never.
 func (r Rules) Wake(now time.Time, rec *Record) time.Time {
 	if wait, ok := r.Plan(now, rec, Lease{}).(Wait); ok {
@@ -176,53 +153,6 @@ func (r Rules) planRequest(now time.Time, rec *Record) (s Step, ok bool) {
 // inGrace reports whether an emergency would have a removal made earlier.
 func inGrace(rec *Record, now time.Time) bool {
 	return slices.ContainsFunc(rec.Removals, func(m Removal) bool { return m.waits(now) })
-}
-
-func (r Rules) planIdle(now time.Time, rec *Record) Step {
-	due := time.Time{}
-	switch {
-	case r.Lost(rec.Current, now) && (rec.Rotates() || rec.Claims(Exclusive, rec.Target)):
-		due = now
-	case rec.owed():
-		due = now // the run that takes the original over is still owed
-	case rec.Policy.Enabled:
-		due = rec.Due()
-	}
-	if due.IsZero() {
-		return Wait{}
-	}
-	if rec.Error != nil && rec.Error.RetryAt.After(due) {
-		due = rec.Error.RetryAt
-	}
-	if due.After(now) {
-		return Wait{due}
-	}
-	if rec.Request == nil && !r.Lost(rec.Current, now) && rec.crowdedByOrphans(now) {
-		return Wait{} // their removals say until when
-	}
-	return BeginRun{}
-}
-
-// Lost reports whether the published credential has been refused often and long
-// enough to say that it was removed (rule R6).
-func (r Rules) Lost(c *Credential, now time.Time) bool {
-	return c != nil && c.Refusals >= r.LossCount && !now.Before(c.RefusedSince.Add(r.LossPeriod))
-}
-
-func (r Rules) planIssuing(now time.Time, rec *Record, lease Lease) Step {
-	run := rec.Run
-	urgent := run.Trigger == OnEmergency || run.Trigger == OnLoss
-	switch {
-	case run.Marker == "" && !urgent && rec.crowdedByOrphans(now):
-		return Wait{}
-	case run.Marker == "":
-		return BeginAttempt{}
-	case lease.Token != "" && run.IssuedUnder == lease.Token:
-		return IssueCredential{}
-	case run.NextCheck.After(now):
-		return Wait{run.NextCheck}
-	}
-	return Reconcile{}
 }
 
 // planBeside plans what lies beside the phase: the first that is due, or when the

@@ -9,6 +9,17 @@ import (
 	"rekey/shared/history"
 )
 
+// planRepublish plans that current is published again where something else is.
+func (r Rules) planRepublish(now time.Time, rec *Record, lease Lease) Step {
+	switch {
+	case rec.RepublishAt.IsZero() || rec.Current == nil || rec.Phase == Creating:
+		return Wait{}
+	case rec.RepublishAt.After(now):
+		return Wait{rec.RepublishAt}
+	}
+	return r.onceSettled(now, rec, rec.Current.VaultVersion, lease, Republish{})
+}
+
 // publish applies the outcome of step Publish. If the vault took the write, the new
 // credential becomes current. If not, the error is stored and the proof is discarded: the
 // next try proves again.
@@ -22,7 +33,7 @@ func (t *transition) publish() {
 		t.rec.Proof = Proof{} // before the next try it is proven again
 	default:
 		t.settle(nil)
-		t.published(*t.out.Next)
+		t.makeCurrent(*t.out.Next)
 	}
 }
 
@@ -64,8 +75,8 @@ func (t *transition) postponeRemovals(err error) {
 	}
 }
 
-// published makes next current and ends the run.
-func (t *transition) published(next Credential) {
+// makeCurrent makes next current and ends the run.
+func (t *transition) makeCurrent(next Credential) {
 	rec, run := t.rec, *t.rec.Run
 	rebound := rec.Phase == Rebinding
 	next.VaultVersion, next.Since = t.out.PublishedVersion, t.now

@@ -36,18 +36,22 @@ const (
 //
 // All writers commit through the Journal of package rotator. It applies a change again to
 // the record as it is by then, so that no writer writes over another, and every change must
-// check its preconditions on the record that it is given. Who writes what:
+// check its preconditions on the record that it is given.
 //
-//	creation           everything, once; then the lease, Undo
-//	a request          Name, Description, Policy, NextSlot, Request, Outranked, UpdatedAt,
-//	                   Revision, ChangeID, Changes, CredentialChanges, Given, LongestAccepted;
-//	                   where it identifies current, Current.KeyID and Current.Origin; where it
-//	                   ends a back-off, Error.RetryAt
-//	new credentials    Actor, Auth, WakeTargets, Stale.LookAt, by the request that gives them
-//	a sign-in          Auth
-//	a pass             with the lease all the rest; without it, of those that it authenticates
-//	                   for, Actor, Error.RetryAt and WakeAt
-//	every one of them  WakeAt, Claimed, Told, Version
+// Without the lease:
+//
+//	creation    everything, once; to take a target back, Lease, Undo and Request
+//	a request   Name, Description, Policy, NextSlot, Request, Outranked, UpdatedAt, Revision,
+//	            ChangeID, CredentialChanges, LongestAccepted, the key id and the origin of
+//	            Current, RetryAt of Error; with new credentials also Actor, Auth, Given,
+//	            WakeTargets and LookAt of Stale
+//	a sign-in   Auth, LookAt of Stale
+//	a pass of the connection that authenticates for it   Actor, RetryAt of Error
+//	all these   WakeAt, Changes, Version; Claimed and Told where they change
+//
+// With the lease a pass writes everything but Name, Description, Policy, UpdatedAt, Revision,
+// ChangeID, Changes and CredentialChanges, and what only a creation writes: ID, Project,
+// Method, VaultName, Via, Takeover, CreatedAt and CreatedBy.
 type Record struct {
 	Handle Handle `json:"-"`
 	Proof  Proof  `json:"-"`

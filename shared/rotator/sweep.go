@@ -99,7 +99,7 @@ func (s *sweep) start(ctx context.Context) error {
 			s.late(len(due) - i)
 			return failed
 		}
-		if !s.claim(d.ID) {
+		if !s.markActive(d.ID) {
 			continue
 		}
 		if err := s.r.work(ctx); err != nil {
@@ -111,7 +111,7 @@ func (s *sweep) start(ctx context.Context) error {
 	return failed
 }
 
-func (s *sweep) claim(id string) bool {
+func (s *sweep) markActive(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.active[id] {
