@@ -24,8 +24,8 @@ type rotationBody struct {
 }
 
 type timeOfDay struct {
-	Hours   int `json:"hours"`
-	Minutes int `json:"minutes"`
+	Hours   int `json:"hours" need:"true"`
+	Minutes int `json:"minutes" need:"true"`
 }
 
 // targetRef names an application.
