@@ -41,7 +41,7 @@ func TestDocument(t *testing.T) {
 	}
 	w, _ := ask(t, service{}, http.MethodGet, "/openapi.json", "")
 	var served struct{ OpenAPI string }
-	if err := json.Unmarshal(w.Body.Bytes(), &served); err != nil || served.OpenAPI != "3.1.0" || w.Code != http.StatusOK {
+	if err := json.Unmarshal(w.Body.Bytes(), &served); err != nil || served.OpenAPI != "3.0.3" || w.Code != http.StatusOK {
 		t.Errorf("served with status %d: %q", w.Code, served.OpenAPI)
 	}
 }
