@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -212,8 +211,8 @@ func TestConstraintsFit(t *testing.T) {
 }
 
 // notInSchemas are refusals of what a schema can't say.
-var notInSchemas = regexp.MustCompile(
-	`^(method oauth, not configured|project that is no UUID|no rotation|no time of day|bad zone|zone without rotateAt|rotateAt and rotateAtUtc disagree)$`)
+var notInSchemas = []string{"method oauth, not configured", "project that is no UUID", "no rotation", "no time of day", "bad zone",
+	"zone without rotateAt", "rotateAt and rotateAtUtc disagree"}
 
 // What the API refuses about the form of a request, the document's schemas refuse.
 func TestRefusalsAreInTheSchemas(t *testing.T) {
@@ -233,7 +232,7 @@ func TestRefusalsAreInTheSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if refused := openapi3filter.ValidateRequest(t.Context(), in) != nil; refused == notInSchemas.MatchString(c.name) {
+		if refused := openapi3filter.ValidateRequest(t.Context(), in) != nil; refused == slices.Contains(notInSchemas, c.name) {
 			t.Errorf("%s: refused by the schema: %v", c.name, refused)
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -23,7 +22,6 @@ import (
 
 	"rekey/functions"
 	"rekey/functions/connections"
-	"rekey/shared/auth"
 	"rekey/shared/host"
 )
 
@@ -31,9 +29,6 @@ var (
 	generate = flag.Bool("generate", false, "generate clients, which takes npm and modules that are no part of this one (make openapi-check)")
 	codegen  = flag.String("oapi-codegen", "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2", "the generator of Go clients")
 )
-
-// The module that what it generates imports.
-const codegenRuntime = "github.com/oapi-codegen/runtime v1.9.0"
 
 // Redocly's linter has nothing to say about the document.
 func TestLinted(t *testing.T) {
@@ -79,7 +74,8 @@ func (w *world) steps() []step {
 			"rotation.gracePeriodHours", 0.5), header: object{"Idempotency-Key": "once"}, take: "{connection}=appConnection"},
 		{operation: "create", body: creation(operator, append([]any{"name", "operator"}, off...)...), take: "{operator}=appConnection"},
 		{operation: "create", body: object{"name": "No Slug", "method": "client-secret", "credentials": object{"tenantId": "none"}}, status: 400},
-		{operation: "inspect", body: object{"credentials": object{"tenantId": lonely.TenantID, "clientId": lonely.ClientID, "clientSecret": lonely.Secret}}},
+		{operation: "inspect", body: object{"credentials": object{
+			"tenantId": lonely.TenantID, "clientId": lonely.ClientID, "clientSecret": lonely.Secret}}},
 		{operation: "authorize", body: object{"name": "people", "tenantId": a.TenantID}},
 		{operation: "listAll", query: object{"limit": 1}},
 		{operation: "list", query: object{"attention": false, "name": "billing"}},
@@ -98,8 +94,10 @@ func (w *world) steps() []step {
 		{operation: "updateTarget", path: target, body: object{"isAutoRotationEnabled": false}},
 		{operation: "testTarget", path: target}, {operation: "rotateTarget", path: target, body: object{"dryRun": true}},
 		{operation: "rotateTarget", path: target, body: object{"gracePeriodHours": 0}},
-		{operation: "rotationsTarget", path: target}, {operation: "auditTarget", path: target}, {operation: "abandonTarget", path: target, status: 409},
-		{operation: "deleteTarget", path: target, query: object{"revoke": true}}, {operation: "delete", path: one, query: object{"revoke": false}},
+		{operation: "rotationsTarget", path: target}, {operation: "auditTarget", path: target},
+		{operation: "abandonTarget", path: target, status: 409},
+		{operation: "deleteTarget", path: target, query: object{"revoke": true}},
+		{operation: "delete", path: one, query: object{"revoke": false}},
 	}
 }
 
@@ -197,7 +195,8 @@ func TestGeneratedClients(t *testing.T) {
 				delete(missing, s.operation)
 				s.check(t, at, ids, sent)
 				if results[i].Status != sent.status || !reflect.DeepEqual(results[i].Answer, sent.answer) {
-					t.Errorf("%s: status %d, and the client has\n%v\nof %d\n%v", s.operation, sent.status, results[i].Answer, results[i].Status, sent.answer)
+					t.Errorf("%s: the client has status %d and\n%v\nof %d and\n%v", s.operation, results[i].Status, results[i].Answer,
+						sent.status, sent.answer)
 				}
 				s.remember(ids, sent.answer)
 			}
@@ -252,135 +251,4 @@ func (s step) remember(ids map[string]string, answer any) {
 		one, _ := all[member].(object)
 		ids[name], _ = one["id"].(string)
 	}
-}
-
-// program runs a program in dir and returns its output.
-func (w *world) program(dir string, input []byte, env []string, name string, args ...string) []byte {
-	w.Helper()
-	cmd := exec.CommandContext(w.Context(), name, args...)
-	var out, problems bytes.Buffer
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, bytes.NewReader(input), &out, &problems
-	cmd.Env = append(os.Environ(), env...)
-	if err := cmd.Run(); err != nil {
-		w.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, problems.Bytes(), out.Bytes())
-	}
-	return out.Bytes()
-}
-
-// files writes files into a folder of its own.
-func (w *world) files(files map[string]string) string {
-	w.Helper()
-	dir := w.TempDir()
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			w.Fatal(err)
-		}
-	}
-	return dir
-}
-
-// reach is the environment of a client.
-func (w *world) reach(server string) []string {
-	return []string{"REKEY_URL=" + server, "REKEY_API_KEY=" + w.keys[auth.Admin].Reveal()}
-}
-
-// byGo makes the calls with a client of oapi-codegen's.
-func (w *world) byGo(server string, steps []step) []byte {
-	w.Helper()
-	driver, err := os.ReadFile("testdata/client/main.go")
-	if err != nil {
-		w.Fatal(err)
-	}
-	dir := w.files(map[string]string{
-		"openapi.json": string(connections.Document), "main.go": string(driver),
-		"go.mod": "module client\n\ngo 1.26\n\nrequire " + codegenRuntime + "\n",
-	})
-	w.program(dir, nil, nil, "go", "run", *codegen, "-generate", "types,client", "-package", "main", "-o", "client.go", "openapi.json")
-	w.program(dir, nil, nil, "go", "mod", "tidy")
-	w.program(dir, nil, nil, "go", "build", "-o", "client", ".")
-	calls := []object{}
-	for _, s := range steps {
-		params := object{}
-		maps.Copy(params, s.query)
-		maps.Copy(params, s.header)
-		call := object{"operation": strings.ToUpper(s.operation[:1]) + s.operation[1:], "path": s.path, "params": params, "take": s.take}
-		if s.body != nil {
-			call["body"] = s.body
-		}
-		calls = append(calls, call)
-	}
-	return w.program(dir, encoded(w.T, calls), w.reach(server), filepath.Join(dir, "client"))
-}
-
-func encoded(t *testing.T, v any) []byte {
-	t.Helper()
-	data, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-// prelude is what every TypeScript client begins with. It has no more types of Node's than
-// it needs.
-const prelude = `import createClient from "openapi-fetch";
-import type { paths } from "./schema.js";
-declare const process: { env: { REKEY_URL: string; REKEY_API_KEY: string }; stdout: { write(text: string): void } };
-const client = createClient<paths>({ baseUrl: process.env.REKEY_URL, headers: { Authorization: "Bearer " + process.env.REKEY_API_KEY } });
-const ids: Record<string, string> = {};
-const results: unknown[] = [];
-`
-
-// byTypeScript makes the calls with the types of openapi-typescript. The compiler holds each
-// call, and each member of an answer that is read, against them.
-func (w *world) byTypeScript(server string, steps []step) []byte {
-	w.Helper()
-	modules, err := filepath.Abs("../infra/openapi/node_modules")
-	if err != nil {
-		w.Fatal(err)
-	}
-	var script strings.Builder
-	script.WriteString(prelude)
-	at := addresses(w.T)
-	for _, s := range steps {
-		a := at[s.operation]
-		names, params := pathParameter.FindAllString(a.path, -1), object{}
-		for i, name := range names {
-			path, _ := params["path"].(object)
-			if path == nil {
-				path = object{}
-			}
-			path[strings.Trim(name, "{}")] = s.path[i]
-			params["path"] = path
-		}
-		if s.query != nil {
-			params["query"] = s.query
-		}
-		if s.header != nil {
-			params["header"] = s.header
-		}
-		options := object{"params": params}
-		if s.body != nil {
-			options["body"] = s.body
-		}
-		// An id is known when the program runs.
-		text := regexp.MustCompile(`"\{\w+\}"`).ReplaceAllString(string(encoded(w.T, options)), "ids[$0]!")
-		fmt.Fprintf(&script, "{\n  const { data, error, response } = await client.%s(%q, %s);\n", a.method, a.path, text)
-		fmt.Fprintf(&script, "  results.push({ operation: %q, status: response.status, answer: data ?? error });\n", s.operation)
-		if name, member, ok := strings.Cut(s.take, "="); ok {
-			fmt.Fprintf(&script, "  ids[%q] = data!.%s.id;\n", name, member)
-		}
-		script.WriteString("}\n")
-	}
-	script.WriteString("process.stdout.write(JSON.stringify(results));\n")
-	dir := w.files(map[string]string{
-		"openapi.json": string(connections.Document), "client.ts": script.String(), "package.json": `{"type": "module"}`,
-	})
-	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
-		w.Fatal(err)
-	}
-	w.program(dir, nil, nil, "node", "node_modules/openapi-typescript/bin/cli.js", "openapi.json", "-o", "schema.ts")
-	w.program(dir, nil, nil, "node", "node_modules/typescript/bin/tsc", "--strict", "--skipLibCheck", "--target", "es2022",
-		"--module", "nodenext", "--lib", "es2022,dom,dom.iterable", "client.ts")
-	return w.program(dir, nil, w.reach(server), "node", "client.js")
 }

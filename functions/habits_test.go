@@ -46,7 +46,8 @@ func TestHead(t *testing.T) {
 	w.refused("HEAD of nothing", w.wired(auth.Admin, http.MethodHead, connections.Base+secrets+"/"+unknownID, "", ""), http.StatusNotFound)
 	w.refused("HEAD of what takes POST only", w.wired(auth.Admin, http.MethodHead, connections.Base+secrets+"/"+id+"/test", "", ""),
 		http.StatusMethodNotAllowed)
-	w.refused("HEAD without the role", w.wired(auth.Read, http.MethodHead, connections.Base+secrets+"/"+id+"/audit", "", ""), http.StatusForbidden)
+	w.refused("HEAD without the role", w.wired(auth.Read, http.MethodHead, connections.Base+secrets+"/"+id+"/audit", "", ""),
+		http.StatusForbidden)
 	w.refused("HEAD of unknown callers", w.exchange(wire{http.MethodHead, connections.Base, "", ""}), http.StatusUnauthorized)
 	w.untouched("HEAD", before)
 }
@@ -142,7 +143,8 @@ func TestByteOrderMark(t *testing.T) {
 	w := newWorld(t, options{})
 	const mark = "\xef\xbb\xbf"
 	a := w.sample()
-	body := strings.NewReplacer("TENANT", a.TenantID, "CLIENT", a.ClientID, "SECRET", a.Secret).Replace(mark + `{"name":"billing","method":"client-secret",` +
+	body := strings.NewReplacer("TENANT", a.TenantID, "CLIENT", a.ClientID, "SECRET", a.Secret).Replace(mark +
+		`{"name":"billing","method":"client-secret",` +
 		`"credentials":{"tenantId":"TENANT","clientId":"CLIENT","clientSecret":"SECRET"}}`)
 	made := w.one(w.call(auth.Write, http.MethodPost, secrets, body))
 	path := secrets + "/" + made.ID
@@ -177,7 +179,8 @@ func TestWholeNumbers(t *testing.T) {
 			t.Errorf("%+v: %+v", c, rec)
 		}
 	}
-	for _, interval := range []string{"30.5", "3e-1", "0.1e-999999999", "1e400", "1e999999999999999999999", "30.000000000000000000001", "1e19"} {
+	for _, interval := range []string{"30.5", "3e-1", "0.1e-999999999", "1e400", "1e999999999999999999999", "30.000000000000000000001",
+		"1e19"} {
 		w.call(auth.Rotate, http.MethodPatch, path, fmt.Sprintf(rotation, interval, "0", "0")).
 			refuses(t, http.StatusBadRequest, "rotation.rotationInterval", "a whole number")
 	}
@@ -193,9 +196,11 @@ func TestCaseOfMembers(t *testing.T) {
 	a := w.sample()
 	w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "credentials.clientSecret", absent, "credentials.clientsecret", a.Secret)).
 		refuses(t, http.StatusBadRequest, "credentials.clientSecret is missing")
-	w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "name", absent, "NAME", "billing")).refuses(t, http.StatusBadRequest, "name must be")
+	w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "name", absent, "NAME", "billing")).
+		refuses(t, http.StatusBadRequest, "name must be")
 	// The one that is known counts, wherever the other stands.
-	made := w.create(a, "Name", "other", "nAme", "other", "credentials.ClientSecret", "x", "isautorotationenabled", "no boolean", "ROTATION", 1)
+	made := w.create(a, "Name", "other", "nAme", "other", "credentials.ClientSecret", "x",
+		"isautorotationenabled", "no boolean", "ROTATION", 1)
 	if made.Name != "billing" {
 		t.Errorf("name %q", made.Name)
 	}
@@ -236,12 +241,13 @@ func TestHalfATimeOfDay(t *testing.T) {
 		} {
 			says := "rotation." + name + "." + strings.TrimSpace(missing) + " is missing"
 			for what, got := range map[string]reply{
-				"create":    w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "rotation", schedule(name, at))),
-				"off":       w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "rotation", schedule(name, at), "isAutoRotationEnabled", false)),
-				"update":    w.call(auth.Rotate, http.MethodPatch, id, object{"rotation": object{name: at}}),
-				"target":    w.call(auth.Rotate, http.MethodPost, id+"/targets", object{"clientId": a.ClientID, "rotation": schedule(name, at)}),
-				"retarget":  w.call(auth.Rotate, http.MethodPatch, id+"/targets/"+given.ID, object{"rotation": object{name: at}}),
-				"authorize": w.call(auth.Rotate, http.MethodPost, secrets+"/oauth/authorize", object{"name": "p", "tenantId": a.TenantID, "rotation": schedule(name, at)}),
+				"create":   w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "rotation", schedule(name, at))),
+				"off":      w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "rotation", schedule(name, at), "isAutoRotationEnabled", false)),
+				"update":   w.call(auth.Rotate, http.MethodPatch, id, object{"rotation": object{name: at}}),
+				"target":   w.call(auth.Rotate, http.MethodPost, id+"/targets", object{"clientId": a.ClientID, "rotation": schedule(name, at)}),
+				"retarget": w.call(auth.Rotate, http.MethodPatch, id+"/targets/"+given.ID, object{"rotation": object{name: at}}),
+				"authorize": w.call(auth.Rotate, http.MethodPost, secrets+"/oauth/authorize",
+					object{"name": "p", "tenantId": a.TenantID, "rotation": schedule(name, at)}),
 			} {
 				t.Run(what, func(t *testing.T) { got.refuses(t, http.StatusBadRequest, says) })
 			}
@@ -257,15 +263,16 @@ func TestLargeBodiesAreAnswered(t *testing.T) {
 	w.served()
 	before := w.truth()
 	const size = 32 << 20
+	length := fmt.Sprintf("Content-Length: %d", size)
 	block := bytes.Repeat([]byte(" "), 1<<20)
 	for name, c := range map[string]struct{ line, length, prefix, suffix, end string }{
-		"sized":             {"POST " + connections.Base + secrets, fmt.Sprintf("Content-Length: %d", size), "", "", ""},
+		"sized":             {"POST " + connections.Base + secrets, length, "", "", ""},
 		"in chunks":         {"POST " + connections.Base + secrets, "Transfer-Encoding: chunked", "100000\r\n", "\r\n", "0\r\n\r\n"},
-		"a change":          {"PATCH " + connections.Base + secrets + "/" + unknownID, fmt.Sprintf("Content-Length: %d", size), "", "", ""},
-		"a read":            {"GET " + connections.Base, fmt.Sprintf("Content-Length: %d", size), "", "", ""},
-		"another type":      {"POST " + connections.Base + secrets, fmt.Sprintf("Content-Type: text/plain\r\nContent-Length: %d", size), "", "", ""},
-		"to no address":     {"POST " + connections.Base + "/x", fmt.Sprintf("Content-Length: %d", size), "", "", ""},
-		"by another method": {"PUT " + connections.Base, fmt.Sprintf("Content-Length: %d", size), "", "", ""},
+		"a change":          {"PATCH " + connections.Base + secrets + "/" + unknownID, length, "", "", ""},
+		"a read":            {"GET " + connections.Base, length, "", "", ""},
+		"another type":      {"POST " + connections.Base + secrets, "Content-Type: text/plain\r\n" + length, "", "", ""},
+		"to no address":     {"POST " + connections.Base + "/x", length, "", "", ""},
+		"by another method": {"PUT " + connections.Base, length, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))

@@ -12,7 +12,8 @@ import (
 // Whatever a number looks like, a whole one keeps its value and is written in digits, and
 // any other is left alone. big.Rat is the judge, of what has a reasonable exponent.
 func FuzzWhole(f *testing.F) {
-	for _, seed := range []string{"30.0", "3e1", "-0", "0.70e+1", "590e-1", "1e20", "1e21", "0e999", "30.5", "9223372036854775808", "1.50E2", "-12.0"} {
+	for _, seed := range []string{"30.0", "3e1", "-0", "0.70e+1", "590e-1", "1e20", "1e21", "0e999", "30.5",
+		"9223372036854775808", "1.50E2", "-12.0"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
