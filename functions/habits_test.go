@@ -58,8 +58,9 @@ func (w *world) named(id string) string {
 	return w.one(w.call(auth.Read, http.MethodGet, secrets+"/"+id, nil)).Name
 }
 
-// The function.json of health lists HEAD: without that the host answers it in our place.
-func TestHeadOfHealthBehindTheHost(t *testing.T) {
+// Behind the host it is the same: the function.json of health lists HEAD, without which the
+// host answers in our place, and what is too large is passed on and answered.
+func TestHabitsBehindTheHost(t *testing.T) {
 	t.Parallel()
 	unixOnly(t)
 	for name, mode := range modes {
@@ -75,6 +76,9 @@ func TestHeadOfHealthBehindTheHost(t *testing.T) {
 					}
 				}
 			}
+			key := "Authorization: Bearer " + d.keys[auth.Admin].Reveal() + "\r\n"
+			d.exchange(wire{http.MethodPost, connections.Base + secrets, key, strings.Repeat(" ", 16<<20)}).
+				refuses(t, http.StatusRequestEntityTooLarge, "larger than 256 KiB")
 		})
 	}
 }

@@ -135,6 +135,7 @@ func TestStalledBodies(t *testing.T) {
 		"a known caller":        {"POST " + connections.Base + secrets, key + sized, 0, 400, "did not arrive completely"},
 		"drop by drop":          {"POST " + connections.Base + secrets, key + sized, 9 * time.Second, 400, "did not arrive completely"},
 		"in chunks":             {"POST " + connections.Base + secrets, key + chunked, 0, 400, "did not arrive completely"},
+		"of one too large":      {"POST " + connections.Base + secrets, key + "Content-Length: 300000\r\n", 0, 413, "larger than 256 KiB"},
 		"with a read":           {"GET " + connections.Base + "/options", key + sized, 0, 400, "did not arrive completely"},
 		"of a page":             {"POST /organization/app-connections/azure/oauth/start?state=x", sized, 0, 404, "off"},
 		"of a probe":            {"GET /health", sized, 0, 200, "ok"},
