@@ -126,6 +126,12 @@ infra-check: go ## check infra/azure and infra/aws, with terraform or tofu where
 	@./infra/check/terraform.sh
 .PHONY: infra-check
 
+openapi-check: go ## lint the API's description, and call every operation with clients generated from it, where there is npm
+	@command -v npm >/dev/null || { echo "npm is missing: openapi-check is skipped"; exit 0; }; \
+	(cd infra/openapi && npm ci --no-audit --no-fund --ignore-scripts) && \
+	$(GO) test -vet=off -count=1 ./functions -run '^(TestLinted|TestGeneratedClients)$$' -generate
+.PHONY: openapi-check
+
 clean: ## remove what was built
 	rm -rf build dist .local
 .PHONY: clean

@@ -37,7 +37,7 @@ func HTTP(a *app.App, once *host.Once) http.Handler {
 		}
 	}))
 	return arriving(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.EscapedPath() == health.Path { // asked all the time, and does nothing that could be measured
+		if strings.TrimSuffix(r.URL.EscapedPath(), "/") == health.Path { // asked all the time, and does nothing that could be measured
 			probe.ServeHTTP(w, r)
 			return
 		}

@@ -209,7 +209,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 		for _, verb := range verbs {
 			what := verb + " " + path
 			w.refused(what, w.exchange(wire{verb, path, "", `{"name":"x"}`}), http.StatusUnauthorized)
-			if slices.Contains(methods, verb) {
+			if slices.Contains(methods, verb) || verb == http.MethodHead && slices.Contains(methods, http.MethodGet) {
 				continue
 			}
 			got := w.exchange(wire{verb, path, admin, `{"name":"x"}`})

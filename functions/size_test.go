@@ -57,7 +57,7 @@ func TestOversize(t *testing.T) {
 	}{
 		"body":             {wire{"POST", one, key, `{"name":"` + long(300<<10) + `"}`}, 413},
 		"unknown's body":   {wire{"POST", one, "", `{"name":"` + long(300<<10) + `"}`}, 401},
-		"body of a read":   {wire{"GET", one + "/" + made.ID, key, long(300 << 10)}, 200},
+		"body of a read":   {wire{"GET", one + "/" + made.ID, key, long(300 << 10)}, 413},
 		"header":           {wire{"GET", one, key + "X-Long: " + long(80<<10) + "\r\n", ""}, 431},
 		"many headers":     {wire{"GET", one, key + strings.Repeat("X-Many: "+long(64)+"\r\n", 1200), ""}, 431},
 		"unknown's header": {wire{"GET", one, "X-Long: " + long(80<<10) + "\r\n", ""}, 431},
@@ -135,7 +135,8 @@ func TestStalledBodies(t *testing.T) {
 		"a known caller":        {"POST " + connections.Base + secrets, key + sized, 0, 400, "did not arrive completely"},
 		"drop by drop":          {"POST " + connections.Base + secrets, key + sized, 9 * time.Second, 400, "did not arrive completely"},
 		"in chunks":             {"POST " + connections.Base + secrets, key + chunked, 0, 400, "did not arrive completely"},
-		"with a read":           {"GET " + connections.Base + "/options", key + sized, 0, 200, "appConnectionOptions"},
+		"of one too large":      {"POST " + connections.Base + secrets, key + "Content-Length: 300000\r\n", 0, 413, "larger than 256 KiB"},
+		"with a read":           {"GET " + connections.Base + "/options", key + sized, 0, 400, "did not arrive completely"},
 		"of a page":             {"POST /organization/app-connections/azure/oauth/start?state=x", sized, 0, 404, "off"},
 		"of a probe":            {"GET /health", sized, 0, 200, "ok"},
 	} {

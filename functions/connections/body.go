@@ -111,7 +111,7 @@ func (h *Handler) input(b *createBody, caller auth.Caller) (connection.Input, er
 	if in.Credentials, err = h.read(b.Method, &b.Credentials); err != nil {
 		return in, err
 	}
-	if b.GatewayID != nil || b.GatewayPoolID != nil || b.PlatformManaged {
+	if deref(b.GatewayID)+deref(b.GatewayPoolID) != "" || b.PlatformManaged {
 		return in, errUnsupported
 	}
 	p, err := b.Rotation.plan(b.IsAutoRotationEnabled, schedule.Schedule{}, h.now(), h.now())

@@ -79,14 +79,14 @@ func TestWhoCannotBeKnown(t *testing.T) {
 	}
 }
 
-// A method that an address does not take is told which it does, HEAD among them: who
-// asks for headers only would get those of an answer that has none of its own.
+// A method that an address does not take is told which it does.
 func TestMethods(t *testing.T) {
 	for line, allow := range map[string]string{
-		"HEAD /azure-client-secrets":                                       "GET, POST",
-		"PUT /azure-client-secrets/" + id:                                  "GET, PATCH, DELETE",
-		"POST /azure-client-secrets/" + id:                                 "GET, PATCH, DELETE",
-		"OPTIONS /options":                                                 "GET",
+		"PATCH /azure-client-secrets":                                      "GET, HEAD, POST",
+		"PUT /azure-client-secrets/" + id:                                  "GET, HEAD, PATCH, DELETE",
+		"POST /azure-client-secrets/" + id + "/":                           "GET, HEAD, PATCH, DELETE",
+		"OPTIONS /options":                                                 "GET, HEAD",
+		"HEAD /azure-client-secrets/" + id + "/test":                       "POST",
 		"GET /azure-client-secrets/" + id + "/rotate-credentials":          "POST",
 		"GET /azure-client-secrets/" + id + "/targets/" + target + "/test": "POST",
 	} {

@@ -149,6 +149,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (call
 	if caller, err = h.admit(r); err != nil {
 		return caller, "", err
 	}
+	sent, err := read(r)
+	if err != nil {
+		return caller, "", err
+	}
 	found, params, err := match(r)
 	if err != nil {
 		return caller, "", err
@@ -157,7 +161,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (call
 		return caller, found.pattern, forbidden("This needs the role %q; %q has the role %q.", found.role, caller.Name, caller.Role)
 	}
 	req := &request{Request: r, caller: caller, params: params}
-	if req.body, err = body(w, r); err != nil {
+	if req.body, err = body(r, sent); err != nil {
 		return caller, found.pattern, err
 	}
 	answerTo := func(w http.ResponseWriter) {

@@ -286,7 +286,7 @@ func TestRotateOptions(t *testing.T) {
 		{`{"gracePeriodHours":24}`, 200, connection.RotateOptions{By: "boss", Grace: &day}, ""},
 		{`{"emergency":true}`, 200, connection.RotateOptions{By: "boss", Emergency: true}, ""},
 		{`{"emergency":true,"gracePeriodHours":24}`, 400, connection.RotateOptions{}, "no grace period"},
-		{`{"gracePeriodHours":-1}`, 400, connection.RotateOptions{}, "from 0 on"},
+		{`{"gracePeriodHours":-1}`, 400, connection.RotateOptions{}, "from 0 to 720"},
 		{`{"gracePeriodHours":1e300}`, 400, connection.RotateOptions{}, "number of hours"},
 		{`{"gracePeriodHours":"1"}`, 400, connection.RotateOptions{}, "gracePeriodHours"},
 		{`{"emergency":1}`, 400, connection.RotateOptions{}, "true or false"},

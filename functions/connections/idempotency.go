@@ -26,7 +26,7 @@ func (r *request) keyed(rotates string) (connection.Keyed, error) {
 	if len(values) > 1 || key == "" || len(key) > 255 || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) {
 		return connection.Keyed{}, badRequest("%s must be one header of 1 to 255 printable ASCII characters.", keyHeader)
 	}
-	name := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%s", r.caller.Name, r.Method, r.URL.EscapedPath(), key))
+	name := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%s", r.caller.Name, r.Method, strings.TrimSuffix(r.URL.EscapedPath(), "/"), key))
 	body := hmac.New(sha256.New, []byte(key))
 	body.Write(r.body)
 	return connection.Keyed{Key: "idem-" + hex.EncodeToString(name[:]), Hash: hex.EncodeToString(body.Sum(nil)), Rotates: rotates}, nil

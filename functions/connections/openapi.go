@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 )
 
-// Document is the OpenAPI 3.1 description of the API.
+// Document is the OpenAPI 3.0 description of the API.
 //
 //go:embed openapi.json
 var Document json.RawMessage

@@ -1,9 +1,7 @@
 package connections
 
 import (
-	"cmp"
-	"encoding/json"
-	"errors"
+	"bytes"
 	"fmt"
 	"io"
 	"mime"
@@ -67,22 +65,31 @@ var routes = []route{
 	{"GET", target + "/audit", auth.Admin, (*Handler).audit},
 }
 
-// match finds the route. A path that is not written in its plain form, with double
-// or encoded slashes or dot segments, is no path of ours.
+// match finds the route. HEAD is a GET whose answer has no body, and one slash may be at
+// the end. A path that is not written in its plain form otherwise, with double or encoded
+// slashes or dot segments, is no path of ours.
 func match(r *http.Request) (route, map[string]string, error) {
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), Base)
-	if !ok || path != "" && path[0] != '/' {
+	path = strings.TrimSuffix(path, "/")
+	below, slash := strings.CutPrefix(path, "/")
+	if !ok || path != "" && (!slash || below == "") {
 		return route{}, nil, notFound("There is nothing at this address.")
 	}
-	path = strings.TrimPrefix(path, "/")
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
 	var allow []string
 	for _, rt := range routes {
-		params, ok := rt.match(path)
+		params, ok := rt.match(below)
 		switch {
-		case ok && rt.method == r.Method:
+		case ok && rt.method == method:
 			return rt, params, nil
 		case ok && !slices.Contains(allow, rt.method):
 			allow = append(allow, rt.method)
+			if rt.method == http.MethodGet {
+				allow = append(allow, http.MethodHead)
+			}
 		}
 	}
 	if len(allow) > 0 {
@@ -113,54 +120,37 @@ func (rt route) match(path string) (map[string]string, bool) {
 	return params, true
 }
 
-// body reads what was sent, if it is JSON and not too large.
-func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Method == http.MethodGet {
-		return nil, nil
-	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+// read reads what was sent, if it is not too large. What is too large is read to its end all
+// the same: a server that answers and closes while a client still sends takes the answer
+// from it. How long that may last, the caller of this package says.
+func read(r *http.Request) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if len(data) > maxBody || r.ContentLength > maxBody {
+		_, _ = io.Copy(io.Discard, r.Body) // it is refused whether it arrives or not
 		return nil, &problem{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("The request is larger than %d KiB.", maxBody>>10)}
 	}
 	if err != nil {
 		return nil, badRequest("The request did not arrive completely; send it again.")
 	}
-	if kind := r.Header.Get("Content-Type"); len(data) > 0 && kind != "" {
+	return data, nil
+}
+
+// body is what was sent, if it may be JSON. That of a GET has no meaning.
+func body(r *http.Request, sent []byte) ([]byte, error) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil, nil
+	}
+	if kind := r.Header.Get("Content-Type"); len(sent) > 0 && kind != "" {
 		if t, _, err := mime.ParseMediaType(kind); err != nil || t != "application/json" {
 			return nil, &problem{status: http.StatusUnsupportedMediaType, message: "The body must be JSON, with Content-Type: application/json."}
 		}
 	}
-	return data, nil
+	return bytes.TrimPrefix(sent, byteOrderMark), nil
 }
 
-// decode reads the body into v. Members that v does not have are ignored, since
-// existing clients send some. Errors name the member, never its value.
-func (r *request) decode(v any) error {
-	err := json.Unmarshal(r.body, v)
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return badRequest("%s has the wrong type: it must be %s.", cmp.Or(e.Field, "The body"), typeName(e))
-	}
-	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return badRequest("The body is not JSON: there is a mistake near byte %d.", e.Offset)
-	}
-	return badRequest("The body is not JSON.")
-}
-
-func typeName(e *json.UnmarshalTypeError) string {
-	switch name := e.Type.Kind().String(); name {
-	case "struct", "map":
-		return "an object"
-	case "bool":
-		return "true or false"
-	case "string":
-		return "a string"
-	default:
-		return "a whole number"
-	}
-}
+// byteOrderMark is what editors and shells of Windows put before a text in UTF-8. JSON has
+// no place for it, and RFC 8259, section 8.1, lets who reads ignore it.
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // id is one that the path names. What can't be an id is answered as what is not
 // there.

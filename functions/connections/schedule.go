@@ -1,7 +1,6 @@
 package connections
 
 import (
-	"math"
 	"strings"
 	"time"
 
@@ -24,8 +23,8 @@ type rotationBody struct {
 }
 
 type timeOfDay struct {
-	Hours   int `json:"hours"`
-	Minutes int `json:"minutes"`
+	Hours   int `json:"hours" need:"true"`
+	Minutes int `json:"minutes" need:"true"`
 }
 
 // targetRef names an application.
@@ -138,13 +137,16 @@ func slot(rec *rotation.Record, now time.Time) time.Time {
 	return rec.NextSlot
 }
 
+// maxHours is the longest grace period, 30 days.
+const maxHours = 720
+
 // hours reads a number of hours.
 func hours(field string, h *float64) (*time.Duration, error) {
 	if h == nil {
 		return nil, nil
 	}
-	if math.IsNaN(*h) || *h < 0 || *h > 10_000 {
-		return nil, badRequest("%s must be a number of hours from 0 on.", field)
+	if *h < 0 || *h > maxHours {
+		return nil, badRequest("%s must be a number of hours from 0 to %d.", field, maxHours)
 	}
 	d := time.Duration(*h * float64(time.Hour))
 	return &d, nil

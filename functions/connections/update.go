@@ -100,7 +100,7 @@ func (b *updateBody) unchangeable(rec *rotation.Record) error {
 		return given == nil || strings.EqualFold(strings.TrimSpace(*given), is)
 	}
 	switch {
-	case b.GatewayID != nil || b.GatewayPoolID != nil || b.PlatformManaged:
+	case deref(b.GatewayID)+deref(b.GatewayPoolID) != "" || b.PlatformManaged:
 		return errUnsupported
 	case !same(b.Method, rec.Method):
 		return badRequest("The method of a connection can't be changed. Create another connection.")

@@ -298,7 +298,7 @@ func TestCreateTarget(t *testing.T) {
 	for body, says := range map[string]string{
 		`{"clientId":"c","isAutoRotationEnabled":true}`: "rotation is required",
 		`{"clientId":7}`: "clientId has the wrong type",
-		`{"clientId":"c","rotation":{"rotationInterval":400,"rotateAtUtc":{"hours":3}}}`: "1 to 365",
+		`{"clientId":"c","rotation":{"rotationInterval":400,"rotateAtUtc":{"hours":3,"minutes":0}}}`: "1 to 365",
 	} {
 		if w, _ := ask(t, s, http.MethodPost, path, body); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), says) {
 			t.Errorf("%s: status %d: %s", body, w.Code, w.Body)

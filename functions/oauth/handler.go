@@ -70,8 +70,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = rand.Text()
 	}
 	r = r.WithContext(connection.WithOrigin(r.Context(), host.Origin(r)))
-	// The path is compared as it was written: what is encoded is no path of ours.
+	// The path is compared as it was written, but for one slash at its end: what is encoded
+	// is no path of ours.
 	step, below := strings.CutPrefix(r.URL.EscapedPath(), oauth.Base)
+	step = strings.TrimSuffix(step, "/")
 	methods := steps[step]
 	a := &answer{w: w, r: r, id: id, policy: policy("'none'")}
 	if !h.admit(a) {

@@ -110,7 +110,8 @@ func TestPagesByMethod(t *testing.T) {
 		{"GET", "result?problem=%3Cscript%3E", nil, 404, ""},
 		{"GET", "", nil, 404, ""},
 		{"GET", "UNSEEN-step", nil, 404, ""},
-		{"GET", "start/", nil, 404, ""},
+		{"GET", "start/?state=" + state, nil, 200, "open " + state},
+		{"GET", "start//?state=" + state, nil, 404, ""},
 		{"GET", "%73tart?state=" + state, nil, 404, ""},
 		{"GET", "start/../callback?code=UNSEEN", nil, 404, ""},
 	} {

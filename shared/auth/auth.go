@@ -130,9 +130,9 @@ func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 // maxToken is more than any Entra token takes; what is longer is not looked at.
 const maxToken = 16 << 10
 
-// bearer returns the token of the only Authorization header. There must be one
-// space and nothing around it: a header that two readers may read differently is
-// no good for authentication. Hosts join repeated headers with a comma, which is
+// bearer returns the token of the only Authorization header. There are spaces between
+// scheme and token (RFC 9110, section 11.4: one or more) and nothing around: a header
+// that two readers may read differently is no good for authentication. Hosts join repeated headers with a comma, which is
 // no part of a token (RFC 6750, section 2.1), so these are refused as well.
 func bearer(h http.Header) (token string, ok bool) {
 	values := h.Values("Authorization")
@@ -140,6 +140,7 @@ func bearer(h http.Header) (token string, ok bool) {
 		return "", false
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
+	token = strings.TrimLeft(token, " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return "", false
 	}
