@@ -53,7 +53,8 @@ func describe(err error) problem {
 	}
 	switch {
 	case errors.Is(err, auth.ErrUnconfigured):
-		return problem{status: http.StatusUnauthorized, message: "No callers are configured, so Rekey refuses every caller. The log says what to set."}
+		const message = "No callers are configured, so Rekey refuses every caller. The log says what to set."
+		return problem{status: http.StatusUnauthorized, message: message}
 	case errors.Is(err, auth.ErrUnauthenticated):
 		return problem{status: http.StatusUnauthorized,
 			message: "Send an API key that this deployment knows, or an Entra access token for it, as Authorization: Bearer <key or token>."}
