@@ -1,5 +1,6 @@
 // Package connections serves the API of app connections: the HTTP function under
-// /api/v1/app-connections.
+// /api/v1/app-connections, and what Infisical's clients expect at other addresses: secret
+// rotations, and a sign-in.
 //
 // It speaks the wire format of Infisical's Azure Client Secrets connection, so that
 // clients written for that work unchanged, and adds to it. Every request is
