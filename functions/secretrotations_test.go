@@ -225,7 +225,8 @@ func TestProviderReplacesARotation(t *testing.T) {
 	w.settle()
 	c.planEmpty("after it was replaced")
 
-	w.call(auth.Rotate, http.MethodPost, secrets+"/"+via.ID+"/targets/"+c.id+"/rotate-credentials", nil).ok(t) // the old one has its grace period
+	// The old one has its grace period.
+	w.call(auth.Rotate, http.MethodPost, secrets+"/"+via.ID+"/targets/"+c.id+"/rotate-credentials", nil).ok(t)
 	w.stack.Break(func(op string, _ *http.Request) *fault.Effect {
 		if op == "graph.removePassword" {
 			return &down
@@ -274,7 +275,8 @@ func TestTargetIsASecretRotation(t *testing.T) {
 	c.id, c.project, c.mappedValue = made.ID, "", "reporting"
 	c.apply("everything")
 	w.settle()
-	w.managed(a, "reporting", w.target(w.call(auth.Read, http.MethodGet, secrets+"/"+via.ID+"/targets/"+c.id, nil)).Rotation.Current.KeyID, a.KeyID)
+	made = w.target(w.call(auth.Read, http.MethodGet, secrets+"/"+via.ID+"/targets/"+c.id, nil))
+	w.managed(a, "reporting", made.Rotation.Current.KeyID, a.KeyID)
 	if ids := list("?projectId=" + unknownID); len(ids) != 0 {
 		t.Errorf("of another project: %v", ids)
 	}
@@ -440,11 +442,13 @@ func TestRefusedSecretRotationsChangeNothing(t *testing.T) {
 	} {
 		w.at(auth.Admin, method, path, object{}).refuses(t, http.StatusMethodNotAllowed)
 	}
-	for _, path := range []string{"/api/v2/secret-rotations", "/api/v2/secret-rotations/aws-iam-user-secret", secretRotations + "/" + first.id + "/x",
-		"/api/v1/secret-rotations/azure-client-secret"} {
+	for _, path := range []string{"/api/v2/secret-rotations", "/api/v2/secret-rotations/aws-iam-user-secret",
+		"/api/v1/secret-rotations/azure-client-secret", secretRotations + "/" + first.id + "/x"} {
 		w.at(auth.Admin, http.MethodGet, path, nil).refuses(t, http.StatusNotFound, "nothing at this address")
 	}
-	for method, role := range map[string]auth.Role{http.MethodGet: 0, http.MethodPost: auth.Read, http.MethodPatch: auth.Read, http.MethodDelete: auth.Read} {
+	for method, role := range map[string]auth.Role{
+		http.MethodGet: 0, http.MethodPost: auth.Read, http.MethodPatch: auth.Read, http.MethodDelete: auth.Read,
+	} {
 		path := secretRotations
 		if method != http.MethodPost {
 			path += "/" + first.id
