@@ -420,6 +420,7 @@ func TestRefusedSecretRotationsChangeNothing(t *testing.T) {
 		{func(b object) { b["environment"] = strings.Repeat("x", 65) }, 400, "environment must be at most 64"},
 		{func(b object) { b["secretPath"] = strings.Repeat("x", 257) }, 400, "secretPath must be at most 256"},
 		{func(b object) { b["secretPath"] = "/a\n/b" }, 400, "control character"},
+		{func(b object) { b["environment"] = "a\u202eb" }, 400, "control character"},
 		{func(b object) { b["projectId"] = strings.Repeat("x", 65) }, 400, "projectId must be at most 64"},
 		{func(b object) { b["name"] = "Not A Slug" }, 400, "name must be"},
 		{func(b object) { b["description"] = strings.Repeat("x", 257) }, 400, "description must be"},
