@@ -363,6 +363,39 @@ func TestConcurrentSecretRotations(t *testing.T) {
 	}
 }
 
+// Terraform creates ten at once: through one connection, all of them are made, and none
+// drifts.
+func TestManySecretRotationsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	operator, via := w.authenticator()
+	all := make([]*rotationResource, 10)
+	answers := make(chan func(), len(all))
+	for i := range all {
+		c := w.resource(via.ID, w.owned(operator))
+		c.name, c.mappedValue = fmt.Sprintf("app-%d", i), fmt.Sprintf("APP_%d", i)
+		all[i] = c
+	}
+	for _, c := range all {
+		go func() {
+			got := c.post()
+			answers <- func() {
+				c.id = decode[struct{ SecretRotation struct{ ID string } }](t, got).SecretRotation.ID
+			}
+		}()
+	}
+	for range all {
+		(<-answers)()
+	}
+	w.settle()
+	for _, c := range all {
+		c.planEmpty("after ten were created at once")
+		if _, _, ok := w.published(strings.ReplaceAll(c.mappedValue, "_", "-")); !ok {
+			t.Errorf("nothing is published for %s", c.name)
+		}
+	}
+}
+
 // A caller who did not get the answer sends the same again: with the same key it is the same
 // rotation, without one it is refused; there is one client secret.
 func TestSecretRotationTwice(t *testing.T) {
