@@ -51,6 +51,14 @@ func (c *rotationResource) body() object {
 	}
 }
 
+// known is the part of it that the document knows.
+func (c *rotationResource) known() object {
+	body := c.body()
+	delete(body, "Provider")
+	delete(body, "ID")
+	return body
+}
+
 func (c *rotationResource) post() reply {
 	body := c.body()
 	delete(body, "ID")

@@ -74,18 +74,24 @@ func (b *secretRotationBody) input(caller auth.Caller, now time.Time) (via strin
 	if in.VaultSecretName, err = b.vaultName(); err != nil {
 		return "", in, err
 	}
-	rotates := rotationBody{RotationInterval: b.RotationInterval, RotateAtUTC: b.RotateAtUTC}
-	if rotates.RotationInterval == nil {
-		rotates.RotationInterval = new(defaultInterval)
-	}
-	if rotates.RotateAtUTC == nil {
-		rotates.RotateAtUTC = &timeOfDay{}
-	}
-	p, err := rotates.plan(on, schedule.Schedule{}, now, now)
+	p, err := b.schedule(false).plan(on, schedule.Schedule{}, now, now)
 	if err == nil {
 		in.Schedule = *p.schedule
 	}
 	return via, in, err
+}
+
+// schedule is what the body says of it; one that is not known so far has Infisical's
+// defaults.
+func (b *secretRotationBody) schedule(known bool) *rotationBody {
+	s := rotationBody{RotationInterval: b.RotationInterval, RotateAtUTC: b.RotateAtUTC}
+	if s.RotationInterval == nil && !known {
+		s.RotationInterval = new(defaultInterval)
+	}
+	if s.RotateAtUTC == nil && !known {
+		s.RotateAtUTC = &timeOfDay{}
+	}
+	return &s
 }
 
 // vaultName is the name of the Key Vault secret.
@@ -133,10 +139,10 @@ func (b *secretRotationBody) labels(rec *rotation.Record) *rotation.Labels {
 // Infisical's Terraform provider sends all of a rotation with every change, and leaves
 // isAutoRotationEnabled out when it is false. So in a body that has all the rest its
 // absence means false; in any other it means that nothing is said about it.
-func (b *secretRotationBody) update() *updateBody {
+func (b *secretRotationBody) update(rec *rotation.Record) *updateBody {
 	u := updateBody{Name: b.Name, Description: b.Description, IsAutoRotationEnabled: b.IsAutoRotationEnabled}
-	if b.RotationInterval != nil || b.RotateAtUTC != nil {
-		u.Rotation = &rotationBody{RotationInterval: b.RotationInterval, RotateAtUTC: b.RotateAtUTC}
+	if b.RotationInterval != nil || b.RotateAtUTC != nil || b.IsAutoRotationEnabled != nil && *b.IsAutoRotationEnabled {
+		u.Rotation = b.schedule(rec.Policy.Schedule.Interval != 0)
 	}
 	if u.IsAutoRotationEnabled == nil && b.whole() {
 		u.IsAutoRotationEnabled = new(false)
@@ -152,6 +158,13 @@ func (b *secretRotationBody) whole() bool {
 // unchangeable refuses to change what stays as it was created.
 func (b *secretRotationBody) unchangeable(rec *rotation.Record) error {
 	same := func(given, is string) bool { return given == "" || strings.EqualFold(strings.TrimSpace(given), is) }
+	vaultName := ""
+	if b.SecretsMapping != nil {
+		var err error
+		if vaultName, err = b.vaultName(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !same(deref(b.ConnectionID), rec.Via):
 		return badRequest("The connection of a secret rotation can't be changed. Delete the rotation and create it again.")
@@ -159,7 +172,7 @@ func (b *secretRotationBody) unchangeable(rec *rotation.Record) error {
 		return badRequest("The project of a secret rotation can't be changed. Delete the rotation and create it again.")
 	case b.Parameters != nil && !(same(b.Parameters.ClientID, rec.Target.ClientID) && same(b.Parameters.ObjectID, rec.Target.ObjectID)):
 		return badRequest("The application that is rotated can't be changed. Delete the rotation and create it again.")
-	case b.SecretsMapping != nil && !same(connection.VaultName(b.SecretsMapping.ClientSecret), rec.VaultName):
+	case !same(vaultName, rec.VaultName):
 		return badRequest("secretsMapping.clientSecret can't be changed, since its consumers read that Key Vault secret. " +
 			"Delete the rotation and create it again.")
 	}

@@ -120,7 +120,7 @@ func (h *Handler) updateSecretRotation(r *request) (any, error) {
 		if err := b.unchangeable(rec); err != nil {
 			return connection.Change{}, err
 		}
-		c, err := h.change(b.update(), rec, r.caller)
+		c, err := h.change(b.update(rec), rec, r.caller)
 		c.Labels = b.labels(rec)
 		return c, err
 	}))

@@ -171,10 +171,21 @@ func TestUpdateSecretRotation(t *testing.T) {
 	cleared, other := *rotated.Labels, *rotated.Labels
 	cleared.SecretPath, cleared.ClientIDName = "", ""
 	other.SecretPath, other.ClientSecretName = "/b", "PAYROLL.SECRET"
+	unscheduled := rotated
+	unscheduled.Policy = rotation.Policy{}
+	for body, want := range map[string]string{ // of a target that has had no schedule
+		`{"isAutoRotationEnabled":true}`: "version=3 rotate=true schedule={30 0 0 UTC}", `{"rotationInterval":7}`: "version=3 schedule={7 0 0 UTC}",
+		`{"rotateAtUtc":{"hours":4,"minutes":5}}`: "version=3 schedule={30 4 5 UTC}", `{"isAutoRotationEnabled":false}`: "version=3 rotate=false",
+	} {
+		if w, change := patchRotation(t, unscheduled, auth.Admin, body); change == nil || describe(*change) != want {
+			t.Errorf("%s: %+v, want %q: %s", body, change, want, w.Body)
+		}
+	}
 	for _, tt := range []struct {
 		body, want string
 		labels     rotation.Labels
 	}{
+		{`{"isAutoRotationEnabled":true}`, "version=3 rotate=true", *rotated.Labels},
 		{whole + `,"isAutoRotationEnabled":true}`, "version=3 name=payroll description=by Terraform rotate=true schedule={30 2 0 UTC}",
 			rotation.Labels{Environment: "prod", SecretPath: "/apps/payroll", ClientIDName: "PAYROLL_ID", ClientSecretName: "PAYROLL_SECRET",
 				ConnectionID: target, ClientID: client, ObjectID: id}},
@@ -187,7 +198,7 @@ func TestUpdateSecretRotation(t *testing.T) {
 				ConnectionID: target, ClientID: client, ObjectID: id}},
 		{`{"description":""}`, "version=3 description=", *rotated.Labels},
 		{`{"secretPath":"/b","secretsMapping":{"clientSecret":"PAYROLL.SECRET"}}`, "version=3", other},
-		{`{"secretsMapping":{"clientId":""},"secretPath":""}`, "version=3", cleared},
+		{`{"secretsMapping":{"clientId":"","clientSecret":"PAYROLL_SECRET"},"secretPath":""}`, "version=3", cleared},
 		{`{"rotationInterval":7}`, "version=3 schedule={7 2 0 UTC}", *rotated.Labels},
 		{`{"projectId":"finance","parameters":null,"secretsMapping":null,"connectionId":null}`, "version=3", *rotated.Labels},
 	} {
@@ -214,6 +225,7 @@ func TestRefusedSecretRotationUpdates(t *testing.T) {
 		{rotated, auth.Admin, `{"parameters":{"clientId":"` + id + `"}}`, 400, "application that is rotated can't be changed"},
 		{rotated, auth.Admin, `{"parameters":{"objectId":"` + client + `"}}`, 400, "application that is rotated can't be changed"},
 		{rotated, auth.Admin, `{"secretsMapping":{"clientSecret":"OTHER"}}`, 400, "its consumers read"},
+		{rotated, auth.Admin, `{"secretsMapping":{"clientId":"X"}}`, 400, "secretsMapping.clientSecret is missing"},
 		{rotated, auth.Admin, `{"rotationInterval":0}`, 400, "1 to 365"},
 		{off, auth.Write, `{"isAutoRotationEnabled":true}`, 403, `needs the role \"rotate\"`},
 		{rotated, auth.Read, `{"name":"n"}`, 403, `needs the role \"write\"`},
