@@ -295,8 +295,8 @@ func TestTargetIsASecretRotation(t *testing.T) {
 	}
 }
 
-// Names that are the same in Key Vault collide, whichever way they are written, and whoever
-// has them: 409, and nothing has changed.
+// Names that are the same in Key Vault collide, whichever way they are written, and whatever
+// owner has them: 409, and nothing has changed.
 func TestSecretRotationNamesCollide(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})

@@ -40,8 +40,11 @@ type mappedSecretBody struct {
 	ClientSecret string  `json:"clientSecret"`
 }
 
-// defaultInterval is what Infisical's clients take, in days.
-const defaultInterval = 30
+// What Infisical's clients take where nothing is said; the interval is in days.
+const (
+	defaultInterval = 30
+	rootPath        = "/"
+)
 
 // input turns the body of POST into what the service takes, and the connection to use.
 func (b *secretRotationBody) input(caller auth.Caller, now time.Time) (via string, in connection.TargetInput, err error) {
@@ -130,6 +133,9 @@ func (b *secretRotationBody) labels(rec *rotation.Record) *rotation.Labels {
 	}
 	if l == (rotation.Labels{}) {
 		return nil
+	}
+	if rec.Labels == nil && b.SecretPath == nil {
+		l.SecretPath = rootPath
 	}
 	return &l
 }

@@ -72,13 +72,13 @@ func TestCreateSecretRotation(t *testing.T) {
 			`"},"secretsMapping":{"clientSecret":"A.b_C-1"}}`: {
 			Target: connection.Target{ClientID: client}, Name: "n", VaultSecretName: "A-b-C-1", Rotate: true, By: "boss",
 			Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"},
-			Labels:   &rotation.Labels{ConnectionID: strings.ToUpper(target), ClientID: client, ClientSecretName: "A.b_C-1"},
+			Labels:   &rotation.Labels{SecretPath: "/", ConnectionID: strings.ToUpper(target), ClientID: client, ClientSecretName: "A.b_C-1"},
 		},
 		`{"name":"n","description":null,"isAutoRotationEnabled":false,"connectionId":"` + target + `","parameters":{"objectId":"` + id +
 			`"},"secretsMapping":{"clientSecret":"x"},"environment":null,"rotationInterval":7}`: {
 			Target: connection.Target{ObjectID: id}, Name: "n", VaultSecretName: "x", By: "boss",
 			Schedule: schedule.Schedule{Interval: 7, Zone: "UTC"},
-			Labels:   &rotation.Labels{ConnectionID: target, ObjectID: id, ClientSecretName: "x"},
+			Labels:   &rotation.Labels{SecretPath: "/", ConnectionID: target, ObjectID: id, ClientSecretName: "x"},
 		},
 	} {
 		w := askRotations(t, handler(s, auth.Admin), http.MethodPost, "", body)
@@ -173,9 +173,20 @@ func TestUpdateSecretRotation(t *testing.T) {
 	other.SecretPath, other.ClientSecretName = "/b", "PAYROLL.SECRET"
 	unscheduled := rotated
 	unscheduled.Policy = rotation.Policy{}
+	plain := rotated
+	plain.Labels = nil
+	if _, change := patchRotation(t, plain, auth.Admin, `{"environment":"prod"}`); *change.Labels !=
+		(rotation.Labels{Environment: "prod", SecretPath: "/"}) {
+		t.Errorf("of a target without labels: %+v", change.Labels)
+	}
+	if _, change := patchRotation(t, plain, auth.Admin, `{"name":"n"}`); change.Labels != nil {
+		t.Errorf("of a change that has none: %+v", change.Labels)
+	}
 	for body, want := range map[string]string{ // of a target that has had no schedule
-		`{"isAutoRotationEnabled":true}`: "version=3 rotate=true schedule={30 0 0 UTC}", `{"rotationInterval":7}`: "version=3 schedule={7 0 0 UTC}",
-		`{"rotateAtUtc":{"hours":4,"minutes":5}}`: "version=3 schedule={30 4 5 UTC}", `{"isAutoRotationEnabled":false}`: "version=3 rotate=false",
+		`{"isAutoRotationEnabled":true}`:          "version=3 rotate=true schedule={30 0 0 UTC}",
+		`{"isAutoRotationEnabled":false}`:         "version=3 rotate=false",
+		`{"rotationInterval":7}`:                  "version=3 schedule={7 0 0 UTC}",
+		`{"rotateAtUtc":{"hours":4,"minutes":5}}`: "version=3 schedule={30 4 5 UTC}",
 	} {
 		if w, change := patchRotation(t, unscheduled, auth.Admin, body); change == nil || describe(*change) != want {
 			t.Errorf("%s: %+v, want %q: %s", body, change, want, w.Body)

@@ -58,7 +58,7 @@ type mappedSecretView struct {
 }
 
 func (h *Handler) secretRotationView(rec *rotation.Record) secretRotationView {
-	l := rotation.Labels{SecretPath: "/"} // of a target that was not made here
+	l := rotation.Labels{SecretPath: rootPath} // of a target that was not made here
 	if rec.Labels != nil {
 		l = *rec.Labels
 	}

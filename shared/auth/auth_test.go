@@ -253,7 +253,7 @@ func TestLogin(t *testing.T) {
 	}{
 		{"ci", one, auth.Rotate}, {"ci", two, auth.Read}, {"ops", other, auth.Admin},
 		{"ci", other, 0}, {"ops", one, 0}, {"CI", one, 0}, {"", one, 0}, {"ci", "", 0}, {"ci", one + "\n", 0}, {"ci", one[3:], 0},
-		{"ci", one[:len(one)-1], 0}, {"somebody", "token", 0}, {"ci", "token", 0}, {one, "ci", 0}, {"", "", 0},
+		{"ci", one[:len(one)-1], 0}, {"entra", "token", 0}, {"ci", "token", 0}, {one, "ci", 0}, {"", "", 0},
 	} {
 		caller, err := a.Login(tt.name, secret.New(tt.key))
 		if tt.role == 0 {
