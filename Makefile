@@ -8,7 +8,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ROOT     = build/azure
 # A template engine in gRPC's tracing would keep the linker from leaving out what is never called.
 TAGS     = grpcnotrace
-FUNCTIONS = connections oauth rotatedue health
+FUNCTIONS = connections secretrotations login oauth rotatedue health
 
 .DEFAULT_GOAL := help
 

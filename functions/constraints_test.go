@@ -134,9 +134,9 @@ func (v violation) in(body object) object {
 	if slices.Contains(v.path, "rotationInterval") && at["rotateAt"] == nil { // else that is what is missing
 		at["rotateAt"] = object{"hours": 3, "minutes": 15}
 	}
-	if slices.Contains(v.path, "rotateAtUtc") { // else the two disagree
-		delete(body["rotation"].(object), "rotateAt")
-		delete(body["rotation"].(object), "timeZone")
+	if rotates, ok := body["rotation"].(object); ok && slices.Contains(v.path, "rotateAtUtc") { // else the two disagree
+		delete(rotates, "rotateAt")
+		delete(rotates, "timeZone")
 	}
 	return body
 }
@@ -151,6 +151,7 @@ func TestConstraintsHold(t *testing.T) {
 	one := w.target(w.call(auth.Rotate, http.MethodPost, secrets+"/"+made.ID+"/targets", object{"clientId": target.ClientID}))
 	w.settle()
 	a := w.sample()
+	declared := w.resource(made.ID, w.owned(operator))
 	before := w.truth()
 	all := documented(t)
 	id := secrets + "/" + made.ID
@@ -165,13 +166,20 @@ func TestConstraintsHold(t *testing.T) {
 		{"CreateTarget", http.MethodPost, id + "/targets", func() object { return object{"clientId": a.ClientID} }},
 		{"Rotate", http.MethodPost, id + "/rotate-credentials", func() object { return object{} }},
 		{"Inspect", http.MethodPost, secrets + "/inspect", func() object { return object{"credentials": creation(a)["credentials"]} }},
+		{"CreateSecretRotation", http.MethodPost, secretRotations, declared.body},
+		{"UpdateSecretRotation", http.MethodPatch, secretRotations + "/" + one.ID,
+			func() object { return object{"secretsMapping": object{"clientSecret": one.VaultSecretName}} }},
 		{"Authorize", http.MethodPost, secrets + "/oauth/authorize", func() object { return object{"name": "p", "tenantId": a.TenantID} }},
 	} {
 		for _, v := range all.violations(object{"$ref": "#/" + c.schema}) {
 			broken++
 			name := v.path[len(v.path)-1]
 			t.Run(fmt.Sprintf("%s %s %s %.20q", c.schema, strings.Join(v.path, "."), v.why, fmt.Sprint(v.value)), func(t *testing.T) {
-				got := w.call(auth.Rotate, c.method, c.path, v.in(c.body()))
+				r := w.request(auth.Rotate, c.method, c.path, v.in(c.body()))
+				if strings.HasPrefix(c.path, "/api/") {
+					r.URL.Path = c.path
+				}
+				got := w.send(r)
 				var e struct{ Message string }
 				if got.status != http.StatusBadRequest || json.Unmarshal(got.body, &e) != nil ||
 					!strings.Contains(strings.ToLower(e.Message), strings.ToLower(name)) &&

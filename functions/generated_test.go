@@ -22,6 +22,7 @@ import (
 
 	"rekey/functions"
 	"rekey/functions/connections"
+	"rekey/shared/auth"
 	"rekey/shared/host"
 )
 
@@ -65,8 +66,9 @@ type step struct {
 
 // steps calls every operation of the document, in a world of their own.
 func (w *world) steps() []step {
-	a, lonely, operator := w.sample(), w.sample(), w.sample()
+	a, lonely, operator, rotator := w.sample(), w.sample(), w.sample(), w.sample()
 	owned := w.owned(operator)
+	declared := w.resource(w.create(rotator, append([]any{"name", "rotator"}, off...)...).ID, w.owned(rotator))
 	one, target := []string{"{connection}"}, []string{"{operator}", "{target}"}
 	return []step{
 		{operation: "options"}, {operation: "openapi"},
@@ -98,6 +100,15 @@ func (w *world) steps() []step {
 		{operation: "abandonTarget", path: target, status: 409},
 		{operation: "deleteTarget", path: target, query: object{"revoke": true}},
 		{operation: "delete", path: one, query: object{"revoke": false}},
+		{operation: "login", body: object{"clientId": "admin", "clientSecret": w.keys[auth.Admin].Reveal(), "organizationSlug": "acme"}},
+		{operation: "login", body: object{"clientId": "admin", "clientSecret": "rk_"}, status: 401},
+		{operation: "createSecretRotation", body: declared.known(), header: object{"Idempotency-Key": "declared"},
+			take: "{rotation}=secretRotation"},
+		{operation: "createSecretRotation", body: declared.known(), status: 409},
+		{operation: "listSecretRotations", query: object{"limit": 1, "projectId": ""}},
+		{operation: "getSecretRotation", path: []string{"{rotation}"}},
+		{operation: "updateSecretRotation", path: []string{"{rotation}"}, body: object{"environment": "staging", "rotationInterval": 7}},
+		{operation: "deleteSecretRotation", path: []string{"{rotation}"}, query: object{"revoke": true}},
 	}
 }
 

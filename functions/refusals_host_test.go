@@ -114,7 +114,7 @@ func (d *deployed) byFunction() {
 			case len(r.methods) > 0 && !slices.Contains(r.methods, verb):
 			case r.function == "health":
 				want = []int{http.StatusOK}
-			case r.function == "connections":
+			case r.function == "connections", r.function == "secretrotations", r.function == "login":
 				want = []int{http.StatusUnauthorized}
 			case r.function == "oauth": // off here: there is no such page
 				want = []int{http.StatusNotFound}

@@ -91,7 +91,7 @@ func (h *Handler) fail(ctx context.Context, w http.ResponseWriter, id string, er
 
 func statusOf(k connection.Kind) int {
 	switch k {
-	case connection.Invalid:
+	case connection.Invalid, connection.Taken:
 		return http.StatusBadRequest
 	case connection.Conflict:
 		return http.StatusConflict

@@ -5,12 +5,14 @@ type Line struct{ Method, Path, Role string }
 
 // Lines returns every route.
 func Lines() (lines []Line) {
-	for _, rt := range routes {
-		path := Base
-		if rt.pattern != "" {
-			path += "/" + rt.pattern
+	for _, table := range tables {
+		for _, rt := range table.routes {
+			path := table.base
+			if rt.pattern != "" {
+				path += "/" + rt.pattern
+			}
+			lines = append(lines, Line{rt.method, path, rt.role.String()})
 		}
-		lines = append(lines, Line{rt.method, path, rt.role.String()})
 	}
 	return lines
 }

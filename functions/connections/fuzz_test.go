@@ -38,6 +38,8 @@ var bodies = []struct{ method, path string }{
 	{http.MethodPost, "/azure-client-secrets/inspect"},
 	{http.MethodPost, "/azure-client-secrets/" + id + "/rotate-credentials"},
 	{http.MethodPost, "/azure-client-secrets/oauth/authorize"},
+	{http.MethodPost, rotationsPath},
+	{http.MethodPost, loginPath},
 }
 
 // deployment is the real service on outside services of memory, with one connection at
@@ -69,6 +71,7 @@ func newDeployment(t *testing.T) *deployment {
 	}
 	d.api, _ = withPeople(service{}, auth.Admin)
 	d.api.Service, d.api.Now, d.api.Log = s, time.Now, log
+	d.api.Login = (&auth.Authenticator{Keys: []auth.Key{{Name: "ci", Role: auth.Read}}}).Login
 
 	connected, secret, keyID := d.w.AddApplication()
 	d.w.Name(keyID)
@@ -166,6 +169,14 @@ func FuzzBody(f *testing.F) {
 			`{"credentials":{"clientSecret":"two words","clientSecretKeyId":"KEY"}}`},
 		4: {``, `{}`, `{"gracePeriodHours":24}`, `{"emergency":true}`, `{"emergency":true,"gracePeriodHours":1e-9}`, `{"dryRun":true}`},
 		5: {`{"name":"people","tenantId":"TENANT","connectionId":"` + id + `"}`},
+		6: {
+			`{"name":"payroll","description":"d","projectId":"p","connectionId":"` + id + `","environment":"prod","secretPath":"/a",` +
+				`"isAutoRotationEnabled":true,"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0},` +
+				`"parameters":{"clientId":"OWNED","objectId":"OBJECT"},"secretsMapping":{"clientId":"A_B","clientSecret":"A_B.C"}}`,
+			`{"name":"n","connectionId":"` + id + `","parameters":{"clientId":"OWNED"},"secretsMapping":{"clientSecret":"x"}}`,
+			`{"name":"n","connectionId":"` + id + `","parameters":{"clientId":"CLIENT"},"secretsMapping":{"clientSecret":"x"}}`,
+		},
+		7: {`{"clientId":"ci","clientSecret":"SECRET","organizationSlug":"o"}`, `{"clientId":"SECRET"}`},
 	} {
 		for _, seed := range seeds {
 			f.Add(which, "", seed)
@@ -212,7 +223,10 @@ func (d *deployment) check(t *testing.T) {
 // send sends one request and checks its answer.
 func (d *deployment) send(t *testing.T, method, path, body string, header ...string) {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, connections.Base+path, strings.NewReader(body))
+	if !strings.HasPrefix(path, "/api/") {
+		path = connections.Base + path
+	}
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}

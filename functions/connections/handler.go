@@ -1,5 +1,6 @@
 // Package connections serves the API of app connections: the HTTP function under
-// /api/v1/app-connections.
+// /api/v1/app-connections, and what Infisical's clients expect at other addresses: secret
+// rotations, and a sign-in.
 //
 // It speaks the wire format of Infisical's Azure Client Secrets connection, so that
 // clients written for that work unchanged, and adds to it. Every request is
@@ -63,6 +64,7 @@ type Writer interface {
 type Targets interface {
 	CreateTarget(ctx context.Context, via string, in connection.TargetInput) (rotation.Record, error)
 	Targets(ctx context.Context, via string) ([]rotation.Record, error)
+	AllTargets(ctx context.Context, project *string) ([]rotation.Record, error)
 	GetTarget(ctx context.Context, via, id string) (rotation.Record, error)
 }
 
@@ -95,7 +97,9 @@ type Handler struct {
 	Service Service
 	// Authenticate says who sent a request; see [auth.Authenticator].
 	Authenticate func(*http.Request) (auth.Caller, error)
-	Deployment   string // what the API calls orgId
+	// Login says who has that API key, if it is of that name. Nil: no caller signs in so.
+	Login      func(name string, key secret.Value) (auth.Caller, error)
+	Deployment string // what the API calls orgId
 
 	// OAuthClientID is the application that people connect with. Empty, and OAuth
 	// nil: that is not configured.
@@ -146,6 +150,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (caller auth.Caller, pattern string, err error) {
+	found, params, unmatched := match(r)
+	if unmatched == nil && found.role == open {
+		caller, err = h.login(w, r)
+		return caller, found.pattern, err
+	}
 	if caller, err = h.admit(r); err != nil {
 		return caller, "", err
 	}
@@ -153,9 +162,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (call
 	if err != nil {
 		return caller, "", err
 	}
-	found, params, err := match(r)
-	if err != nil {
-		return caller, "", err
+	if unmatched != nil {
+		return caller, "", unmatched
 	}
 	if !caller.Role.Allows(found.role) {
 		return caller, found.pattern, forbidden("This needs the role %q; %q has the role %q.", found.role, caller.Name, caller.Role)
@@ -186,23 +194,36 @@ var errFlood = errors.New("too many requests of unknown callers")
 // admit finds out who sent a request, and whether they may send one more now.
 func (h *Handler) admit(r *http.Request) (auth.Caller, error) {
 	caller, err := h.Authenticate(r)
-	switch {
-	case err != nil && h.Limit != nil:
-		if after, ok := h.Limit.AllowUnknown(h.now()); !ok {
-			return auth.Caller{}, &problem{status: http.StatusTooManyRequests,
-				message: "Too many requests come without a valid credential.", after: after, cause: errFlood}
-		}
-		return auth.Caller{}, unsure(err)
-	case err != nil:
-		return auth.Caller{}, unsure(err)
-	case h.Limit != nil:
-		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
-		if after, ok := h.Limit.Allow(caller.Name, !reads, h.now()); !ok {
-			return caller, &problem{status: http.StatusTooManyRequests,
-				message: "You send requests faster than this deployment takes them. Wait as long as Retry-After says.", after: after}
-		}
+	if err != nil {
+		return auth.Caller{}, h.refuse(unsure(err))
 	}
-	return caller, nil
+	return caller, h.count(caller, r.Method)
+}
+
+// refuse counts a request of an unknown caller, and returns what it is answered with: err,
+// unless there were too many.
+func (h *Handler) refuse(err error) error {
+	if h.Limit == nil {
+		return err
+	}
+	if after, ok := h.Limit.AllowUnknown(h.now()); !ok {
+		return &problem{status: http.StatusTooManyRequests,
+			message: "Too many requests come without a valid credential.", after: after, cause: errFlood}
+	}
+	return err
+}
+
+// count counts a request of a known caller, and refuses it if there were too many.
+func (h *Handler) count(caller auth.Caller, method string) error {
+	if h.Limit == nil {
+		return nil
+	}
+	reads := method == http.MethodGet || method == http.MethodHead
+	if after, ok := h.Limit.Allow(caller.Name, !reads, h.now()); !ok {
+		return &problem{status: http.StatusTooManyRequests,
+			message: "You send requests faster than this deployment takes them. Wait as long as Retry-After says.", after: after}
+	}
+	return nil
 }
 
 // unsure tells a credential that is not good from one that could not be checked.

@@ -34,6 +34,7 @@ type service struct {
 	list         func(project *string) ([]rotation.Record, error)
 	createTarget func(via string, in connection.TargetInput) (rotation.Record, error)
 	targets      func(via string) ([]rotation.Record, error)
+	allTargets   func(project *string) ([]rotation.Record, error)
 	getTarget    func(via, id string) (rotation.Record, error)
 	rotate       func(id string, opts connection.RotateOptions) (rotation.Record, error)
 	dryRun       func(opts connection.RotateOptions) (connection.Plan, error)
@@ -86,6 +87,10 @@ func (s service) CreateTarget(_ context.Context, via string, in connection.Targe
 
 func (s service) Targets(_ context.Context, via string) ([]rotation.Record, error) {
 	return s.targets(via)
+}
+
+func (s service) AllTargets(_ context.Context, project *string) ([]rotation.Record, error) {
+	return s.allTargets(project)
 }
 
 func (s service) GetTarget(_ context.Context, via, id string) (rotation.Record, error) {

@@ -27,8 +27,15 @@ func TestDocument(t *testing.T) {
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			have = append(have, strings.Join([]string{path, method, strings.Join(op.Tags, ",")}, " "))
-			if !strings.Contains(op.Description, "Needs the role "+op.Tags[0]+".") {
-				t.Errorf("%s %s: its description does not say the role %s", method, path, op.Tags[0])
+			needs := "Needs the role " + op.Tags[0] + "."
+			if op.Tags[0] == "none" {
+				needs = "Needs no role."
+			}
+			if !strings.Contains(op.Description, needs) {
+				t.Errorf("%s %s: its description does not say %q", method, path, needs)
+			}
+			if open := op.Security != nil && len(*op.Security) == 0; open != (op.Tags[0] == "none") {
+				t.Errorf("%s %s: that it takes no credential is said: %t", method, path, open)
 			}
 			if op.Responses.Value("4XX") == nil || op.Responses.Value("5XX") == nil {
 				t.Errorf("%s %s: it has no answer for errors", method, path)

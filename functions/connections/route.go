@@ -22,7 +22,7 @@ const maxBody = 256 << 10
 // route is a line of the API.
 type route struct {
 	method  string
-	pattern string    // below Base; "{x}" matches one segment
+	pattern string    // below the base; "{x}" matches one segment
 	role    auth.Role // the least that may use it; some of what it does may need more
 	serve   func(h *Handler, r *request) (any, error)
 }
@@ -32,6 +32,19 @@ const (
 	targets = one + "/targets"
 	target  = targets + "/{targetId}"
 )
+
+// open is the role of what a caller needs no credential for but what the body has.
+const open = auth.Role(0)
+
+// tables are the lines of the API, by where they are.
+var tables = []struct {
+	base   string
+	routes []route
+}{
+	{Base, routes},
+	{secretRotationsBase, secretRotationRoutes},
+	{loginBase, []route{{"POST", "universal-auth/login", open, nil}}}, // see [Handler.login]
+}
 
 // routes are tried in order, so fixed words come before {id}.
 var routes = []route{
@@ -69,26 +82,28 @@ var routes = []route{
 // the end. A path that is not written in its plain form otherwise, with double or encoded
 // slashes or dot segments, is no path of ours.
 func match(r *http.Request) (route, map[string]string, error) {
-	path, ok := strings.CutPrefix(r.URL.EscapedPath(), Base)
-	path = strings.TrimSuffix(path, "/")
-	below, slash := strings.CutPrefix(path, "/")
-	if !ok || path != "" && (!slash || below == "") {
-		return route{}, nil, notFound("There is nothing at this address.")
-	}
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	var allow []string
-	for _, rt := range routes {
-		params, ok := rt.match(below)
-		switch {
-		case ok && rt.method == method:
-			return rt, params, nil
-		case ok && !slices.Contains(allow, rt.method):
-			allow = append(allow, rt.method)
-			if rt.method == http.MethodGet {
-				allow = append(allow, http.MethodHead)
+	for _, table := range tables {
+		path, ok := strings.CutPrefix(r.URL.EscapedPath(), table.base)
+		path = strings.TrimSuffix(path, "/")
+		below, slash := strings.CutPrefix(path, "/")
+		if !ok || path != "" && (!slash || below == "") {
+			continue
+		}
+		for _, rt := range table.routes {
+			params, ok := rt.match(below)
+			switch {
+			case ok && rt.method == method:
+				return rt, params, nil
+			case ok && !slices.Contains(allow, rt.method):
+				allow = append(allow, rt.method)
+				if rt.method == http.MethodGet {
+					allow = append(allow, http.MethodHead)
+				}
 			}
 		}
 	}

@@ -17,27 +17,37 @@ func (h *Handler) update(r *request) (any, error) {
 	if err := r.decode(&b); err != nil {
 		return nil, err
 	}
+	return h.one(h.merge(r, h.subject, b.Version == nil, func(rec *rotation.Record) (connection.Change, error) {
+		return h.change(&b, rec, r.caller)
+	}))
+}
+
+// merge makes a change of the record as it is and of what the caller says. free says that
+// the caller has not said which version it is for.
+func (h *Handler) merge(
+	r *request, find func(*request) (rotation.Record, error), free bool, change func(*rotation.Record) (connection.Change, error),
+) (rotation.Record, error) {
 	for try := 1; ; try++ {
-		rec, err := h.subject(r)
+		rec, err := find(r)
 		if err != nil {
-			return nil, err
+			return rec, err
 		}
-		c, err := h.change(&b, &rec, r.caller)
+		c, err := change(&rec)
 		if err != nil {
-			return nil, err
+			return rec, err
 		}
 		if c.Credentials != nil {
 			if err := h.redeem(r.Context(), c.Credentials); err != nil {
-				return nil, err
+				return rec, err
 			}
 		}
-		merged := b.Version == nil && c.Schedule != nil && c.Credentials == nil
+		merged := free && (c.Schedule != nil || c.Labels != nil) && c.Credentials == nil
 		if merged {
 			c.Version = &rec.Revision
 		}
 		got, err := h.Service.Update(r.Context(), rec.ID, c)
 		if !merged || try == 3 || !overtaken(err, got.Revision, rec.Revision) {
-			return h.one(got, err)
+			return got, err
 		}
 	}
 }

@@ -8,8 +8,20 @@ var callers = []mutation{
 	{
 		name: "without a configuration everything is let through to the checks",
 		rule: "P7", file: "shared/auth/auth.go", tests: ofCallers,
-		old: "if a == nil || len(a.Keys) == 0 && a.Tokens == nil && !a.appService() {",
-		new: "if a == nil {",
+		old: "return a != nil && (len(a.Keys) > 0 || a.Tokens != nil || a.appService())",
+		new: "return a != nil",
+	},
+	{
+		name: "an API key signs in by whatever name",
+		rule: "P7", file: "shared/auth/key.go", tests: ofCallers,
+		old: "if err != nil || caller.Name != name {",
+		new: "if err != nil {",
+	},
+	{
+		name: "sign-ins that are refused are not counted",
+		rule: "P7", file: "functions/connections/login.go", tests: []string{"./functions/connections"},
+		old: "return auth.Caller{}, h.refuse(err)",
+		new: "return auth.Caller{}, err",
 	},
 	{
 		name: "a role that does not exist allows everything",

@@ -105,7 +105,7 @@ type Authenticator struct {
 // error the request must not be carried out. A request that has both an
 // Authorization header and App Service's is judged by the former alone.
 func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
-	if a == nil || len(a.Keys) == 0 && a.Tokens == nil && !a.appService() {
+	if !a.configured() {
 		return Caller{}, ErrUnconfigured
 	}
 	if len(r.Header.Values("Authorization")) == 0 && a.appService() {
@@ -125,6 +125,10 @@ func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 		return Caller{}, err
 	}
 	return caller, nil
+}
+
+func (a *Authenticator) configured() bool {
+	return a != nil && (len(a.Keys) > 0 || a.Tokens != nil || a.appService())
 }
 
 // maxToken is more than any Entra token takes; what is longer is not looked at.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"rekey/shared/auth"
+	"rekey/shared/secret"
 )
 
 // newKey makes a key and its entry.
@@ -235,6 +236,39 @@ func TestParseKey(t *testing.T) {
 			t.Errorf("ParseKey(%q) was accepted", entry)
 		} else if strings.Contains(err.Error(), "rk_") {
 			t.Errorf("the key shows in %q", err)
+		}
+	}
+}
+
+// A key signs in by the name that it was given, and by no other. What is no key does not
+// sign in that way, whatever else it opens.
+func TestLogin(t *testing.T) {
+	one, first := newKey(t, "ci", auth.Rotate)
+	two, second := newKey(t, "ci", auth.Read) // which is going to replace the first
+	other, third := newKey(t, "ops", auth.Admin)
+	a := &auth.Authenticator{Keys: []auth.Key{first, second, third}, Tokens: tokens{good: "token"}}
+	for _, tt := range []struct {
+		name, key string
+		role      auth.Role
+	}{
+		{"ci", one, auth.Rotate}, {"ci", two, auth.Read}, {"ops", other, auth.Admin},
+		{"ci", other, 0}, {"ops", one, 0}, {"CI", one, 0}, {"", one, 0}, {"ci", "", 0}, {"ci", one + "\n", 0}, {"ci", one[3:], 0},
+		{"ci", one[:len(one)-1], 0}, {"entra", "token", 0}, {"ci", "token", 0}, {one, "ci", 0}, {"", "", 0},
+	} {
+		caller, err := a.Login(tt.name, secret.New(tt.key))
+		if tt.role == 0 {
+			if !errors.Is(err, auth.ErrUnauthenticated) || caller != (auth.Caller{}) {
+				t.Errorf("%q with a wrong key: %+v, %v", tt.name, caller, err)
+			}
+			continue
+		}
+		if err != nil || caller != (auth.Caller{Name: tt.name, Role: tt.role, Kind: auth.KindKey}) {
+			t.Errorf("%q: %+v, %v", tt.name, caller, err)
+		}
+	}
+	for _, a := range []*auth.Authenticator{nil, {}} {
+		if _, err := a.Login("ci", secret.New(one)); !errors.Is(err, auth.ErrUnconfigured) {
+			t.Errorf("unconfigured: %v", err)
 		}
 	}
 }

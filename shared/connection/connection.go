@@ -34,6 +34,7 @@ type Kind string
 // The kinds of errors.
 const (
 	Invalid     Kind = "invalid"     // change the request
+	Taken       Kind = "taken"       // another one has the name: change the request
 	Conflict    Kind = "conflict"    // the connection as it is, or another one, does not allow it
 	NotFound    Kind = "not found"   //
 	Unavailable Kind = "unavailable" // an outside service did not answer: try again
@@ -189,6 +190,15 @@ func (s *Service) ByName(ctx context.Context, project, name string) (rotation.Re
 // a newer Rekey has written hides no other: it is left out, which is logged. [Service.Get]
 // says what it is.
 func (s *Service) List(ctx context.Context, project *string) ([]rotation.Record, error) {
+	return s.records(ctx, project, func(rec *rotation.Record) bool { return rec.Via == "" })
+}
+
+// AllTargets does the same for the targets of all connections.
+func (s *Service) AllTargets(ctx context.Context, project *string) ([]rotation.Record, error) {
+	return s.records(ctx, project, func(rec *rotation.Record) bool { return rec.Via != "" })
+}
+
+func (s *Service) records(ctx context.Context, project *string, wanted func(*rotation.Record) bool) ([]rotation.Record, error) {
 	var all []rotation.Record
 	leftOut := 0
 	for cursor := ""; ; {
@@ -199,7 +209,7 @@ func (s *Service) List(ctx context.Context, project *string) ([]rotation.Record,
 			return nil, s.explainStore(ctx, "listing connections", err)
 		}
 		for _, rec := range page {
-			if !gone(&rec) && rec.Via == "" && (project == nil || *project == rec.Project) {
+			if !gone(&rec) && wanted(&rec) && (project == nil || *project == rec.Project) {
 				all = append(all, rec)
 			}
 		}

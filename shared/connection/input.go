@@ -82,6 +82,9 @@ var (
 // ValidID reports whether id has the form of a connection's id.
 func ValidID(id string) bool { return uuidForm.MatchString(id) }
 
+// ValidVaultName reports whether a Key Vault secret may have that name, and the staged one its own.
+func ValidVaultName(name string) bool { return vaultForm.MatchString(name) }
+
 // mistakes collects what is wrong with an input, so that it is told at once.
 type mistakes []string
 

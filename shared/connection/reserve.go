@@ -3,7 +3,9 @@ package connection
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
@@ -30,7 +32,7 @@ func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 			return s.explainStore(ctx, "looking for other connections", err)
 		}
 		if !void {
-			return taken(rec, holder)
+			return s.taken(ctx, rec, holder)
 		}
 	}
 	if err := s.claims().Look(ctx, s.newClaims(rec, rec.Uses()...)...); err != nil {
@@ -49,7 +51,7 @@ func (s *Service) reserve(ctx context.Context, rec *rotation.Record) error {
 		}
 		s.release(ctx, all[:i+1]) // the one that failed may have been made all the same
 		if errors.Is(err, serviceerror.ErrExists) {
-			return taken(rec, res)
+			return taken(rec, res.Kind)
 		}
 		return s.explainStore(ctx, "reserving the connection's names", err)
 	}
@@ -81,12 +83,26 @@ func (s *Service) void(ctx context.Context, held reservation.Row) (bool, error) 
 	return !rec.Holds(held) || rec.Phase == rotation.Deleting && held.Kind == reservation.Name, nil
 }
 
-// taken says what is in the way.
-func taken(rec *rotation.Record, res reservation.Row) error {
-	if res.Kind == reservation.Name {
+// taken says what is in the way, and whether it is about to go.
+func (s *Service) taken(ctx context.Context, rec *rotation.Record, held reservation.Row) error {
+	if other, err := s.Records.Load(ctx, held.Owner); held.Kind == reservation.Vault && err == nil && gone(&other) {
+		return &Error{
+			Kind: Conflict, RetryAfter: 15 * time.Minute,
+			Message: "A connection that has the Key Vault secret is being deleted, and what it has issued is being removed. Try again later.",
+		}
+	}
+	return taken(rec, held.Kind)
+}
+
+func taken(rec *rotation.Record, kind reservation.Kind) error {
+	if kind == reservation.Name {
 		return invalid("An App Connection with the name %q already exists. Choose another name.", rec.Name)
 	}
-	return invalid("The Key Vault secret %q is used by another connection. Choose another vaultSecretName.", rec.VaultName)
+	return nameTaken("The Key Vault secret %q is used by another connection. Choose another vaultSecretName.", rec.VaultName)
+}
+
+func nameTaken(format string, args ...any) error {
+	return &Error{Kind: Taken, Message: fmt.Sprintf(format, args...)}
 }
 
 // giveBack releases what a change has reserved, or needs no longer, except what the

@@ -29,11 +29,14 @@ var administrators = []string{
 // a connection.
 type TargetInput struct {
 	Target
+	Name            string // empty: "target-<id>"
 	Description     string
+	Project         string // empty: the connection's
 	VaultSecretName string // empty: "rekey-<id>"
 	Rotate          bool
 	Schedule        schedule.Schedule
-	Grace           *time.Duration // nil: 48 hours
+	Grace           *time.Duration   // nil: 48 hours
+	Labels          *rotation.Labels // nil: none
 	By              string
 	ID              string // as in [Input]
 }
@@ -44,12 +47,17 @@ func (in *TargetInput) clean() error {
 	if in.Target == (Target{}) {
 		m.complain("give clientId or objectId of the application whose client secret is to be rotated")
 	}
+	if in.Name != "" {
+		m.name(&in.Name)
+	}
 	m.description(in.Description)
 	m.vaultName(&in.VaultSecretName)
 	if in.Rotate {
 		m.schedule(in.Schedule)
 	}
 	m.grace("gracePeriodHours", in.Grace)
+	m.bounded("projectId", in.Project, 64)
+	m.labels(in.Labels)
 	return m.err()
 }
 
@@ -67,6 +75,9 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	if err != nil {
 		return parent, err
 	}
+	if in.Project != "" && parent.Project != "" && !strings.EqualFold(in.Project, parent.Project) {
+		return rotation.Record{}, invalid("The connection belongs to another project. Use one of this project, or one that belongs to none.")
+	}
 	token, err := s.Actors.Token(asking, via)
 	if err != nil {
 		return rotation.Record{}, s.explain(ctx, "signing in as the connection", err)
@@ -76,12 +87,12 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 		return rotation.Record{}, err
 	}
 	d := draft{rec: s.newRecord(&Input{
-		Description: in.Description, Project: parent.Project, Credentials: Credentials{Method: parent.Method},
+		Name: in.Name, Description: in.Description, Project: cmp.Or(in.Project, parent.Project), Credentials: Credentials{Method: parent.Method},
 		VaultSecretName: in.VaultSecretName, Rotate: in.Rotate, Schedule: in.Schedule, Grace: in.Grace, By: in.By, ID: in.ID,
 	})}
 	rec := &d.rec
 	rec.Phase, rec.Via, rec.Actor, rec.Target = rotation.Idle, via, parent.Actor, app
-	rec.Name = "target-" + rec.ID
+	rec.Name, rec.Labels = cmp.Or(rec.Name, "target-"+rec.ID), in.Labels
 	if err := s.free(asking, rec); err != nil {
 		return *rec, err
 	}

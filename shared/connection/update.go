@@ -24,7 +24,8 @@ type Change struct {
 	Rotate               *bool
 	Schedule             *schedule.Schedule
 	Grace, OriginalGrace *time.Duration
-	Credentials          *Credentials // of the connection's own method
+	Credentials          *Credentials     // of the connection's own method
+	Labels               *rotation.Labels // all of them
 
 	By string
 }
@@ -45,6 +46,7 @@ func (c *Change) clean() error {
 	if c.Credentials != nil {
 		c.Credentials.clean(&m)
 	}
+	m.labels(c.Labels)
 	return m.err()
 }
 
@@ -268,6 +270,10 @@ func (e *edit) edit(rec *rotation.Record, now time.Time) []rotation.Event {
 	}
 	set(&rec.Name, e.Name, "name")
 	set(&rec.Description, e.Description, "description")
+	if l := e.Labels; l != nil && (rec.Labels == nil || *rec.Labels != *l) {
+		rec.Labels = new(*l)
+		note("labels")
+	}
 	if e.Grace != nil {
 		rec.Policy.Grace = *e.Grace
 		note("gracePeriodHours")

@@ -144,7 +144,8 @@ func (s *Service) vaultNames(ctx context.Context, rec *rotation.Record) (rotatio
 			if st.Deleted {
 				where = "is soft-deleted and was not this application's"
 			}
-			return published, invalid("The Key Vault secret %q %s. Choose another vaultSecretName, or remove (and purge) that secret.", name, where)
+			return published, nameTaken(
+				"The Key Vault secret %q %s. Choose another vaultSecretName, or remove (and purge) that secret.", name, where)
 		}
 	}
 	return published, nil

@@ -209,7 +209,10 @@ func (s *subject) target(via, acting string) *subject {
 	s.w.t.Helper()
 	s.w.Own(s.app.ClientID, acting, true)
 	rec, err := s.w.service().CreateTarget(s.w.t.Context(), via,
-		connection.TargetInput{Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: plan, By: "tester"})
+		connection.TargetInput{
+			Target: connection.Target{ObjectID: s.app.ObjectID}, Name: "payroll", Project: "finance", Rotate: true, Schedule: plan, By: "tester",
+			Labels: &rotation.Labels{Environment: "prod", ClientSecretName: "PAYROLL_SECRET"},
+		})
 	if err != nil {
 		s.w.t.Fatalf("adding a target: %v", err)
 	}

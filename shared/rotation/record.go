@@ -41,16 +41,16 @@ const (
 // Without the lease:
 //
 //	creation    everything, once; to take a target back, Lease, Undo and Request
-//	a request   Name, Description, Policy, NextSlot, Request, Outranked, UpdatedAt, Revision,
-//	            ChangeID, CredentialChanges, LongestAccepted, the key id and the origin of
+//	a request   Name, Description, Labels, Policy, NextSlot, Request, Outranked, UpdatedAt,
+//	            Revision, ChangeID, CredentialChanges, LongestAccepted, the key id and the origin of
 //	            Current, RetryAt of Error; with new credentials also Actor, Auth, Given,
 //	            WakeTargets and LookAt of Stale
 //	a sign-in   Auth, LookAt of Stale
 //	a pass of the connection that authenticates for it   Actor, RetryAt of Error
 //	all these   WakeAt, Changes, Version; Claimed and Told where they change
 //
-// With the lease a pass writes everything but Name, Description, Policy, UpdatedAt, Revision,
-// ChangeID, Changes and CredentialChanges, and what only a creation writes: ID, Project,
+// With the lease a pass writes everything but Name, Description, Labels, Policy, UpdatedAt,
+// Revision, ChangeID, Changes and CredentialChanges, and what only a creation writes: ID, Project,
 // Method, VaultName, Via, Takeover, CreatedAt and CreatedBy.
 type Record struct {
 	Handle Handle `json:"-"`
@@ -77,6 +77,7 @@ type Record struct {
 	Given             string      `json:"given"`       // [Digest] of what the caller gave last and was accepted
 	GivenBefore       string      `json:"givenBefore"` // of what was given before, while new credentials are being proven
 	Via               string      `json:"via"`         // the connection that authenticates for this one; empty: it does so itself
+	Labels            *Labels     `json:"labels"`      // of a target; nil: no client has said any
 	Auth              *Auth       `json:"auth"`        // what it authenticates with, if that is not the credential that it rotates
 
 	// WakeTargets is when those that the connection authenticates for have to be told that
@@ -260,6 +261,7 @@ func (r *Record) Clone() Record {
 		c.Auth.Problem = clone(r.Auth.Problem)
 	}
 	c.Error = clone(r.Error)
+	c.Labels = clone(r.Labels)
 	c.Run = clone(r.Run)
 	c.LastRun = clone(r.LastRun)
 	c.Current = clone(r.Current)

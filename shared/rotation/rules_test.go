@@ -166,14 +166,14 @@ func TestClone(t *testing.T) {
 	grace := time.Hour
 	rec := Record{
 		Request: &Request{Grace: &grace, Next: &Credential{KeyID: "a"}}, Error: &Failure{}, Run: &Run{}, LastRun: &RunResult{},
-		Current:  &Credential{},
+		Current: &Credential{}, Labels: &Labels{},
 		Removals: make([]Removal, 1), Stale: Stale{Versions: make([]string, 1)}, ByHand: make([]ByHand, 1),
 	}
 	c := rec.Clone()
 	*c.Request.Grace, c.Request.Next.KeyID, c.Error.Count, c.Run.KeyID, c.LastRun.KeyID, c.Current.KeyID = 0, "b", 1, "b", "b", "b"
-	c.Removals[0].KeyID, c.Stale.Versions[0], c.ByHand[0].KeyID = "b", "b", "b"
+	c.Removals[0].KeyID, c.Stale.Versions[0], c.ByHand[0].KeyID, c.Labels.Environment = "b", "b", "b", "b"
 	if grace != time.Hour || rec.Request.Next.KeyID != "a" || rec.Error.Count != 0 ||
-		rec.Run.KeyID+rec.LastRun.KeyID+rec.Current.KeyID != "" ||
+		rec.Run.KeyID+rec.LastRun.KeyID+rec.Current.KeyID+rec.Labels.Environment != "" ||
 		rec.Removals[0].KeyID+rec.ByHand[0].KeyID != "" || rec.Stale.Versions[0] != "" {
 		t.Error("a change of the copy shows in the original")
 	}

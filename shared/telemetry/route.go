@@ -18,6 +18,7 @@ var words = set(`
 	metadata identity msi
 	api v1 app-connections azure-client-secrets options openapi.json available inspect oauth connection-name test clients rotate-credentials
 	rotations abandon audit targets azure start callback result health rotatedue
+	v2 secret-rotations azure-client-secret auth universal-auth login
 `)
 
 func set(text string) map[string]bool {

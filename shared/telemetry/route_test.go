@@ -23,6 +23,8 @@ func TestRoute(t *testing.T) {
 			"/azure/oauth/callback",
 		"https://us/api/v1/app-connections/azure-client-secrets/connection-name/my%20name": "/api/v1/app-connections" +
 			"/azure-client-secrets/connection-name/{id}",
+		"https://us/api/v2/secret-rotations/azure-client-secret/0b1e7e57": "/api/v2/secret-rotations/azure-client-secret/{id}",
+		"https://us/api/v1/auth/universal-auth/login":                     "/api/v1/auth/universal-auth/login",
 		"https://us/%61pi":                    "/{id}",
 		"https://us/a/b/c/d/e/f/g/h/i/j/k/l/": "/{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/...",
 		"https://us/":                         "/",

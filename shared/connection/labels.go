@@ -1,0 +1,46 @@
+package connection
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"rekey/shared/rotation"
+)
+
+// VaultName makes the name of a Key Vault secret of that of a secret elsewhere, where _ and
+// . are common. Two names may make the same.
+func VaultName(name string) string { return strings.NewReplacer("_", "-", ".", "-").Replace(name) }
+
+// labels bounds what is kept of a client's own words.
+func (m *mistakes) labels(l *rotation.Labels) {
+	if l == nil {
+		return
+	}
+	for _, field := range []struct {
+		name, text string
+		most       int
+	}{
+		{"environment", l.Environment, 64},
+		{"secretPath", l.SecretPath, 256},
+		{"secretsMapping.clientId", l.ClientIDName, 256},
+		{"secretsMapping.clientSecret", l.ClientSecretName, 120},
+		{"connectionId", l.ConnectionID, 64},
+		{"parameters.clientId", l.ClientID, 64},
+		{"parameters.objectId", l.ObjectID, 64},
+	} {
+		m.bounded(field.name, field.text, field.most)
+	}
+	if l.ClientIDName != "" && VaultName(l.ClientIDName) == VaultName(l.ClientSecretName) {
+		m.complain("secretsMapping must have two names: the one of clientSecret is that of the Key Vault secret")
+	}
+}
+
+// bounded checks a text that Rekey keeps and makes nothing of. What it shows must be what it
+// is: a control character, and one that turns the direction of the text, would hide that.
+func (m *mistakes) bounded(field, text string, most int) {
+	hides := func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+	if utf8.RuneCountInString(text) > most || strings.ContainsFunc(text, hides) {
+		m.complain("%s must be at most %d characters, none of them a control character", field, most)
+	}
+}
