@@ -53,7 +53,7 @@ func (h *Handler) test(r *request) (any, error) {
 		CanRotate: len(c.Why) == 0, Why: append([]string{}, c.Why...), Permissions: []permissionView{},
 	}
 	if c.Problem != "" {
-		v.Problem = &problemView{c.Problem, c.Problem.Advice()}
+		v.Problem = &problemView{c.Problem, c.Message}
 	}
 	if p := c.Policy; p != nil {
 		v.Policy = &policyView{ClientSecretsForbidden: p.Forbidden}

@@ -190,11 +190,10 @@ func refusedActor(err error) error {
 	if err == nil || !serviceerror.ClassOf(err).Refusal() && !errors.Is(err, serviceerror.ErrNotFound) {
 		return err
 	}
-	e := &serviceerror.Error{Op: signingIn, Class: serviceerror.ActorRefused, Detail: "its credential is not in the vault"}
 	if from, ok := errors.AsType[*serviceerror.Error](err); ok {
-		e.Status, e.Code, e.RequestID, e.Detail = from.Status, from.Code, from.RequestID, string(from.Class)
+		return serviceerror.ActorFailure(signingIn, from)
 	}
-	return e
+	return &serviceerror.Error{Op: signingIn, Class: serviceerror.ActorRefused, Detail: "its credential is not in the vault"}
 }
 
 // moved reports whether the connection has other credentials by now than rec says.

@@ -16,6 +16,7 @@ import (
 type Check struct {
 	Authenticates bool
 	Problem       serviceerror.Class // why it does not, or why the application can't be read; empty: neither
+	Message       string             // what Problem means here and what to do about it
 	Permissions   []Permission
 	Owns          *bool // the application or person that authenticates owns what is rotated, which may be itself
 	// TwoSecretLimit says that the application may have two client secrets at most;
@@ -66,8 +67,11 @@ func (s *Service) Check(ctx context.Context, id string) (Check, error) {
 	}
 	token, err := s.Actors.Token(ctx, actor)
 	if class := serviceerror.ClassOf(err); err != nil && class.Refusal() {
-		class = cause(err)
-		return Check{Problem: class, Permissions: permissions(rotation.Token{Opaque: true}, person), Why: []string{class.Advice()}}, nil
+		err = cause(err)
+		why := serviceerror.Explain(err)
+		return Check{
+			Problem: serviceerror.ClassOf(err), Message: why, Permissions: permissions(rotation.Token{Opaque: true}, person), Why: []string{why},
+		}, nil
 	}
 	if err != nil {
 		return Check{}, s.explain(ctx, "signing in as the connection", err)
@@ -77,16 +81,12 @@ func (s *Service) Check(ctx context.Context, id string) (Check, error) {
 	return c, err
 }
 
-// cause is the class behind a refusal that was made to look like the actor's.
-func cause(err error) serviceerror.Class {
-	e, ok := errors.AsType[*serviceerror.Error](err)
-	if !ok {
-		return serviceerror.ClassOf(err)
+// cause is what is behind a refusal that was made to look like the actor's.
+func cause(err error) error {
+	if e, ok := errors.AsType[*serviceerror.Error](err); ok && e.Behind() != nil {
+		return e.Behind()
 	}
-	if behind := serviceerror.Class(e.Detail); e.Class == serviceerror.ActorRefused && behind.Advice() != "" {
-		return behind
-	}
-	return e.Class
+	return err
 }
 
 // permissions lists what a token may do. An application has roles, a person scopes.
@@ -134,7 +134,7 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 	}
 	state, err := s.Directory.Application(ctx, token, rec.Target)
 	if err != nil {
-		c.Problem = serviceerror.ClassOf(err)
+		c.Problem, c.Message = serviceerror.ClassOf(err), serviceerror.Explain(err)
 		return c.find(s.explain(ctx, "reading the application", err))
 	}
 	c.TwoSecretLimit, c.ClientSecrets = new(state.PersonalAccounts()), new(len(state.Passwords))

@@ -267,8 +267,12 @@ func (s *Service) explain(ctx context.Context, doing string, err error) *Error {
 			Kind: Unavailable, RetryAfter: 10 * time.Second,
 			Message: "An outside service did not answer properly while " + doing + ". Nothing was changed; try again.",
 		}
-		if re, ok := errors.AsType[*serviceerror.Error](err); ok && re.RetryAfter > e.RetryAfter {
+		re, ok := errors.AsType[*serviceerror.Error](err)
+		if ok && re.RetryAfter > e.RetryAfter {
 			e.RetryAfter = re.RetryAfter
+		}
+		if ok && re.Cause() != "" {
+			e.Message = serviceerror.Explain(err) + " Nothing was changed."
 		}
 		return e
 	}

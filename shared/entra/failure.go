@@ -25,6 +25,14 @@ var classes = map[int]serviceerror.Class{
 	700027:  serviceerror.CertificateRefused, // not registered, or not its signature
 	50012:   serviceerror.CertificateRefused,
 	700024:  serviceerror.CertificateRefused, // not within its valid time range
+	50076:   serviceerror.CredentialInvalid,  // this and the next ones by their causes; see package serviceerror
+	50078:   serviceerror.CredentialInvalid,
+	70043:   serviceerror.CredentialInvalid,
+	53003:   serviceerror.CredentialInvalid,
+	53000:   serviceerror.CredentialInvalid,
+	50105:   serviceerror.CredentialInvalid,
+	7000112: serviceerror.CredentialInvalid,
+	50196:   serviceerror.Throttled, // a loop of requests: no verdict on the credential
 	50033:   serviceerror.Transient,
 	90024:   serviceerror.Transient,
 	90033:   serviceerror.Transient,
@@ -72,6 +80,9 @@ func (a *Authority) refusal(op string, reply *http.Response) (*serviceerror.Erro
 	e.Class, e.Code = classify(reply.StatusCode, body.Error, body.Codes)
 	if e.Class == serviceerror.Transient && reply.StatusCode == http.StatusServiceUnavailable && e.RetryAfter > 0 {
 		e.Class = serviceerror.Throttled
+	}
+	if e.Code == serviceerror.LoopDetected {
+		e.RetryAfter = max(e.RetryAfter, serviceerror.LoopPause)
 	}
 	return e, body
 }

@@ -258,7 +258,13 @@ var signInClasses = map[int]serviceerror.Class{
 	700016:  serviceerror.ConsentMissing, // the application is not in the tenant any more
 	54005:   serviceerror.SignInExpired,  // the code was redeemed already
 	70008:   serviceerror.SignInExpired,
-	70043:   serviceerror.SignInExpired, // sign-in frequency
+	70043:   serviceerror.SignInExpired,     // sign-in frequency
+	50076:   serviceerror.SignInExpired,     // multi-factor authentication is asked for
+	50078:   serviceerror.SignInExpired,     // it is too long ago
+	53003:   serviceerror.CredentialInvalid, // signing in again does not help against these
+	53000:   serviceerror.CredentialInvalid,
+	50105:   serviceerror.CredentialInvalid,
+	7000112: serviceerror.CredentialInvalid,
 	700082:  serviceerror.SignInExpired, // 90 idle days
 	50173:   serviceerror.SignInExpired, // revoked, or the password was changed
 	50057:   serviceerror.SignInExpired, // the account is disabled

@@ -62,5 +62,8 @@ func (i identity) failure(err error) *identityError {
 	if err := json.Unmarshal(readBody(resp), &body); err == nil && len(body.Codes) > 0 {
 		out.Code = fmt.Sprintf("AADSTS%d", body.Codes[0])
 	}
+	if out.Code == serviceerror.LoopDetected {
+		out.Class, out.RetryAfter = serviceerror.Throttled, max(out.RetryAfter, serviceerror.LoopPause)
+	}
 	return &identityError{out}
 }

@@ -167,6 +167,10 @@ func refusedByEntra(name, description string) Outcome {
 		out.Kind, out.Message = Setup, setup
 	case "54005", "70008":
 		out.Kind = CodeSpent
+	case "53003", "53000", "50105", "7000112":
+		out.Message = told(&serviceerror.Error{Code: "AADSTS" + number})
+	case "50196":
+		out.Kind = Failed
 	default:
 		switch name {
 		case "access_denied":
@@ -180,6 +184,14 @@ func refusedByEntra(name, description string) Outcome {
 		}
 	}
 	return out
+}
+
+// told is what a person learns of a refusal that has a cause of its own.
+func told(e *serviceerror.Error) string {
+	if cause := e.Cause(); cause != "" {
+		return cause + " Nothing was stored."
+	}
+	return ""
 }
 
 const setup = "The application that people sign in to is not registered as it has to be. Nothing was stored. " +
@@ -211,12 +223,12 @@ func (f *Flow) unredeemed(ctx context.Context, err error) Outcome {
 	if !ok || !e.Class.Refusal() {
 		return Outcome{Kind: Failed}
 	}
-	out := Outcome{Kind: Refused, Entra: e.Code}
+	out := Outcome{Kind: Refused, Entra: e.Code, Message: told(e)}
 	switch e.Class {
 	case serviceerror.ConsentMissing:
 		out.Kind = NeedsAdmin
 	case serviceerror.SignInExpired:
-		out.Kind = CodeSpent
+		out.Kind, out.Message = CodeSpent, ""
 	case serviceerror.Invalid, serviceerror.VaultRefused:
 		out.Kind, out.Message = Setup, setup
 	}

@@ -12,7 +12,7 @@ func Explain(err error) string {
 	if !ok {
 		return Transient.Advice()
 	}
-	return e.Class.Advice() + " [" + e.Error() + "]"
+	return e.Advice() + " [" + e.Error() + "]"
 }
 
 // RetryAfterOf is how long the service asked to wait; 0 if it did not say.

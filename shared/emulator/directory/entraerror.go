@@ -86,6 +86,22 @@ var entraErrors = map[int]entraError{
 		text: "The code_verifier does not match the code_challenge supplied in the authorization request for PKCE."},
 	501481: {status: 400, name: "invalid_grant",
 		text: "The Code_Verifier does not match the code_challenge supplied in the authorization request."},
+	50076: {status: 400, name: "invalid_grant", sub: "basic_action", text: "Due to a configuration change made by your administrator, or " +
+		"because you moved to a new location, you must use multi-factor authentication to access '%s'."},
+	50078: {status: 400, name: "invalid_grant", sub: "basic_action",
+		text: "Presented multi-factor authentication has expired due to policies configured by your administrator, you must refresh your " +
+			"multi-factor authentication to access '%s'."},
+	70043: {status: 400, name: "invalid_grant", sub: "token_expired",
+		text: "The refresh token has expired or is invalid due to sign-in frequency checks by conditional access."},
+	53003: {status: 400, name: "invalid_grant", sub: "message_only",
+		text: "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance."},
+	53000: {status: 400, name: "invalid_grant", sub: "message_only", text: "Device is not in required device state: {state}. Conditional Access " +
+		"policy requires a compliant device, and the device is not compliant."},
+	50105: {status: 400, name: "invalid_grant", text: "Your administrator has configured the application '%s' to block users unless they are " +
+		"specifically granted ('assigned') access to the application."},
+	50196: {status: 400, name: "invalid_grant", text: "The server terminated an operation because it encountered a client request loop. " +
+		"Please contact your app vendor."},
+	7000112: {status: 401, name: "unauthorized_client", text: "Application '%s'(%s) is disabled."},
 	90055: {status: 429, name: "temporarily_unavailable",
 		text: "There are too many incoming requests. This exception is thrown for blocked tenants."},
 	90033: {status: 503, name: "temporarily_unavailable", text: "A transient error has occurred. Please try again."},
