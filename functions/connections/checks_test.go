@@ -58,10 +58,10 @@ func TestCheckViews(t *testing.T) {
 		"permissions":[{"name":"P","type":"application","has":true,"neededFor":"x"},{"name":"Q","type":"delegated","has":null,"neededFor":"y"}],
 		"ownsItself":true,"twoSecretLimit":false,"clientSecrets":2,`+
 		`"policy":{"clientSecretsForbidden":false,"maxLifetimeDays":1.5},"canRotate":true,"why":[]}}`)
-	check = connection.Check{Problem: serviceerror.TenantMissing, Why: []string{"because"},
+	check = connection.Check{Problem: serviceerror.TenantMissing, Message: "The tenant was not found.", Why: []string{"because"},
 		Policy: &connection.PasswordPolicy{Forbidden: true}}
 	same(t, s, http.MethodPost, id+"/test", "",
-		`{"test":{"authenticates":false,"problem":{"class":"tenant-missing","message":"The tenant was not found. Check the tenant id."},
+		`{"test":{"authenticates":false,"problem":{"class":"tenant-missing","message":"The tenant was not found."},
 		"permissions":[],"ownsItself":null,"twoSecretLimit":null,"clientSecrets":null,`+
 			`"policy":{"clientSecretsForbidden":true,"maxLifetimeDays":null},"canRotate":false,"why":["because"]}}`)
 	same(t, s, http.MethodPost, "inspect", `{"credentials":{}}`, `{"inspection":{"clientSecretKeyId":"k",

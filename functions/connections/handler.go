@@ -145,8 +145,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	h.log().InfoContext(r.Context(), "request", "request", id, "caller", caller.Name, "kind", caller.Kind,
-		"method", host.Verb(r.Method), "route", pattern, "status", out.status, "from", from, "duration", h.now().Sub(start))
+	line := []any{"request", id, "caller", caller.Name, "kind", caller.Kind,
+		"method", host.Verb(r.Method), "route", pattern, "status", out.status, "from", from, "duration", h.now().Sub(start)}
+	if out.status == http.StatusUnauthorized || out.status == http.StatusForbidden {
+		line = append(line, "reason", refusal(err))
+	}
+	h.log().InfoContext(r.Context(), "request", line...)
+}
+
+// refusal is why a caller was refused, for the operator. It has nothing of what was sent.
+func refusal(err error) string {
+	if err == nil { // by the operation itself, which has told the caller
+		return "the caller's role is not enough for what was asked"
+	}
+	return err.Error()
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (caller auth.Caller, pattern string, err error) {

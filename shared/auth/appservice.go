@@ -45,20 +45,28 @@ var sameOrigin = http.NewCrossOriginProtection()
 // byPrincipal knows the caller by App Service's header.
 func (a *Authenticator) byPrincipal(r *http.Request) (Caller, error) {
 	values := r.Header.Values(principalHeader)
-	if len(values) != 1 || len(values[0]) > maxPrincipal || sameOrigin.Check(r) != nil {
-		return Caller{}, ErrUnauthenticated
+	switch {
+	case len(values) == 0:
+		return Caller{}, NoHeader
+	case len(values) != 1 || len(values[0]) > maxPrincipal:
+		return Caller{}, NotEntra
+	case sameOrigin.Check(r) != nil:
+		return Caller{}, CrossSite
 	}
 	data, err := base64.StdEncoding.DecodeString(values[0])
 	if err != nil {
-		return Caller{}, ErrUnauthenticated
+		return Caller{}, NotEntra
 	}
 	var p principal
 	if json.Unmarshal(data, &p) != nil || p.AuthType != "aad" {
-		return Caller{}, ErrUnauthenticated
+		return Caller{}, NotEntra
 	}
 	c, ok := p.claims()
-	if !ok || !strings.EqualFold(c.TenantID, a.TenantID) {
-		return Caller{}, ErrUnauthenticated
+	switch {
+	case !ok:
+		return Caller{}, NoCaller
+	case !strings.EqualFold(c.TenantID, a.TenantID):
+		return Caller{}, OtherTenant
 	}
 	return caller(c, KindAppService)
 }

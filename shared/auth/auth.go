@@ -6,7 +6,7 @@
 // role an operation needs is for the operation to say, with [Role.Allows].
 //
 // A caller who is refused does not learn why. What is wrong with a key is a detail
-// that helps only those who guess.
+// that helps only those who guess. It is in the error, a [Refusal], for the log.
 package auth
 
 import (
@@ -114,11 +114,11 @@ func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 	token, ok := bearer(r.Header)
 	switch {
 	case !ok:
-		return Caller{}, ErrUnauthenticated
+		return Caller{}, noBearer(r.Header)
 	case strings.HasPrefix(token, keyPrefix):
 		return a.byKey(token)
 	case a.Tokens == nil:
-		return Caller{}, ErrUnauthenticated
+		return Caller{}, NoTokens
 	}
 	caller, err := a.Tokens.Validate(r.Context(), token)
 	if err != nil {
@@ -129,6 +129,17 @@ func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 
 func (a *Authenticator) configured() bool {
 	return a != nil && (len(a.Keys) > 0 || a.Tokens != nil || a.appService())
+}
+
+// noBearer says why there is no token in the header.
+func noBearer(h http.Header) Refusal {
+	switch len(h.Values("Authorization")) {
+	case 0:
+		return NoHeader
+	case 1:
+		return NotBearer
+	}
+	return SeveralHeaders
 }
 
 // maxToken is more than any Entra token takes; what is longer is not looked at.

@@ -66,8 +66,11 @@ func (e *EntraTokens) Validate(ctx context.Context, token string) (Caller, error
 	if err != nil {
 		return Caller{}, fmt.Errorf("verifying an access token: %w", err)
 	}
-	if !strings.EqualFold(c.TenantID, e.TenantID) || c.AppID == "" {
-		return Caller{}, ErrUnauthenticated
+	switch {
+	case !strings.EqualFold(c.TenantID, e.TenantID):
+		return Caller{}, OtherTenant
+	case c.AppID == "":
+		return Caller{}, NoCaller
 	}
 	return caller(c, KindEntra)
 }
@@ -80,7 +83,7 @@ func caller(c Claims, kind string) (Caller, error) {
 		name, id = "user:", c.ObjectID
 	}
 	if !guidForm.MatchString(id) {
-		return Caller{}, ErrUnauthenticated
+		return Caller{}, NoCaller
 	}
 	return Caller{Name: name + strings.ToLower(id), Role: roleOf(c), Kind: kind}, nil
 }

@@ -77,7 +77,7 @@ func NewKey(random io.Reader) (key secret.Value, hash string, err error) {
 // constant time, so that the time taken says nothing about which is close.
 func (a *Authenticator) byKey(key string) (Caller, error) {
 	if len(key) != len(keyPrefix)+base64.RawURLEncoding.EncodedLen(keyBytes) {
-		return Caller{}, ErrUnauthenticated
+		return Caller{}, UnknownKey
 	}
 	sum := sha256.Sum256([]byte(key))
 	found := -1
@@ -85,7 +85,7 @@ func (a *Authenticator) byKey(key string) (Caller, error) {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], a.Keys[i].Hash[:]), i, found)
 	}
 	if found < 0 {
-		return Caller{}, ErrUnauthenticated
+		return Caller{}, UnknownKey
 	}
 	k := a.Keys[found]
 	return Caller{Name: k.Name, Role: k.Role, Kind: KindKey}, nil

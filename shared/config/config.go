@@ -99,7 +99,9 @@ type Callers struct {
 	// have several keys, so that one can be replaced without a gap.
 	Keys []auth.Key
 	// TenantID and Audience are REKEY_AUTH_TENANT_ID, a GUID, and
-	// REKEY_AUTH_AUDIENCE: whose Entra tokens are accepted. Both or none.
+	// REKEY_AUTH_AUDIENCE: whose Entra tokens are accepted. Both or none. The audience is
+	// the client id of the API's registration or its identifier URI; with api:// and
+	// the client id, tokens of both versions are accepted.
 	TenantID string
 	Audience string
 	// AppService says that WEBSITE_AUTH_ENABLED, which App Service sets, is "true" in
@@ -147,7 +149,8 @@ const (
 )
 
 // Load reads the settings through lookup, which is os.LookupEnv in the mains. An
-// empty variable counts as one that is not set. The error joins one error for each
+// empty variable counts as one that is not set; a Key Vault reference that the platform has
+// not resolved is a mistake. The error joins one error for each
 // mistake and repeats no value that may be secret; the Config is then of no use.
 //
 // The rules are read from REKEY_VERIFY_SUCCESSES, _SPACING, _MIN_AGE and
@@ -175,7 +178,7 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 		Callers: Callers{
 			Keys:     r.keys("REKEY_API_KEYS"),
 			TenantID: r.match("REKEY_AUTH_TENANT_ID", "", guidForm, "the tenant's id (a GUID)"),
-			Audience: r.text("REKEY_AUTH_AUDIENCE"), AppService: r.appService(),
+			Audience: r.audience("REKEY_AUTH_AUDIENCE"), AppService: r.appService(),
 		},
 		MaxParallel: r.number("REKEY_MAX_PARALLEL", 64, 1, 1000),
 		Emulated:    r.boolean("REKEY_EMULATED"),

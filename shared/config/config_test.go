@@ -163,6 +163,10 @@ func TestMistakes(t *testing.T) {
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "http://name.table.core.windows.net"}, "https"},
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "name"}, "https"},
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "https://a.table.core.windows.net/?sig=" + hidden}, "connection string"},
+		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "https://name.table.core.windows.net/rekey"}, "without a path"},
+		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "https://name.table.core.windows.net/rekey()"}, "without a path"},
+		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;AccountKey=" + hidden +
+			";TableEndpoint=https://name.table.core.windows.net/rekey"}, "without a path"},
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;AccountKey=" + hidden +
 			";DefaultEndpointsProtocol=http"}, "https"},
 		{least, "REKEY_TABLE_SERVICE", settings{"REKEY_TABLE_SERVICE": "AccountName=a;SharedAccessSignature=" + hidden}, "AccountKey"},

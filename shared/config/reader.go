@@ -24,25 +24,45 @@ var (
 
 // reader reads variables and collects what is wrong with them.
 type reader struct {
-	lookup func(string) (string, bool)
-	errs   []error
+	lookup     func(string) (string, bool)
+	errs       []error
+	unresolved map[string]bool // variables that hold a reference in place of a value
 }
 
-// wrong notes a mistake: the variable's name, and what to write.
+// wrong notes a mistake: the variable's name, and what to write. Of a reference that was not
+// resolved nothing more can be said.
 func (r *reader) wrong(name, format string, args ...any) {
-	r.errs = append(r.errs, fmt.Errorf(name+": "+format, args...))
+	if !r.unresolved[name] {
+		r.errs = append(r.errs, fmt.Errorf(name+": "+format, args...))
+	}
 }
 
 // text returns a variable without the space around it.
-func (r *reader) text(name string) string {
-	s, _ := r.lookup(name)
-	return strings.TrimSpace(s)
-}
+func (r *reader) text(name string) string { return strings.TrimSpace(r.value(name)) }
 
 // secret returns a variable as it is: a secret may begin or end with anything.
-func (r *reader) secret(name string) secret.Value {
+func (r *reader) secret(name string) secret.Value { return secret.New(r.value(name)) }
+
+// reference is how a Key Vault reference begins. App Service and Functions put the secret's
+// value in its place; where they can't read it, the process gets the reference itself.
+// Source: learn.microsoft.com/azure/app-service/app-service-key-vault-references.
+const reference = "@microsoft.keyvault("
+
+// value returns a variable. One that holds a reference is noted, once, and is returned as it
+// is, so that it counts as set.
+func (r *reader) value(name string) string {
 	s, _ := r.lookup(name)
-	return secret.New(s)
+	if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(s)), reference) || r.unresolved[name] {
+		return s
+	}
+	r.wrong(name, "is a Key Vault reference that was not resolved. Give the app's identity the role Key Vault Secrets User on that vault, "+
+		"let the vault's network rules admit the app, check the secret's name, and restart; the portal shows the reference's status "+
+		"under Environment variables")
+	if r.unresolved == nil {
+		r.unresolved = map[string]bool{}
+	}
+	r.unresolved[name] = true
+	return s
 }
 
 // required notes that a variable is missing; if it is set but wrong, that is noted
@@ -201,6 +221,7 @@ func (r *reader) table(name string, emulated bool) (address string, connection s
 			r.wrong(name, "must be %s", form)
 			return "", secret.Value{}, ""
 		}
+		r.pathless(name, u, emulated)
 		return strings.TrimRight(u.String(), "/"), secret.Value{}, u.Host
 	}
 	endpoint, ok := tableEndpoint(s)
@@ -211,7 +232,33 @@ func (r *reader) table(name string, emulated bool) (address string, connection s
 	if endpoint.Scheme != "https" && !emulated {
 		r.wrong(name, "must use https, outside of REKEY_EMULATED")
 	}
+	r.pathless(name, endpoint, emulated)
 	return "", secret.New(s), endpoint.Host
+}
+
+// pathless refuses an address with a path: it would become part of every request's, and the
+// service answers those as if there were no such table. Only Azurite has the account in it.
+func (r *reader) pathless(name string, u *url.URL, emulated bool) {
+	if strings.Trim(u.Path, "/") != "" && !emulated {
+		r.wrong(name, "must be the address of the table service without a path: Rekey names its table itself")
+	}
+}
+
+// audience reads what tokens of callers have to be for. Where it is a client id, or the
+// identifier URI that Entra makes of one, it is written in lower case, as in tokens.
+func (r *reader) audience(name string) string {
+	s := r.text(name)
+	switch {
+	case strings.HasSuffix(s, "/.default"):
+		r.wrong(name, "must be the audience of tokens, without /.default, which belongs to the scope that clients ask for")
+	case strings.ContainsAny(s, " ,;"):
+		r.wrong(name, "must be one audience: the client id of the API's registration, or its identifier URI")
+	}
+	const scheme = "api://"
+	if id := s[min(len(scheme), len(s)):]; guidForm.MatchString(s) || guidForm.MatchString(id) && strings.EqualFold(s[:len(scheme)], scheme) {
+		return strings.ToLower(s)
+	}
+	return s
 }
 
 // tableEndpoint says where a connection string leads, by aztables' rules. A shared

@@ -77,8 +77,17 @@ func (a *audience) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(a))
 }
 
-// is reports whether the token is for want and for no other audience.
-func (a audience) is(want string) bool { return len(a) == 1 && a[0] == want }
+// is reports whether the token is for want and for no other audience. A registration has
+// one name in tokens of v2.0, its client id, and may have another one in those of v1.0,
+// which is api:// and the client id unless its owner has chosen one. Where want is
+// the latter, both are meant: the client id names nothing else.
+func (a audience) is(want string) bool {
+	if len(a) != 1 {
+		return false
+	}
+	id, ok := strings.CutPrefix(want, "api://")
+	return a[0] == want || ok && isGUID(id) && a[0] == id
+}
 
 func (a audience) first() string { return a[0] } // after is
 

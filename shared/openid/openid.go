@@ -183,7 +183,8 @@ func (v *Verifier) IDToken(ctx context.Context, raw secret.Value, want Expect) (
 
 // AccessToken verifies an access token, v1.0 or v2.0, that was issued by the
 // tenant with the GUID tenantID for the application that is audience: for v2.0 its
-// client id, for v1.0 also one of its identifier URIs, compared to the letter.
+// client id, for v1.0 also one of its identifier URIs, compared to the letter. With api://
+// and the client id as audience a token for the client id is good, too.
 func (v *Verifier) AccessToken(ctx context.Context, raw secret.Value, audience, tenantID string) (auth.Claims, error) {
 	if audience == "" || tenantID == "" {
 		return auth.Claims{}, errors.New("verifying an access token needs an audience and a tenant")
