@@ -134,6 +134,7 @@ func newStack(t *testing.T, c stack.Config) (*stack.Stack, *watch) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Vault.RequireExpiry(true) // a policy that many tenants have
 	t.Cleanup(func() {
 		s.Stop()
 		w.stored(s)

@@ -280,15 +280,24 @@ func (a *Actors) put(ctx context.Context, rec *rotation.Record, refresh secret.V
 	if err != nil {
 		return "", err
 	}
-	return a.Vault.Put(ctx, authSecret(a.Deployment, rec, value))
+	return a.Vault.Put(ctx, authSecret(a.now(), a.Deployment, rec, value))
 }
 
-// authSecret is a version of what rec authenticates with.
-func authSecret(deployment string, rec *rotation.Record, value secret.Value) rotation.VaultSecret {
+// idle is how long Entra keeps a refresh token that nothing uses.
+// Source: learn.microsoft.com/entra/identity-platform/refresh-tokens.
+const idle = 90 * 24 * time.Hour
+
+// authSecret is a version of what rec authenticates with. A refresh token ends when it has
+// been idle for too long, which it is not: another one takes its place before.
+func authSecret(now time.Time, deployment string, rec *rotation.Record, value secret.Value) rotation.VaultSecret {
+	ends := rec.Auth.ExpiresAt
+	if rec.Method == OAuth {
+		ends = now.Add(idle).Truncate(time.Second)
+	}
 	kind := map[string]string{ClientSecret: vaulttag.ContentType, Certificate: "application/x-pem-file", OAuth: "application/json"}[rec.Method]
 	tags := rotation.Tags(deployment, rec, rotation.Credential{Target: rec.Actor})
 	return rotation.VaultSecret{
-		Name: rec.AuthName(), Value: value, ContentType: kind, Enabled: true, ExpiresAt: rec.Auth.ExpiresAt, Tags: tags,
+		Name: rec.AuthName(), Value: value, ContentType: kind, Enabled: true, ExpiresAt: rotation.VersionEnds(now, ends), Tags: tags,
 	}
 }
 

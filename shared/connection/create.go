@@ -80,8 +80,9 @@ func (s *Service) draftOwn(ctx context.Context, d *draft, in *Input) error {
 	rec.Given = rotation.Digest(rec.ID, v.app, in.ClientSecret)
 	rec.Current = &rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin, Digest: rec.Given}
 	d.given = rotation.VaultSecret{
-		Name: rec.VaultName, Value: in.ClientSecret, ContentType: vaulttag.ContentType, Enabled: true, ExpiresAt: v.ends,
-		Tags: rotation.Tags(s.Rotator.Deployment, rec, *rec.Current),
+		Name: rec.VaultName, Value: in.ClientSecret, ContentType: vaulttag.ContentType, Enabled: true,
+		ExpiresAt: rotation.VersionEnds(s.Rotator.Clock(), v.ends),
+		Tags:      rotation.Tags(s.Rotator.Deployment, rec, *rec.Current),
 	}
 	return nil
 }
@@ -103,6 +104,9 @@ func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error
 	if err != nil {
 		return err
 	}
+	if in.Method == ClientSecret {
+		auth.ExpiresAt = s.endOf(ctx, token, in.app(), in.ClientSecret, in.ClientSecretKeyID)
+	}
 	if in.Target != (Target{}) {
 		if rec.Target, err = s.target(ctx, token, in.TenantID, in.Target); err != nil {
 			return err
@@ -114,7 +118,7 @@ func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error
 	if in.Method != OAuth {
 		rec.Given = digestOf(rec, rec.Actor, value)
 	}
-	d.given = authSecret(s.Rotator.Deployment, rec, value)
+	d.given = authSecret(s.Rotator.Clock(), s.Rotator.Deployment, rec, value)
 	return nil
 }
 

@@ -22,10 +22,13 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 	if err != nil {
 		return err
 	}
-	if _, err := s.authenticate(ctx, c, value); err != nil {
+	token, err := s.authenticate(ctx, c, value)
+	if err != nil {
 		return err
 	}
-	e.actor = c.app()
+	if e.actor = c.app(); c.Method == ClientSecret {
+		auth.ExpiresAt = s.endOf(ctx, token, e.actor, c.ClientSecret, c.ClientSecretKeyID)
+	}
 	if err := s.scheduleStaleLook(ctx, rec.ID); err != nil {
 		return err
 	}
@@ -34,7 +37,7 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 	if e.claims, err = s.claim(ctx, &next, next.Unclaimed()...); err != nil {
 		return err
 	}
-	if auth.VaultVersion, err = s.stage(ctx, authSecret(s.Rotator.Deployment, &next, value)); err != nil {
+	if auth.VaultVersion, err = s.stage(ctx, authSecret(s.Rotator.Clock(), s.Rotator.Deployment, &next, value)); err != nil {
 		return err
 	}
 	auth.SavedAt = s.Rotator.Clock()
@@ -68,8 +71,9 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 		return err
 	}
 	staged := rotation.VaultSecret{
-		Name: rec.StagedName(), Value: c.ClientSecret, ContentType: vaulttag.ContentType, Enabled: true, ExpiresAt: v.ends,
-		Tags: rotation.Tags(s.Rotator.Deployment, &next, current),
+		Name: rec.StagedName(), Value: c.ClientSecret, ContentType: vaulttag.ContentType, Enabled: true,
+		ExpiresAt: rotation.VersionEnds(s.Rotator.Clock(), v.ends),
+		Tags:      rotation.Tags(s.Rotator.Deployment, &next, current),
 	}
 	if current.VaultVersion, err = s.stage(ctx, staged); err != nil {
 		return err

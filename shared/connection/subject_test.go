@@ -57,6 +57,7 @@ type subject struct {
 
 func newSubject(t *testing.T) *subject {
 	s := &subject{w: rotationtest.NewWorld(t)}
+	s.w.Vault.RequireExpiry = true
 	s.w.Directory.Propagation = 7 * time.Second
 	s.app, s.secret, s.keyID = s.w.AddApplication()
 	s.w.AddForeign(s.app.ClientID)

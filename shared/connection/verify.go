@@ -40,6 +40,7 @@ func (s *Service) verify(ctx context.Context, in *Input) (verified, error) {
 		return v, s.explain(ctx, "signing in with the given client secret", err)
 	}
 	if !in.Rotate && in.ClientSecretKeyID == "" {
+		v.ends = s.endOf(ctx, token, app, in.ClientSecret, "")
 		return v, nil // nothing will be changed in Entra, so no permission is needed
 	}
 	if err := permitted(token); err != nil {
@@ -95,6 +96,25 @@ func (s *Service) identify(
 		return rotation.Password{}, invalid("%s", doubt)
 	}
 	return *found, nil
+}
+
+// endOf is when a client secret that was given ends, for warnings and for the vault; zero if
+// that can't be known: the application may not be read, or several could be meant. keyID is
+// what the caller says it is; it may be empty. That it is not known is no failure.
+func (s *Service) endOf(ctx context.Context, token rotation.Token, app rotation.Application, value secret.Value, keyID string) time.Time {
+	state, err := s.Directory.Application(ctx, token, app)
+	if err != nil {
+		return time.Time{}
+	}
+	if i := slices.IndexFunc(state.Passwords, func(w rotation.Password) bool { return strings.EqualFold(w.KeyID, keyID) }); i >= 0 {
+		return state.Passwords[i].ExpiresAt
+	}
+	app.ObjectID = state.ObjectID
+	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+	if found, _ := rotation.Identify(s.Rotator.Clock(), value.Hint(), state.Passwords, principal, err != nil); found != nil {
+		return found.ExpiresAt
+	}
+	return time.Time{}
 }
 
 // named checks the key id that the caller named: with a wrong one Rekey would cut another

@@ -22,6 +22,8 @@ type MemoryVault struct {
 	secrets map[string]*heldSecret // by lower-case name
 	made    int
 	Refuse  bool // refuse everything, as a vault does to whom it does not know
+	// RequireExpiry refuses versions without an expiry, as a policy on the vault may.
+	RequireExpiry bool
 }
 
 type heldSecret struct {
@@ -66,6 +68,10 @@ func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (string, err
 	err := v.p.write(ctx, "vault.put", s.Name, func() error {
 		if err := v.check("writing a secret", s.Name); err != nil {
 			return err
+		}
+		if v.v.RequireExpiry && s.ExpiresAt.IsZero() {
+			return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultRefused, Status: 403,
+				Code: "Forbidden", Detail: "ForbiddenByPolicy"}
 		}
 		key := strings.ToLower(s.Name)
 		have := v.v.secrets[key]

@@ -149,15 +149,18 @@ func (p *pass) stagedVersion(rec *rotation.Record, issued rotation.Issued, objec
 	target := rec.Run.Target
 	target.ObjectID = cmp.Or(objectID, target.ObjectID)
 	return rotation.VaultSecret{
-		Name: rec.StagedName(), Value: value, ContentType: vaulttag.ContentType, Enabled: true, ExpiresAt: issued.ExpiresAt,
+		Name: rec.StagedName(), Value: value, ContentType: vaulttag.ContentType, Enabled: true,
+		ExpiresAt: rotation.VersionEnds(p.now(), issued.ExpiresAt),
 		Tags: rotation.Tags(p.Deployment, rec, rotation.Credential{Target: target,
 			KeyID: issued.KeyID, Marker: rec.Run.Marker, Origin: rotation.OriginIssued}),
 	}
 }
 
-// probe is a version that shows whether the vault takes one.
+// probe is a version that shows whether the vault takes one. It ends when the credential
+// would, since a policy may look at that.
 func (p *pass) probe(rec *rotation.Record) rotation.VaultSecret {
-	s := p.stagedVersion(rec, rotation.Issued{}, "", secret.New("probe"))
+	ends := p.now().Add(rec.Lifetime()).Truncate(time.Second)
+	s := p.stagedVersion(rec, rotation.Issued{ExpiresAt: ends}, "", secret.New("probe"))
 	s.Enabled, s.Tags = false, maps.Clone(s.Tags)
 	s.Tags[vaulttag.Probe] = "true"
 	return s

@@ -65,8 +65,9 @@ func (p *pass) publish(ctx context.Context, rec *rotation.Record) (out rotation.
 func (p *pass) putPublished(ctx context.Context, rec *rotation.Record, c rotation.Credential, value secret.Value,
 ) (version string, err error) {
 	return p.put(ctx, rotation.VaultSecret{
-		Name: rec.VaultName, Value: value, ContentType: vaulttag.ContentType, Enabled: true, ExpiresAt: c.ExpiresAt,
-		Tags: rotation.Tags(p.Deployment, rec, c),
+		Name: rec.VaultName, Value: value, ContentType: vaulttag.ContentType, Enabled: true,
+		ExpiresAt: rotation.VersionEnds(p.now(), c.ExpiresAt),
+		Tags:      rotation.Tags(p.Deployment, rec, c),
 	}, false)
 }
 

@@ -90,7 +90,7 @@ var advice = map[Class]string{
 	Full:              "The application has no room for another client secret. Remove one that nothing uses; Rekey removes only its own.",
 	CredentialMissing: "The application has no client secret with this key id.",
 	VaultRefused: "Key Vault refuses Rekey. Give Rekey's identity the role Key Vault Secrets Officer on this vault, and check " +
-		"the vault's network rules.",
+		"the vault's network rules and the Azure policies on its secrets.",
 	VaultConflict: "The Key Vault secret's name is in use by another owner, or is soft-deleted. " +
 		"Choose another vaultSecretName, or purge or recover that secret.",
 	Invalid: "The service refused the request. The code says why; if it stays, please report it.",

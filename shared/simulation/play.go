@@ -124,7 +124,7 @@ func newScene(t *testing.T, h History, o Options) *scene {
 		since: map[string]time.Time{}, wrote: map[string]bool{}, toldByHand: map[string]bool{}, everPublished: map[string]bool{},
 		policies: map[string]policy{}, tenures: map[string]*tenure{},
 	}
-	w.world.Latency, w.world.AtEnd = 0, true
+	w.world.Latency, w.world.AtEnd, w.world.Vault.RequireExpiry = 0, true, true
 	if h.Seed%leakEvery == 0 {
 		w.log = slog.New(slog.NewJSONHandler(w.world.Log, nil))
 	} else {

@@ -43,10 +43,10 @@ func TestMistakesInTheSettingsEndTheStart(t *testing.T) {
 		err := cmd.Run()
 		failed, ok := errors.AsType[*exec.ExitError](err)
 		if !ok || failed.ExitCode() != 1 {
-			t.Errorf("%s: %v\n%s", name, err, out.String())
+			t.Errorf("%s: %v\n%s", name, err, out.log.String())
 			continue
 		}
-		if log := out.String(); !strings.Contains(log, name+": ") || !strings.Contains(log, tt.says) || strings.Contains(log, "hunter2") {
+		if log := out.log.String(); !strings.Contains(log, name+": ") || !strings.Contains(log, tt.says) || strings.Contains(log, "hunter2") {
 			t.Errorf("%s: %s", name, log)
 		}
 	}
@@ -54,7 +54,7 @@ func TestMistakesInTheSettingsEndTheStart(t *testing.T) {
 
 // untilReady keeps what a process writes, and ends one that starts in spite of its settings.
 type untilReady struct {
-	bytes.Buffer
+	log  bytes.Buffer
 	stop func()
 }
 
@@ -62,5 +62,5 @@ func (u *untilReady) Write(p []byte) (int, error) {
 	if bytes.Contains(p, []byte("handler ready")) {
 		u.stop()
 	}
-	return u.Buffer.Write(p)
+	return u.log.Write(p)
 }

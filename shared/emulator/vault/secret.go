@@ -108,6 +108,10 @@ func (v *Vault) set(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.strict && p.Attributes.Expires == nil {
+		writeError(w, http.StatusForbidden, "ForbiddenByPolicy", "The operation is disallowed by policy: secrets have an expiration date.")
+		return
+	}
 	s, phase := v.find(name)
 	if phase != live && phase != absent {
 		conflict(w, phase)

@@ -79,6 +79,14 @@ func (v *Vault) Challenges() int {
 	return v.challenges
 }
 
+// RequireExpiry makes the vault refuse versions without an expiry from now on, as the policy
+// "Key Vault secrets should have an expiration date" does.
+func (v *Vault) RequireExpiry(on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.strict = on
+}
+
 // Seed writes a version that another writer put there, past every check and hook,
 // and returns its id. A deleted secret of that name comes back to life.
 func (v *Vault) Seed(name, value string, tags map[string]string) (version string) {

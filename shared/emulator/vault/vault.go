@@ -66,6 +66,7 @@ type Vault struct {
 	cfg Config
 
 	mu         sync.Mutex
+	strict     bool               // see RequireExpiry
 	secrets    map[string]*secret // by lower-case name
 	calls      map[string]int     // by operation
 	challenges int
@@ -190,6 +191,7 @@ func (v *Vault) versioned(name, version string, f func(w http.ResponseWriter, r 
 // (409), Azure/azure-sdk-for-java#17991 (403).
 var outerCode = map[string]string{
 	"SecretDisabled":                "Forbidden",
+	"ForbiddenByPolicy":             "Forbidden",
 	"ObjectIsBeingDeleted":          "Conflict",
 	"ObjectIsBeingRecovered":        "Conflict",
 	"ObjectIsDeletedButRecoverable": "Conflict",
