@@ -114,7 +114,11 @@ func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotatio
 	}
 	value, err := a.Vault.Get(ctx, rec.AuthName(), rec.Auth.VaultVersion)
 	if err != nil {
-		return token, a.moved(ctx, &rec), refusedActor(err)
+		stale = a.moved(ctx, &rec)
+		if !stale && serviceerror.Unreadable(err) {
+			stale = a.refused(ctx, &rec, err)
+		}
+		return token, stale, refusedActor(err)
 	}
 	token, renewed, err := a.signIn(ctx, rec.Method, rec.Actor, value.Value, rec.Auth.Chain)
 	if err != nil {

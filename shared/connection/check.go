@@ -129,6 +129,9 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 			"Whether it may rotate a target is tested there: POST .../targets/{targetId}/test.")
 		return nil
 	}
+	if err := s.lookAtVault(ctx, rec, c); err != nil {
+		return err
+	}
 	if err := c.find(permitted(token)); err != nil {
 		return err
 	}
@@ -151,11 +154,32 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 		return nil
 	}
 	published, err := s.Vault.Get(ctx, rec.VaultName, rec.Current.VaultVersion)
+	if serviceerror.Unreadable(err) {
+		c.Problem, c.Message = serviceerror.ClassOf(err), serviceerror.Explain(err)
+		c.Why = append(c.Why, c.Message)
+		return nil
+	}
 	if err != nil {
 		return c.find(s.explain(ctx, "reading the client secret", err))
 	}
 	_, err = s.identify(ctx, token, app, state, published.Value, "")
 	return c.find(err)
+}
+
+// lookAtVault looks whether the names under which a rotation has to write are blocked.
+func (s *Service) lookAtVault(ctx context.Context, rec *rotation.Record, c *Check) error {
+	for _, name := range []string{rec.VaultName, rec.StagedName()} {
+		state, err := s.Vault.State(ctx, name)
+		if err != nil {
+			return s.explain(ctx, "looking at the Key Vault secret", err)
+		}
+		if state.Deleted {
+			c.Why = append(c.Why, serviceerror.Explain(&serviceerror.Error{
+				Op: "looking at the Key Vault secret", Class: serviceerror.VaultConflict, Detail: serviceerror.DetailSoftDeleted, Place: state.Place,
+			}))
+		}
+	}
+	return nil
 }
 
 func (s *Service) lookForOwners(ctx context.Context, token rotation.Token, app rotation.Application, c *Check) error {

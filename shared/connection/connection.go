@@ -254,8 +254,9 @@ func (s *Service) explain(ctx context.Context, doing string, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
+	re, known := errors.AsType[*serviceerror.Error](err)
 	switch {
-	case errors.Is(err, serviceerror.ErrNotFound):
+	case errors.Is(err, serviceerror.ErrNotFound) && !known:
 		return errNoConnection
 	case errors.Is(err, serviceerror.ErrNewerSchema):
 		return &Error{Kind: Conflict, Message: "This connection was written by a newer version of Rekey. Upgrade this deployment."}
@@ -267,17 +268,17 @@ func (s *Service) explain(ctx context.Context, doing string, err error) *Error {
 			Kind: Unavailable, RetryAfter: 10 * time.Second,
 			Message: "An outside service did not answer properly while " + doing + ". Nothing was changed; try again.",
 		}
-		re, ok := errors.AsType[*serviceerror.Error](err)
-		if ok && re.RetryAfter > e.RetryAfter {
+		if known && re.RetryAfter > e.RetryAfter {
 			e.RetryAfter = re.RetryAfter
 		}
-		if ok && re.Cause() != "" {
+		if known && re.Cause() != "" {
 			e.Message = serviceerror.Explain(err) + " Nothing was changed."
 		}
 		return e
 	}
 	kind := Invalid
-	if class == serviceerror.VaultRefused {
+	switch class {
+	case serviceerror.VaultRefused, serviceerror.VaultMissing, serviceerror.VaultDisabled:
 		kind = Unavailable // nothing that the caller could change in the request
 	}
 	return &Error{Kind: kind, Message: serviceerror.Explain(err)}

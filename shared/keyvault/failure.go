@@ -1,11 +1,13 @@
 package keyvault
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"rekey/shared/serviceerror"
 
@@ -62,11 +64,45 @@ func (v *Vault) failure(op string, a access, err error) error {
 	return out
 }
 
+// at adds to an error of the vault which secret it is about.
+func (v *Vault) at(err error, name, version string) error {
+	if e, ok := errors.AsType[*serviceerror.Error](err); ok {
+		e.Place = v.place(name, version)
+	}
+	return err
+}
+
+// place is a secret of this vault. A vault of Azure's goes by its name, like
+// name.vault.azure.net.
+func (v *Vault) place(name, version string) serviceerror.Place {
+	vault, rest, _ := strings.Cut(v.host, ".")
+	if !strings.HasPrefix(rest, "vault.") {
+		vault = v.host
+	}
+	return serviceerror.Place{Vault: vault, Name: name, Version: version}
+}
+
+// missing says why a version that was written is not there. It asks once more, which costs
+// nothing where all is well.
+func (v *Vault) missing(ctx context.Context, op, name, version string) error {
+	e := &serviceerror.Error{Op: op, Class: serviceerror.VaultMissing, Status: http.StatusNotFound, Place: v.place(name, version)}
+	state, err := v.deletedState(ctx, name)
+	if err != nil {
+		return err
+	}
+	if state.Deleted {
+		e.Detail = serviceerror.DetailSoftDeleted
+	}
+	return e
+}
+
 // classOf decides by status, and by code only where a 409 will pass by itself:
 // a name stays blocked for some seconds after a recovery that reads already show
 // (Azure/azure-sdk-for-net#31581).
 func classOf(e *serviceerror.Error) serviceerror.Class {
 	switch {
+	case e.Status == http.StatusForbidden && e.Detail == serviceerror.DetailDisabled:
+		return serviceerror.VaultDisabled
 	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
 		return serviceerror.VaultRefused
 	case e.Status == http.StatusConflict && (e.Detail == beingDeleted || e.Detail == beingRecovered):

@@ -5,7 +5,8 @@
 // spends it, and that nothing which the SDK prints gets out: every failure is an
 // [*serviceerror.Error] made of a status, validated codes and a request id, or wraps
 // [serviceerror.ErrNotFound]. SDK errors render the vault's address, the secret's name
-// and the response body.
+// and the response body. Which secret a failure is about stands beside it
+// ([serviceerror.Place]), from what was asked for, so that a person can be told.
 //
 // Writes are sent once. If one has no answer or a 5xx, its outcome is unknown and
 // the caller decides: a repeated Put makes one more version with the same value
@@ -64,6 +65,7 @@ const maxRetryDelay = 2 * time.Second
 // Vault is one key vault. It is safe for concurrent use.
 type Vault struct {
 	poll   time.Duration
+	host   string
 	now    func() time.Time
 	client func() (*azsecrets.Client, error)
 }
@@ -97,6 +99,7 @@ func New(cfg Config) (*Vault, error) {
 	}
 	return &Vault{
 		poll: cmp.Or(cfg.PollInterval, 2*time.Second),
+		host: strings.ToLower(u.Host),
 		now:  now,
 		client: sync.OnceValues(func() (*azsecrets.Client, error) {
 			return azsecrets.NewClient("https://"+u.Host, identity{cfg.Credential, now}, options)
@@ -146,7 +149,7 @@ func (v *Vault) Put(ctx context.Context, secret rotation.VaultSecret) (string, e
 	}
 	resp, err := client.SetSecret(once(ctx), secret.Name, p, nil)
 	if err != nil {
-		return "", v.failure(op, write, err)
+		return "", v.at(v.failure(op, write, err), secret.Name, "")
 	}
 	version := versionOf(resp.ID)
 	if version == "" {
@@ -172,7 +175,11 @@ func (v *Vault) Get(ctx context.Context, name, version string) (rotation.VaultSe
 	}
 	resp, err := client.GetSecret(ctx, name, version, nil)
 	if err != nil {
-		return rotation.VaultSecret{}, v.failure(op, read, err)
+		err = v.at(v.failure(op, read, err), name, version)
+		if version != "" && errors.Is(err, serviceerror.ErrNotFound) { // it was written once
+			err = v.missing(ctx, op, name, version)
+		}
+		return rotation.VaultSecret{}, err
 	}
 	if resp.Value == nil {
 		return rotation.VaultSecret{}, &serviceerror.Error{Op: op, Class: serviceerror.Transient, Detail: "answer without a value"}
@@ -233,7 +240,7 @@ func (v *Vault) Disable(ctx context.Context, name, version string) error {
 	off := false
 	p := azsecrets.UpdateSecretPropertiesParameters{SecretAttributes: &azsecrets.SecretAttributes{Enabled: &off}}
 	if _, err := client.UpdateSecretProperties(once(ctx), name, version, p, nil); err != nil {
-		return v.failure(op, write, err)
+		return v.at(v.failure(op, write, err), name, version)
 	}
 	return nil
 }

@@ -246,6 +246,10 @@ func TestRecover(t *testing.T) {
 			if state.Tags["deployment"] != "default" || state.Version != version {
 				t.Errorf("State = %+v, want the tags of %s", state, version)
 			}
+			_, err := s.Get(ctx, "app", version)
+			if e, ok := errors.AsType[*serviceerror.Error](err); !ok || e.Detail != serviceerror.DetailSoftDeleted || e.Place.Version != version {
+				t.Errorf("Get of a version that is soft-deleted: %v", err)
+			}
 			break
 		}
 	}

@@ -19,10 +19,10 @@ func (v *Vault) State(ctx context.Context, name string) (rotation.VaultState, er
 	latest, err := v.Get(ctx, name, "")
 	switch {
 	case err == nil:
-		return rotation.VaultState{Exists: true, Tags: latest.Tags, Version: latest.Version}, nil
+		return rotation.VaultState{Exists: true, Tags: latest.Tags, Version: latest.Version, Place: v.place(name, latest.Version)}, nil
 	case errors.Is(err, serviceerror.ErrNotFound):
 		return v.deletedState(ctx, name)
-	case serviceerror.ClassOf(err) != serviceerror.VaultRefused:
+	case serviceerror.ClassOf(err) != serviceerror.VaultRefused && !serviceerror.IsDisabled(err):
 		return rotation.VaultState{}, err
 	}
 	// Disabled, or no permission: then the list is refused as well.
@@ -33,7 +33,7 @@ func (v *Vault) State(ctx context.Context, name string) (rotation.VaultState, er
 	if len(all) == 0 {
 		return rotation.VaultState{}, err
 	}
-	return rotation.VaultState{Exists: true, Tags: all[0].Tags, Version: all[0].Version}, nil
+	return rotation.VaultState{Exists: true, Tags: all[0].Tags, Version: all[0].Version, Place: v.place(name, all[0].Version)}, nil
 }
 
 func (v *Vault) deletedState(ctx context.Context, name string) (rotation.VaultState, error) {
@@ -44,13 +44,15 @@ func (v *Vault) deletedState(ctx context.Context, name string) (rotation.VaultSt
 	}
 	resp, err := client.GetDeletedSecret(ctx, name, nil)
 	if err != nil {
-		err = v.failure(op, read, err)
+		err = v.at(v.failure(op, read, err), name, "")
 		if errors.Is(err, serviceerror.ErrNotFound) {
 			return rotation.VaultState{}, nil
 		}
 		return rotation.VaultState{}, err
 	}
-	return rotation.VaultState{Deleted: true, Tags: plain(resp.Tags), Version: versionOf(resp.ID)}, nil
+	return rotation.VaultState{
+		Deleted: true, Tags: plain(resp.Tags), Version: versionOf(resp.ID), Place: v.place(name, versionOf(resp.ID)),
+	}, nil
 }
 
 const recovering = "recovering a secret"

@@ -2,7 +2,6 @@ package rebuild
 
 import (
 	"context"
-	"errors"
 
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -89,7 +88,7 @@ func (s *scan) prove(ctx context.Context, d *draft, v rotation.VaultSecret,
 // useless reports whether there is nothing to be had from a version: its value does not
 // work, or can't be read.
 func useless(err error) bool {
-	return serviceerror.RefusesCredential(err) || errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err)
+	return serviceerror.RefusesCredential(err) || serviceerror.Unreadable(err)
 }
 
 // directory reads the application that is rotated, as far as a credential that works allows.

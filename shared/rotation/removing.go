@@ -75,7 +75,7 @@ func (t *transition) postponed(m *Removal, err error) {
 		m.RefusedSince = time.Time{}
 	}
 	if t.hopeless(m) {
-		t.leaveAll(m.Target)
+		t.leaveAll(m.Target, err)
 	}
 }
 
@@ -88,7 +88,8 @@ func (t *transition) postpone(r *Removal, err error) {
 	r.NextAt = t.now.Add(t.backoff(err, r.Tries))
 	// What refuses a credential is tried again in a minute: replicas lag. An application that is gone will not be back
 	// in one, and others can look for it.
-	if serviceerror.RefusesCredential(err) && !(rec.Delegated() && r.Problem == serviceerror.ApplicationMissing) {
+	gone := rec.Delegated() && r.Problem == serviceerror.ApplicationMissing
+	if serviceerror.Unreadable(err) || serviceerror.RefusesCredential(err) && !gone {
 		pause := time.Minute
 		if r.Tries > soonTries {
 			pause = 10 * time.Minute
@@ -116,7 +117,7 @@ func useless(rec *Record, err error) bool {
 	if rec.Delegated() { // what authenticates for it can be repaired, but a deletion has to end
 		return rec.Phase == Deleting && class.Refusal()
 	}
-	return serviceerror.RefusesCredential(err) || errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err) ||
+	return serviceerror.RefusesCredential(err) || serviceerror.Unreadable(err) ||
 		rec.Phase == Deleting && class == serviceerror.Permission
 }
 
@@ -125,16 +126,20 @@ func (t *transition) hopeless(r *Removal) bool {
 }
 
 // leaveAll leaves to a person all that is to be removed from an application that has
-// refused every known credential for a day (rule R7). Of many it leaves some: the others
-// are as hopeless at their next try.
-func (t *transition) leaveAll(target Application) {
+// refused every known credential for a day (rule R7), or whose credentials can't be read in
+// Key Vault. Of many it leaves some: the others are as hopeless at their next try.
+func (t *transition) leaveAll(target Application, err error) {
 	rec, left := t.rec, 0
+	why := "the application has refused every credential that Rekey knows for "
+	if serviceerror.Unreadable(err) {
+		why = "no credential of the application could be read in Key Vault for "
+	}
 	rec.Removals = slices.DeleteFunc(rec.Removals, func(m Removal) bool {
 		if !m.Target.Same(target) || m.After.After(t.now) || left == maxAtOnce {
 			return false
 		}
 		left++
-		rec.leave(t.now, target, m.KeyID, "the application has refused every credential that Rekey knows for "+t.ByHand.String()+m.named())
+		rec.leave(t.now, target, m.KeyID, why+t.ByHand.String()+m.named())
 		return true
 	})
 }
@@ -197,7 +202,7 @@ func (t *transition) unread(target Application) {
 		}
 	}
 	if hopeless {
-		t.leaveAll(target)
+		t.leaveAll(target, t.out.Err)
 	}
 }
 

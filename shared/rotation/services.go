@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // Due is one entry of the wake-up index. Wake is in UTC and whole seconds.
@@ -101,4 +102,5 @@ type VaultState struct {
 	Deleted bool              // it is soft-deleted, or being recovered: its name is blocked
 	Tags    map[string]string // of the latest version
 	Version string            // the latest version
+	Place   serviceerror.Place
 }

@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -96,7 +95,7 @@ func (t *transition) prove() {
 		if proof.Successes >= t.Successes {
 			proof.NextAt = t.now
 		}
-	case errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err):
+	case serviceerror.Unreadable(err):
 		// The version is gone, disabled or another's: this attempt can't be proven any
 		// more. Its deadline is now (rule R5).
 		proof = Proof{StagedVersion: run.StagedVersion, Failures: 1, Wrong: true}

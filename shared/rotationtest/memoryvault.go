@@ -50,6 +50,11 @@ type vaultPort struct {
 	p port
 }
 
+// place is a secret of the vault in memory.
+func place(name, version string) serviceerror.Place {
+	return serviceerror.Place{Vault: "memory", Name: name, Version: version}
+}
+
 var validName = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
 
 // enter refuses what a vault refuses before it looks anything up.
@@ -81,7 +86,7 @@ func (v vaultPort) Put(ctx context.Context, s rotation.VaultSecret) (string, err
 		}
 		if have.deletedAt != nil {
 			return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.VaultConflict, Status: 409,
-				Code: "Conflict", Detail: "ObjectIsDeletedButRecoverable"}
+				Code: "Conflict", Detail: serviceerror.DetailSoftDeleted, Place: place(s.Name, "")}
 		}
 		v.v.made++
 		s.Version = fmt.Sprintf("%032x", v.v.made)
@@ -103,20 +108,30 @@ func (v vaultPort) Get(ctx context.Context, name, version string) (s rotation.Va
 			return err
 		}
 		have := v.v.secrets[strings.ToLower(name)]
-		if have == nil || have.deletedAt != nil || len(have.versions) == 0 {
-			return fmt.Errorf("reading a secret: %w", serviceerror.ErrNotFound)
+		missing := func(detail string) error {
+			if version == "" {
+				return fmt.Errorf("reading a secret: %w", serviceerror.ErrNotFound)
+			}
+			return &serviceerror.Error{Op: "reading a secret", Class: serviceerror.VaultMissing, Status: 404, Detail: detail,
+				Place: place(name, version)}
+		}
+		switch {
+		case have == nil || len(have.versions) == 0:
+			return missing("")
+		case have.deletedAt != nil:
+			return missing(serviceerror.DetailSoftDeleted)
 		}
 		i := len(have.versions) - 1
 		if version != "" {
 			i = slices.IndexFunc(have.versions, func(s rotation.VaultSecret) bool { return s.Version == version })
 		}
 		if i < 0 {
-			return fmt.Errorf("reading a secret: %w", serviceerror.ErrNotFound)
+			return missing("")
 		}
 		if s = have.versions[i]; !s.Enabled {
 			s = rotation.VaultSecret{}
-			return &serviceerror.Error{Op: "reading a secret", Class: serviceerror.VaultRefused, Status: 403,
-				Code: "Forbidden", Detail: serviceerror.DetailDisabled}
+			return &serviceerror.Error{Op: "reading a secret", Class: serviceerror.VaultDisabled, Status: 403,
+				Code: "Forbidden", Detail: serviceerror.DetailDisabled, Place: place(name, version)}
 		}
 		s.Tags = maps.Clone(s.Tags)
 		return nil
@@ -183,7 +198,7 @@ func (v vaultPort) State(ctx context.Context, name string) (st rotation.VaultSta
 		}
 		latest := have.versions[len(have.versions)-1]
 		st = rotation.VaultState{Exists: have.deletedAt == nil, Deleted: have.deletedAt != nil,
-			Tags: maps.Clone(latest.Tags), Version: latest.Version}
+			Tags: maps.Clone(latest.Tags), Version: latest.Version, Place: place(name, latest.Version)}
 		return nil
 	})
 	return st, err

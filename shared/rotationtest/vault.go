@@ -91,6 +91,15 @@ func (t vaultTest) wantSame(what string, got, want rotation.VaultSecret) {
 	}
 }
 
+// wantPlace requires that a failure says which secret it is about.
+func (t vaultTest) wantPlace(what string, err error, name, version string) {
+	t.Helper()
+	e, ok := errors.AsType[*serviceerror.Error](err)
+	if !ok || e.Place.Vault == "" || e.Place.Name != name || e.Place.Version != version {
+		t.Errorf("%s: %+v, want it to be about %s %s", what, err, name, version)
+	}
+}
+
 func (t vaultTest) wantNotFound(what string, err error) {
 	t.Helper()
 	if !errors.Is(err, serviceerror.ErrNotFound) {
@@ -230,14 +239,15 @@ func (t vaultTest) disabledVersions() {
 		}
 	}
 	_, err := t.vault.Get(ctx, "app", first)
-	t.wantClass("Get of a disabled version", err, serviceerror.VaultRefused)
+	t.wantClass("Get of a disabled version", err, serviceerror.VaultDisabled)
+	t.wantPlace("Get of a disabled version", err, "app", first)
 	t.wantGet("app", "", second, "two")
 
 	if err := t.vault.Disable(ctx, "app", second); err != nil {
 		t.Fatalf("Disable: %v", err)
 	}
 	_, err = t.vault.Get(ctx, "app", "")
-	t.wantClass("Get of a disabled latest version", err, serviceerror.VaultRefused)
+	t.wantClass("Get of a disabled latest version", err, serviceerror.VaultDisabled)
 
 	// Disabling keeps what makes a version recognisable.
 	all, err := t.vault.List(ctx, "app")
@@ -262,7 +272,7 @@ func (t vaultTest) bornDisabled() {
 	probe.Enabled = false
 	version := t.put(probe)
 	_, err := t.vault.Get(t.Context(), "app", version)
-	t.wantClass("Get of the probe", err, serviceerror.VaultRefused)
+	t.wantClass("Get of the probe", err, serviceerror.VaultDisabled)
 	all, err := t.vault.List(t.Context(), "app")
 	if err != nil || len(all) != 1 || all[0].Enabled || all[0].Version != version {
 		t.Errorf("List = %+v, %v; want the disabled probe", all, err)
@@ -300,12 +310,15 @@ func (t vaultTest) deleteSecret() {
 	t.wantNotFound("Get after Delete", err)
 	_, err = t.vault.Get(ctx, "app", version)
 	t.wantNotFound("Get of a version after Delete", err)
+	t.wantClass("Get of a version after Delete", err, serviceerror.VaultMissing)
+	t.wantPlace("Get of a version after Delete", err, "app", version)
 	t.wantNotFound("Disable after Delete", t.vault.Disable(ctx, "app", version))
 	if all, err := t.vault.List(ctx, "app"); err != nil || len(all) != 0 {
 		t.Errorf("List after Delete = %v, %v; want nothing", all, err)
 	}
 	_, err = t.vault.Put(ctx, enabledSecret("app", "two"))
 	t.wantClass("Put after Delete", err, serviceerror.VaultConflict)
+	t.wantPlace("Put after Delete", err, "app", "")
 	_, err = t.vault.Put(ctx, enabledSecret("APP", "two"))
 	t.wantClass("Put after Delete, in capitals", err, serviceerror.VaultConflict)
 	t.wantGet("app-staged", "", kept, "kept")

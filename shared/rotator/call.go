@@ -1,8 +1,8 @@
 package rotator
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"rekey/shared/rotation"
@@ -115,11 +115,11 @@ func (p *pass) tokenFor(ctx context.Context, rec *rotation.Record, app rotation.
 			versions = append(versions, m.VaultVersion)
 		}
 	}
-	refused := error(&serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid,
-		Detail: "no credential of the application is known any more"})
+	refused := error(nil) // by the first, since the others count only without it
 	for _, v := range versions {
 		secret, err := p.get(ctx, rec.VaultName, v)
-		if errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err) {
+		if serviceerror.Unreadable(err) {
+			refused = cmp.Or(refused, err)
 			continue
 		}
 		if err != nil {
@@ -132,9 +132,10 @@ func (p *pass) tokenFor(ctx context.Context, rec *rotation.Record, app rotation.
 		if err == nil || !serviceerror.RefusesCredential(err) {
 			return token, err
 		}
-		refused = err
+		refused = cmp.Or(refused, err)
 	}
-	return rotation.Token{}, refused
+	return rotation.Token{}, cmp.Or(refused, error(&serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid,
+		Detail: "no credential of the application is known any more"}))
 }
 
 // keep keeps a token for what else the pass has to read and change of the application. It

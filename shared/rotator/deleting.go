@@ -70,7 +70,7 @@ func (p *pass) restore(ctx context.Context, rec *rotation.Record) error {
 		return err
 	}
 	before, err := p.get(ctx, rec.VaultName, rec.Takeover)
-	if errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err) {
+	if serviceerror.Unreadable(err) {
 		return nil // nothing to restore
 	}
 	if err != nil {

@@ -61,8 +61,10 @@ type Vault interface {
 	// UnknownOutcome the version may be there; List finds it by its tags.
 	Put(ctx context.Context, secret rotation.VaultSecret) (version string, err error)
 	// Get reads one version, or the latest if version is empty, with its value.
-	// [serviceerror.ErrNotFound] if there is no such secret or version; a disabled version
-	// is refused with class [serviceerror.VaultRefused] (Key Vault answers 403).
+	// [serviceerror.ErrNotFound] if there is no such secret or version; of a version that is
+	// named the error has class [serviceerror.VaultMissing] and says whether the secret is
+	// soft-deleted. A disabled version is refused with class [serviceerror.VaultDisabled] (Key
+	// Vault answers 403).
 	Get(ctx context.Context, name, version string) (rotation.VaultSecret, error)
 	// List returns every version of name with tags and state, newest first,
 	// without values. Empty if there is no such secret.

@@ -3,7 +3,6 @@ package rotator
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"rekey/shared/rotation"
@@ -76,7 +75,7 @@ func (p *pass) putPublished(ctx context.Context, rec *rotation.Record, c rotatio
 func (p *pass) published(ctx context.Context, rec *rotation.Record) (latest rotation.VaultSecret, current bool, err error) {
 	latest, err = p.get(ctx, rec.VaultName, "")
 	switch {
-	case errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err):
+	case serviceerror.Unreadable(err):
 		return rotation.VaultSecret{}, false, nil
 	case err != nil:
 		return latest, false, err

@@ -101,7 +101,7 @@ func (p *pass) neverPublished(ctx context.Context, rec *rotation.Record, m *rota
 func (p *pass) unpublish(ctx context.Context, rec *rotation.Record, keyID string) error {
 	latest, err := p.get(ctx, rec.VaultName, "")
 	switch {
-	case errors.Is(err, serviceerror.ErrNotFound) || serviceerror.IsDisabled(err):
+	case serviceerror.Unreadable(err):
 		return nil
 	case err != nil:
 		return err

@@ -51,23 +51,20 @@ func (e *Error) Advice() string {
 		return "Rekey's own identity can't sign in, so that it does not reach Key Vault. " + cmp.Or(e.Cause(),
 			"Check that identity: AZURE_CLIENT_ID and what it signs in with.")
 	}
-	return cmp.Or(e.Cause(), e.Class.Advice())
+	return cmp.Or(e.Cause(), e.Place.advice(e.Class, e.Detail), e.Class.Advice())
 }
 
 // ActorFailure makes of the refusal of an actor one that does not look like its target's.
 func ActorFailure(op string, from *Error) *Error {
 	out := *from
-	out.Op, out.Class, out.Detail = op, ActorRefused, string(from.Class)
+	out.Op, out.Class, out.behind = op, ActorRefused, from
 	return &out
 }
 
 // Behind is the refusal from which [ActorFailure] has made e; nil if e is none of these.
 func (e *Error) Behind() *Error {
-	class := Class(e.Detail)
-	if e.Class != ActorRefused || class.Advice() == "" {
+	if e.behind == nil || e.behind.Class.Advice() == "" {
 		return nil
 	}
-	behind := *e
-	behind.Class, behind.Detail = class, ""
-	return &behind
+	return e.behind
 }

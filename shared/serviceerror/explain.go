@@ -35,7 +35,8 @@ func RefusesCredential(err error) bool {
 
 // IsDisabled reports whether Key Vault refused to read a version because it is
 // disabled, rather than because of who asked.
-func IsDisabled(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.Class == VaultRefused && e.Detail == DetailDisabled
-}
+func IsDisabled(err error) bool { return ClassOf(err) == VaultDisabled }
+
+// Unreadable reports whether err says that a value is not to be had from Key Vault, since it
+// is gone or disabled.
+func Unreadable(err error) bool { return errors.Is(err, ErrNotFound) || IsDisabled(err) }

@@ -48,6 +48,8 @@ const (
 	CredentialMissing  Class = "credential-missing"  // "No password credential found with keyId"
 	VaultRefused       Class = "vault-refused"       // Key Vault 401, 403
 	VaultConflict      Class = "vault-conflict"      // name soft-deleted, or not ours
+	VaultMissing       Class = "vault-missing"       // a version that Rekey needs is soft-deleted or gone
+	VaultDisabled      Class = "vault-disabled"      // such a version is disabled
 	Invalid            Class = "invalid"             // any other 4xx
 	CredentialLost     Class = "credential-lost"     // the published credential has been refused for 15 minutes
 	ActorRefused       Class = "actor-refused"       // the connection that authenticates for others can't
@@ -93,6 +95,10 @@ var advice = map[Class]string{
 		"the vault's network rules and the Azure policies on its secrets.",
 	VaultConflict: "The Key Vault secret's name is in use by another owner, or is soft-deleted. " +
 		"Choose another vaultSecretName, or purge or recover that secret.",
+	VaultMissing: "A value that Rekey needs is soft-deleted or gone in Key Vault. Recover the secret (az keyvault secret recover); " +
+		"POST .../test names it. If it is lost, give new credentials.",
+	VaultDisabled: "A value that Rekey needs is disabled in Key Vault. Enable that version (az keyvault secret set-attributes --enabled true); " +
+		"POST .../test names it. If it was disabled on purpose, give new credentials.",
 	Invalid: "The service refused the request. The code says why; if it stays, please report it.",
 	ActorRefused: "The connection that authenticates for this rotation can't sign in. " +
 		"Look at that connection: it says why, and takes new credentials. Rekey goes on as soon as it can sign in.",
@@ -108,8 +114,7 @@ var advice = map[Class]string{
 		"Rekey issues a new one if any credential it knows still works; else reconnect with a new client secret.",
 }
 
-// DetailDisabled is the Detail of a [VaultRefused] error that says that a version
-// is disabled, rather than that Rekey lacks a right. It is Key Vault's own word.
+// DetailDisabled is the Detail of a [VaultDisabled] error. It is Key Vault's own word.
 const DetailDisabled = "SecretDisabled"
 
 // Error is the only form in which a failure of an outside service travels
@@ -128,7 +133,13 @@ type Error struct {
 	// Detail is an extra word from the service that is known to be harmless,
 	// such as the id of the policy that refused.
 	Detail string
+	Place  Place // what it is about in Key Vault; not printed, but told by Advice
+
+	behind *Error // see ActorFailure
 }
+
+// Is makes an error about a value that is not in the vault an [ErrNotFound].
+func (e *Error) Is(target error) bool { return target == ErrNotFound && e.Class == VaultMissing }
 
 // Error prints op, class, status, code and request id.
 func (e *Error) Error() string {
@@ -140,6 +151,9 @@ func (e *Error) Error() string {
 	}
 	if e.Code != "" {
 		parts = append(parts, e.Code)
+	}
+	if e.behind != nil {
+		parts = append(parts, string(e.behind.Class))
 	}
 	if e.Detail != "" {
 		parts = append(parts, e.Detail)

@@ -87,6 +87,39 @@ func (v *Vault) RequireExpiry(on bool) {
 	v.strict = on
 }
 
+// SoftDelete deletes a secret as an operator does in the portal.
+func (v *Vault) SoftDelete(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s, phase := v.find(name); phase == live {
+		s.deleted = v.cfg.Now()
+	}
+}
+
+// Undelete recovers a secret likewise.
+func (v *Vault) Undelete(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s, phase := v.find(name); phase == deleted {
+		s.deleted, s.back = time.Time{}, time.Time{}
+	}
+}
+
+// SetEnabled enables or disables one version of a secret, or the latest if id is empty.
+func (v *Vault) SetEnabled(name, id string, on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s, _ := v.find(name)
+	if s == nil {
+		return
+	}
+	for i, ver := range s.versions {
+		if ver.id == id || id == "" && i == len(s.versions)-1 {
+			ver.enabled = on
+		}
+	}
+}
+
 // Seed writes a version that another writer put there, past every check and hook,
 // and returns its id. A deleted secret of that name comes back to life.
 func (v *Vault) Seed(name, value string, tags map[string]string) (version string) {
