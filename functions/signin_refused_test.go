@@ -152,8 +152,9 @@ func (w *world) person(people stack.OAuthApplication, target directory.Applicati
 	w.Helper()
 	link := decode[struct{ AuthorizationURL string }](w.T, w.call(auth.Rotate, http.MethodPost, secrets+"/oauth/authorize", object{
 		"name": "person", "tenantId": w.stack.TenantID, "isAutoRotationEnabled": true,
-		"rotation": object{"gracePeriodHours": 0, "rotationInterval": 30, "rotateAt": object{"hours": 3, "minutes": 15}, "timeZone": "Europe/Berlin",
-			"target": object{"clientId": target.ClientID}},
+		"rotation": object{"gracePeriodHours": 0, "rotationInterval": 30, "rotateAt": object{"hours": 3, "minutes": 15},
+			"timeZone": "Europe/Berlin",
+			"target":   object{"clientId": target.ClientID}},
 	})).AuthorizationURL
 	w.connect(link, people.Administrator)
 	w.settle()

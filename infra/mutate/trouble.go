@@ -140,4 +140,28 @@ var trouble = []mutation{
 		old: "if v := recover(); v != nil {",
 		new: "if v := error(nil); v != nil {",
 	},
+	{
+		name: "a value that can't be read in the vault is called Entra's refusal",
+		rule: "P8", file: "shared/rotator/call.go",
+		old: "\t\t\trefused = cmp.Or(refused, err)\n\t\t\tcontinue\n",
+		new: "\t\t\tcontinue\n",
+	},
+	{
+		name: "a disabled version is called a missing role",
+		rule: "P8", file: "shared/keyvault/failure.go", tests: []string{"./shared/keyvault"},
+		old: "e.Status == http.StatusForbidden && e.Detail == serviceerror.DetailDisabled:",
+		new: "false:",
+	},
+	{
+		name: "a version may have no expiry",
+		rule: "P1", file: "shared/rotation/services.go",
+		old: "\tif ends.IsZero() {\n\t\treturn now.Add(endless)",
+		new: "\tif false {\n\t\treturn now.Add(endless)",
+	},
+	{
+		name: "a loop that Entra has stopped is a verdict on the credential",
+		rule: "R5", file: "shared/entra/failure.go", tests: []string{"./shared/entra"},
+		old: "50196:   serviceerror.Throttled,",
+		new: "50196:   serviceerror.CredentialInvalid,",
+	},
 }

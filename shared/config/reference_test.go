@@ -28,7 +28,8 @@ func TestUnresolvedReference(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT": nil,
 		"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET": {"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid},
 	} {
-		for _, value := range []string{reference, " " + reference, strings.ToLower(reference), "@Microsoft.KeyVault(VaultName=name;SecretName=hunter2)"} {
+		for _, value := range []string{reference, " " + reference, strings.ToLower(reference),
+			"@Microsoft.KeyVault(VaultName=name;SecretName=hunter2)"} {
 			_, err := config.Load(least.with(beside).with(settings{name: value}).lookup)
 			if err == nil {
 				t.Errorf("%s: a reference is taken for a value", name)

@@ -12,6 +12,8 @@ func TestCodesWithACause(t *testing.T) {
 	for code, want := range map[int][2]serviceerror.Class{
 		50076:   {serviceerror.CredentialInvalid, serviceerror.SignInExpired},
 		50078:   {serviceerror.CredentialInvalid, serviceerror.SignInExpired},
+		50079:   {serviceerror.CredentialInvalid, serviceerror.SignInExpired},
+		53001:   {serviceerror.CredentialInvalid, serviceerror.CredentialInvalid},
 		70043:   {serviceerror.CredentialInvalid, serviceerror.SignInExpired},
 		53003:   {serviceerror.CredentialInvalid, serviceerror.CredentialInvalid},
 		53000:   {serviceerror.CredentialInvalid, serviceerror.CredentialInvalid},

@@ -27,9 +27,11 @@ var classes = map[int]serviceerror.Class{
 	700024:  serviceerror.CertificateRefused, // not within its valid time range
 	50076:   serviceerror.CredentialInvalid,  // this and the next ones by their causes; see package serviceerror
 	50078:   serviceerror.CredentialInvalid,
+	50079:   serviceerror.CredentialInvalid,
 	70043:   serviceerror.CredentialInvalid,
 	53003:   serviceerror.CredentialInvalid,
 	53000:   serviceerror.CredentialInvalid,
+	53001:   serviceerror.CredentialInvalid,
 	50105:   serviceerror.CredentialInvalid,
 	7000112: serviceerror.CredentialInvalid,
 	50196:   serviceerror.Throttled, // a loop of requests: no verdict on the credential

@@ -261,8 +261,10 @@ var signInClasses = map[int]serviceerror.Class{
 	70043:   serviceerror.SignInExpired,     // sign-in frequency
 	50076:   serviceerror.SignInExpired,     // multi-factor authentication is asked for
 	50078:   serviceerror.SignInExpired,     // it is too long ago
+	50079:   serviceerror.SignInExpired,     // the person has not registered for it
 	53003:   serviceerror.CredentialInvalid, // signing in again does not help against these
 	53000:   serviceerror.CredentialInvalid,
+	53001:   serviceerror.CredentialInvalid,
 	50105:   serviceerror.CredentialInvalid,
 	7000112: serviceerror.CredentialInvalid,
 	700082:  serviceerror.SignInExpired, // 90 idle days

@@ -22,6 +22,8 @@ const LoopDetected = "AADSTS50196"
 var causes = map[string]string{
 	"AADSTS50076": "Entra asks for multi-factor authentication, since a policy or the place of the sign-in has changed, and only the person " +
 		"can do that. Sign in again with it: " + signIn,
+	"AADSTS50079": "Entra asks for multi-factor authentication, which the person has not registered for yet. " +
+		"Sign in again and register: " + signIn,
 	"AADSTS50078": "The multi-factor authentication of the sign-in has ended, since a policy of the tenant limits how long it lasts. " +
 		"Sign in again with it: " + signIn,
 	"AADSTS70043": "The sign-in has ended, since a Conditional Access policy of the tenant limits how long one lasts (sign-in frequency). " +
@@ -29,6 +31,8 @@ var causes = map[string]string{
 	"AADSTS53003": "A Conditional Access policy of the tenant blocks the sign-in. Entra's sign-in logs name the policy. " +
 		"Exempt the application or the person that signs in, or allow the addresses from which Rekey calls.",
 	"AADSTS53000": "A Conditional Access policy of the tenant asks for a compliant device, and Rekey has none. " +
+		"Exempt the person that signs in, or connect by the certificate or client secret of an application.",
+	"AADSTS53001": "A Conditional Access policy of the tenant asks for a device of the organization, and Rekey has none. " +
 		"Exempt the person that signs in, or connect by the certificate or client secret of an application.",
 	"AADSTS50105": "The application takes only what is assigned to it, and the one that signs in is not assigned. " +
 		"Assign it in Entra under Enterprise applications, Users and groups; or set Assignment required to No there.",

@@ -97,8 +97,8 @@ var advice = map[Class]string{
 		"Choose another vaultSecretName, or purge or recover that secret.",
 	VaultMissing: "A value that Rekey needs is soft-deleted or gone in Key Vault. Recover the secret (az keyvault secret recover); " +
 		"POST .../test names it. If it is lost, give new credentials.",
-	VaultDisabled: "A value that Rekey needs is disabled in Key Vault. Enable that version (az keyvault secret set-attributes --enabled true); " +
-		"POST .../test names it. If it was disabled on purpose, give new credentials.",
+	VaultDisabled: "A value that Rekey needs is disabled in Key Vault. Enable that version " +
+		"(az keyvault secret set-attributes --enabled true); POST .../test names it. If it was disabled on purpose, give new credentials.",
 	Invalid: "The service refused the request. The code says why; if it stays, please report it.",
 	ActorRefused: "The connection that authenticates for this rotation can't sign in. " +
 		"Look at that connection: it says why, and takes new credentials. Rekey goes on as soon as it can sign in.",

@@ -24,7 +24,8 @@ func TestMistakesInTheSettingsEndTheStart(t *testing.T) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
 	hash := strings.Repeat("ab", 32)
-	least := []string{"FUNCTIONS_CUSTOMHANDLER_PORT=" + port, "REKEY_DEPLOYMENT=test", "REKEY_TABLE_SERVICE=https://name.table.core.windows.net",
+	least := []string{"FUNCTIONS_CUSTOMHANDLER_PORT=" + port, "REKEY_DEPLOYMENT=test",
+		"REKEY_TABLE_SERVICE=https://name.table.core.windows.net",
 		"REKEY_KEY_VAULT_URL=https://name.vault.azure.net", "REKEY_API_KEYS=ci:read:" + hash}
 	for name, tt := range map[string]struct{ value, says string }{
 		"REKEY_API_KEYS":       {"@Microsoft.KeyVault(SecretUri=https://name.vault.azure.net/secrets/hunter2)", "was not resolved"},
