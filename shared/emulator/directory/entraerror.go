@@ -96,9 +96,11 @@ var entraErrors = map[int]entraError{
 	53003: {status: 400, name: "invalid_grant", sub: "message_only",
 		text: "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance."},
 	53000: {status: 400, name: "invalid_grant", sub: "message_only",
-		text: "Device is not in required device state: {state}. Conditional Access policy requires a compliant device, and the device is not compliant."},
+		text: "Device is not in required device state: {state}. Conditional Access policy " +
+			"requires a compliant device, and the device is not compliant."},
 	50105: {status: 400, name: "invalid_grant",
-		text: "Your administrator has configured the application '%s' to block users unless they are specifically granted ('assigned') access to the application."},
+		text: "Your administrator has configured the application '%s' to block users unless they are " +
+			"specifically granted ('assigned') access to the application."},
 	50196: {status: 400, name: "invalid_grant", text: "The server terminated an operation because it encountered a client request loop. " +
 		"Please contact your app vendor."},
 	7000112: {status: 401, name: "unauthorized_client", text: "Application '%s'(%s) is disabled."},
