@@ -18,8 +18,9 @@ func TestWhatThePublishedSecretLacksIsSaid(t *testing.T) {
 		class serviceerror.Class
 		says  string
 	}{
-		"soft-deleted": {func(s *subject, name string) { s.w.DeleteByHand(name) }, serviceerror.VaultMissing, "az keyvault secret recover"},
-		"disabled":     {func(s *subject, name string) { s.w.DisableByHand(name) }, serviceerror.VaultDisabled, "az keyvault secret set-attributes"},
+		"soft-deleted": {func(s *subject, name string) { s.w.DeleteByHand(name) }, serviceerror.VaultMissing, "keyvault secret recover"},
+		"disabled": {func(s *subject, name string) { s.w.DisableByHand(name) }, serviceerror.VaultDisabled,
+			"keyvault secret set-attributes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -32,7 +33,8 @@ func TestWhatThePublishedSecretLacksIsSaid(t *testing.T) {
 				s.w.OutsideBreak(true)
 				tt.spoil(s, before.VaultName)
 				got, err := service(s.w).Check(t.Context(), s.id)
-				if err != nil || got.Problem != tt.class || !strings.Contains(got.Message, tt.says) || !strings.Contains(got.Message, before.VaultName) {
+				if err != nil || got.Problem != tt.class || !strings.Contains(got.Message, tt.says) ||
+					!strings.Contains(got.Message, before.VaultName) {
 					t.Errorf("the test: %+v, %v", got, err)
 				}
 				if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{}); err != nil {

@@ -180,3 +180,37 @@ func FuzzCallback(f *testing.F) {
 		}
 	})
 }
+
+// A refusal that has a cause of its own is told by it, whether the callback brings it or the
+// exchange of the code; a loop that Entra has stopped is for another try.
+func TestARefusalIsToldByItsCause(t *testing.T) {
+	for code, tt := range map[string]struct {
+		kind oauth.Kind
+		says string
+	}{
+		"AADSTS53003": {oauth.Refused, "Conditional Access"}, "AADSTS53000": {oauth.Refused, "compliant device"},
+		"AADSTS50105": {oauth.Refused, "not assigned"}, "AADSTS7000112": {oauth.Refused, "disabled in this tenant"},
+		"AADSTS50196": {oauth.Failed, "did not answer properly"},
+	} {
+		class := serviceerror.CredentialInvalid
+		if tt.kind == oauth.Failed {
+			class = serviceerror.Throttled
+		}
+		for name, spoil := range map[string]func(w *world, q url.Values) url.Values{
+			"callback": func(_ *world, q url.Values) url.Values {
+				return url.Values{"state": q["state"], "error": {"invalid_request"}, "error_description": {code + ": a text"}}
+			},
+			"code": func(w *world, q url.Values) url.Values {
+				w.entra.fail = &serviceerror.Error{Op: "redeeming", Class: class, Status: 400, Code: code}
+				return q
+			},
+		} {
+			w, b := newWorld(t), browser{}
+			q := spoil(w, w.entra.approve(t, w.depart(b, w.begin(w.request()))))
+			got, _ := w.ended(b, w.Callback(t.Context(), q.Encode(), b.jar))
+			if got.Kind != tt.kind || !strings.Contains(got.Text(), tt.says) || !strings.Contains(got.Text(), "Nothing was stored.") {
+				t.Errorf("%s by the %s: %s: %s", code, name, got.Kind, got.Text())
+			}
+		}
+	}
+}

@@ -17,7 +17,9 @@ var classes = []serviceerror.Class{
 	serviceerror.CredentialRefused, serviceerror.CredentialExpired, serviceerror.CredentialInvalid,
 	serviceerror.ApplicationMissing, serviceerror.TenantMissing, serviceerror.Permission,
 	serviceerror.PolicyLifetime, serviceerror.PolicyForbidden, serviceerror.Full,
-	serviceerror.CredentialMissing, serviceerror.VaultRefused, serviceerror.VaultConflict, serviceerror.Invalid, serviceerror.CredentialLost,
+	serviceerror.CredentialMissing, serviceerror.VaultRefused, serviceerror.VaultConflict,
+	serviceerror.VaultMissing, serviceerror.VaultDisabled, serviceerror.Invalid, serviceerror.CredentialLost, serviceerror.ActorRefused,
+	serviceerror.CertificateRefused, serviceerror.SignInExpired, serviceerror.ConsentMissing,
 }
 
 func TestEveryClassHasAdvice(t *testing.T) {
