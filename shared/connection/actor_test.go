@@ -92,7 +92,8 @@ func (s *subject) keepNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	version, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.AuthName(), Value: secret.New("{}"), Enabled: true})
+	version, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.AuthName(), Value: secret.New("{}"), Enabled: true,
+		ExpiresAt: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
