@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rekey/shared/auth"
+	"rekey/shared/emulator/fault"
 )
 
 // ailment is what an operator may do to a secret in the vault, and what puts it right.
@@ -189,4 +190,25 @@ func TestNameInTheVaultIsBlocked(t *testing.T) {
 			w.managed(app, target.VaultSecretName, w.record(target.ID).Current.KeyID, app.KeyID)
 		})
 	}
+}
+
+// A vault that refuses a name is a finding of the test, too; one that does not answer is not.
+func TestVaultRefusesAName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	_, made := w.connected()
+	staged := func(effect fault.Effect) fault.Hook {
+		return func(op string, r *http.Request) *fault.Effect {
+			if strings.HasPrefix(op, "vault.") && strings.Contains(r.URL.Path, "-staged") {
+				return &effect
+			}
+			return nil
+		}
+	}
+	w.stack.Break(staged(fault.Effect{Status: http.StatusForbidden, Code: "Forbidden", Text: "no"}))
+	if got := w.test("/" + made.ID); got.CanRotate || !strings.Contains(strings.Join(got.Why, " "), "Key Vault refuses Rekey") {
+		t.Errorf("the test: %+v", got)
+	}
+	w.stack.Break(staged(down))
+	w.call(auth.Write, http.MethodPost, secrets+"/"+made.ID+"/test", nil).refuses(t, http.StatusServiceUnavailable, "try again")
 }

@@ -170,10 +170,12 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 func (s *Service) lookAtVault(ctx context.Context, rec *rotation.Record, c *Check) error {
 	for _, name := range []string{rec.VaultName, rec.StagedName()} {
 		state, err := s.Vault.State(ctx, name)
-		if err != nil {
+		switch {
+		case err != nil && serviceerror.ClassOf(err).Refusal():
+			c.Why = append(c.Why, serviceerror.Explain(err))
+		case err != nil:
 			return s.explain(ctx, "looking at the Key Vault secret", err)
-		}
-		if state.Deleted {
+		case state.Deleted:
 			c.Why = append(c.Why, serviceerror.Explain(&serviceerror.Error{
 				Op: "looking at the Key Vault secret", Class: serviceerror.VaultConflict, Detail: serviceerror.DetailSoftDeleted, Place: state.Place,
 			}))
