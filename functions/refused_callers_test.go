@@ -54,6 +54,11 @@ func TestTheLogSaysWhyACallerWasRefused(t *testing.T) {
 			t.Errorf("%s: the log says %q, want %q", name, got, tt.says)
 		}
 	}
+	r := w.request(0, http.MethodGet, "", object{"clientId": "admin", "clientSecret": w.keys[auth.Read].Reveal()})
+	r.Method, r.URL.Path = http.MethodPost, "/api/v1/auth/universal-auth/login"
+	if got := w.send(r); got.status != http.StatusUnauthorized || !strings.Contains(reason(t, w.watch), "by another name") {
+		t.Errorf("a sign-in by another name: %d, the log says %q", got.status, reason(t, w.watch))
+	}
 	w.call(auth.Read, http.MethodDelete, secrets+"/"+unknownID, nil).refuses(t, http.StatusForbidden)
 	if got := reason(t, w.watch); !strings.Contains(got, `needs the role "write"`) {
 		t.Errorf("a role that is not enough: the log says %q", got)

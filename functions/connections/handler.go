@@ -158,6 +158,9 @@ func refusal(err error) string {
 	if err == nil { // by the operation itself, which has told the caller
 		return "the caller's role is not enough for what was asked"
 	}
+	if p, ok := errors.AsType[*problem](err); ok && p.cause != nil {
+		return p.cause.Error()
+	}
 	return err.Error()
 }
 

@@ -60,7 +60,9 @@ func (h *Handler) loggingIn(r *http.Request) (caller auth.Caller, key secret.Val
 	}
 	caller, err = h.Login(b.ClientID, b.ClientSecret)
 	if errors.Is(err, auth.ErrUnauthenticated) {
-		err = errLogin
+		p := *errLogin
+		p.cause = err // for the log
+		err = &p
 	}
 	return caller, b.ClientSecret, err
 }

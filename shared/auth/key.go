@@ -99,8 +99,11 @@ func (a *Authenticator) Login(name string, key secret.Value) (Caller, error) {
 		return Caller{}, ErrUnconfigured
 	}
 	caller, err := a.byKey(key.Reveal())
-	if err != nil || caller.Name != name {
-		return Caller{}, ErrUnauthenticated
+	switch {
+	case err != nil:
+		return Caller{}, err
+	case caller.Name != name:
+		return Caller{}, OtherName
 	}
 	return caller, nil
 }

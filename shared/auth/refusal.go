@@ -11,6 +11,7 @@ const (
 	SeveralHeaders Refusal = "there is more than one Authorization header"
 	NotBearer      Refusal = "the Authorization header is not of the form Bearer <key or token>"
 	UnknownKey     Refusal = "the API key is not known: REKEY_API_KEYS has no entry with its hash"
+	OtherName      Refusal = "the API key is known by another name than the client id that came with it"
 	NoTokens       Refusal = "it is no API key, and no Entra tokens are accepted: REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE are not set"
 	NoCaller       Refusal = "the token does not say which application asked for it, or which person"
 	OtherTenant    Refusal = "the tenant is not that of REKEY_AUTH_TENANT_ID"
