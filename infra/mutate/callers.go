@@ -14,8 +14,8 @@ var callers = []mutation{
 	{
 		name: "an API key signs in by whatever name",
 		rule: "P7", file: "shared/auth/key.go", tests: ofCallers,
-		old: "if err != nil || caller.Name != name {",
-		new: "if err != nil {",
+		old: "case caller.Name != name:",
+		new: "case false:",
 	},
 	{
 		name: "sign-ins that are refused are not counted",
