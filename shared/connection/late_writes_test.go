@@ -73,3 +73,36 @@ func (s *subject) publishLate(t *testing.T, c *connection.Service, after time.Du
 	time.Sleep(time.Second)
 	return lands, end
 }
+
+// A creation writes down, before it sends what was given to the vault, until when that write
+// may land, and forgets that only if every try had a definite answer (rule R8).
+func TestACreationAnnouncesTheWriteOfWhatWasGiven(t *testing.T) {
+	for name, lost := range map[string]bool{"the write is answered": false, "its first try times out": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				in := s.input()
+				in.VaultSecretName, in.Rotate = "given", false
+				if lost {
+					s.w.Late("vault.put given", 9*time.Minute)
+				}
+				var sent time.Time
+				s.w.Before("vault.put given", func() {
+					sent = time.Now()
+					rec, _ := s.w.Record(s.w.Records()[0])
+					if until := rec.Lease.Until.Add(10 * time.Minute); !rec.Unsettled.Until.Equal(until) {
+						t.Errorf("announced until %s, want %s", rec.Unsettled.Until, until)
+					}
+				})
+				if err := s.make(t, in); err != nil {
+					t.Fatal(err)
+				}
+				if rec := s.record(t); rec.Unsettled.Until.After(sent.Add(10*time.Minute)) != lost {
+					t.Errorf("a write may land until %s, %s after it was sent", rec.Unsettled.Until, rec.Unsettled.Until.Sub(sent))
+				}
+				s.sweep(t, 20*time.Minute)
+				s.check(t)
+			})
+		})
+	}
+}

@@ -2,6 +2,7 @@ package rotation_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -284,5 +285,40 @@ func TestWhatEndsGracePeriods(t *testing.T) {
 	rec = with(idle(), asked(rotation.AskEmergency), retires(due()))
 	if step := rotation.DefaultRules().Plan(now, &rec, mine); step != (rotation.Remove{ID: "old"}) {
 		t.Errorf("an emergency with a removal that is due: %+v", step) // the application may be full
+	}
+}
+
+// What Rekey has removed is remembered when it is not listed any more: given again, it is
+// refused with the time of its removal (rule R13).
+func TestWhatWasRemovedIsRemembered(t *testing.T) {
+	rec := with(idle(), func(r *rotation.Record) {
+		r.Removals = []rotation.Removal{{Target: billing, KeyID: "old", Digest: "d", Published: true, After: now.Add(-minute)}}
+	})
+	rec, _ = rotation.DefaultRules().Apply(now, rec, rotation.Remove{ID: "old"}, rotation.Outcome{GateOpen: true})
+	if rec.Removals[0].RemovedAt.IsZero() {
+		t.Fatalf("it was not removed: %+v", rec.Removals)
+	}
+	rec.Removals = nil
+	if again, at := rec.Recognise("d"); again != rotation.WasRemoved || !at.Equal(now) {
+		t.Errorf("recognised as %v, removed at %s; want as removed, at %s", again, at, now)
+	}
+}
+
+// A deletion does not wait for a credential that Entra refuses long enough to call it lost:
+// it goes on as if nothing were published (rules R6 and R7).
+func TestADeletionGoesOnWithoutWhatIsLost(t *testing.T) {
+	refused := rotation.Outcome{Err: refusedWith(serviceerror.CredentialRefused)}
+	rules := rotation.DefaultRules()
+	for phase, gone := range map[rotation.Phase]bool{rotation.Deleting: true, rotation.Idle: false} {
+		rec := with(idle(), func(r *rotation.Record) {
+			r.Phase = phase
+			r.Current.Refusals, r.Current.RefusedSince = rules.LossCount-1, now.Add(-rules.LossPeriod)
+			r.Removals = []rotation.Removal{{Target: billing, KeyID: "old", Published: true, After: now.Add(-minute)}}
+		})
+		rec, events := rules.Apply(now, rec, rotation.Remove{ID: "old"}, refused)
+		told := slices.ContainsFunc(events, func(e rotation.Event) bool { return e.Kind == history.Lost })
+		if (rec.Current == nil) != gone || phase == rotation.Deleting && !told {
+			t.Errorf("%s: current %+v, events %+v", phase, rec.Current, events)
+		}
 	}
 }

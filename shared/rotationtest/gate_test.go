@@ -240,3 +240,28 @@ func TestTheRecordNamesWhatWasRepublished(t *testing.T) {
 		}
 	})
 }
+
+// Something else than current is published, and Entra refuses current: the pass does not
+// publish it again, since it has no proof that it works (rule R4). It rotates instead.
+func TestCurrentThatIsRefusedIsNotPublishedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *subject) {
+		s.sweep(2 * hour)
+		rec := s.record()
+		byHand := rotation.VaultSecret{Name: rec.VaultName, Value: secret.New("by hand"), Enabled: true}
+		if _, err := s.w.VaultPort().Put(t.Context(), byHand); err != nil {
+			t.Fatal(err)
+		}
+		s.w.OutsideBreak(true)
+		s.w.RemoveByHand(rec.Current.KeyID)
+		s.h.putting = func(v rotation.VaultSecret) error {
+			if isPublished(v) && v.Tags[vaulttag.KeyID] == rec.Current.KeyID {
+				t.Error("what Entra refuses is published again")
+			}
+			return nil
+		}
+		s.sweep(3 * day)
+		if len(s.events(history.Lost)) != 1 || s.published() == rec.Current.KeyID {
+			t.Errorf("lost: %v, published: %s", s.events(history.Lost), s.published())
+		}
+	})
+}
