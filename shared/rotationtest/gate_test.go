@@ -265,3 +265,41 @@ func TestCurrentThatIsRefusedIsNotPublishedAgain(t *testing.T) {
 		}
 	})
 }
+
+// What bears the key id of an orphan, or nothing of ours, is published by hand: the pass
+// removes the orphan only after it has published current again (rule R6).
+func TestAnOrphanIsNotRemovedBeforeCurrentIsPublished(t *testing.T) {
+	for name, foreign := range map[string]bool{"the orphan is published": false, "something foreign is published": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *subject) {
+				s.w.Directory.Propagation = 0
+				rec := s.record()
+				value, keyID := s.w.AddForeign(s.app.ClientID)
+				s.w.Name(keyID)
+				tags := rotation.Tags(rotationtest.Deployment, &rec, rotation.Credential{Target: s.app, KeyID: keyID})
+				if foreign {
+					tags = map[string]string{vaulttag.KeyID: "another"}
+				}
+				if _, err := s.w.VaultPort().Put(t.Context(),
+					rotation.VaultSecret{Name: rec.VaultName, Value: value, Enabled: true, Tags: tags}); err != nil {
+					t.Fatal(err)
+				}
+				s.w.OutsideBreak(true)
+				s.edit(func(rec *rotation.Record) {
+					rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveOrphan, Target: s.app, Marker: "m", KeyID: keyID,
+						Since: time.Now()})
+				})
+				s.h.removing = func(string) error {
+					if v, _ := s.w.Published(rec.VaultName); v.Tags[vaulttag.KeyID] != s.keyID {
+						t.Errorf("removing while %v is published", v.Tags)
+					}
+					return nil
+				}
+				s.sweep(30 * time.Minute)
+				if s.w.IsLive(keyID) || s.published() != s.keyID {
+					t.Errorf("the orphan is alive: %v, published is %s", s.w.IsLive(keyID), s.published())
+				}
+			})
+		})
+	}
+}

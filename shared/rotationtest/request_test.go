@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 	"rekey/shared/secret"
@@ -291,5 +292,30 @@ func TestAbandonAfterACrash(t *testing.T) {
 		if rec := s.record(); rec.LastRun == nil || rec.LastRun.Outcome != "abandoned" {
 			t.Errorf("last run: %+v", rec.LastRun)
 		}
+	})
+}
+
+// An emergency that a rebind outranks is served after it (rule R12).
+func TestAnEmergencyThatWasOutrankedIsServedAfterwards(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *subject) {
+		value, keyID := s.w.AddForeign(s.app.ClientID)
+		s.w.Name(keyID)
+		next := rotation.Credential{Target: s.app, KeyID: keyID, Origin: rotation.OriginNamed}
+		rec := s.record()
+		version, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: rec.StagedName(), Value: value, Enabled: true,
+			Tags: rotation.Tags(rotationtest.Deployment, &rec, next)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.VaultVersion = version
+		s.edit(func(rec *rotation.Record) {
+			rec.Ask(rotation.Request{Kind: rotation.AskEmergency, ID: "emergency", At: time.Now()})
+			rec.Ask(rotation.Request{Kind: rotation.AskRebind, ID: "rebind", At: time.Now(), Target: s.app, Next: &next})
+		})
+		s.sweep(30 * time.Minute)
+		if len(s.events(history.Rebound)) != 1 {
+			t.Errorf("the new credentials were not taken: %v", s.record().Error)
+		}
+		s.rotated(rotation.OnEmergency)
 	})
 }
