@@ -116,7 +116,7 @@ func TestTargets(t *testing.T) {
 	one = w.target(w.call(auth.Read, http.MethodGet, path+"/"+one.ID, nil))
 	w.managed(first, one.VaultSecretName, one.Rotation.Current.KeyID, first.KeyID)
 	w.target(w.call(auth.Rotate, http.MethodPost, path+"/"+two.ID+"/rotate-credentials", nil)) // by hand, without a schedule
-	changed := w.target(w.call(auth.Write, http.MethodPatch, path+"/"+one.ID,
+	changed := w.target(w.call(auth.Rotate, http.MethodPatch, path+"/"+one.ID,
 		object{"rotation": object{"rotationInterval": 9}, "version": one.Version}))
 	if changed.Rotation.RotationInterval != 9 || changed.Version != one.Version+1 {
 		t.Errorf("changed %+v", changed)
@@ -150,7 +150,7 @@ func (w *world) endOfTargets(id, path string, targets []targetView, first, secon
 	w.Helper()
 	w.call(auth.Write, http.MethodDelete, secrets+"/"+id, nil).refuses(w.T, http.StatusBadRequest, "authenticates for 2 targets")
 	w.target(w.call(auth.Write, http.MethodDelete, path+"/"+targets[0].ID, nil))
-	w.target(w.call(auth.Write, http.MethodDelete, path+"/"+targets[1].ID+"?revoke=true", nil))
+	w.target(w.call(auth.Rotate, http.MethodDelete, path+"/"+targets[1].ID+"?revoke=true", nil))
 	w.call(auth.Read, http.MethodGet, path+"/"+targets[0].ID, nil).refuses(w.T, http.StatusNotFound, "no such connection")
 	w.settle()
 	if keys := w.live(first); len(keys) != 2 {

@@ -183,6 +183,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (call
 	if !caller.Role.Allows(found.role) {
 		return caller, found.pattern, forbidden("This needs the role %q; %q has the role %q.", found.role, caller.Name, caller.Role)
 	}
+	if !caller.Role.Allows(auth.Rotate) {
+		r = r.WithContext(connection.WithoutRemovals(r.Context()))
+	}
 	req := &request{Request: r, caller: caller, params: params}
 	if req.body, err = body(r, sent); err != nil {
 		return caller, found.pattern, err

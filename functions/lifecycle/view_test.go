@@ -92,7 +92,7 @@ func (w *world) rotate(path string, body any) view {
 // deleted deletes what is at a path, and requires that it is not there any more.
 func (w *world) deleted(path, query string) {
 	w.Helper()
-	w.one(w.call("write", http.MethodDelete, path+query, nil))
+	w.one(w.call("rotate", http.MethodDelete, path+query, nil))
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
 		w.refused(http.StatusNotFound, "write", method, path, nil)
 	}

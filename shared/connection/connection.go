@@ -36,6 +36,7 @@ const (
 	Invalid     Kind = "invalid"     // change the request
 	Taken       Kind = "taken"       // another one has the name: change the request
 	Conflict    Kind = "conflict"    // the connection as it is, or another one, does not allow it
+	Forbidden   Kind = "forbidden"   // the caller may not do that: see removing.go
 	NotFound    Kind = "not found"   //
 	Unavailable Kind = "unavailable" // an outside service did not answer: try again
 )

@@ -71,6 +71,9 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	if err := in.clean(); err != nil {
 		return rotation.Record{}, err
 	}
+	if in.Rotate && !mayRemove(ctx) {
+		return rotation.Record{}, errMayNotTurnOn
+	}
 	parent, err := s.parent(asking, via)
 	if err != nil {
 		return parent, err
