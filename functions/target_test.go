@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -79,12 +80,14 @@ type targetView struct {
 	ID, ConnectionID, Description, VaultSecretName string
 	Application                                    struct{ TenantID, ClientID, ObjectID string }
 	Version                                        int64
-	Rotation                                       *rotationView
+	Rotation, RotationState                        *rotationView
 }
 
 func (w *world) target(r reply) targetView {
 	w.Helper()
-	return decode[struct{ Target targetView }](w.T, r).Target
+	v := decode[struct{ Target targetView }](w.T, r).Target
+	v.Rotation = cmp.Or(v.Rotation, v.RotationState)
+	return v
 }
 
 // One connection rotates others: each target has its own secret, schedule and history,

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/base64"
 	"slices"
-	"strings"
 
 	"rekey/shared/auth"
 	"rekey/shared/connection"
@@ -31,7 +30,7 @@ func (r *request) project() *string {
 	if !r.URL.Query().Has("projectId") {
 		return nil
 	}
-	p := strings.ToLower(strings.TrimSpace(r.URL.Query().Get("projectId")))
+	p := r.URL.Query().Get("projectId")
 	return &p
 }
 
@@ -67,7 +66,7 @@ func (h *Handler) available(r *request) (any, error) {
 	}
 	views := make([]short, 0, len(records))
 	for _, rec := range records {
-		views = append(views, short{app, rec.Name, rec.ID, some(rec.Project), h.Deployment})
+		views = append(views, short{app, rec.Name, rec.ID, some(rec.Project), h.orgID()})
 	}
 	return listing{"appConnections": views}.next(next), nil
 }

@@ -99,7 +99,7 @@ type Handler struct {
 	Authenticate func(*http.Request) (auth.Caller, error)
 	// Login says who has that API key, if it is of that name. Nil: no caller signs in so.
 	Login      func(name string, key secret.Value) (auth.Caller, error)
-	Deployment string // what the API calls orgId
+	Deployment string // of which the API shows a UUID as orgId
 
 	// OAuthClientID is the application that people connect with. Empty, and OAuth
 	// nil: that is not configured.

@@ -106,7 +106,7 @@ func (b *updateBody) unchangeable(rec *rotation.Record) error {
 		return errUnsupported
 	case !same(b.Method, rec.Method):
 		return badRequest("The method of a connection can't be changed. Create another connection.")
-	case !same(b.ProjectID, rec.Project):
+	case b.ProjectID != nil && *b.ProjectID != rec.Project:
 		return badRequest("The project of a connection can't be changed. Create another connection.")
 	case !same(b.VaultSecretName, rec.VaultName):
 		return badRequest("The Key Vault secret of a connection can't be changed, since its consumers read it. Create another connection.")

@@ -100,7 +100,7 @@ func TestUpdate(t *testing.T) {
 			"version=3 rotate=true schedule={7 2 0 UTC}"},
 		// The same as it is, in whatever case, is no change.
 		{scheduled,
-			`{"method":"client-secret","projectId":"P","vaultSecretName":"Rekey-Billing","gatewayId":null,` +
+			`{"method":"client-secret","projectId":"p","vaultSecretName":"Rekey-Billing","gatewayId":null,` +
 				`"rotation":{"target":{"clientId":"C","objectId":""}}}`, ""},
 		{scheduled, `{"credentials":{"clientSecret":"s"}}`, "credentials=client-secret/t/c/s///false"},
 		{scheduled, `{"credentials":{"tenantId":"t2","clientId":"c2","clientSecret":"s","clientSecretKeyId":"k"}}`,
