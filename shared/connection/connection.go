@@ -66,6 +66,8 @@ type Records interface {
 	// and next, which has a method LeftOut() int: how many rows these are.
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
+	// Former returns what is kept of connections that are gone and rotated app.
+	Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error)
 }
 
 // Reservations keep values unique among connections.

@@ -45,6 +45,9 @@ func (s *Service) tryGiven(ctx context.Context, in *Input) (verified, error) {
 	v := verified{app: app, hint: in.ClientSecret.Hint(), origin: rotation.OriginGiven}
 	token, err := s.Directory.Token(ctx, app, in.ClientSecret)
 	if err != nil {
+		if gone := s.removedBefore(ctx, app, in.ClientSecret, err); gone != nil {
+			return v, gone
+		}
 		return v, &failure{"signing in with the given client secret", err}
 	}
 	if !in.Rotate && in.ClientSecretKeyID == "" {

@@ -42,6 +42,9 @@ type Store interface {
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
 	// History returns events, the newest first; next is empty at the end.
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
+	// Former returns what is kept of connections that were removed and had app as their target,
+	// in no particular order. It is pruned with the last of their history.
+	Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error)
 	rotator.Pruner
 }
 
@@ -70,6 +73,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"a removed record leaves its history", storeTest.remove},
 		{"history is newest first", storeTest.history},
 		{"history is pruned from its end", storeTest.prune},
+		{"what a removed record has removed is kept as long as its history", storeTest.former},
 		{"a value is reserved once", storeTest.reserve},
 		{"a note has many owners", storeTest.notes},
 		{"one of several reservations wins", storeTest.concurrentReservations},

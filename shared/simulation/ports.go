@@ -154,6 +154,12 @@ func (s storePort) History(ctx context.Context, id, cursor string, limit int) ([
 	return got.list, got.next, err
 }
 
+func (s storePort) Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error) {
+	return do(ctx, s.p, call{op: "store.former", on: app.Key(), read: true}, func(ctx context.Context) ([]rotation.Former, error) {
+		return s.to.Former(ctx, app)
+	})
+}
+
 func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
 	rows, err = do(ctx, s.p, call{op: "store.prune"}, func(ctx context.Context) (n int, err error) {
 		n, more, err = s.to.Prune(ctx, before, limit)

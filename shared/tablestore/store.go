@@ -11,6 +11,7 @@
 //	              due-<yyyymmddThhmmssZ>-<id>      its wake-up
 //	              hist-<id>-<reversed version>     its history, newest first
 //	              day-<yyyymmdd>-<id>              how far that day's history goes
+//	              former-<application>-<id>        what is kept of a connection that is gone
 //	              evt-<time>-<id>-<version>-<n>    what a person has to be told
 //	              name-, vault-, via-<value>       reservations
 //	              claim-<application>-<id>         claims on applications
