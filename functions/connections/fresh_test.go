@@ -72,7 +72,9 @@ func TestAClientSecretThatIsSecondsOld(t *testing.T) {
 // longer to know.
 func TestAWrongClientSecretIsRefusedInTheEnd(t *testing.T) {
 	for name, body := range map[string]func(d *deployment) string{
-		"wrong": func(d *deployment) string { return credentialsOf(d.lonely, "abc8Q~wrong-wrong-wrong-wrong-wrong-wron", "") },
+		"wrong": func(d *deployment) string {
+			return credentialsOf(d.lonely, "abc8Q~wrong-wrong-wrong-wrong-wrong-wron", "")
+		},
 		"slow": func(d *deployment) string {
 			d.w.Directory.Propagation = time.Minute
 			secret, _ := d.w.AddByHand(d.lonely.ClientID, 0, false)

@@ -49,6 +49,8 @@ type Reader interface {
 	Get(ctx context.Context, id string) (rotation.Record, error)
 	ByName(ctx context.Context, project, name string) (rotation.Record, error)
 	List(ctx context.Context, project *string) ([]rotation.Record, error)
+	// Page is List in the order of names, q.Limit at a time, of what keep chooses; nil: of all.
+	Page(ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool) (page []rotation.Record, more bool, err error)
 }
 
 // Writer makes, changes and deletes connections; the latter two also targets.

@@ -40,6 +40,9 @@ type Store interface {
 	// is an error beside the others and next, which wraps why and says how many
 	// they are: it has a method LeftOut() int.
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
+	// Page returns records in the order of names, and what to ask for next, nil at the end; with
+	// those that can't be read as in List. Targets are on no page.
+	Page(ctx context.Context, q rotation.ListQuery) (records []rotation.Record, next *rotation.ListQuery, err error)
 	// History returns events, the newest first; next is empty at the end.
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
 	// Former returns what is kept of connections that were removed and had app as their target,
@@ -83,6 +86,8 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"claims of different applications are apart", storeTest.claimedApart},
 		{"different values are different reservations", storeTest.values},
 		{"a list has every record once", storeTest.list},
+		{"a page has the names in their order", storeTest.page},
+		{"a page follows changes of names", storeTest.pageFollows},
 		{"a newer schema is refused", storeTest.newerSchema},
 		{"a list leaves newer records out and says so", storeTest.listNewer},
 		{"unknown properties survive", storeTest.unknownProperties},
