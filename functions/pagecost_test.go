@@ -18,7 +18,8 @@ func TestAPageReadsWhatIsOnIt(t *testing.T) {
 	w := newWorld(t, options{})
 	var damaged []table.Row
 	for i := range 40 {
-		rec := rotation.Record{ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", i), Name: fmt.Sprintf("app-%02d", i), Method: "client-secret", Version: 1}
+		id := fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
+		rec := rotation.Record{ID: id, Name: fmt.Sprintf("app-%02d", i), Method: "client-secret", Version: 1}
 		if _, err := w.app.Connections.Records.Create(w.Context(), rec); err != nil {
 			t.Fatal(err)
 		}

@@ -41,12 +41,14 @@ func TestCreatedAgainWithARemovedClientSecret(t *testing.T) {
 		}
 	}
 	b := w.sample()
-	another := w.one(w.call(auth.Rotate, http.MethodPost, secrets, creation(b, "name", "other", "isAutoRotationEnabled", false, "rotation", absent)))
+	another := w.one(w.call(auth.Rotate, http.MethodPost, secrets,
+		creation(b, "name", "other", "isAutoRotationEnabled", false, "rotation", absent)))
 	w.patch(auth.Rotate, another.ID, object{"credentials": given(a)}).refuses(t, http.StatusConflict, says...)
 
 	wrong := given(a)
 	wrong["clientSecret"] = "abc8Q~wrong-wrong-wrong-wrong-wrong-wron"
-	w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "credentials", wrong)).refuses(t, http.StatusBadRequest, "Entra refuses the client secret")
+	w.call(auth.Rotate, http.MethodPost, secrets, creation(a, "credentials", wrong)).refuses(t, http.StatusBadRequest,
+		"Entra refuses the client secret")
 
 	live := given(a)
 	live["clientSecret"] = value

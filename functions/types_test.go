@@ -2,7 +2,6 @@ package functions_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -136,7 +135,8 @@ func TestProjectIDs(t *testing.T) {
 		return names
 	}
 	for _, project := range []string{
-		"team-a", "Team A", "org", "0B1E7E57-0000-4000-8000-00000000000F", "a/b?c#d\\e'", " spaces ", strings.Repeat("ü", 64), "проект-1", "null",
+		"team-a", "Team A", "org", "0B1E7E57-0000-4000-8000-00000000000F", "a/b?c#d\\e'", " spaces ",
+		strings.Repeat("ü", 64), "проект-1", "null",
 	} {
 		got := create("billing", project)
 		shown := decode[struct {
@@ -153,7 +153,8 @@ func TestProjectIDs(t *testing.T) {
 			t.Errorf("by name in %q: %+v", project, one)
 		}
 		w.one(w.patch(auth.Write, shown.ID, object{"projectId": project, "description": "sent along"}))
-		w.patch(auth.Write, shown.ID, object{"projectId": "another"}).refuses(t, http.StatusBadRequest, "project of a connection can't be changed")
+		w.patch(auth.Write, shown.ID, object{"projectId": "another"}).refuses(t, http.StatusBadRequest,
+			"project of a connection can't be changed")
 		create("billing", project).refuses(t, http.StatusBadRequest, "already exists")
 	}
 	w.one(create("billing", absent)) // the one without a project is apart from that of the project "org"
@@ -191,5 +192,5 @@ func TestDescriptionsAreOneVisibleLine(t *testing.T) {
 			t.Errorf("%d: %q is shown as %q", i, text, got.Description)
 		}
 	}
-	w.call(auth.Rotate, http.MethodPost, secrets, creation(own, "name", "two\nlines")).refuses(t, http.StatusBadRequest, fmt.Sprint("name must be"))
+	w.call(auth.Rotate, http.MethodPost, secrets, creation(own, "name", "two\nlines")).refuses(t, http.StatusBadRequest, "name must be")
 }

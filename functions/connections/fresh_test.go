@@ -31,6 +31,8 @@ func credentialsOf(app rotation.Application, secret, keyID string) string {
 	return body + "}"
 }
 
+const newOne = `{"name":"fresh","method":"client-secret",`
+
 const monthlyOn = `,"isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}`
 
 // A client secret may be made in the same go as the connection. Until replicas know it, the
@@ -41,10 +43,10 @@ func TestAClientSecretThatIsSecondsOld(t *testing.T) {
 			method, path, before, after string
 			named                       bool
 		}{
-			"creation":                         {http.MethodPost, "/azure-client-secrets", `{"name":"fresh","method":"client-secret",`, "", false},
-			"creation with the key id":         {http.MethodPost, "/azure-client-secrets", `{"name":"fresh","method":"client-secret",`, "", true},
-			"creation with rotation":           {http.MethodPost, "/azure-client-secrets", `{"name":"fresh","method":"client-secret",`, monthlyOn, false},
-			"creation with rotation and an id": {http.MethodPost, "/azure-client-secrets", `{"name":"fresh","method":"client-secret",`, monthlyOn, true},
+			"creation":                         {http.MethodPost, "/azure-client-secrets", newOne, "", false},
+			"creation with the key id":         {http.MethodPost, "/azure-client-secrets", newOne, "", true},
+			"creation with rotation":           {http.MethodPost, "/azure-client-secrets", newOne, monthlyOn, false},
+			"creation with rotation and an id": {http.MethodPost, "/azure-client-secrets", newOne, monthlyOn, true},
 			"other credentials":                {http.MethodPatch, "/azure-client-secrets/" + id, "{", "", false},
 			"other credentials with rotation":  {http.MethodPatch, "/azure-client-secrets/" + id, "{", monthlyOn, true},
 		} {
@@ -82,7 +84,7 @@ func TestAWrongClientSecretIsRefusedInTheEnd(t *testing.T) {
 		},
 	} {
 		for method, to := range map[string][2]string{
-			http.MethodPost:  {"/azure-client-secrets", `{"name":"fresh","method":"client-secret",`},
+			http.MethodPost:  {"/azure-client-secrets", newOne},
 			http.MethodPatch: {"/azure-client-secrets/" + id, "{"},
 		} {
 			t.Run(name+"/"+method, func(t *testing.T) {
@@ -90,7 +92,8 @@ func TestAWrongClientSecretIsRefusedInTheEnd(t *testing.T) {
 					d := newDeployment(t)
 					d.w.Calls()
 					status, says, took := d.post(t.Context(), method, to[0], to[1]+body(d)+"}")
-					if status != http.StatusBadRequest || !strings.Contains(says, "Entra refuses the client secret") || !strings.Contains(says, "AADSTS7000215") {
+					if status != http.StatusBadRequest || !strings.Contains(says, "Entra refuses the client secret") ||
+						!strings.Contains(says, "AADSTS7000215") {
 						t.Errorf("status %d: %s", status, says)
 					}
 					if n := d.w.Calls()["graph.token"]; n != 5 || took < 15*time.Second || took > 20*time.Second {
@@ -109,7 +112,7 @@ func TestGuessesAreThrottled(t *testing.T) {
 		d := newDeployment(t)
 		d.api.Limit = auth.NewLimiter(auth.Limits{Writes: 6})
 		d.w.Calls()
-		body := `{"name":"fresh","method":"client-secret",` + credentialsOf(d.lonely, "abc8Q~wrong-wrong-wrong-wrong-wrong-wron", "") + "}"
+		body := newOne + credentialsOf(d.lonely, "abc8Q~wrong-wrong-wrong-wrong-wrong-wron", "") + "}"
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		count := map[int]int{}
@@ -137,7 +140,7 @@ func TestACallerWhoHangsUpEndsTheWaiting(t *testing.T) {
 		d := newDeployment(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		body := `{"name":"fresh","method":"client-secret",` + credentialsOf(d.lonely, "abc8Q~wrong-wrong-wrong-wrong-wrong-wron", "") + "}"
+		body := newOne + credentialsOf(d.lonely, "abc8Q~wrong-wrong-wrong-wrong-wrong-wron", "") + "}"
 		if _, _, took := d.post(ctx, http.MethodPost, "/azure-client-secrets", body); took != 2*time.Second {
 			t.Errorf("the request went on for %s", took)
 		}

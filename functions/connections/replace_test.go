@@ -80,7 +80,9 @@ func TestTheHashTellsOfCredentialsThatWereGivenUp(t *testing.T) {
 		d.w.Directory.Propagation = 0
 		hash := func(method, body string) string {
 			t.Helper()
-			var v struct{ AppConnection struct{ CredentialsHash string } }
+			var v struct {
+				AppConnection struct{ CredentialsHash string }
+			}
 			status, says, _ := d.post(t.Context(), method, "/azure-client-secrets/"+id, body)
 			if err := json.Unmarshal([]byte(says), &v); err != nil || status != http.StatusOK {
 				t.Fatalf("status %d: %s", status, says)

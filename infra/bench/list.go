@@ -20,7 +20,7 @@ import (
 	"rekey/shared/schedule"
 )
 
-// listKey is the API key of whoever lists.
+// listKey is the API key that lists.
 const listKey = "rk_bench-lists-connections-and-nothing-else-mA"
 
 // listPages lets the real handler answer with pages of 100 among more and more connections.
@@ -91,7 +91,9 @@ func (r *rig) connect(ctx context.Context, n int) error {
 				VaultName: "rekey-" + id, CreatedAt: now, UpdatedAt: now, CreatedBy: "bench", Acknowledged: true, LastRotatedAt: now,
 				Policy: rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 30, Zone: "UTC"}, Grace: 48 * time.Hour},
 				Actor:  target, Target: target, Phase: rotation.Idle, NextSlot: now.AddDate(0, 0, 30), WakeAt: now.AddDate(0, 0, 30),
-				Current: &rotation.Credential{Target: target, KeyID: id, Hint: "abc", Origin: rotation.OriginIssued, Since: now, ExpiresAt: now.AddDate(0, 2, 3)},
+				Current: &rotation.Credential{
+					Target: target, KeyID: id, Hint: "abc", Origin: rotation.OriginIssued, Since: now, ExpiresAt: now.AddDate(0, 2, 3),
+				},
 				LastRun: &rotation.RunResult{ID: id, Trigger: rotation.OnSchedule, StartedAt: now, FinishedAt: now, Outcome: "success", KeyID: id},
 				Version: 9, Revision: 2, CredentialChanges: 1,
 			}

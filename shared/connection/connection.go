@@ -237,7 +237,9 @@ func (s *Service) warnLeftOut(ctx context.Context, rows int) {
 // Page returns up to q.Limit connections in the order of names, and whether there are more. Keep
 // chooses among them; nil chooses all. What it costs follows from what is read: the page, and what
 // keep does not choose. It leaves out what [Service.List] does.
-func (s *Service) Page(ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool) (page []rotation.Record, more bool, err error) {
+func (s *Service) Page(
+	ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool,
+) (page []rotation.Record, more bool, err error) {
 	const refill = 100 // what was left out is made up for by more than one at a time
 	limit, leftOut := q.Limit, 0
 	if keep != nil {

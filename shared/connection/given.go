@@ -92,10 +92,11 @@ func (s *Service) removedBefore(ctx context.Context, app rotation.Application, v
 		}
 		use := "Create a new client secret in Entra and give that."
 		if f.VaultName != "" {
-			use = fmt.Sprintf("Use what took its place, which is in the Key Vault secret %q, or create a new client secret in Entra and give that.", f.VaultName)
+			use = fmt.Sprintf("Use what took its place, which is in the Key Vault secret %q, or create a new client secret in Entra "+
+				"and give that.", f.VaultName)
 		}
-		return &Error{Kind: Conflict, Message: fmt.Sprintf("Rekey removed this client secret from Entra at %s, for the connection %s, which is deleted by now. "+
-			"So it will never work again, however often it is given. %s", stamp(at), f.ID, use)}
+		return &Error{Kind: Conflict, Message: fmt.Sprintf("Rekey removed this client secret from Entra at %s, for the connection %s, "+
+			"which is deleted by now. So it will never work again, however often it is given. %s", stamp(at), f.ID, use)}
 	}
 	return nil
 }

@@ -245,8 +245,9 @@ func TestCostOfAPage(t *testing.T) {
 	}
 	project := ""
 	for name, q := range map[string]rotation.ListQuery{
-		"all": {Limit: limit}, "of a project": {Project: &project, Limit: limit}, "one": {Limit: 1}, "in the middle": {Limit: limit, AfterName: "app-10000", AfterID: "x"},
-		"the end": {Limit: limit, AfterName: "app-19949", AfterID: "x"}, "of a name": {Name: "app-00007", Limit: 1000},
+		"all": {Limit: limit}, "of a project": {Project: &project, Limit: limit}, "one": {Limit: 1},
+		"in the middle": {Limit: limit, AfterName: "app-10000", AfterID: "x"},
+		"the end":       {Limit: limit, AfterName: "app-19949", AfterID: "x"}, "of a name": {Name: "app-00007", Limit: 1000},
 	} {
 		f.service.ResetCalls()
 		records, next, err := f.Page(t.Context(), q)
