@@ -116,7 +116,7 @@ package: go ## make the zip files of both hosts, with checksums, in dist
 	@$(GO) run ./infra/pack
 .PHONY: package
 
-bench: stage ## measure cold start, a rotation's overhead, the timer's requests, a thousand due at once
+bench: stage ## measure cold start, a rotation's overhead, the timer's requests, a page of a list, a thousand due at once
 	$(GO) build -o build/bench ./infra/bench
 	@./build/bench
 .PHONY: bench

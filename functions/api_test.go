@@ -210,7 +210,7 @@ var inputRefusals = []refusal{
 	{"no name", options{}, 400, []string{"name must be", "lower-case"}, with("name", absent)},
 	{"name that is no slug", options{}, 400, []string{"name must be", "lower-case"}, with("name", "Billing App")},
 	{"long description", options{}, 400, []string{"description", "256"}, with("description", strings.Repeat("x", 257))},
-	{"project that is no UUID", options{}, 400, []string{"projectId", "UUID"}, with("projectId", "finance")},
+	{"project of two lines", options{}, 400, []string{"projectId", "one line"}, with("projectId", "fin\nance")},
 	{"no credentials", options{}, 400, []string{"credentials.tenantId", "credentials.clientId", "credentials.clientSecret is missing"},
 		with("credentials", absent)},
 	{"tenant that is no UUID", options{}, 400, []string{"credentials.tenantId", "Directory (tenant) ID"},

@@ -30,7 +30,7 @@ func TestChangeOfSchedule(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
 	_, made := w.connected()
-	got := w.one(w.patch(auth.Write, made.ID, object{"rotation": object{"rotationInterval": 7}, "description": "weekly"}))
+	got := w.one(w.patch(auth.Rotate, made.ID, object{"rotation": object{"rotationInterval": 7}, "description": "weekly"}))
 	if got.Version != made.Version+1 || got.Description != "weekly" || got.Rotation.TimeZone != "Europe/Berlin" {
 		t.Errorf("after the change: %+v", got)
 	}
@@ -123,11 +123,11 @@ func TestDeletion(t *testing.T) {
 	for _, revoke := range []bool{false, true} {
 		w := newWorld(t, options{})
 		a, made := w.connected()
-		path, says := secrets+"/"+made.ID, "stays"
+		path, says, role := secrets+"/"+made.ID, "stays", auth.Write
 		if revoke {
-			path, says = path+"?revoke=true", "is being removed from Entra"
+			path, says, role = path+"?revoke=true", "is being removed from Entra", auth.Rotate
 		}
-		got := w.call(auth.Write, http.MethodDelete, path, nil)
+		got := w.call(role, http.MethodDelete, path, nil)
 		if was := w.one(got); was.ID != made.ID || was.Rotation.Current.KeyID != made.Rotation.Current.KeyID {
 			t.Errorf("deleted: %+v", was)
 		}
@@ -178,7 +178,7 @@ func TestAudit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
 	_, made := w.connected()
-	w.patch(auth.Write, made.ID, object{"description": "d", "rotation": object{"rotationInterval": 7}})
+	w.patch(auth.Write, made.ID, object{"description": "d", "rotation": object{"rotationInterval": 60}})
 	w.rotateNow(made.ID)
 	w.settle()
 	by, from := map[string]string{}, map[string]string{}

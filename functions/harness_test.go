@@ -272,6 +272,7 @@ type view struct {
 	CredentialsHash       string
 	Attention             []string
 	Rotation              *rotationView
+	RotationState         *rotationView
 	Authentication        *struct {
 		Thumbprint string
 		ExpiresAt  *time.Time
@@ -295,7 +296,9 @@ type rotationView struct {
 // one reads an answer with one connection.
 func (c *client) one(r reply) view {
 	c.t.Helper()
-	return decode[struct{ AppConnection view }](c.t, r).AppConnection
+	v := decode[struct{ AppConnection view }](c.t, r).AppConnection
+	v.Rotation = cmp.Or(v.Rotation, v.RotationState)
+	return v
 }
 
 // add registers an application.

@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -79,12 +80,14 @@ type targetView struct {
 	ID, ConnectionID, Description, VaultSecretName string
 	Application                                    struct{ TenantID, ClientID, ObjectID string }
 	Version                                        int64
-	Rotation                                       *rotationView
+	Rotation, RotationState                        *rotationView
 }
 
 func (w *world) target(r reply) targetView {
 	w.Helper()
-	return decode[struct{ Target targetView }](w.T, r).Target
+	v := decode[struct{ Target targetView }](w.T, r).Target
+	v.Rotation = cmp.Or(v.Rotation, v.RotationState)
+	return v
 }
 
 // One connection rotates others: each target has its own secret, schedule and history,
@@ -116,7 +119,7 @@ func TestTargets(t *testing.T) {
 	one = w.target(w.call(auth.Read, http.MethodGet, path+"/"+one.ID, nil))
 	w.managed(first, one.VaultSecretName, one.Rotation.Current.KeyID, first.KeyID)
 	w.target(w.call(auth.Rotate, http.MethodPost, path+"/"+two.ID+"/rotate-credentials", nil)) // by hand, without a schedule
-	changed := w.target(w.call(auth.Write, http.MethodPatch, path+"/"+one.ID,
+	changed := w.target(w.call(auth.Rotate, http.MethodPatch, path+"/"+one.ID,
 		object{"rotation": object{"rotationInterval": 9}, "version": one.Version}))
 	if changed.Rotation.RotationInterval != 9 || changed.Version != one.Version+1 {
 		t.Errorf("changed %+v", changed)
@@ -150,7 +153,7 @@ func (w *world) endOfTargets(id, path string, targets []targetView, first, secon
 	w.Helper()
 	w.call(auth.Write, http.MethodDelete, secrets+"/"+id, nil).refuses(w.T, http.StatusBadRequest, "authenticates for 2 targets")
 	w.target(w.call(auth.Write, http.MethodDelete, path+"/"+targets[0].ID, nil))
-	w.target(w.call(auth.Write, http.MethodDelete, path+"/"+targets[1].ID+"?revoke=true", nil))
+	w.target(w.call(auth.Rotate, http.MethodDelete, path+"/"+targets[1].ID+"?revoke=true", nil))
 	w.call(auth.Read, http.MethodGet, path+"/"+targets[0].ID, nil).refuses(w.T, http.StatusNotFound, "no such connection")
 	w.settle()
 	if keys := w.live(first); len(keys) != 2 {

@@ -151,7 +151,7 @@ func values(t *testing.T, created reply) {
 		}
 	}](t, created).AppConnection
 	r := c.Rotation
-	if c.App != "azure-client-secrets" || c.Method != "client-secret" || c.OrgID != "default" || c.Version != 1 || !c.IsAutoRotationEnabled ||
+	if c.App != "azure-client-secrets" || c.Method != "client-secret" || c.OrgID != orgID || c.Version != 1 || !c.IsAutoRotationEnabled ||
 		c.Description == "" {
 		t.Errorf("connection %+v", c)
 	}

@@ -95,6 +95,8 @@ func statusOf(k connection.Kind) int {
 		return http.StatusBadRequest
 	case connection.Conflict:
 		return http.StatusConflict
+	case connection.Forbidden:
+		return http.StatusForbidden
 	case connection.NotFound:
 		return http.StatusNotFound
 	case connection.Unavailable:

@@ -2,7 +2,9 @@ package connections
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -31,12 +33,15 @@ func (r *request) project() *string {
 	if !r.URL.Query().Has("projectId") {
 		return nil
 	}
-	p := strings.ToLower(strings.TrimSpace(r.URL.Query().Get("projectId")))
+	p := r.URL.Query().Get("projectId")
 	return &p
 }
 
-// maxConnections is the most that one page of a list has.
-const maxConnections = 1000
+// maxConnections is the most that one page of a list has, and maxName the longest name.
+const (
+	maxConnections = 1000
+	maxName        = 64
+)
 
 // list lists connections by name. Without limit it lists all of them, as Infisical's
 // does.
@@ -67,7 +72,7 @@ func (h *Handler) available(r *request) (any, error) {
 	}
 	views := make([]short, 0, len(records))
 	for _, rec := range records {
-		views = append(views, short{app, rec.Name, rec.ID, some(rec.Project), h.Deployment})
+		views = append(views, short{app, rec.Name, rec.ID, some(rec.Project), h.orgID()})
 	}
 	return listing{"appConnections": views}.next(next), nil
 }
@@ -83,38 +88,71 @@ func (l listing) next(cursor string) listing {
 	return l
 }
 
-// page reads the connections that a request asks for. The table knows no order but that
-// of its keys, so every page costs one read of all rows.
+// page reads the connections that a request asks for. With a limit it costs what is on the page,
+// and what `attention` leaves out.
 func (h *Handler) page(r *request) (records []rotation.Record, next string, err error) {
-	limit, err := r.whole("limit", 0, maxConnections)
-	if err != nil {
+	q := rotation.ListQuery{Project: r.project(), Name: r.URL.Query().Get("name")}
+	if q.Limit, err = r.whole("limit", 0, maxConnections); err != nil {
 		return nil, "", err
 	}
 	urgent, err := r.flag("attention")
 	if err != nil {
 		return nil, "", err
 	}
-	after, err := base64.RawURLEncoding.DecodeString(r.URL.Query().Get("cursor"))
-	if err != nil {
-		return nil, "", errCursor
-	}
-	if records, err = h.Service.List(r.Context(), r.project()); err != nil {
+	if q.AfterName, q.AfterID, err = parseCursor(r.URL.Query().Get("cursor")); err != nil {
 		return nil, "", err
 	}
-	name, now := r.URL.Query().Get("name"), h.now()
+	var keep func(*rotation.Record) bool
+	if now := h.now(); urgent {
+		keep = func(rec *rotation.Record) bool { return len(connection.Attention(rec, now)) > 0 }
+	}
+	switch {
+	case len(q.Name) > maxName:
+		return nil, "", nil
+	case q.Limit == 0 && q.Name != "":
+		q.Limit = maxConnections // of one name there are as many as there are projects
+	case q.Limit == 0:
+		records, err = h.everything(r.Context(), q, keep)
+		return records, "", err
+	}
+	records, more, err := h.Service.Page(r.Context(), q, keep)
+	if err == nil && more {
+		next = base64.RawURLEncoding.EncodeToString([]byte(place(&records[len(records)-1])))
+	}
+	return records, next, err
+}
+
+// everything reads all connections that q asks for. That costs one read of all rows.
+func (h *Handler) everything(ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool) ([]rotation.Record, error) {
+	records, err := h.Service.List(ctx, q.Project)
+	if err != nil {
+		return nil, err
+	}
+	after := q.AfterName + " " + q.AfterID
 	records = slices.DeleteFunc(records, func(rec rotation.Record) bool {
-		return name != "" && rec.Name != name || urgent && len(connection.Attention(&rec, now)) == 0 || place(&rec) <= string(after)
+		return q.Name != "" && rec.Name != q.Name || keep != nil && !keep(&rec) || place(&rec) <= after
 	})
 	slices.SortFunc(records, func(a, b rotation.Record) int { return cmp.Compare(place(&a), place(&b)) })
-	if limit > 0 && len(records) > limit {
-		records = records[:limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(place(&records[limit-1])))
-	}
-	return records, next, nil
+	return records, nil
 }
 
 // place is where a connection comes in a list. A name has no spaces.
 func place(rec *rotation.Record) string { return rec.Name + " " + rec.ID }
+
+// placeForm is what a cursor holds.
+var placeForm = regexp.MustCompile(`^[a-z0-9-]{1,64} [A-Za-z0-9_-]{1,100}$`)
+
+func parseCursor(cursor string) (name, id string, err error) {
+	if cursor == "" {
+		return "", "", nil
+	}
+	at, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || !placeForm.Match(at) {
+		return "", "", errCursor
+	}
+	name, id, _ = strings.Cut(string(at), " ")
+	return name, id, nil
+}
 
 var errCursor = badRequest("cursor is none that this list gave out. Begin again without it.")
 

@@ -49,6 +49,8 @@ type Reader interface {
 	Get(ctx context.Context, id string) (rotation.Record, error)
 	ByName(ctx context.Context, project, name string) (rotation.Record, error)
 	List(ctx context.Context, project *string) ([]rotation.Record, error)
+	// Page is List in the order of names, q.Limit at a time, of what keep chooses; nil: of all.
+	Page(ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool) (page []rotation.Record, more bool, err error)
 }
 
 // Writer makes, changes and deletes connections; the latter two also targets.
@@ -99,7 +101,7 @@ type Handler struct {
 	Authenticate func(*http.Request) (auth.Caller, error)
 	// Login says who has that API key, if it is of that name. Nil: no caller signs in so.
 	Login      func(name string, key secret.Value) (auth.Caller, error)
-	Deployment string // what the API calls orgId
+	Deployment string // of which the API shows a UUID as orgId
 
 	// OAuthClientID is the application that people connect with. Empty, and OAuth
 	// nil: that is not configured.
@@ -182,6 +184,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (call
 	}
 	if !caller.Role.Allows(found.role) {
 		return caller, found.pattern, forbidden("This needs the role %q; %q has the role %q.", found.role, caller.Name, caller.Role)
+	}
+	if !caller.Role.Allows(auth.Rotate) {
+		r = r.WithContext(connection.WithoutRemovals(r.Context()))
 	}
 	req := &request{Request: r, caller: caller, params: params}
 	if req.body, err = body(r, sent); err != nil {

@@ -74,6 +74,10 @@ func (s service) List(_ context.Context, project *string) ([]rotation.Record, er
 	return s.list(project)
 }
 
+func (s service) Page(context.Context, rotation.ListQuery, func(*rotation.Record) bool) ([]rotation.Record, bool, error) {
+	return nil, false, nil
+}
+
 func (s service) Once(_ context.Context, k connection.Keyed, do func(id string) (rotation.Record, error)) (rotation.Record, error) {
 	if s.once == nil && k.Key == "" {
 		return do("")

@@ -7,19 +7,27 @@ import (
 	"rekey/shared/rotation"
 )
 
-// rotationView is the schedule, and where the rotation stands. Source: reference,
-// section 1.2; from State on it is ours.
+// rotationView is the schedule, and where the rotation stands. Source: reference, section
+// 1.2; what is ours is marked. Clients decode a status that is success or failed, or not
+// there, and an interval of at least a day.
 type rotationView struct {
-	RotationInterval    int        `json:"rotationInterval"`
-	RotateAtUTC         timeOfDay  `json:"rotateAtUtc"`
-	RotationStatus      *string    `json:"rotationStatus"`
-	NextRotationAt      *time.Time `json:"nextRotationAt"`
-	LastRotationMessage *string    `json:"lastRotationMessage"`
+	RotationInterval int        `json:"rotationInterval"`
+	RotateAtUTC      timeOfDay  `json:"rotateAtUtc"`
+	NextRotationAt   *time.Time `json:"nextRotationAt"`
+	RotateAt         timeOfDay  `json:"rotateAt"` // ours
+	TimeZone         string     `json:"timeZone"` // ours
+	rotationState
+}
 
+// rotationState is where the rotation stands. It is shown by itself where there was never a
+// schedule.
+type rotationState struct {
+	RotationStatus      string  `json:"rotationStatus,omitempty"`
+	LastRotationMessage *string `json:"lastRotationMessage"`
+
+	// From here on it is ours.
 	State                    rotation.Phase `json:"state"`
 	Settled                  bool           `json:"settled"`
-	RotateAt                 timeOfDay      `json:"rotateAt"`
-	TimeZone                 string         `json:"timeZone"`
 	GracePeriodHours         float64        `json:"gracePeriodHours"`
 	OriginalGracePeriodHours float64        `json:"originalGracePeriodHours"`
 	LastRotatedAt            *time.Time     `json:"lastRotatedAt"`
@@ -59,25 +67,35 @@ type runView struct {
 	Message    string     `json:"message,omitempty"`
 }
 
-func (h *Handler) rotationView(rec *rotation.Record) *rotationView {
-	now := h.now()
-	p := rec.Policy
-	if !p.Enabled && p.Schedule.Interval == 0 && rec.Run == nil && rec.LastRun == nil && (!rec.Delegated() || rec.Target.ClientID == "") {
-		return nil // there is nothing to rotate, or no caller has asked for it
+// rotationViews returns the schedule with the state, or the state alone where there is no
+// schedule, or neither where there is nothing to rotate and no caller has asked for it.
+func (h *Handler) rotationViews(rec *rotation.Record) (*rotationView, *rotationState) {
+	now, s := h.now(), rec.Policy.Schedule
+	switch {
+	case s.Interval > 0:
+		return &rotationView{
+			RotationInterval: s.Interval, RotateAtUTC: atUTC(s, slot(rec, now)), NextRotationAt: next(rec, now),
+			RotateAt: timeOfDay{s.Hours, s.Minutes}, TimeZone: cmp.Or(s.Zone, "UTC"), rotationState: state(rec, now),
+		}, nil
+	case rec.Run != nil || rec.LastRun != nil || rec.Delegated() && rec.Target.ClientID != "":
+		return nil, new(state(rec, now))
 	}
-	v := &rotationView{
-		RotationInterval: p.Schedule.Interval, RotateAtUTC: atUTC(p.Schedule, slot(rec, now)), NextRotationAt: next(rec),
-		State: rec.Phase, Settled: rec.Settled(now), RotateAt: timeOfDay{p.Schedule.Hours, p.Schedule.Minutes},
-		GracePeriodHours: p.Grace.Hours(), OriginalGracePeriodHours: p.OriginalGrace.Hours(), LastRotatedAt: when(rec.LastRotatedAt),
-		Retiring: []retiringView{}, ByHand: []byHandView{}, LastRun: lastRun(rec), TimeZone: cmp.Or(p.Schedule.Zone, "UTC"),
+	return nil, nil
+}
+
+func state(rec *rotation.Record, now time.Time) rotationState {
+	v := rotationState{
+		State: rec.Phase, Settled: rec.Settled(now), LastRotatedAt: when(rec.LastRotatedAt),
+		GracePeriodHours: rec.Policy.Grace.Hours(), OriginalGracePeriodHours: rec.Policy.OriginalGrace.Hours(),
+		Retiring: []retiringView{}, ByHand: []byHandView{}, LastRun: lastRun(rec),
 	}
-	if rec.Error != nil {
-		v.RotationStatus, v.LastRotationMessage = new("failed"), some(rec.Error.Message)
-	} else if rec.LastRun != nil {
-		v.RotationStatus, v.LastRotationMessage = new(rec.LastRun.Outcome), some(rec.LastRun.Message)
-		if rec.LastRun.Outcome != "success" {
-			v.RotationStatus = new("failed")
-		}
+	switch last := rec.LastRun; {
+	case rec.Error != nil:
+		v.RotationStatus, v.LastRotationMessage = "failed", some(rec.Error.Message)
+	case last != nil && last.Outcome == "success":
+		v.RotationStatus, v.LastRotationMessage = "success", some(last.Message)
+	case last != nil:
+		v.RotationStatus, v.LastRotationMessage = "failed", some(last.Message)
 	}
 	if rec.Delegated() && rec.Via == "" && rec.Target.ClientID != "" {
 		v.Target = &targetRef{rec.Target.ClientID, rec.Target.ObjectID}
@@ -94,15 +112,19 @@ func (h *Handler) rotationView(rec *rotation.Record) *rotationView {
 	return v
 }
 
-// next is when the next rotation is tried.
-func next(rec *rotation.Record) *time.Time {
-	if !rec.Policy.Enabled {
+// next is when the next rotation is tried. Until the first one, which is due at once, is done
+// it is the slot that would follow if that were done now.
+func next(rec *rotation.Record, now time.Time) *time.Time {
+	due := rec.Due()
+	switch {
+	case !rec.Policy.Enabled:
 		return nil
-	}
-	if rec.Error != nil && rec.Error.RetryAt.After(rec.Due()) {
+	case rec.Error != nil && rec.Error.RetryAt.After(due):
 		return when(rec.Error.RetryAt)
+	case due.IsZero():
+		return when(rec.Policy.Schedule.First(now))
 	}
-	return when(rec.Due())
+	return when(due)
 }
 
 // lastRun is the run under way, or else the last one.

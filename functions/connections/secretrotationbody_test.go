@@ -160,8 +160,6 @@ func TestUpdateSecretRotation(t *testing.T) {
 }
 
 func TestRefusedSecretRotationUpdates(t *testing.T) {
-	off := rotated
-	off.Policy.Enabled = false
 	for _, tt := range []struct {
 		rec    rotation.Record
 		role   auth.Role
@@ -177,7 +175,6 @@ func TestRefusedSecretRotationUpdates(t *testing.T) {
 		{rotated, auth.Admin, `{"secretsMapping":{"clientSecret":"OTHER"}}`, 400, "its consumers read"},
 		{rotated, auth.Admin, `{"secretsMapping":{"clientId":"X"}}`, 400, "secretsMapping.clientSecret is missing"},
 		{rotated, auth.Admin, `{"rotationInterval":0}`, 400, "1 to 365"},
-		{off, auth.Write, `{"isAutoRotationEnabled":true}`, 403, `needs the role \"rotate\"`},
 		{rotated, auth.Read, `{"name":"n"}`, 403, `needs the role \"write\"`},
 		{rotation.Record{ID: id, Method: connection.ClientSecret}, auth.Admin, `{"name":"n"}`, 404, "no such secret rotation"},
 	} {

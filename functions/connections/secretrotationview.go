@@ -74,9 +74,8 @@ func (h *Handler) secretRotationView(rec *rotation.Record) secretRotationView {
 	if s := rec.Policy.Schedule; s.Interval != 0 {
 		v.RotationInterval, v.RotateAtUTC = s.Interval, new(atUTC(s, slot(rec, h.now())))
 	}
-	if about := h.rotationView(rec); about != nil {
-		v.RotationStatus, v.LastRotationMessage = about.RotationStatus, about.LastRotationMessage
-		v.LastRotatedAt, v.NextRotationAt = about.LastRotatedAt, about.NextRotationAt
-	}
+	about := state(rec, h.now())
+	v.RotationStatus, v.LastRotationMessage = some(about.RotationStatus), about.LastRotationMessage
+	v.LastRotatedAt, v.NextRotationAt = about.LastRotatedAt, next(rec, h.now())
 	return v
 }

@@ -60,22 +60,14 @@ func overtaken(err error, now, before int64) bool {
 
 // change turns the body into what the service takes, for rec as it is.
 func (h *Handler) change(b *updateBody, rec *rotation.Record, caller auth.Caller) (connection.Change, error) {
-	c := connection.Change{Version: b.Version, Name: b.Name, Description: b.Description.text, Rotate: b.IsAutoRotationEnabled, By: caller.Name}
+	c := connection.Change{Version: b.Version, Name: b.Name, Description: b.Description.text, Rotate: b.IsAutoRotationEnabled,
+		By: caller.Name}
 	if err := b.unchangeable(rec); err != nil {
 		return c, err
 	}
 	on := rec.Policy.Enabled
 	if b.IsAutoRotationEnabled != nil {
 		on = *b.IsAutoRotationEnabled
-	}
-	if on && !caller.Role.Allows(auth.Rotate) {
-		switch {
-		case !rec.Policy.Enabled:
-			return c, errTurnOn
-		case b.Credentials != nil && !rec.Delegated():
-			// The new secret is rotated at once, and the old one removed.
-			return c, forbidden("New credentials of a connection that rotates them need the role %q.", auth.Rotate)
-		}
 	}
 	p, err := b.Rotation.plan(on && !rec.Policy.Enabled, rec.Policy.Schedule, slot(rec, h.now()), h.now())
 	if err != nil {
@@ -114,7 +106,7 @@ func (b *updateBody) unchangeable(rec *rotation.Record) error {
 		return errUnsupported
 	case !same(b.Method, rec.Method):
 		return badRequest("The method of a connection can't be changed. Create another connection.")
-	case !same(b.ProjectID, rec.Project):
+	case b.ProjectID != nil && *b.ProjectID != rec.Project:
 		return badRequest("The project of a connection can't be changed. Create another connection.")
 	case !same(b.VaultSecretName, rec.VaultName):
 		return badRequest("The Key Vault secret of a connection can't be changed, since its consumers read it. Create another connection.")

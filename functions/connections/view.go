@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/connection"
@@ -32,6 +34,7 @@ type view struct {
 	UpdatedAt             time.Time     `json:"updatedAt"`
 	Rotation              *rotationView `json:"rotation,omitempty"`
 
+	RotationState   *rotationState      `json:"rotationState,omitempty"`  // ours
 	VaultSecretName string              `json:"vaultSecretName"`          // ours
 	Authentication  *authenticationView `json:"authentication,omitempty"` // ours
 	Attention       []string            `json:"attention"`                // ours
@@ -70,6 +73,7 @@ type targetView struct {
 	CreatedAt             time.Time       `json:"createdAt"`
 	UpdatedAt             time.Time       `json:"updatedAt"`
 	Rotation              *rotationView   `json:"rotation,omitempty"`
+	RotationState         *rotationState  `json:"rotationState,omitempty"`
 	Attention             []string        `json:"attention"`
 }
 
@@ -92,26 +96,34 @@ func (h *Handler) view(rec *rotation.Record) view {
 	if rec.Method == connection.OAuth {
 		c.ClientID = "" // as in Infisical's answers: it is not the connection's own
 	}
+	planned, state := h.rotationViews(rec)
 	return view{
-		ID: rec.ID, Name: rec.Name, Description: some(rec.Description), Version: rec.Revision, OrgID: h.Deployment, ProjectID: some(rec.Project),
+		ID: rec.ID, Name: rec.Name, Description: some(rec.Description), Version: rec.Revision, OrgID: h.orgID(), ProjectID: some(rec.Project),
 		App: app, Method: rec.Method, Credentials: c, CredentialsHash: credentialsHash(rec),
 		IsAutoRotationEnabled: rec.Policy.Enabled, VaultSecretName: rec.VaultName, CreatedAt: rec.CreatedAt, UpdatedAt: rec.UpdatedAt,
-		Rotation: h.rotationView(rec), Authentication: authentication(rec.Auth), Attention: attention(rec, h.now()),
+		Rotation: planned, RotationState: state, Authentication: authentication(rec.Auth), Attention: attention(rec, h.now()),
 	}
 }
 
 func (h *Handler) targetView(rec *rotation.Record) targetView {
+	planned, state := h.rotationViews(rec)
 	return targetView{
 		ID: rec.ID, ConnectionID: rec.Via, Description: some(rec.Description), Version: rec.Revision,
 		Application:           applicationView{rec.Target.TenantID, rec.Target.ClientID, rec.Target.ObjectID},
 		IsAutoRotationEnabled: rec.Policy.Enabled, VaultSecretName: rec.VaultName, CreatedAt: rec.CreatedAt, UpdatedAt: rec.UpdatedAt,
-		Rotation: h.rotationView(rec), Attention: attention(rec, h.now()),
+		Rotation: planned, RotationState: state, Attention: attention(rec, h.now()),
 	}
 }
 
 func attention(rec *rotation.Record, now time.Time) []string {
 	return append([]string{}, connection.Attention(rec, now)...)
 }
+
+// deployments is the namespace of the ids of deployments (RFC 9562, version 5).
+var deployments = uuid.MustParse("6c5a1d5e-7a3b-4f0e-9a55-3d0a4b1f2c88")
+
+// orgID is the deployment as the API names it: a UUID, since clients decode one.
+func (h *Handler) orgID() string { return uuid.NewSHA1(deployments, []byte(h.Deployment)).String() }
 
 // credentialsHash changes when the caller changes the credentials, and at no other
 // time: a managed rotation is no drift.

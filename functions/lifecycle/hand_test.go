@@ -153,7 +153,7 @@ func (w *world) endings(path, foreign string, a directory.Application) {
 	last := w.works(a, second.VaultSecretName)
 
 	w.unguard()
-	got := w.call("write", http.MethodDelete, path+"?revoke=true", nil)
+	got := w.call("rotate", http.MethodDelete, path+"?revoke=true", nil)
 	if message := fmt.Sprint(decode[object](w, got)["message"]); !strings.Contains(message, second.key()) {
 		w.Errorf("the answer does not name what is being removed: %s", message)
 	}

@@ -60,7 +60,7 @@ func (w *world) slot(v view, days int) {
 func (w *world) changes(path string) {
 	w.Helper()
 	before := w.get(path)
-	now := w.patch("write", path, object{"name": "accounts", "description": "ledgers", "rotation": object{"rotationInterval": 7}})
+	now := w.patch("rotate", path, object{"name": "accounts", "description": "ledgers", "rotation": object{"rotationInterval": 7}})
 	if now.Name != "accounts" || now.description() != "ledgers" || now.Rotation.RotationInterval != 7 ||
 		now.Version <= before.Version || now.key() != before.key() {
 		w.Errorf("changed: %+v", now)

@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -20,7 +21,7 @@ type view struct {
 	IsAutoRotationEnabled        bool
 	VaultSecretName              string
 	Attention                    []string
-	Rotation                     *rotation
+	Rotation, RotationState      *rotation // the state alone where there was never a schedule
 	Authentication               *struct {
 		Thumbprint, Account *string
 		Problem             *struct{ Class, Message string }
@@ -62,14 +63,12 @@ func (v view) description() string {
 func (w *world) one(got reply) view {
 	w.Helper()
 	v := decode[struct{ AppConnection, Target *view }](w, got)
-	switch {
-	case v.AppConnection != nil:
-		return *v.AppConnection
-	case v.Target != nil:
-		return *v.Target
+	one := cmp.Or(v.AppConnection, v.Target)
+	if one == nil {
+		w.Fatalf("neither a connection nor a target: %s", got.body)
 	}
-	w.Fatalf("neither a connection nor a target: %s", got.body)
-	return view{}
+	one.Rotation = cmp.Or(one.Rotation, one.RotationState)
+	return *one
 }
 
 // get reads the connection or target at a path.
@@ -92,7 +91,7 @@ func (w *world) rotate(path string, body any) view {
 // deleted deletes what is at a path, and requires that it is not there any more.
 func (w *world) deleted(path, query string) {
 	w.Helper()
-	w.one(w.call("write", http.MethodDelete, path+query, nil))
+	w.one(w.call("rotate", http.MethodDelete, path+query, nil))
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
 		w.refused(http.StatusNotFound, "write", method, path, nil)
 	}

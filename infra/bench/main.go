@@ -1,7 +1,7 @@
 // Command bench measures Rekey and prints a table and JSON: what a cold start costs
 // beside an empty server, what a rotation adds to the calls that it needs, what a
-// timer pass asks for among ever more connections, and what it does with a thousand
-// due at once. `make bench` runs it on the staged handler.
+// timer pass asks for among ever more connections, what it does with a thousand due at
+// once, and what a page of a list costs among ever more connections. `make bench` runs it on the staged handler.
 //
 // Its numbers are of emulated services on this machine: they say what Rekey itself
 // costs, not how fast Entra is.
@@ -46,6 +46,7 @@ func run(ctx context.Context, handler string, largest, due int, out string) erro
 	}{
 		{"cold start", func() ([]result, error) { return coldStart(ctx, handler) }},
 		{"one rotation", func() ([]result, error) { return oneRotation(ctx) }},
+		{"list", func() ([]result, error) { return listPages(ctx, handler) }},
 		{"timer pass", func() ([]result, error) { return timerPass(ctx, largest) }},
 		{"many due", func() ([]result, error) { return manyDue(ctx, handler, due) }},
 	} {

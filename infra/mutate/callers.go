@@ -59,4 +59,16 @@ var callers = []mutation{
 		old: "\tif err != nil {\n\t\treturn Caller{}, err\n\t}\n\treturn caller, nil",
 		new: "\t_ = err\n\treturn caller, nil",
 	},
+	{
+		name: "new credentials need no role while rotation is off",
+		rule: "P7", file: "shared/connection/removing.go", tests: []string{"./functions/connections"},
+		old: "case e.Credentials != nil && rec.Auth == nil && (on || replaces(rec)):",
+		new: "case e.Credentials != nil && rec.Auth == nil && on:",
+	},
+	{
+		name: "a deletion that ends grace periods needs no role",
+		rule: "P7", file: "shared/connection/removing.go", tests: []string{"./functions/connections"},
+		old: "case len(rec.Removals) > 0 || rec.Run",
+		new: "case rec.Run",
+	},
 }

@@ -44,4 +44,28 @@ var given = []mutation{
 		old: "value.Reveal()} {",
 		new: "\"\"} {",
 	},
+	{
+		name: "a client secret that is seconds old is refused at once",
+		rule: "R13", file: "shared/connection/fresh.go", tests: []string{"./functions/connections"},
+		old: "if !perhapsFresh(err) {",
+		new: "if true {",
+	},
+	{
+		name: "a wrong client secret is tried for as long as the request may last",
+		rule: "R13", file: "shared/connection/fresh.go", tests: []string{"./functions/connections"},
+		old: "patience := 3 * s.Rotator.Rules.Spacing",
+		new: "patience := 5 * s.Rotator.Rules.Spacing",
+	},
+	{
+		name: "the hash does not tell that accepted credentials were given up",
+		rule: "R13", file: "shared/rotation/issuing.go", tests: []string{"./functions/connections"},
+		old: "t.rec.CredentialChanges++ // the caller's are those from before again",
+		new: "",
+	},
+	{
+		name: "what a connection has removed is forgotten with it",
+		rule: "R13", file: "shared/rotation/given.go", tests: []string{"./shared/rotationtest"},
+		old: "return f, len(r.Removed) > 0",
+		new: "return f, false",
+	},
 }

@@ -163,7 +163,7 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 		return c.find(s.explain(ctx, "reading the client secret", err))
 	}
 	_, err = s.identify(ctx, token, app, state, published.Value, "")
-	return c.find(err)
+	return c.find(s.told(ctx, err))
 }
 
 // lookAtVault looks whether the names under which a rotation has to write are blocked.

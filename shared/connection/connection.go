@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"rekey/shared/claim"
@@ -36,6 +37,7 @@ const (
 	Invalid     Kind = "invalid"     // change the request
 	Taken       Kind = "taken"       // another one has the name: change the request
 	Conflict    Kind = "conflict"    // the connection as it is, or another one, does not allow it
+	Forbidden   Kind = "forbidden"   // the caller may not do that: see removing.go
 	NotFound    Kind = "not found"   //
 	Unavailable Kind = "unavailable" // an outside service did not answer: try again
 )
@@ -64,7 +66,12 @@ type Records interface {
 	// List leaves out what can't be read. Then it returns an error beside the others
 	// and next, which has a method LeftOut() int: how many rows these are.
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
+	// Page returns connections in the order of names, and what to ask for next, nil at the end. It
+	// leaves out what List does.
+	Page(ctx context.Context, q rotation.ListQuery) (records []rotation.Record, next *rotation.ListQuery, err error)
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
+	// Former returns what is kept of connections that are gone and rotated app.
+	Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error)
 }
 
 // Reservations keep values unique among connections.
@@ -217,10 +224,44 @@ func (s *Service) records(ctx context.Context, project *string, wanted func(*rot
 			break
 		}
 	}
-	if leftOut > 0 {
-		s.log().WarnContext(ctx, "connections left out of a list: their rows can't be read, as after a rollback", "rows", leftOut)
-	}
+	s.warnLeftOut(ctx, leftOut)
 	return all, nil
+}
+
+func (s *Service) warnLeftOut(ctx context.Context, rows int) {
+	if rows > 0 {
+		s.log().WarnContext(ctx, "connections left out of a list: their rows can't be read, as after a rollback", "rows", rows)
+	}
+}
+
+// Page returns up to q.Limit connections in the order of names, and whether there are more. Keep
+// chooses among them; nil chooses all. What it costs follows from what is read: the page, and what
+// keep does not choose. It leaves out what [Service.List] does.
+func (s *Service) Page(
+	ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool,
+) (page []rotation.Record, more bool, err error) {
+	const refill = 100 // what was left out is made up for by more than one at a time
+	limit, leftOut := q.Limit, 0
+	if keep != nil {
+		q.Limit = max(limit, refill)
+	}
+	for next := &q; next != nil && !more; {
+		var records []rotation.Record
+		records, next, err = s.Records.Page(ctx, *next)
+		if some, ok := errors.AsType[unreadable](err); ok {
+			leftOut += some.LeftOut()
+		} else if err != nil {
+			return nil, false, s.explainStore(ctx, "listing connections", err)
+		}
+		records = slices.DeleteFunc(records, func(rec rotation.Record) bool { return gone(&rec) || keep != nil && !keep(&rec) })
+		page = append(page, records...)
+		more = len(page) > limit || len(page) == limit && next != nil
+		if next != nil {
+			next.Limit = max(limit, refill)
+		}
+	}
+	s.warnLeftOut(ctx, leftOut)
+	return page[:min(limit, len(page))], more, nil
 }
 
 // unreadable is the error of a list that left rows out.

@@ -37,6 +37,9 @@ func (s *Service) Create(ctx context.Context, in Input) (rotation.Record, error)
 	if err := in.Clean(); err != nil {
 		return rotation.Record{}, err
 	}
+	if in.Rotate && !mayRemove(ctx) {
+		return rotation.Record{}, errMayNotTurnOn
+	}
 	d := draft{rec: s.newRecord(&in)}
 	var err error
 	if in.rotatesItself() {

@@ -25,6 +25,9 @@ func (s *Service) Delete(ctx context.Context, id string, opts DeleteOptions) (ro
 	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
 	was, err := s.Get(asking, id)
+	if err == nil {
+		err = opts.mayDelete(ctx, &was)
+	}
 	if err != nil {
 		return was, err
 	}
@@ -36,7 +39,12 @@ func (s *Service) Delete(ctx context.Context, id string, opts DeleteOptions) (ro
 		return was, err
 	}
 	// The check and the request are one: adding a target writes this record.
-	rec, err := s.askIf(ctx, id, ask, rows, s.noTargets)
+	rec, err := s.askIf(ctx, id, ask, rows, func(ctx context.Context, rec *rotation.Record) error {
+		if err := opts.mayDelete(ctx, rec); err != nil {
+			return err
+		}
+		return s.noTargets(ctx, rec)
+	})
 	if err != nil {
 		return was, err
 	}

@@ -2,10 +2,12 @@ package connection
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // digest is what the record remembers of the credentials by; empty for a sign-in, which has
@@ -72,6 +74,33 @@ func (s *Service) recognise(ctx context.Context, rec *rotation.Record, e *edit) 
 	return nil
 }
 
+// removedBefore says that a client secret which Entra refuses was removed by Rekey, for a
+// connection that is gone by now; nil if that is not known. A client that deletes a connection and
+// creates it again sends what it keeps, and would not learn otherwise that it can never work.
+func (s *Service) removedBefore(ctx context.Context, app rotation.Application, value secret.Value, err error) error {
+	if serviceerror.ClassOf(err) != serviceerror.CredentialRefused {
+		return nil
+	}
+	all, err := s.Records.Former(ctx, app)
+	if err != nil {
+		s.log().WarnContext(ctx, "looking for former connections", "class", string(serviceerror.ClassOf(err)))
+	}
+	for _, f := range all {
+		at, ok := f.RemovedAt(app, value)
+		if !ok {
+			continue
+		}
+		use := "Create a new client secret in Entra and give that."
+		if f.VaultName != "" {
+			use = fmt.Sprintf("Use what took its place, which is in the Key Vault secret %q, or create a new client secret in Entra "+
+				"and give that.", f.VaultName)
+		}
+		return &Error{Kind: Conflict, Message: fmt.Sprintf("Rekey removed this client secret from Entra at %s, for the connection %s, "+
+			"which is deleted by now. So it will never work again, however often it is given. %s", stamp(at), f.ID, use)}
+	}
+	return nil
+}
+
 // refused reports whether what rec has does not work as far as is known.
 func (s *Service) refused(rec *rotation.Record) bool {
 	return s.Rotator.Rules.Lost(rec.Current, s.Rotator.Clock()) || rec.Auth != nil && rec.Auth.Problem != nil
@@ -89,6 +118,13 @@ func (e *edit) takeKeyID(rec *rotation.Record, keyID string) {
 func (e *edit) takeAgain(rec *rotation.Record, now time.Time) {
 	if c := rec.Current; e.keyID != "" && c != nil && c.Origin == rotation.OriginGiven && c.Digest == e.given {
 		c.KeyID, c.Origin = e.keyID, rotation.OriginNamed
+	}
+	if c := rec.Current; c != nil && c.Digest == e.given { // as it is read back from Key Vault: from now on it is what the caller keeps
+		given := &rec.Given
+		if rec.Phase == rotation.Rebinding {
+			given = &rec.GivenBefore
+		}
+		*given = e.given
 	}
 	if rec.Error != nil && rec.Error.RetryAt.After(now) {
 		rec.Error.RetryAt = now

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"rekey/shared/certificate"
@@ -113,7 +114,7 @@ func (in *Input) Clean() error {
 	var m mistakes
 	m.name(&in.Name)
 	m.description(in.Description)
-	m.uuid("projectId", "project id", false, &in.Project)
+	m.project(in.Project)
 	in.Credentials.clean(&m)
 	in.Target.clean(&m, "rotation.target")
 	m.vaultName(&in.VaultSecretName)
@@ -136,10 +137,24 @@ func (m *mistakes) name(name *string) {
 	}
 }
 
-func (m *mistakes) description(text string) {
-	if utf8.RuneCountInString(text) > 256 {
-		m.complain("description must be at most 256 characters")
+func (m *mistakes) description(text string) { m.text("description", text, 256) }
+
+// project checks the id of a project, which is a name in another system and kept as it came.
+func (m *mistakes) project(id string) { m.text("projectId", id, 64) }
+
+// text checks what is stored and shown as it came. In a log, a table or a terminal it must look
+// like what it is: so it has no line breaks and nothing that turns the direction of writing.
+func (m *mistakes) text(field, text string, most int) {
+	if utf8.RuneCountInString(text) > most {
+		m.complain("%s must be at most %d characters", field, most)
 	}
+	if strings.ContainsFunc(text, invisible) {
+		m.complain("%s must be one line without control characters and without characters that change the direction of writing", field)
+	}
+}
+
+func invisible(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 }
 
 func (m *mistakes) vaultName(name *string) {

@@ -2,7 +2,6 @@ package connection
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"rekey/shared/rotation"
@@ -39,8 +38,7 @@ func (m *mistakes) labels(l *rotation.Labels) {
 // bounded checks a text that Rekey keeps and makes nothing of. What it shows must be what it
 // is: a control character, and one that turns the direction of the text, would hide that.
 func (m *mistakes) bounded(field, text string, most int) {
-	hides := func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
-	if utf8.RuneCountInString(text) > most || strings.ContainsFunc(text, hides) {
+	if utf8.RuneCountInString(text) > most || strings.ContainsFunc(text, invisible) {
 		m.complain("%s must be at most %d characters, none of them a control character", field, most)
 	}
 }

@@ -71,6 +71,9 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	if err := in.clean(); err != nil {
 		return rotation.Record{}, err
 	}
+	if in.Rotate && !mayRemove(ctx) {
+		return rotation.Record{}, errMayNotTurnOn
+	}
 	parent, err := s.parent(asking, via)
 	if err != nil {
 		return parent, err
@@ -260,7 +263,11 @@ func (s *Service) authenticate(ctx context.Context, c *Credentials, value secret
 	if c.Method == OAuth && !c.SignIn.Token.Value.IsZero() {
 		return c.SignIn.Token, nil
 	}
-	token, _, err := s.Actors.signIn(ctx, c.Method, c.app(), value, c.SendChain)
+	var token rotation.Token
+	err := s.whileFresh(ctx, func(ctx context.Context) (err error) {
+		token, _, err = s.Actors.signIn(ctx, c.Method, c.app(), value, c.SendChain)
+		return err
+	})
 	if err != nil {
 		return token, s.explain(ctx, "signing in with the given credentials", err)
 	}

@@ -71,6 +71,9 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (rotation.Rec
 	if err := s.recognise(asking, &rec, &e); err != nil {
 		return rec, err
 	}
+	if err := e.mayChange(ctx, &rec, s.Rotator.Clock()); err != nil {
+		return rec, err
+	}
 	if rec, err = s.prepare(asking, ctx, rec, &e, until); err == nil {
 		rec, err = s.apply(ctx, id, &e)
 	} else {
@@ -209,6 +212,9 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 		}
 		was := rec.Clone()
 		if err := e.fits(rec); err != nil {
+			return nil, err
+		}
+		if err := e.mayChange(ctx, rec, now); err != nil {
 			return nil, err
 		}
 		if e.overtaken(rec) {

@@ -32,12 +32,23 @@ type verified struct {
 
 // verify signs in with the given secret and reads the application: does it work,
 // may it rotate, which credential is it? Nothing is changed.
-func (s *Service) verify(ctx context.Context, in *Input) (verified, error) {
+func (s *Service) verify(ctx context.Context, in *Input) (v verified, err error) {
+	err = s.whileFresh(ctx, func(ctx context.Context) error {
+		v, err = s.tryGiven(ctx, in)
+		return err
+	})
+	return v, s.told(ctx, err)
+}
+
+func (s *Service) tryGiven(ctx context.Context, in *Input) (verified, error) {
 	app := in.app()
 	v := verified{app: app, hint: in.ClientSecret.Hint(), origin: rotation.OriginGiven}
 	token, err := s.Directory.Token(ctx, app, in.ClientSecret)
 	if err != nil {
-		return v, s.explain(ctx, "signing in with the given client secret", err)
+		if gone := s.removedBefore(ctx, app, in.ClientSecret, err); gone != nil {
+			return v, gone
+		}
+		return v, &failure{"signing in with the given client secret", err}
 	}
 	if !in.Rotate && in.ClientSecretKeyID == "" {
 		v.ends = s.endOf(ctx, token, app, in.ClientSecret, "")
@@ -48,7 +59,7 @@ func (s *Service) verify(ctx context.Context, in *Input) (verified, error) {
 	}
 	state, err := s.Directory.Application(ctx, token, app)
 	if err != nil {
-		return v, s.explain(ctx, "reading the application", err)
+		return v, &failure{"reading the application", err}
 	}
 	v.app.ObjectID = state.ObjectID
 	w, err := s.identify(ctx, token, v.app, state, in.ClientSecret, in.ClientSecretKeyID)
@@ -85,7 +96,7 @@ func (s *Service) identify(
 ) (rotation.Password, error) {
 	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
 	if err != nil && !serviceerror.ClassOf(err).Refusal() {
-		return rotation.Password{}, s.explain(ctx, "reading the service principal", err)
+		return rotation.Password{}, &failure{"reading the service principal", err}
 	}
 	unread := err != nil
 	if keyID != "" {
@@ -93,7 +104,11 @@ func (s *Service) identify(
 	}
 	found, doubt := rotation.Identify(s.Rotator.Clock(), secret.Hint(), state.Passwords, principal, unread)
 	if found == nil {
-		return rotation.Password{}, invalid("%s", doubt)
+		err := invalid("%s", doubt)
+		if len(rotation.Fitting(s.Rotator.Clock(), secret.Hint(), slices.Concat(state.Passwords, principal))) == 0 {
+			return rotation.Password{}, errors.Join(err, errNotListed) // it works, so it is there
+		}
+		return rotation.Password{}, err
 	}
 	return *found, nil
 }
@@ -126,9 +141,9 @@ func (s *Service) named(own, principal []rotation.Password, secret secret.Value,
 		if slices.ContainsFunc(principal, is) {
 			return rotation.Password{}, invalid("%s", rotation.OnPrincipal(keyID))
 		}
-		return rotation.Password{}, invalid("The application has no client secret with the key id %s. "+
+		return rotation.Password{}, errors.Join(errNotListed, invalid("The application has no client secret with the key id %s. "+
 			"Check credentials.clientSecretKeyId: it is the Secret ID, not the value and not the client id. "+
-			"If the secret was made just now, wait a minute.", keyID)
+			"If the secret was made just now, wait a minute.", keyID))
 	}
 	w := own[i]
 	switch {

@@ -3,6 +3,7 @@ package rotation
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,41 @@ func (t *transition) remember(m *Removal) {
 	}
 	rec := t.rec
 	rec.Removed = append(rec.Removed, removed{m.Digest, t.now})
-	rec.Removed = rec.Removed[max(0, len(rec.Removed)-maxRemoved):]
+	for i := 0; len(rec.Removed) > maxRemoved; {
+		if d := rec.Removed[i].Digest; d == rec.Given || d == rec.GivenBefore {
+			i++ // clients that keep their own state send it for ever
+			continue
+		}
+		rec.Removed = slices.Delete(rec.Removed, i, i+1)
+	}
+}
+
+// Former is what is kept of a connection that is gone, in case a client secret is given for
+// another one that this one has removed.
+type Former struct {
+	ID        string    `json:"id"`
+	VaultName string    `json:"vaultName"` // where what it has left is published; empty: it has left nothing
+	Removed   []removed `json:"removed"`
+}
+
+// Former returns what is to be kept of a record that is about to go; not ok if it has removed
+// nothing.
+func (r *Record) Former() (f Former, ok bool) {
+	f = Former{ID: r.ID, Removed: r.Removed}
+	if r.Current != nil && !r.Revoke && !r.Undo {
+		f.VaultName = r.VaultName
+	}
+	return f, len(r.Removed) > 0
+}
+
+// RemovedAt is when the connection has removed a client secret of app; not ok if it has not.
+func (f Former) RemovedAt(app Application, value secret.Value) (at time.Time, ok bool) {
+	digest := Digest(f.ID, app, value)
+	i := slices.IndexFunc(f.Removed, func(o removed) bool { return o.Digest == digest })
+	if i < 0 {
+		return time.Time{}, false
+	}
+	return f.Removed[i].At, true
 }
 
 // Again says what credentials are that a caller gives.

@@ -213,6 +213,9 @@ func (t *transition) finishRun(outcome, message string) {
 func (t *transition) giveUpRun(outcome, message string) {
 	if t.rec.Phase == Rebinding {
 		t.restoreGiven()
+		if outcome == "failed" {
+			t.rec.CredentialChanges++ // the caller's are those from before again
+		}
 	}
 	keyID := t.rec.Run.KeyID
 	t.giveUpAttempt()

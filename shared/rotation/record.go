@@ -183,12 +183,10 @@ func (r *Record) Holds(res reservation.Row) bool {
 	return slices.ContainsFunc(r.Reservations(), func(o reservation.Row) bool { return o.Kind == res.Kind && o.Value == res.Value })
 }
 
-// NameReservation keeps a connection's name unique within its project.
+// NameReservation keeps a connection's name unique within its project. A name has no slash,
+// so that no two values are the same by chance.
 func NameReservation(project, name, owner string) reservation.Row {
-	if project == "" {
-		project = "org"
-	}
-	return reservation.Row{Kind: reservation.Name, Value: project + "-" + name, Owner: owner}
+	return reservation.Row{Kind: reservation.Name, Value: project + "/" + name, Owner: owner}
 }
 
 // errNotWhole says that a row was written by something else than Rekey, or by hand.

@@ -23,6 +23,7 @@ func (w *World) LoseTable(keep func(id string) bool) {
 	maps.DeleteFunc(w.Store.rows, func(id string, _ row) bool { return lost(id) })
 	maps.DeleteFunc(w.Store.due, func(id string, _ time.Time) bool { return lost(id) })
 	maps.DeleteFunc(w.Store.history, func(id string, _ []historyRow) bool { return lost(id) })
+	maps.DeleteFunc(w.Store.former, func(id string, _ formerRow) bool { return lost(id) })
 	maps.DeleteFunc(w.Store.reserved, func(_ string, r reservation.Row) bool { return lost(r.Owner) })
 }
 

@@ -63,6 +63,9 @@ func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows
 			left := slices.DeleteFunc(slices.Clone(s.s.history[d.id]), func(r historyRow) bool { return r.Version <= d.version })
 			rows += len(s.s.history[d.id]) - len(left)
 			s.s.history[d.id] = left
+			if len(left) == 0 {
+				delete(s.s.former, d.id)
+			}
 		}
 		return nil
 	})

@@ -28,6 +28,7 @@ type MemoryStore struct {
 	rows     map[string]row
 	due      map[string]time.Time
 	history  map[string][]historyRow // oldest first
+	former   map[string]formerRow    // by the id of a connection that is gone
 	reserved map[string]reservation.Row
 	claims   map[string]rotation.ClaimRow // by id
 	notices  map[string]notice.Notice     // by id
@@ -172,6 +173,9 @@ func (s storePort) Remove(ctx context.Context, rec rotation.Record, events ...ro
 		}
 		delete(s.s.rows, rec.ID)
 		delete(s.s.due, rec.ID)
+		if f, ok := rec.Former(); ok && len(events) > 0 {
+			s.s.former[rec.ID] = formerRow{rec.Target.Key(), f}
+		}
 		s.s.note(&rec, rec.Version+1, events)
 		return nil
 	})

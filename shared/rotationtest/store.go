@@ -40,8 +40,14 @@ type Store interface {
 	// is an error beside the others and next, which wraps why and says how many
 	// they are: it has a method LeftOut() int.
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
+	// Page returns records in the order of names, and what to ask for next, nil at the end; with
+	// those that can't be read as in List. Targets are on no page.
+	Page(ctx context.Context, q rotation.ListQuery) (records []rotation.Record, next *rotation.ListQuery, err error)
 	// History returns events, the newest first; next is empty at the end.
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
+	// Former returns what is kept of connections that were removed and had app as their target,
+	// in no particular order. It is pruned with the last of their history.
+	Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error)
 	rotator.Pruner
 }
 
@@ -70,6 +76,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"a removed record leaves its history", storeTest.remove},
 		{"history is newest first", storeTest.history},
 		{"history is pruned from its end", storeTest.prune},
+		{"what a removed record has removed is kept as long as its history", storeTest.former},
 		{"a value is reserved once", storeTest.reserve},
 		{"a note has many owners", storeTest.notes},
 		{"one of several reservations wins", storeTest.concurrentReservations},
@@ -79,6 +86,8 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"claims of different applications are apart", storeTest.claimedApart},
 		{"different values are different reservations", storeTest.values},
 		{"a list has every record once", storeTest.list},
+		{"a page has the names in their order", storeTest.page},
+		{"a page follows changes of names", storeTest.pageFollows},
 		{"a newer schema is refused", storeTest.newerSchema},
 		{"a list leaves newer records out and says so", storeTest.listNewer},
 		{"unknown properties survive", storeTest.unknownProperties},

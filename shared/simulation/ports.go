@@ -146,12 +146,26 @@ func (s storePort) List(ctx context.Context, cursor string, limit int) ([]rotati
 	return got.list, got.next, err
 }
 
+func (s storePort) Page(ctx context.Context, q rotation.ListQuery) (list []rotation.Record, next *rotation.ListQuery, err error) {
+	list, err = do(ctx, s.p, call{op: "store.page", read: true}, func(ctx context.Context) (list []rotation.Record, err error) {
+		list, next, err = s.to.Page(ctx, q)
+		return list, err
+	})
+	return list, next, err
+}
+
 func (s storePort) History(ctx context.Context, id, cursor string, limit int) ([]rotation.Event, string, error) {
 	got, err := do(ctx, s.p, call{op: "store.history", on: id, read: true}, func(ctx context.Context) (page[rotation.Event], error) {
 		list, next, err := s.to.History(ctx, id, cursor, limit)
 		return page[rotation.Event]{list, next}, err
 	})
 	return got.list, got.next, err
+}
+
+func (s storePort) Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error) {
+	return do(ctx, s.p, call{op: "store.former", on: app.Key(), read: true}, func(ctx context.Context) ([]rotation.Former, error) {
+		return s.to.Former(ctx, app)
+	})
 }
 
 func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {

@@ -16,9 +16,10 @@ import (
 // as a conflict, for ever. Since all these rows change only together with the
 // record's, its ETag guards what was seen here until the transaction is done.
 type drift struct {
-	looked      bool // this is not just the zero value
-	oldGone     bool // the wake-up to delete is not there
-	newThere    bool // the wake-up to insert is there
+	looked      bool    // this is not just the zero value
+	oldGone     bool    // the wake-up to delete is not there
+	newThere    bool    // the wake-up to insert is there
+	unlisted    [2]bool // the rows of the lists to delete that are not there
 	history     []rotation.Event
 	historyETag string          // not empty: the history row is there, with history in it
 	notices     map[string]bool // by key: the notice is there
@@ -50,6 +51,9 @@ func (s *Store) look(ctx context.Context, c change) (drift, error) {
 		if _, d.newThere, e = s.get(ctx, op, pk, dueKey(is, c.rec.ID)); e != nil {
 			return drift{}, e
 		}
+	}
+	if err := s.lookListed(ctx, op, c, &d); err != nil {
+		return drift{}, err
 	}
 	row, found, e = s.get(ctx, op, pk, historyKey(c.rec.ID, c.version))
 	if e != nil {

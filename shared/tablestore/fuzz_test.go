@@ -99,7 +99,7 @@ func checkRecord(t *testing.T, row []byte) {
 		}
 		return
 	}
-	if rec.Schema > rotation.Schema || rec.Handle != (rotation.Handle{ETag: "e", Wake: rec.WakeAt}) {
+	if rec.Schema > rotation.Schema || rec.Handle != (rotation.Handle{ETag: "e", Wake: rec.WakeAt, Listed: listed(&rec)}) {
 		t.Errorf("schema %d, handle %+v", rec.Schema, rec.Handle)
 	}
 	first, err := encodeRecord(&rec)

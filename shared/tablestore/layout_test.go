@@ -57,7 +57,8 @@ func TestForeignKeysAreNotTakenForOurs(t *testing.T) {
 			t.Errorf("%s is taken for %+v", row, d)
 		}
 	}
-	if d, ok := parseDay([]byte(`{"RowKey":"day-20300102-one-7","version":"42"}`)); !ok || d != (day{"20300102", "one-7", 42}) {
+	if d, ok := parseDay([]byte(`{"RowKey":"day-20300102-one-7","version":"42","former":"former-x"}`)); !ok ||
+		d != (day{"20300102", "one-7", 42, "former-x"}) {
 		t.Errorf("got %+v, %v", d, ok)
 	}
 	for _, key := range []string{"evt-", "evt-20300102T020405Z-0000000000000000042-01",

@@ -27,7 +27,8 @@ const dayLayout = "20060102"
 type day struct {
 	date    string
 	id      string
-	version int64 // of its last history row
+	version int64  // of its last history row
+	former  string // key of the row of what is kept of the connection; empty: there is none
 }
 
 func dayKey(at time.Time, id string) string { return dayPrefix + at.UTC().Format(dayLayout) + "-" + id }
@@ -39,6 +40,7 @@ func parseDay(row []byte) (day, bool) {
 	var stored struct {
 		RowKey  string
 		Version string `json:"version"`
+		Former  string `json:"former"`
 	}
 	if decodeRow(row, &stored) != nil {
 		return day{}, false
@@ -49,7 +51,7 @@ func parseDay(row []byte) (day, bool) {
 		return day{}, false
 	}
 	version, err := strconv.ParseInt(stored.Version, 10, 64)
-	return day{date, id, version}, err == nil && version >= 0
+	return day{date, id, version, stored.Former}, err == nil && version >= 0
 }
 
 // pruneAtOnce is of how many connections history is deleted at the same time.
@@ -84,7 +86,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows in
 // daysIn returns the oldest days of one partition.
 func (s *Store) daysIn(ctx context.Context, shard int, before time.Time, limit int) (days []day, err error) {
 	r := keyRange{shardKey(shard), dayPrefix, dayPrefix + before.UTC().Format(dayLayout)}
-	err = s.scan(ctx, "looking for old history", r, "RowKey,version", limit, func(row []byte) (bool, error) {
+	err = s.scan(ctx, "looking for old history", r, "RowKey,version,former", limit, func(row []byte) (bool, error) {
 		if d, ok := parseDay(row); ok {
 			days = append(days, d)
 		}
@@ -114,6 +116,9 @@ func (s *Store) pruneDays(ctx context.Context, days []day, before time.Time) (de
 	all := slices.Clone(old)
 	for _, d := range days {
 		all = append(all, d.key())
+		if d.former != "" {
+			all = append(all, d.former)
+		}
 	}
 	for part := range slices.Chunk(all, maxOperations) {
 		if err := s.deleteRows(ctx, partitionKey(last.id), part); err != nil {
@@ -138,6 +143,10 @@ func (c *change) addHistory(t *transaction, d drift) error {
 		kind = aztables.TransactionTypeUpdateMerge
 	}
 	t.add(kind, historyKey(c.rec.ID, c.version), d.historyETag, properties)
-	t.add(aztables.TransactionTypeInsertReplace, dayKey(at, c.rec.ID), "", map[string]any{"version": fmt.Sprint(c.version)})
+	last := map[string]any{"version": fmt.Sprint(c.version)}
+	if former := c.addFormer(t); former != "" {
+		last["former"] = former
+	}
+	t.add(aztables.TransactionTypeInsertReplace, dayKey(at, c.rec.ID), "", last)
 	return nil
 }

@@ -94,7 +94,7 @@ func (s *Store) write(ctx context.Context, c change) (rotation.Record, error) {
 	if etag == "" && c.kind != aztables.TransactionTypeDelete {
 		etag = s.readBack(ctx, &c.rec)
 	}
-	c.rec.Handle = rotation.Handle{ETag: etag, Wake: c.rec.WakeAt}
+	c.rec.Handle = rotation.Handle{ETag: etag, Wake: c.rec.WakeAt, Listed: listed(&c.rec)}
 	return c.rec, nil
 }
 
@@ -145,6 +145,7 @@ func (c *change) transaction(d drift) (*transaction, error) {
 			t.add(aztables.TransactionTypeAdd, dueKey(is, c.rec.ID), "", nil)
 		}
 	}
+	c.addListed(t, d)
 	if err := c.addHistory(t, d); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,9 @@
 //	              due-<yyyymmddThhmmssZ>-<id>      its wake-up
 //	              hist-<id>-<reversed version>     its history, newest first
 //	              day-<yyyymmdd>-<id>              how far that day's history goes
+//	              list-<name>-<id>                 where it comes in a list of all
+//	              plist-<project>-<name>-<id>      and in that of its project
+//	              former-<application>-<id>        what is kept of a connection that is gone
 //	              evt-<time>-<id>-<version>-<n>    what a person has to be told
 //	              name-, vault-, via-<value>       reservations
 //	              claim-<application>-<id>         claims on applications

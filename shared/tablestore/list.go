@@ -1,0 +1,231 @@
+package tablestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+	"golang.org/x/sync/errgroup"
+
+	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
+)
+
+// Records lie in the order of hashed ids. So that a page of a list in the order of names costs
+// what is on it, each connection that lists show has two empty rows beside its record, whose keys
+// sort by name: one among all, one among those of its project. They change with the record, in
+// one transaction. Targets have none.
+
+const (
+	listPrefix        = "list-"
+	projectListPrefix = "plist-"
+)
+
+// listedAt is the end of both keys: it sorts as the name does, and by the id among equal names. A
+// hyphen becomes two characters, so that a name ends before whatever another one goes on with.
+func listedAt(name, id string) string {
+	text := strings.ReplaceAll(encode(name), "-", "-1")
+	if len(text) > maxEncoded { // it was not the API that made it so long
+		text = "_h" + digest(name)
+	}
+	return text + "-0" + id
+}
+
+// parseListed is the reverse of listedAt, for names of letters, digits and hyphens.
+func parseListed(key string) (name, id string, ok bool) {
+	name, id, ok = strings.Cut(key, "-0")
+	return strings.ReplaceAll(name, "-1", "-"), id, ok && validID.MatchString(id)
+}
+
+// listed is where the rows of a record are; empty if lists do not show it.
+func listed(rec *rotation.Record) string {
+	if rec.Via != "" {
+		return ""
+	}
+	return listedAt(rec.Name, rec.ID)
+}
+
+func listKeys(project, at string) [2]string {
+	return [2]string{listPrefix + at, projectListPrefix + digest(project) + "-" + at}
+}
+
+// addListed moves the rows to where the record's name is.
+func (c *change) addListed(t *transaction, d drift) {
+	was, is := c.rec.Handle.Listed, listed(&c.rec)
+	if c.kind == aztables.TransactionTypeDelete {
+		is = ""
+	}
+	if was == is {
+		return
+	}
+	if was != "" {
+		for i, key := range listKeys(c.rec.Project, was) {
+			if !d.unlisted[i] {
+				t.add(aztables.TransactionTypeDelete, key, string(azcore.ETagAny), nil)
+			}
+		}
+	}
+	if is != "" {
+		for _, key := range listKeys(c.rec.Project, is) {
+			t.add(aztables.TransactionTypeInsertReplace, key, "", nil)
+		}
+	}
+}
+
+// lookListed finds out which of the rows that would be deleted are not there.
+func (s *Store) lookListed(ctx context.Context, op string, c change, d *drift) error {
+	if c.rec.Handle.Listed == "" {
+		return nil
+	}
+	for i, key := range listKeys(c.rec.Project, c.rec.Handle.Listed) {
+		_, found, e := s.get(ctx, op, partitionKey(c.rec.ID), key)
+		if e != nil {
+			return e
+		}
+		d.unlisted[i] = !found
+	}
+	return nil
+}
+
+// Page returns the records that q asks for, in order, and what to ask for next; nil if there is
+// nothing more. It may return fewer than q.Limit, even none, with more to come. A page costs 16
+// queries of keys and a read for each record on it, however many there are; more queries only if by
+// chance many of its records are in one partition.
+//
+// A row that can't be read is left out, as by [Store.List].
+func (s *Store) Page(ctx context.Context, q rotation.ListQuery) (records []rotation.Record, next *rotation.ListQuery, err error) {
+	at, more, err := s.names(ctx, q, pageLimit(q.Limit))
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing records: %w", err)
+	}
+	found, err := s.loadAll(ctx, at)
+	if _, left := errors.AsType[*UnreadableError](err); err != nil && !left {
+		return nil, nil, fmt.Errorf("listing records: %w", err)
+	}
+	for i, key := range at {
+		if rec := found[i]; rec != nil && listed(rec) == key { // it may have gone, or have another name, since
+			records = append(records, *rec)
+		}
+	}
+	if more {
+		q.AfterName, q.AfterID, _ = parseListed(at[len(at)-1])
+		next = &q
+	}
+	return records, next, err
+}
+
+// names returns the ends of the keys on a page.
+func (s *Store) names(ctx context.Context, q rotation.ListQuery, limit int) (at []string, more bool, err error) {
+	prefix := listPrefix
+	if q.Project != nil {
+		prefix = projectListPrefix + digest(*q.Project) + "-"
+	}
+	from, to := prefix, prefix[:len(prefix)-1]+"." // '.' follows '-'
+	if q.Name != "" {
+		from, to = prefix+listedAt(q.Name, ""), prefix+listedAt(q.Name, "")+"~" // '~' sorts behind what an id has
+	}
+	if q.AfterName != "" {
+		from = max(from, prefix+listedAt(q.AfterName, q.AfterID)+"!") // '!' sorts before whatever an id may go on with
+	}
+	var sources [shards]source
+	var all errgroup.Group
+	for shard := range shards {
+		sources[shard] = source{store: s, keys: keyRange{shardKey(shard), from, to}, prefix: prefix, top: limit/8 + 4}
+		all.Go(func() error { return sources[shard].fill(ctx) })
+	}
+	if err := all.Wait(); err != nil {
+		return nil, false, err
+	}
+	for {
+		first := -1
+		for i := range sources {
+			if len(sources[i].at) == 0 && !sources[i].ended {
+				if err := sources[i].fill(ctx); err != nil {
+					return nil, false, err
+				}
+			}
+			if len(sources[i].at) > 0 && (first < 0 || sources[i].at[0] < sources[first].at[0]) {
+				first = i
+			}
+		}
+		if first < 0 || len(at) == limit {
+			return at, first >= 0, nil
+		}
+		at, sources[first].at = append(at, sources[first].at[0]), sources[first].at[1:]
+	}
+}
+
+// source is a part of a list that lies in one partition.
+type source struct {
+	store  *Store
+	keys   keyRange
+	prefix string
+	top    int // how many to read at a time
+	at     []string
+	ended  bool
+}
+
+// fill reads the next ones.
+func (s *source) fill(ctx context.Context) error {
+	n, last := 0, ""
+	err := s.store.scan(ctx, "listing names", s.keys, keys, s.top, func(row []byte) (bool, error) {
+		key, err := rowKey(row)
+		if err != nil {
+			return false, err
+		}
+		if at := strings.TrimPrefix(key, s.prefix); strings.Contains(at, "-0") {
+			s.at = append(s.at, at)
+		}
+		n, last = n+1, key
+		return n < s.top, nil
+	})
+	s.ended, s.keys.from = n < s.top, last+"!"
+	return err
+}
+
+// loadAtOnce is how many records are read at the same time: as many as the transport keeps
+// connections for.
+const loadAtOnce = 10
+
+// loadAll reads records by the ends of their keys; nil for one that is gone or can't be read, of
+// which the error tells.
+func (s *Store) loadAll(ctx context.Context, at []string) ([]*rotation.Record, error) {
+	found := make([]*rotation.Record, len(at))
+	var (
+		mu         sync.Mutex
+		unreadable UnreadableError
+		all        errgroup.Group
+	)
+	all.SetLimit(loadAtOnce)
+	for i, key := range at {
+		all.Go(func() error {
+			_, id, _ := parseListed(key)
+			rec, err := s.Load(ctx, id)
+			var failed *serviceerror.Error
+			switch {
+			case err == nil:
+				rec.Handle = rotation.Handle{}
+				found[i] = &rec
+			case errors.Is(err, serviceerror.ErrNotFound):
+			case errors.As(err, &failed):
+				return err
+			default:
+				mu.Lock()
+				defer mu.Unlock()
+				unreadable.add(err)
+			}
+			return nil
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return nil, err
+	}
+	if unreadable.rows > 0 {
+		return found, &unreadable
+	}
+	return found, nil
+}
