@@ -21,7 +21,8 @@ import (
 // sends twice.
 func HTTP(a *app.App, once *host.Once) http.Handler {
 	api := &connections.Handler{
-		Service: a.Connections, Authenticate: a.Callers.Authenticate, Login: a.Callers.Login, Deployment: a.Config.Deployment, Limit: a.Limit, Once: once, Log: a.Log,
+		Service: a.Connections, Authenticate: a.Callers.Authenticate, Login: a.Callers.Login, Deployment: a.Config.Deployment,
+		Limit: a.Limit, Once: once, Log: a.Log,
 	}
 	people := &pages.Handler{PublicURL: a.Config.PublicURL, AuthorityURL: a.Config.AuthorityHost, Limit: a.Limit, Log: a.Log}
 	if a.OAuth != nil { // else the interfaces would not be nil

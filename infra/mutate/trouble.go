@@ -154,7 +154,7 @@ var trouble = []mutation{
 	},
 	{
 		name: "a version may have no expiry",
-		rule: "P1", file: "shared/rotation/services.go",
+		rule: "P1", file: "shared/vaulttag/vaulttag.go",
 		old: "\tif ends.IsZero() {\n\t\treturn now.Add(endless)",
 		new: "\tif false {\n\t\treturn now.Add(endless)",
 	},

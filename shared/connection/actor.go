@@ -301,7 +301,7 @@ func authSecret(now time.Time, deployment string, rec *rotation.Record, value se
 	kind := map[string]string{ClientSecret: vaulttag.ContentType, Certificate: "application/x-pem-file", OAuth: "application/json"}[rec.Method]
 	tags := rotation.Tags(deployment, rec, rotation.Credential{Target: rec.Actor})
 	return rotation.VaultSecret{
-		Name: rec.AuthName(), Value: value, ContentType: kind, Enabled: true, ExpiresAt: rotation.VersionEnds(now, ends), Tags: tags,
+		Name: rec.AuthName(), Value: value, ContentType: kind, Enabled: true, ExpiresAt: vaulttag.Expiry(now, ends), Tags: tags,
 	}
 }
 

@@ -80,11 +80,11 @@ func (s *Service) draftOwn(ctx context.Context, d *draft, in *Input) error {
 		return err
 	}
 	rec.Actor, rec.Target = v.app, v.app
-	rec.Given = rotation.Digest(rec.ID, v.app, in.ClientSecret)
+	rec.Given = v.app.Digest(rec.ID, in.ClientSecret)
 	rec.Current = &rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin, Digest: rec.Given}
 	d.given = rotation.VaultSecret{
 		Name: rec.VaultName, Value: in.ClientSecret, ContentType: vaulttag.ContentType, Enabled: true,
-		ExpiresAt: rotation.VersionEnds(s.Rotator.Clock(), v.ends),
+		ExpiresAt: vaulttag.Expiry(s.Rotator.Clock(), v.ends),
 		Tags:      rotation.Tags(s.Rotator.Deployment, rec, *rec.Current),
 	}
 	return nil

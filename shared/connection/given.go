@@ -17,7 +17,7 @@ func (c *Credentials) digest(ctx context.Context, rec *rotation.Record, now time
 	case c.Method == OAuth:
 		return "", nil
 	case rec.Auth == nil:
-		return rotation.Digest(rec.ID, c.app(), c.ClientSecret), nil
+		return c.app().Digest(rec.ID, c.ClientSecret), nil
 	}
 	value, _, err := c.material(ctx, now)
 	if err != nil {
@@ -30,7 +30,7 @@ func digestOf(rec *rotation.Record, app rotation.Application, value secret.Value
 	if value.IsZero() {
 		return ""
 	}
-	return rotation.Digest(rec.ID, app, value)
+	return app.Digest(rec.ID, value)
 }
 
 // recognise deals with credentials that the record remembers (rule R13). Clients that keep

@@ -72,7 +72,7 @@ func (s *Service) prepareRebind(ctx context.Context, rec *rotation.Record, e *ed
 	}
 	staged := rotation.VaultSecret{
 		Name: rec.StagedName(), Value: c.ClientSecret, ContentType: vaulttag.ContentType, Enabled: true,
-		ExpiresAt: rotation.VersionEnds(s.Rotator.Clock(), v.ends),
+		ExpiresAt: vaulttag.Expiry(s.Rotator.Clock(), v.ends),
 		Tags:      rotation.Tags(s.Rotator.Deployment, &next, current),
 	}
 	if current.VaultVersion, err = s.stage(ctx, staged); err != nil {

@@ -61,8 +61,9 @@ func TestRecord(t *testing.T) {
 		w.rebuild("")
 		got := s.record()
 		for what, pair := range map[string][2]any{
-			"name": {got.Name, was.Name}, "project": {got.Project, was.Project}, "method": {got.Method, was.Method}, "vault name": {got.VaultName, was.VaultName},
-			"target": {got.Target, was.Target}, "actor": {got.Actor, was.Actor}, "policy": {got.Policy.Schedule, was.Policy.Schedule},
+			"name": {got.Name, was.Name}, "project": {got.Project, was.Project}, "method": {got.Method, was.Method},
+			"vault name": {got.VaultName, was.VaultName},
+			"target":     {got.Target, was.Target}, "actor": {got.Actor, was.Actor}, "policy": {got.Policy.Schedule, was.Policy.Schedule},
 			"grace": {got.Policy.Grace, was.Policy.Grace},
 			"slot":  {got.NextSlot, was.NextSlot}, "key": {got.Current.KeyID, was.Current.KeyID},
 			"version": {got.Current.VaultVersion, was.Current.VaultVersion},

@@ -13,9 +13,9 @@ import (
 // Digest tells one value from others without keeping it (rule R13): SHA-256 over the
 // connection's id, the tenant, the client id and the value, as 43 characters of base64url.
 // The id keeps digests of two connections apart.
-func Digest(connectionID string, app Application, value secret.Value) string {
+func (a Application) Digest(connectionID string, value secret.Value) string {
 	h := sha256.New()
-	for _, part := range []string{connectionID, strings.ToLower(app.TenantID), strings.ToLower(app.ClientID), value.Reveal()} {
+	for _, part := range []string{connectionID, strings.ToLower(a.TenantID), strings.ToLower(a.ClientID), value.Reveal()} {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
@@ -67,7 +67,7 @@ func (r *Record) Former() (f Former, ok bool) {
 
 // RemovedAt is when the connection has removed a client secret of app; not ok if it has not.
 func (f Former) RemovedAt(app Application, value secret.Value) (at time.Time, ok bool) {
-	digest := Digest(f.ID, app, value)
+	digest := app.Digest(f.ID, value)
 	i := slices.IndexFunc(f.Removed, func(o removed) bool { return o.Digest == digest })
 	if i < 0 {
 		return time.Time{}, false

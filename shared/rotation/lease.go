@@ -21,7 +21,7 @@ func (r Rules) Taken(now time.Time, lease Lease) bool {
 
 // TakeLease gives the record to a pass. It moves the wake-up to the lease's end, so
 // that the timer looks if the pass dies.
-func TakeLease(rec Record, lease Lease) Record {
+func (r Rules) TakeLease(rec Record, lease Lease) Record {
 	next := rec.Clone()
 	next.Lease, next.WakeAt = lease, lease.Until
 	return next

@@ -10,7 +10,7 @@ import (
 func TestTakingTheLeaseMovesTheWakeUp(t *testing.T) {
 	rec := idle()
 	rec.WakeAt = now.Add(-minute)
-	if next := rotation.TakeLease(rec, mine); next.Lease != mine || !next.WakeAt.Equal(mine.Until) {
+	if next := rotation.DefaultRules().TakeLease(rec, mine); next.Lease != mine || !next.WakeAt.Equal(mine.Until) {
 		t.Errorf("lease %+v, woken at %s", next.Lease, next.WakeAt)
 	}
 }

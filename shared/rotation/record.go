@@ -74,7 +74,7 @@ type Record struct {
 	Actor             Application `json:"actor"`     // who authenticates
 	Target            Application `json:"target"`    // whose credential is rotated
 	CredentialChanges int         `json:"credentialChanges"`
-	Given             string      `json:"given"`       // [Digest] of what the caller gave last and was accepted
+	Given             string      `json:"given"`       // [Application.Digest] of what the caller gave last and was accepted
 	GivenBefore       string      `json:"givenBefore"` // of what was given before, while new credentials are being proven
 	Via               string      `json:"via"`         // the connection that authenticates for this one; empty: it does so itself
 	Labels            *Labels     `json:"labels"`      // of a target; nil: no client has said any

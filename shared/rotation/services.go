@@ -41,20 +41,6 @@ type VaultSecret struct {
 	Tags        map[string]string
 }
 
-// endless is for how long a version is marked as good where the end of its credential is not
-// known: a client secret that is made in the portal lives for two years at most.
-const endless = 2 * 365 * day
-
-// VersionEnds is the expiry of a version in the vault that holds a credential which ends then;
-// zero: that is not known. Every version has one, since a policy of the vault may refuse
-// others. For readers it is information only: the vault hands out what has expired.
-func VersionEnds(now, ends time.Time) time.Time {
-	if ends.IsZero() {
-		return now.Add(endless).Truncate(time.Second)
-	}
-	return ends
-}
-
 // Token is an access token for Microsoft Graph. What it says about its holder is
 // read without verification and good for advice only, never for a decision to let
 // a caller in; all of it is empty if the token is opaque.

@@ -19,7 +19,7 @@ func (s storeTest) former(t *testing.T) {
 	for n := range 3 {
 		rec := s.create(t, rand.Text(), time.Time{}, rotation.Event{At: day})
 		rec.Target, rec.VaultName, rec.Current = app, "vault-"+rec.ID, &rotation.Credential{Target: app}
-		what := fmt.Sprintf(`{"removed":[{"digest":%q,"at":%q}]}`, rotation.Digest(rec.ID, app, value), day.Format(time.RFC3339))
+		what := fmt.Sprintf(`{"removed":[{"digest":%q,"at":%q}]}`, app.Digest(rec.ID, value), day.Format(time.RFC3339))
 		if n == 2 {
 			what = "{}" // it has removed nothing
 		}

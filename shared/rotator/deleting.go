@@ -87,7 +87,7 @@ func (p *pass) restore(ctx context.Context, rec *rotation.Record) error {
 		return err
 	}
 	before.Version, before.Tags = "", maps.Clone(before.Tags)
-	before.ExpiresAt = rotation.VersionEnds(p.now(), before.ExpiresAt)
+	before.ExpiresAt = vaulttag.Expiry(p.now(), before.ExpiresAt)
 	_, err = p.put(ctx, before, false)
 	return err
 }

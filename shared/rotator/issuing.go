@@ -150,7 +150,7 @@ func (p *pass) stagedVersion(rec *rotation.Record, issued rotation.Issued, objec
 	target.ObjectID = cmp.Or(objectID, target.ObjectID)
 	return rotation.VaultSecret{
 		Name: rec.StagedName(), Value: value, ContentType: vaulttag.ContentType, Enabled: true,
-		ExpiresAt: rotation.VersionEnds(p.now(), issued.ExpiresAt),
+		ExpiresAt: vaulttag.Expiry(p.now(), issued.ExpiresAt),
 		Tags: rotation.Tags(p.Deployment, rec, rotation.Credential{Target: target,
 			KeyID: issued.KeyID, Marker: rec.Run.Marker, Origin: rotation.OriginIssued}),
 	}

@@ -143,7 +143,7 @@ func (p *pass) take(ctx context.Context) (rotation.Record, error) {
 		if rec.Lease.Token != old {
 			return nil, ErrLeased
 		}
-		*rec = rotation.TakeLease(*rec, p.lease)
+		*rec = p.Rules.TakeLease(*rec, p.lease)
 		if first = p.Rules.Plan(now, rec, p.lease); !intent(first) {
 			first = nil
 			return nil, nil

@@ -53,7 +53,7 @@ func (p *pass) publish(ctx context.Context, rec *rotation.Record) (out rotation.
 	next := rotation.Credential{
 		Target: run.Target, KeyID: run.KeyID, Hint: run.Hint, ExpiresAt: run.ExpiresAt,
 		Origin: cmp.Or(run.Origin, rotation.OriginIssued), Marker: run.Marker,
-		Digest: rotation.Digest(rec.ID, run.Target, staged.Value),
+		Digest: run.Target.Digest(rec.ID, staged.Value),
 	}
 	out.Next = &next
 	out.PublishedVersion, out.Err = p.putPublished(ctx, rec, next, staged.Value)
@@ -65,7 +65,7 @@ func (p *pass) putPublished(ctx context.Context, rec *rotation.Record, c rotatio
 ) (version string, err error) {
 	return p.put(ctx, rotation.VaultSecret{
 		Name: rec.VaultName, Value: value, ContentType: vaulttag.ContentType, Enabled: true,
-		ExpiresAt: rotation.VersionEnds(p.now(), c.ExpiresAt),
+		ExpiresAt: vaulttag.Expiry(p.now(), c.ExpiresAt),
 		Tags:      rotation.Tags(p.Deployment, rec, c),
 	}, false)
 }
