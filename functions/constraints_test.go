@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -95,8 +96,8 @@ func (all schemas) violations(s object, path ...string) (list []violation) {
 		if least, ok := s["minLength"].(float64); ok {
 			bad("minLength", strings.Repeat("a", int(least)-1))
 		}
-		if s["pattern"] != nil {
-			bad("pattern", "not one word_")
+		if pattern, ok := s["pattern"].(string); ok {
+			bad("pattern", unmatched(pattern))
 		}
 	case "boolean":
 		bad("type", 1, "true")
@@ -113,6 +114,17 @@ func (all schemas) violations(s object, path ...string) (list []violation) {
 		}
 	}
 	return list
+}
+
+// unmatched is a text that does not match a pattern, which is written as in JavaScript.
+func unmatched(pattern string) string {
+	e := regexp.MustCompile(regexp.MustCompile(`\\u([0-9A-F]{4})`).ReplaceAllString(pattern, `\x{$1}`))
+	for _, text := range []string{"not one word_", "two\nlines"} {
+		if !e.MatchString(text) {
+			return text
+		}
+	}
+	panic("no text breaks the pattern " + pattern)
 }
 
 // in puts the value into a body, and makes the objects on the way.

@@ -12,7 +12,7 @@ var trouble = []mutation{
 		name: "the back-off has no limit",
 		rule: "R5", file: "shared/rotation/rules.go",
 		old: "d := min(base<<min(max(count-1, 0), 20), limit)",
-		new: "d := base << min(max(count-1, 0), 20)",
+		new: "d := max(base<<min(max(count-1, 0), 20), limit)",
 	},
 	{
 		name: "a refusal is tried again like an outage",

@@ -2,6 +2,7 @@ package connection_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,6 +212,39 @@ func TestAReplacedSecretThatIsGivenIsRefused(t *testing.T) {
 				s.sweep(t, time.Hour)
 				if s.published(t).KeyID != before.KeyID {
 					t.Errorf("an hour later another client secret is published")
+				}
+			})
+		})
+	}
+}
+
+// The key id that a caller names has to be of the secret that is given, and of one that still
+// works: with a wrong one Rekey would remove what another consumer has (promise P2).
+func TestTheNamedKeyIDIsOfTheGivenSecret(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keyID func(s *subject) string
+		says  string
+	}{
+		"its own": {func(s *subject) string { return s.keyID }, ""},
+		"of a secret that begins differently": {func(s *subject) string {
+			_, id := s.w.AddForeign(s.app.ClientID)
+			return id
+		}, "another client secret"},
+		"of one that has ended": {func(s *subject) string {
+			_, id := s.w.AddByHand(s.app.ClientID, 3*365*24*time.Hour, true)
+			return id
+		}, "ended on"},
+		"of none": {func(*subject) string { return "99999999-9999-4999-8999-999999999999" }, "has no client secret with the key id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				in := s.input()
+				in.ClientSecretKeyID = tt.keyID(s)
+				time.Sleep(10 * time.Second)
+				_, err := service(s.w).Create(t.Context(), in)
+				if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("got %v", err)
 				}
 			})
 		})

@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"errors"
 	"maps"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"rekey/shared/rotationtest"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
+	"rekey/shared/vaulttag"
 )
 
 // A change that is refused gives back what it reserved, whether that is found out before
@@ -279,4 +281,49 @@ func TestARenamedConnectionHoldsItsName(t *testing.T) {
 		rec := s.record(t)
 		s.holds(t, rotation.NameReservation("", rec.Name, s.id))
 	})
+}
+
+// A name in the vault is taken over only if a connection of this deployment that is gone has
+// left it, for the same application (promise P2).
+func TestWhichVaultSecretsACreationTakesOver(t *testing.T) {
+	const ours = rotationtest.Deployment
+	for name, tt := range map[string]struct {
+		tags func(s *subject) map[string]string
+		free bool
+	}{
+		"left by a connection that is gone": {func(s *subject) map[string]string { return s.leftBy("gone", s.app.ClientID, ours) }, true},
+		"of another deployment":             {func(s *subject) map[string]string { return s.leftBy("gone", s.app.ClientID, "another") }, false},
+		"of another application":            {func(s *subject) map[string]string { return s.leftBy("gone", "another", ours) }, false},
+		"of a connection that exists":       {func(s *subject) map[string]string { return s.leftBy(s.id, s.app.ClientID, ours) }, false},
+		"of none":                           {func(*subject) map[string]string { return nil }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				unrotated(t, s)
+				if _, err := s.w.VaultPort().Put(t.Context(), rotation.VaultSecret{Name: "given", Value: s.secret, Enabled: true,
+					ExpiresAt: time.Now().Add(time.Hour),
+					Tags:      tt.tags(s)}); err != nil {
+					t.Fatal(err)
+				}
+				in := s.own("second")
+				in.VaultSecretName = "given"
+				_, err := service(s.w).Create(t.Context(), in)
+				e, _ := errors.AsType[*connection.Error](err)
+				if taken := e != nil && e.Kind == connection.Taken; taken == tt.free || tt.free && err != nil {
+					t.Errorf("got %v", err)
+				}
+				if v, _ := s.w.Published("given"); !tt.free && v.Value != s.secret {
+					t.Error("it was written over")
+				}
+			})
+		})
+	}
+}
+
+// leftBy are the tags of what a connection has left.
+func (s *subject) leftBy(id, clientID, deployment string) map[string]string {
+	return map[string]string{
+		vaulttag.Deployment: deployment, vaulttag.Connection: id, vaulttag.Tenant: s.app.TenantID, vaulttag.Client: clientID,
+	}
 }

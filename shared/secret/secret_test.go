@@ -136,3 +136,13 @@ func TestSecretsCompareByValue(t *testing.T) {
 		t.Error("the zero secret is empty, and no other is")
 	}
 }
+
+// A value that is asked for its text by hand does not give itself away, either.
+func TestTextOfAValueIsRedacted(t *testing.T) {
+	v := secret.New("canary-of-this-test")
+	for name, text := range map[string]string{"String": v.String(), "GoString": v.GoString()} {
+		if text != secret.Redacted {
+			t.Errorf("%s gives %q", name, text)
+		}
+	}
+}
