@@ -28,6 +28,22 @@ func (w *world) refusesWrite(method, path string, body any) {
 	}
 }
 
+// untilOneWaits lets minutes pass until a rotation is over and one older client secret waits for
+// the end of its grace period.
+func (w *world) untilOneWaits(id string) {
+	w.Helper()
+	for range 20 {
+		if rec := w.record(id); rec.Phase == rotation.Idle && len(rec.Removals) == 1 {
+			return
+		}
+		w.clock.forward(time.Minute)
+		if _, err := w.app.Rotator.Sweep(w.Context()); err != nil {
+			w.Fatal(err)
+		}
+	}
+	w.Fatal("nothing waits")
+}
+
 // New credentials remove what they replace, with rotation on or off: turning it off first is
 // no way around the role.
 func TestNewCredentialsNeedTheRoleRotate(t *testing.T) {
@@ -123,15 +139,7 @@ func TestDeletionThatRemovesNeedsTheRoleRotate(t *testing.T) {
 	path := secrets + "/" + made.ID
 	w.refusesWrite(http.MethodDelete, path+"?revoke=true", nil)
 	w.one(w.call(auth.Rotate, http.MethodPost, path+"/rotate-credentials", nil)) // the one before has a grace period
-	for range 20 {
-		if rec := w.record(made.ID); rec.Phase == rotation.Idle && len(rec.Removals) == 1 {
-			break
-		}
-		w.clock.forward(time.Minute)
-		if _, err := w.app.Rotator.Sweep(w.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.untilOneWaits(made.ID)
 	w.refusesWrite(http.MethodDelete, path, nil)
 	w.one(w.call(auth.Rotate, http.MethodDelete, path, nil))
 	w.settle()
@@ -140,4 +148,33 @@ func TestDeletionThatRemovesNeedsTheRoleRotate(t *testing.T) {
 	}
 	_, second := w.connected()
 	w.one(w.call(auth.Write, http.MethodDelete, secrets+"/"+second.ID, nil)) // nothing of it is waiting
+}
+
+// By the way of secret rotations, too: what removes a client secret, or removes one sooner,
+// needs the role.
+func TestSecretRotationThatRemovesNeedsTheRoleRotate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	operator, via := w.authenticator()
+	c := w.resource(via.ID, w.owned(operator))
+	c.create()
+	w.settle()
+	w.call(auth.Rotate, http.MethodPost, secrets+"/"+via.ID+"/targets/"+c.id+"/rotate-credentials", nil).ok(t)
+	w.untilOneWaits(c.id)
+	before := w.truth()
+	path := secretRotations + "/" + c.id
+	sooner := c.body()
+	sooner["isAutoRotationEnabled"], sooner["rotationInterval"] = true, 1
+	w.at(auth.Write, http.MethodPatch, path, sooner).refuses(t, http.StatusForbidden, `needs the role "rotate"`)
+	w.at(auth.Write, http.MethodDelete, path, nil).refuses(t, http.StatusForbidden, `needs the role "rotate"`)
+	w.at(auth.Write, http.MethodDelete, path+"?revoke=true", nil).refuses(t, http.StatusForbidden, `needs the role "rotate"`)
+	if list := changes(before, w.truth()); len(list) != 0 {
+		t.Errorf("refused, and changed %q", list)
+	}
+	c.on = false // the provider leaves it out
+	w.at(auth.Write, http.MethodPatch, path, c.body()).ok(t)
+	turnedOn := c.body()
+	turnedOn["isAutoRotationEnabled"] = true
+	w.at(auth.Write, http.MethodPatch, path, turnedOn).refuses(t, http.StatusForbidden, `needs the role "rotate"`)
+	c.planEmpty("after the refusals")
 }

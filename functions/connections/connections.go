@@ -117,7 +117,7 @@ func (h *Handler) page(r *request) (records []rotation.Record, next string, err 
 	}
 	records, more, err := h.Service.Page(r.Context(), q, keep)
 	if err == nil && more {
-		next = base64.RawURLEncoding.EncodeToString([]byte(place(&records[len(records)-1])))
+		next = cursor(records)
 	}
 	return records, next, err
 }
@@ -128,12 +128,18 @@ func (h *Handler) everything(ctx context.Context, q rotation.ListQuery, keep fun
 	if err != nil {
 		return nil, err
 	}
-	after := q.AfterName + " " + q.AfterID
 	records = slices.DeleteFunc(records, func(rec rotation.Record) bool {
-		return q.Name != "" && rec.Name != q.Name || keep != nil && !keep(&rec) || place(&rec) <= after
+		return q.Name != "" && rec.Name != q.Name || keep != nil && !keep(&rec)
 	})
+	return inOrder(records, q.AfterName, q.AfterID), nil
+}
+
+// inOrder returns the records that come after a place in a list, in the list's order.
+func inOrder(records []rotation.Record, name, id string) []rotation.Record {
+	after := name + " " + id
+	records = slices.DeleteFunc(records, func(rec rotation.Record) bool { return place(&rec) <= after })
 	slices.SortFunc(records, func(a, b rotation.Record) int { return cmp.Compare(place(&a), place(&b)) })
-	return records, nil
+	return records
 }
 
 // place is where a connection comes in a list. A name has no spaces.
@@ -141,6 +147,11 @@ func place(rec *rotation.Record) string { return rec.Name + " " + rec.ID }
 
 // placeForm is what a cursor holds.
 var placeForm = regexp.MustCompile(`^[a-z0-9-]{1,64} [A-Za-z0-9_-]{1,100}$`)
+
+// cursor is where the page after this one begins.
+func cursor(page []rotation.Record) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(place(&page[len(page)-1])))
+}
 
 func parseCursor(cursor string) (name, id string, err error) {
 	if cursor == "" {

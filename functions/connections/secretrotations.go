@@ -1,10 +1,7 @@
 package connections
 
 import (
-	"cmp"
-	"encoding/base64"
 	"errors"
-	"slices"
 	"strings"
 
 	"rekey/shared/auth"
@@ -70,20 +67,19 @@ func (h *Handler) listSecretRotations(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := base64.RawURLEncoding.DecodeString(r.URL.Query().Get("cursor"))
+	name, id, err := parseCursor(r.URL.Query().Get("cursor"))
 	if err != nil {
-		return nil, errCursor
+		return nil, err
 	}
 	records, err := h.Service.AllTargets(r.Context(), r.project())
 	if err != nil {
 		return nil, err
 	}
-	records = slices.DeleteFunc(records, func(rec rotation.Record) bool { return place(&rec) <= string(after) })
-	slices.SortFunc(records, func(a, b rotation.Record) int { return cmp.Compare(place(&a), place(&b)) })
+	records = inOrder(records, name, id)
 	next := ""
 	if limit > 0 && len(records) > limit {
 		records = records[:limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(place(&records[limit-1])))
+		next = cursor(records)
 	}
 	views := make([]secretRotationView, 0, len(records))
 	for _, rec := range records {

@@ -65,7 +65,9 @@ func (s *Service) recognise(ctx context.Context, rec *rotation.Record, e *edit) 
 		if s.refused(rec) {
 			return nil
 		}
-		e.takeKeyID(rec, c.ClientSecretKeyID)
+		if err := s.takeKeyID(ctx, rec, e); err != nil {
+			return err
+		}
 		if len(goingOver(rec)) > 0 { // what was about to replace it is not wanted any more
 			e.request = &rotation.Request{Kind: rotation.AskKeep, ID: e.id, By: e.By, At: now}
 		}
@@ -106,18 +108,22 @@ func (s *Service) refused(rec *rotation.Record) bool {
 	return s.Rotator.Rules.Lost(rec.Current, s.Rotator.Clock()) || rec.Auth != nil && rec.Auth.Problem != nil
 }
 
-// takeKeyID takes the key id that comes with what is current, if that was not known.
-func (e *edit) takeKeyID(rec *rotation.Record, keyID string) {
-	if c := rec.Current; c != nil && c.Origin == rotation.OriginGiven && keyID != "" {
-		e.keyID = keyID
+// takeKeyID takes the key id that comes with what is current, if that was not known. It is
+// checked as that of new credentials is.
+func (s *Service) takeKeyID(ctx context.Context, rec *rotation.Record, e *edit) error {
+	if !rec.Unidentified() || e.Credentials.ClientSecretKeyID == "" {
+		return nil
 	}
+	v, err := s.verify(ctx, &Input{Credentials: *e.Credentials})
+	e.keyID, e.ends = v.keyID, v.ends
+	return err
 }
 
 // takeAgain takes over what came with credentials that are no change: the key id, and that
 // what waits after a failure is tried at once.
 func (e *edit) takeAgain(rec *rotation.Record, now time.Time) {
 	if c := rec.Current; e.keyID != "" && c != nil && c.Origin == rotation.OriginGiven && c.Digest == e.given {
-		c.KeyID, c.Origin = e.keyID, rotation.OriginNamed
+		c.KeyID, c.ExpiresAt, c.Origin = e.keyID, e.ends, rotation.OriginNamed
 	}
 	if c := rec.Current; c != nil && c.Digest == e.given { // as it is read back from Key Vault: from now on it is what the caller keeps
 		given := &rec.Given

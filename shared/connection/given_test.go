@@ -92,6 +92,31 @@ func TestCurrentGivenAgainDuringARebindIsKept(t *testing.T) {
 	})
 }
 
+// R13: a key id that comes with what is current identifies it, if it is the one of that
+// client secret. With that of another one, Rekey would remove another consumer's.
+func TestAKeyIDThatComesLaterIsChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withGiven(t, s)
+		_, foreign := s.w.AddForeign(s.app.ClientID)
+		change := s.again()
+		change.Credentials.ClientSecretKeyID = foreign
+		_, err := service(s.w).Update(t.Context(), s.id, change)
+		refusal(t, err, connection.Invalid, "belongs to another client secret")
+		if c := s.record(t).Current; c.Origin != rotation.OriginGiven || c.KeyID != "" {
+			t.Errorf("refused, and current is %+v", c)
+		}
+		change = s.again()
+		change.Credentials.ClientSecretKeyID = s.keyID
+		if _, err := service(s.w).Update(t.Context(), s.id, change); err != nil {
+			t.Fatal(err)
+		}
+		if c := s.record(t).Current; c.Origin != rotation.OriginNamed || c.KeyID != s.keyID || c.ExpiresAt.IsZero() {
+			t.Errorf("current is %+v, want %s", c, s.keyID)
+		}
+	})
+}
+
 // Edits that send the original along, as the Terraform provider of Infisical does, do not
 // publish it again, and rotate nothing.
 func TestEditsThatSendTheOriginalAlongRotateNothing(t *testing.T) {

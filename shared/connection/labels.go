@@ -2,7 +2,6 @@ package connection
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"rekey/shared/rotation"
 )
@@ -28,17 +27,9 @@ func (m *mistakes) labels(l *rotation.Labels) {
 		{"parameters.clientId", l.ClientID, 64},
 		{"parameters.objectId", l.ObjectID, 64},
 	} {
-		m.bounded(field.name, field.text, field.most)
+		m.text(field.name, field.text, field.most)
 	}
 	if l.ClientIDName != "" && VaultName(l.ClientIDName) == VaultName(l.ClientSecretName) {
 		m.complain("secretsMapping must have two names: the one of clientSecret is that of the Key Vault secret")
-	}
-}
-
-// bounded checks a text that Rekey keeps and makes nothing of. What it shows must be what it
-// is: a control character, and one that turns the direction of the text, would hide that.
-func (m *mistakes) bounded(field, text string, most int) {
-	if utf8.RuneCountInString(text) > most || strings.ContainsFunc(text, invisible) {
-		m.complain("%s must be at most %d characters, none of them a control character", field, most)
 	}
 }

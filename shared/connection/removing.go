@@ -42,7 +42,7 @@ func (e *edit) mayChange(ctx context.Context, rec *rotation.Record, now time.Tim
 		return errMayNotTurnOn
 	case e.Credentials != nil && rec.Auth == nil && (on || replaces(rec)):
 		return errMayNotRemove("New credentials make Rekey remove the client secret that they replace")
-	case on && e.sooner(rec, now):
+	case (on || rec.Request != nil) && e.sooner(rec, now): // what is asked for takes its grace period when it begins
 		return errMayNotRemove("With this schedule or grace period Rekey removes client secrets sooner")
 	}
 	return nil

@@ -56,7 +56,7 @@ func (in *TargetInput) clean() error {
 		m.schedule(in.Schedule)
 	}
 	m.grace("gracePeriodHours", in.Grace)
-	m.bounded("projectId", in.Project, 64)
+	m.project(in.Project)
 	m.labels(in.Labels)
 	return m.err()
 }

@@ -135,6 +135,7 @@ type edit struct {
 	given    string              // digest of the credentials that came with it; empty: none
 	again    bool                // they are those that the record has: no change of credentials
 	keyID    string              // which identifies current; empty: none came, or it is known
+	ends     time.Time           // of what has that key id
 }
 
 // prepare checks everything that needs asking, reserves and claims. It returns the record

@@ -256,3 +256,29 @@ func TestTheOldSecretIsRemovedOrLeftToAPerson(t *testing.T) {
 		})
 	}
 }
+
+// A rotation that is asked for takes its grace period when it begins: until then, too, a
+// caller without the role rotate may not shorten it, with rotation on or off.
+func TestAPendingRotationKeepsItsGracePeriod(t *testing.T) {
+	for name, turnOff := range map[string]*bool{"rotation is off": nil, "rotation is turned off with it": new(false)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubject(t)
+				settled(t, s)
+				if turnOff == nil {
+					if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(false)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s.request(t, rotation.Request{Kind: rotation.AskRotate, ID: "by-hand"})
+				before := s.record(t).Policy.Grace
+				_, err := service(s.w).Update(connection.WithoutRemovals(t.Context()), s.id,
+					connection.Change{Rotate: turnOff, Grace: new(time.Duration(0)), By: "writer"})
+				refusal(t, err, connection.Forbidden, `needs the role "rotate"`)
+				if grace := s.record(t).Policy.Grace; grace != before || grace == 0 {
+					t.Errorf("the grace period is %s, was %s", grace, before)
+				}
+			})
+		})
+	}
+}
