@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"regexp"
 	"slices"
-	"strings"
 
 	"rekey/shared/auth"
 	"rekey/shared/connection"
@@ -136,22 +135,23 @@ func (h *Handler) everything(ctx context.Context, q rotation.ListQuery, keep fun
 	return records, nil
 }
 
-// place is where a connection comes in a list. A name has no spaces.
+// place is where a connection comes in a list. An id has no spaces; a name that the API took has
+// none either, but one that was rebuilt from tags may.
 func place(rec *rotation.Record) string { return rec.Name + " " + rec.ID }
 
 // placeForm is what a cursor holds.
-var placeForm = regexp.MustCompile(`^[a-z0-9-]{1,64} [A-Za-z0-9_-]{1,100}$`)
+var placeForm = regexp.MustCompile(`^((?s:.{1,256})) ([A-Za-z0-9_-]{1,100})$`)
 
 func parseCursor(cursor string) (name, id string, err error) {
 	if cursor == "" {
 		return "", "", nil
 	}
 	at, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || !placeForm.Match(at) {
+	place := placeForm.FindSubmatch(at)
+	if err != nil || place == nil {
 		return "", "", errCursor
 	}
-	name, id, _ = strings.Cut(string(at), " ")
-	return name, id, nil
+	return string(place[1]), string(place[2]), nil
 }
 
 var errCursor = badRequest("cursor is none that this list gave out. Begin again without it.")
