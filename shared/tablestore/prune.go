@@ -50,6 +50,9 @@ func parseDay(row []byte) (day, bool) {
 	if !ok || !found || len(date) != len(dayLayout) || !validID.MatchString(id) {
 		return day{}, false
 	}
+	if f := stored.Former; f != "" && !(strings.HasPrefix(f, formerRows) && strings.HasSuffix(f, "-"+id) && keyAllowed(f)) {
+		return day{}, false
+	}
 	version, err := strconv.ParseInt(stored.Version, 10, 64)
 	return day{date, id, version, stored.Former}, err == nil && version >= 0
 }
