@@ -50,3 +50,44 @@ func TestPagesEndWhateverTheNames(t *testing.T) {
 		}
 	}
 }
+
+// A row of a list that a person has deleted blocks neither a new name nor the removal, and one
+// that is restored hides nothing.
+func TestAListRowThatIsGoneIsHealed(t *testing.T) {
+	for _, kind := range []string{"list-", "plist-"} {
+		f := newFixture(t, table.Config{}, nil)
+		rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1, Name: "old"}, rotation.Event{At: epoch})
+		names := func() (all []string) {
+			t.Helper()
+			records, _, err := f.Page(t.Context(), rotation.ListQuery{Limit: 10, Project: new("")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range records {
+				all = append(all, r.Name)
+			}
+			return all
+		}
+		lost := f.service.Rows(kind)[0]
+		f.remove(t, lost.RowKey)
+		rec.Name, rec.Version = "new", 2
+		rec, err := f.Commit(t.Context(), rec, rotation.Event{At: epoch})
+		if err != nil || !slices.Equal(names(), []string{"new"}) {
+			t.Fatalf("%s: renamed: %v, %q", kind, err, names())
+		}
+		if err := f.service.Load([]table.Row{lost}); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(); !slices.Equal(got, []string{"new"}) {
+			t.Errorf("%s: restored: %q", kind, got)
+		}
+		f.remove(t, lost.RowKey)
+		f.remove(t, f.service.Rows(kind)[0].RowKey)
+		if err := f.Remove(t.Context(), rec, rotation.Event{At: epoch}); err != nil {
+			t.Errorf("%s: Remove: %v", kind, err)
+		}
+		if left := len(f.service.Rows("list-")) + len(f.service.Rows("plist-")); left != 0 {
+			t.Errorf("%s: %d rows are left", kind, left)
+		}
+	}
+}
