@@ -97,8 +97,12 @@ func TestAWrongClientSecretIsRefusedInTheEnd(t *testing.T) {
 						!strings.Contains(says, "AADSTS7000215") {
 						t.Errorf("status %d: %s", status, says)
 					}
-					if n := d.w.Calls()["graph.token"]; n != 5 || took < 15*time.Second || took > 20*time.Second {
+					calls := d.w.Calls()
+					if n := calls["graph.token"]; n != 5 || took < 15*time.Second || took > 20*time.Second {
 						t.Errorf("%d tries in %s", n, took)
+					}
+					if n := calls["store.former"]; n != 1 {
+						t.Errorf("what was removed before was looked up %d times, at 16 queries each", n)
 					}
 				})
 			})
