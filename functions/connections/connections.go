@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"regexp"
 	"slices"
-	"strings"
 
 	"rekey/shared/auth"
 	"rekey/shared/connection"
@@ -142,11 +141,12 @@ func inOrder(records []rotation.Record, name, id string) []rotation.Record {
 	return records
 }
 
-// place is where a connection comes in a list. A name has no spaces.
+// place is where a connection comes in a list. An id has no spaces; a name that the API took has
+// none either, but one that was rebuilt from tags may.
 func place(rec *rotation.Record) string { return rec.Name + " " + rec.ID }
 
 // placeForm is what a cursor holds.
-var placeForm = regexp.MustCompile(`^[a-z0-9-]{1,64} [A-Za-z0-9_-]{1,100}$`)
+var placeForm = regexp.MustCompile(`^((?s:.{1,256})) ([A-Za-z0-9_-]{1,100})$`)
 
 // cursor is where the page after this one begins.
 func cursor(page []rotation.Record) string {
@@ -158,11 +158,11 @@ func parseCursor(cursor string) (name, id string, err error) {
 		return "", "", nil
 	}
 	at, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || !placeForm.Match(at) {
+	place := placeForm.FindSubmatch(at)
+	if err != nil || place == nil {
 		return "", "", errCursor
 	}
-	name, id, _ = strings.Cut(string(at), " ")
-	return name, id, nil
+	return string(place[1]), string(place[2]), nil
 }
 
 var errCursor = badRequest("cursor is none that this list gave out. Begin again without it.")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rekey/shared/auth"
+	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
 
@@ -96,8 +97,12 @@ func TestAWrongClientSecretIsRefusedInTheEnd(t *testing.T) {
 						!strings.Contains(says, "AADSTS7000215") {
 						t.Errorf("status %d: %s", status, says)
 					}
-					if n := d.w.Calls()["graph.token"]; n != 5 || took < 15*time.Second || took > 20*time.Second {
+					calls := d.w.Calls()
+					if n := calls["graph.token"]; n != 5 || took < 15*time.Second || took > 20*time.Second {
 						t.Errorf("%d tries in %s", n, took)
+					}
+					if n := calls["store.former"]; n != 1 {
+						t.Errorf("what was removed before was looked up %d times, at 16 queries each", n)
 					}
 				})
 			})
@@ -134,15 +139,34 @@ func TestGuessesAreThrottled(t *testing.T) {
 	})
 }
 
-// A caller who hangs up ends the waiting, so that requests don't pile up.
+// A caller who hangs up ends the waiting, so that requests don't pile up. The answer is no verdict
+// on the client secret: the host hangs up when it is about to send a request again, which gets it.
 func TestACallerWhoHangsUpEndsTheWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDeployment(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		body := newOne + credentialsOf(d.lonely, "abc8Q~wrong-wrong-wrong-wrong-wrong-wron", "") + "}"
-		if _, _, took := d.post(ctx, http.MethodPost, "/azure-client-secrets", body); took != 2*time.Second {
+		status, says, took := d.post(ctx, http.MethodPost, "/azure-client-secrets", body)
+		if took != 2*time.Second {
 			t.Errorf("the request went on for %s", took)
+		}
+		if status != http.StatusServiceUnavailable || !strings.Contains(says, "Nothing was") {
+			t.Errorf("status %d: %s", status, says)
+		}
+	})
+}
+
+// An operator who has spaced proofs further apart has no request that waits longer: its time is
+// for what comes after, too.
+func TestTheWaitingDoesNotGrowWithTheSpacingOfProofs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDeployment(t)
+		d.api.Service.(*connection.Service).Rotator.Rules.Spacing = 30 * time.Second
+		body := `{"name":"fresh","method":"client-secret",` + credentialsOf(d.lonely, "abc8Q~wrong-wrong-wrong-wrong-wrong-wron", "") + "}"
+		status, says, took := d.post(t.Context(), http.MethodPost, "/azure-client-secrets", body)
+		if status != http.StatusBadRequest || took < 15*time.Second || took > 16*time.Second {
+			t.Errorf("status %d after %s: %s", status, took, says)
 		}
 	})
 }

@@ -53,8 +53,20 @@ var given = []mutation{
 	{
 		name: "a wrong client secret is tried for as long as the request may last",
 		rule: "R13", file: "shared/connection/fresh.go", tests: []string{"./functions/connections"},
-		old: "patience := 3 * s.Rotator.Rules.Spacing",
+		old: "patience := min(3*s.Rotator.Rules.Spacing, freshFor)",
 		new: "patience := 5 * s.Rotator.Rules.Spacing",
+	},
+	{
+		name: "a caller who hangs up gets a verdict on a client secret that is seconds old",
+		rule: "R13", file: "shared/connection/fresh.go", tests: []string{"./functions/connections"},
+		old: "\t\treturn errHungUp\n",
+		new: "\t\treturn err\n",
+	},
+	{
+		name: "what is removed over and over is remembered each time",
+		rule: "R13", file: "shared/rotation/given.go",
+		old: "\trec.Removed = slices.DeleteFunc(rec.Removed, func(o removed) bool { return o.Digest == m.Digest })\n",
+		new: "",
 	},
 	{
 		name: "the hash does not tell that accepted credentials were given up",

@@ -46,13 +46,14 @@ const (
 	begin  = "-----BEGIN "
 )
 
-func withoutHeaders(body string) (out string) {
+func withoutHeaders(body string) string {
+	var out strings.Builder
 	for line := range strings.FieldsFuncSeq(body, func(r rune) bool { return r == '\n' || r == '\r' }) {
 		if !strings.Contains(line, ":") {
-			out += line
+			out.WriteString(line)
 		}
 	}
-	return out
+	return out.String()
 }
 
 // escapes are line breaks as strings in programs and in JSON have them.

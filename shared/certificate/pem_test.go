@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/shared/certificate"
+	"rekey/shared/secret"
 )
 
 // ways are what happens to PEM between the file and the API: in forms, in environment
@@ -161,4 +165,20 @@ func FuzzPEM(f *testing.F) {
 			t.Fatalf("%q: %d blocks, %v", other+block, len(found), ok)
 		}
 	})
+}
+
+// What a text costs to read follows from its length, also where a block has headers and a line for
+// each character: it is read while others wait for nothing.
+func TestManyShortLinesCostLittle(t *testing.T) {
+	text := "-----BEGIN CERTIFICATE-----\nA: b\n" + strings.Repeat("A\n", 32_000) + "-----END CERTIFICATE-----"
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := certificate.Parse(t.Context(), certificate.Input{Body: secret.New(text)}, time.Now())
+	runtime.ReadMemStats(&after)
+	if _, refused := errors.AsType[*certificate.Error](err); !refused {
+		t.Errorf("got %v", err)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 100*uint64(len(text)) {
+		t.Errorf("%d bytes of memory for a text of %d", n, len(text))
+	}
 }

@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"time"
 
 	"rekey/shared/serviceerror"
 )
@@ -36,24 +37,38 @@ func (s *Service) told(ctx context.Context, err error) error {
 // errNotListed says that the directory does not show a client secret.
 var errNotListed = errors.New("the directory does not show the client secret")
 
-// whileFresh tries again, for three times the spacing of proofs (15 s), what may be refused only
-// because the credential is seconds old: after a fifteenth of that, then after twice as long each
-// time. It ends early if the caller hangs up.
+// freshFor is how long a refusal may be due to that, within the time of a request, which has to
+// suffice for what comes after, too.
+const freshFor = 15 * time.Second
+
+// errHungUp is for a caller who has hung up while Entra may still learn of the credential: there
+// is no verdict on it. It may be the host, which repeats the request and is given this answer.
+var errHungUp = &Error{
+	Kind: Unavailable, RetryAfter: 5 * time.Second,
+	Message: "The request was given up before it was certain that Entra refuses the credential. Nothing was stored. Send it again.",
+}
+
+// whileFresh tries again, for three times the spacing of proofs but 15 s at most, what may be
+// refused only because the credential is seconds old: after a fifteenth of that, then after twice
+// as long each time. It ends early, with errHungUp, if the caller hangs up.
 func (s *Service) whileFresh(ctx context.Context, try func(ctx context.Context) error) error {
-	patience := 3 * s.Rotator.Rules.Spacing
+	patience := min(3*s.Rotator.Rules.Spacing, freshFor)
 	until := s.Rotator.Clock().Add(patience)
 	err := try(ctx)
 	if !perhapsFresh(err) {
 		return err
 	}
-	ctx, cancel := whileAsked(ctx)
+	asked, cancel := whileAsked(ctx)
 	defer cancel()
 	for wait := patience / 15; perhapsFresh(err); wait *= 2 {
 		left := until.Sub(s.Rotator.Clock())
-		if left <= 0 || pause(ctx, min(wait, left)) != nil {
-			return err
+		if left <= 0 || pause(asked, min(wait, left)) != nil {
+			break
 		}
-		err = try(ctx)
+		err = try(asked)
+	}
+	if asked.Err() != nil && ctx.Err() == nil && err != nil {
+		return errHungUp
 	}
 	return err
 }

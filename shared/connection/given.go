@@ -79,10 +79,7 @@ func (s *Service) recognise(ctx context.Context, rec *rotation.Record, e *edit) 
 // removedBefore says that a client secret which Entra refuses was removed by Rekey, for a
 // connection that is gone by now; nil if that is not known. A client that deletes a connection and
 // creates it again sends what it keeps, and would not learn otherwise that it can never work.
-func (s *Service) removedBefore(ctx context.Context, app rotation.Application, value secret.Value, err error) error {
-	if serviceerror.ClassOf(err) != serviceerror.CredentialRefused {
-		return nil
-	}
+func (s *Service) removedBefore(ctx context.Context, app rotation.Application, value secret.Value) error {
 	all, err := s.Records.Former(ctx, app)
 	if err != nil {
 		s.log().WarnContext(ctx, "looking for former connections", "class", string(serviceerror.ClassOf(err)))

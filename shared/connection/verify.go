@@ -33,8 +33,15 @@ type verified struct {
 // verify signs in with the given secret and reads the application: does it work,
 // may it rotate, which credential is it? Nothing is changed.
 func (s *Service) verify(ctx context.Context, in *Input) (v verified, err error) {
+	looked := false
 	err = s.whileFresh(ctx, func(ctx context.Context) error {
 		v, err = s.tryGiven(ctx, in)
+		if !looked && serviceerror.ClassOf(err) == serviceerror.CredentialRefused {
+			looked = true // once, since that costs 16 queries
+			if gone := s.removedBefore(ctx, in.app(), in.ClientSecret); gone != nil {
+				err = gone
+			}
+		}
 		return err
 	})
 	return v, s.told(ctx, err)
@@ -45,9 +52,6 @@ func (s *Service) tryGiven(ctx context.Context, in *Input) (verified, error) {
 	v := verified{app: app, hint: in.ClientSecret.Hint(), origin: rotation.OriginGiven}
 	token, err := s.Directory.Token(ctx, app, in.ClientSecret)
 	if err != nil {
-		if gone := s.removedBefore(ctx, app, in.ClientSecret, err); gone != nil {
-			return v, gone
-		}
 		return v, &failure{"signing in with the given client secret", err}
 	}
 	if !in.Rotate && in.ClientSecretKeyID == "" {

@@ -37,6 +37,8 @@ func (t *transition) remember(m *Removal) {
 		return
 	}
 	rec := t.rec
+	// A directory that goes on showing it has it removed once more, any number of times.
+	rec.Removed = slices.DeleteFunc(rec.Removed, func(o removed) bool { return o.Digest == m.Digest })
 	rec.Removed = append(rec.Removed, removed{m.Digest, t.now})
 	for i := 0; len(rec.Removed) > maxRemoved; {
 		if d := rec.Removed[i].Digest; d == rec.Given || d == rec.GivenBefore {

@@ -304,6 +304,34 @@ func TestWhatWasRemovedIsRemembered(t *testing.T) {
 	}
 }
 
+// The directory may go on showing a client secret, which is then removed once more, for hours. That
+// is one memory: it pushes none of the others out, and what clients keep sending stays known.
+func TestWhatIsRemovedOverAndOverIsRememberedOnce(t *testing.T) {
+	rec := idle()
+	rec.Given = "given"
+	for i := range 5 {
+		rec.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Target: billing, KeyID: "old", Digest: fmt.Sprint(i)}}
+		rec, _ = rotation.DefaultRules().Apply(now, rec, rotation.Remove{ID: "old"}, rotation.Outcome{GateOpen: true})
+	}
+	rec.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Target: billing, KeyID: "old", Digest: "given"}}
+	at := now
+	for range 100 {
+		at = at.Add(6 * minute)
+		rec, _ = rotation.DefaultRules().Apply(at, rec, rotation.Remove{ID: "old"}, rotation.Outcome{GateOpen: true})
+	}
+	for i := range 5 {
+		if what, when := rec.Recognise(fmt.Sprint(i)); what != rotation.WasRemoved || !when.Equal(now) {
+			t.Errorf("digest %d: %v at %s", i, what, when)
+		}
+	}
+	if former, ok := rec.Former(); !ok || len(former.Removed) != 6 {
+		t.Errorf("%d are remembered", len(former.Removed))
+	}
+	if what, when := rec.Recognise("given"); what != rotation.GivenLast || !when.Equal(at) {
+		t.Errorf("what was given: %v at %s, want %s", what, when, at)
+	}
+}
+
 // A deletion does not wait for a credential that Entra refuses long enough to call it lost:
 // it goes on as if nothing were published (rules R6 and R7).
 func TestADeletionGoesOnWithoutWhatIsLost(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 // Page implements [Store].
 func (s storePort) Page(ctx context.Context, q rotation.ListQuery) (records []rotation.Record, next *rotation.ListQuery, err error) {
 	err = s.p.read(ctx, "store.page", "", func() error {
-		place := func(name, id string) string { return name + " " + id } // a name has no spaces
+		place := func(name, id string) string { return name + " " + id } // an id has no spaces
 		after := place(q.AfterName, q.AfterID)
 		var all []string
 		ids := map[string]string{}
@@ -30,7 +30,8 @@ func (s storePort) Page(ctx context.Context, q rotation.ListQuery) (records []ro
 				break
 			}
 			r := s.s.rows[ids[at]]
-			q.AfterName, q.AfterID, _ = strings.Cut(at, " ")
+			q.AfterID = ids[at]
+			q.AfterName = strings.TrimSuffix(at, " "+q.AfterID)
 			if r.schema() > rotation.Schema {
 				left++
 				continue

@@ -14,7 +14,9 @@ import (
 // What a connection has removed is kept when the record goes, in the same transaction. The row
 // lies beside the history, ends with its last day, and is found by the application.
 
-func formerPrefix(app string) string { return "former-" + digest(app) + "-" }
+const formerRows = "former-"
+
+func formerPrefix(app string) string { return formerRows + digest(app) + "-" }
 
 // addFormer adds the row of what is kept of a record that is removed, and returns its key;
 // empty if nothing is. A removal without a line of history keeps nothing, since nothing would

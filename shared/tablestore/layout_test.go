@@ -14,15 +14,18 @@ func TestKeysStayAsTheyAre(t *testing.T) {
 	claim := rotation.ClaimRow{Claim: rotation.Claim{ID: "id", App: rotation.Application{TenantID: "T", ClientID: "C"}.Key()}, Owner: "one"}
 	for got, want := range map[string]string{
 		partitionKey("0195c2c4-6a1e-7f00-8000-000000000001"): "s01",
-		partitionKey("one"):           "s0f",
-		connectionKey("one"):          "conn-one",
-		dueKey(wake, "one"):           "due-20300102T020405Z-one",
-		historyKey("one", 1):          "hist-one-9223372036854775806",
-		historyKey("one", 9e18):       "hist-one-0223372036854775807",
-		dayKey(wake, "one"):           "day-20300102-one",
-		noticeKey(wake, "one", 42, 1): "evt-20300102T020405Z-one-0000000000000000042-01",
-		pendingKey("0f3a"):            "oauth-0f3a",
-		pendingKey("idem-0f3a"):       "once-0f3a",
+		partitionKey("one"):                       "s0f",
+		connectionKey("one"):                      "conn-one",
+		dueKey(wake, "one"):                       "due-20300102T020405Z-one",
+		historyKey("one", 1):                      "hist-one-9223372036854775806",
+		historyKey("one", 9e18):                   "hist-one-0223372036854775807",
+		dayKey(wake, "one"):                       "day-20300102-one",
+		listKeys("p", listedAt("a-0b", "one"))[0]: "list-a-10b-0one",
+		listKeys("p", listedAt("a-0b", "one"))[1]: "plist-" + digest("p") + "-a-10b-0one",
+		formerPrefix("t c") + "one":               "former-" + digest("t c") + "-one",
+		noticeKey(wake, "one", 42, 1):             "evt-20300102T020405Z-one-0000000000000000042-01",
+		pendingKey("0f3a"):                        "oauth-0f3a",
+		pendingKey("idem-0f3a"):                   "once-0f3a",
 		reservationKey(reservation.Row{Kind: "name", Value: "org-My app_1/ü"}): "name-org-My_20app_5f1_2f_c3_bc",
 		reservationKey(reservation.Row{Kind: "vault", Value: "rekey-a"}):       "vault-rekey-a",
 		claimKey(claim): "claim-" + digest("t c") + "-one-id",
@@ -52,13 +55,14 @@ func TestForeignKeysAreNotTakenForOurs(t *testing.T) {
 	for _, row := range []string{`{"RowKey":"day-20300102-one"}`, `{"RowKey":"day-2030012-one","version":"1"}`,
 		`{"RowKey":"day-20300102-","version":"1"}`,
 		`{"RowKey":"day-20300102-one","version":"-1"}`, `{"RowKey":"due-20300102-one","version":"1"}`,
-		`{"RowKey":"day-20300102-one","version":1}`} {
+		`{"RowKey":"day-20300102-one","version":1}`, `{"RowKey":"day-20300102-one","version":"1","former":"conn-one"}`,
+		`{"RowKey":"day-20300102-one","version":"1","former":"former-x-two"}`} {
 		if d, ok := parseDay([]byte(row)); ok {
 			t.Errorf("%s is taken for %+v", row, d)
 		}
 	}
-	if d, ok := parseDay([]byte(`{"RowKey":"day-20300102-one-7","version":"42","former":"former-x"}`)); !ok ||
-		d != (day{"20300102", "one-7", 42, "former-x"}) {
+	if d, ok := parseDay([]byte(`{"RowKey":"day-20300102-one-7","version":"42","former":"former-x-one-7"}`)); !ok ||
+		d != (day{"20300102", "one-7", 42, "former-x-one-7"}) {
 		t.Errorf("got %+v, %v", d, ok)
 	}
 	for _, key := range []string{"evt-", "evt-20300102T020405Z-0000000000000000042-01",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -27,18 +28,21 @@ const (
 
 // listedAt is the end of both keys: it sorts as the name does, and by the id among equal names. A
 // hyphen becomes two characters, so that a name ends before whatever another one goes on with.
+// Of a name that is too long, which the API does not make, there is only the beginning.
 func listedAt(name, id string) string {
-	text := strings.ReplaceAll(encode(name), "-", "-1")
-	if len(text) > maxEncoded { // it was not the API that made it so long
-		text = "_h" + digest(name)
+	for n := min(len(name), maxEncoded); ; n-- {
+		if text := strings.ReplaceAll(encode(name[:n]), "-", "-1"); len(text) <= maxEncoded {
+			return text + "-0" + id
+		}
 	}
-	return text + "-0" + id
 }
 
-// parseListed is the reverse of listedAt, for names of letters, digits and hyphens.
+// parseListed is the reverse of listedAt. It says no to any other key, behind which a list could
+// not go on.
 func parseListed(key string) (name, id string, ok bool) {
-	name, id, ok = strings.Cut(key, "-0")
-	return strings.ReplaceAll(name, "-1", "-"), id, ok && validID.MatchString(id)
+	text, id, _ := strings.Cut(key, "-0")
+	name, err := url.PathUnescape(strings.NewReplacer("-1", "-", "_", "%").Replace(text))
+	return name, id, err == nil && validID.MatchString(id) && listedAt(name, id) == key
 }
 
 // listed is where the rows of a record are; empty if lists do not show it.
@@ -107,7 +111,8 @@ func (s *Store) Page(ctx context.Context, q rotation.ListQuery) (records []rotat
 		return nil, nil, fmt.Errorf("listing records: %w", err)
 	}
 	for i, key := range at {
-		if rec := found[i]; rec != nil && listed(rec) == key { // it may have gone, or have another name, since
+		// It may have gone, or have another name, since.
+		if rec := found[i]; rec != nil && listed(rec) == key && (q.Name == "" || q.Name == rec.Name) {
 			records = append(records, *rec)
 		}
 	}
@@ -143,7 +148,7 @@ func (s *Store) names(ctx context.Context, q rotation.ListQuery, limit int) (at 
 	for {
 		first := -1
 		for i := range sources {
-			if len(sources[i].at) == 0 && !sources[i].ended {
+			for len(sources[i].at) == 0 && !sources[i].ended {
 				if err := sources[i].fill(ctx); err != nil {
 					return nil, false, err
 				}
@@ -177,7 +182,8 @@ func (s *source) fill(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		if at := strings.TrimPrefix(key, s.prefix); strings.Contains(at, "-0") {
+		at := strings.TrimPrefix(key, s.prefix)
+		if _, _, ok := parseListed(at); ok {
 			s.at = append(s.at, at)
 		}
 		n, last = n+1, key

@@ -50,6 +50,9 @@ func parseDay(row []byte) (day, bool) {
 	if !ok || !found || len(date) != len(dayLayout) || !validID.MatchString(id) {
 		return day{}, false
 	}
+	if f := stored.Former; f != "" && !(strings.HasPrefix(f, formerRows) && strings.HasSuffix(f, "-"+id) && keyAllowed(f)) {
+		return day{}, false
+	}
 	version, err := strconv.ParseInt(stored.Version, 10, 64)
 	return day{date, id, version, stored.Former}, err == nil && version >= 0
 }
@@ -95,8 +98,8 @@ func (s *Store) daysIn(ctx context.Context, shard int, before time.Time, limit i
 	return days, err
 }
 
-// pruneDays deletes the history of a connection up to the end of its days, and their rows
-// last: until then they are found again. A history row is deleted only if it is itself too old.
+// pruneDays deletes the history of a connection up to the end of its days and what is kept of
+// the connection, and the rows of the days last: by them the others are found again. A history row is deleted only if it is itself too old.
 func (s *Store) pruneDays(ctx context.Context, days []day, before time.Time) (deleted int, err error) {
 	last := slices.MaxFunc(days, func(a, b day) int { return cmp.Compare(a.version, b.version) })
 	var old []string
@@ -115,10 +118,12 @@ func (s *Store) pruneDays(ctx context.Context, days []day, before time.Time) (de
 	}
 	all := slices.Clone(old)
 	for _, d := range days {
-		all = append(all, d.key())
 		if d.former != "" {
 			all = append(all, d.former)
 		}
+	}
+	for _, d := range days {
+		all = append(all, d.key())
 	}
 	for part := range slices.Chunk(all, maxOperations) {
 		if err := s.deleteRows(ctx, partitionKey(last.id), part); err != nil {

@@ -2,6 +2,8 @@ package tablestore
 
 import (
 	"encoding/base64"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +42,19 @@ func FuzzRows(f *testing.F) {
 	f.Add(mustJSON(f, map[string]any{"RowKey": "oauth-x", "value": base64.StdEncoding.EncodeToString([]byte{0, 255}), "expires": at}))
 	f.Add(mustJSON(f, map[string]any{"RowKey": noticeKey(at, "one-two", 42, 1), "kind": "k", "at": at,
 		"tries": 3, "until": at, "class": "transient", "later": 1}))
+	f.Add(mustJSON(f, map[string]any{"RowKey": formerPrefix("t c") + "one",
+		"former": `{"id":"one","vaultName":"v","removed":[{"digest":"d","at":"2030-01-02T03:04:05.000000006Z"}]}`}))
+	f.Add(mustJSON(f, map[string]any{"RowKey": dayKey(at, "one-7"), "version": "42", "former": formerPrefix("t c") + "one-7"}))
+	for _, name := range []string{"billing", "a-0b", "My App_1/ü", strings.Repeat("-", 200), strings.Repeat("ü", 200)} {
+		for _, key := range listKeys("p/ü", listedAt(name, "one-0")) {
+			f.Add(mustJSON(f, map[string]any{"RowKey": key}))
+		}
+	}
 	for _, seed := range []string{
+		`{"RowKey":"list-a--0one"}`, `{"RowKey":"list-_h-0one"}`, `{"RowKey":"list-_2D-0one"}`, `{"RowKey":"list--0one"}`,
+		`{"RowKey":"list-a%41-0one"}`,
+		`{"former":"` + canary.Mark + `"}`, `{"former":"{\"removed\":[{\"at\":\"` + canary.Mark + `\"}]}"}`, `{"former":"null"}`,
+		`{"RowKey":"day-20300102-one","version":"+1"}`, `{"RowKey":"day-20300102-` + canary.Mark + `","version":"1","former":"conn-one"}`,
 		"", "null", "7", "{}", canary.Mark, `{"RowKey":7}`, `{"at":"` + canary.Mark + `"}`,
 		`{"events":"` + canary.Mark + `"}`, `{"events":"[{\"at\":\"` + canary.Mark + `\"}]"}`, `{"value":"` + canary.Mark + `"}`,
 		`{"RowKey":"evt-20300102T030405Z-one-0000000000000000042--1"}`,
@@ -53,6 +67,9 @@ func FuzzRows(f *testing.F) {
 	f.Fuzz(func(t *testing.T, row []byte) {
 		for _, r := range canary.Planted(row) {
 			checkKey(t, r)
+			checkListed(t, r)
+			checkFormer(t, r)
+			checkDay(t, r)
 			checkHistory(t, r)
 			checkReservation(t, r)
 			checkPending(t, r)
@@ -76,6 +93,64 @@ func checkKey(t *testing.T, row []byte) {
 		if version, ok := parseHistoryKey(id, key); ok && (version < 0 || keyAllowed(key) && historyKey(id, version) != key) {
 			t.Errorf("%q is taken for version %d of %s", key, version, id)
 		}
+	}
+}
+
+// checkListed makes sure that a list goes on behind a row that it takes for one of its own, and
+// that it is there again under the record's name.
+func checkListed(t *testing.T, row []byte) {
+	t.Helper()
+	key, err := rowKey(row)
+	if err != nil {
+		noQuote(t, err)
+		return
+	}
+	at := strings.TrimPrefix(key, listPrefix)
+	if rest, ok := strings.CutPrefix(key, projectListPrefix); ok {
+		_, at, _ = strings.Cut(rest, "-")
+	}
+	if name, id, ok := parseListed(at); ok {
+		if got := listed(&rotation.Record{ID: id, Name: name}); got != at || !validID.MatchString(id) {
+			t.Errorf("%q is taken for %q of %s, which is at %q", at, name, id, got)
+		}
+		for _, written := range listKeys("p", at) {
+			if !keyAllowed(written) {
+				t.Errorf("%q is no key", written)
+			}
+		}
+	}
+	id := "one"
+	whole, _, ok := parseListed(listedAt(key, id)) // any text may be a name
+	if !ok || !strings.HasPrefix(key, whole) || len(key) <= maxEncoded/3 && whole != key {
+		t.Errorf("the name %q comes back as %q, %v", key, whole, ok)
+	}
+}
+
+func checkFormer(t *testing.T, row []byte) {
+	t.Helper()
+	former, err := decodeFormer(row)
+	if err != nil {
+		noQuote(t, err)
+		return
+	}
+	again, err := decodeFormer(mustJSON(t, map[string]any{"former": string(mustJSON(t, former))}))
+	if err != nil || string(mustJSON(t, again)) != string(mustJSON(t, former)) {
+		t.Errorf("of a former connection %+v, then %+v, %v", former, again, err)
+	}
+}
+
+func checkDay(t *testing.T, row []byte) {
+	t.Helper()
+	d, ok := parseDay(row)
+	if !ok {
+		return
+	}
+	again, ok := parseDay(mustJSON(t, map[string]any{"RowKey": d.key(), "version": fmt.Sprint(d.version), "former": d.former}))
+	if !ok || again != d {
+		t.Errorf("day %+v, then %+v, %v", d, again, ok)
+	}
+	if d.former != "" && !strings.HasPrefix(d.former, "former-") {
+		t.Errorf("the row %q would be deleted with the history", d.former)
 	}
 }
 
