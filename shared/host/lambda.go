@@ -34,8 +34,8 @@ var errUnknownEvent = errors.New("unknown event: expected a request of a Functio
 //   - anything else is an error that says what was expected.
 //
 // tick gets a context that ends a little before Lambda's deadline. An error of it
-// fails the invocation, so that it shows in the function's metrics; Lambda repeats it
-// twice, which does no harm. A panic in h is answered with status 500, one in tick is an
+// fails the invocation, so that it shows in the function's metrics; by default
+// Lambda repeats it twice, which does no harm, and infra/aws turns that off. A panic in h is answered with status 500, one in tick is an
 // error: the process lives on, as it would not if a panic reached the runtime.
 func LambdaHandler(
 	h http.Handler, tick func(ctx context.Context) (any, error), log *slog.Logger,

@@ -42,16 +42,17 @@ const (
 //
 //	creation    everything, once; to take a target back, Lease, Undo and Request
 //	a request   Name, Description, Labels, Policy, NextSlot, Request, Outranked, UpdatedAt,
-//	            Revision, ChangeID, CredentialChanges, LongestAccepted, the key id and the origin of
-//	            Current, RetryAt of Error; with new credentials also Actor, Auth, Given,
-//	            WakeTargets and LookAt of Stale
+//	            Revision, ChangeID, CredentialChanges, LongestAccepted, Given, GivenBefore, the
+//	            key id, the end and the origin of Current, RetryAt of Error; with new credentials
+//	            also Actor, Auth, WakeTargets and LookAt of Stale
 //	a sign-in   Auth, LookAt of Stale
 //	a pass of the connection that authenticates for it   Actor, RetryAt of Error
 //	all these   WakeAt, Changes, Version; Claimed and Told where they change
 //
 // With the lease a pass writes everything but Name, Description, Labels, Policy, UpdatedAt,
-// Revision, ChangeID, Changes and CredentialChanges, and what only a creation writes: ID, Project,
-// Method, VaultName, Via, Takeover, CreatedAt and CreatedBy.
+// Revision, ChangeID and Changes, and what only a creation writes: ID, Project, Method,
+// VaultName, Via, Takeover, CreatedAt and CreatedBy. It counts CredentialChanges up only where
+// a rebind fails: the caller's credentials are those from before again.
 type Record struct {
 	Handle Handle `json:"-"`
 	Proof  Proof  `json:"-"`
