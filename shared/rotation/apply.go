@@ -26,6 +26,7 @@ type Outcome struct {
 	SentAt        time.Time // IssueCredential: when addPassword was sent
 	IssuedAt      time.Time // IssueCredential: when it was answered
 	Issued        *Issued   // IssueCredential: what the directory issued; nil if that is unknown
+	Digest        string    // IssueCredential: of its value
 	StagedVersion string    // IssueCredential: the version that holds its value; empty: it could not be stored
 	Stray         bool      // IssueCredential: another version of it may be on its way, whose write was not answered
 

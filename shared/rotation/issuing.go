@@ -87,6 +87,7 @@ func (t *transition) issueCredential() {
 	switch {
 	case t.out.Issued != nil && t.out.StagedVersion != "":
 		run.KeyID, run.Hint, run.ExpiresAt = t.out.Issued.KeyID, t.out.Issued.Hint, t.out.Issued.ExpiresAt
+		run.Digest = t.out.Digest
 		run.IssuedAt, run.StagedVersion = t.out.IssuedAt, t.out.StagedVersion
 		run.Target.ObjectID = cmp.Or(t.out.Application.ObjectID, run.Target.ObjectID)
 		t.rec.LongestAccepted = cmp.Or(run.Lifetime, t.rec.LongestAccepted)
@@ -182,8 +183,9 @@ func (t *transition) giveUpAttempt() {
 	rec, run := t.rec, t.rec.Run
 	if run.Marker != "" {
 		t.addRemoval(Removal{
-			Kind: RemoveOrphan, Target: run.Target, Marker: run.Marker, KeyID: run.KeyID, Published: rec.Phase == Publishing,
-			Since: later(run.FirstIssuedAt, run.IssuedAt), NextAt: t.now,
+			Kind: RemoveOrphan, Target: run.Target, Marker: run.Marker, KeyID: run.KeyID, Digest: run.Digest,
+			Published: rec.Phase == Publishing,
+			Since:     later(run.FirstIssuedAt, run.IssuedAt), NextAt: t.now,
 		})
 	}
 	switch {
@@ -192,7 +194,7 @@ func (t *transition) giveUpAttempt() {
 	case run.Marker != "":
 		rec.Stale.Look(t.now)
 	}
-	run.Marker, run.IssuedUnder, run.KeyID, run.StagedVersion, run.Hint = "", "", "", "", ""
+	run.Marker, run.IssuedUnder, run.KeyID, run.StagedVersion, run.Hint, run.Digest = "", "", "", "", "", ""
 	run.NextCheck, run.Deadline = time.Time{}, time.Time{}
 	run.IssuedAt, run.ExpiresAt, run.FirstIssuedAt = time.Time{}, time.Time{}, time.Time{}
 	rec.Proof = Proof{}

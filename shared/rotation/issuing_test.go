@@ -67,3 +67,23 @@ func TestWhatIssuedNothingIsNoAttempt(t *testing.T) {
 		})
 	}
 }
+
+// The value of an attempt that is given up was staged, where an operator can read it. Given
+// by a caller, it is refused while its removal waits and afterwards (rule R13).
+func TestTheValueOfAnAttemptThatWasGivenUpIsRecognised(t *testing.T) {
+	rules, rec := rotation.DefaultRules(), issuing()
+	rec, _ = rules.Apply(now, rec, rotation.IssueCredential{}, rotation.Outcome{
+		SentAt: now, IssuedAt: now, Application: &rotation.ApplicationState{}, Issued: &rotation.Issued{KeyID: "new"},
+		Digest: "d", StagedVersion: "s1",
+	})
+	rec.Request = &rotation.Request{Kind: rotation.AskAbandon, ID: "q", At: now}
+	rec, _ = rules.Apply(now, rec, rotation.EndRun{}, rotation.Outcome{})
+	if again, _ := rec.Recognise("d"); again != rotation.BeingRemoved {
+		t.Fatalf("while it waits it is recognised as %v: %+v", again, rec.Removals)
+	}
+	rec, _ = rules.Apply(now, rec, rotation.Remove{ID: rec.Removals[0].ID()}, rotation.Outcome{})
+	rec.Removals = nil
+	if again, _ := rec.Recognise("d"); again != rotation.WasRemoved {
+		t.Errorf("afterwards it is recognised as %v", again)
+	}
+}

@@ -42,6 +42,7 @@ type Run struct {
 	KeyID         string    `json:"keyId"`
 	StagedVersion string    `json:"stagedVersion"`
 	Hint          string    `json:"hint,omitempty"`
+	Digest        string    `json:"digest,omitempty"` // of its value; empty if a pass that is gone has issued it
 	Origin        Origin    `json:"origin"`
 	IssuedAt      time.Time `json:"issuedAt,omitzero"`
 	ExpiresAt     time.Time `json:"expiresAt,omitzero"`

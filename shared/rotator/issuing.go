@@ -118,7 +118,7 @@ func lostFor(run *rotation.Run, err error) error {
 func (p *pass) stage(ctx context.Context, rec *rotation.Record, issued rotation.Issued, out *rotation.Outcome) {
 	value := issued.Value
 	issued.Value = secret.Value{}
-	out.Issued = &issued
+	out.Issued, out.Digest = &issued, rec.Run.Target.Digest(rec.ID, value)
 	version := p.stagedVersion(rec, issued, out.Application.ObjectID, value)
 	for try := 1; ; try++ {
 		out.StagedVersion, out.Err = p.put(ctx, version, true)
