@@ -28,7 +28,7 @@ type Outcome struct {
 	Issued        *Issued   // IssueCredential: what the directory issued; nil if that is unknown
 	Digest        string    // IssueCredential: of its value
 	StagedVersion string    // IssueCredential: the version that holds its value; empty: it could not be stored
-	Stray         bool      // IssueCredential: another version of it may be on its way, whose write was not answered
+	Stray         bool      // IssueCredential: a version, of the value or of the probe, may be on its way, whose write was not answered
 
 	Proven bool        // Publish: a fresh token was got with the very value that was then published
 	Next   *Credential // Publish: the new credential

@@ -84,6 +84,9 @@ func (t *transition) issueCredential() {
 	} else if t.out.Issued != nil || class == serviceerror.VaultRefused || class == serviceerror.VaultConflict {
 		t.rec.VaultRefused = true
 	}
+	if t.out.Stray {
+		t.rec.Stale.Look(t.now)
+	}
 	switch {
 	case t.out.Issued != nil && t.out.StagedVersion != "":
 		run.KeyID, run.Hint, run.ExpiresAt = t.out.Issued.KeyID, t.out.Issued.Hint, t.out.Issued.ExpiresAt
@@ -91,9 +94,6 @@ func (t *transition) issueCredential() {
 		run.IssuedAt, run.StagedVersion = t.out.IssuedAt, t.out.StagedVersion
 		run.Target.ObjectID = cmp.Or(t.out.Application.ObjectID, run.Target.ObjectID)
 		t.rec.LongestAccepted = cmp.Or(run.Lifetime, t.rec.LongestAccepted)
-		if t.out.Stray {
-			t.rec.Stale.Look(t.now)
-		}
 		t.issued()
 	case t.out.Issued != nil: // its value is lost
 		run.KeyID, run.IssuedAt = t.out.Issued.KeyID, t.out.IssuedAt

@@ -121,6 +121,7 @@ func TestVersionsInUse(t *testing.T) {
 func TestAStrayVersionIsLookedFor(t *testing.T) {
 	issued := rotation.Outcome{Issued: &rotation.Issued{KeyID: "k"}, StagedVersion: "s", IssuedAt: now,
 		Application: &rotation.ApplicationState{}}
+	noAnswer := refusedWith(serviceerror.Transient)
 	stray := issued
 	stray.Stray = true
 	found := rotation.Outcome{Found: &rotation.VaultSecret{Version: "s", Tags: map[string]string{vaulttag.KeyID: "k"}, CreatedAt: now}}
@@ -132,9 +133,15 @@ func TestAStrayVersionIsLookedFor(t *testing.T) {
 		"the write was answered":       {rotation.IssueCredential{}, issued, false},
 		"the first write was not":      {rotation.IssueCredential{}, stray, true},
 		"a pass that is gone wrote it": {rotation.Reconcile{}, found, true},
+		"the probe was not answered":   {rotation.IssueCredential{}, rotation.Outcome{NotSent: true, Stray: true, Err: noAnswer}, true},
+		"the probe was refused":        {rotation.IssueCredential{}, rotation.Outcome{NotSent: true, Err: noAnswer}, false},
 	} {
 		rec, _ := rotation.DefaultRules().Apply(now, issuing(), tt.step, tt.out)
-		if got := !rec.Stale.LookAt.IsZero(); got != tt.want || rec.Phase != rotation.Verifying {
+		want := rotation.Verifying
+		if tt.out.NotSent {
+			want = rotation.Issuing
+		}
+		if got := !rec.Stale.LookAt.IsZero(); got != tt.want || rec.Phase != want {
 			t.Errorf("%s: looked for: %t, phase %s", name, got, rec.Phase)
 		}
 	}

@@ -42,7 +42,9 @@ func (p *pass) issueCredential(ctx context.Context, rec *rotation.Record) rotati
 	token, app, err := p.prepare(ctx, rec)
 	if err != nil {
 		p.denied(rec, err)
-		return notSent(err)
+		out := notSent(err)
+		out.Stray = serviceerror.UnknownOutcome(err) // the probe may be on its way
+		return out
 	}
 	// Last, so that what is booked is when it is sent. It is free while there is room.
 	if err := p.pace(ctx, rec, p.issueNeeds()); err != nil {
