@@ -2,14 +2,8 @@ package rebuild_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"os"
 	"slices"
 	"testing"
@@ -44,22 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 func newCertificate(serial int64) certificate.Input {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "rekey test"},
-		NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2001, 6, 1, 0, 0, 0, 0, time.UTC),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	text := func(kind string, data []byte) secret.Value {
-		return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
-	}
-	return certificate.Input{Body: text("CERTIFICATE", der), PrivateKey: text("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))}
+	return rotationtest.NewCertificate(serial, time.Date(2001, 6, 1, 0, 0, 0, 0, time.UTC))
 }
 
 // world is Rekey with its services, and what the test does to them.

@@ -3,14 +3,8 @@ package simulation
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"log/slog"
-	"math/big"
 	"strings"
 	"sync"
 	"time"
@@ -284,23 +278,7 @@ func look(rec *rotation.Record, now time.Time) view {
 // certificates are of the years in which bubbles live. Making a key takes a while.
 var certificates = sync.OnceValue(func() (list []certificate.Input) {
 	for serial := range int64(2) {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			panic(err)
-		}
-		template := &x509.Certificate{
-			SerialNumber: big.NewInt(serial + 1), Subject: pkix.Name{CommonName: "rekey simulation"},
-			NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC),
-		}
-		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-		if err != nil {
-			panic(err)
-		}
-		text := func(kind string, data []byte) secret.Value {
-			return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})))
-		}
-		list = append(list, certificate.Input{Body: text("CERTIFICATE", der), PrivateKey: text("RSA PRIVATE KEY",
-			x509.MarshalPKCS1PrivateKey(key))})
+		list = append(list, rotationtest.NewCertificate(serial+1, time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)))
 	}
 	return list
 })
