@@ -86,7 +86,7 @@ func TestEachWriteFails(t *testing.T) {
 // play does a with a fault at the n-th call of op, lets it settle and checks. It
 // returns how often each write was made until it was settled.
 func play(t *testing.T, a act, op string, n int, effect fault.Effect) map[string]int {
-	w := newWorld(t, options{propagation: 30 * time.Millisecond})
+	w := newWorld(t, options{propagation: 30 * time.Millisecond, budget: 10 * time.Second}) // the passes of the timer do what is left
 	s := &subject{world: w, a: w.sample(), counts: map[string]int{}}
 	s.foreign, _ = w.foreign(s.a, w.clock.Now().AddDate(1, 0, 0))
 	if a.setup != nil {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/shared/auth"
 	"rekey/shared/emulator/directory"
@@ -220,7 +221,7 @@ func TestProviderManagesARotation(t *testing.T) {
 // then it succeeds.
 func TestProviderReplacesARotation(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{})
+	w := newWorld(t, options{budget: 10 * time.Second})
 	operator, via := w.authenticator()
 	a := w.owned(operator)
 	c := w.resource(via.ID, a)

@@ -57,7 +57,7 @@ func strict(body []byte) (wrong []string) {
 // every state of a connection, from its creation on, also where its first rotation is held up.
 func TestTypesThatClientsDecode(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{})
+	w := newWorld(t, options{budget: 10 * time.Second})
 	reads := func(when string, r reply) string {
 		t.Helper()
 		if wrong := strict(r.body); r.status != http.StatusOK || len(wrong) > 0 {
