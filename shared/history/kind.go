@@ -32,4 +32,8 @@ const (
 	Reconnected     = "connection.reconnected"  // with new credentials of its own
 	SignInLost      = "connection.sign-in-lost" // it can't authenticate any more
 	SignInBack      = "connection.sign-in-back"
+
+	// Of a tenant's inventory, in notices only.
+	InventoryFindings = "inventory.findings" // a scan found what was not there before
+	InventoryFailed   = "inventory.failed"   // no scan has come to its end for two days
 )

@@ -1,0 +1,127 @@
+package inventory
+
+import "time"
+
+// Key names an application in a tenant. Both ids are GUIDs in lower case.
+type Key struct {
+	TenantID string `json:"tenantId"`
+	ClientID string `json:"clientId"`
+}
+
+// Bounds of what is kept of one application, so that a row can always be written. What is
+// beyond them is counted.
+const (
+	MaxCredentials = 1000
+	MaxOwners      = 20 // Graph expands no more
+	MaxFederated   = 20 // Entra takes no more
+	MaxText        = 256
+)
+
+// Application is what is kept of one client id in one tenant.
+type Application struct {
+	Key
+	// ObjectID is that of the registration; empty where it is in another tenant, or where there
+	// is only a service principal. PrincipalID is that of the service principal; empty: none.
+	ObjectID    string `json:"objectId,omitempty"`
+	PrincipalID string `json:"principalId,omitempty"`
+	Name        string `json:"name"`
+	// Audience is who may sign in to it, as Graph calls that: AzureADMyOrg, AzureADMultipleOrgs,
+	// AzureADandPersonalMicrosoftAccount or PersonalMicrosoftAccount.
+	Audience  string    `json:"audience,omitempty"`
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+	// HomeTenantID is the tenant that has the registration, where a service principal says so.
+	HomeTenantID string `json:"homeTenantId,omitempty"`
+	// Disabled: the service principal may not sign in.
+	Disabled bool `json:"disabled,omitempty"`
+	// Owners are those of the registration and of the service principal, without repetition.
+	Owners []Owner `json:"owners,omitempty"`
+	// MoreOwners: Graph returned as many as it ever expands, so that there may be more.
+	MoreOwners bool `json:"moreOwners,omitempty"`
+	// Credentials are in the order of their ends, those that never end last.
+	Credentials []Credential `json:"credentials,omitempty"`
+	// MoreCredentials is how many were left out beyond MaxCredentials: the ones that end last.
+	MoreCredentials int         `json:"moreCredentials,omitempty"`
+	Federated       []Federated `json:"federated,omitempty"`
+	// Unread are the lists that did not tell of this application because they were refused. What
+	// stands here of those parts is what an earlier scan read, if one did.
+	Unread []List `json:"unread,omitempty"`
+
+	// FirstSeenAt and ChangedAt are the starts of the scans that found it first, and that found
+	// it different.
+	FirstSeenAt time.Time `json:"firstSeenAt"`
+	ChangedAt   time.Time `json:"changedAt"`
+}
+
+// Owner may change the application. Graph leaves name and principal name out where the
+// caller may not read the owner.
+type Owner struct {
+	ID            string `json:"id"`
+	Kind          string `json:"kind,omitempty"` // user or servicePrincipal
+	Name          string `json:"name,omitempty"`
+	PrincipalName string `json:"principalName,omitempty"`
+}
+
+// CredentialKind is what a credential is.
+type CredentialKind string
+
+// The kinds of credentials.
+const (
+	ClientSecret CredentialKind = "client-secret"
+	Certificate  CredentialKind = "certificate"
+	// SAMLSigning is a certificate that a service principal signs SAML tokens with. Graph shows
+	// each as two key credentials and a password; here it is one.
+	SAMLSigning CredentialKind = "saml-signing"
+)
+
+// Holder is the object that a credential is on.
+type Holder string
+
+// The holders.
+const (
+	Registration Holder = "application"
+	Principal    Holder = "service-principal"
+)
+
+// Credential is a client secret or a certificate, without its value.
+type Credential struct {
+	KeyID  string         `json:"keyId"`
+	Kind   CredentialKind `json:"kind"`
+	Holder Holder         `json:"holder"`
+	Name   string         `json:"name,omitempty"`
+	// Hint is the first three characters of a client secret, as the portal shows them.
+	Hint       string    `json:"hint,omitempty"`
+	Thumbprint string    `json:"thumbprint,omitempty"` // of a certificate, as Graph has it
+	StartsAt   time.Time `json:"startsAt,omitzero"`
+	EndsAt     time.Time `json:"endsAt,omitzero"` // zero: it never ends
+	UsedAt     time.Time `json:"usedAt,omitzero"` // the last sign-in with it; zero: none is known
+}
+
+// Federated is a federated identity credential: it has no secret, and does not end.
+type Federated struct {
+	ID      string `json:"id"`
+	Name    string `json:"name,omitempty"`
+	Issuer  string `json:"issuer,omitempty"`
+	Subject string `json:"subject,omitempty"`
+}
+
+// EndsAt is when the application ends next: the first end of a credential after now; or
+// else, if all of them have ended, the last end. Zero: nothing of it ends. Lists are in the
+// order of it.
+func (a *Application) EndsAt(now time.Time) time.Time {
+	var next, last time.Time
+	for _, c := range a.Credentials {
+		switch {
+		case c.EndsAt.IsZero():
+		case c.EndsAt.After(now):
+			if next.IsZero() || c.EndsAt.Before(next) {
+				next = c.EndsAt
+			}
+		case c.EndsAt.After(last):
+			last = c.EndsAt
+		}
+	}
+	if next.IsZero() {
+		return last
+	}
+	return next
+}
