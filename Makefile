@@ -86,8 +86,9 @@ unit-race: go
 	$(TEST) -race $$($(GO) list ./... | grep -vE '^rekey/($(call alternatives,$(PLAIN)))(/|$$)')
 .PHONY: unit-race
 
+# What runs programs mostly waits for them, so that there is room for a third package.
 unit-plain: go
-	$(TEST) $$($(GO) list ./... | grep -E '^rekey/($(call alternatives,$(PLAIN)))(/|$$)|^rekey/($(call alternatives,$(sort $(SAMPLED))))$$')
+	$(TEST) -p=3 $$($(GO) list ./... | grep -E '^rekey/($(call alternatives,$(PLAIN)))(/|$$)|^rekey/($(call alternatives,$(sort $(SAMPLED))))$$')
 .PHONY: unit-plain
 
 faults: go ## break every write in turn, and count cases and requests

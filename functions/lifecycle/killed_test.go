@@ -74,6 +74,7 @@ func (m *mortal) dies(op string, n int, apply bool) {
 // The handler is killed in the middle of a creation or a rotation, and the host starts it
 // again: what was begun is finished or undone, and what is published works all the time.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("the handler is started by a shell script here")
 	}

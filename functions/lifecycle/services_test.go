@@ -11,6 +11,7 @@ import (
 // Services that fail while a connection is made: it is refused as the services' fault, nothing
 // is left of it, and once they are back it can be made.
 func TestServicesDownDuringCreation(t *testing.T) {
+	t.Parallel()
 	for name, rule := range map[string]fault.Rule{
 		"vault down":    {Op: "vault.set", Kind: fault.BusySilently},
 		"vault refuses": {Op: "vault.*", Kind: fault.PermissionRemoved},
@@ -54,6 +55,7 @@ func TestServicesDownDuringCreation(t *testing.T) {
 // Services that fail in the middle of a rotation: what is published works all the time, the
 // connection says that something is wrong, and a request after they are back ends it.
 func TestServicesDownDuringRotation(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		rule fault.Rule
 		says bool // the connection shows the failure

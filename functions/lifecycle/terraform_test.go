@@ -113,6 +113,7 @@ func TestTerraformWithRotation(t *testing.T) {
 // The same after a rotation by hand, while the original has its grace period: it works, and
 // must not be published once more.
 func TestTerraformInTheGracePeriod(t *testing.T) {
+	t.Parallel()
 	for name, on := range map[string]bool{"rotation off": false, "rotation on": true} {
 		t.Run(name, func(t *testing.T) {
 			each(t, []string{builtIn}, options{}, func(w *world) {

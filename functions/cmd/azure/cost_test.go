@@ -18,6 +18,7 @@ import (
 // among 100,000 connections (promise P6): 16 range queries, and a constant for each
 // that is due.
 func TestCostOfATimerPass(t *testing.T) {
+	t.Parallel()
 	few, many := passCost(t, 0), passCost(t, 100_000)
 	for _, name := range slices.Sorted(maps.Keys(many)) {
 		t.Logf("%-26s %4d", name, many[name])

@@ -55,6 +55,7 @@ func (v victim) create() map[string]any {
 // one live managed credential is published and works, and the original has gone.
 // Nothing foreign is ever touched.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := w.newInstance(t)
 	if *seed == 0 {

@@ -80,6 +80,7 @@ func (c *crowd) pending(t *testing.T) (n int) {
 // TestTwoInstances lets the timers of two processes fire over one table, and kills
 // one of them in the middle: each connection is rotated exactly once.
 func TestTwoInstances(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		n    int
