@@ -20,7 +20,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -156,7 +155,7 @@ func (h *Handler) start(a *answer) {
 // refused: the visitor has not seen the page then, and one who is signed in to Entra
 // already might connect their tenant without seeing any.
 func (h *Handler) approve(a *answer) {
-	if !h.ownPage(a.r) {
+	if !host.OwnPage(a.r, h.PublicURL) {
 		a.problem(http.StatusForbidden, "This did not come from the page itself. Open the link that you were given, and use the button there.")
 		return
 	}
@@ -173,16 +172,6 @@ func (h *Handler) approve(a *answer) {
 		return
 	}
 	a.redirect(to.URL)
-}
-
-// ownPage reports whether a form was sent by a page of ours. Browsers say where a
-// request comes from in Sec-Fetch-Site; older ones at least in Origin.
-// Source: w3.org/TR/fetch-metadata.
-func (h *Handler) ownPage(r *http.Request) bool {
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
-		return site == "same-origin"
-	}
-	return r.Header.Get("Origin") == origin(h.PublicURL)
 }
 
 // callback takes Entra's answer and leads away from its address. A HEAD of a link
@@ -271,15 +260,6 @@ func jar(r *http.Request) oauth.Jar {
 		}
 		return c.Value
 	}
-}
-
-// origin is the scheme, host and port of an address.
-func origin(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
 }
 
 func (h *Handler) log() *slog.Logger { return cmp.Or(h.Log, slog.Default()) }

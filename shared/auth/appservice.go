@@ -35,7 +35,16 @@ var claimNames = map[string]string{
 	"http://schemas.microsoft.com/ws/2008/06/identity/claims/role":  "roles",
 }
 
-func (a *Authenticator) appService() bool { return a.AppService && a.TenantID != "" }
+func (a *Authenticator) appService() bool { return a != nil && a.AppService && a.TenantID != "" }
+
+// ByAppService returns the caller that App Service vouches for, whatever else the request
+// carries; [NoHeader] where it vouches for none, or does not stand in front.
+func (a *Authenticator) ByAppService(r *http.Request) (Caller, error) {
+	if !a.appService() {
+		return Caller{}, NoHeader
+	}
+	return a.byPrincipal(r)
+}
 
 // sameOrigin refuses what another site's page made a browser send. A
 // person whom App Service knows by its cookie is known in every request of their

@@ -155,3 +155,25 @@ func TestAppServiceOtherOrigins(t *testing.T) {
 		}
 	}
 }
+
+// Where only App Service's word counts, a key beside it changes nothing; and where App
+// Service does not stand in front, its header says nothing.
+func TestByAppService(t *testing.T) {
+	key, entry := newKey(t, "ci", auth.Read)
+	header := http.Header{"X-Ms-Client-Principal": {principal("aad", tenantClaim, objectClaim, adminClaim)}, "Authorization": {"Bearer " + key}}
+	want := auth.Caller{Name: "user:" + personID, Role: auth.Admin, Kind: auth.KindAppService}
+	on := &auth.Authenticator{Keys: []auth.Key{entry}, AppService: true, TenantID: tenantID}
+	if got, err := on.ByAppService(appServiceRequest("GET", header)); err != nil || got != want {
+		t.Errorf("ByAppService = %+v, %v; want %+v", got, err, want)
+	}
+	for name, a := range map[string]*auth.Authenticator{
+		"off": {Keys: []auth.Key{entry}, TenantID: tenantID}, "no tenant": {Keys: []auth.Key{entry}, AppService: true}, "nothing": nil,
+	} {
+		if got, err := a.ByAppService(appServiceRequest("GET", header)); err != auth.NoHeader || got != (auth.Caller{}) {
+			t.Errorf("%s: ByAppService = %+v, %v", name, got, err)
+		}
+	}
+	if _, err := on.ByAppService(appServiceRequest("GET", http.Header{"Authorization": {"Bearer " + key}})); err != auth.NoHeader {
+		t.Errorf("a key alone: %v", err)
+	}
+}

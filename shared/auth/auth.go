@@ -14,6 +14,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"rekey/shared/secret"
 )
 
 var (
@@ -116,7 +118,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 	case !ok:
 		return Caller{}, noBearer(r.Header)
 	case strings.HasPrefix(token, keyPrefix):
-		return a.byKey(token)
+		return a.byKey(secret.New(token))
 	case a.Tokens == nil:
 		return Caller{}, NoTokens
 	}

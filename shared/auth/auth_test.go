@@ -275,3 +275,30 @@ func TestLogin(t *testing.T) {
 		}
 	}
 }
+
+// A key is known by its hash for as long as that is configured, by what is configured then.
+func TestByHash(t *testing.T) {
+	key, entry := newKey(t, "ci", auth.Admin)
+	hash, err := auth.HashKey(secret.New(key))
+	if err != nil || hash != entry.Hash {
+		t.Fatalf("HashKey: %v", err)
+	}
+	now := &auth.Authenticator{Keys: []auth.Key{{Name: "ci-2", Role: auth.Read, Hash: hash}}}
+	if got, err := now.ByHash(hash); err != nil || got != (auth.Caller{Name: "ci-2", Role: auth.Read, Kind: auth.KindKey}) {
+		t.Errorf("ByHash = %+v, %v", got, err)
+	}
+	_, other := newKey(t, "ci", auth.Admin)
+	if got, err := (&auth.Authenticator{Keys: []auth.Key{other}}).ByHash(hash); err != auth.UnknownKey || got != (auth.Caller{}) {
+		t.Errorf("removed: ByHash = %+v, %v", got, err)
+	}
+	for _, a := range []*auth.Authenticator{nil, {}} {
+		if got, err := a.ByHash(hash); err != auth.ErrUnconfigured || got != (auth.Caller{}) {
+			t.Errorf("unconfigured: ByHash = %+v, %v", got, err)
+		}
+	}
+	for _, s := range []string{"", "rk_", key + "x", key[1:]} {
+		if _, err := auth.HashKey(secret.New(s)); err != auth.UnknownKey {
+			t.Errorf("HashKey of %d characters: %v", len(s), err)
+		}
+	}
+}

@@ -75,6 +75,13 @@ func (e *EntraTokens) Validate(ctx context.Context, token string) (Caller, error
 	return caller(c, KindEntra)
 }
 
+// Person returns the caller that a verified ID token names, by the app roles of the
+// application that the person signed in to. That the token is of the right tenant is for
+// its verification to see to.
+func Person(objectID string, roles []string) (Caller, error) {
+	return caller(Claims{ObjectID: objectID, Roles: roles}, KindEntra)
+}
+
 // caller gives a caller whose claims are true a name and a role. An application
 // that has scopes acts for a person.
 func caller(c Claims, kind string) (Caller, error) {

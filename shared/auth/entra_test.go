@@ -115,3 +115,23 @@ func TestEntraTokensErrors(t *testing.T) {
 		}
 	}
 }
+
+// A person who signed in has the highest role that is assigned to them, and the same name as
+// when they call the API.
+func TestPerson(t *testing.T) {
+	for name, tt := range map[string]struct {
+		objectID string
+		roles    []string
+		want     auth.Caller
+	}{
+		"two roles": {strings.ToUpper(personID), []string{"Connections.Write", "Connections.Read"},
+			auth.Caller{Name: "user:" + personID, Role: auth.Write, Kind: auth.KindEntra}},
+		"no role":      {personID, []string{"Admin"}, auth.Caller{Name: "user:" + personID, Kind: auth.KindEntra}},
+		"no object id": {"ada@example.com", []string{"Connections.Admin"}, auth.Caller{}},
+	} {
+		got, err := auth.Person(tt.objectID, tt.roles)
+		if got != tt.want || (err != nil) != (tt.want.Name == "") {
+			t.Errorf("%s: Person = %+v, %v; want %+v", name, got, err, tt.want)
+		}
+	}
+}

@@ -73,13 +73,32 @@ func NewKey(random io.Reader) (key secret.Value, hash string, err error) {
 	return secret.New(s), hex.EncodeToString(sum[:]), nil
 }
 
-// byKey looks for the key among all entries, always all of them and each in
-// constant time, so that the time taken says nothing about which is close.
-func (a *Authenticator) byKey(key string) (Caller, error) {
-	if len(key) != len(keyPrefix)+base64.RawURLEncoding.EncodedLen(keyBytes) {
-		return Caller{}, UnknownKey
+// HashKey returns the hash by which a key is configured; [UnknownKey] for what has not the
+// form of a key.
+func HashKey(key secret.Value) ([sha256.Size]byte, error) {
+	s := key.Reveal()
+	if len(s) != len(keyPrefix)+base64.RawURLEncoding.EncodedLen(keyBytes) {
+		return [sha256.Size]byte{}, UnknownKey
 	}
-	sum := sha256.Sum256([]byte(key))
+	return sha256.Sum256([]byte(s)), nil
+}
+
+// byKey looks for the key among all entries.
+func (a *Authenticator) byKey(key secret.Value) (Caller, error) {
+	sum, err := HashKey(key)
+	if err != nil {
+		return Caller{}, err
+	}
+	return a.ByHash(sum)
+}
+
+// ByHash returns the caller whose key has that hash, with the name and role that are
+// configured for it now. It looks at all entries, always, and at each in constant time, so
+// that the time taken says nothing about which is close.
+func (a *Authenticator) ByHash(sum [sha256.Size]byte) (Caller, error) {
+	if !a.configured() {
+		return Caller{}, ErrUnconfigured
+	}
 	found := -1
 	for i := range a.Keys {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], a.Keys[i].Hash[:]), i, found)
@@ -98,7 +117,7 @@ func (a *Authenticator) Login(name string, key secret.Value) (Caller, error) {
 	if !a.configured() {
 		return Caller{}, ErrUnconfigured
 	}
-	caller, err := a.byKey(key.Reveal())
+	caller, err := a.byKey(key)
 	switch {
 	case err != nil:
 		return Caller{}, err

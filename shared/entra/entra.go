@@ -101,7 +101,7 @@ func New(c Config) (*Authority, error) {
 	cache := newDiscoveryCache(c)
 	return &Authority{
 		host: strings.TrimRight(c.AuthorityHost, "/"), scope: c.GraphScope, options: options(c, cache), client: cache.client,
-		oauth: oauthApplication{OAuthApplication: c.OAuth}, now: c.Now,
+		oauth: oauthApplication{OAuthApplication: c.OAuth, scopes: connecting(c.GraphScope)}, now: c.Now,
 	}, nil
 }
 

@@ -2,6 +2,8 @@ package entra
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -36,6 +38,7 @@ type OAuthApplication struct {
 // oauthApplication keeps the secret.
 type oauthApplication struct {
 	OAuthApplication
+	scopes string // what it asks people for
 
 	mu     sync.Mutex
 	secret secret.Value
@@ -47,7 +50,7 @@ func (o *oauthApplication) read(ctx context.Context, op string, other secret.Val
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ClientID == "" || o.Secret == nil {
-		return secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "this deployment has no OAuth application"}
+		return secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "this deployment has no application that people sign in to"}
 	}
 	if !o.secret.IsZero() && o.secret != other {
 		return o.secret, nil
@@ -73,12 +76,11 @@ const (
 	writeApplications = "Application.ReadWrite.All"
 )
 
-// resource is Graph's address, as it stands before its permissions.
-func (a *Authority) resource() string { return strings.TrimSuffix(a.scope, ".default") }
-
-// scopes asks for an ID token, a refresh token and the permissions.
-func (a *Authority) scopes() string {
-	return "openid profile offline_access " + a.resource() + readUser + " " + a.resource() + writeApplications
+// connecting asks for an ID token, a refresh token and the permissions. scope is Graph's
+// address, with .default in place of a permission.
+func connecting(scope string) string {
+	resource := strings.TrimSuffix(scope, ".default")
+	return identifying + " offline_access " + resource + readUser + " " + resource + writeApplications
 }
 
 // SignInRequest is what a browser takes along to Entra.
@@ -87,15 +89,23 @@ type SignInRequest struct {
 	RedirectURI string
 	State       string
 	Nonce       string
-	Challenge   string // S256 of the code verifier, RFC 7636
+	Challenge   string // see [Challenge]
+}
+
+// Challenge is the S256 code challenge of a verifier (RFC 7636, section 4.2).
+func Challenge(verifier secret.Value) string {
+	sum := sha256.Sum256([]byte(verifier.Reveal()))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // SignInURL is where a person signs in. The account is asked for each time: the
 // person who connects a tenant should see as whom.
-func (a *Authority) SignInURL(r SignInRequest) string {
+func (a *Authority) SignInURL(r SignInRequest) string { return a.signInURL(&a.oauth, r) }
+
+func (a *Authority) signInURL(app *oauthApplication, r SignInRequest) string {
 	return a.address(r.TenantID, "oauth2/v2.0/authorize", url.Values{
-		"client_id": {a.oauth.ClientID}, "response_type": {"code"}, "response_mode": {"query"}, "redirect_uri": {r.RedirectURI},
-		"scope": {a.scopes()}, "state": {r.State}, "nonce": {r.Nonce}, "prompt": {"select_account"},
+		"client_id": {app.ClientID}, "response_type": {"code"}, "response_mode": {"query"}, "redirect_uri": {r.RedirectURI},
+		"scope": {app.scopes}, "state": {r.State}, "nonce": {r.Nonce}, "prompt": {"select_account"},
 		"code_challenge": {r.Challenge}, "code_challenge_method": {"S256"},
 	})
 }
@@ -131,23 +141,29 @@ type Redeemed struct {
 // can't be known. The verifier is empty where the code was asked for without a
 // challenge. Errors are as for Refresh.
 func (a *Authority) Redeem(ctx context.Context, tenantID string, code, verifier secret.Value, redirectURI string) (Redeemed, error) {
-	const op = "redeeming an authorization code"
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {redirectURI}}
-	if !verifier.IsZero() {
-		form.Set("code_verifier", verifier.Reveal())
-	}
-	got, err := a.exchange(ctx, op, tenantID, form)
+	got, err := a.redeem(ctx, &a.oauth, tenantID, code, verifier, redirectURI)
 	switch {
 	case err != nil:
 		return Redeemed{}, err
 	case got.RefreshToken.IsZero() || got.IDToken.IsZero():
-		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Status: http.StatusOK,
+		return Redeemed{}, &serviceerror.Error{Op: redeeming, Class: serviceerror.Invalid, Status: http.StatusOK,
 			Detail: "no refresh token or no ID token came along: the sign-in has to ask for openid and offline_access"}
 	case !got.grants(writeApplications):
-		return Redeemed{}, &serviceerror.Error{Op: op, Class: serviceerror.ConsentMissing, Status: http.StatusOK,
+		return Redeemed{}, &serviceerror.Error{Op: redeeming, Class: serviceerror.ConsentMissing, Status: http.StatusOK,
 			Detail: writeApplications + " was not granted"}
 	}
 	return Redeemed{a.token(got), got.RefreshToken, got.IDToken}, nil
+}
+
+const redeeming = "redeeming an authorization code"
+
+func (a *Authority) redeem(ctx context.Context, app *oauthApplication, tenantID string, code, verifier secret.Value,
+	redirectURI string) (grant, error) {
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {redirectURI}}
+	if !verifier.IsZero() {
+		form.Set("code_verifier", verifier.Reveal())
+	}
+	return a.exchange(ctx, redeeming, app, tenantID, form)
 }
 
 // Refresh signs in as the person of a refresh token, and returns the new one, or the
@@ -163,7 +179,7 @@ func (a *Authority) Refresh(ctx context.Context, app rotation.Application, refre
 		return rotation.Token{}, secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.SignInExpired,
 			Detail: "the sign-in was to another OAuth application than this deployment has now"}
 	}
-	got, err := a.exchange(ctx, op, app.TenantID, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}})
+	got, err := a.exchange(ctx, op, &a.oauth, app.TenantID, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}})
 	if err != nil {
 		return rotation.Token{}, secret.Value{}, err
 	}
@@ -195,21 +211,21 @@ func (a *Authority) token(g grant) rotation.Token {
 	return describe(azcore.AccessToken{Token: g.AccessToken.Reveal(), ExpiresOn: a.now().Add(time.Duration(seconds) * time.Second)})
 }
 
-// exchange sends a grant as the OAuth application. Where Entra refuses its secret, the
-// secret is read again, once, since it may have been replaced.
-func (a *Authority) exchange(ctx context.Context, op, tenantID string, form url.Values) (grant, error) {
+// exchange sends a grant as an application that people sign in to. Where Entra refuses its
+// secret, the secret is read again, once, since it may have been replaced.
+func (a *Authority) exchange(ctx context.Context, op string, app *oauthApplication, tenantID string, form url.Values) (grant, error) {
 	if !validTenant(tenantID) {
 		return grant{}, &serviceerror.Error{Op: op, Class: serviceerror.TenantMissing}
 	}
-	secret, err := a.oauth.read(ctx, op, secret.Value{})
+	secret, err := app.read(ctx, op, secret.Value{})
 	if err != nil {
 		return grant{}, err
 	}
-	form.Set("client_id", a.oauth.ClientID)
-	form.Set("scope", a.scopes())
+	form.Set("client_id", app.ClientID)
+	form.Set("scope", app.scopes)
 	got, err := a.post(ctx, op, tenantID, form, secret)
 	if e, ok := errors.AsType[*serviceerror.Error](err); ok && ownSecret[e.Code] {
-		again, rerr := a.oauth.read(ctx, op, secret)
+		again, rerr := app.read(ctx, op, secret)
 		if rerr != nil || again == secret {
 			return got, err
 		}
@@ -280,7 +296,7 @@ var signInClasses = map[int]serviceerror.Class{
 }
 
 // ours is the Detail of what only the operator of Rekey can put right.
-const ours = "the OAuth application of this deployment is not set up right: that is for the operator of Rekey"
+const ours = "the application that people sign in to is not set up right: that is for the operator of Rekey"
 
 // signInFailure is the error of a person's grant that was not exchanged.
 func (a *Authority) signInFailure(op string, reply *http.Response) *serviceerror.Error {

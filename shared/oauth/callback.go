@@ -123,7 +123,7 @@ func (f *Flow) take(ctx context.Context, id string, b secret.Value) (p pending, 
 // conclude does what the flow is for, unless Entra says no. An error wins over a code.
 func (f *Flow) conclude(ctx context.Context, p *pending, id string, b secret.Value, q url.Values) Outcome {
 	if q.Has("error") {
-		return refusedByEntra(q.Get("error"), q.Get("error_description"))
+		return refusedByEntra(entra.ReadRefusal(q.Get("error"), q.Get("error_description")))
 	}
 	// Entra sends no iss as far as is documented. Where there is one, it says who
 	// answers, and a code of any other issuer must not be sent to Entra.

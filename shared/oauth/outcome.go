@@ -3,14 +3,12 @@ package oauth
 import (
 	"context"
 	"errors"
-	"regexp"
-	"strings"
 	"time"
-	"unicode"
 
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/connection"
+	"rekey/shared/entra"
 	"rekey/shared/openid"
 )
 
@@ -145,50 +143,27 @@ func (f *Flow) Result(ctx context.Context, id string, jar Jar) (Result, Problem)
 	return r, ""
 }
 
-// aadsts finds Entra's own number at the beginning of an error's description.
-var aadsts = regexp.MustCompile(`^AADSTS([0-9]{4,8})\b`)
+// kinds are the outcomes of what Entra refuses.
+var kinds = map[entra.RefusalKind]Kind{
+	entra.Declined: Declined, entra.NeedsAdmin: NeedsAdmin, entra.CodeSpent: CodeSpent, entra.Setup: Setup, entra.Refused: Refused,
+	entra.Unavailable: Failed,
+}
 
-// refusedByEntra is the outcome of a callback with an error. The numbers are Entra's;
-// what is none of them goes by OAuth's name.
-// Sources: learn.microsoft.com/entra/identity-platform/reference-error-codes and
-// v2-oauth2-auth-code-flow.
-func refusedByEntra(name, description string) Outcome {
-	out := Outcome{Kind: Refused, Entra: quote(name, description)}
-	number := ""
-	if m := aadsts.FindStringSubmatch(description); m != nil {
-		number = m[1]
-	}
-	switch number {
-	case "65004":
-		out.Kind = Declined
-	case "65001", "90094", "90093", "90095", "900941":
-		out.Kind = NeedsAdmin
-	case "50011", "500113", "700016", "650053", "70001", "700051":
-		out.Kind, out.Message = Setup, setup
-	case "54005", "70008":
-		out.Kind = CodeSpent
-	case "53003", "53000", "50105", "7000112":
-		out.Message = told(&serviceerror.Error{Code: "AADSTS" + number})
-	case "50196":
-		out.Kind = Failed
-	default:
-		switch name {
-		case "access_denied":
-			out.Kind = Declined
-		case "consent_required":
-			out.Kind = NeedsAdmin
-		case "invalid_client", "unauthorized_client", "unsupported_response_type", "invalid_resource", "invalid_scope":
-			out.Kind, out.Message = Setup, setup
-		case "server_error", "temporarily_unavailable":
-			out.Kind = Failed
-		}
+// refusedByEntra is the outcome of a sign-in that Entra does not finish.
+func refusedByEntra(r entra.Refusal) Outcome {
+	out := Outcome{Kind: kinds[r.Kind], Entra: r.Quote}
+	switch out.Kind {
+	case Setup:
+		out.Message = setup
+	case Refused:
+		out.Message = told(r.Code)
 	}
 	return out
 }
 
 // told is what a person learns of a refusal that has a cause of its own.
-func told(e *serviceerror.Error) string {
-	if cause := e.Cause(); cause != "" {
+func told(code string) string {
+	if cause := (&serviceerror.Error{Code: code}).Cause(); cause != "" {
 		return cause + " Nothing was stored."
 	}
 	return ""
@@ -197,42 +172,10 @@ func told(e *serviceerror.Error) string {
 const setup = "The application that people sign in to is not registered as it has to be. Nothing was stored. " +
 	"Show this page to the operator of Rekey: redirect URI, client secret and permissions of the OAuth application have to be right."
 
-// maxQuote is how much of Entra's words is kept, in characters.
-const maxQuote = 300
-
-// quote makes one line of printable text of what a callback says. Entra's own trace
-// ids come after a line break and stay, since its support asks for them.
-func quote(name, description string) string {
-	text := strings.Join(strings.Fields(name+" "+description), " ")
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, text)
-	if runes := []rune(text); len(runes) > maxQuote {
-		text = string(runes[:maxQuote]) + "…"
-	}
-	return text
-}
-
 // unredeemed is the outcome of a code that Entra did not take.
 func (f *Flow) unredeemed(ctx context.Context, err error) Outcome {
 	f.log().WarnContext(ctx, "a code was not redeemed", "reason", safe(err))
-	e, ok := errors.AsType[*serviceerror.Error](err)
-	if !ok || !e.Class.Refusal() {
-		return Outcome{Kind: Failed}
-	}
-	out := Outcome{Kind: Refused, Entra: e.Code, Message: told(e)}
-	switch e.Class {
-	case serviceerror.ConsentMissing:
-		out.Kind = NeedsAdmin
-	case serviceerror.SignInExpired:
-		out.Kind, out.Message = CodeSpent, ""
-	case serviceerror.Invalid, serviceerror.VaultRefused:
-		out.Kind, out.Message = Setup, setup
-	}
-	return out
+	return refusedByEntra(entra.RefusalOf(err))
 }
 
 // unverified is the outcome of an ID token that is not accepted.

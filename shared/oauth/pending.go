@@ -116,12 +116,6 @@ func verifier(b secret.Value, id string) secret.Value {
 	return derive(b, id, "verifier")
 }
 
-// challenge is the S256 code challenge of a verifier.
-func challenge(verifier secret.Value) string {
-	sum := sha256.Sum256([]byte(verifier.Reveal()))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
 // bound reports whether b is of a browser that has taken the flow up.
 func (p *pending) bound(b secret.Value, id string) bool {
 	if b.IsZero() {

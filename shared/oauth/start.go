@@ -88,7 +88,7 @@ func (f *Flow) departure(p *pending, state string, b secret.Value) Departure {
 	return Departure{
 		URL: f.Authority.SignInURL(entra.SignInRequest{
 			TenantID: p.TenantID, RedirectURI: f.redirectURI(), State: state,
-			Nonce: nonce(b, id), Challenge: challenge(verifier(b, id)),
+			Nonce: nonce(b, id), Challenge: entra.Challenge(verifier(b, id)),
 		}),
 		Cookie: f.cookie(id, b),
 	}

@@ -150,6 +150,7 @@ type Identity struct {
 	ObjectID string // GUID in lower case
 	Subject  string // of this person towards this application only
 	Name     string
+	Roles    []string // app roles of the application that are assigned to the person
 }
 
 // IDToken verifies a v2.0 ID token.
@@ -177,7 +178,7 @@ func (v *Verifier) IDToken(ctx context.Context, raw secret.Value, want Expect) (
 	}
 	return Identity{
 		TenantID: strings.ToLower(c.TenantID), ObjectID: strings.ToLower(c.ObjectID),
-		Subject: c.Subject, Name: c.Name,
+		Subject: c.Subject, Name: c.Name, Roles: c.Roles,
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package openid_test
 import (
 	"crypto/rsa"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -18,14 +19,16 @@ var good = openid.Expect{ClientID: client, TenantID: tenant, Nonce: "the nonce"}
 
 func TestIDToken(t *testing.T) {
 	a := newAuthority(t)
-	want := openid.Identity{TenantID: tenant, ObjectID: person, Subject: "pairwise", Name: "Ada"}
+	roles := []string{"Connections.Read", "Connections.Admin"}
+	want := openid.Identity{TenantID: tenant, ObjectID: person, Subject: "pairwise", Name: "Ada", Roles: roles}
 	for name, expect := range map[string]openid.Expect{
 		"tenant":         good,
 		"in other case":  {ClientID: client, TenantID: strings.ToUpper(tenant), Nonce: "the nonce"},
 		"any tenant":     {ClientID: client, Nonce: "the nonce"},
 		"nonce of yours": {ClientID: client, TenantID: tenant, NoNonce: true},
 	} {
-		if got, err := a.IDToken(t.Context(), sign(oldKey, "old", a.idClaims()), expect); err != nil || got != want {
+		if got, err := a.IDToken(t.Context(), sign(oldKey, "old", with(a.idClaims(), object{"roles": roles})), expect); err != nil ||
+			!reflect.DeepEqual(got, want) {
 			t.Errorf("%s: IDToken = %+v, %v; want %+v", name, got, err, want)
 		}
 	}
