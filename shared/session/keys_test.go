@@ -1,0 +1,288 @@
+package session_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey/shared/auth"
+	"rekey/shared/emulator/vault"
+	"rekey/shared/session"
+)
+
+// newKey is a key as an operator writes one: openssl rand -base64 32.
+func newKey(fill byte) string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(fill), 32)))
+}
+
+// The first session makes the key, which stays in the vault: the next process opens what
+// this one has sealed.
+func TestTheKeyIsMadeOnce(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	if _, resp := b.get(); resp.StatusCode != http.StatusSeeOther || len(w.vault.Names()) != 0 {
+		t.Errorf("a visitor without a session: status %d, and the vault has %q", resp.StatusCode, w.vault.Names())
+	}
+	b.signIn(w.addKey("ci", auth.Read))
+	all := w.vault.Versions(keyName)
+	if len(all) != 1 || !all[0].Enabled || all[0].ContentType != session.KeyType || !all[0].ExpiresAt.Equal(w.now().Add(365*24*time.Hour)) {
+		t.Fatalf("the vault has %+v", all)
+	}
+	if raw, err := base64.StdEncoding.DecodeString(all[0].Value); err != nil || len(raw) != 32 {
+		t.Errorf("the key has %d bytes, %v", len(raw), err)
+	}
+	b.m = w.instance()
+	if p, _ := b.get(); p.Name != "ci" || len(w.vault.Versions(keyName)) != 1 {
+		t.Errorf("the next process: %+v, and %d versions", p, len(w.vault.Versions(keyName)))
+	}
+}
+
+// While nothing changes the vault is asked once in five minutes, not at each request.
+func TestKeysAreKept(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.signIn(w.addKey("ci", auth.Read))
+	asked := w.vault.Calls("vault.list") + w.vault.Calls("vault.get")
+	for range 10 {
+		w.after(59 * time.Second)
+		if p, _ := b.get(); p.Name != "ci" {
+			t.Fatal("the session is lost")
+		}
+	}
+	// Once a read is a list and a value.
+	if n := w.vault.Calls("vault.list") + w.vault.Calls("vault.get") - asked; n != 2 {
+		t.Errorf("%d calls in ten minutes, want 2", n)
+	}
+}
+
+// A new version seals from then on, and what the one before it has sealed still opens. After
+// the next one it does not any more.
+func TestTheKeyIsRolledOver(t *testing.T) {
+	w := newWorld(t)
+	key := w.addKey("ci", auth.Read)
+	first, second, third := w.browser(), w.browser(), w.browser()
+	first.signIn(key)
+	hour := func(b *browser) { b.ends[sessionCookie] = w.now().Add(time.Hour) }
+
+	w.after(5 * time.Minute)
+	w.vault.Seed(keyName, newKey('2'), nil)
+	if p, _ := second.get(); p.Name != "" {
+		t.Fatal("signed in without doing so")
+	}
+	second.signIn(key)
+	old := first.cookies[sessionCookie]
+	if p, _ := first.get(); p.Name != "ci" || first.cookies[sessionCookie] == old {
+		t.Errorf("after a roll-over: %+v", p)
+	}
+
+	// Sealed by the second now; what the first has sealed is the copy.
+	w.after(5 * time.Minute)
+	w.vault.Seed(keyName, newKey('3'), nil)
+	third.signIn(key)
+	if p, _ := second.get(); p.Name != "ci" {
+		t.Error("what the last key but one has sealed does not open")
+	}
+	first.cookies[sessionCookie] = old
+	hour(first)
+	p, resp := first.get()
+	first.refused("what the last key but two has sealed", resp, http.StatusSeeOther, session.Ended)
+	if p.Name != "" {
+		t.Errorf("it is %+v", p)
+	}
+}
+
+// A session that another instance has sealed by a newer key is good at once, also here, where
+// the newer key is not known yet; and it is not thrown away while it can't be opened.
+func TestANewerKeyIsLookedFor(t *testing.T) {
+	w := newWorld(t)
+	key := w.addKey("ci", auth.Read)
+	here := w.browser()
+	here.signIn(key)
+	w.after(30 * time.Second) // the keys are fresh here
+	w.vault.Seed(keyName, newKey('2'), nil)
+
+	there := w.browser()
+	there.m = w.instance()
+	there.signIn(key)
+	there.m = w.Manager
+	if p, _ := there.get(); p.Name != "ci" {
+		t.Error("a session by a newer key is refused")
+	}
+
+	w.after(time.Second)
+	w.vault.Seed(keyName, newKey('3'), nil)
+	again := w.browser()
+	again.m = w.instance()
+	again.signIn(key)
+	again.m = w.Manager
+	if p, _ := again.get(); p.Name != "" || again.cookies[sessionCookie] == "" {
+		t.Errorf("a second after the vault was asked: %+v, cookies %v", p, again.cookies)
+	}
+	w.after(10 * time.Second)
+	if p, _ := again.get(); p.Name != "ci" {
+		t.Error("ten seconds later the session is still refused")
+	}
+}
+
+// Made-up cookies make Rekey ask the vault once in ten seconds, not more.
+func TestMadeUpCookiesAskSeldom(t *testing.T) {
+	w := newWorld(t)
+	w.browser().signIn(w.addKey("ci", auth.Read))
+	before := w.vault.Calls("vault.list")
+	b := w.browser()
+	for range 600 { // a minute
+		w.after(100 * time.Millisecond)
+		b.cookies[sessionCookie], b.ends[sessionCookie] = strings.Repeat("A", 400), w.now().Add(time.Hour)
+		if p, _ := b.get(); p.Name != "" {
+			t.Fatal("let in")
+		}
+	}
+	if n := w.vault.Calls("vault.list") - before; n < 1 || n > 7 {
+		t.Errorf("%d looks in a minute", n)
+	}
+}
+
+// A version that an operator disables opens nothing more, within five minutes; so all
+// sessions are ended.
+func TestAKeyIsRemoved(t *testing.T) {
+	w := newWorld(t)
+	key := w.addKey("ci", auth.Read)
+	b := w.browser()
+	b.signIn(key)
+	w.after(time.Minute)
+	w.vault.Seed(keyName, newKey('2'), nil)
+	w.vault.SetEnabled(keyName, w.vault.Versions(keyName)[0].ID, false)
+	if p, _ := b.get(); p.Name != "ci" { // not known here yet
+		t.Errorf("at once: %+v", p)
+	}
+	w.after(5 * time.Minute)
+	p, resp := b.get()
+	if b.refused("after five minutes", resp, http.StatusSeeOther, session.Ended); p.Name != "" {
+		t.Errorf("it is %+v", p)
+	}
+	b.signIn(key)
+}
+
+// Where all keys of Rekey's own are disabled the next session makes another one.
+func TestAllKeysAreRemoved(t *testing.T) {
+	w := newWorld(t)
+	key := w.addKey("ci", auth.Read)
+	b := w.browser()
+	b.signIn(key)
+	w.vault.SetEnabled(keyName, "", false)
+	w.after(5 * time.Minute)
+	if p, _ := b.get(); p.Name != "" {
+		t.Errorf("after five minutes: %+v", p)
+	}
+	b.signIn(key)
+	if all := w.vault.Versions(keyName); len(all) != 2 || !all[1].Enabled {
+		t.Errorf("the vault has %+v", all)
+	}
+}
+
+// Two instances that make the key at once find both, and agree.
+func TestTwoInstancesMakeTheKey(t *testing.T) {
+	w := newWorld(t)
+	key := w.addKey("ci", auth.Read)
+	instances := []*session.Manager{w.Manager, w.instance()}
+	browsers := make([]*browser, len(instances))
+	var all sync.WaitGroup
+	for i, m := range instances {
+		browsers[i] = w.browser()
+		browsers[i].m = m
+		all.Go(func() { browsers[i].signIn(key) })
+	}
+	all.Wait()
+	if n := len(w.vault.Versions(keyName)); n != 1 && n != 2 {
+		t.Fatalf("%d versions", n)
+	}
+	w.after(10 * time.Second)
+	for i, b := range browsers {
+		b.m = instances[1-i]
+		if p, _ := b.get(); p.Name != "ci" {
+			t.Errorf("the session of instance %d is none to the other one", i)
+		}
+	}
+}
+
+// A key of Rekey's own is followed by another one a month before its end, without ending a
+// session; a key that an operator wrote is for the operator to follow.
+func TestKeysAreRenewed(t *testing.T) {
+	w := newWorld(t)
+	key := w.addKey("ci", auth.Read)
+	w.browser().signIn(key)
+	w.after(335 * 24 * time.Hour)
+	b := w.browser()
+	b.signIn(key)
+	if n := len(w.vault.Versions(keyName)); n != 1 {
+		t.Fatalf("%d versions a month before the end", n)
+	}
+	w.after(5 * time.Minute)
+	if p, _ := b.get(); p.Name != "ci" || len(w.vault.Versions(keyName)) != 2 {
+		t.Errorf("then: %+v, %d versions", p, len(w.vault.Versions(keyName)))
+	}
+
+	own := newWorld(t)
+	own.vault.Seed(keyName, newKey('1'), nil)
+	own.browser().signIn(own.addKey("ci", auth.Read))
+	if n := len(own.vault.Versions(keyName)); n != 1 {
+		t.Errorf("%d versions beside the operator's", n)
+	}
+}
+
+// What is no key is not used, and nothing is written beside it: the setting may name a
+// secret of another kind.
+func TestASecretThatIsNoKey(t *testing.T) {
+	for name, seed := range map[string]func(v *vault.Vault){
+		"text": func(v *vault.Vault) { v.Seed(keyName, "a client secret of a connection, say", nil) },
+		"too short": func(v *vault.Vault) {
+			v.Seed(keyName, base64.StdEncoding.EncodeToString([]byte("sixteen bytes ok")), nil)
+		},
+		"disabled": func(v *vault.Vault) {
+			v.Seed(keyName, newKey('1'), nil)
+			v.SetEnabled(keyName, "", false)
+		},
+		"soft-deleted": func(v *vault.Vault) {
+			v.Seed(keyName, newKey('1'), nil)
+			v.SoftDelete(keyName)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			seed(w.vault)
+			before := len(w.vault.Versions(keyName))
+			b := w.browser()
+			resp := b.do(http.MethodPost, session.SignInPath+"/key", map[string][]string{"key": {w.addKey("ci", auth.Read)}})
+			b.refused("signing in", resp, http.StatusServiceUnavailable, session.Unavailable)
+			if n := len(w.vault.Versions(keyName)); n != before || len(b.cookies) != 0 {
+				t.Errorf("%d versions, cookies %v", n, b.cookies)
+			}
+			if !strings.Contains(w.lines(), keyName) || strings.Contains(w.lines(), "client secret of") {
+				t.Errorf("the log says %s", w.lines())
+			}
+		})
+	}
+}
+
+// While the vault does not answer, sessions go on for an hour, and no longer.
+func TestTheVaultIsAway(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.signIn(w.addKey("ci", auth.Read))
+	w.server.Close()
+	for range 5 {
+		w.after(11 * time.Minute)
+		if p, resp := b.get(); p.Name != "ci" {
+			t.Fatalf("status %d", resp.StatusCode)
+		}
+	}
+	w.after(10 * time.Minute)
+	_, resp := b.get()
+	b.refused("after an hour", resp, http.StatusServiceUnavailable, session.Unavailable)
+	if b.cookies[sessionCookie] == "" {
+		t.Error("the session is thrown away")
+	}
+}
