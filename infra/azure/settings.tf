@@ -43,10 +43,14 @@ locals {
     REKEY_AUTH_TENANT_ID = var.callers.tenant_id
     REKEY_AUTH_AUDIENCE  = var.callers.audience
 
-    # Rekey reads the two secrets from the vault itself, and again when they change.
+    # Rekey reads these secrets from the vault itself, and again when they change.
     INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID = var.oauth.client_id
     REKEY_OAUTH_CLIENT_SECRET_NAME                    = var.oauth.secret_name
     REKEY_WEBHOOK_SECRET_NAME                         = var.webhook.secret_name
+
+    REKEY_CONSOLE_CLIENT_ID          = var.console.client_id
+    REKEY_CONSOLE_CLIENT_SECRET_NAME = var.console.secret_name
+    REKEY_CONSOLE_KEY_NAME           = var.console.key_name
 
     AZURE_AUTHORITY_HOST = var.authority_host
     REKEY_GRAPH_URL      = var.graph_url

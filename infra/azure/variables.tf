@@ -95,6 +95,22 @@ variable "oauth" {
   }
 }
 
+variable "console" {
+  description = "The Entra application with whose app roles people sign in to the console, and the vault secrets of the console: the application's client secret, put there by hand, and the key of sessions, which Rekey makes. Empty: the application of oauth, and the key rekey-console-key."
+  type = object({
+    client_id   = optional(string)
+    secret_name = optional(string)
+    key_name    = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.console.secret_name == null || var.console.client_id != null
+    error_message = "The secret is of an application: set client_id as well."
+  }
+}
+
 variable "webhook" {
   description = "Where notices go. Two secrets of the vault, put there by hand: the receiver's https address, which often holds its key, and the signing key (whsec_...). Empty: no notices."
   type = object({

@@ -19,6 +19,8 @@ var options = map[string]cty.Value{
 	"deployment": sampled("REKEY_DEPLOYMENT"), "authority_host": sampled("AZURE_AUTHORITY_HOST"), "graph_url": sampled("REKEY_GRAPH_URL"),
 	"callers": object("tenant_id", "REKEY_AUTH_TENANT_ID", "audience", "REKEY_AUTH_AUDIENCE"),
 	"oauth":   object("client_id", "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID", "secret_name", "REKEY_OAUTH_CLIENT_SECRET_NAME"),
+	"console": object("client_id", "REKEY_CONSOLE_CLIENT_ID", "secret_name", "REKEY_CONSOLE_CLIENT_SECRET_NAME",
+		"key_name", "REKEY_CONSOLE_KEY_NAME"),
 	"webhook": object("url_secret_name", "REKEY_WEBHOOK_URL", "secret_name", "REKEY_WEBHOOK_SECRET_NAME"),
 	"tuning": object("max_parallel", "REKEY_MAX_PARALLEL", "verify_successes", "REKEY_VERIFY_SUCCESSES",
 		"verify_spacing", "REKEY_VERIFY_SPACING", "verify_min_age", "REKEY_VERIFY_MIN_AGE",

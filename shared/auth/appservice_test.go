@@ -160,7 +160,8 @@ func TestAppServiceOtherOrigins(t *testing.T) {
 // Service does not stand in front, its header says nothing.
 func TestByAppService(t *testing.T) {
 	key, entry := newKey(t, "ci", auth.Read)
-	header := http.Header{"X-Ms-Client-Principal": {principal("aad", tenantClaim, objectClaim, adminClaim)}, "Authorization": {"Bearer " + key}}
+	header := http.Header{"X-Ms-Client-Principal": {principal("aad", tenantClaim, objectClaim, adminClaim)},
+		"Authorization": {"Bearer " + key}}
 	want := auth.Caller{Name: "user:" + personID, Role: auth.Admin, Kind: auth.KindAppService}
 	on := &auth.Authenticator{Keys: []auth.Key{entry}, AppService: true, TenantID: tenantID}
 	if got, err := on.ByAppService(appServiceRequest("GET", header)); err != nil || got != want {

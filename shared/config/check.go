@@ -69,6 +69,7 @@ func (r *reader) relations(c Config) {
 	case !given && !named && set(oauthClientID):
 		r.wrong(oauthClientSecret, "is required for the OAuth application; or name a secret in Key Vault by REKEY_OAUTH_CLIENT_SECRET_NAME")
 	}
+	r.consoleRelations(c)
 	if c.CAFile != "" && !c.Emulated {
 		r.wrong("REKEY_CA_FILE", "may be set only with REKEY_EMULATED=true; leave it out")
 	}

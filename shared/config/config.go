@@ -53,6 +53,7 @@ type Config struct {
 	Identity Identity
 	OAuth    OAuth
 	Callers  Callers
+	Console  Console
 	Webhook  Webhook
 
 	// Rules are rotation's defaults with what the variables named at [Load] say.
@@ -135,6 +136,9 @@ func (c Config) Unconfigured() []string {
 	} else if c.PublicURL == "" {
 		out = append(out, "Connecting by OAuth is off: set REKEY_PUBLIC_URL to the address under which browsers reach Rekey.")
 	}
+	if s := c.unconfiguredConsole(); s != "" {
+		out = append(out, s)
+	}
 	if !c.Webhook.On() {
 		out = append(out, "Rekey tells no person when a connection needs one: set "+webhookURL+", and "+webhookSecret+" or "+
 			webhookSecretName+".")
@@ -187,6 +191,7 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 	c.TableURL, c.TableConnection, c.TableHost = r.table("REKEY_TABLE_SERVICE", c.Emulated)
 	c.Telemetry = r.telemetry()
 	c.Identity.Federated = r.federated(c.Identity, c.Emulated)
+	c.Console = r.console()
 	c.Webhook = r.webhook(c.Emulated)
 	c.Rules = r.rules(c.Emulated)
 	r.relations(c)

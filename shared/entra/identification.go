@@ -33,7 +33,8 @@ func (i *Identification) Issuer(tenantID string) string { return i.authority.Iss
 
 // Redeem exchanges an authorization code, once, for an ID token. Nothing of it is verified
 // yet. Its errors are those of [Authority.Redeem].
-func (i *Identification) Redeem(ctx context.Context, tenantID string, code, verifier secret.Value, redirectURI string) (secret.Value, error) {
+func (i *Identification) Redeem(ctx context.Context, tenantID string, code, verifier secret.Value,
+	redirectURI string) (secret.Value, error) {
 	got, err := i.authority.redeem(ctx, &i.app, tenantID, code, verifier, redirectURI)
 	if err == nil && got.IDToken.IsZero() {
 		err = &serviceerror.Error{Op: redeeming, Class: serviceerror.Invalid, Status: http.StatusOK, Detail: "no ID token came along"}

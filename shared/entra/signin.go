@@ -50,7 +50,8 @@ func (o *oauthApplication) read(ctx context.Context, op string, other secret.Val
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ClientID == "" || o.Secret == nil {
-		return secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid, Detail: "this deployment has no application that people sign in to"}
+		return secret.Value{}, &serviceerror.Error{Op: op, Class: serviceerror.Invalid,
+			Detail: "this deployment has no application that people sign in to"}
 	}
 	if !o.secret.IsZero() && o.secret != other {
 		return o.secret, nil

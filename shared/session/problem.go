@@ -43,7 +43,8 @@ var messages = map[Problem]string{
 		"if that does not help, allow cookies for this site.",
 	Malformed:  "Microsoft Entra's answer can't be read. Sign in again.",
 	Declined:   "The sign-in was declined at Microsoft Entra. If that was a mistake, sign in again.",
-	NeedsAdmin: "Microsoft Entra wants an administrator's consent before people may sign in to this application. Ask an administrator of your tenant.",
+	NeedsAdmin: "Microsoft Entra wants an administrator's consent before people may sign in to this application. " +
+		"Ask an administrator of your tenant.",
 	Setup: "The application that people sign in to is not registered as it has to be. Show this to the operator of Rekey: " +
 		"client id, client secret and the redirect URI that ends in " + CallbackPath + " have to be right.",
 	Identity: "Microsoft Entra's answer is not for this sign-in, so it was not accepted. Sign in again, and choose an account of the tenant " +

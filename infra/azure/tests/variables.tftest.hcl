@@ -105,6 +105,7 @@ run "everything" {
     api_keys             = ["ci:rotate:0000000000000000000000000000000000000000000000000000000000000000"]
     callers              = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "api://rekey" }
     oauth                = { client_id = "33333333-3333-3333-3333-333333333333", secret_name = "oauth-application" }
+    console              = { client_id = "55555555-5555-5555-5555-555555555555", secret_name = "console-application", key_name = "console-key" }
     webhook              = { url_secret_name = "webhook-url", secret_name = "webhook-key" }
     telemetry            = { endpoint = "https://collector.example.com:4318", headers_secret_name = "collector", traces_sampler_ratio = 0.25 }
     tuning               = { max_parallel = 32, verify_spacing = "6s", revoke_min_age = "1h30m" }
@@ -157,6 +158,16 @@ run "a_tenant_without_an_audience" {
   }
 
   expect_failures = [var.callers]
+}
+
+run "a_secret_of_no_application" {
+  command = plan
+
+  variables {
+    console = { secret_name = "console-application" }
+  }
+
+  expect_failures = [var.console]
 }
 
 run "an_oauth_application_without_a_secret" {
