@@ -27,6 +27,7 @@ import (
 	"rekey/shared/oauth"
 	"rekey/shared/openid"
 	"rekey/shared/rotator"
+	"rekey/shared/session"
 	"rekey/shared/tablestore"
 	"rekey/shared/telemetry"
 )
@@ -43,6 +44,7 @@ type App struct {
 	Connections *connection.Service
 	Rotator     *rotator.Rotator
 	OAuth       *oauth.Flow          // nil: connecting by OAuth is not configured
+	Sessions    *session.Manager     // who is signed in to the console
 	Notices     *notice.Deliverer    // nil: there is no webhook
 	Telemetry   *telemetry.Telemetry // nil: no metrics and traces are exported
 }
@@ -69,7 +71,7 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 		return nil, fmt.Errorf("preparing the key vault: %w", err)
 	}
 	authority, err := entra.New(entra.Config{AuthorityHost: c.AuthorityHost, GraphScope: graphScope(c), Emulated: c.Emulated,
-		OAuth: oauthApplication(c, vault), HTTPClient: client})
+		OAuth: peoplesApplication(c.OAuth, vault), HTTPClient: client})
 	if err != nil {
 		return nil, fmt.Errorf("preparing Entra: %w", err)
 	}
@@ -97,9 +99,10 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, limit := callers(c, tokens), auth.NewLimiter(auth.Limits{})
 	return &App{
 		Config: c, Log: log, Rotator: rotator,
-		Callers: callers(c, tokens), Limit: auth.NewLimiter(auth.Limits{}),
+		Callers: known, Limit: limit, Sessions: sessions(c, known, limit, tokens, authority, vault, log),
 		Connections: connections, OAuth: connectPeople(c, tokens, store, authority, connections, log), Notices: deliverer, Telemetry: measure,
 	}, nil
 }
@@ -131,6 +134,9 @@ func graphScope(c config.Config) string {
 // refused are the applications that Rekey itself stands on.
 func refused(c config.Config) map[string]string {
 	list := make(map[string]string)
+	if id := c.Console.ClientID; id != "" {
+		list[strings.ToLower(id)] = "the one that people sign in to the console with"
+	}
 	if id := c.OAuth.ClientID; id != "" {
 		list[strings.ToLower(id)] = "the one that people connect with by OAuth"
 	}

@@ -126,13 +126,16 @@ func TestGraphScope(t *testing.T) {
 	}
 }
 
-// Rekey does not rotate what it stands on: its own identity and the OAuth application.
+// Rekey does not rotate what it stands on: its own identity, and what people sign in to.
 func TestRefusedApplications(t *testing.T) {
 	const own, oauth = "0B1E7E57-0000-4000-8000-00000000000A", "0b1e7e57-0000-4000-8000-00000000000b"
+	const console = "0B1E7E57-0000-4000-8000-00000000000C"
 	got := refused(config.Config{
 		Identity: config.Identity{ClientID: own, ClientSecret: secret.New("s")}, OAuth: config.OAuth{ClientID: oauth},
+		Console: config.Console{ClientID: console},
 	})
-	want := map[string]string{strings.ToLower(own): "Rekey's own identity", oauth: "the one that people connect with by OAuth"}
+	want := map[string]string{strings.ToLower(own): "Rekey's own identity", oauth: "the one that people connect with by OAuth",
+		strings.ToLower(console): "the one that people sign in to the console with"}
 	if !maps.Equal(got, want) {
 		t.Errorf("refused %v, want %v", got, want)
 	}

@@ -15,14 +15,14 @@ import (
 	"rekey/shared/tablestore"
 )
 
-// oauthApplication is what people sign in to. Its secret is given, or read from Key
+// peoplesApplication is one that people sign in to. Its secret is given, or read from Key
 // Vault when it is first needed.
-func oauthApplication(c config.Config, vault *keyvault.Vault) entra.OAuthApplication {
-	return entra.OAuthApplication{ClientID: c.OAuth.ClientID, Secret: func(ctx context.Context) (secret.Value, error) {
-		if c.OAuth.SecretName == "" {
-			return c.OAuth.ClientSecret, nil
+func peoplesApplication(app config.OAuth, vault *keyvault.Vault) entra.OAuthApplication {
+	return entra.OAuthApplication{ClientID: app.ClientID, Secret: func(ctx context.Context) (secret.Value, error) {
+		if app.SecretName == "" {
+			return app.ClientSecret, nil
 		}
-		secret, err := vault.Get(ctx, c.OAuth.SecretName, "")
+		secret, err := vault.Get(ctx, app.SecretName, "")
 		return secret.Value, err
 	}}
 }

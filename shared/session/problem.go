@@ -41,8 +41,8 @@ var messages = map[Problem]string{
 	NotOffered: "This deployment does not let people sign in that way. Choose another way.",
 	Stale: "This sign-in was not begun in this browser, was used already, or was begun more than ten minutes ago. Sign in again; " +
 		"if that does not help, allow cookies for this site.",
-	Malformed:  "Microsoft Entra's answer can't be read. Sign in again.",
-	Declined:   "The sign-in was declined at Microsoft Entra. If that was a mistake, sign in again.",
+	Malformed: "Microsoft Entra's answer can't be read. Sign in again.",
+	Declined:  "The sign-in was declined at Microsoft Entra. If that was a mistake, sign in again.",
 	NeedsAdmin: "Microsoft Entra wants an administrator's consent before people may sign in to this application. " +
 		"Ask an administrator of your tenant.",
 	Setup: "The application that people sign in to is not registered as it has to be. Show this to the operator of Rekey: " +

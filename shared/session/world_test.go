@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rekey/shared/auth"
+	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/vault"
 	"rekey/shared/keyvault"
 	"rekey/shared/secret"
@@ -39,6 +40,8 @@ type world struct {
 	vault  *vault.Vault
 	server *httptest.Server // the vault's
 
+	hook fault.Hook // of the vault; nil: it behaves
+
 	mu      sync.Mutex
 	clock   time.Time
 	log     bytes.Buffer
@@ -56,7 +59,12 @@ func (credential) GetToken(context.Context, policy.TokenRequestOptions) (azcore.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, clock: time.Now().Truncate(time.Second)}
-	w.vault = vault.New(vault.Config{Now: w.now})
+	w.vault = vault.New(vault.Config{Now: w.now, Hook: func(op string, r *http.Request) *fault.Effect {
+		if w.hook == nil {
+			return nil
+		}
+		return w.hook(op, r)
+	}})
 	w.server = httptest.NewTLSServer(w.vault)
 	t.Cleanup(w.server.Close)
 	w.Manager = w.instance()
