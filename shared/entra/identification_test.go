@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/shared/emulator/directory"
 	"rekey/shared/entra"
@@ -163,5 +164,24 @@ func TestRefusalOf(t *testing.T) {
 	got := entra.RefusalOf(&serviceerror.Error{Class: serviceerror.CredentialInvalid, Code: "AADSTS50105"})
 	if got.Kind != entra.Refused || !slices.Equal([]string{got.Code, got.Quote}, []string{"AADSTS50105", "AADSTS50105"}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A secret that was replaced is read again when Entra refuses the one before.
+func TestIdentificationWithAReplacedSecret(t *testing.T) {
+	i := newIdentified(t)
+	if _, err := i.Redeem(t.Context(), i.app.TenantID, i.code(t), secret.New(codeVerifier), redirectURI); err != nil {
+		t.Fatal(err)
+	}
+	_, next, err := i.AddPassword(i.app.ObjectID, "next", time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.RemovePassword(i.app.ObjectID, i.app.KeyID); err != nil {
+		t.Fatal(err)
+	}
+	i.secret = next
+	if _, err := i.Redeem(t.Context(), i.app.TenantID, i.code(t), secret.New(codeVerifier), redirectURI); err != nil || i.asked != 2 {
+		t.Errorf("redeeming: %v; the secret was read %d times", err, i.asked)
 	}
 }

@@ -195,4 +195,3 @@ func TestASignInIsNoSession(t *testing.T) {
 		t.Errorf("the log says %s", w.lines())
 	}
 }
-

@@ -33,8 +33,8 @@
 //
 // Because no server keeps sessions, none can be ended from afar: signing out clears the
 // cookie, and a copy of the cookie is good until its end. To end all sessions at once, write a
-// new version of the key in Key Vault and disable the ones before; within five minutes no
-// cookie that was sealed by them opens.
+// new version of the key in Key Vault and disable the ones before; within five minutes, or an
+// hour if Key Vault does not answer, no cookie that was sealed by them opens.
 //
 // # Requests that change something
 //

@@ -143,7 +143,7 @@ var (
 	errOver       = errors.New("eight hours have passed since the sign-in")
 	errIdle       = errors.New("an hour has passed since the last request")
 	errSettings   = errors.New("the tenant or the application that people sign in to is another one now")
-	errNotVouched = errors.New("App Service does not say any more who it is")
+	errNotVouched = errors.New("the session is of App Service, which does not say any more who it is")
 )
 
 // who returns the caller of a session, as they are known now, or why they are not.

@@ -207,7 +207,7 @@ func TestAppServiceRefusals(t *testing.T) {
 	b.header = http.Header{}
 	_, resp = b.get()
 	b.refused("the cookie alone", resp, http.StatusSeeOther, session.Ended)
-	if !strings.Contains(w.lines(), "App Service does not say any more who it is") {
+	if !strings.Contains(w.lines(), "of App Service, which does not say any more who it is") {
 		t.Errorf("the log says %s", w.lines())
 	}
 }

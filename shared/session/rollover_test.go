@@ -156,4 +156,3 @@ func TestKeysAreRenewed(t *testing.T) {
 		t.Errorf("%d versions beside the operator's", n)
 	}
 }
-
