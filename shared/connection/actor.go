@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"rekey/shared/history"
@@ -75,28 +76,35 @@ const signingIn = "signing in as the connection that authenticates"
 
 // Token implements [rotator.Actors].
 func (a *Actors) Token(ctx context.Context, id string) (rotation.Token, error) {
-	return a.use(ctx, id, false)
+	return a.use(ctx, id, "", false)
+}
+
+// TokenIn is Token for a tenant: a connection that has become one of another tenant meanwhile
+// is refused, with class [serviceerror.ActorRefused].
+func (a *Actors) TokenIn(ctx context.Context, id, tenantID string) (rotation.Token, error) {
+	return a.use(ctx, id, tenantID, false)
 }
 
 // Renew implements [rotator.Actors].
 func (a *Actors) Renew(ctx context.Context, id string) error {
-	_, err := a.use(ctx, id, true)
+	_, err := a.use(ctx, id, "", true)
 	return err
 }
 
 // use signs in, and once more with what was given or renewed meanwhile if that is
 // why the first try failed.
-func (a *Actors) use(ctx context.Context, id string, renew bool) (rotation.Token, error) {
+func (a *Actors) use(ctx context.Context, id, tenantID string, renew bool) (rotation.Token, error) {
 	for try := 1; ; try++ {
-		token, stale, err := a.once(ctx, id, renew)
+		token, stale, err := a.once(ctx, id, tenantID, renew)
 		if !stale || try == 3 {
 			return token, err
 		}
 	}
 }
 
-// once signs in as the connection is. Stale says that it is another by now.
-func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotation.Token, stale bool, err error) {
+// once signs in as the connection is, if it is one of that tenant; empty: of any. Stale says
+// that it is another by now.
+func (a *Actors) once(ctx context.Context, id, tenantID string, renew bool) (token rotation.Token, stale bool, err error) {
 	rec, err := a.Records.Load(ctx, id)
 	switch {
 	case errors.Is(err, serviceerror.ErrNotFound):
@@ -107,6 +115,10 @@ func (a *Actors) once(ctx context.Context, id string, renew bool) (token rotatio
 		return token, false, err
 	case rec.Phase == rotation.Creating:
 		return token, false, &serviceerror.Error{Op: signingIn, Class: serviceerror.Transient, Detail: "that connection is being created"}
+	case tenantID != "" && !strings.EqualFold(rec.Actor.TenantID, tenantID):
+		return token, false, &serviceerror.Error{
+			Op: signingIn, Class: serviceerror.ActorRefused, Detail: "that connection is one of another tenant by now",
+		}
 	}
 	if rec.Auth == nil {
 		token, err = a.published(ctx, &rec)

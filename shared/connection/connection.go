@@ -24,7 +24,6 @@ import (
 	"rekey/shared/reservation"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
-	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
 )
@@ -72,6 +71,10 @@ type Records interface {
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
 	// Former returns what is kept of connections that are gone and rotated app.
 	Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error)
+	// Due returns the first limit wake-ups at or before until, the earliest first.
+	Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error)
+	// Activity counts the runs that ended in each of some weeks up to that of last, the oldest first.
+	Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error)
 }
 
 // Reservations keep values unique among connections.
@@ -276,51 +279,4 @@ func (s *Service) History(ctx context.Context, id, cursor string, limit int) ([]
 		return nil, "", err
 	}
 	return s.events(ctx, id, cursor, limit)
-}
-
-// explainStore is explain for errors of the table. One that refuses has nothing to
-// do with the request: it is the operator of Rekey who has to act.
-func (s *Service) explainStore(ctx context.Context, doing string, err error) *Error {
-	e := s.explain(ctx, doing, err)
-	if re, ok := errors.AsType[*serviceerror.Error](err); ok && re.Class.Refusal() && !errors.Is(err, errUnknown) {
-		return &Error{Kind: Unavailable, Message: "Table storage refuses Rekey. Give Rekey's identity the role " +
-			"Storage Table Data Contributor on the storage account, and check its network rules. [" + re.Error() + "]"}
-	}
-	return e
-}
-
-// explain turns an error of an outside service into one for the caller, and logs
-// it: the caller is told what to do, the log what happened.
-func (s *Service) explain(ctx context.Context, doing string, err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	re, known := errors.AsType[*serviceerror.Error](err)
-	switch {
-	case errors.Is(err, serviceerror.ErrNotFound) && !known:
-		return errNoConnection
-	case errors.Is(err, serviceerror.ErrNewerSchema):
-		return &Error{Kind: Conflict, Message: "This connection was written by a newer version of Rekey. Upgrade this deployment."}
-	}
-	s.log().WarnContext(ctx, "request failed", "doing", doing, "reason", err.Error())
-	class := serviceerror.ClassOf(err)
-	if !class.Refusal() {
-		e := &Error{
-			Kind: Unavailable, RetryAfter: 10 * time.Second,
-			Message: "An outside service did not answer properly while " + doing + ". Nothing was changed; try again.",
-		}
-		if known && re.RetryAfter > e.RetryAfter {
-			e.RetryAfter = re.RetryAfter
-		}
-		if known && re.Cause() != "" {
-			e.Message = serviceerror.Explain(err) + " Nothing was changed."
-		}
-		return e
-	}
-	kind := Invalid
-	switch class {
-	case serviceerror.VaultRefused, serviceerror.VaultMissing, serviceerror.VaultDisabled:
-		kind = Unavailable // nothing that the caller could change in the request
-	}
-	return &Error{Kind: kind, Message: serviceerror.Explain(err)}
 }

@@ -111,7 +111,7 @@ func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error
 		auth.ExpiresAt = s.endOf(ctx, token, in.app(), in.ClientSecret, in.ClientSecretKeyID)
 	}
 	if in.Target != (Target{}) {
-		if rec.Target, err = s.target(ctx, token, in.TenantID, in.Target); err != nil {
+		if rec.Target, err = s.target(ctx, token, in.TenantID, in.Target, nil); err != nil {
 			return err
 		}
 		if d.left, err = s.vaultNames(ctx, rec); err != nil {
@@ -258,6 +258,9 @@ func (s *Service) insert(ctx context.Context, rec rotation.Record, by string) (r
 		rec.Unsettled.Until = rec.Lease.Until.Add(s.Rotator.Rules.Late)
 	}
 	event := rotation.Event{At: now, Kind: history.Created, By: by, From: origin(ctx)}
+	if len(rec.Retire) > 0 {
+		event.Message = "client secrets of which the first rotation takes the place: " + strings.Join(rec.Retire, ", ")
+	}
 	got, err := s.Records.Create(ctx, rec, event)
 	for try := 1; err != nil && try <= 3; try++ {
 		back, lerr := s.Records.Load(ctx, rec.ID)

@@ -52,6 +52,36 @@ var delegated = []scenario{
 		end:   madeOrGone(func(t *testing.T, s *subject) error { return s.addTarget(t) }),
 	},
 	{
+		name: "a target retires what its application had",
+		setup: func(t *testing.T, s *subject) {
+			withParent(t, s)
+			_, s.otherKey = s.w.AddForeign(s.app.ClientID)
+		},
+		act:   func(t *testing.T, s *subject) { s.retire(t, s.retiringAll()) },
+		quiet: 5 * time.Hour,
+		end: func(t *testing.T, s *subject, clean bool) {
+			if !exists(s.w, s.id) {
+				if clean {
+					t.Error("nothing was created")
+				}
+				s.w.CheckGone(s.id, s.secret)
+				s.live(t, 3) // what it had; nothing was published that could take its place
+				if err := s.retire(t, s.retiringAll()); err != nil {
+					t.Errorf("creating again: %v", err)
+				}
+				s.sweep(t, 5*time.Hour)
+			}
+			s.w.CheckEnd(s.id)
+			if rec := s.record(t); len(rec.Retire)+len(rec.Removals)+len(rec.ByHand) != 0 || s.works(s.keyID) || s.works(s.otherKey) {
+				t.Errorf("retires %v, to be removed %+v, by hand %+v", rec.Retire, rec.Removals, rec.ByHand)
+			}
+			s.live(t, 2) // ours, and the one that was not named
+			if after := s.removedAfter(t); after < 2*time.Hour {
+				t.Errorf("one was removed %s after the first publication", after)
+			}
+		},
+	},
+	{
 		name:  "scheduled rotation of a target",
 		setup: withTarget,
 		act: func(t *testing.T, s *subject) {

@@ -148,13 +148,17 @@ func (m *mistakes) text(field, text string, most int) {
 	if utf8.RuneCountInString(text) > most {
 		m.complain("%s must be at most %d characters", field, most)
 	}
-	if strings.ContainsFunc(text, invisible) {
+	if Unprintable(text) {
 		m.complain("%s must be one line without control characters and without characters that change the direction of writing", field)
 	}
 }
 
-func invisible(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
+// Unprintable reports whether a text has line breaks or other control characters, or some that
+// change the direction of writing.
+func Unprintable(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
+	})
 }
 
 func (m *mistakes) vaultName(name *string) {

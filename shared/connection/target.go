@@ -37,8 +37,13 @@ type TargetInput struct {
 	Schedule        schedule.Schedule
 	Grace           *time.Duration   // nil: 48 hours
 	Labels          *rotation.Labels // nil: none
-	By              string
-	ID              string // as in [Input]
+
+	// Retire are key ids of client secrets that the application has already. What the first
+	// rotation publishes takes their place: they are removed after its grace period.
+	Retire []string
+
+	By string
+	ID string // as in [Input]
 }
 
 func (in *TargetInput) clean() error {
@@ -58,13 +63,14 @@ func (in *TargetInput) clean() error {
 	m.grace("gracePeriodHours", in.Grace)
 	m.project(in.Project)
 	m.labels(in.Labels)
+	m.retire(&in.Retire)
 	return m.err()
 }
 
 // CreateTarget lets a connection rotate another application: Rekey issues a client
 // secret for it, publishes that under a name of its own, and with rotation on issues a
-// new one at each slot. It leaves other client secrets of the application alone. As with
-// Create, a refusal undoes everything.
+// new one at each slot. Of other client secrets of the application it removes those that
+// in.Retire names, and leaves the rest alone. As with Create, a refusal undoes everything.
 func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) (rotation.Record, error) {
 	asking, ctx, until, cancel := s.bounded(ctx)
 	defer cancel()
@@ -73,6 +79,9 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	}
 	if in.Rotate && !mayRemove(ctx) {
 		return rotation.Record{}, errMayNotTurnOn
+	}
+	if len(in.Retire) > 0 && !mayRemove(ctx) {
+		return rotation.Record{}, errMayNotRemove("With retireKeyIds Rekey removes client secrets")
 	}
 	parent, err := s.parent(asking, via)
 	if err != nil {
@@ -85,7 +94,7 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	if err != nil {
 		return rotation.Record{}, s.explain(ctx, "signing in as the connection", err)
 	}
-	app, err := s.target(asking, token, parent.Actor.TenantID, in.Target)
+	app, err := s.target(asking, token, parent.Actor.TenantID, in.Target, in.Retire)
 	if err != nil {
 		return rotation.Record{}, err
 	}
@@ -95,7 +104,7 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	})}
 	rec := &d.rec
 	rec.Phase, rec.Via, rec.Actor, rec.Target = rotation.Idle, via, parent.Actor, app
-	rec.Name, rec.Labels = cmp.Or(rec.Name, "target-"+rec.ID), in.Labels
+	rec.Name, rec.Labels, rec.Retire = cmp.Or(rec.Name, "target-"+rec.ID), in.Labels, in.Retire
 	if err := s.free(asking, rec); err != nil {
 		return *rec, err
 	}
@@ -112,6 +121,15 @@ func (s *Service) parent(ctx context.Context, id string) (rotation.Record, error
 		return parent, err
 	}
 	return parent, fitsAsParent(&parent)
+}
+
+// TenantOf returns the tenant that a connection signs in to, in lower case.
+func (s *Service) TenantOf(ctx context.Context, id string) (tenantID string, err error) {
+	rec, err := s.parent(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return strings.ToLower(rec.Actor.TenantID), nil
 }
 
 func fitsAsParent(rec *rotation.Record) error {
@@ -131,7 +149,12 @@ func (s *Service) attach(ctx context.Context, rec *rotation.Record) error {
 	if rec.Via == "" {
 		return nil
 	}
-	_, err := amend(ctx, s.Records, rec.Via, func(parent *rotation.Record) ([]rotation.Event, error) { return nil, fitsAsParent(parent) })
+	_, err := amend(ctx, s.Records, rec.Via, func(parent *rotation.Record) ([]rotation.Event, error) {
+		if err := fitsAsParent(parent); err != nil {
+			return nil, err
+		}
+		return nil, keepsSignIn(parent, rec)
+	})
 	if err != nil {
 		return s.explainStore(ctx, "writing the connection", err)
 	}
@@ -208,8 +231,10 @@ func unreadableRow(err error) bool {
 const coming = 10 * time.Minute
 
 // target finds the application that is to be rotated and makes sure that the holder
-// of token may do that.
-func (s *Service) target(ctx context.Context, token rotation.Token, tenant string, t Target) (rotation.Application, error) {
+// of token may do that, and that what is to be retired is there.
+func (s *Service) target(
+	ctx context.Context, token rotation.Token, tenant string, t Target, retire []string,
+) (rotation.Application, error) {
 	app := rotation.Application{TenantID: tenant, ClientID: t.ClientID, ObjectID: t.ObjectID}
 	if err := permitted(token); err != nil {
 		return app, err
@@ -228,6 +253,9 @@ func (s *Service) target(ctx context.Context, token rotation.Token, tenant strin
 	if state.PersonalAccounts() && len(state.Passwords) >= 2 {
 		return app, invalid("The application may have two client secrets at most, because personal Microsoft accounts "+
 			"may sign in to it, and it has %d. Remove one that nothing uses.", len(state.Passwords))
+	}
+	if err := retirable(retire, state); err != nil {
+		return app, err
 	}
 	return app, s.owned(ctx, token, app)
 }

@@ -215,6 +215,35 @@ func TestOriginalInGrace(t *testing.T) {
 	})
 }
 
+// What a target was going to retire is in no tag: nothing of it is removed after a rebuild.
+func TestWhatATargetRetiresIsForgotten(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s, parent := w.subject(), w.subject()
+		in := parent.certificate()
+		parent.make(in)
+		w.Own(s.app.ClientID, in.ClientID, true)
+		rec, err := w.service().CreateTarget(t.Context(), parent.id, connection.TargetInput{
+			Target: connection.Target{ObjectID: s.app.ObjectID}, Rotate: true, Schedule: plan, Retire: []string{s.keyID}, By: "tester",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.id = rec.ID
+		w.sweep(hour)
+		made := s.record()
+		if retiring := made.Replaced(); len(retiring) != 1 || retiring[0].KeyID != s.keyID {
+			t.Fatalf("retiring: %+v", retiring)
+		}
+		w.LoseTable(nil)
+		want(t, w.rebuild(""), s.id, rebuild.Rebuilt)
+		w.sweep(40 * day)
+		if !w.IsLive(s.keyID) {
+			t.Error("it was removed")
+		}
+		w.settled(s, parent)
+	})
+}
+
 // A replica that has not heard of what is published refuses it at first.
 func TestRefusedAtFirst(t *testing.T) {
 	inBubble(t, func(w *world) {

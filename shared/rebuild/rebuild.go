@@ -21,10 +21,10 @@
 //     does, the record says so, and a person is told to reconnect.
 //
 // What has no second copy is lost: descriptions and labels, history, the number of times that the
-// caller changed the credentials, the grace period of an original, requests that no pass
-// had taken up, who created a connection and when; changes of name or schedule since a
-// version was last written; and connections of which the vault has nothing, such as a
-// target that was never rotated.
+// caller changed the credentials, the grace period of an original, which client secrets a target
+// retires (none of these is removed), requests that no pass had taken up, who created a
+// connection and when; changes of name or schedule since a version was last written; and
+// connections of which the vault has nothing, such as a target that was never rotated.
 package rebuild
 
 import (

@@ -183,7 +183,7 @@ func (r Rules) failure(now time.Time, rec *Record, err error) *Failure {
 // pauseAfter is how long what has failed for the count-th time in a row waits: a day's
 // pause must not let current expire (rule R10).
 func (r *Record) pauseAfter(now time.Time, class serviceerror.Class, count int) time.Duration {
-	pause := backoff(r.ID, class, count)
+	pause := Backoff(r.ID, class, count)
 	if left, ok := r.left(now); ok {
 		pause = min(pause, max(left/4, time.Minute))
 	}

@@ -93,7 +93,10 @@ func TestRunsWithoutAProofWaitLonger(t *testing.T) {
 	last := time.Duration(0)
 	for unproven := range 4 {
 		rec := with(verifying(), overdue, lastRefused(true), attempt(3), func(r *rotation.Record) { r.Unproven = unproven })
-		next, _ := rules.Apply(now, rec, rotation.Withdraw{}, rotation.Outcome{})
+		next, events := rules.Apply(now, rec, rotation.Withdraw{}, rotation.Outcome{})
+		if ended := rotation.EndedRuns(events); len(ended) != 1 || ended[0].ID != rec.Run.ID || !ended[0].Failed {
+			t.Errorf("after run %d the history says that these ended: %+v", unproven, ended)
+		}
 		if next.Phase != rotation.Idle || next.LastRun.Outcome != "failed" || next.Unproven != unproven+1 || next.Error == nil {
 			t.Fatalf("after run %d: %s, %+v, %+v", unproven, next.Phase, next.LastRun, next.Error)
 		}

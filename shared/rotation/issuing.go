@@ -42,7 +42,10 @@ func (t *transition) beginRun() {
 	case lost:
 		run.Trigger, run.Grace = OnLoss, 0
 	case rec.owed():
-		run.Trigger, run.Grace = OnCreation, rec.Policy.OriginalGrace
+		run.Trigger = OnCreation
+		if rec.Current != nil { // what a target retires is no original
+			run.Grace = rec.Policy.OriginalGrace
+		}
 	}
 	if asked != nil {
 		run.ID, run.By = asked.ID, asked.By

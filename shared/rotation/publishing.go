@@ -84,6 +84,7 @@ func (t *transition) makeCurrent(next Credential) {
 	if rebound {
 		event.Kind = history.Rebound
 	}
+	event.Message = t.retireNamed(next.Target, t.now.Add(run.Grace))
 	t.tell(event)
 	switch old := rec.Current; {
 	case old == nil:
@@ -144,6 +145,22 @@ func (t *transition) retire(old Credential, after time.Time, last bool) {
 	t.addRemoval(Removal{
 		Kind: kind, Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, Digest: old.Digest, Published: true, After: after,
 	})
+}
+
+// retireNamed queues for removal what the creator of a target has named: what is published now
+// takes its place. It returns what the history says of that. A deletion that was asked for before
+// would end the grace period at once, so that nothing is retired then.
+func (t *transition) retireNamed(target Application, after time.Time) (told string) {
+	named, asked := t.rec.Retire, t.rec.Request
+	t.rec.Retire = nil
+	if len(named) == 0 || asked != nil && asked.Kind == AskDelete {
+		return ""
+	}
+	for _, keyID := range named {
+		t.retire(Credential{Target: target, KeyID: keyID, Origin: OriginNamed}, after, false)
+	}
+	return fmt.Sprintf("it takes the place of client secrets that were named when the target was created, which are removed after %s: %s",
+		after.UTC().Format(time.RFC3339), strings.Join(named, ", "))
 }
 
 // addRemoval lists a removal. One of the same credential is replaced: it begins again.

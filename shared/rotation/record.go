@@ -113,6 +113,7 @@ type Record struct {
 	LastRun  *RunResult  `json:"lastRun"`
 	Current  *Credential `json:"current"`
 	Removals []Removal   `json:"removals"`
+	Retire   []string    `json:"retire"`  // of a target: key ids that its first publication replaces, as its creator has named them
 	Removed  []removed   `json:"removed"` // the last that Rekey has removed, the newest last
 	Stale    Stale       `json:"stale"`
 	Claimed  []Claim     `json:"claims"` // applications whose use is claimed (rule R11)
@@ -265,6 +266,7 @@ func (r *Record) Clone() Record {
 	c.LastRun = clone(r.LastRun)
 	c.Current = clone(r.Current)
 	c.Removals = slices.Clone(r.Removals)
+	c.Retire = slices.Clone(r.Retire)
 	c.Removed = slices.Clone(r.Removed)
 	c.Stale.Versions = slices.Clone(r.Stale.Versions)
 	c.Claimed = slices.Clone(r.Claimed)

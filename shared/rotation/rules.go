@@ -98,11 +98,31 @@ func (r *Record) Due() time.Time {
 	return earlier(r.NextSlot, later(c.ExpiresAt.Add(-r.Policy.Grace-2*day), half))
 }
 
-// backoff is how long to wait after the count-th failure in a row of a class: from
+// NextRotation is when the next scheduled rotation is tried; zero: never. Until the first one, which
+// is due at once, is done it is the slot that would follow if that were done now.
+func (r *Record) NextRotation(now time.Time) time.Time {
+	due := r.Due()
+	switch {
+	case !r.Policy.Enabled:
+		return time.Time{}
+	case r.Error != nil && r.Error.RetryAt.After(due):
+		return r.Error.RetryAt
+	case due.IsZero():
+		return r.Policy.Schedule.First(now)
+	}
+	return due
+}
+
+// Rotating reports whether a rotation is under way.
+func (r *Record) Rotating() bool {
+	return r.Phase == Issuing || r.Phase == Verifying || r.Phase == Publishing
+}
+
+// Backoff is how long to wait after the count-th failure in a row of a class: from
 // 5 s doubling to 15 min for what may pass by itself, from 1 h doubling to 24 h for
 // what a person has to change. It is spread by up to a fifth, differently
-// for each connection, so that those that failed together do not return together.
-func backoff(id string, class serviceerror.Class, count int) time.Duration {
+// for each id, so that those that failed together do not return together.
+func Backoff(id string, class serviceerror.Class, count int) time.Duration {
 	base, limit := 5*time.Second, 15*time.Minute
 	if class.Refusal() {
 		base, limit = time.Hour, 24*time.Hour
@@ -118,5 +138,5 @@ func backoff(id string, class serviceerror.Class, count int) time.Duration {
 // backoff returns the pause after the count-th failure in a row of work beside the phase
 // (removals, stale versions). It is at least what the service has asked for.
 func (t *transition) backoff(err error, count int) time.Duration {
-	return max(backoff(t.rec.ID, serviceerror.ClassOf(err), count), serviceerror.RetryAfterOf(err))
+	return max(Backoff(t.rec.ID, serviceerror.ClassOf(err), count), serviceerror.RetryAfterOf(err))
 }

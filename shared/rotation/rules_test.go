@@ -29,7 +29,7 @@ func TestBackoff(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, id := range []string{"a", "b", "c", "d"} {
-				if got := backoff(id, tt.class, tt.count); got < tt.base || got > tt.base+tt.base/5 {
+				if got := Backoff(id, tt.class, tt.count); got < tt.base || got > tt.base+tt.base/5 {
 					t.Errorf("%s, want %s to a fifth more", got, tt.base)
 				}
 			}
@@ -37,7 +37,7 @@ func TestBackoff(t *testing.T) {
 	}
 	spread := map[time.Duration]bool{}
 	for c := range 20 {
-		spread[backoff(string(rune('a'+c)), serviceerror.Permission, 1)] = true
+		spread[Backoff(string(rune('a'+c)), serviceerror.Permission, 1)] = true
 	}
 	if len(spread) < 15 {
 		t.Errorf("20 connections that failed together return at %d different times", len(spread))
@@ -167,14 +167,14 @@ func TestClone(t *testing.T) {
 	rec := Record{
 		Request: &Request{Grace: &grace, Next: &Credential{KeyID: "a"}}, Error: &Failure{}, Run: &Run{}, LastRun: &RunResult{},
 		Current: &Credential{}, Labels: &Labels{},
-		Removals: make([]Removal, 1), Stale: Stale{Versions: make([]string, 1)}, ByHand: make([]ByHand, 1),
+		Removals: make([]Removal, 1), Retire: make([]string, 1), Stale: Stale{Versions: make([]string, 1)}, ByHand: make([]ByHand, 1),
 	}
 	c := rec.Clone()
 	*c.Request.Grace, c.Request.Next.KeyID, c.Error.Count, c.Run.KeyID, c.LastRun.KeyID, c.Current.KeyID = 0, "b", 1, "b", "b", "b"
-	c.Removals[0].KeyID, c.Stale.Versions[0], c.ByHand[0].KeyID, c.Labels.Environment = "b", "b", "b", "b"
+	c.Removals[0].KeyID, c.Stale.Versions[0], c.ByHand[0].KeyID, c.Labels.Environment, c.Retire[0] = "b", "b", "b", "b", "b"
 	if grace != time.Hour || rec.Request.Next.KeyID != "a" || rec.Error.Count != 0 ||
 		rec.Run.KeyID+rec.LastRun.KeyID+rec.Current.KeyID+rec.Labels.Environment != "" ||
-		rec.Removals[0].KeyID+rec.ByHand[0].KeyID != "" || rec.Stale.Versions[0] != "" {
+		rec.Removals[0].KeyID+rec.ByHand[0].KeyID+rec.Retire[0] != "" || rec.Stale.Versions[0] != "" {
 		t.Error("a change of the copy shows in the original")
 	}
 }

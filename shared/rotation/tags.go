@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"rekey/shared/vaulttag"
@@ -72,4 +73,15 @@ func (r *Record) Owns(deployment string, tags map[string]string) bool {
 // most 10 and an id of 36.
 func MarkerPrefix(deployment, id string) string {
 	return "rekey/" + deployment + "/" + id + "/"
+}
+
+// ParseMarker returns the id of the connection or target in a marker of that deployment; not ok:
+// name is none.
+func ParseMarker(name, deployment string) (id string, ok bool) {
+	rest, ok := strings.CutPrefix(name, "rekey/"+deployment+"/")
+	if !ok || deployment == "" {
+		return "", false
+	}
+	id, random, ok := strings.Cut(rest, "/")
+	return id, ok && id != "" && random != ""
 }

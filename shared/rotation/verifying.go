@@ -161,6 +161,10 @@ func (t *transition) withdraw() {
 		t.giveUpRun("failed", fmt.Sprintf("%d new client secrets in a row did not prove themselves", maxAttempts))
 		rec.Unproven++
 		rec.Error = t.noProof(serviceerror.CredentialRefused, rec.Unproven)
+		t.tell(Event{
+			Kind: history.Failed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
+			Class: rec.Error.Class, Message: rec.LastRun.Message,
+		})
 	default:
 		rec.Error = t.noProof(serviceerror.Transient, run.Attempt)
 		t.giveUpAttempt()

@@ -49,17 +49,19 @@ func (s storePort) History(ctx context.Context, id, cursor string, limit int) (e
 func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
 	n := 0
 	err = s.p.read(ctx, "store.old", "", func() error {
-		n = len(s.s.oldDays(before))
+		n = len(s.s.oldDays(before)) + len(s.s.oldRuns(before))
 		return nil
 	})
 	if err != nil || n == 0 {
 		return 0, false, err
 	}
 	err = s.p.write(ctx, "store.prune", "", func() error {
-		for _, d := range s.s.oldDays(before) {
-			if limit--; limit < 0 {
-				break
-			}
+		days, runs := s.s.oldDays(before), s.s.oldRuns(before)
+		more = len(days) > limit || len(runs) > limit
+		for _, run := range runs[:min(limit, len(runs))] {
+			delete(s.s.ended, run)
+		}
+		for _, d := range days[:min(limit, len(days))] {
 			left := slices.DeleteFunc(slices.Clone(s.s.history[d.id]), func(r historyRow) bool { return r.Version <= d.version })
 			rows += len(s.s.history[d.id]) - len(left)
 			s.s.history[d.id] = left
@@ -69,7 +71,7 @@ func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows
 		}
 		return nil
 	})
-	return rows, limit < 0, err
+	return rows, more, err
 }
 
 // oldDay is a day of a connection's history, and its last version.

@@ -29,6 +29,7 @@ type MemoryStore struct {
 	due      map[string]time.Time
 	history  map[string][]historyRow // oldest first
 	former   map[string]formerRow    // by the id of a connection that is gone
+	ended    map[endedRun]bool
 	reserved map[string]reservation.Row
 	claims   map[string]rotation.ClaimRow // by id
 	notices  map[string]notice.Notice     // by id
@@ -158,6 +159,7 @@ func (s *MemoryStore) put(rec *rotation.Record, more map[string]string, events [
 func (s *MemoryStore) note(rec *rotation.Record, version int64, events []rotation.Event) {
 	if len(events) > 0 {
 		s.history[rec.ID] = append(s.history[rec.ID], historyRow{version, slices.Clone(events)})
+		s.countRuns(rec.ID, events)
 	}
 	s.keepNotices(rec, version, events)
 }

@@ -48,6 +48,9 @@ type Store interface {
 	// Former returns what is kept of connections that were removed and had app as their target,
 	// in no particular order. It is pruned with the last of their history.
 	Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error)
+	// Activity counts the runs that ended in each of some weeks up to that of last, the oldest
+	// first. What is counted is pruned by whole weeks.
+	Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error)
 	rotator.Pruner
 }
 
@@ -77,6 +80,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"history is newest first", storeTest.history},
 		{"history is pruned from its end", storeTest.prune},
 		{"what a removed record has removed is kept as long as its history", storeTest.former},
+		{"runs are counted by week", storeTest.activity},
 		{"a value is reserved once", storeTest.reserve},
 		{"a note has many owners", storeTest.notes},
 		{"one of several reservations wins", storeTest.concurrentReservations},

@@ -135,3 +135,10 @@ type Actors interface {
 	// Renew signs in and stores the new refresh token, however new the old one is.
 	Renew(ctx context.Context, id string) error
 }
+
+// Inventory works on the inventories of tenants, which lie in the same index of what is due.
+type Inventory interface {
+	// Pass works on the scan of a tenant that is due, and ends before until. [ErrLeased]: another
+	// pass is at it. [ErrLeaseLost]: another one has taken it over.
+	Pass(ctx context.Context, tenantID string, until time.Time) error
+}

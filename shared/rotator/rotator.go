@@ -37,6 +37,9 @@ type Rotator struct {
 	History  Pruner   // nil: history is kept for ever
 	Observer Observer // nil: none
 
+	// Inventory gets what is due of the inventories of tenants; nil: that is left as it is.
+	Inventory Inventory
+
 	Rules      rotation.Rules
 	Deployment string // in markers and tags
 

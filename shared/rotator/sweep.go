@@ -4,19 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"rekey/shared/inventory"
+	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
 
 // Swept is what a sweep did.
 type Swept struct {
-	Due    int `json:"due"`    // connections that were due
+	Due    int `json:"due"`    // connections and inventories that were due
 	Passes int `json:"passes"` // passes that ran to their end
 	Leased int `json:"leased"` // another pass was at it
 	Failed int `json:"failed"` // passes that the store stopped
 	Late   int `json:"late"`   // left to the next sweep, for want of time
+	Scans  int `json:"scans"`  // passes over inventories of tenants that ran to their end
 }
 
 // sweepLimit bounds what one look at the index may bring into memory. What is
@@ -91,9 +95,11 @@ func (s *sweep) start(ctx context.Context) error {
 	cctx, cancel := context.WithTimeout(ctx, s.r.Rules.CallTimeout)
 	due, failed := s.r.Store.Due(cctx, s.r.now(), sweepLimit) // a part of the index may have answered
 	cancel()
+	inventories := s.inventories(&due)
 	if s.r.Observer != nil && failed == nil {
 		s.r.Observer.Due(s.r.now(), due)
 	}
+	s.startScans(ctx, inventories)
 	for i, d := range due {
 		if !s.r.now().Before(s.steps) {
 			s.late(len(due) - i)
@@ -136,8 +142,54 @@ func (s *sweep) late(n int) {
 
 // pass runs one pass; a worker is held for it.
 func (s *sweep) pass(ctx context.Context, id string) {
-	err := s.guarded(ctx, id)
+	err := guarded(func() error {
+		_, err := s.r.pass(ctx, id, PassOptions{}, s.common)
+		return err
+	})
 	s.r.rest()
+	if stopped(err) {
+		s.r.log().Error("pass stopped", "connection", id, "reason", err.Error())
+	}
+	s.count(id, &s.swept.Passes, err)
+}
+
+// inventories takes the tenants out of what is due.
+func (s *sweep) inventories(due *[]rotation.Due) (tenants []string) {
+	*due = slices.DeleteFunc(*due, func(d rotation.Due) bool {
+		tenantID, ok := inventory.ParseDueID(d.ID)
+		if ok {
+			tenants = append(tenants, tenantID)
+		}
+		return ok
+	})
+	return tenants
+}
+
+// startScans starts a pass for each tenant. They hold no worker, so that no rotation waits for
+// a scan. They end when passes over connections wait no more.
+func (s *sweep) startScans(ctx context.Context, tenants []string) {
+	for _, tenantID := range tenants {
+		id := inventory.DueID(tenantID)
+		switch {
+		case s.r.Inventory == nil:
+		case !s.r.now().Before(s.waits):
+			s.late(1)
+		case s.markActive(id):
+			go s.scan(ctx, id, tenantID)
+		}
+	}
+}
+
+func (s *sweep) scan(ctx context.Context, id, tenantID string) {
+	err := guarded(func() error { return s.r.Inventory.Pass(ctx, tenantID, s.waits) })
+	if stopped(err) {
+		s.r.log().Error("scan stopped", "tenant", tenantID, "reason", err.Error())
+	}
+	s.count(id, &s.swept.Scans, err)
+}
+
+// count notes how the pass with that id ended; done counts those that ran to their end.
+func (s *sweep) count(id string, done *int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.active, id)
@@ -146,26 +198,31 @@ func (s *sweep) pass(ctx context.Context, id string) {
 	default:
 	}
 	switch {
-	case err == nil, errors.Is(err, serviceerror.ErrNotFound):
-		s.swept.Passes++
-	case errors.Is(err, ErrLeased), errors.Is(err, ErrLeaseLost):
+	case stopped(err):
+		s.swept.Failed++
+	case leased(err):
 		s.swept.Leased++
 	default:
-		s.swept.Failed++
-		s.r.log().Error("pass stopped", "connection", id, "reason", err.Error())
+		*done++
 	}
 }
 
+func leased(err error) bool { return errors.Is(err, ErrLeased) || errors.Is(err, ErrLeaseLost) }
+
+// stopped reports whether a pass ended because the store failed it.
+func stopped(err error) bool {
+	return err != nil && !leased(err) && !errors.Is(err, serviceerror.ErrNotFound)
+}
+
 // guarded runs one pass so that a mistake of ours in it ends nothing else: the others go
-// on, and the connection is tried again when its lease is over.
-func (s *sweep) guarded(ctx context.Context, id string) (err error) {
+// on, and what it was about is tried again when its lease is over.
+func guarded(pass func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil { // not printed: it may be anything
 			err = fmt.Errorf("a pass ended in a panic of type %T; please report it", v)
 		}
 	}()
-	_, err = s.r.pass(ctx, id, PassOptions{}, s.common)
-	return err
+	return pass()
 }
 
 // wait waits until every pass has ended (false), or for at most d if that is not 0

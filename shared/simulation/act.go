@@ -151,6 +151,14 @@ func (w *scene) sabotage(s *slot, a Action) {
 			}
 		case "forget":
 			w.forgot(id)
+		case "retire":
+			for _, t := range w.world.Truths(v.clientID) {
+				w.checkRetired(id, t.KeyID)
+			}
+		case "retire-more":
+			for _, t := range w.world.Truths(v.clientID) {
+				w.retirements[id].keyIDs = append(w.retirements[id].keyIDs, t.KeyID)
+			}
 		}
 	}
 }
@@ -225,6 +233,7 @@ func (w *scene) send(ctx context.Context, p *process, s *slot, a Action) error {
 	if id == "" {
 		return nil
 	}
+	w.hurry(id, a.Do)
 	switch a.Do {
 	case "schedule":
 		return p.svc.reschedule(ctx, id, max(a.N, 1), s.minutes)
@@ -274,6 +283,9 @@ func (w *scene) create(ctx context.Context, p *process, s *slot, a Action) error
 		wish.days = 0
 		return p.svc.create(ctx, w.lastGiven(s), wish)
 	case w.h.Shape != ShapeOwn:
+		if a.What == "retire" {
+			wish.retires = w.retire(s, wish.id, wish.grace)
+		}
 		return p.svc.createTarget(ctx, w.slot("parent").id(w), s.app, wish)
 	}
 	g := w.usable(s)
@@ -398,6 +410,7 @@ func (w *scene) dryRun(ctx context.Context, p *process, id string, a Action) err
 // deleteAtEnd deletes a connection after the quiet days, through a process that is up. To
 // remove what it has issued is refused while another one signs in with the application.
 func (w *scene) deleteAtEnd(id string, revoke bool) {
+	w.hurry(id, "delete")
 	for try := range 20 {
 		if p := w.process(0); p != nil && p.svc.remove(p.ctx, id, revoke && try < 10) == nil {
 			return

@@ -81,6 +81,7 @@ type wish struct {
 	id, name        string
 	days, minutes   int // 0 days: no rotation
 	grace, original time.Duration
+	retires         []string // key ids
 }
 
 func (s *service) create(ctx context.Context, g given, w wish) error {
@@ -94,7 +95,7 @@ func (s *service) create(ctx context.Context, g given, w wish) error {
 func (s *service) createTarget(ctx context.Context, via string, target rotation.Application, w wish) error {
 	_, err := s.api.CreateTarget(ctx, via, connection.TargetInput{
 		Target: connection.Target{ClientID: target.ClientID}, Rotate: w.days > 0, Schedule: scheduleIf(w), Grace: &w.grace, By: "caller",
-		ID: w.id,
+		ID: w.id, Retire: w.retires,
 	})
 	return err
 }
@@ -206,6 +207,7 @@ type view struct {
 	leaving  []leavingSecret
 	orphans  []orphan
 	byHand   []string // key ids, or markers
+	retires  []string // key ids, until something is published
 	stale    int      // staged versions that are known to wait for being disabled
 	stubborn bool     // disabling one of these has failed
 
@@ -262,7 +264,7 @@ func look(rec *rotation.Record, now time.Time) view {
 	for _, o := range rec.ByHand {
 		v.byHand = append(v.byHand, cmp.Or(o.KeyID, o.Reason[strings.LastIndex(o.Reason, " ")+1:])) // which ends in a marker
 	}
-	v.stubborn = rec.Stale.Tries > 0
+	v.retires, v.stubborn = rec.Retire, rec.Stale.Tries > 0
 	if rec.Run != nil {
 		v.marker, v.runSince = rec.Run.Marker, rec.Run.StartedAt
 	}

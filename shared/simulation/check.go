@@ -38,6 +38,7 @@ func (w *scene) sent(p *process, c call, ctx context.Context) {
 	case "graph.remove":
 		id, until := w.owner(c.keyID)
 		w.leased(p, id, c.op)
+		w.checkRetired(id, c.keyID)
 		if until.After(time.Now().Add(2 * minute)) {
 			w.violate("grace-ignored", "%s is removed %s before its grace period ends", c.keyID, time.Until(until))
 		}

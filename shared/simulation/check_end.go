@@ -53,6 +53,7 @@ func (w *scene) checkSettled(s *slot, v view) {
 		w.violate("end-orphans-listed", "%s: %d attempts that were given up are still listed", s.name, len(v.orphans))
 	}
 	w.checkOrphans(s, v)
+	w.checkRetirement(s, v)
 	w.checkVaultEnd(s, v)
 }
 

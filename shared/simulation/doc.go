@@ -26,6 +26,7 @@
 //	history.go generate.go  what happens
 //	wire.go weather.go    latency, faults, late writes, crashes, refusals, the trace
 //	play.go act.go        the instances and the actions
+//	retire.go             targets that retire what their applications had, and what has to hold of that
 //	check*.go             the promises
 //	shrink.go known.go    shrinking; the kinds that are known to be broken today
 package simulation

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -76,14 +77,18 @@ func (g *generator) begin() {
 
 func (g *generator) add(a Action) { g.h.Actions = append(g.h.Actions, a) }
 
-// creation makes a connection or target. What is made of letters: k: with its key id,
-// o: two days of grace for the original.
+// creation makes a connection or target: with the key id of what is given, with two days of
+// grace for the original, or a target that retires some of what its application has.
 func (g *generator) creation(on string, at time.Duration) Action {
 	a := Action{At: at, Do: "create", On: on, N: pick(g.chance, 0, 1, 7, 7, 30, 30, 90), For: g.grace()}
 	if g.h.Horizon > 80*day && a.N == 1 {
 		a.N = 30 // or it takes long to play
 	}
 	a.What = pick(g.chance, "plain", "key", "key", "key+original", "original")
+	// A target has no original. What the seeds of KnownKinds draw stays as it was.
+	if strings.HasSuffix(a.What, "original") && (on == "target" || on == "other") && g.h.Seed%3 != 0 {
+		a.What = "retire"
+	}
 	return a
 }
 

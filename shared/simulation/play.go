@@ -105,8 +105,9 @@ type scene struct {
 	toldByHand    map[string]bool // key ids that a record has listed for a person to remove
 	everPublished map[string]bool // key ids
 
-	policies map[string]policy  // in force, by connection
-	tenures  map[string]*tenure // of credentials that are or were current, by key id
+	retirements map[string]*retirement // by connection
+	policies    map[string]policy      // in force, by connection
+	tenures     map[string]*tenure     // of credentials that are or were current, by key id
 }
 
 // proof is a sign-in that worked.
@@ -122,7 +123,7 @@ func newScene(t *testing.T, h History, o Options) *scene {
 		records: map[string]rotation.Record{}, proven: map[secret.Value][]proof{}, removed: map[string]time.Time{},
 		removedBy: map[string]string{}, adds: map[string][]time.Time{},
 		since: map[string]time.Time{}, wrote: map[string]bool{}, toldByHand: map[string]bool{}, everPublished: map[string]bool{},
-		policies: map[string]policy{}, tenures: map[string]*tenure{},
+		retirements: map[string]*retirement{}, policies: map[string]policy{}, tenures: map[string]*tenure{},
 	}
 	w.world.Latency, w.world.AtEnd, w.world.Vault.RequireExpiry = 0, true, true
 	if h.Seed%leakEvery == 0 {

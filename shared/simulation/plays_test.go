@@ -70,6 +70,38 @@ func TestTheChecksNoticeABrokenRekey(t *testing.T) {
 	}
 }
 
+// retiring is the beginning of a history with a target that retires one of the two client secrets
+// that its application has.
+const retiring = "world seed=3 shape=certificate instances=1 skew=0s lag=10s personal=false horizon=500h\n0s create on=parent\n" +
+	"1m create on=target what=retire for=48h0m0s n=30\n"
+
+// A target removes what its creator has named, once the grace period is over, and nothing else.
+func TestATargetRetiresWhatWasNamed(t *testing.T) {
+	play := func(actions string) (r simulation.Result, removed int) {
+		h, err := simulation.Parse(retiring + actions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return simulation.PlayWith(t, h, simulation.Options{Lines: func(line string) {
+			if strings.Contains(line, "graph.remove") && strings.HasSuffix(line, " ok") {
+				removed++
+			}
+		}}), removed
+	}
+	if r, removed := play(""); len(r.Violations) != 0 || removed != 1 {
+		t.Errorf("%d were removed: %v", removed, r.Violations)
+	}
+	for kind, action := range map[string]string{
+		"retired-unasked": "20h sabotage on=target what=retire", "retired-early": "20h sabotage on=target what=retire",
+		"retired-never": "400h sabotage on=target what=retire-more",
+	} {
+		r, _ := play(action)
+		if _, broke := r.Broke(kind); !broke {
+			t.Errorf("%s was not noticed: %v", kind, r.Violations)
+		}
+	}
+}
+
 // A write that is applied late answers with a time-out and lands when its delay is over,
 // in whatever process lives then.
 func TestALateWriteLands(t *testing.T) {

@@ -168,6 +168,12 @@ func (s storePort) Former(ctx context.Context, app rotation.Application) ([]rota
 	})
 }
 
+func (s storePort) Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error) {
+	return do(ctx, s.p, call{op: "store.activity", read: true}, func(ctx context.Context) ([]rotation.Week, error) {
+		return s.to.Activity(ctx, last, weeks)
+	})
+}
+
 func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
 	rows, err = do(ctx, s.p, call{op: "store.prune"}, func(ctx context.Context) (n int, err error) {
 		n, more, err = s.to.Prune(ctx, before, limit)

@@ -42,6 +42,9 @@ func (w *scene) saw(rec rotation.Record) {
 	if v.current != nil {
 		w.everPublished[v.current.keyID] = true
 	}
+	if a := w.retirements[v.id]; a != nil {
+		a.follow(v)
+	}
 	w.follow(v)
 	w.poke()
 }
