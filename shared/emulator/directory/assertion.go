@@ -69,6 +69,7 @@ func (d *Directory) checkAssertion(r *http.Request, app *application, form url.V
 		return refuse(50012, "Client assertion was used before.")
 	}
 	d.assertions[id] = expires
+	app.used(certificate, now)
 	return nil
 }
 

@@ -63,7 +63,7 @@ func (b broken) Read([]byte) (int, error) {
 func (d *Directory) knowsTenant(tenant string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.tenants[strings.ToLower(tenant)]
+	return d.tenants[strings.ToLower(tenant)] != nil
 }
 
 func (d *Directory) discover(w http.ResponseWriter, r *http.Request) {
@@ -157,7 +157,7 @@ func (d *Directory) clientCredentials(r *http.Request, form url.Values) (map[str
 		return nil, refuse(70003, grant)
 	}
 	tenant := r.PathValue("tenant")
-	if !d.tenants[strings.ToLower(tenant)] {
+	if d.tenants[strings.ToLower(tenant)] == nil {
 		return nil, refuse(90002, tenant)
 	}
 	app := d.byClientID(form.Get("client_id"))
@@ -182,6 +182,12 @@ func (d *Directory) clientCredentials(r *http.Request, form url.Values) (map[str
 // authenticate checks the client's credential and returns what the claim appidacr
 // calls its kind: "1" for a client secret, "2" for an assertion.
 func (d *Directory) authenticate(r *http.Request, app *application, form url.Values) (string, *entraError) {
+	if app.principal == nil {
+		return "", refuse(7000229, app.clientID, app.tenantID)
+	}
+	if app.principal.Disabled {
+		return "", refuse(7000112, app.clientID, app.DisplayName)
+	}
 	if form.Get("client_assertion") != "" {
 		return "2", d.checkClientAssertion(r, app, form)
 	}
@@ -189,13 +195,14 @@ func (d *Directory) authenticate(r *http.Request, app *application, form url.Val
 		return "", refuse(7000218)
 	}
 	v := d.viewFor(r)
-	for _, p := range slices.Concat(app.passwords, app.principalPasswords) {
+	for _, p := range slices.Concat(app.passwords, app.principalPasswords()) {
 		if !v.shows(p) || p.value != form.Get("client_secret") {
 			continue
 		}
-		if !p.expiresAt.After(v.at) {
+		if p.expired(v.at) {
 			return "", refuse(7000222, app.clientID)
 		}
+		p.usedAt = v.at
 		return "1", nil
 	}
 	return "", refuse(7000215, app.clientID)

@@ -110,7 +110,7 @@ func (d *Directory) readRequest(r *http.Request, values url.Values, known []stri
 			return nil, refuse(9000411, name)
 		}
 	}
-	if !anyTenant(q.tenant) && !d.tenants[strings.ToLower(q.tenant)] {
+	if !anyTenant(q.tenant) && d.tenants[strings.ToLower(q.tenant)] == nil {
 		return nil, refuse(90002, q.tenant)
 	}
 	if values.Get("client_id") == "" {

@@ -120,3 +120,8 @@ func validity(c *x509.Certificate) string {
 	const form = "01/02/2006 15:04:05"
 	return fmt.Sprintf(", Found key 'Start=%s, End=%s'", c.NotBefore.UTC().Format(form), c.NotAfter.UTC().Format(form))
 }
+
+// used remembers that the application signed in with one of its certificates.
+func (a *application) used(c *x509.Certificate, at time.Time) {
+	a.certificatesUsed[a.keyOf(c).KeyID] = at
+}

@@ -108,7 +108,7 @@ func (d *Directory) client(r *http.Request, form url.Values, required ...string)
 		}
 	}
 	tenant := r.PathValue("tenant")
-	if !anyTenant(tenant) && !d.tenants[strings.ToLower(tenant)] {
+	if !anyTenant(tenant) && d.tenants[strings.ToLower(tenant)] == nil {
 		return nil, "", refuse(90002, tenant)
 	}
 	app := d.byClientID(form.Get("client_id"))

@@ -21,6 +21,9 @@ var delegatedPermissions = map[string]bool{
 	RoleReadAll:                true,
 	RoleReadWriteAll:           true,
 	RoleDirectoryReadAll:       true,
+	RoleUserReadAll:            true,
+	RoleAuditLogReadAll:        true,
+	RolePolicyReadAll:          true,
 	ScopeDirectoryReadWriteAll: true,
 }
 
@@ -166,7 +169,7 @@ func (d *Directory) consentOf(clientID, who string) (consentKey, error) {
 	if who == "" {
 		who = app.tenantID
 	}
-	if !d.tenants[who] {
+	if d.tenants[who] == nil {
 		return consentKey{}, fmt.Errorf("%q is neither a user nor a tenant", who)
 	}
 	return consentKey{app.clientID, who, ""}, nil

@@ -21,9 +21,9 @@ const dateTime = "2006-01-02T15:04:05.0000000Z"
 // show is the passwordCredential resource; the value is in no list.
 func (p *password) show() map[string]any {
 	return map[string]any{
-		"customKeyIdentifier": nil, "displayName": nilIfEmpty(p.displayName), "hint": p.hint(),
+		"customKeyIdentifier": base64OrNil(p.identifier), "displayName": nilIfEmpty(p.displayName), "hint": nilIfEmpty(p.hint()),
 		"keyId": p.keyID, "secretText": nil,
-		"startDateTime": p.startsAt.Format(dateTime), "endDateTime": p.expiresAt.Format(dateTime),
+		"startDateTime": timeOrNil(p.startsAt), "endDateTime": timeOrNil(p.expiresAt),
 	}
 }
 
@@ -81,7 +81,7 @@ func (d *Directory) addPassword(w http.ResponseWriter, r *http.Request, c call, 
 // admit applies policy and limits, which look at what there is, not at what has
 // been replicated.
 func (d *Directory) admit(app *application, p *password) *graphError {
-	policy := app.Policy
+	policy := d.policyOf(app)
 	if policy.ForbidPasswords {
 		return &graphError{http.StatusBadRequest, "CredentialTypeNotAllowedAsPerAppPolicy",
 			fmt.Sprintf("Credential type not allowed as per assigned policy '%s'.", policy.ID), nil}

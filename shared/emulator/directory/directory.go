@@ -13,6 +13,14 @@
 // it ([Propagation]), since the real directory is eventually consistent (its token
 // endpoint included). Writes may have a budget ([Quotas]).
 //
+// # A tenant to scan
+//
+// Registrations and service principals may have credentials that are listed and open
+// nothing ([Credentials]), in any number; service principals may be of applications that
+// are registered elsewhere ([Principal]). Package tenant fills a tenant with them. Graph
+// lists what a scan asks for: applications with owners or with federated credentials, service
+// principals with owners, and the last sign-in with each credential.
+//
 // # Signing in
 //
 // People ([User]) sign in at the authorize endpoint and consent for their tenant at
@@ -46,7 +54,6 @@ package directory
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,8 +73,8 @@ type Config struct {
 	// means one. Seed makes their delays and their turns repeatable.
 	Replicas int
 	Seed     uint64
-	// Quotas limit the writes; zero is without limit. [DocumentedQuotas] are
-	// those of the real service.
+	// Quotas limit the writes, and the reads of certificates; zero is without limit.
+	// [DocumentedQuotas] are those of the real service.
 	Quotas Quotas
 	// TokenLifetime of access tokens; 0 means one hour.
 	TokenLifetime time.Duration
@@ -118,22 +125,26 @@ func (c Config) maxPasswords() int {
 
 // The operations that [Config.Hook] is asked about and [Directory.Calls] counts.
 const (
-	OpDiscovery           = "entra.discovery"
-	OpToken               = "entra.token"   // the client credentials grant
-	OpRedeem              = "entra.redeem"  // the authorization code grant
-	OpRefresh             = "entra.refresh" // the refresh token grant
-	OpKeys                = "entra.keys"
-	OpAuthorize           = "entra.authorize" // the sign-in page
-	OpDecide              = "entra.decide"    // its form
-	OpAdminConsent        = "entra.adminConsent"
-	OpDecideAdmin         = "entra.decideAdminConsent"
-	OpGetApplication      = "graph.getApplication"
-	OpListApplications    = "graph.listApplications"
-	OpListOwners          = "graph.listOwners"
-	OpGetServicePrincipal = "graph.getServicePrincipal"
-	OpAddPassword         = "graph.addPassword"
-	OpRemovePassword      = "graph.removePassword"
-	OpGetMe               = "graph.getMe"
+	OpDiscovery             = "entra.discovery"
+	OpToken                 = "entra.token"   // the client credentials grant
+	OpRedeem                = "entra.redeem"  // the authorization code grant
+	OpRefresh               = "entra.refresh" // the refresh token grant
+	OpKeys                  = "entra.keys"
+	OpAuthorize             = "entra.authorize" // the sign-in page
+	OpDecide                = "entra.decide"    // its form
+	OpAdminConsent          = "entra.adminConsent"
+	OpDecideAdmin           = "entra.decideAdminConsent"
+	OpGetApplication        = "graph.getApplication"
+	OpListApplications      = "graph.listApplications"
+	OpListFederated         = "graph.listFederated" // applications with their federated credentials
+	OpListOwners            = "graph.listOwners"
+	OpGetServicePrincipal   = "graph.getServicePrincipal"
+	OpListServicePrincipals = "graph.listServicePrincipals"
+	OpListSignInActivity    = "graph.listSignInActivity" // by credential
+	OpGetDefaultPolicy      = "graph.getDefaultPolicy"
+	OpAddPassword           = "graph.addPassword"
+	OpRemovePassword        = "graph.removePassword"
+	OpGetMe                 = "graph.getMe"
 )
 
 // Directory is the directory. Its methods may be called from many goroutines.
@@ -141,14 +152,17 @@ type Directory struct {
 	config Config
 
 	mu           sync.Mutex
-	tenants      map[string]bool         // by lower-case id
+	tenants      map[string]*tenant      // by lower-case id
 	applications map[string]*application // by object id
+	byClient     map[string]*application // by client id
+	principals   map[string]*principal   // by object id
 	tokens       map[[32]byte]grant      // by hash
 	assertions   map[string]time.Time    // spent "client id/jti" until they expire
 	calls        map[string]int
 	replicas     replicas
-	spent        map[spender][]time.Time // when what was written
+	spent        map[spender][]time.Time // when
 	writes       Writes
+	keyReads     KeyReads
 
 	users         map[string]*user // by object id
 	consents      map[consentKey]map[string]bool
@@ -161,8 +175,10 @@ type Directory struct {
 func New(c Config) *Directory {
 	return &Directory{
 		config:       c,
-		tenants:      map[string]bool{},
+		tenants:      map[string]*tenant{},
 		applications: map[string]*application{},
+		byClient:     map[string]*application{},
+		principals:   map[string]*principal{},
 		tokens:       map[[32]byte]grant{},
 		assertions:   map[string]time.Time{},
 		calls:        map[string]int{},
@@ -181,7 +197,7 @@ func (d *Directory) AddTenant() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	id := newGUID()
-	d.tenants[id] = true
+	d.tenants[id] = &tenant{byClient: map[string]*principal{}}
 	return id
 }
 
@@ -232,8 +248,8 @@ func (d *Directory) SecretOf(value string) (clientID string, ok bool) {
 
 // accepts reports whether value is one of a's client secrets by now.
 func (a *application) accepts(value string, now time.Time) bool {
-	return slices.ContainsFunc(slices.Concat(a.passwords, a.principalPasswords), func(p *password) bool {
-		return !p.removed() && p.value == value && p.expiresAt.After(now)
+	return value != "" && slices.ContainsFunc(slices.Concat(a.passwords, a.principalPasswords()), func(p *password) bool {
+		return !p.removed() && p.value == value && !p.expired(now)
 	})
 }
 
@@ -242,16 +258,6 @@ func (d *Directory) Calls(op string) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.calls[op]
-}
-
-// byClientID returns nil if there is none. The caller holds d.mu.
-func (d *Directory) byClientID(clientID string) *application {
-	for _, app := range d.applications {
-		if strings.EqualFold(app.clientID, clientID) {
-			return app
-		}
-	}
-	return nil
 }
 
 // serve counts a call and carries it out under the hook.

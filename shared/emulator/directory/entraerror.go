@@ -29,6 +29,9 @@ var entraErrors = map[int]entraError{
 	700016: {status: 400, name: "unauthorized_client", text: "Application with identifier '%s' was not found in the directory '%s'. This " +
 		"can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. " +
 		"You may have sent your authentication request to the wrong tenant."},
+	7000229: {status: 401, name: "invalid_client",
+		text: "The client application %s is missing service principal in the tenant %s. See instructions here: " +
+			"https://go.microsoft.com/fwlink/?linkid=2225119"},
 	90002: {status: 400, name: "invalid_request", text: "Tenant '%s' not found. Check to make sure you have the correct tenant ID and " +
 		"are signing into the correct cloud. Check with your subscription administrator, " +
 		"this may happen if there are no active subscriptions for the tenant."},

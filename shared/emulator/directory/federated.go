@@ -1,10 +1,12 @@
 package directory
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,6 +21,7 @@ import (
 // AADSTS70021 with its status is reported by clients; the statuses of AADSTS50013 and
 // AADSTS700024 are assumed.
 type FederatedCredential struct {
+	ID, Name string // empty ones are made from the others
 	Issuer   string // the claim iss
 	Subject  string // the claim sub
 	Audience string // the only value of the claim aud, usually api://AzureADTokenExchange
@@ -27,6 +30,12 @@ type FederatedCredential struct {
 	Key func(id string) *rsa.PublicKey
 }
 
+// mostFederated is how many federated credentials an application may have.
+// Source: learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations.
+const mostFederated = 20
+
+var errFederatedFull = errors.New("an application has at most 20 federated credentials")
+
 // Federate adds a federated credential to an application, known everywhere at once.
 func (d *Directory) Federate(clientID string, c FederatedCredential) error {
 	d.mu.Lock()
@@ -34,6 +43,9 @@ func (d *Directory) Federate(clientID string, c FederatedCredential) error {
 	app := d.byClientID(clientID)
 	if app == nil {
 		return errNoApplication
+	}
+	if len(app.Federated) >= mostFederated {
+		return errFederatedFull
 	}
 	app.Federated = append(app.Federated, c)
 	return nil
@@ -107,4 +119,17 @@ func (a *audience) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	return json.Unmarshal(data, (*[]string)(a))
+}
+
+// showFederated are the federatedIdentityCredential resources.
+func (a *application) showFederated(q query) []any {
+	shown := []any{}
+	for _, c := range a.Federated {
+		id := derivedGUID(a.objectID, c.Issuer, c.Subject)
+		shown = append(shown, query{selected: q.expanded}.pick(map[string]any{
+			"id": cmp.Or(c.ID, id), "name": cmp.Or(c.Name, "federated-"+id[:8]), "issuer": c.Issuer, "subject": c.Subject,
+			"audiences": []string{c.Audience}, "description": nil,
+		}))
+	}
+	return shown
 }

@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 
 	"rekey/shared/emulator/fault"
 )
 
-// Graph serves the part of Microsoft Graph v1.0 that deals with the client secrets
-// of applications, and /me, under /v1.0.
+// Graph serves the part of Microsoft Graph that deals with applications and service
+// principals, their credentials and their owners; the tenant's app management policy;
+// and /me; under /v1.0. Under /beta it serves the sign-in activity of credentials.
 func (d *Directory) Graph() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("request-id", newGUID())
@@ -68,40 +68,61 @@ var (
 	guid      = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
 )
 
+var errNoSegment = badRequest("Resource not found for the segment.")
+
 func (d *Directory) route(r *http.Request) (call, *graphError) {
-	m := graphPath.FindStringSubmatch(r.URL.Path)
-	if r.URL.Path == "/v1.0/me" {
-		m = []string{"", "me", "", "", ""}
+	c, method, ok := single(r.URL.Path)
+	if m := graphPath.FindStringSubmatch(r.URL.Path); m != nil {
+		c, method, ok = operation(m[1], m[2], m[3], m[4])
 	}
-	if m == nil {
-		return call{}, badRequest("Resource not found for the segment.")
-	}
-	set, c, action := m[1], call{objectID: m[2], clientID: m[3]}, m[4]
-	one := m[2] != "" || m[3] != ""
-	method := http.MethodGet
-	switch {
-	case set == "me":
-		c.op, c.handle = OpGetMe, (*Directory).getMe
-	case set == "servicePrincipals" && m[3] != "" && action == "":
-		c.op, c.handle = OpGetServicePrincipal, (*Directory).getServicePrincipal
-	case set == "applications" && !one && action == "":
-		c.op, c.handle = OpListApplications, (*Directory).listApplications
-	case set == "applications" && one && action == "":
-		c.op, c.handle = OpGetApplication, (*Directory).getApplication
-	case set == "applications" && one && action == "owners":
-		c.op, c.handle = OpListOwners, (*Directory).listOwners
-	case set == "applications" && one && action == "addPassword":
-		c.op, c.handle, method = OpAddPassword, (*Directory).addPassword, http.MethodPost
-	case set == "applications" && one && action == "removePassword":
-		c.op, c.handle, method = OpRemovePassword, (*Directory).removePassword, http.MethodPost
-	default:
-		return call{}, badRequest("Resource not found for the segment.")
+	if !ok {
+		return call{}, errNoSegment
 	}
 	if r.Method != method {
 		return call{}, &graphError{http.StatusMethodNotAllowed, "Request_BadRequest",
 			"Specified HTTP method is not allowed for the request target.", nil}
 	}
+	if c.op == OpListApplications && strings.HasPrefix(r.URL.Query().Get("$expand"), federatedRelation) {
+		c.op = OpListFederated
+	}
 	return c, nil
+}
+
+// single finds what there is one of.
+func single(path string) (c call, method string, ok bool) {
+	switch path {
+	case "/v1.0/me":
+		c.op, c.handle = OpGetMe, (*Directory).getMe
+	case "/v1.0/policies/defaultAppManagementPolicy":
+		c.op, c.handle = OpGetDefaultPolicy, (*Directory).getDefaultPolicy
+	case "/beta/reports/appCredentialSignInActivities":
+		c.op, c.handle = OpListSignInActivity, (*Directory).listSignInActivity
+	}
+	return c, http.MethodGet, c.op != ""
+}
+
+// operation finds what to do with an application or a service principal, or with all.
+func operation(set, objectID, clientID, action string) (c call, method string, ok bool) {
+	c, method = call{objectID: objectID, clientID: clientID}, http.MethodGet
+	one := objectID != "" || clientID != ""
+	switch {
+	case set == "servicePrincipals" && !one && action == "":
+		c.op, c.handle = OpListServicePrincipals, (*Directory).listServicePrincipals
+	case set == "servicePrincipals" && clientID != "" && action == "":
+		c.op, c.handle = OpGetServicePrincipal, (*Directory).getServicePrincipal
+	case set == "servicePrincipals":
+	case !one && action == "":
+		c.op, c.handle = OpListApplications, (*Directory).listApplications
+	case one && action == "":
+		c.op, c.handle = OpGetApplication, (*Directory).getApplication
+	case one && action == "owners":
+		c.op, c.handle = OpListOwners, (*Directory).listOwners
+	case one && action == "addPassword":
+		c.op, c.handle, method = OpAddPassword, (*Directory).addPassword, http.MethodPost
+	case one && action == "removePassword":
+		c.op, c.handle, method = OpRemovePassword, (*Directory).removePassword, http.MethodPost
+	}
+	return c, method, c.op != ""
 }
 
 // graph authenticates the caller and carries c out, all under the lock, so that
@@ -153,115 +174,13 @@ func (d *Directory) subject(c call) fault.Subject {
 func (d *Directory) find(c call, who caller) (*application, *graphError) {
 	app := d.named(c)
 	if app == nil || app.tenantID != who.tenantID {
-		id := c.objectID + c.clientID // one of them is empty
-		return nil, &graphError{http.StatusNotFound, "Request_ResourceNotFound",
-			fmt.Sprintf("Resource '%s' does not exist or one of its queried reference-property objects are not present.", id), nil}
+		return nil, c.notFound()
 	}
 	return app, nil
 }
 
-var denied = &graphError{http.StatusForbidden, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", nil}
-
-// mayRead: any permission on applications, OwnedBy included, opens all of the
-// tenant's for reading. A user who is a member of the tenant may read them anyway, so
-// that for it the delegated permission decides.
-func (who caller) mayRead() bool {
-	enough := []string{RoleReadAll, RoleReadWriteAll, RoleReadWriteOwnedBy, RoleDirectoryReadAll}
-	have := who.roles
-	if who.user != nil {
-		enough = []string{RoleReadAll, RoleReadWriteAll, RoleDirectoryReadAll, ScopeDirectoryReadWriteAll}
-		have = who.scopes
-	}
-	return slices.ContainsFunc(have, func(p string) bool { return slices.Contains(enough, p) })
-}
-
-// mayWrite: delegated, the permission opens no more than the user may, who has to own
-// the application or to be one of those that administer all of them.
-// Source: learn.microsoft.com/graph/api/application-addpassword, permissions.
-func (who caller) mayWrite(app *application) bool {
-	if who.user != nil {
-		return slices.Contains(who.scopes, RoleReadWriteAll) &&
-			(who.user.administrator() || slices.Contains(app.Owners, who.user.objectID))
-	}
-	return slices.Contains(who.roles, RoleReadWriteAll) ||
-		slices.Contains(who.roles, RoleReadWriteOwnedBy) && slices.Contains(app.Owners, who.app.servicePrincipalID)
-}
-
-func (d *Directory) getApplication(w http.ResponseWriter, r *http.Request, c call, who caller) *graphError {
-	if !who.mayRead() {
-		return denied
-	}
-	q, refused := parseQuery(r, applicationProperties)
-	if refused != nil {
-		return refused
-	}
-	app, refused := d.find(c, who)
-	if refused != nil {
-		return refused
-	}
-	d.writeEntity(w, r, "applications/$entity", q.pick(app.show(d.viewFor(r))))
-	return nil
-}
-
-func (d *Directory) listOwners(w http.ResponseWriter, r *http.Request, c call, who caller) *graphError {
-	if !who.mayRead() {
-		return denied
-	}
-	q, refused := parseQuery(r, ownerProperties)
-	if refused != nil {
-		return refused
-	}
-	app, refused := d.find(c, who)
-	if refused != nil {
-		return refused
-	}
-	owners := []any{}
-	for _, id := range app.Owners {
-		owner := q.pick(map[string]any{"id": id})
-		owner["@odata.type"] = "#microsoft.graph.user"
-		for _, a := range d.applications {
-			if a.servicePrincipalID == id {
-				owner["@odata.type"] = "#microsoft.graph.servicePrincipal"
-			}
-		}
-		owners = append(owners, owner)
-	}
-	d.writeEntity(w, r, "directoryObjects", map[string]any{"value": owners})
-	return nil
-}
-
-func (d *Directory) getServicePrincipal(w http.ResponseWriter, r *http.Request, c call, who caller) *graphError {
-	if !who.mayRead() {
-		return denied
-	}
-	q, refused := parseQuery(r, principalProperties)
-	if refused != nil {
-		return refused
-	}
-	app, refused := d.find(c, who)
-	if refused != nil {
-		return refused
-	}
-	d.writeEntity(w, r, "servicePrincipals/$entity", q.pick(map[string]any{
-		"id": app.servicePrincipalID, "appId": app.clientID, "displayName": app.DisplayName,
-		"accountEnabled": true, "passwordCredentials": showPasswords(app.principalPasswords, d.viewFor(r)),
-	}))
-	return nil
-}
-
-func (a *application) show(v view) map[string]any {
-	return map[string]any{
-		"id": a.objectID, "appId": a.clientID, "displayName": a.DisplayName,
-		"signInAudience": a.SignInAudience, "passwordCredentials": showPasswords(a.passwords, v),
-	}
-}
-
-func showPasswords(list []*password, v view) []any {
-	shown := []any{}
-	for _, p := range list {
-		if v.shows(p) {
-			shown = append(shown, p.show())
-		}
-	}
-	return shown
+func (c call) notFound() *graphError {
+	id := c.objectID + c.clientID // one of them is empty
+	return &graphError{http.StatusNotFound, "Request_ResourceNotFound",
+		fmt.Sprintf("Resource '%s' does not exist or one of its queried reference-property objects are not present.", id), nil}
 }

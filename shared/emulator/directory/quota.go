@@ -2,17 +2,18 @@ package directory
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// Quotas are how many writes Graph takes before it answers 429. The zero Quotas
-// refuse nothing.
+// Quotas are how many writes, and reads of certificates, Graph takes before it answers
+// 429. The zero Quotas refuse nothing.
 //
-// Each budget is a sliding window: no stretch of its length sees more writes than
+// Each budget is a sliding window: no stretch of its length sees more requests than
 // it has. The real one is a token bucket of unknown size
 // (learn.microsoft.com/graph/throttling-limits), so that this is the strictest
-// reading of the documented numbers. That refused writes cost nothing is assumed.
+// reading of the documented numbers. That refused requests cost nothing is assumed.
 type Quotas struct {
 	Application Budget // of one calling application in one tenant
 	Tenant      Budget // of all applications in one tenant
@@ -20,15 +21,18 @@ type Quotas struct {
 	// that personal accounts may use. The documentation does not say whose limit
 	// this is.
 	Personal Budget
+	// KeyReads is how many reads in one tenant, of all callers, may ask for keyCredentials by
+	// name.
+	KeyReads Budget
 	// Silent leaves Retry-After out, which Graph is known to do.
 	Silent bool
 }
 
-// Budget is a number of writes in any stretch of time of that length; zero is no
+// Budget is a number of requests in any stretch of time of that length; zero is no
 // limit.
 type Budget struct {
-	Writes int
-	Per    time.Duration
+	Requests int
+	Per      time.Duration
 }
 
 // DocumentedQuotas are those of learn.microsoft.com/graph/throttling-limits,
@@ -40,6 +44,7 @@ func DocumentedQuotas() Quotas {
 		Application: Budget{3000, 150 * time.Second},
 		Tenant:      Budget{18000, 5 * time.Minute},
 		Personal:    Budget{60, time.Minute},
+		KeyReads:    Budget{150, time.Minute},
 	}
 }
 
@@ -68,11 +73,45 @@ func (d *Directory) Writes() Writes {
 	return d.writes
 }
 
-// spender is whose writes a budget counts.
+// spender is whose requests a budget counts.
 type spender struct {
-	scope       string // as the header x-ms-throttle-scope calls it, or "Personal"
+	budget      string
 	application string // client id, empty for a whole tenant
 	tenant      string
+}
+
+// KeyReads is how many reads asked for keyCredentials by name.
+type KeyReads struct{ Asked, Refused int }
+
+// KeyReads returns the count of such reads since the directory was made.
+func (d *Directory) KeyReads() KeyReads {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.keyReads
+}
+
+// spendKeyRead takes a read out of the tenant's budget, if it asks for keyCredentials, or
+// refuses it. What such a refusal says of its scope is assumed.
+// Source: learn.microsoft.com/graph/api/application-list, optional query parameters.
+func (d *Directory) spendKeyRead(w http.ResponseWriter, q query, who caller) *graphError {
+	if !slices.Contains(q.selected, keyCredentials) {
+		return nil
+	}
+	d.keyReads.Asked++
+	quotas, s, now := d.config.Quotas, spender{"KeyReads", "", who.tenantID}, d.config.now()
+	if pause := quotas.KeyReads.pause(d.spent[s], now); pause > 0 {
+		d.keyReads.Refused++
+		return quotas.refuse(w, "Tenant/Read", who, pause)
+	}
+	d.record(s, quotas.KeyReads, now)
+	return nil
+}
+
+// record takes a request out of a budget.
+func (d *Directory) record(s spender, b Budget, now time.Time) {
+	if b.Requests > 0 {
+		d.spent[s] = append(b.recent(d.spent[s]), now)
+	}
 }
 
 // spend takes a write of who on target, nil if there is none such, out of the
@@ -82,56 +121,51 @@ func (d *Directory) spend(w http.ResponseWriter, who caller, target *application
 	d.writes.Asked++
 	type account struct {
 		spender
+		said string // its scope, as x-ms-throttle-scope says it
 		Budget
 		refused *int
 	}
 	accounts := []account{
-		{spender{"Tenant_Application", who.app.clientID, who.tenantID}, q.Application, &d.writes.Application},
-		{spender{"Tenant", "", who.tenantID}, q.Tenant, &d.writes.Tenant},
+		{spender{"Tenant_Application", who.app.clientID, who.tenantID}, "Tenant_Application", q.Application, &d.writes.Application},
+		{spender{"Tenant", "", who.tenantID}, "Tenant", q.Tenant, &d.writes.Tenant},
 	}
 	if target != nil && target.personalAccounts() {
-		accounts = append(accounts, account{spender{"Personal", who.app.clientID, who.tenantID}, q.Personal, &d.writes.Personal})
+		accounts = append(accounts, account{spender{"Personal", who.app.clientID, who.tenantID}, "Application", q.Personal, &d.writes.Personal})
 	}
 	now := d.config.now()
 	for _, a := range accounts {
 		if pause := a.pause(d.spent[a.spender], now); pause > 0 {
 			*a.refused++
-			return q.refuse(w, a.spender, who, pause)
+			w.Header().Set("x-ms-throttle-information", "WriteLimitExceeded")
+			return q.refuse(w, a.said+"/Write", who, pause)
 		}
 	}
 	for _, a := range accounts {
-		if a.Writes > 0 {
-			d.spent[a.spender] = append(a.recent(d.spent[a.spender]), now)
-		}
+		d.record(a.spender, a.Budget, now)
 	}
 	return nil
 }
 
-// recent returns the writes that may still count, oldest first. The others are
-// dropped in bulk, so that a write costs the same however many there were.
-func (b Budget) recent(writes []time.Time) []time.Time {
-	if len(writes) >= 2*b.Writes {
-		writes = append(make([]time.Time, 0, 2*b.Writes), writes[len(writes)-b.Writes:]...)
+// recent returns the requests that may still count, oldest first. The others are
+// dropped in bulk, so that a request costs the same however many there were.
+func (b Budget) recent(requests []time.Time) []time.Time {
+	if len(requests) >= 2*b.Requests {
+		requests = append(make([]time.Time, 0, 2*b.Requests), requests[len(requests)-b.Requests:]...)
 	}
-	return writes
+	return requests
 }
 
-// pause is how long to wait until there is room for another write.
-func (b Budget) pause(writes []time.Time, now time.Time) time.Duration {
-	if b.Writes == 0 || len(writes) < b.Writes {
+// pause is how long to wait until there is room for another request.
+func (b Budget) pause(requests []time.Time, now time.Time) time.Duration {
+	if b.Requests == 0 || len(requests) < b.Requests {
 		return 0
 	}
-	return writes[len(writes)-b.Writes].Add(b.Per).Sub(now)
+	return requests[len(requests)-b.Requests].Add(b.Per).Sub(now)
 }
 
 // refuse answers with what Graph documents about throttled requests.
-func (q Quotas) refuse(w http.ResponseWriter, s spender, who caller, pause time.Duration) *graphError {
-	scope := s.scope
-	if scope == "Personal" {
-		scope = "Application"
-	}
-	w.Header().Set("x-ms-throttle-scope", scope+"/Write/"+who.app.clientID+"/"+who.tenantID)
-	w.Header().Set("x-ms-throttle-information", "WriteLimitExceeded")
+func (q Quotas) refuse(w http.ResponseWriter, scope string, who caller, pause time.Duration) *graphError {
+	w.Header().Set("x-ms-throttle-scope", scope+"/"+who.app.clientID+"/"+who.tenantID)
 	if !q.Silent {
 		seconds := int64((pause + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))

@@ -23,7 +23,7 @@ func (w *world) write(token string, on directory.Application) answer {
 }
 
 func TestQuotas(t *testing.T) {
-	five := directory.Budget{Writes: 5, Per: time.Minute}
+	five := directory.Budget{Requests: 5, Per: time.Minute}
 	for name, c := range map[string]struct {
 		quotas   directory.Quotas
 		audience string // of what is written
@@ -79,9 +79,10 @@ func TestQuotas(t *testing.T) {
 func TestDocumentedQuotas(t *testing.T) {
 	q := directory.DocumentedQuotas()
 	want := directory.Quotas{
-		Application: directory.Budget{Writes: 3000, Per: 150 * time.Second},
-		Tenant:      directory.Budget{Writes: 18000, Per: 300 * time.Second},
-		Personal:    directory.Budget{Writes: 60, Per: 60 * time.Second},
+		Application: directory.Budget{Requests: 3000, Per: 150 * time.Second},
+		Tenant:      directory.Budget{Requests: 18000, Per: 300 * time.Second},
+		Personal:    directory.Budget{Requests: 60, Per: 60 * time.Second},
+		KeyReads:    directory.Budget{Requests: 150, Per: 60 * time.Second},
 	}
 	if q != want {
 		t.Errorf("got %+v, want %+v", q, want)

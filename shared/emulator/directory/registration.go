@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -14,6 +15,9 @@ const (
 	RoleReadWriteAll     = "Application.ReadWrite.All"
 	RoleReadWriteOwnedBy = "Application.ReadWrite.OwnedBy"
 	RoleDirectoryReadAll = "Directory.Read.All"
+	RoleUserReadAll      = "User.Read.All"
+	RoleAuditLogReadAll  = "AuditLog.Read.All"
+	RolePolicyReadAll    = "Policy.Read.All"
 )
 
 // The resources that the directory issues tokens for, as their audience. Graph is
@@ -54,6 +58,16 @@ type Policy struct {
 type Registration struct {
 	Settings
 	TenantID string
+	// ObjectID, ClientID and PrincipalID are drawn where they are empty.
+	ObjectID, ClientID, PrincipalID string
+	CreatedAt                       time.Time // zero means now
+	// WithoutPrincipal: the registration stands alone, as one that a script made. It gets
+	// no token.
+	WithoutPrincipal bool
+	Principal        PrincipalSettings
+	// Credentials, if not nil, is what it has in place of a first client secret that works.
+	Credentials          *Credentials
+	PrincipalCredentials Credentials
 	// OwnsItself makes its service principal one of its owners, which is how an
 	// application rotates its own client secret.
 	OwnsItself bool
@@ -86,48 +100,69 @@ type Password struct {
 
 type application struct {
 	Settings
-	tenantID           string
-	clientID           string
-	objectID           string
-	servicePrincipalID string
-	passwords          []*password
-	principalPasswords []*password
+	tenantID  string
+	clientID  string
+	objectID  string
+	createdAt time.Time
+	principal *principal // nil: it has none
+	passwords []*password
+	keys      []*key // those that are listed only; see also [Settings.Certificates]
+	// certificatesUsed is when Certificates were last signed in with, by key id.
+	certificatesUsed map[string]time.Time
 }
+
+func (a *application) id() string { return a.objectID }
 
 // AddApplication registers an application. Its first client secret is known
 // everywhere at once, as if it had been there for long.
 func (d *Directory) AddApplication(r Registration) (Application, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.tenants[r.TenantID] {
+	if d.tenants[r.TenantID] == nil {
 		return Application{}, fmt.Errorf("adding an application: no tenant %q", r.TenantID)
 	}
 	now := d.config.now()
 	app := &application{
-		Settings: r.Settings,
-		tenantID: r.TenantID, clientID: newGUID(), objectID: newGUID(), servicePrincipalID: newGUID(),
+		Settings: r.Settings, tenantID: r.TenantID, clientID: orNew(r.ClientID), objectID: orNew(r.ObjectID),
+		createdAt: cmp.Or(inUTC(r.CreatedAt), now), certificatesUsed: map[string]time.Time{},
 	}
+	app.SignInAudience = cmp.Or(app.SignInAudience, "AzureADMyOrg")
 	app.Owners = slices.Clone(r.Owners)
-	if r.OwnsItself {
-		app.Owners = append(app.Owners, app.servicePrincipalID)
+	added := Application{TenantID: app.tenantID, ClientID: app.clientID, ObjectID: app.objectID}
+	if r.Credentials != nil {
+		app.passwords, app.keys = r.Credentials.listed()
+	} else {
+		first := d.newPassword("", now, cmp.Or(r.SecretExpiresAt, now.AddDate(2, 0, 0)))
+		app.passwords = append(app.passwords, first)
+		added.Secret, added.KeyID = first.value, first.keyID
 	}
-	if app.SignInAudience == "" {
-		app.SignInAudience = "AzureADMyOrg"
+	if !r.WithoutPrincipal {
+		app.principal = d.newPrincipal(app, r)
+		added.ServicePrincipalID = app.principal.objectID
+		if r.OwnsItself {
+			app.Owners = append(app.Owners, app.principal.objectID)
+		}
 	}
-	expires := r.SecretExpiresAt
-	if expires.IsZero() {
-		expires = now.AddDate(2, 0, 0)
+	if d.applications[app.objectID] != nil || d.byClient[app.clientID] != nil || d.principals[app.principalID()] != nil {
+		return Application{}, fmt.Errorf("adding an application: %w", errTaken)
 	}
-	first := d.newPassword("", now, expires)
-	app.passwords = append(app.passwords, first)
+	d.enlist(app)
+	return added, nil
+}
+
+// newPrincipal is the service principal of an application in its own tenant.
+func (d *Directory) newPrincipal(app *application, r Registration) *principal {
+	p := &principal{
+		PrincipalSettings: r.Principal, tenantID: app.tenantID, objectID: orNew(r.PrincipalID), clientID: app.clientID,
+		kind: KindApplication, home: app.tenantID, application: app,
+	}
+	p.Owners = slices.Clone(r.Principal.Owners)
+	p.passwords, p.keys = r.PrincipalCredentials.listed()
+	now := d.config.now()
 	for range r.ServicePrincipalPasswords {
-		app.principalPasswords = append(app.principalPasswords, d.newPassword("", now, now.AddDate(2, 0, 0)))
+		p.passwords = append(p.passwords, d.newPassword("", now, now.AddDate(2, 0, 0)))
 	}
-	d.applications[app.objectID] = app
-	return Application{
-		TenantID: app.tenantID, ClientID: app.clientID, ObjectID: app.objectID,
-		ServicePrincipalID: app.servicePrincipalID, Secret: first.value, KeyID: first.keyID,
-	}, nil
+	return p
 }
 
 var errNoApplication = errors.New("no such application")
@@ -149,10 +184,11 @@ func (d *Directory) Change(objectID string, change func(*Settings)) error {
 func (d *Directory) RemoveApplication(objectID string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, ok := d.applications[objectID]; !ok {
+	app, ok := d.applications[objectID]
+	if !ok {
 		return errNoApplication
 	}
-	delete(d.applications, objectID)
+	d.delist(app)
 	return nil
 }
 

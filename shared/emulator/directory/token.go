@@ -26,7 +26,7 @@ func (d *Directory) issue(app *application, audience, clientAuthentication strin
 	g := grant{app: app, audience: audience}
 	claims := map[string]any{
 		"appidacr": clientAuthentication, "idtyp": "app", "tid": app.tenantID,
-		"oid": app.servicePrincipalID, "sub": app.servicePrincipalID,
+		"oid": app.principalID(), "sub": app.principalID(),
 	}
 	if audience == ResourceGraph {
 		g.roles = slices.Clone(app.Roles)

@@ -29,9 +29,12 @@ const ordinaryUser = "b79fbf4d-3ef9-4689-8143-76b194e85509"
 // User is a person in a tenant.
 type User struct {
 	TenantID string
-	Name     string   // shown at sign-in; its user principal name derives from it
+	Name     string   // shown at sign-in
 	Roles    []string // of the directory, see [GlobalAdministrator]
 	Disabled bool     // may not sign in, and its refresh tokens are refused
+	// ObjectID is drawn, and PrincipalName made of the name, where it is empty. They can't be
+	// changed.
+	ObjectID, PrincipalName string
 }
 
 type user struct {
@@ -49,16 +52,21 @@ var errNoUser = errors.New("no such user")
 func (d *Directory) AddUser(u User) (objectID string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.tenants[u.TenantID] {
+	if d.tenants[u.TenantID] == nil {
 		return "", fmt.Errorf("adding a user: no tenant %q", u.TenantID)
 	}
 	if err := knownRoles(u.Roles); err != nil {
 		return "", fmt.Errorf("adding a user: %w", err)
 	}
-	added := &user{User: u, objectID: newGUID()}
+	added := &user{User: u, objectID: orNew(u.ObjectID), principal: u.PrincipalName}
+	if d.users[added.objectID] != nil {
+		return "", fmt.Errorf("adding a user: %w", errTaken)
+	}
 	added.Roles = slices.Clone(u.Roles)
-	name := strings.ToLower(strings.Join(strings.Fields(u.Name), "."))
-	added.principal = name + "@" + u.TenantID[:8] + ".onmicrosoft.com"
+	if added.principal == "" {
+		name := strings.ToLower(strings.Join(strings.Fields(u.Name), "."))
+		added.principal = name + "@" + u.TenantID[:8] + ".onmicrosoft.com"
+	}
 	d.users[added.objectID] = added
 	return added.objectID, nil
 }
@@ -87,7 +95,7 @@ func (d *Directory) ChangeUser(objectID string, change func(*User)) error {
 	if err := knownRoles(changed.Roles); err != nil {
 		return err
 	}
-	changed.TenantID = u.TenantID
+	changed.TenantID, changed.ObjectID, changed.PrincipalName = u.TenantID, u.ObjectID, u.PrincipalName
 	u.User = changed
 	return nil
 }

@@ -92,7 +92,7 @@ func parseProperty(name string, annotation, value json.RawMessage) (property, *f
 	ok := false
 	switch v := decoded.(type) {
 	case string:
-		if 2*len(utf16.Encode([]rune(v))) > maxPropertyBytes {
+		if textBytes(p.edm, v) > maxPropertyBytes {
 			return property{}, &failure{http.StatusBadRequest, "PropertyValueTooLarge", "The value of " + name + " is longer than 64 KiB."}
 		}
 		ok = fitsText(p.edm, v)
@@ -107,6 +107,14 @@ func parseProperty(name string, annotation, value json.RawMessage) (property, *f
 		return property{}, &failure{http.StatusBadRequest, "InvalidInput", fmt.Sprintf("The value of %s does not fit the type %q.", name, p.edm)}
 	}
 	return p, nil
+}
+
+// textBytes is how large a value is that JSON writes as text.
+func textBytes(edm, text string) int {
+	if edm == "Edm.Binary" {
+		return base64.StdEncoding.DecodedLen(len(text)) - strings.Count(text, "=")
+	}
+	return 2 * len(utf16.Encode([]rune(text)))
 }
 
 // fitsText reports whether text is a value of a type that JSON writes as a string.
@@ -156,7 +164,7 @@ func checkSize(pk, rk string, properties []property) *failure {
 		size += 8 + 2*len(p.name) + 8
 		var text string
 		if json.Unmarshal(p.value, &text) == nil {
-			size += 2*len(utf16.Encode([]rune(text))) - 4
+			size += textBytes(p.edm, text) - 4
 		}
 	}
 	if size > maxEntityBytes {

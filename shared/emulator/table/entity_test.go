@@ -76,10 +76,21 @@ func TestLimits(t *testing.T) {
 	for i := range 17 {
 		large = append(large, fmt.Sprintf("p%d", i), strings.Repeat("x", 32768))
 	}
+	// Binary values are measured in bytes, not by how JSON writes them.
+	binary := func(name string, bytes int) []any {
+		return []any{name + "@odata.type", "Edm.Binary", name, make([]byte, bytes)}
+	}
+	var blobs []any
+	for i := range 17 {
+		blobs = append(blobs, binary(fmt.Sprintf("p%d", i), 64<<10)...)
+	}
 	for _, test := range []struct {
 		body []byte
 		code string
 	}{
+		{entity("p", "a", binary("x", 64<<10+1)...), "PropertyValueTooLarge"},
+		{entity("p", "a", "x@odata.type", "Edm.Binary", "x", "no base64"), "InvalidInput"},
+		{entity("p", "a", blobs...), "EntityTooLarge"},
 		{entity("p", "a/b"), "OutOfRangeInput"},
 		{entity("p#", "a"), "OutOfRangeInput"},
 		{entity("p", "a\u0085"), "OutOfRangeInput"},
@@ -97,6 +108,7 @@ func TestLimits(t *testing.T) {
 	}
 	for i, body := range [][]byte{
 		entity("p", "a", "x", strings.Repeat("€", 32768)), entity("p", "b", many[:2*252]...), entity("p", "c", large[:2*15]...),
+		entity("p", "d", blobs[:4*15]...),
 	} {
 		if _, err := client.AddEntity(t.Context(), body, nil); err != nil {
 			t.Errorf("entity %d is within the limits: %v", i, err)

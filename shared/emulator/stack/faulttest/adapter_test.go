@@ -333,7 +333,7 @@ func TestFlapping(t *testing.T) {
 func TestQuota(t *testing.T) {
 	for name, silent := range map[string]bool{"with Retry-After": false, "without": true} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, stack.Config{Quotas: directory.Quotas{Application: directory.Budget{Writes: 1, Per: time.Minute}, Silent: silent}})
+			s := start(t, stack.Config{Quotas: directory.Quotas{Application: directory.Budget{Requests: 1, Per: time.Minute}, Silent: silent}})
 			if err := calls[directory.OpAddPassword](t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
