@@ -17,19 +17,24 @@ import (
 	"rekey/shared/rotation"
 )
 
-// begin checks what every call needs before it is sent.
-func (d *Directory) begin(c *call, token rotation.Token, id string) (abstractions.RequestAdapter, error) {
+// open checks what every call needs before it is sent.
+func (d *Directory) open(c *call, token rotation.Token) (abstractions.RequestAdapter, error) {
 	if token.Value.IsZero() {
 		return nil, &serviceerror.Error{Op: c.op, Class: serviceerror.CredentialInvalid}
-	}
-	if !guid.MatchString(id) {
-		return nil, &serviceerror.Error{Op: c.op, Class: serviceerror.ApplicationMissing}
 	}
 	adapter, err := d.adapter(token)
 	if err != nil {
 		return nil, c.failure(err)
 	}
 	return adapter, nil
+}
+
+// begin is open for a call about the application or service principal with that id.
+func (d *Directory) begin(c *call, token rotation.Token, id string) (abstractions.RequestAdapter, error) {
+	if !guid.MatchString(id) {
+		return nil, &serviceerror.Error{Op: c.op, Class: serviceerror.ApplicationMissing}
+	}
+	return d.open(c, token)
 }
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
@@ -125,8 +130,8 @@ func (d *Directory) Owners(ctx context.Context, token rotation.Token, app rotati
 	})
 	for err == nil && page != nil {
 		for _, owner := range page.GetValue() {
-			if id := text(owner.GetId()); id != "" {
-				objectIDs = append(objectIDs, id)
+			if owner != nil && text(owner.GetId()) != "" {
+				objectIDs = append(objectIDs, text(owner.GetId()))
 			}
 		}
 		next := text(page.GetOdataNextLink())
@@ -197,7 +202,7 @@ func (d *Directory) RemovePassword(ctx context.Context, token rotation.Token, ap
 func passwords(list []models.PasswordCredentialable) []rotation.Password {
 	var shown []rotation.Password
 	for _, p := range list {
-		if p.GetKeyId() == nil {
+		if p == nil || p.GetKeyId() == nil {
 			continue // there is no way to name it
 		}
 		shown = append(shown, rotation.Password{

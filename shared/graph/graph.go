@@ -1,5 +1,6 @@
 // Package graph reads and changes the client secrets of applications through
-// Microsoft Graph: it is the [rotator.Directory] on msgraph-sdk-go.
+// Microsoft Graph, and reads what the inventory of a tenant needs: it is the
+// [rotator.Directory] and the [scan.Directory] on msgraph-sdk-go.
 //
 // Adding a client secret is not idempotent, and its value is shown once. The
 // package therefore promises that a write is sent at most once, and that its error
@@ -20,8 +21,9 @@
 //     access evaluation is asked for.
 //
 // Of msgraph-sdk-go only the packages applications and models are imported, since
-// the others double the build. The two reads that need others, an application and a
-// service principal by client id, are written with the SDK's request information.
+// the others double the build. The reads that need others, objects by client id, the
+// tenant's policy and the lists of the inventory, are written with the SDK's request
+// information.
 package graph
 
 import (
@@ -60,7 +62,8 @@ type Config struct {
 
 // Directory is Microsoft Graph. It is safe for concurrent use.
 type Directory struct {
-	base  string // with the version, without a trailing slash
+	root  string // without a trailing slash
+	base  string // root with the version
 	host  string // without the port: the SDK compares host names only
 	http  *http.Client
 	clock func() time.Time
@@ -81,10 +84,11 @@ func New(c Config) (*Directory, error) {
 		c.Now = time.Now
 	}
 	d := &Directory{
-		base:  strings.TrimRight(c.BaseURL, "/") + "/v1.0",
+		root:  strings.TrimRight(c.BaseURL, "/"),
 		host:  base.Hostname(),
 		clock: c.Now,
 	}
+	d.base = d.root + "/v1.0"
 	d.http = newHTTPClient(c.HTTPClient, d.clock)
 	return d, nil
 }

@@ -247,6 +247,28 @@ func TestOwnersFollowsPages(t *testing.T) {
 	}
 }
 
+// TestNullItems: a list may have null among its items. That is nothing, and no reason to panic.
+func TestNullItems(t *testing.T) {
+	d := client(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"value":[null],"id":"x","createdDateTime":"2023-05-01T00:00:00Z","passwordCredentials":[null],"isEnabled":true,
+		"applicationRestrictions":{"passwordCredentials":[null]}}`)
+	}))
+	found, err := d.Application(t.Context(), anyToken, anyApp)
+	if err != nil || len(found.Passwords) != 0 {
+		t.Errorf("application: %+v, %v", found, err)
+	}
+	if owners, err := d.Owners(t.Context(), anyToken, anyApp); err != nil || len(owners) != 0 {
+		t.Errorf("owners: %v, %v", owners, err)
+	}
+	if list, _, err := d.Applications(t.Context(), anyToken, "", "", 1); err != nil || len(list) != 0 {
+		t.Errorf("applications: %v, %v", list, err)
+	}
+	if forbidden, longest, err := d.PasswordPolicy(t.Context(), anyToken, anyApp); err != nil || forbidden || longest != 0 {
+		t.Errorf("policy: %t, %v, %v", forbidden, longest, err)
+	}
+}
+
 // TestTokenStaysAtHome: a next page elsewhere would carry the token there; the SDK
 // alone would ask without one and call the answer a page.
 func TestTokenStaysAtHome(t *testing.T) {

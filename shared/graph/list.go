@@ -28,12 +28,9 @@ import (
 func (d *Directory) Applications(ctx context.Context, token rotation.Token, search, cursor string, limit int,
 ) (list []rotation.ApplicationState, next string, err error) {
 	c := &call{op: "listing applications"}
-	if token.Value.IsZero() {
-		return nil, "", &serviceerror.Error{Op: c.op, Class: serviceerror.CredentialInvalid}
-	}
-	adapter, err := d.adapter(token)
+	adapter, err := d.open(c, token)
 	if err != nil {
-		return nil, "", c.failure(err)
+		return nil, "", err
 	}
 	first := listQuery(search, limit)
 	builder, options := applications.NewApplicationsRequestBuilderInternal(map[string]string{}, adapter),
@@ -58,6 +55,9 @@ func (d *Directory) Applications(ctx context.Context, token rotation.Token, sear
 		return nil, "", c.incomplete()
 	}
 	for _, a := range page.GetValue() {
+		if a == nil {
+			continue
+		}
 		list = append(list, rotation.ApplicationState{ObjectID: text(a.GetId()), ClientID: text(a.GetAppId()),
 			DisplayName: text(a.GetDisplayName())})
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	abstractions "github.com/microsoft/kiota-abstractions-go"
-	"github.com/microsoft/kiota-abstractions-go/serialization"
 	"github.com/microsoftgraph/msgraph-sdk-go/applications"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
 
@@ -52,15 +51,23 @@ func restrictions(ctx context.Context, objectID string, adapter abstractions.Req
 	}
 	if assigned != nil {
 		for _, p := range assigned.GetValue() {
+			if p == nil {
+				continue
+			}
 			if on := p.GetIsEnabled(); on != nil && *on && p.GetRestrictions() != nil {
 				return p.GetRestrictions().GetPasswordCredentials(), nil
 			}
 		}
 	}
+	return tenantRestrictions(ctx, adapter)
+}
+
+// tenantRestrictions are those on client secrets of the tenant's default policy.
+func tenantRestrictions(ctx context.Context, adapter abstractions.RequestAdapter) ([]models.PasswordCredentialConfigurationable, error) {
 	request := abstractions.NewRequestInformationWithMethodAndUrlTemplateAndPathParameters(abstractions.GET,
 		"{+baseurl}/policies/defaultAppManagementPolicy", map[string]string{})
 	request.Headers.TryAdd("Accept", "application/json")
-	answer, err := adapter.Send(ctx, request, serialization.ParsableFactory(models.CreateTenantAppManagementPolicyFromDiscriminatorValue), nil)
+	answer, err := adapter.Send(ctx, request, models.CreateTenantAppManagementPolicyFromDiscriminatorValue, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +81,9 @@ func restrictions(ctx context.Context, objectID string, adapter abstractions.Req
 // strictest puts the restrictions together that hold for an application of that age.
 func strictest(list []models.PasswordCredentialConfigurationable, created time.Time) (forbidden bool, longest time.Duration) {
 	for _, r := range list {
+		if r == nil {
+			continue
+		}
 		after, kind, state := r.GetRestrictForAppsCreatedAfterDateTime(), r.GetRestrictionType(), r.GetState()
 		switch {
 		case kind == nil || after != nil && created.Before(*after),
