@@ -22,6 +22,8 @@ import (
 	"rekey/shared/connection"
 	"rekey/shared/entra"
 	"rekey/shared/graph"
+	"rekey/shared/inventory/catalog"
+	"rekey/shared/inventory/scan"
 	"rekey/shared/keyvault"
 	"rekey/shared/notice"
 	"rekey/shared/oauth"
@@ -43,6 +45,8 @@ type App struct {
 	Limit       *auth.Limiter // of requests, for this process
 	Connections *connection.Service
 	Rotator     *rotator.Rotator
+	Scans       *scan.Scanner        // of the inventories of tenants
+	Inventory   *catalog.Catalog     // what they have found
 	OAuth       *oauth.Flow          // nil: connecting by OAuth is not configured
 	Sessions    *session.Manager     // who is signed in to the console
 	Notices     *notice.Deliverer    // nil: there is no webhook
@@ -99,9 +103,11 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	scans := scanner(c, store, directory, actors, connections, measure, log)
+	rotator.Inventory = scans
 	known, limit := callers(c, tokens), auth.NewLimiter(auth.Limits{})
 	return &App{
-		Config: c, Log: log, Rotator: rotator,
+		Config: c, Log: log, Rotator: rotator, Scans: scans, Inventory: inventories(c, store, scans, log),
 		Callers: known, Limit: limit, Sessions: sessions(c, known, limit, tokens, authority, vault, log),
 		Connections: connections, OAuth: connectPeople(c, tokens, store, authority, connections, log), Notices: deliverer, Telemetry: measure,
 	}, nil

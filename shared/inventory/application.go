@@ -1,6 +1,10 @@
 package inventory
 
-import "time"
+import (
+	"regexp"
+	"slices"
+	"time"
+)
 
 // Key names an application in a tenant. Both ids are GUIDs in lower case.
 type Key struct {
@@ -8,13 +12,19 @@ type Key struct {
 	ClientID string `json:"clientId"`
 }
 
+// guid is how ids of tenants and applications are written.
+var guid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// ValidID reports whether a tenant or an application may have that id: a GUID in lower case.
+func ValidID(id string) bool { return guid.MatchString(id) }
+
 // Bounds of what is kept of one application, so that a row can always be written. What is
 // beyond them is counted.
 const (
 	MaxCredentials = 1000
-	MaxOwners      = 20 // Graph expands no more
-	MaxFederated   = 20 // Entra takes no more
-	MaxText        = 256
+	MaxOwners      = 20  // of each holder: Graph expands no more
+	MaxFederated   = 20  // Entra takes no more
+	MaxText        = 256 // characters
 )
 
 // Application is what is kept of one client id in one tenant.
@@ -35,7 +45,7 @@ type Application struct {
 	Disabled bool `json:"disabled,omitempty"`
 	// Owners are those of the registration and of the service principal, without repetition.
 	Owners []Owner `json:"owners,omitempty"`
-	// MoreOwners: Graph returned as many as it ever expands, so that there may be more.
+	// MoreOwners: Graph returned as many as it ever expands, so that there may be more. Conclude sets it.
 	MoreOwners bool `json:"moreOwners,omitempty"`
 	// Credentials are in the order of their ends, those that never end last.
 	Credentials []Credential `json:"credentials,omitempty"`
@@ -47,9 +57,15 @@ type Application struct {
 	Unread []List `json:"unread,omitempty"`
 
 	// FirstSeenAt and ChangedAt are the starts of the scans that found it first, and that found
-	// it different.
+	// it different. Sign-ins are no difference.
 	FirstSeenAt time.Time `json:"firstSeenAt"`
 	ChangedAt   time.Time `json:"changedAt"`
+
+	// What Merge notes for Conclude: the lists that it had, the sign-ins that they told, and so on.
+	told                                []List
+	used                                []use
+	there                               there
+	beyondRegistration, beyondPrincipal beyond
 }
 
 // Owner may change the application. Graph leaves name and principal name out where the
@@ -59,6 +75,9 @@ type Owner struct {
 	Kind          string `json:"kind,omitempty"` // user or servicePrincipal
 	Name          string `json:"name,omitempty"`
 	PrincipalName string `json:"principalName,omitempty"`
+	// What it owns, one of them at least. Merge sets it.
+	OfRegistration bool `json:"ofApplication,omitempty"`
+	OfPrincipal    bool `json:"ofServicePrincipal,omitempty"`
 }
 
 // CredentialKind is what a credential is.
@@ -93,7 +112,9 @@ type Credential struct {
 	Thumbprint string    `json:"thumbprint,omitempty"` // of a certificate, as Graph has it
 	StartsAt   time.Time `json:"startsAt,omitzero"`
 	EndsAt     time.Time `json:"endsAt,omitzero"` // zero: it never ends
-	UsedAt     time.Time `json:"usedAt,omitzero"` // the last sign-in with it; zero: none is known
+	// UsedAt is the last sign-in with it; zero: none is known. While it is in use there may have been
+	// later ones, of less than seven days after.
+	UsedAt time.Time `json:"usedAt,omitzero"`
 }
 
 // Federated is a federated identity credential: it has no secret, and does not end.
@@ -124,4 +145,36 @@ func (a *Application) EndsAt(now time.Time) time.Time {
 		return last
 	}
 	return next
+}
+
+// Storable returns the application as it can be stored: times that JSON cannot write are moved
+// to where it can.
+func (a Application) Storable() Application {
+	for _, at := range []*time.Time{&a.CreatedAt, &a.FirstSeenAt, &a.ChangedAt} {
+		*at = storable(*at)
+	}
+	cloned := false
+	for i, c := range a.Credentials {
+		s := c
+		s.StartsAt, s.EndsAt, s.UsedAt = storable(c.StartsAt), storable(c.EndsAt), storable(c.UsedAt)
+		if s == c {
+			continue
+		}
+		if !cloned {
+			a.Credentials, cloned = slices.Clone(a.Credentials), true
+		}
+		a.Credentials[i] = s
+	}
+	return a
+}
+
+// storable returns t within the years 1 to 9999, in UTC.
+func storable(t time.Time) time.Time {
+	switch year := t.UTC().Year(); {
+	case year > 9999:
+		return time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	case year < 1:
+		return time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC) // the zero time means that it never ends
+	}
+	return t.UTC()
 }

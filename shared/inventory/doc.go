@@ -2,10 +2,11 @@
 // principals with their client secrets, certificates, federated credentials and owners. It
 // is metadata only; no value of a credential ever gets here.
 //
-// The package is pure: it has the data, and decides. [Merge] puts together what the lists
-// of the directory say about one application; [Findings] says what is wrong with it, at a
-// moment, and what to do; [Compare] says what has changed between two scans. Package scan
-// reads the directory and keeps the rows; package catalog serves them.
+// The package is pure: it has the data, and decides. [Merge] puts together what the lists of the
+// directory say about one application, and [Application.Conclude] makes its row of that;
+// [Findings] says what is wrong with it, at a moment, and what to do; [Compare] says what has
+// changed between two scans, and [Words] tells it. Package scan reads the directory and keeps the
+// rows; package catalog serves them.
 //
 // An application is named by its client id ([Key]). What the registration has and what the
 // service principal has is one [Application], since people know it as one.

@@ -11,6 +11,12 @@ const (
 	Activity     List = "activity"           // the last sign-in with each credential (beta, global cloud only)
 )
 
+// What a scan asks after the lists. Each may be refused as they may.
+const (
+	Policy  List = "policy"  // how long a client secret may live by the tenant's default policy
+	Missing List = "missing" // whether what no list showed is there all the same; its pages have what is
+)
+
 // Lists are in the order in which a scan reads them.
 var Lists = []List{Applications, FederatedIDs, Principals, Activity}
 

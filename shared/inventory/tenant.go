@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ type Tenant struct {
 	Lease  rotation.Lease `json:"lease"`  // as of a record (rule R2)
 	// Scan is the one under way, or the last one.
 	Scan *Scan `json:"scan"`
+	// Since is when its inventory was first asked for. Told: a notice was given that no scan has
+	// come to its end for two days; the next one that does ends that.
+	Since time.Time `json:"since"`
+	Told  bool      `json:"told"`
 	// AsOf is the start of the last scan that came to its end: what the rows show. Zero: there is
 	// none yet. Unread says what that scan could not see, Longest how long a client secret may
 	// live by the tenant's policy (0: unknown, or without limit).
@@ -73,10 +78,18 @@ type Scan struct {
 	FinishedAt   time.Time        `json:"finishedAt,omitzero"`
 	Phase        Phase            `json:"phase"`
 	// List and Cursor are where reading goes on; Pages counts the pages that are kept, so that
-	// the next one has that number.
-	List   List   `json:"list,omitempty"`
-	Cursor string `json:"cursor,omitempty"`
-	Pages  int    `json:"pages"`
+	// the next one has that number. ListFrom is the number of the first page of List, and Restarts
+	// how often that list began again because the directory no longer took its cursor.
+	List     List   `json:"list,omitempty"`
+	Cursor   string `json:"cursor,omitempty"`
+	Pages    int    `json:"pages"`
+	ListFrom int    `json:"listFrom,omitempty"`
+	Restarts int    `json:"restarts,omitempty"`
+	// Parts is in how many parts the applications are compared and written, so that they need
+	// not fit into memory at once; Part is how many of them Result includes. The rows of the last of
+	// these may not be written yet.
+	Parts int `json:"parts,omitempty"`
+	Part  int `json:"part,omitempty"`
 	// Unread, and Longest as in [Tenant].
 	Unread  []Unread      `json:"unread,omitempty"`
 	Longest time.Duration `json:"longest,omitempty"`
@@ -88,13 +101,17 @@ type Scan struct {
 	Rows     int     `json:"rows"`             // rows of applications and of ends written or deleted
 }
 
-// ScanID makes the id of a scan from what is random. It begins with the tenant's, so that the id alone finds it.
+// ScanID makes the id of a scan from what is random: 1 to 64 characters of A-Z a-z 0-9 _ -. It
+// begins with the tenant's, so that the id alone finds it.
 func ScanID(tenantID, random string) string { return tenantID + "-" + random }
+
+// scanName is what follows the tenant in the id of a scan: stores have it in keys.
+var scanName = regexp.MustCompile(`^-[A-Za-z0-9_-]{1,64}$`)
 
 // TenantOfScan is the tenant of a scan's id; not ok: it is none.
 func TenantOfScan(id string) (tenantID string, ok bool) {
 	const guid = 36
-	if len(id) <= guid+1 || id[guid] != '-' {
+	if len(id) <= guid || !ValidID(id[:guid]) || !scanName.MatchString(id[guid:]) {
 		return "", false
 	}
 	return id[:guid], true
@@ -110,12 +127,51 @@ type Result struct {
 	Gone         int `json:"gone"`    // applications that are there no more
 	// Findings counts applications by what is wrong with them at the start of the scan.
 	Findings map[FindingKind]int `json:"findings"`
+	// Ends counts credentials by what they have left at the start of the scan.
+	Ends map[Left]int `json:"ends"`
 	// Arisen counts those findings among them that were none at the last scan, and are worth a
 	// notice.
 	Arisen map[FindingKind]int `json:"arisen,omitempty"`
-	// Changes are the first MaxChanges of what has changed; MoreChanges counts the rest.
+	// Changes are the MaxChanges most pressing of what has changed, with some of each kind;
+	// MoreChanges counts the rest. A first scan lists no applications as added, since that would be
+	// all of them.
 	Changes     []Change `json:"changes,omitempty"`
 	MoreChanges int      `json:"moreChanges,omitempty"`
+}
+
+// Left is a range of days that a credential has left. Each credential is in one range.
+type Left string
+
+// The ranges.
+const (
+	LeftNone   Left = "expired"
+	Left7Days  Left = "7-days"
+	Left30Days Left = "30-days"
+	Left90Days Left = "90-days"
+	LeftMore   Left = "more"
+	LeftNever  Left = "never" // it does not end
+)
+
+// Lefts are all ranges.
+var Lefts = []Left{LeftNone, Left7Days, Left30Days, Left90Days, LeftMore, LeftNever}
+
+// LeftAt is what c has left at now.
+func (c *Credential) LeftAt(now time.Time) Left {
+	const day = 24 * time.Hour
+	left := c.EndsAt.Sub(now)
+	switch {
+	case c.EndsAt.IsZero():
+		return LeftNever
+	case left <= 0:
+		return LeftNone
+	case left <= 7*day:
+		return Left7Days
+	case left <= 30*day:
+		return Left30Days
+	case left <= 90*day:
+		return Left90Days
+	}
+	return LeftMore
 }
 
 // MaxChanges is how many changes a scan keeps.
@@ -128,8 +184,10 @@ type Change struct {
 	Kind ChangeKind `json:"kind"`
 	// KeyID is the credential, where it is about one.
 	KeyID string `json:"keyId,omitempty"`
-	// Finding is what arose, where Kind is Arisen.
+	// Finding is what arose, where Kind is FindingArisen. EndsAt is the end of the credential, or
+	// the application's next end; zero: none.
 	Finding FindingKind `json:"finding,omitempty"`
+	EndsAt  time.Time   `json:"endsAt,omitzero"`
 }
 
 // ChangeKind is what became different.
@@ -143,5 +201,6 @@ const (
 	CredentialRemoved ChangeKind = "credential-removed"
 	OwnersChanged     ChangeKind = "owners-changed"
 	EnabledChanged    ChangeKind = "enabled-changed"
+	DetailsChanged    ChangeKind = "details-changed" // name, audience, federated credentials, or the ends of credentials
 	FindingArisen     ChangeKind = "finding-arisen"
 )

@@ -19,18 +19,25 @@ type Event struct {
 	SpecVersion     string    `json:"specversion"` // "1.0"
 	ID              string    `json:"id"`          // the same as webhook-id; unique within Source
 	Source          string    `json:"source"`      // "rekey/" and the deployment's id
-	Type            string    `json:"type"`        // "rekey." and the kind of the event in the history
-	Subject         string    `json:"subject"`     // the connection's id
+	Type            string    `json:"type"`        // "rekey." and the kind of the event (package history)
+	Subject         string    `json:"subject"`     // the connection's id; of a notice of an inventory, the tenant's
 	Time            time.Time `json:"time"`        // when it happened, not when it was sent
 	DataContentType string    `json:"datacontenttype"`
 	Data            Data      `json:"data"`
 }
 
+// inventoryPath is where the API serves inventories.
+const inventoryPath = ".../azure-client-secrets/inventory"
+
 // Data says what has happened, and what to do about it.
 type Data struct {
+	// Connection is what it is about; of a notice of an inventory, the one that the scan signed in
+	// as, of which there is the id only.
 	Connection  Connection   `json:"connection"`
 	Application *Application `json:"application,omitempty"`
-	// State is what the connection is in since then: [StateAttention] or
+	TenantID    string       `json:"tenantId,omitempty"` // whose inventory it is about
+	ScanID      string       `json:"scanId,omitempty"`   // the scan that found it
+	// State is what the connection or the inventory is in since then: [StateAttention] or
 	// [StateRecovered].
 	State   string   `json:"state"`
 	Problem *Problem `json:"problem,omitempty"` // left out where there is none
@@ -76,6 +83,10 @@ func body(deployment string, n Notice) ([]byte, error) {
 			State:      state(n.Kind), KeyID: n.KeyID, RunID: n.RunID, Advice: advice(n),
 		},
 	}
+	if isInventory(n) {
+		e.Subject, e.Data.Connection = n.TenantID, Connection{ID: n.Via}
+		e.Data.TenantID, e.Data.ScanID = n.TenantID, n.ScanID
+	}
 	if n.ClientID != "" {
 		e.Data.Application = &Application{TenantID: n.TenantID, ClientID: n.ClientID}
 	}
@@ -87,6 +98,11 @@ func body(deployment string, n Notice) ([]byte, error) {
 		return nil, fmt.Errorf("encoding a notice: %w", err)
 	}
 	return text, nil
+}
+
+// isInventory reports whether n is about a tenant, and not about a connection.
+func isInventory(n Notice) bool {
+	return n.Kind == history.InventoryFindings || n.Kind == history.InventoryFailed
 }
 
 // state is what a connection is in after an event of that kind.
@@ -111,6 +127,11 @@ func advice(n Notice) string {
 		return "Turn rotation on for this connection, or give it new credentials before the old ones end."
 	case history.ByHand:
 		return "Remove the client secret with this key id from the application in Entra: Rekey can't any more."
+	case history.InventoryFindings:
+		return "Look at what was found, and do what it says there, or accept it: GET " + inventoryPath + "?tenantId=" + n.TenantID + "."
+	case history.InventoryFailed:
+		return "Look at why the scan does not come to its end: GET " + inventoryPath + "/scans/" + n.ScanID +
+			". Until one does, the inventory shows what the last complete one found."
 	}
 	return "Look at the connection: its record and its history say what is wrong and what to do."
 }

@@ -1,15 +1,17 @@
 // Package notice tells the outside what a person has to know of a connection: that it
-// needs a person, that a credential is about to expire, that all is well again. It does
-// so by a webhook: one signed HTTP request for each change of state.
+// needs a person, that a credential is about to expire, that all is well again; and of the
+// inventory of a tenant: what a scan has found. It does so by a webhook: one signed HTTP
+// request for each change of state, or for each scan.
 //
-// The record, its history and its notices are written in one transaction, so that there
-// is a notice exactly if there was the change. From then on it is this package's to
+// The record, its history and its notices are written in one transaction, as are a tenant, its
+// scan and the notice of that, so that there is a notice exactly if there was the change. From then on it is this package's to
 // deliver, beside the rotations and never in their way:
 //
 //   - Every notice is delivered at least once, or after three days of trying given up
 //     with a line in the log; the history keeps what it was about.
-//   - The notices of one connection arrive in the order in which they happened: one that
-//     was not taken holds back the later ones of its connection, and of no other.
+//   - The notices of one connection, or of one tenant's inventory, arrive in the order in
+//     which they happened: one that was not taken holds back the later ones of its
+//     connection or tenant, and of no other.
 //   - A notice that is sent again, because an answer was lost or a process died, has the
 //     same id, so that a receiver can tell.
 //   - No request carries a secret, and nothing that is logged shows the webhook's path
@@ -38,7 +40,9 @@ type Notice struct {
 	// store's own.
 	ETag string
 
-	Connection string // id
+	// Connection is the id that it is delivered in order under: that of a connection, or for a
+	// notice of a tenant's inventory that of the tenant in the due index (inventory.DueID).
+	Connection string
 	Name       string
 	Project    string
 	TenantID   string // of the application whose credential is rotated; may be empty
@@ -49,12 +53,16 @@ type Notice struct {
 	Version int64
 	Place   int
 
-	Kind    string // one of the rotation.Event... constants
+	Kind    string // one of package history's
 	At      time.Time
 	RunID   string
 	KeyID   string
 	Class   serviceerror.Class // empty where nothing failed
 	Message string
+
+	// Of a notice of an inventory: the connection that the scan signed in as, and the scan.
+	Via    string
+	ScanID string
 
 	// Until is when it may be sent; zero: at once. Tries is how often it was sent and
 	// not taken.

@@ -120,9 +120,8 @@ func parseHistoryCursor(cursor string) (version int64, skip int, ok bool) {
 }
 
 // deleteRows deletes rows in one transaction, or one by one if another pass is
-// deleting some of them. What is too old does not change any more, so any ETag will do.
-func (s *Store) deleteRows(ctx context.Context, pk string, rowKeys []string) error {
-	const op = "deleting old history"
+// deleting some of them. They do not change any more, so any ETag will do.
+func (s *Store) deleteRows(ctx context.Context, op, pk string, rowKeys []string) error {
 	t := newTransaction(op, pk)
 	for _, rk := range rowKeys {
 		t.add(aztables.TransactionTypeDelete, rk, string(azcore.ETagAny), nil)

@@ -27,6 +27,7 @@ const (
 	duePrefix        = "due-"
 	historyPrefix    = "hist-"
 	dayPrefix        = "day-"
+	runPrefix        = "run-"
 )
 
 // dueLayout is the time in a wake-up's key. It sorts as it reads.

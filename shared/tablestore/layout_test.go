@@ -1,9 +1,12 @@
 package tablestore
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"rekey/shared/inventory"
+	"rekey/shared/inventory/catalog"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 )
@@ -12,23 +15,38 @@ import (
 func TestKeysStayAsTheyAre(t *testing.T) {
 	wake := time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
 	claim := rotation.ClaimRow{Claim: rotation.Claim{ID: "id", App: rotation.Application{TenantID: "T", ClientID: "C"}.Key()}, Owner: "one"}
+	const guid = "0195c2c4-6a1e-7f00-8000-000000000001"
+	app := inventory.Key{TenantID: guid, ClientID: "0195c2c4-6a1e-7f00-8000-000000000002"}
+	both := guid + "-0195c2c4-6a1e-7f00-8000-000000000002"
 	for got, want := range map[string]string{
-		partitionKey("0195c2c4-6a1e-7f00-8000-000000000001"): "s01",
-		partitionKey("one"):                       "s0f",
-		connectionKey("one"):                      "conn-one",
-		dueKey(wake, "one"):                       "due-20300102T020405Z-one",
-		historyKey("one", 1):                      "hist-one-9223372036854775806",
-		historyKey("one", 9e18):                   "hist-one-0223372036854775807",
-		dayKey(wake, "one"):                       "day-20300102-one",
-		listKeys("p", listedAt("a-0b", "one"))[0]: "list-a-10b-0one",
-		listKeys("p", listedAt("a-0b", "one"))[1]: "plist-" + digest("p") + "-a-10b-0one",
-		formerPrefix("t c") + "one":               "former-" + digest("t c") + "-one",
-		noticeKey(wake, "one", 42, 1):             "evt-20300102T020405Z-one-0000000000000000042-01",
-		pendingKey("0f3a"):                        "oauth-0f3a",
-		pendingKey("idem-0f3a"):                   "once-0f3a",
+		tenantPartition(guid):             "s03",
+		tenantKey(guid):                   "tenant-" + guid,
+		scanKey(guid, guid+"-a-b", wake):  "scan-" + guid + "-0998106450155-a-b",
+		pageKey(guid+"-a", 7):             "scanpage-" + guid + "-a-000007",
+		pagePartKey(guid+"-a", 7, "f", 2): "scanpage-" + guid + "-a-000007-f-002",
+		appPartition(app):                 "s04",
+		appKey(app):                       "app-" + both,
+		acceptedKey(app):                  "app-" + both + "-accepted",
+		endKey(catalog.End{At: wake, Key: app, KeyID: "k_1"}):                  "end-20300102T020405Z-" + both + "-k_5f1",
+		endKey(catalog.End{At: catalog.Never, Key: app}):                       "end-99991231T000000Z-" + both + "-",
+		noticeKey(wake, inventory.DueID(guid), 42, 0):                          "evt-20300102T020405Z-scan-" + guid + "-0000000000000000042-00",
+		dueKey(wake, inventory.DueID(guid)):                                    "due-20300102T020405Z-scan-" + guid,
+		partitionKey("0195c2c4-6a1e-7f00-8000-000000000001"):                   "s01",
+		partitionKey("one"):                                                    "s0f",
+		connectionKey("one"):                                                   "conn-one",
+		dueKey(wake, "one"):                                                    "due-20300102T020405Z-one",
+		historyKey("one", 1):                                                   "hist-one-9223372036854775806",
+		historyKey("one", 9e18):                                                "hist-one-0223372036854775807",
+		dayKey(wake, "one"):                                                    "day-20300102-one",
+		listKeys("p", listedAt("a-0b", "one"))[0]:                              "list-a-10b-0one",
+		listKeys("p", listedAt("a-0b", "one"))[1]:                              "plist-" + digest("p") + "-a-10b-0one",
+		formerPrefix("t c") + "one":                                            "former-" + digest("t c") + "-one",
+		noticeKey(wake, "one", 42, 1):                                          "evt-20300102T020405Z-one-0000000000000000042-01",
+		pendingKey("0f3a"):                                                     "oauth-0f3a",
+		pendingKey("idem-0f3a"):                                                "once-0f3a",
 		reservationKey(reservation.Row{Kind: "name", Value: "org-My app_1/ü"}): "name-org-My_20app_5f1_2f_c3_bc",
 		reservationKey(reservation.Row{Kind: "vault", Value: "rekey-a"}):       "vault-rekey-a",
-		claimKey(claim): "claim-" + digest("t c") + "-one-id",
+		claimKey(claim):                                                        "claim-" + digest("t c") + "-one-id",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -76,5 +94,47 @@ func TestForeignKeysAreNotTakenForOurs(t *testing.T) {
 	if n, ok := parseNoticeKey("evt-20300102T020405Z-one-0000000000000000007-01-0000000000000000042-03"); !ok ||
 		n.Connection != "one-0000000000000000007-01" || n.Version != 42 || n.Place != 3 {
 		t.Errorf("got %+v, %v", n, ok)
+	}
+}
+
+func TestForeignKeysOfTheInventory(t *testing.T) {
+	const guid = "0195c2c4-6a1e-7f00-8000-000000000001"
+	scanID := guid + "-a"
+	for _, key := range []string{pageKey(scanID+"-b", 7), pageKey(scanID+"-000007", 7), pagePartKey(scanID, 7, "0123456789abcde", 1),
+		pagePartKey(scanID, 7, "0123456789abcdef", 0), "scanpage-" + scanID + "-1000000", "scanpage-" + scanID + "-",
+		"scan-" + scanID + "-000007"} {
+		if n, digest, part, ok := parsePageKey(scanID, key); ok {
+			t.Errorf("%s is taken for page %d, %s, %d", key, n, digest, part)
+		}
+	}
+	key := pagePartKey(scanID, 7, "0123456789abcdef", 3)
+	if n, digest, part, ok := parsePageKey(scanID, key); !ok || n != 7 || digest != "0123456789abcdef" || part != 3 {
+		t.Errorf("got page %d, %s, %d, %v", n, digest, part, ok)
+	}
+	for _, key := range []string{"scan-" + guid + "-0998106476755-", "scan-" + guid + "-x998106476755-a", "scan-" + guid + "-998106476755-a",
+		"scan-" + guid + "-0998106476755-a/b", "scanpage-" + guid + "-0998106476755-a", "scan-" + guid} {
+		if id, ok := parseScanKey(guid, key); ok {
+			t.Errorf("%s is taken for the scan %s", key, id)
+		}
+	}
+	if id, ok := parseScanKey(guid, scanKey(guid, scanID+"-b", time.Time{})); !ok || id != scanID+"-b" {
+		t.Errorf("got %s, %v", id, ok)
+	}
+	both := guid + "-" + guid
+	for _, key := range []string{"app-" + guid, "app-" + both + "-", "app-" + both + "x", "app-" + both + "-accepted-accepted", "end-" + both,
+		"app-" + strings.ToUpper(guid) + "-" + guid} {
+		if app, accepted, ok := parseAppKey(key); ok {
+			t.Errorf("%s is taken for %v, %v", key, app, accepted)
+		}
+	}
+	for _, key := range []string{"end-20300102T020405Z-" + both, "end-20301302T020405Z-" + both + "-k", "end-20300102T020405Z-" + guid + "-k",
+		"end-20300102T020405Z-" + both + "-_zz", "end-20300102T020405Z-" + both + "-_41", "due-20300102T020405Z-" + both + "-k"} {
+		if end, ok := parseEndKey(key); ok {
+			t.Errorf("%s is taken for %v", key, end)
+		}
+	}
+	long := endKey(catalog.End{Key: inventory.Key{TenantID: guid, ClientID: guid}, KeyID: strings.Repeat("ü", 1000)})
+	if _, ok := parseEndKey(long); !ok || !keyAllowed(long) {
+		t.Errorf("a long key id makes the key %s", long)
 	}
 }

@@ -67,6 +67,8 @@ type noticeRow struct {
 	KeyID    string             `json:"keyId"`
 	Class    serviceerror.Class `json:"class"`
 	Message  string             `json:"message"`
+	Via      string             `json:"via"`
+	ScanID   string             `json:"scanId"`
 	Until    time.Time          `json:"until"`
 	Tries    int                `json:"tries"`
 }
@@ -155,7 +157,7 @@ func decodeNotice(row []byte) (n notice.Notice, ours bool, err error) {
 	}
 	n.Name, n.Project, n.TenantID, n.ClientID = stored.Name, stored.Project, stored.TenantID, stored.ClientID
 	n.Kind, n.At, n.RunID, n.KeyID, n.Class, n.Message = stored.Kind, stored.At, stored.RunID, stored.KeyID, stored.Class, stored.Message
-	n.Until, n.Tries = stored.Until, stored.Tries
+	n.Via, n.ScanID, n.Until, n.Tries = stored.Via, stored.ScanID, stored.Until, stored.Tries
 	return n, true, nil
 }
 

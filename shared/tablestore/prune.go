@@ -61,9 +61,10 @@ func parseDay(row []byte) (day, bool) {
 const pruneAtOnce = 8
 
 // Prune deletes the history of days that had ended at before, of at most limit days
-// of connections, the oldest first. It returns how many rows of history that were, and whether
-// there is more. It costs 16 queries, and for each connection whose history is too old a
-// query and a transaction per 100 rows.
+// of connections, the oldest first, and likewise at most limit runs of weeks that had. It returns
+// how many rows of history that were, and whether there is more. It costs 32 queries, for each
+// connection whose history is too old a query and a transaction per 100 rows, and a transaction
+// per 100 runs.
 func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
 	days, err := everywhere(limit, func(shard int) ([]day, error) { return s.daysIn(ctx, shard, before, limit) }, func(a, b day) int {
 		return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.id, b.id))
@@ -83,7 +84,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows in
 		})
 	}
 	failed := all.Wait()
-	return int(deleted.Load()), len(days) == limit, errors.Join(err, failed)
+	moreRuns, runsErr := s.pruneRuns(ctx, before, limit)
+	return int(deleted.Load()), len(days) == limit || moreRuns, errors.Join(err, failed, runsErr)
 }
 
 // daysIn returns the oldest days of one partition.
@@ -126,7 +128,7 @@ func (s *Store) pruneDays(ctx context.Context, days []day, before time.Time) (de
 		all = append(all, d.key())
 	}
 	for part := range slices.Chunk(all, maxOperations) {
-		if err := s.deleteRows(ctx, partitionKey(last.id), part); err != nil {
+		if err := s.deleteRows(ctx, "deleting old history", partitionKey(last.id), part); err != nil {
 			return min(deleted, len(old)), err
 		}
 		deleted += len(part)
@@ -153,5 +155,6 @@ func (c *change) addHistory(t *transaction, d drift) error {
 		last["former"] = former
 	}
 	t.add(aztables.TransactionTypeInsertReplace, dayKey(at, c.rec.ID), "", last)
+	c.addRuns(t)
 	return nil
 }

@@ -1,6 +1,7 @@
 package tablestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,15 +140,13 @@ func (s *Store) List(ctx context.Context, cursor string, limit int) (records []r
 			next = listCursor(shard, records[limit-1].ID)
 		}
 	}
-	if unreadable.rows > 0 {
-		return records, next, &unreadable
-	}
-	return records, next, nil
+	return records, next, unreadable.result()
 }
 
 // UnreadableError says that a list left rows out, and wraps why the first of them can't
 // be read.
 type UnreadableError struct {
+	op    string // empty: "listing records"
 	rows  int
 	first error
 }
@@ -158,11 +157,19 @@ func (e *UnreadableError) add(err error) {
 	}
 }
 
+// result is nil if no row was left out.
+func (e *UnreadableError) result() error {
+	if e.rows == 0 {
+		return nil
+	}
+	return e
+}
+
 // LeftOut is how many rows these are.
 func (e *UnreadableError) LeftOut() int { return e.rows }
 
 func (e *UnreadableError) Error() string {
-	return fmt.Sprintf("listing records: %d can't be read: %v", e.rows, e.first)
+	return fmt.Sprintf("%s: %d can't be read: %v", cmp.Or(e.op, "listing records"), e.rows, e.first)
 }
 
 func (e *UnreadableError) Unwrap() error { return e.first }

@@ -50,7 +50,9 @@ func FuzzRows(f *testing.F) {
 			f.Add(mustJSON(f, map[string]any{"RowKey": key}))
 		}
 	}
+	f.Add(mustJSON(f, map[string]any{"RowKey": runKey("one-7", rotation.EndedRun{Week: rotation.WeekOf(at), ID: "ü/"})}))
 	for _, seed := range []string{
+		`{"RowKey":"run-20291231-failed-one-r"}`, `{"RowKey":"run-20300102-failed-one-r"}`, `{"RowKey":"run-20291231-succeeded-"}`,
 		`{"RowKey":"list-a--0one"}`, `{"RowKey":"list-_h-0one"}`, `{"RowKey":"list-_2D-0one"}`, `{"RowKey":"list--0one"}`,
 		`{"RowKey":"list-a%41-0one"}`,
 		`{"former":"` + canary.Mark + `"}`, `{"former":"{\"removed\":[{\"at\":\"` + canary.Mark + `\"}]}"}`, `{"former":"null"}`,
@@ -88,6 +90,12 @@ func checkKey(t *testing.T, row []byte) {
 	}
 	if due, ok := parseDueKey(key); ok && dueKey(due.Wake, due.ID) != key {
 		t.Errorf("%q is taken for the wake-up %+v", key, due)
+	}
+	if week, failed, ok := parseRunKey(key); ok {
+		written := runKey("one", rotation.EndedRun{Week: week, ID: key, Failed: failed})
+		if again, f, ok := parseRunKey(written); !ok || again != week || f != failed || !keyAllowed(written) {
+			t.Errorf("%q is taken for a run of %v, whose row would be %q", key, week, written)
+		}
 	}
 	for _, id := range []string{"one", "one-0000000000000000000"} {
 		if version, ok := parseHistoryKey(id, key); ok && (version < 0 || keyAllowed(key) && historyKey(id, version) != key) {
@@ -236,7 +244,7 @@ func checkNotice(t *testing.T, row []byte) {
 	properties := mustJSON(t, struct {
 		RowKey string
 		noticeRow
-	}{n.ID, noticeRow{n.Name, n.Project, n.TenantID, n.ClientID, n.Kind, n.At, n.RunID, n.KeyID, n.Class, n.Message, n.Until, n.Tries}})
+	}{n.ID, noticeRow{n.Name, n.Project, n.TenantID, n.ClientID, n.Kind, n.At, n.RunID, n.KeyID, n.Class, n.Message, n.Via, n.ScanID, n.Until, n.Tries}})
 	again, ours, err := decodeNotice(properties)
 	if err != nil || !ours || string(mustJSON(t, again)) != string(mustJSON(t, n)) {
 		t.Errorf("notice %+v, then %+v, %v", n, again, err)

@@ -11,6 +11,7 @@
 //	              due-<yyyymmddThhmmssZ>-<id>      its wake-up
 //	              hist-<id>-<reversed version>     its history, newest first
 //	              day-<yyyymmdd>-<id>              how far that day's history goes
+//	              run-<yyyymmdd>-<failed, succeeded>-<id>-<run>   a run that ended in the week of that Monday
 //	              list-<name>-<id>                 where it comes in a list of all
 //	              plist-<project>-<name>-<id>      and in that of its project
 //	              former-<application>-<id>        what is kept of a connection that is gone
@@ -18,9 +19,24 @@
 //	              name-, vault-, via-<value>       reservations
 //	              claim-<application>-<id>         claims on applications
 //
+// The inventory (see [Inventory]) lies beside them. Of a tenant, in the partition of its id in the
+// due index, scan-<tenant>, in which a commit is one transaction with its due row and its notice:
+//
+//	tenant-<tenant>                  its state, with the scan under way or the last one
+//	scan-<tenant>-<reversed time>-<name>      finished scans, newest first
+//	scanpage-<tenant>-<name>-<number>         pages of a scan, until it is complete
+//	scanpage-...-<digest>-<part>              what of a page its first row cannot hold
+//
+// Of an application, in the partition of tenant and client id:
+//
+//	app-<tenant>-<client>            the application
+//	app-<tenant>-<client>-accepted   what was accepted about it
+//	end-<yyyymmddThhmmssZ>-<tenant>-<client>-<key id>   each end of a credential, empty
+//
 // Each member of [rotation.Record] is one string property that holds its JSON, and
 // records are merged, never replaced: what a newer Rekey has added stays. The
-// number `schema` is read before anything else.
+// number `schema` is read before anything else. Rows of the inventory hold compressed JSON in
+// binary properties beside such a number, since there are many and some are large.
 //
 // Writes are sent once. A write that is repeated after a lost answer is refused
 // because of its own first try, and the caller could not tell that from a conflict; so a

@@ -58,6 +58,7 @@ func newFixture(t *testing.T, cfg table.Config, wrap func(policy.Transporter) po
 	server := httptest.NewTLSServer(service)
 	t.Cleanup(server.Close)
 	url := server.URL + "/" + table.DefaultAccount
+	server.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = 64 // as in shared/app
 	var transport policy.Transporter = server.Client()
 	client, err := aztables.NewServiceClient(url, credential{},
 		&aztables.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: transport}})

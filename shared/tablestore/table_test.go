@@ -202,7 +202,7 @@ func TestCostOfPrune(t *testing.T) {
 	for i := 1; i < days; i++ {
 		rec.Version++
 		var err error
-		if rec, err = f.Commit(t.Context(), rec, rotation.Event{At: epoch.AddDate(0, 0, i)}); err != nil {
+		if rec, err = f.Commit(t.Context(), rec, rotation.Event{At: epoch.AddDate(0, 0, i), Kind: history.Published, RunID: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -211,14 +211,19 @@ func TestCostOfPrune(t *testing.T) {
 	if left := len(f.service.Rows("hist-one-")); err != nil || more || n != old || left != days-old || len(f.service.Rows("day-")) != left {
 		t.Errorf("pruned %d, want %d, %d are left (%v)", n, old, left, err)
 	}
+	monday := rotation.WeekOf(epoch.AddDate(0, 0, old))
+	whole := int(monday.Sub(epoch).Hours()/24) + 1 // epoch is no midnight
+	if left := len(f.service.Rows("run-")); left != days-whole {
+		t.Errorf("%d runs are left, want those since %v: %d", left, monday, days-whole)
+	}
 	queries, transactions := f.service.Calls(table.OpQuery), f.service.Calls(table.OpBatch)
 	t.Logf("%d days of history, %d too old: %d queries, %d transactions", days, old, queries, transactions)
-	if queries != 17 || transactions != 5 {
-		t.Errorf("%d queries and %d transactions, want 17 and 5", queries, transactions)
+	if queries != 33 || transactions != 5+3 {
+		t.Errorf("%d queries and %d transactions, want 33 and 8", queries, transactions)
 	}
 	f.service.ResetCalls()
 	if _, _, err := f.Prune(t.Context(), epoch.AddDate(0, 0, old), 1000); err != nil ||
-		f.service.Calls(table.OpQuery) != 16 || f.service.Calls(table.OpBatch) != 0 {
+		f.service.Calls(table.OpQuery) != 32 || f.service.Calls(table.OpBatch) != 0 {
 		t.Errorf("looking in vain: %d queries, %v", f.service.Calls(table.OpQuery), err)
 	}
 }

@@ -55,6 +55,11 @@ func (t *transaction) add(kind aztables.TransactionType, rk, etag string, proper
 	if entity == nil {
 		entity = map[string]any{}
 	}
+	for name, value := range properties {
+		if _, ok := value.([]byte); ok {
+			entity[name+"@odata.type"] = "Edm.Binary" // JSON writes it as base64
+		}
+	}
 	entity["PartitionKey"], entity["RowKey"] = t.partition, rk
 	body, err := json.Marshal(entity)
 	if err != nil {
@@ -99,8 +104,11 @@ func (t *transaction) check(kind aztables.TransactionType, rk, etag string, prop
 	total := 0
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		n := 8
-		if text, ok := properties[name].(string); ok {
-			n = 2 * len(utf16.Encode([]rune(text)))
+		switch value := properties[name].(type) {
+		case string:
+			n = 2 * len(utf16.Encode([]rune(value)))
+		case []byte:
+			n = len(value)
 		}
 		if n > maxPropertyBytes {
 			fail("PropertyValueTooLarge", "property %s has %d KiB, at most 64 are allowed", name, n>>10)
@@ -110,6 +118,16 @@ func (t *transaction) check(kind aztables.TransactionType, rk, etag string, prop
 	if total > maxEntityBytes {
 		fail("EntityTooLarge", "the row has %d KiB, at most 1024 are allowed", total>>10)
 	}
+}
+
+// join appends what u has, if both fit into one transaction.
+func (t *transaction) join(u *transaction) bool {
+	if t.err != nil || u.err != nil || len(t.actions)+len(u.actions) > maxOperations || t.size+u.size > maxTransaction {
+		return false
+	}
+	t.actions, t.size = append(t.actions, u.actions...), t.size+u.size
+	maps.Copy(t.keys, u.keys)
+	return true
 }
 
 // keyAllowed reports whether a key consists of what Rekey puts into keys.

@@ -11,6 +11,7 @@ import (
 type instruments struct {
 	rotations, throttled, requests metric.Int64Counter
 	step, expiry                   metric.Float64Histogram
+	scanInstruments
 }
 
 // instruments makes them. The SDK refuses only names and bounds that are wrong, and
@@ -44,5 +45,6 @@ func (t *Telemetry) instruments(m metric.Meter) instruments {
 		return nil
 	}, due, oldest)
 	t.exported("metrics", errors.Join(errs[:]...))
+	i.scanInstruments = t.scanInstruments(m)
 	return i
 }

@@ -12,7 +12,7 @@ import (
 var words = set(`
 	tenant common organizations consumers oauth2 v2.0 token authorize devicecode .well-known openid-configuration discovery instance keys
 	v1.0 beta me users organization applications servicePrincipals addPassword removePassword owners policies appManagementPolicies
-	defaultAppManagementPolicy oauth2PermissionGrants appRoleAssignments transitiveMemberOf memberOf
+	defaultAppManagementPolicy reports appCredentialSignInActivities oauth2PermissionGrants appRoleAssignments transitiveMemberOf memberOf
 	secrets versions deletedsecrets recover
 	Tables rekey $batch devstoreaccount1
 	metadata identity msi

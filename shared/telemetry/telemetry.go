@@ -72,6 +72,9 @@ type Telemetry struct {
 	made   atomic.Bool
 	due    atomic.Pointer[backlog]
 	quiet  quiet
+
+	scansMu sync.Mutex
+	scans   map[string]scanned // by tenant
 }
 
 // New returns nil if c exports nothing. Otherwise nothing is made or connected before

@@ -9,7 +9,6 @@ package catalog
 
 import (
 	"context"
-	"time"
 
 	"rekey/shared/inventory"
 )
@@ -20,15 +19,19 @@ type Row struct {
 	Accepted []inventory.Acceptance
 }
 
-// Store reads what package scan writes, and keeps acceptances.
+// Store reads what package scan writes, and keeps acceptances. A row that cannot be read is left
+// out of a list; then there is an error beside the others, or at the end, that has a method
+// LeftOut() int.
 type Store interface {
 	// Tenants returns all tenants that have an inventory, by id.
 	Tenants(ctx context.Context) ([]inventory.Tenant, error)
+	// Tenant returns one of them; [serviceerror.ErrNotFound] if there is none.
+	Tenant(ctx context.Context, tenantID string) (inventory.Tenant, error)
 	// Row returns one application; [serviceerror.ErrNotFound] if there is none.
 	Row(ctx context.Context, key inventory.Key) (Row, error)
 	// Rows calls visit with every row of a tenant, in no order.
 	Rows(ctx context.Context, tenantID string, visit func(Row) error) error
-	// Ending returns up to limit ends of credentials at or after q.From and before q.To, in order.
+	// Ending returns up to limit of the [Ends] of all applications, in the order of [End.Compare].
 	// It costs a range query in each partition, and more only where many of them lie in one.
 	Ending(ctx context.Context, q EndQuery, limit int) (ends []End, more bool, err error)
 	// Accept changes the acceptances of an application, conditional on what was read:
@@ -41,28 +44,13 @@ type Store interface {
 	Scans(ctx context.Context, tenantID string, limit int) ([]inventory.Scan, error)
 }
 
-// EndQuery is a range of ends.
-type EndQuery struct {
-	TenantID string // empty: of all tenants
-	From, To time.Time
-	After    *End // where to go on, behind this one
-}
-
-// End is the end of a credential, as the order of ends has it. What never ends, and an
-// application without credentials, stands at [Never].
-type End struct {
-	At time.Time // whole seconds
-	inventory.Key
-	KeyID string // empty: the application has no credential
-}
-
-// Never is where in the order of ends stands what does not end.
-var Never = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
-
 // Managers tells which connections and targets have to do with applications.
 type Managers interface {
-	// Of returns the managers of some applications. known is false where a record could not be read.
-	Of(ctx context.Context, keys []inventory.Key) (managers map[inventory.Key][]inventory.Manager, known bool, err error)
+	// Of returns the managers of some applications: those whose claims are on them, and those that a
+	// marker of one of their credentials names. It costs reads for each application. known is false
+	// where a record could not be read. What only signs in as an application without a client
+	// secret is left out.
+	Of(ctx context.Context, apps []inventory.Application) (managers map[inventory.Key][]inventory.Manager, known bool, err error)
 	// All returns those of every application of a tenant, by client id.
 	All(ctx context.Context, tenantID string) (managers map[string][]inventory.Manager, known bool, err error)
 }
@@ -77,6 +65,11 @@ type Scanner interface {
 // Request asks for a scan.
 type Request struct {
 	ConnectionID string
-	Daily        *bool // nil: as it is; true where the tenant is new
+	TenantID     string // the connection's
+	Daily        *bool  // nil: as it is; true where the tenant is new
 	By           string
+	From         string // where the request came from, for the log
+	// Random is what the id of a new scan is made of (see [inventory.ScanID]), so that a request
+	// that comes again is known by it; empty: it is drawn.
+	Random string
 }
