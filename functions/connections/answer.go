@@ -116,6 +116,15 @@ var headers = map[string]string{
 	"Referrer-Policy":         "no-referrer",
 }
 
+// answer writes what an operation returned.
+func (h *Handler) answer(w http.ResponseWriter, v any) {
+	if f, ok := v.(*csvFile); ok {
+		h.writeCSV(w, f)
+		return
+	}
+	h.write(w, http.StatusOK, v)
+}
+
 func (h *Handler) write(w http.ResponseWriter, status int, v any) {
 	data, err := json.Marshal(v)
 	if err != nil { // our own types: a mistake in this package

@@ -12,8 +12,8 @@ import (
 	"rekey/shared/rotation"
 )
 
-// catalog is what GET /options has.
-type catalog struct {
+// appOption is what GET /options has.
+type appOption struct {
 	Name          string   `json:"name"`
 	App           string   `json:"app"`
 	Methods       []string `json:"methods"`
@@ -21,7 +21,7 @@ type catalog struct {
 }
 
 func (h *Handler) options(*request) (any, error) {
-	return map[string]any{"appConnectionOptions": []catalog{{
+	return map[string]any{"appConnectionOptions": []appOption{{
 		Name: "Azure Client Secrets", App: app, OAuthClientID: h.OAuthClientID,
 		Methods: []string{connection.OAuth, connection.ClientSecret, connection.Certificate},
 	}}}, nil

@@ -40,6 +40,9 @@ var bodies = []struct{ method, path string }{
 	{http.MethodPost, "/azure-client-secrets/oauth/authorize"},
 	{http.MethodPost, rotationsPath},
 	{http.MethodPost, loginPath},
+	{http.MethodPost, "/azure-client-secrets/inventory/scans"},
+	{http.MethodPost, "/azure-client-secrets/inventory/TENANT/OWNED/adopt"},
+	{http.MethodPost, "/azure-client-secrets/inventory/TENANT/OWNED/accept"},
 }
 
 // deployment is the real service on outside services of memory, with one connection at
@@ -52,6 +55,7 @@ type deployment struct {
 	owned, lonely rotation.Application
 	secret        secret.Value // of lonely
 	keyID         string
+	retired       string // the key id of a client secret of owned
 }
 
 func newDeployment(t *testing.T) *deployment {
@@ -80,10 +84,11 @@ func newDeployment(t *testing.T) *deployment {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	d.owned, _, _ = d.w.AddApplication()
+	d.owned, _, d.retired = d.w.AddApplication()
 	d.w.Own(d.owned.ClientID, connected.ClientID, true)
 	d.lonely, d.secret, d.keyID = d.w.AddApplication()
 	d.w.Name(d.keyID)
+	d.api.Inventory = d.inventory(t)
 	return d
 }
 
@@ -91,7 +96,7 @@ func newDeployment(t *testing.T) *deployment {
 // that are good get beyond the validation. Secrets go where they belong and nowhere else.
 func (d *deployment) real(body string) string {
 	return strings.NewReplacer("TENANT", d.lonely.TenantID, "CLIENT", d.lonely.ClientID, "OWNED", d.owned.ClientID, "OBJECT", d.owned.ObjectID,
-		"KEY", d.keyID,
+		"KEY", d.keyID, "RETIRED", d.retired,
 		`"clientSecret":"SECRET"`, `"clientSecret":"`+d.secret.Reveal()+`"`).Replace(body)
 }
 
@@ -138,6 +143,7 @@ func plant(v any, only int, seen *int) any {
 // that is the caller's to mend and never ours, that quotes nothing, in the log neither;
 // no secret is shown or stored where it should not be, and all promises are kept.
 func FuzzBody(f *testing.F) {
+	const soon = "2000-02-01T00:00:00Z" // by the clock of the bubble
 	const credentials = `"credentials":{"tenantId":"TENANT","clientId":"CLIENT","clientSecret":"SECRET","clientSecretKeyId":"KEY"}`
 	for which, seeds := range map[byte][]string{
 		0: {
@@ -177,6 +183,15 @@ func FuzzBody(f *testing.F) {
 			`{"name":"n","connectionId":"` + id + `","parameters":{"clientId":"CLIENT"},"secretsMapping":{"clientSecret":"x"}}`,
 		},
 		7: {`{"clientId":"ci","clientSecret":"SECRET","organizationSlug":"o"}`, `{"clientId":"SECRET"}`},
+		8: {`{"connectionId":"` + id + `","daily":true}`, `{"connectionId":"` + id + `"}`},
+		9: {
+			`{"connectionId":"` + id + `","vaultSecretName":"v","name":"n","description":"d","retireKeyIds":["RETIRED"],` +
+				`"isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}}`,
+			`{"connectionId":"` + id + `","vaultSecretName":"v","retireKeyIds":["KEY","KEY"]}`,
+		},
+		10: {`{"finding":"ownerless","reason":"r","until":"` + soon + `"}`,
+			`{"finding":"never-ends","keyId":"KEY","reason":"r","until":"` + soon + `"}`,
+			`{"finding":"ownerless","reason":"r","until":"2000-01-01T00:00:00Z"}`},
 	} {
 		for _, seed := range seeds {
 			f.Add(which, "", seed)
@@ -194,8 +209,8 @@ func FuzzBody(f *testing.F) {
 			if key != "" {
 				header = []string{"Idempotency-Key", key}
 			}
-			d.send(t, to.method, to.path, d.real(body), header...)
-			d.send(t, to.method, to.path, d.real(body), header...) // once more
+			d.send(t, to.method, d.real(to.path), d.real(body), header...)
+			d.send(t, to.method, d.real(to.path), d.real(body), header...) // once more
 			d.check(t)
 		})
 		if !json.Valid([]byte(body)) {
@@ -204,7 +219,7 @@ func FuzzBody(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDeployment(t)
 			for _, b := range planted(d.real(body)) {
-				d.send(t, to.method, to.path, b)
+				d.send(t, to.method, d.real(to.path), b)
 			}
 			d.check(t)
 		})

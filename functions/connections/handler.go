@@ -38,6 +38,7 @@ const app = "azure-client-secrets"
 // Service is what the API does with connections.
 type Service interface {
 	Reader
+	Overview
 	Writer
 	Targets
 	Rotations
@@ -51,6 +52,13 @@ type Reader interface {
 	List(ctx context.Context, project *string) ([]rotation.Record, error)
 	// Page is List in the order of names, q.Limit at a time, of what keep chooses; nil: of all.
 	Page(ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool) (page []rotation.Record, more bool, err error)
+}
+
+// Overview looks at connections and targets together, at a cost that does not follow from how many
+// there are.
+type Overview interface {
+	Upcoming(ctx context.Context, limit int) (connection.Upcoming, error)
+	Activity(ctx context.Context, weeks int) ([]rotation.Week, error)
 }
 
 // Writer makes, changes and deletes connections; the latter two also targets.
@@ -96,7 +104,8 @@ type OAuth interface {
 
 // Handler is the API. Its fields are set once; those that may be left out say so.
 type Handler struct {
-	Service Service
+	Service   Service
+	Inventory Inventory
 	// Authenticate says who sent a request; see [auth.Authenticator].
 	Authenticate func(*http.Request) (auth.Caller, error)
 	// Login says who has that API key, if it is of that name. Nil: no caller signs in so.
@@ -195,7 +204,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string) (call
 	answerTo := func(w http.ResponseWriter) {
 		var v any
 		if v, err = found.serve(h, req); err == nil {
-			h.write(w, http.StatusOK, v)
+			h.answer(w, v)
 			return
 		}
 		h.fail(r.Context(), w, id, err)

@@ -32,6 +32,8 @@ type service struct {
 	delete       func(connection.DeleteOptions) (rotation.Record, error)
 	get          func(id string) (rotation.Record, error)
 	list         func(project *string) ([]rotation.Record, error)
+	upcoming     func(limit int) (connection.Upcoming, error)
+	activity     func(weeks int) ([]rotation.Week, error)
 	createTarget func(via string, in connection.TargetInput) (rotation.Record, error)
 	targets      func(via string) ([]rotation.Record, error)
 	allTargets   func(project *string) ([]rotation.Record, error)
@@ -76,6 +78,14 @@ func (s service) List(_ context.Context, project *string) ([]rotation.Record, er
 
 func (s service) Page(context.Context, rotation.ListQuery, func(*rotation.Record) bool) ([]rotation.Record, bool, error) {
 	return nil, false, nil
+}
+
+func (s service) Upcoming(_ context.Context, limit int) (connection.Upcoming, error) {
+	return s.upcoming(limit)
+}
+
+func (s service) Activity(_ context.Context, weeks int) ([]rotation.Week, error) {
+	return s.activity(weeks)
 }
 
 func (s service) Once(_ context.Context, k connection.Keyed, do func(id string) (rotation.Record, error)) (rotation.Record, error) {

@@ -208,3 +208,17 @@ func TestAuthenticationView(t *testing.T) {
 		t.Errorf("too much: %s", w.Body)
 	}
 }
+
+// A target shows what its first rotation is going to retire, until that has been done.
+func TestATargetShowsWhatItRetires(t *testing.T) {
+	for want, retire := range map[string][]string{
+		`"retireKeyIds":[]`:          nil,
+		`"retireKeyIds":["k1","k2"]`: {"k1", "k2"},
+	} {
+		rec := rotation.Record{ID: target, Via: id, Phase: rotation.Idle, Retire: retire}
+		s := service{getTarget: func(string, string) (rotation.Record, error) { return rec, nil }}
+		if w, _ := ask(t, s, http.MethodGet, "/azure-client-secrets/"+id+"/targets/"+target, ""); !strings.Contains(w.Body.String(), want) {
+			t.Errorf("no %s in %s", want, w.Body)
+		}
+	}
+}

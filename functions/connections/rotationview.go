@@ -74,7 +74,7 @@ func (h *Handler) rotationViews(rec *rotation.Record) (*rotationView, *rotationS
 	switch {
 	case s.Interval > 0:
 		return &rotationView{
-			RotationInterval: s.Interval, RotateAtUTC: atUTC(s, slot(rec, now)), NextRotationAt: next(rec, now),
+			RotationInterval: s.Interval, RotateAtUTC: atUTC(s, slot(rec, now)), NextRotationAt: when(rec.NextRotation(now)),
 			RotateAt: timeOfDay{s.Hours, s.Minutes}, TimeZone: cmp.Or(s.Zone, "UTC"), rotationState: state(rec, now),
 		}, nil
 	case rec.Run != nil || rec.LastRun != nil || rec.Delegated() && rec.Target.ClientID != "":
@@ -110,21 +110,6 @@ func state(rec *rotation.Record, now time.Time) rotationState {
 		v.ByHand = append(v.ByHand, byHandView{o.KeyID, o.Since, o.Reason})
 	}
 	return v
-}
-
-// next is when the next rotation is tried. Until the first one, which is due at once, is done
-// it is the slot that would follow if that were done now.
-func next(rec *rotation.Record, now time.Time) *time.Time {
-	due := rec.Due()
-	switch {
-	case !rec.Policy.Enabled:
-		return nil
-	case rec.Error != nil && rec.Error.RetryAt.After(due):
-		return when(rec.Error.RetryAt)
-	case due.IsZero():
-		return when(rec.Policy.Schedule.First(now))
-	}
-	return when(due)
 }
 
 // lastRun is the run under way, or else the last one.

@@ -41,6 +41,7 @@ var tables = []struct {
 	base   string
 	routes []route
 }{
+	{Base, inventoryRoutes}, // before those with an {id}
 	{Base, routes},
 	{secretRotationsBase, secretRotationRoutes},
 	{loginBase, []route{{"POST", "universal-auth/login", open, nil}}}, // see [Handler.login]
@@ -54,6 +55,8 @@ var routes = []route{
 	{"GET", app, auth.Read, (*Handler).list},
 	{"POST", app, auth.Write, (*Handler).create},
 	{"GET", app + "/available", auth.Read, (*Handler).available},
+	{"GET", app + "/upcoming", auth.Read, (*Handler).upcoming},
+	{"GET", app + "/activity", auth.Read, (*Handler).activity},
 	{"POST", app + "/inspect", auth.Write, (*Handler).inspect},
 	{"POST", app + "/oauth/authorize", auth.Write, (*Handler).authorize},
 	{"GET", app + "/connection-name/{name}", auth.Read, (*Handler).byName},

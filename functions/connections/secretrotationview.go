@@ -76,6 +76,6 @@ func (h *Handler) secretRotationView(rec *rotation.Record) secretRotationView {
 	}
 	about := state(rec, h.now())
 	v.RotationStatus, v.LastRotationMessage = some(about.RotationStatus), about.LastRotationMessage
-	v.LastRotatedAt, v.NextRotationAt = about.LastRotatedAt, next(rec, h.now())
+	v.LastRotatedAt, v.NextRotationAt = about.LastRotatedAt, when(rec.NextRotation(h.now()))
 	return v
 }

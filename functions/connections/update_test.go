@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -289,7 +290,7 @@ func TestCreateTarget(t *testing.T) {
 	if grace := in.Grace; w.Code != http.StatusOK || grace == nil || *grace != time.Hour {
 		t.Errorf("grace %v: %s", grace, w.Body)
 	}
-	if in.Grace = nil; in != want {
+	if in.Grace = nil; !reflect.DeepEqual(in, want) {
 		t.Errorf("input %+v, want %+v", in, want)
 	}
 	for body, says := range map[string]string{

@@ -74,6 +74,7 @@ type targetView struct {
 	UpdatedAt             time.Time       `json:"updatedAt"`
 	Rotation              *rotationView   `json:"rotation,omitempty"`
 	RotationState         *rotationState  `json:"rotationState,omitempty"`
+	RetireKeyIDs          []string        `json:"retireKeyIds"` // what the first rotation takes the place of; empty once it has
 	Attention             []string        `json:"attention"`
 }
 
@@ -111,7 +112,7 @@ func (h *Handler) targetView(rec *rotation.Record) targetView {
 		ID: rec.ID, ConnectionID: rec.Via, Description: some(rec.Description), Version: rec.Revision,
 		Application:           applicationView{rec.Target.TenantID, rec.Target.ClientID, rec.Target.ObjectID},
 		IsAutoRotationEnabled: rec.Policy.Enabled, VaultSecretName: rec.VaultName, CreatedAt: rec.CreatedAt, UpdatedAt: rec.UpdatedAt,
-		Rotation: planned, RotationState: state, Attention: attention(rec, h.now()),
+		Rotation: planned, RotationState: state, RetireKeyIDs: append([]string{}, rec.Retire...), Attention: attention(rec, h.now()),
 	}
 }
 
