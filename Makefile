@@ -8,7 +8,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ROOT     = build/azure
 # A template engine in gRPC's tracing would keep the linker from leaving out what is never called.
 TAGS     = grpcnotrace
-FUNCTIONS = connections secretrotations login oauth rotatedue health
+FUNCTIONS = connections secretrotations login oauth console rotatedue health
 
 .DEFAULT_GOAL := help
 
@@ -117,6 +117,10 @@ package: go ## make the zip files of both hosts, with checksums, in dist
 	@$(GO) run ./infra/pack
 .PHONY: package
 
+scan: go ## scan an emulated tenant of N applications and say what it takes: make scan N=10000
+	$(GO) test ./infra/scan -vet=off -run TestScanOfATenant -count=1 -v -timeout=60m -applications $(or $(N),10000)
+.PHONY: scan
+
 bench: stage ## measure cold start, a rotation's overhead, the timer's requests, a page of a list, a thousand due at once
 	$(GO) build -o build/bench ./infra/bench
 	@./build/bench
@@ -132,6 +136,10 @@ openapi-check: go ## lint the API's description, and call every operation with c
 	(cd infra/openapi && npm ci --no-audit --no-fund --ignore-scripts) && \
 	$(GO) test -vet=off -count=1 ./functions -run '^(TestLinted|TestGeneratedClients)$$' -generate
 .PHONY: openapi-check
+
+picture: go ## take the picture of the README, of the demo that make run has up
+	$(GO) run ./infra/picture
+.PHONY: picture
 
 clean: ## remove what was built
 	rm -rf build dist .local

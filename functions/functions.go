@@ -9,30 +9,38 @@ import (
 	"time"
 
 	"rekey/functions/connections"
+	"rekey/functions/console"
 	"rekey/functions/health"
 	pages "rekey/functions/oauth"
 	"rekey/shared/app"
 	"rekey/shared/host"
 	"rekey/shared/oauth"
+	"rekey/shared/session"
 	"rekey/shared/telemetry"
 )
 
 // HTTP serves the HTTP functions. once, if not nil, answers requests that the host
 // sends twice.
 func HTTP(a *app.App, once *host.Once) http.Handler {
-	api := &connections.Handler{
-		Service: a.Connections, Authenticate: a.Callers.Authenticate, Login: a.Callers.Login, Deployment: a.Config.Deployment,
-		Limit: a.Limit, Once: once, Log: a.Log,
-	}
+	api := newAPI(a)
+	api.Authenticate, api.Login, api.Limit, api.Once = a.Callers.Authenticate, a.Callers.Login, a.Limit, once
+	// The console is a caller of the API like any other; the session says who it is, and has counted
+	// the request.
+	within := newAPI(a)
+	within.Authenticate = console.Authenticate
 	people := &pages.Handler{PublicURL: a.Config.PublicURL, AuthorityURL: a.Config.AuthorityHost, Limit: a.Limit, Log: a.Log}
 	if a.OAuth != nil { // else the interfaces would not be nil
-		api.OAuth, api.OAuthClientID, people.Flow = a.OAuth, a.Config.OAuth.ClientID, a.OAuth
+		people.Flow = a.OAuth
 	}
+	pagesOfConsole := &console.Handler{API: within, Sessions: a.Sessions, Settings: console.SettingsOf(a.Config), OAuth: a.OAuth != nil,
+		VaultURL: a.Config.KeyVaultURL, Limit: a.Limit, Log: a.Log}
 	probe := health.Handler(app.Version)
 	measured := a.Telemetry.Handler(telemetry.HTTP, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.EscapedPath(), oauth.Base):
 			people.ServeHTTP(w, r)
+		case r.URL.Path == session.Base || strings.HasPrefix(r.URL.Path, session.Base+"/"):
+			pagesOfConsole.ServeHTTP(w, r)
 		default:
 			api.ServeHTTP(w, r) // it refuses what is not below its own path
 		}
@@ -44,6 +52,15 @@ func HTTP(a *app.App, once *host.Once) http.Handler {
 		}
 		measured.ServeHTTP(w, r)
 	}))
+}
+
+// newAPI is the API without its callers.
+func newAPI(a *app.App) *connections.Handler {
+	h := &connections.Handler{Service: a.Connections, Inventory: a.Inventory, Deployment: a.Config.Deployment, Log: a.Log}
+	if a.OAuth != nil { // else the interface would not be nil
+		h.OAuth, h.OAuthClientID = a.OAuth, a.Config.OAuth.ClientID
+	}
+	return h
 }
 
 // arrival is how long the body of a request may take to arrive.

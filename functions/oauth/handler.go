@@ -143,7 +143,7 @@ func (h *Handler) start(a *answer) {
 		return
 	}
 	h.exists(a)
-	a.write(http.StatusOK, page{
+	a.write(http.StatusOK, view{
 		ID: "start", Title: "Connect a Microsoft Entra tenant", Invitation: &in, Until: in.ExpiresAt.Format("15:04 MST"),
 	}, map[string]any{
 		"requestedBy": in.RequestedBy, "name": in.Name, "description": in.Description, "tenantId": in.TenantID, "rotates": in.Rotates,
@@ -168,7 +168,7 @@ func (h *Handler) approve(a *answer) {
 	http.SetCookie(a.w, to.Cookie)
 	a.policy = policy(elsewhere)
 	if a.json() {
-		a.write(http.StatusOK, page{}, map[string]any{"authorizationUrl": to.URL})
+		a.write(http.StatusOK, view{}, map[string]any{"authorizationUrl": to.URL})
 		return
 	}
 	a.redirect(to.URL)
@@ -178,7 +178,7 @@ func (h *Handler) approve(a *answer) {
 // checker is no answer of Entra's.
 func (h *Handler) callback(a *answer) {
 	if a.r.Method == http.MethodHead {
-		a.write(http.StatusOK, page{}, map[string]any{})
+		a.write(http.StatusOK, view{}, map[string]any{})
 		return
 	}
 	to := h.Flow.Callback(a.r.Context(), a.r.URL.RawQuery, jar(a.r))
@@ -211,7 +211,7 @@ func (h *Handler) result(a *answer) {
 	if s := status(got.Kind); s >= http.StatusBadRequest {
 		body.ReqID, body.StatusCode, body.Error = a.id, s, host.StatusName(s)
 	}
-	a.write(status(got.Kind), page{ID: "result", Title: titles[got.Kind], Result: &got, Again: got.Kind == oauth.Working}, body)
+	a.write(status(got.Kind), view{ID: "result", Title: titles[got.Kind], Result: &got, Again: got.Kind == oauth.Working}, body)
 }
 
 // resultBody is a result as JSON: what the API's errors have, and more.

@@ -150,9 +150,6 @@ func TestPagesEscape(t *testing.T) {
 			strings.Count(text, "&lt;script&gt;") != values {
 			t.Errorf("%s: not %d values, escaped: %s", path, values, text)
 		}
-		if text := body.String(); strings.Contains(text, "%") {
-			t.Errorf("%s: a value is missing: %s", path, text)
-		}
 	}
 }
 

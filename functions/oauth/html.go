@@ -1,118 +1,66 @@
 package oauth
 
 import (
-	"html"
-	"strings"
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/oauth"
+	"rekey/shared/page"
 )
 
-// markup is a constant of this package. Its own type keeps values out of it: a string
-// can't be passed where markup is wanted.
-type markup string
-
-// document is HTML in the making. Values are put into text, and between the quotes of
-// attributes, nowhere else; there escaping makes text of whatever they are.
-//
-// It is not html/template, which finds methods by name: one use of it makes the linker
-// keep every method of the Graph SDK, 7 MB that each cold start would load.
-type document struct{ b strings.Builder }
-
-// add appends m, each % in it replaced by a value.
-func (d *document) add(m markup, values ...string) {
-	rest := string(m)
-	for _, v := range values {
-		before, after, _ := strings.Cut(rest, "%")
-		d.b.WriteString(before)
-		d.b.WriteString(html.EscapeString(v))
-		rest = after
+// html renders v. The ids are what tests hold on to.
+func (v view) html() []byte {
+	d := page.Document{ID: v.ID, Title: v.Title, Narrow: true}
+	if v.Again {
+		d.Refresh = 2
 	}
-	d.b.WriteString(rest)
-}
-
-// addIf appends m with value in it, unless value is empty.
-func (d *document) addIf(m markup, value string) {
-	if value != "" {
-		d.add(m, value)
+	if v.Problem != "" {
+		d.Class = string(v.Problem)
 	}
-}
-
-// html renders p. The ids are what tests hold on to.
-func (p page) html() []byte {
-	var d document
-	d.add(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">`)
-	if p.Again {
-		d.add(`<meta http-equiv="refresh" content="2">`)
+	if v.Invitation != nil {
+		d.Main = append(d.Main, invitation(v.Invitation, v.Until))
 	}
-	d.add(`<title>% - Rekey</title><style>`+style+`</style></head>
-<body id="%"`, p.Title, p.ID)
-	if p.Result != nil {
-		d.add(` class="%"`, string(p.Result.Kind))
+	if v.Result != nil {
+		d.Class = string(v.Result.Kind)
+		d.Main = append(d.Main, result(v.Result))
 	}
-	d.addIf(` class="%"`, string(p.Problem))
-	d.add(`>
-<h1>%</h1>
-`, p.Title)
-	if p.Invitation != nil {
-		d.invitation(p.Invitation, p.Until)
+	if v.Text != "" {
+		d.Main = append(d.Main, h.P(h.ID("message"), g.Text(v.Text)))
 	}
-	if p.Result != nil {
-		d.result(p.Result)
-	}
-	d.addIf(`<p id="message">%</p>
-`, p.Text)
-	d.add(`</body></html>
-`)
-	return []byte(d.b.String())
+	return d.Render()
 }
 
 // invitation asks people to go on. The form has no action, so that it goes to the
 // page's own address, and no state stands in the page.
-func (d *document) invitation(i *oauth.Invitation, until string) {
-	can := "can manage"
+func invitation(i *oauth.Invitation, until string) g.Node {
+	can, name := "can manage", i.Name
 	if i.Again {
-		can = "can go on managing"
+		can, name = "can go on managing", name+" (signing in again)"
 	}
-	d.add(`<p><strong id="requester">%</strong> asks you to sign in to Microsoft Entra, so that `+
-		`Rekey % client secrets of applications in your tenant on your behalf.</p>
-<dl>
-<dt>Connection</dt><dd id="name">%`, i.RequestedBy, can, i.Name)
-	if i.Again {
-		d.add(` (signing in again)`)
+	return g.Group{
+		h.P(h.Strong(h.ID("requester"), g.Text(i.RequestedBy)), g.Text(" asks you to sign in to Microsoft Entra, so that Rekey "+can+
+			" client secrets of applications in your tenant on your behalf.")),
+		page.Facts(page.Say("Connection", name).As("name"), page.Say("Description", i.Description).As("description"),
+			page.Say("Tenant", i.TenantID).As("tenant"), page.Say("Application whose client secret is rotated", i.Rotates).As("rotates")),
+		h.Form(h.Method("post"), h.Button(h.ID("continue"), h.Type("submit"), g.Text("Continue to Microsoft Entra"))),
+		h.P(h.Class("note"), g.Text("If you did not expect this, close the page. Nothing happens then. The link is good until "+until+".")),
 	}
-	d.add(`</dd>
-`)
-	d.addIf(`<dt>Description</dt><dd id="description">%</dd>
-`, i.Description)
-	d.add(`<dt>Tenant</dt><dd id="tenant">%</dd>
-`, i.TenantID)
-	d.addIf(`<dt>Application whose client secret is rotated</dt><dd id="rotates">%</dd>
-`, i.Rotates)
-	d.add(`</dl>
-<form method="post"><button id="continue" type="submit">Continue to Microsoft Entra</button></form>
-<p class="note">If you did not expect this, close the page. Nothing happens then. The link is good until %.</p>
-`, until)
 }
 
 // result tells how a sign-in ended.
-func (d *document) result(r *oauth.Result) {
-	d.add(`<p id="message">%</p>
-`, r.Text())
-	// Escaping does not make a link harmless: javascript: would run.
-	if strings.HasPrefix(r.AdminConsentURL, "https://") {
-		d.add(`<p><a id="admin-consent" rel="noreferrer" href="%">Consent as an administrator</a></p>
-`, r.AdminConsentURL)
+func result(r *oauth.Result) g.Node {
+	nodes := g.Group{h.P(h.ID("message"), g.Text(r.Text()))}
+	if consent, ok := page.Elsewhere(r.AdminConsentURL); ok {
+		nodes = append(nodes, h.P(h.A(h.ID("admin-consent"), h.Rel("noreferrer"), consent.Href(), g.Text("Consent as an administrator"))))
 	}
 	if r.OtherAccount {
-		d.add(`<p id="other-account">Another account than before has signed in. The connection acts as that one from now on.</p>
-`)
+		nodes = append(nodes, h.P(h.ID("other-account"),
+			g.Text("Another account than before has signed in. The connection acts as that one from now on.")))
 	}
-	d.add(`<dl><dt>Connection</dt><dd id="name">%</dd><dt>Tenant</dt><dd id="tenant">%</dd>
-`, r.Name, r.TenantID)
-	d.addIf(`<dt>Id</dt><dd id="connection">%</dd>`, r.ConnectionID)
-	d.add(`</dl>
-`)
-	d.addIf(`<p class="note">Microsoft Entra said:</p><p class="entra" id="entra">%</p>
-`, r.Entra)
+	nodes = append(nodes, page.Facts(page.Say("Connection", r.Name).As("name"), page.Say("Tenant", r.TenantID).As("tenant"),
+		page.Say("Id", r.ConnectionID).As("connection")))
+	if r.Entra != "" {
+		nodes = append(nodes, h.P(h.Class("note"), g.Text("Microsoft Entra said:")), h.P(h.Class("entra"), h.ID("entra"), g.Text(r.Entra)))
+	}
+	return nodes
 }

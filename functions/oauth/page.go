@@ -1,8 +1,6 @@
 package oauth
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"math"
 	"net/http"
 	"strconv"
@@ -11,18 +9,8 @@ import (
 
 	"rekey/shared/host"
 	"rekey/shared/oauth"
+	"rekey/shared/page"
 )
-
-// style is all there is of design. The policy names its hash, so that no other style
-// is applied.
-const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:3em auto;padding:0 1em;color:#222}
-dt{font-weight:600}dd{margin:0 0 .6em}button{font:inherit;padding:.5em 1.4em}.note,.entra{color:#555}` +
-	`.entra{font-family:monospace;overflow-wrap:anywhere}`
-
-var styleHash = func() string {
-	sum := sha256.Sum256([]byte(style))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-}()
 
 // elsewhere is where the start page's form may lead: to ourselves, and from there to
 // Entra, which may send people on to their organisation's own sign-in. Browsers hold
@@ -32,11 +20,11 @@ const elsewhere = "'self' https:"
 // policy is the Content-Security-Policy of a page whose form, if it has one, may lead
 // to these places.
 func policy(forms string) string {
-	return "default-src 'none'; style-src " + styleHash + "; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; style-src " + page.StyleHash + "; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
-// page is what is shown.
-type page struct {
+// view is what is shown.
+type view struct {
 	ID, Title  string
 	Text       string
 	Problem    oauth.Problem
@@ -77,7 +65,7 @@ func (a *answer) json() bool {
 }
 
 // write answers with a page, or with body for who wants JSON.
-func (a *answer) write(status int, p page, body any) {
+func (a *answer) write(status int, p view, body any) {
 	var data []byte
 	kind := "text/html; charset=utf-8"
 	if a.json() {
@@ -123,7 +111,7 @@ func (a *answer) refuse(status int, title string, problem oauth.Problem, message
 	if problem != "" {
 		body["problem"] = problem
 	}
-	a.write(status, page{ID: "problem", Title: title, Text: message, Problem: problem}, body)
+	a.write(status, view{ID: "problem", Title: title, Text: message, Problem: problem}, body)
 }
 
 // busy tells a visitor to come back.
@@ -138,7 +126,7 @@ func (a *answer) busy(after time.Duration) {
 		message += "Go back in some seconds and press the button again. "
 	}
 	message += "If that does not help within ten minutes, ask for a new link."
-	a.write(http.StatusTooManyRequests, page{ID: "problem", Title: "One moment", Text: message, Again: again}, map[string]any{
+	a.write(http.StatusTooManyRequests, view{ID: "problem", Title: "One moment", Text: message, Again: again}, map[string]any{
 		"reqId": a.id, "statusCode": http.StatusTooManyRequests, "error": host.StatusName(http.StatusTooManyRequests),
 		"message": "Rate limit exceeded. Retry after the time in Retry-After.",
 	})

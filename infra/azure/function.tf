@@ -88,6 +88,7 @@ resource "azurerm_function_app_flex_consumption" "rekey" {
         "/health",
         "/organization/app-connections/azure/oauth/start",
         "/organization/app-connections/azure/oauth/callback",
+        "/console/sign-in",
       ]
 
       active_directory_v2 {

@@ -33,10 +33,10 @@ type Role int
 
 // The roles, with what each adds.
 const (
-	Read   Role = iota + 1 // look at connections and their history
-	Write                  // create, change and delete them
+	Read   Role = iota + 1 // look at connections, their history and the inventory
+	Write                  // create, change and delete connections, scan tenants
 	Rotate                 // rotate, and turn rotation on
-	Admin                  // read the audit, abandon a run
+	Admin                  // read the audit, abandon a run, accept findings
 )
 
 var roleNames = [...]string{Read: "read", Write: "write", Rotate: "rotate", Admin: "admin"}

@@ -1,0 +1,353 @@
+package console_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"rekey/shared/auth"
+)
+
+const evil = `"><script>alert(1)</script><a href="javascript:alert(1)">'&`
+
+// What callers, tenants and Entra have written is text on every page, never markup. No page has a
+// style or a handler that the policy would have to allow.
+func TestTextStaysText(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything(evil)
+	for _, path := range pages {
+		p := w.get(path)
+		w.shows(p)
+		if strings.Contains(p.text, "<script>") || strings.Contains(p.text, `javascript:alert(1)">`) || strings.Contains(p.text, " style=") ||
+			regexp.MustCompile(` on[a-z]+=`).MatchString(p.text) {
+			t.Errorf("%s: markup of a stranger, or an inline style or handler: %s", path, p.text)
+		}
+	}
+}
+
+// Pages tell browsers to load nothing of elsewhere, to be in no frame, and to keep nothing.
+func TestHeaders(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	for _, path := range append(pages, "/console/nothing") {
+		head := w.get(path).Header()
+		policy := head.Get("Content-Security-Policy")
+		if strings.Contains(policy, "unsafe") || !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
+			t.Errorf("%s: policy %q", path, policy)
+		}
+		if head.Get("Cache-Control") != "no-store" || head.Get("X-Content-Type-Options") != "nosniff" || head.Get("X-Frame-Options") != "DENY" {
+			t.Errorf("%s: %v", path, head)
+		}
+	}
+}
+
+var asset = regexp.MustCompile(`(?:href|src)="(/console/assets/[^"]+)"`)
+
+func TestAssets(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	found := asset.FindAllStringSubmatch(w.get("/console").text, -1)
+	if len(found) != 2 {
+		t.Fatalf("assets: %v", found)
+	}
+	w.role = 0 // browsers load them before the sign-in
+	for _, m := range found {
+		p := w.get(m[1])
+		if p.Code != http.StatusOK || !strings.Contains(p.Header().Get("Cache-Control"), "immutable") || len(p.text) < 500 {
+			t.Errorf("%s: %d %v", m[1], p.Code, p.Header())
+		}
+		if p := w.get(strings.Replace(m[1], "assets/", "assets/x", 1)); p.Code != http.StatusNotFound {
+			t.Errorf("of another version: %d", p.Code)
+		}
+	}
+}
+
+// A full page of 100 connections is below 50 KB as it is sent.
+func TestSize(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	var list []object
+	for range 100 {
+		list = append(list, connection("a-name-of-usual-length"))
+	}
+	w.answer("GET", secrets, 200, object{"appConnections": list})
+	for _, path := range append(pages, asset.FindStringSubmatch(w.get("/console").text)[1]) {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		_, _ = z.Write([]byte(w.get(path).text))
+		if err := z.Close(); err != nil || packed.Len() > 50_000 {
+			t.Errorf("%s: %d bytes, %v", path, packed.Len(), err)
+		}
+	}
+}
+
+// No page and no button is there without a session, and none asks the API.
+func TestWithoutASession(t *testing.T) {
+	w := newWorld(t, 0)
+	for _, path := range pages {
+		if p := w.get(path); !strings.HasSuffix(path, "sign-in") && (p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/sign-in") {
+			t.Errorf("%s: %d", path, p.Code)
+		}
+	}
+	for _, path := range buttons {
+		if p := w.post(path, nil); p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/sign-in" {
+			t.Errorf("%s: %d", path, p.Code)
+		}
+	}
+	if len(w.asked) > 0 {
+		t.Errorf("the API was asked: %+v", w.asked)
+	}
+}
+
+// buttons are all that can be posted to with a session.
+var buttons = []string{
+	"/console/several", "/console/connect", "/console/connections/" + id + "/add-target", "/console/connections/" + id + "/reconnect",
+	"/console/inventory/scans", "/console/inventory/" + tenantID + "/" + clientID + "/adopt", "/console/inventory/" + tenantID + "/" + clientID + "/accept",
+	"/console/inventory/" + tenantID + "/" + clientID + "/reject", "/console/connections/" + id + "/rotate", "/console/connections/" + id + "/emergency", "/console/connections/" + id + "/pause",
+	"/console/connections/" + id + "/resume", "/console/connections/" + id + "/abandon", "/console/connections/" + id + "/edit",
+	"/console/connections/" + id + "/delete", "/console/targets/" + id + "/" + targetID + "/rotate", "/console/targets/" + id + "/" + targetID + "/delete",
+}
+
+// A reader sees no button that would be refused, and is told which role one needs that they send
+// all the same.
+func TestReaders(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	for _, path := range []string{"/console", "/console/connections", "/console/connections/" + id, "/console/inventory",
+		"/console/inventory/" + tenantID + "/" + clientID, "/console/targets/" + id + "/" + targetID} {
+		text := w.get(path).text
+		for _, m := range regexp.MustCompile(`<form method="post" action="([^"]+)"`).FindAllStringSubmatch(text, -1) {
+			if m[1] != "/console/zone" && m[1] != "/console/sign-out" {
+				t.Errorf("%s has a button for %s", path, m[1])
+			}
+		}
+	}
+	for _, path := range buttons {
+		if p := w.post(path, nil); p.Code != http.StatusForbidden || !strings.Contains(p.text, "needs the role") {
+			t.Errorf("%s: %d %s", path, p.Code, p.text)
+		}
+	}
+	if writes := w.writes(); len(writes) > 0 {
+		t.Errorf("the API was asked to change something: %+v", writes)
+	}
+}
+
+// A button asks the API as the person who pressed it, with the form's key, and leads on by GET.
+func TestButtons(t *testing.T) {
+	at, target := secrets+"/"+id, secrets+"/"+id+"/targets/"+targetID
+	for _, c := range []struct {
+		path   string
+		form   url.Values
+		method string
+		api    string
+		body   object
+		keyed  bool
+		to     string
+	}{
+		{"/console/connections/" + id + "/rotate", nil, "POST", at + "/rotate-credentials", object{}, true, "/console/connections/" + id + "?done=rotation"},
+		{"/console/targets/" + id + "/" + targetID + "/rotate", nil, "POST", target + "/rotate-credentials", object{}, true,
+			"/console/targets/" + id + "/" + targetID + "?done=rotation"},
+		{"/console/connections/" + id + "/emergency", url.Values{"confirm": {"billing"}}, "POST", at + "/rotate-credentials",
+			object{"emergency": true}, true, "/console/connections/" + id + "?done=emergency"},
+		{"/console/connections/" + id + "/pause", nil, "PATCH", at, object{"isAutoRotationEnabled": false}, false, "/console/connections/" + id + "?done=paused"},
+		{"/console/connections/" + id + "/resume", nil, "PATCH", at, object{"isAutoRotationEnabled": true}, false, "/console/connections/" + id + "?done=resumed"},
+		{"/console/connections/" + id + "/delete", url.Values{"revoke": {"true"}}, "DELETE", at, nil, false, "/console/connections?done=deleted"},
+		{"/console/connections/" + id + "/edit", url.Values{"name": {"b"}, "description": {" d "}, "version": {"3"}, "rotate": {"on"}, "interval": {"7"},
+			"time": {"04:30"}, "timeZone": {"Asia/Tokyo"}}, "PATCH", at, object{"name": "b", "description": "d", "version": 3.0,
+			"isAutoRotationEnabled": true, "rotation": object{"rotationInterval": 7.0, "rotateAt": object{"hours": 4.0, "minutes": 30.0}, "timeZone": "Asia/Tokyo"}},
+			false, "/console/connections/" + id + "?done=saved"},
+		{"/console/inventory/" + tenantID + "/" + clientID + "/accept", url.Values{"finding": {"ownerless"}, "reason": {"r"}, "until": {"2027-01-31"}}, "POST",
+			inventories + "/" + tenantID + "/" + clientID + "/accept", object{"finding": "ownerless", "reason": "r", "until": "2027-01-31T00:00:00Z"}, false,
+			"/console/inventory/" + tenantID + "/" + clientID + "?done=accepted"},
+		{"/console/inventory/" + tenantID + "/" + clientID + "/reject", url.Values{"finding": {"ownerless"}}, "DELETE",
+			inventories + "/" + tenantID + "/" + clientID + "/accept", nil, false, "/console/inventory/" + tenantID + "/" + clientID + "?done=rejected"},
+		{"/console/inventory/" + tenantID + "/" + clientID + "/adopt", url.Values{"connectionId": {id}, "vaultSecretName": {"v"}, "retire": {"k1", "k2"}}, "POST",
+			inventories + "/" + tenantID + "/" + clientID + "/adopt", object{"connectionId": id, "vaultSecretName": "v", "isAutoRotationEnabled": false,
+				"retireKeyIds": []any{"k1", "k2"}}, true, "/console/targets/" + id + "/" + targetID + "?done=target"},
+		{"/console/connect?method=client-secret", url.Values{"name": {"n"}, "tenantId": {tenantID}, "clientId": {clientID}, "clientSecret": {"canary"}}, "POST",
+			secrets, object{"name": "n", "method": "client-secret", "isAutoRotationEnabled": false,
+				"credentials": object{"tenantId": tenantID, "clientId": clientID, "clientSecret": "canary"}}, true, "/console/connections/" + id + "?done=created"},
+	} {
+		w := newWorld(t, auth.Admin)
+		w.everything("billing")
+		w.answer(c.method, c.api, 200, object{"appConnection": connection("n"), "target": object{"id": targetID, "connectionId": id}})
+		if c.form == nil {
+			c.form = url.Values{}
+		}
+		c.form.Set("once", "the-form")
+		p := w.post(c.path, c.form)
+		if p.Code != http.StatusSeeOther || p.Header().Get("Location") != c.to {
+			t.Errorf("%s: %d to %q, want %q: %s", c.path, p.Code, p.Header().Get("Location"), c.to, p.text)
+		}
+		writes := w.writes()
+		if len(writes) != 1 {
+			t.Fatalf("%s: %d requests to the API", c.path, len(writes))
+		}
+		got := writes[0]
+		if got.method != c.method || got.path != c.api || !same(got.body, c.body) || (got.key == "the-form") != c.keyed || got.caller.Name != "ann" {
+			t.Errorf("%s: the API got %+v", c.path, got)
+		}
+		w.shows(w.get(c.to), `role="status"`)
+	}
+}
+
+// What the API refuses is shown with what was entered, but no secret, and nothing is lost.
+func TestRefusedForms(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	refusal := object{"message": "Several client secrets begin with these characters; name one."}
+	w.answer("POST", secrets, 400, refusal)
+	w.answer("POST", secrets+"/inspect", 200, object{"inspection": object{"candidates": []object{{"keyId": "candidate-1", "displayName": "by hand", "hint": "abc"}}}})
+	p := w.post("/console/connect?method=client-secret", url.Values{"name": {"entered-name"}, "tenantId": {tenantID}, "clientSecret": {"CANARY"}, "interval": {"13"}})
+	if p.Code != http.StatusBadRequest {
+		t.Fatalf("status %d", p.Code)
+	}
+	for _, want := range []string{"name one.", `value="entered-name"`, `value="13"`, `value="candidate-1"`, tenantID} {
+		if !strings.Contains(p.text, want) {
+			t.Errorf("no %q: %s", want, p.text)
+		}
+	}
+	if strings.Contains(p.text, "CANARY") {
+		t.Error("the secret is in the page")
+	}
+	p = w.post("/console/connections/"+id+"/emergency", url.Values{"confirm": {"another"}})
+	if p.Code != http.StatusBadRequest || !strings.Contains(p.text, "Nothing was done") {
+		t.Errorf("another name: %d", p.Code)
+	}
+	p = w.post("/console/connect?method=client-secret", url.Values{"interval": {"x"}})
+	if p.Code != http.StatusBadRequest || !strings.Contains(p.text, "whole number") {
+		t.Errorf("no number: %d", p.Code)
+	}
+}
+
+// Several at once: each is asked for by itself, and what is refused is named.
+func TestSeveral(t *testing.T) {
+	w := newWorld(t, auth.Rotate)
+	w.answer("POST", secrets+"/a/rotate-credentials", 200, object{})
+	w.answer("POST", secrets+"/v/targets/b/rotate-credentials", 409, object{"message": "It is being deleted."})
+	p := w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "v/b"}, "once": {"k"}})
+	if p.Code != http.StatusConflict || !strings.Contains(p.text, "Done for 1 of 2") || !strings.Contains(p.text, "It is being deleted.") {
+		t.Errorf("%d %s", p.Code, p.text)
+	}
+	if writes := w.writes(); len(writes) != 2 || writes[0].key == writes[1].key {
+		t.Errorf("%+v", writes)
+	}
+	w.answer("POST", secrets+"/v/targets/b/rotate-credentials", 200, object{})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "v/b"}, "back": {"https://elsewhere.example/"}})
+	if p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console?done=several" {
+		t.Errorf("%d %s", p.Code, p.Header().Get("Location"))
+	}
+	if p := w.post("/console/several", url.Values{"what": {"rotate"}}); p.Code != http.StatusBadRequest {
+		t.Errorf("nothing chosen: %d", p.Code)
+	}
+}
+
+// The API's errors are pages that say what to do.
+func TestErrors(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	for status, title := range map[int]string{404: "Not here", 403: "Not allowed", 409: "Not now", 429: "Not so fast", 503: "Not now", 500: "Refused"} {
+		w.answer("GET", secrets+"/"+id, status, object{"message": "What is wrong, and what to do."})
+		if p := w.get("/console/connections/" + id); p.Code != status || !strings.Contains(p.text, "<h1>"+title) || !strings.Contains(p.text, "what to do.") {
+			t.Errorf("%d: %d %s", status, p.Code, p.text)
+		}
+	}
+	if p := w.get("/console/nothing/here"); p.Code != http.StatusNotFound {
+		t.Errorf("no page: %d", p.Code)
+	}
+	if p := w.post("/console/connections", nil); p.Code != http.StatusMethodNotAllowed || p.Header().Get("Allow") != "GET" {
+		t.Errorf("no method: %d", p.Code)
+	}
+	for _, path := range []string{"/console/connections/..%2f..", "/console/connections/%2e%2e/audit", "/console//connections"} {
+		if p := w.get(path); p.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", path, p.Code)
+		}
+	}
+}
+
+// Times are in the zone that the reader chose, with the schedule's beside it.
+func TestZones(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.shows(w.get("/console/connections/"+id), "13 Dec 2026 12:00 UTC", "13 Dec 2026 13:00 CET in Europe/Berlin", "in 12 days")
+	tokyo := &http.Cookie{Name: "rekey-zone", Value: "Asia/Tokyo"}
+	w.shows(w.get("/console/connections/"+id, tokyo), "13 Dec 2026 21:00 JST", "2 Dec 2026 21:00 JST")
+	for _, name := range []string{"Local", "../../etc/passwd", "Mars/Base", ""} {
+		if p := w.post("/console/zone", url.Values{"zone": {name}}); p.Code != http.StatusBadRequest {
+			t.Errorf("%q: %d", name, p.Code)
+		}
+		w.shows(w.get("/console/connections/"+id, &http.Cookie{Name: "rekey-zone", Value: url.PathEscape(name)}), "UTC")
+	}
+	p := w.post("/console/zone", url.Values{"zone": {"Asia/Tokyo"}, "back": {"/console/targets?text=x"}})
+	if p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/targets?text=x" || !strings.Contains(p.Header().Get("Set-Cookie"), "Asia/Tokyo") {
+		t.Errorf("%d %v", p.Code, p.Header())
+	}
+}
+
+// The inventory as a file has all pages, and the header row once.
+func TestCSV(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.answer("GET", inventories, 200, "name,ends\r\nbilling,2027\r\n")
+	p := w.get("/console/inventory/csv?finding=orphan")
+	if p.text != "name,ends\r\nbilling,2027\r\nbilling,2027\r\n" || !strings.HasPrefix(p.Header().Get("Content-Type"), "text/csv") ||
+		!strings.HasPrefix(p.Header().Get("Content-Disposition"), "attachment") {
+		t.Errorf("%v %q", p.Header(), p.text)
+	}
+	if len(w.asked) != 2 || w.asked[0].query.Get("finding") != "orphan" || w.asked[1].query.Get("cursor") != "second" {
+		t.Errorf("%+v", w.asked)
+	}
+}
+
+// The status is a sentence.
+func TestStatus(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.shows(w.get("/console/connections/"+id), "Published 3 days ago. The old client secret is removed on 2 Dec 2026 12:00 UTC. "+
+		"The next rotation is in 12 days, on 13 Dec 2026 12:00 UTC.")
+	under := connection("billing")
+	under["rotation"].(object)["state"], under["rotation"].(object)["settled"] = "verifying", false
+	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": under})
+	w.shows(w.get("/console/connections/"+id), "A rotation is under way: Rekey is proving the new client secret.", "data-refresh", `aria-current="step"`)
+}
+
+// The overview counts what ends, managed and not, and draws what comes and what was.
+func TestOverview(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.shows(w.get("/console"), "Needs attention", "<b>3</b>end within 7 days", "1 managed", "1 Dec: 3 ends, 0 rotations; 8 Dec: 0 ends, 1 rotations; "+
+		"15 Dec: 2 ends, 0 rotations.", "24 Nov: 5 succeeded, 1 failed.", `href="/console/targets/`+id+"/"+targetID)
+}
+
+// With nothing connected the overview says how to begin.
+func TestBeginning(t *testing.T) {
+	w := newWorld(t, auth.Write)
+	w.answer("GET", secrets, 200, object{"appConnections": []object{}})
+	w.shows(w.get("/console"), "Nothing is connected yet.", `href="/console/connect"`)
+	w.shows(w.get("/console/connections"), "Nothing is connected yet.")
+}
+
+func TestSignInPage(t *testing.T) {
+	w := newWorld(t, 0)
+	w.shows(w.get("/console/sign-in?back=/console/targets&problem=wrong-key"), "This is no API key", `value="/console/targets"`, "Microsoft Entra", "/.auth/login/aad")
+	w.shows(w.get("/console/sign-in?back=//evil.example&problem=%3Cscript%3E"), `value="/console"`)
+	p := w.post("/console/sign-in", url.Values{"key": {"rk_canary"}, "back": {"/console/targets"}})
+	if p.Header().Get("Location") != "/by-key?back=%2Fconsole%2Ftargets&key=rk_canary" || strings.Contains(p.text, "canary") {
+		t.Errorf("%v %s", p.Header(), p.text)
+	}
+	r := httptest.NewRequest(http.MethodDelete, "/console/sign-in", nil)
+	if p := w.do(r); p.Code != http.StatusMethodNotAllowed {
+		t.Errorf("DELETE: %d", p.Code)
+	}
+}
+
+// same compares two bodies as JSON has them.
+func same(a, b object) bool {
+	if len(a) == 0 && len(b) == 0 {
+		return true
+	}
+	return jsonOf(a) == jsonOf(b)
+}

@@ -1,0 +1,164 @@
+package console
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"strings"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"rekey/shared/auth"
+	"rekey/shared/page"
+	"rekey/shared/session"
+)
+
+// Base is where the console is.
+const Base = session.Base
+
+// visit is one request of a person who is signed in.
+type visit struct {
+	w http.ResponseWriter
+	*http.Request
+	*session.Visit
+	caller auth.Caller
+	api    *api
+	reader
+	params  map[string]string
+	console *Handler
+}
+
+// to is an address of the console.
+func to(segments ...string) page.Address { return page.Path(Base, segments...) }
+
+// own is the address of a connection's or target's page.
+func own(s *subject, below ...string) page.Address { return ownAt(s.ConnectionID, s.ID, below...) }
+
+func ownAt(connectionID, id string, below ...string) page.Address {
+	if connectionID != "" {
+		return to(append([]string{"targets", connectionID, id}, below...)...)
+	}
+	return to(append([]string{"connections", id}, below...)...)
+}
+
+// document is a page with the navigation.
+func (v *visit) document(id, title string, main ...g.Node) page.Document {
+	return page.Document{
+		ID: id, Title: title, StyleAt: asset("style.css"), ScriptAt: asset("script.js"), Header: v.header(id),
+		Main: append(append([]g.Node{v.told()}, main...), v.zoneForm()),
+	}
+}
+
+// places are the parts of the console.
+var places = []struct{ id, path, name string }{
+	{"overview", "", "Overview"}, {"connections", "connections", "Connections"}, {"targets", "targets", "Targets"},
+	{"inventory", "inventory", "Inventory"}, {"settings", "settings", "Settings"},
+}
+
+func (v *visit) header(id string) g.Node {
+	items := g.Map(places, func(p struct{ id, path, name string }) g.Node {
+		at := to()
+		if p.path != "" {
+			at = to(p.path)
+		}
+		return h.Li(h.A(at.Href(), g.If(p.id == id, h.Aria("current", "page")), g.Text(p.name)))
+	})
+	return g.Group{
+		h.A(h.Class("skip"), h.Href("#main"), g.Text("Skip to the page")),
+		h.Header(h.Class("top"), h.Div(
+			h.A(h.Class("brand"), to().Href(), g.Text("Rekey")),
+			h.Nav(h.Aria("label", "Console"), h.Ul(items)),
+			h.Div(h.Class("who"), h.Span(g.Text(v.Shown+" ("+v.caller.Role.String()+")")),
+				v.form(to("sign-out"), h.Class("inline"), h.Button(h.Type("submit"), h.Class("plain small"), g.Text("Sign out")))),
+		)),
+	}
+}
+
+// form is a form that changes something: it carries the session's token, and a key by which the
+// API recognises it when it is sent twice.
+func (v *visit) form(action page.Address, children ...g.Node) g.Node {
+	return h.Form(h.Method("post"), action.Action(),
+		h.Input(h.Type("hidden"), h.Name(tokenField), h.Value(v.Token())),
+		h.Input(h.Type("hidden"), h.Name(onceField), h.Value(rand.Text())),
+		g.Group(children))
+}
+
+// The hidden fields of forms.
+const (
+	tokenField = session.TokenField
+	onceField  = "once"
+)
+
+// button is a form of one button. Where the role is not enough there is none.
+func (v *visit) button(need auth.Role, action page.Address, text, class string, fields ...g.Node) g.Node {
+	if !v.caller.Role.Allows(need) {
+		return nil
+	}
+	return v.form(action, h.Class("inline"), g.Group(fields), h.Button(h.Type("submit"), h.Class(class), g.Text(text)))
+}
+
+// zoneForm lets the reader choose the zone of times.
+func (v *visit) zoneForm() g.Node {
+	return h.Footer(v.form(to("zone"), h.Class("filters"),
+		h.Input(h.Type("hidden"), h.Name("back"), h.Value(v.here())),
+		h.Label(g.Text("Times are in this zone"),
+			h.Input(h.Name("zone"), h.Value(v.zone.String()), g.Attr("list", "zones"), h.Required(), h.MaxLength("64"), h.AutoComplete("off"))),
+		h.DataList(h.ID("zones"), g.Map(commonZones, func(z string) g.Node { return h.Option(h.Value(z)) })),
+		h.Button(h.Type("submit"), h.Class("plain small"), g.Text("Show times so")),
+	))
+}
+
+// commonZones are offered; any IANA name is taken.
+var commonZones = []string{
+	"UTC", "Europe/Berlin", "Europe/London", "Europe/Paris", "Europe/Helsinki", "America/New_York", "America/Chicago", "America/Denver",
+	"America/Los_Angeles", "America/Sao_Paulo", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Asia/Shanghai", "Australia/Sydney",
+}
+
+// here is the address of this page, to come back to.
+func (v *visit) here() string {
+	if v.Method == http.MethodPost {
+		return Base
+	}
+	return strings.TrimSuffix(v.URL.RequestURI(), "?")
+}
+
+// told shows what the last button has done: a code in the address, whose text is here, so that no
+// link can make the console say anything else.
+func (v *visit) told() g.Node {
+	text, ok := tellings[v.URL.Query().Get("done")]
+	if !ok {
+		return nil
+	}
+	return h.Div(h.Role("status"), page.Notice(page.Good, h.P(g.Text(text))))
+}
+
+// tellings are what buttons have done.
+var tellings = map[string]string{
+	"rotation":  "The rotation has begun. What is still to be done is done by the timer, whether this page is open or not.",
+	"emergency": "The emergency rotation has begun: it acts in every phase, and grace periods end.",
+	"paused":    "Rotation is off. What is published stays as it is, and still ends when it ends.",
+	"resumed":   "Rotation is on.",
+	"saved":     "Saved.",
+	"abandoned": "The run is abandoned. What was issued in it is removed.",
+	"deleted":   "The deletion has begun. The timer does what is left of it.",
+	"created":   "Connected.",
+	"target":    "The target is there. Its first client secret is being issued.",
+	"scan":      "The scan has begun. The timer does what is left of it.",
+	"accepted":  "The finding is accepted.",
+	"rejected":  "The finding counts again.",
+	"several":   "Done for all that were chosen.",
+}
+
+// done leads to where a button's result shows.
+func (v *visit) done(at page.Address, what string) {
+	v.redirect(at.With(url.Values{"done": {what}}))
+}
+
+// redirect leads on by GET, so that a reload sends nothing again.
+func (v *visit) redirect(at page.Address) {
+	v.w.Header().Set("Location", at.String())
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+func asset(name string) page.Address { return to("assets", assetVersion, name) }

@@ -1,0 +1,27 @@
+package console
+
+import "time"
+
+// graph is Microsoft Graph's application id, and roleIDs are the ids of its application permissions.
+// Source: learn.microsoft.com/graph/permissions-reference.
+const graph = "00000003-0000-0000-c000-000000000000"
+
+var roleIDs = map[string]string{
+	"Application.ReadWrite.OwnedBy": "18a4783c-866b-4cc7-a460-3d5e5662c884",
+	"Application.ReadWrite.All":     "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9",
+	"Application.Read.All":          "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30",
+	"Directory.Read.All":            "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
+}
+
+// grant is the command that grants a permission to what a connection signs in as. A delegated one is
+// consented to by signing in again.
+func grant(s *subject, permission, kind string) string {
+	id, ok := roleIDs[permission]
+	if kind != "application" || !ok || s.Credentials.ClientID == "" {
+		return ""
+	}
+	return "az ad app permission add --id " + s.Credentials.ClientID + " --api " + graph + " --api-permissions " + id + "=Role && " +
+		"az ad app permission admin-consent --id " + s.Credentials.ClientID
+}
+
+func daysOf(n float64) time.Duration { return time.Duration(n * 24 * float64(time.Hour)) }

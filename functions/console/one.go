@@ -1,0 +1,301 @@
+package console
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"rekey/shared/auth"
+	"rekey/shared/page"
+)
+
+// load reads the connection or target that the path names.
+func (v *visit) load() (*subject, error) {
+	if target, ok := v.params["targetId"]; ok {
+		var found struct{ Target subject }
+		err := v.api.get(at(v.params["id"], target), nil, &found)
+		return &found.Target, err
+	}
+	var found struct{ AppConnection subject }
+	err := v.api.get(at(v.params["id"], ""), nil, &found)
+	return &found.AppConnection, err
+}
+
+// one shows a connection or a target.
+func one(v *visit) error {
+	s, err := v.load()
+	if err != nil {
+		return err
+	}
+	var past struct{ Rotations []run }
+	if err := v.api.get(at(s.via(), s.target(), "rotations"), url.Values{"limit": {"20"}}, &past); err != nil {
+		return err
+	}
+	main := []g.Node{v.standing(s), v.actions(s), v.credentials(s), v.about(s), v.references(s), v.history(past.Rotations)}
+	if s.ConnectionID == "" {
+		list, err := v.targetsOf(s)
+		if err != nil {
+			return err
+		}
+		main = append(main, list)
+	}
+	if v.caller.Role.Allows(auth.Admin) {
+		main = append(main, h.P(page.Link(own(s, "audit"), "Audit: who did what")))
+	}
+	id := "connection"
+	if s.ConnectionID != "" {
+		id = "target"
+	}
+	return v.show(v.document(id, s.title(), main...))
+}
+
+// via and target are the ids of the API's addresses.
+func (s *subject) via() string {
+	if s.ConnectionID != "" {
+		return s.ConnectionID
+	}
+	return s.ID
+}
+
+func (s *subject) target() string {
+	if s.ConnectionID != "" {
+		return s.ID
+	}
+	return ""
+}
+
+// standing is what to know first. It is loaded again while something is under way.
+func (v *visit) standing(s *subject) g.Node {
+	under := s.state() != nil && !s.state().Settled
+	nodes := []g.Node{h.P(badge(s), g.Text(" "), h.Span(h.ID("status"), g.Text(v.status(s))))}
+	for _, text := range s.Attention {
+		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text(text))))
+	}
+	if a := s.Authentication; a != nil && a.Problem != nil {
+		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text("It cannot sign in: "+sentence(a.Problem.Message))),
+			h.P(v.link(auth.Write, own(s, "edit"), "Give new credentials"))))
+	}
+	if under {
+		nodes = append(nodes, v.steps(s))
+	}
+	return h.Section(h.ID("standing"), h.Aria("label", "Where it stands"), g.If(under, g.Attr("data-refresh", "")), g.Group(nodes))
+}
+
+// phases are the steps of a rotation in their order.
+var phases = []struct{ state, name string }{
+	{"issuing", "A new client secret is issued"}, {"verifying", "It is proven to work, until every replica has it"},
+	{"publishing", "It is published in Key Vault"}, {"idle", "The old one is removed after its grace period"},
+}
+
+// steps shows how far the run under way is.
+func (v *visit) steps(s *subject) g.Node {
+	state := s.state().State
+	at := -1
+	for i, p := range phases {
+		if p.state == state {
+			at = i
+		}
+	}
+	if at < 0 {
+		return nil
+	}
+	items := make([]g.Node, len(phases))
+	for i, p := range phases {
+		class, word := "", "to come"
+		switch {
+		case i < at:
+			class, word = "done", "done"
+		case i == at:
+			class, word = "now", "now"
+		}
+		items[i] = h.Li(h.Class(class), g.If(i == at, h.Aria("current", "step")), g.Text(p.name+" - "+word))
+	}
+	return h.Ol(h.Class("steps"), g.Group(items))
+}
+
+// actions are the buttons that the visitor's role allows.
+func (v *visit) actions(s *subject) g.Node {
+	r := s.state()
+	var nodes []g.Node
+	if r != nil {
+		nodes = append(nodes, v.button(auth.Rotate, own(s, "rotate"), "Rotate now", ""))
+		nodes = append(nodes, v.plain(auth.Rotate, own(s, "plan"), "What would a rotation do?"), v.plain(auth.Rotate, own(s, "emergency"), "Emergency"))
+		if s.IsAutoRotationEnabled {
+			nodes = append(nodes, v.button(auth.Write, own(s, "pause"), "Pause", "plain"))
+		} else if r.RotationInterval > 0 {
+			nodes = append(nodes, v.button(auth.Rotate, own(s, "resume"), "Resume", "plain"))
+		}
+		if r.State != "idle" && r.State != "deleting" {
+			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Abandon the run", "plain"))
+		}
+	}
+	nodes = append(nodes, v.plain(auth.Write, own(s, "test"), "Test"))
+	nodes = append(nodes, v.plain(auth.Write, own(s, "edit"), "Edit"), v.plain(auth.Write, own(s, "delete"), "Delete"))
+	if s.ConnectionID == "" {
+		nodes = append(nodes, v.plain(auth.Write, own(s, "add-target"), "Add a target"))
+		if s.Method == "oauth" {
+			nodes = append(nodes, v.button(auth.Write, own(s, "reconnect"), "Sign in again", "plain"))
+		}
+	}
+	return h.Section(h.Class("actions"), h.Aria("label", "Actions"), g.Group(nodes))
+}
+
+// credentials lists what is live, what is being removed, and what a person has to remove.
+func (v *visit) credentials(s *subject) g.Node {
+	r := s.state()
+	if r == nil {
+		return nil
+	}
+	columns := []page.Column{{Name: "Key id"}, {Name: "State"}, {Name: "Ends or goes"}}
+	var rows [][]g.Node
+	if c := r.Current; c != nil {
+		rows = append(rows, []g.Node{h.Code(g.Text(orNone(c.KeyID, "not known yet"))), page.Badge(page.Good, "published"), v.maybe(c.ExpiresAt, "not known")})
+	}
+	for _, o := range r.Retiring {
+		word, when := page.Badge(page.Calm, "in its grace period"), v.when(o.RevokeAfter)
+		if o.RevokedAt != nil {
+			word, when = page.Badge(page.Calm, "removed, being confirmed"), v.when(*o.RevokedAt)
+		} else if o.Problem != "" {
+			word, when = page.Badge(page.Bad, "not removed yet"), g.Text(o.Problem)
+		}
+		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), word, when})
+	}
+	for _, o := range r.ByHand {
+		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), page.Badge(page.Warn, "for you to remove"), g.Text(sentence(o.Reason))})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return g.Group{h.H2(g.Text("Client secrets")), page.Table("credentials", "What Rekey knows of this application's client secrets", columns, rows)}
+}
+
+func orNone(text, none string) string {
+	if text == "" {
+		return none
+	}
+	return text
+}
+
+// about lists the rest.
+func (v *visit) about(s *subject) g.Node {
+	facts := []page.Fact{page.Say("Tenant", s.tenantID()), page.Say("Application", s.clientID())}
+	if s.ConnectionID != "" {
+		facts = append(facts, page.Fact{Name: "Through the connection", Value: page.Link(ownAt("", s.ConnectionID), s.ConnectionID)})
+	} else {
+		facts = append(facts, page.Say("Method", methods[s.Method]))
+	}
+	if s.Description != nil {
+		facts = append(facts, page.Say("Description", *s.Description))
+	}
+	if s.ProjectID != nil {
+		facts = append(facts, page.Say("Project", *s.ProjectID))
+	}
+	if r := s.state(); r != nil {
+		if r.RotationInterval > 0 {
+			facts = append(facts, page.Say("Schedule", fmt.Sprintf("every %s at %02d:%02d %s", count(r.RotationInterval, "day"), r.RotateAt.Hours,
+				r.RotateAt.Minutes, r.TimeZone)))
+		}
+		if r.NextRotationAt != nil {
+			facts = append(facts, page.Fact{Name: "Next rotation", Value: v.both(*r.NextRotationAt, r.TimeZone)})
+		}
+		facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
+		if r.LastRotationMessage != nil {
+			facts = append(facts, page.Say("The last rotation says", *r.LastRotationMessage))
+		}
+	}
+	if a := s.Authentication; a != nil {
+		facts = append(facts, page.Fact{Name: "What it signs in with ends", Value: v.maybe(a.ExpiresAt, "not known")})
+		if a.Thumbprint != nil {
+			facts = append(facts, page.Say("Thumbprint", *a.Thumbprint))
+		}
+	}
+	facts = append(facts, page.Fact{Name: "Made", Value: v.when(s.CreatedAt)}, page.Fact{Name: "Id", Value: h.Code(g.Text(s.ID))})
+	return g.Group{h.H2(g.Text("About")), page.Facts(facts...)}
+}
+
+var methods = map[string]string{"client-secret": "client secret", "certificate": "certificate", "oauth": "a person who signed in (OAuth)"}
+
+// references are how consumers read what is published.
+func (v *visit) references(s *subject) g.Node {
+	if s.state() == nil || s.VaultSecretName == "" || v.console.VaultURL == "" {
+		return nil
+	}
+	vault := strings.TrimSuffix(v.console.VaultURL, "/")
+	uri := vault + "/secrets/" + s.VaultSecretName
+	name, _, _ := strings.Cut(strings.TrimPrefix(vault, "https://"), ".")
+	return g.Group{h.H2(g.Text("How consumers read it")), page.Facts(
+		page.Fact{Name: "App Service and Functions", Value: page.Copyable("@Microsoft.KeyVault(SecretUri="+uri+")", "the reference for App Service")},
+		page.Fact{Name: "Kubernetes (CSI driver)", Value: page.Copyable("objectName: "+s.VaultSecretName+", objectType: secret", "the reference for Kubernetes")},
+		page.Fact{Name: "Azure CLI", Value: page.Copyable("az keyvault secret show --vault-name "+name+" --name "+s.VaultSecretName+" --query value -o tsv",
+			"the command")},
+	)}
+}
+
+// history lists runs.
+func (v *visit) history(runs []run) g.Node {
+	if len(runs) == 0 {
+		return g.Group{h.H2(g.Text("History")), h.P(g.Text("Nothing was rotated yet."))}
+	}
+	rows := make([][]g.Node, len(runs))
+	for i, r := range runs {
+		tone := map[string]page.Tone{"success": page.Good, "running": page.Warn}[r.Outcome]
+		if tone == "" {
+			tone = page.Bad
+		}
+		rows[i] = []g.Node{v.when(r.StartedAt), page.Badge(tone, r.Outcome), g.Text(triggerWord(r)), g.Text(orNone(r.Message, "-")),
+			h.Code(g.Text(orNone(r.KeyID, "-")))}
+	}
+	return g.Group{h.H2(g.Text("History")), page.Table("history", "The last rotations, the newest first",
+		[]page.Column{{Name: "Began"}, {Name: "Outcome"}, {Name: "Why and by whom"}, {Name: "Message"}, {Name: "Key id"}}, rows)}
+}
+
+func triggerWord(r run) string {
+	if r.RequestedBy != "" {
+		return r.Trigger + ", by " + r.RequestedBy
+	}
+	return r.Trigger
+}
+
+// targetsOf lists the targets of a connection.
+func (v *visit) targetsOf(s *subject) (g.Node, error) {
+	var list struct{ Targets []subject }
+	if err := v.api.get(at(s.ID, "", "targets"), nil, &list); err != nil {
+		return nil, err
+	}
+	if len(list.Targets) == 0 {
+		return nil, nil
+	}
+	return g.Group{h.H2(g.Text("Targets")), g.Group(v.table("targets", "What is rotated through this connection", list.Targets))}, nil
+}
+
+// audit lists everything that was done.
+func audit(v *visit) error {
+	q := url.Values{"limit": {"200"}}
+	if cursor := v.URL.Query().Get("cursor"); cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	var list struct {
+		Events     []event
+		NextCursor string
+	}
+	if err := v.api.get(at(v.params["id"], v.params["targetId"], "audit"), q, &list); err != nil {
+		return err
+	}
+	rows := make([][]g.Node, len(list.Events))
+	for i, e := range list.Events {
+		rows[i] = []g.Node{v.when(e.At), g.Text(e.Kind), g.Text(text(e.By, "Rekey")), g.Text(text(e.From, "-")), g.Text(text(e.KeyID, "-")),
+			g.Text(text(e.Message, "-"))}
+	}
+	return v.show(v.document("audit", "Audit", page.Table("audit", "The newest first",
+		[]page.Column{{Name: "When"}, {Name: "What"}, {Name: "By"}, {Name: "From"}, {Name: "Key id"}, {Name: "Message"}}, rows), more(v, list.NextCursor)))
+}
+
+func text(s *string, none string) string {
+	if s == nil {
+		return none
+	}
+	return *s
+}

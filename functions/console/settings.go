@@ -1,0 +1,42 @@
+package console
+
+import (
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"rekey/shared/config"
+	"rekey/shared/page"
+)
+
+// settings shows what is configured, never a value, and who is signed in.
+func settings(v *visit) error {
+	facts := []page.Fact{page.Say("Signed in as", v.Shown), page.Say("By", v.caller.Kind), page.Say("Role", v.caller.Role.String()),
+		{Name: "This session ends", Value: v.when(v.Ends)}}
+	rows := make([][]g.Node, len(v.console.Settings))
+	for i, s := range v.console.Settings {
+		rows[i] = []g.Node{h.Code(g.Text(s.Name)), g.Text(s.Says)}
+	}
+	return v.show(v.document("settings", "Settings", page.Facts(facts...), h.H2(g.Text("What is configured")),
+		page.Table("settings", "Values are not shown", []page.Column{{Name: "Setting"}, {Name: "Is"}}, rows),
+		h.P(h.Class("note"), g.Text("Settings are the deployment's: change them there. docs/operate.md has all of them."))))
+}
+
+// SettingsOf lists what is configured, in words.
+func SettingsOf(c config.Config) []Setting {
+	set := func(is bool, yes, no string) string {
+		if is {
+			return yes
+		}
+		return no
+	}
+	return []Setting{
+		{"REKEY_DEPLOYMENT", c.Deployment}, {"REKEY_KEY_VAULT_URL", c.KeyVaultURL},
+		{"REKEY_TABLE_SERVICE", set(c.TableURL != "", "an address, with Rekey's identity", "a connection string")},
+		{"REKEY_PUBLIC_URL", set(c.PublicURL != "", c.PublicURL, "not set: no person can connect by signing in")},
+		{"REKEY_API_KEYS", count(len(c.Callers.Keys), "key")},
+		{"REKEY_AUTH_TENANT_ID", set(c.Callers.TenantID != "", c.Callers.TenantID, "not set")},
+		{"REKEY_AUTH_AUDIENCE", set(c.Callers.Audience != "", "access tokens of Entra are accepted", "not set: API keys only")},
+		{"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID", set(c.OAuth.ClientID != "", c.OAuth.ClientID, "not set: OAuth is off")},
+		{"REKEY_WEBHOOK_URL", set(c.Webhook.On(), "notices are sent", "not set: no notices")},
+	}
+}

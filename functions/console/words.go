@@ -1,0 +1,199 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"rekey/shared/page"
+)
+
+// reader is how one visitor reads times.
+type reader struct {
+	now  time.Time
+	zone *time.Location
+}
+
+// zoneCookie is where the page keeps the zone that its reader chose.
+const zoneCookie = "rekey-zone"
+
+// readerOf is the visitor's, in UTC unless they have chosen.
+func readerOf(r *http.Request, now time.Time) reader {
+	zone := time.UTC
+	if c, err := r.Cookie(zoneCookie); err == nil {
+		if z, err := loadZone(c.Value); err == nil {
+			zone = z
+		}
+	}
+	return reader{now, zone}
+}
+
+// loadZone knows IANA names alone: "Local" would be the server's.
+func loadZone(name string) (*time.Location, error) {
+	if name == "" || name == "Local" || len(name) > 64 {
+		return nil, fmt.Errorf("%q is no time zone", name)
+	}
+	return time.LoadLocation(name)
+}
+
+// clock is a moment in the reader's zone.
+func (r reader) clock(t time.Time) string { return t.In(r.zone).Format("2 Jan 2006 15:04 MST") }
+
+// when shows a moment: how far it is, and when that is.
+func (r reader) when(t time.Time) g.Node {
+	return h.Time(h.DateTime(t.UTC().Format(time.RFC3339)), h.Title(t.UTC().Format(time.RFC3339)),
+		g.Text(r.relative(t)+", "+r.clock(t)))
+}
+
+// both shows a moment in the reader's zone and in that of the schedule.
+func (r reader) both(t time.Time, zone string) g.Node {
+	own, err := loadZone(zone)
+	if err != nil || own.String() == r.zone.String() {
+		return r.when(t)
+	}
+	return g.Group{r.when(t), g.Text(" (" + t.In(own).Format("2 Jan 2006 15:04 MST") + " in " + zone + ")")}
+}
+
+// maybe shows a moment if there is one, and otherwise what stands for none.
+func (r reader) maybe(t *time.Time, none string) g.Node {
+	if t == nil || t.IsZero() {
+		return g.Text(none)
+	}
+	return r.when(*t)
+}
+
+// relative is how far a moment is, in the largest unit of which it has two: "in 3 days",
+// "90 minutes ago".
+func (r reader) relative(t time.Time) string {
+	d := t.Sub(r.now)
+	ahead := d >= 0
+	if !ahead {
+		d = -d
+	}
+	text := duration(d)
+	switch {
+	case d < time.Minute:
+		return "now"
+	case ahead:
+		return "in " + text
+	}
+	return text + " ago"
+}
+
+func duration(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 2*time.Hour:
+		return count(int(d.Round(time.Minute)/time.Minute), "minute")
+	case d < 2*day:
+		return count(int(d.Round(time.Hour)/time.Hour), "hour")
+	case d < 60*day:
+		return count(int(d.Round(day)/day), "day")
+	case d < 730*day:
+		return count(int(d.Round(day)/(30*day)), "month")
+	}
+	return count(int(d/(365*day)), "year")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// hours is a grace period in words.
+func hours(n float64) string {
+	if n == 0 {
+		return "none"
+	}
+	return duration(time.Duration(n * float64(time.Hour)))
+}
+
+// states is what the state of a rotation is called.
+var states = map[string]string{
+	"creating": "being created", "idle": "at rest", "issuing": "issuing a new client secret", "verifying": "proving the new client secret",
+	"publishing": "publishing the new client secret", "rebinding": "taking over new credentials", "deleting": "being deleted",
+}
+
+func stateWord(state string) string {
+	if word, ok := states[state]; ok {
+		return word
+	}
+	return state
+}
+
+// badge is a connection's state in a word.
+func badge(s *subject) g.Node {
+	r := s.state()
+	switch {
+	case len(s.Attention) > 0:
+		return page.Badge(page.Bad, "needs attention")
+	case r != nil && r.State != "" && r.State != "idle":
+		return page.Badge(page.Warn, stateWord(r.State))
+	case s.Authentication != nil && s.Authentication.Problem != nil:
+		return page.Badge(page.Bad, "cannot sign in")
+	case r == nil:
+		return page.Badge(page.Calm, "signs in only")
+	case !s.IsAutoRotationEnabled:
+		return page.Badge(page.Calm, "rotation off")
+	}
+	return page.Badge(page.Good, "healthy")
+}
+
+// status says in a sentence or two where a connection stands.
+func (r reader) status(s *subject) string {
+	state := s.state()
+	if state == nil {
+		return "This connection signs in for its targets. Nothing of its own is rotated."
+	}
+	var parts []string
+	say := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	switch {
+	case state.State == "deleting":
+		say("It is being deleted.")
+	case state.State != "" && state.State != "idle":
+		say("A rotation is under way: Rekey is %s.", stateWord(state.State))
+	case state.LastRotatedAt != nil:
+		say("Published %s.", r.relative(*state.LastRotatedAt))
+	case state.Current != nil:
+		say("The client secret that was given is in use.")
+	}
+	removed := 0
+	for _, old := range state.Retiring {
+		switch {
+		case old.RevokedAt != nil:
+			removed++
+		case old.Problem != "":
+			say("An old client secret could not be removed yet: %s", sentence(old.Problem))
+		case old.RevokeAfter.After(r.now):
+			say("The old client secret is removed on %s.", r.clock(old.RevokeAfter))
+		default:
+			say("The old client secret is being removed.")
+		}
+	}
+	if removed > 0 {
+		say("Removed: %s. Rekey waits until the directory stops showing it.", count(removed, "old client secret"))
+	}
+	switch {
+	case state.NextRotationAt != nil:
+		say("The next rotation is %s, on %s.", r.relative(*state.NextRotationAt), r.clock(*state.NextRotationAt))
+	case !s.IsAutoRotationEnabled && state.Current != nil && state.Current.ExpiresAt != nil:
+		say("Rotation is off, and it ends %s, on %s.", r.relative(*state.Current.ExpiresAt), r.clock(*state.Current.ExpiresAt))
+	case !s.IsAutoRotationEnabled:
+		say("Rotation is off.")
+	}
+	return strings.Join(parts, " ")
+}
+
+func sentence(text string) string {
+	if text = strings.TrimSpace(text); text != "" && !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
+}
