@@ -37,6 +37,13 @@ func gates(id string) []gate {
 		{http.MethodGet, secrets + "/" + id + "/audit", auth.Admin},
 		{http.MethodGet, secrets + "/" + id + "/targets", auth.Read},
 		{http.MethodPost, secrets + "/" + id + "/targets", auth.Write},
+		{http.MethodGet, inventories, auth.Read},
+		{http.MethodGet, inventories + "?format=csv", auth.Read},
+		{http.MethodGet, inventories + "/summary", auth.Read},
+		{http.MethodGet, inventories + "/scans", auth.Read},
+		{http.MethodPost, inventories + "/scans", auth.Write},
+		{http.MethodPost, inventories + "/" + id + "/" + id + "/adopt", auth.Write},
+		{http.MethodPost, inventories + "/" + id + "/" + id + "/accept", auth.Admin},
 	}
 }
 

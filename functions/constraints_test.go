@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3filter"
 
 	"rekey/functions/connections"
 	"rekey/shared/auth"
+	"rekey/shared/inventory"
 )
 
 // schemas are the document's, by name.
@@ -164,6 +166,9 @@ func TestConstraintsHold(t *testing.T) {
 	w.settle()
 	a := w.sample()
 	declared := w.resource(made.ID, w.owned(operator))
+	adopted := w.owned(operator)
+	app := inventories + "/" + adopted.TenantID + "/" + adopted.ClientID
+	w.stocked(inventory.Application{Key: inventory.Key{TenantID: adopted.TenantID, ClientID: adopted.ClientID}})
 	before := w.truth()
 	all := documented(t)
 	id := secrets + "/" + made.ID
@@ -181,13 +186,18 @@ func TestConstraintsHold(t *testing.T) {
 		{"CreateSecretRotation", http.MethodPost, secretRotations, declared.body},
 		{"UpdateSecretRotation", http.MethodPatch, secretRotations + "/" + one.ID,
 			func() object { return object{"secretsMapping": object{"clientSecret": one.VaultSecretName}} }},
+		{"RequestScan", http.MethodPost, inventories + "/scans", func() object { return object{"connectionId": made.ID} }},
+		{"Adopt", http.MethodPost, app + "/adopt", func() object { return object{"connectionId": made.ID, "vaultSecretName": "adopted"} }},
+		{"AcceptFinding", http.MethodPost, app + "/accept", func() object {
+			return object{"finding": "ownerless", "reason": "r", "until": w.clock.Now().AddDate(0, 1, 0).UTC().Format(time.RFC3339)}
+		}},
 		{"Authorize", http.MethodPost, secrets + "/oauth/authorize", func() object { return object{"name": "p", "tenantId": a.TenantID} }},
 	} {
 		for _, v := range all.violations(object{"$ref": "#/" + c.schema}) {
 			broken++
 			name := v.path[len(v.path)-1]
 			t.Run(fmt.Sprintf("%s %s %s %.20q", c.schema, strings.Join(v.path, "."), v.why, fmt.Sprint(v.value)), func(t *testing.T) {
-				r := w.request(auth.Rotate, c.method, c.path, v.in(c.body()))
+				r := w.request(auth.Admin, c.method, c.path, v.in(c.body()))
 				if strings.HasPrefix(c.path, "/api/") {
 					r.URL.Path = c.path
 				}

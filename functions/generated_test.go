@@ -19,11 +19,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/functions"
 	"rekey/functions/connections"
 	"rekey/shared/auth"
 	"rekey/shared/host"
+	"rekey/shared/inventory"
 )
 
 var (
@@ -68,7 +70,10 @@ type step struct {
 func (w *world) steps() []step {
 	a, lonely, operator, rotator := w.sample(), w.sample(), w.sample(), w.sample()
 	owned := w.owned(operator)
-	declared := w.resource(w.create(rotator, append([]any{"name", "rotator"}, off...)...).ID, w.owned(rotator))
+	via := w.create(rotator, append([]any{"name", "rotator"}, off...)...).ID
+	declared, adopted := w.resource(via, w.owned(rotator)), w.owned(rotator)
+	w.stocked(inventory.Application{Key: inventory.Key{TenantID: adopted.TenantID, ClientID: adopted.ClientID}, Name: "adopted"})
+	app := []string{adopted.TenantID, adopted.ClientID}
 	one, target := []string{"{connection}"}, []string{"{operator}", "{target}"}
 	return []step{
 		{operation: "options"}, {operation: "openapi"},
@@ -82,6 +87,7 @@ func (w *world) steps() []step {
 		{operation: "listAll", query: object{"limit": 1}},
 		{operation: "list", query: object{"attention": false, "name": "billing"}},
 		{operation: "available"}, {operation: "available", query: object{"attention": true}},
+		{operation: "upcoming", query: object{"limit": 3}}, {operation: "activity", query: object{"weeks": 2}},
 		{operation: "getByName", path: []string{"billing"}}, {operation: "get", path: one},
 		{operation: "get", path: []string{unknownID}, status: 404},
 		{operation: "update", path: one, body: object{"description": "changed", "rotation": object{"rotationInterval": 7}}},
@@ -99,6 +105,17 @@ func (w *world) steps() []step {
 		{operation: "rotationsTarget", path: target}, {operation: "auditTarget", path: target},
 		{operation: "abandonTarget", path: target, status: 409},
 		{operation: "deleteTarget", path: target, query: object{"revoke": true}},
+		{operation: "inventory", query: object{"finding": "ownerless", "tenantId": adopted.TenantID, "text": "adopt", "limit": 5}},
+		{operation: "inventory", query: object{"cursor": "none"}, status: 400},
+		{operation: "inventorySummary", query: object{"tenantId": adopted.TenantID}}, {operation: "inventoryApplication", path: app},
+		{operation: "acceptFinding", path: app, body: object{"finding": "ownerless", "reason": "it is to be deleted",
+			"until": w.clock.Now().AddDate(0, 1, 0).UTC().Format(time.RFC3339)}},
+		{operation: "takeBackAcceptance", path: app, query: object{"finding": "ownerless"}},
+		{operation: "requestScan", body: object{"connectionId": via, "daily": true}, header: object{"Idempotency-Key": "scan"},
+			take: "{scan}=scan"},
+		{operation: "scans", query: object{"tenantId": adopted.TenantID, "limit": 5}}, {operation: "scan", path: []string{"{scan}"}},
+		{operation: "adopt", path: app, body: object{"connectionId": via, "vaultSecretName": "adopted-secret"},
+			header: object{"Idempotency-Key": "adopted"}},
 		{operation: "delete", path: one, query: object{"revoke": false}},
 		{operation: "login", body: object{"clientId": "admin", "clientSecret": w.keys[auth.Admin].Reveal(), "organizationSlug": "acme"}},
 		{operation: "login", body: object{"clientId": "admin", "clientSecret": "rk_"}, status: 401},

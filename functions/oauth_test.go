@@ -50,6 +50,7 @@ func newOAuthWorld(t *testing.T) (*world, stack.OAuthApplication) {
 	}
 	a.Limit = auth.NewLimiter(auth.Limits{Pages: 1e6, Reads: 1e6, Writes: 1e6}) // the walks are faster than any visitor
 	a.Rotator.Now, a.Connections.Actors.Now, a.OAuth.Now = now.Now, now.Now, now.Now
+	a.Inventory.Now, a.Scans.Now = now.Now, now.Now
 	server := httptest.NewUnstartedServer(functions.HTTP(a, &host.Once{}))
 	server.Listener.Close()
 	server.Listener = listener

@@ -17,6 +17,7 @@ import (
 	"rekey/functions/connections"
 	"rekey/shared/app"
 	"rekey/shared/auth"
+	"rekey/shared/inventory"
 )
 
 // operation is one that the API's document describes.
@@ -42,7 +43,8 @@ func operations(t *testing.T, id, target string) []operation {
 	if err := json.Unmarshal(connections.Document, &doc); err != nil {
 		t.Fatal(err)
 	}
-	fill := strings.NewReplacer("{id}", id, "{targetId}", target, "{name}", "operator")
+	fill := strings.NewReplacer("{id}", id, "{targetId}", target, "{name}", "operator", "{tenantId}", inventoried.TenantID,
+		"{clientId}", inventoried.ClientID, "{scanId}", scanned)
 	var list []operation
 	for path, methods := range doc.Paths {
 		for method, about := range methods {
@@ -160,6 +162,7 @@ func newWalkedWorld(t *testing.T) (w *world, id, target, insider string) {
 	operator, made := w.authenticator()
 	one := w.target(w.call(auth.Rotate, http.MethodPost, secrets+"/"+made.ID+"/targets", object{"clientId": w.owned(operator).ClientID}))
 	w.settle()
+	w.stocked(inventory.Application{Key: inventoried, Name: "inventoried"})
 	return w, made.ID, one.ID, insider
 }
 

@@ -47,6 +47,7 @@ func newCallersWorld(t *testing.T, more settings, prepare func(*app.App)) *world
 		t.Fatal(err)
 	}
 	a.Rotator.Now, a.Connections.Actors.Now = now.Now, now.Now
+	a.Inventory.Now, a.Scans.Now = now.Now, now.Now
 	if prepare != nil {
 		prepare(a)
 	}

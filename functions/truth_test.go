@@ -32,7 +32,7 @@ func (c *client) truth() map[string]string {
 		}
 	}
 	for _, row := range c.stack.Table.Rows("") {
-		if strings.HasPrefix(row.RowKey, "hist-") || strings.HasPrefix(row.RowKey, "day-") {
+		if strings.HasPrefix(row.RowKey, "hist-") || strings.HasPrefix(row.RowKey, "day-") || strings.HasPrefix(row.RowKey, "run-") {
 			continue
 		}
 		data, err := json.Marshal(row.Properties)

@@ -39,7 +39,7 @@ func Tick(ctx context.Context, s Sweeper, n Notifier, t host.Timer, log *slog.Lo
 	defer ended()
 	swept, err := s.Sweep(ctx)
 	attrs := []any{"invocation", t.InvocationID, "pastDue", t.IsPastDue, "due", swept.Due, "passes", swept.Passes,
-		"leased", swept.Leased, "failed", swept.Failed, "late", swept.Late, "duration", s.Clock().Sub(start)}
+		"scans", swept.Scans, "leased", swept.Leased, "failed", swept.Failed, "late", swept.Late, "duration", s.Clock().Sub(start)}
 	if err != nil {
 		log.ErrorContext(ctx, "sweep", append(attrs, "outcome", "failed", "reason", err.Error())...)
 		return swept, err
