@@ -14,6 +14,7 @@ import (
 
 	"rekey/functions/connections"
 	"rekey/shared/emulator/stack"
+	"rekey/shared/session"
 )
 
 // demo connects a sample application through the API and tells what happens.
@@ -123,12 +124,15 @@ func (d demo) live(objectID string) {
 // stay tells what can be done while everything is up.
 func (d demo) stay(dir string) {
 	fmt.Fprintf(d.out, `
+The console: %[4]s
+Sign in with this API key, which is good until this ends: %[5]s
+
 A second application, "reporting", is untouched and waits for you:
 
   . %[1]s
   curl -sS "$REKEY_URL%[2]s" -H "Authorization: Bearer $REKEY_API_KEY"
 
-The README has the lines that connect and rotate it. To connect the whole tenant by signing in, as
+docs/api.md has the lines that connect and rotate it. To connect the whole tenant by signing in, as
 Ada Administrator or as Otto Ordinary, ask for a link and open it in a browser, which will warn of
 the emulator's certificate:
 
@@ -137,7 +141,8 @@ the emulator's certificate:
 
 The timer looks every minute for what is due.
 The log is %[3]s. Ctrl-C stops everything.
-`, rel(filepath.Join(dir, "demo.env")), connections.Base, rel(filepath.Join(dir, "rekey.log")))
+`, rel(filepath.Join(dir, "demo.env")), connections.Base, rel(filepath.Join(dir, "rekey.log")),
+		d.url+session.Base, d.key.Reveal())
 }
 
 // rel shows a path as one would type it here.

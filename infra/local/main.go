@@ -127,8 +127,14 @@ func emulated(ctx context.Context, root, dir, port string, out io.Writer, start 
 	defer h.Stop()
 
 	d := demo{url: "http://" + addr, key: key, out: out, services: services}
+	if err := d.neglect(); err != nil {
+		return err
+	}
 	if err := d.show(ctx); err != nil {
 		return fmt.Errorf("connecting the sample: %w (the log is %s)", err, logFile.Name())
+	}
+	if err := d.scan(ctx); err != nil {
+		return fmt.Errorf("scanning the tenant: %w (the log is %s)", err, logFile.Name())
 	}
 	second, err := services.AddSample("reporting")
 	if err != nil {

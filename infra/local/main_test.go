@@ -195,9 +195,10 @@ func TestReadme(t *testing.T) {
 	find(t, pasted, `"keyId":"([0-9a-f-]{36})"`)
 	for _, words := range []string{`"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215",
 		`"vaultSecretName":"payroll-secret"`, `/organization/app-connections/azure/oauth/start?`, `"outcome":"connected"`,
-		`"vaultSecretName":"intranet-secret"`} {
+		`"vaultSecretName":"intranet-secret"`, `"finding":"ends-in-7-days"`, `"endsByWeek":[`, `"tenantId","clientId","name"`,
+		`"vaultSecretName":"adopted-secret"`} {
 		if !strings.Contains(pasted, words) {
-			t.Errorf("the README's lines do not lead to %q:\n%s", words, pasted)
+			t.Errorf("the lines of docs/api.md do not lead to %q:\n%s", words, pasted)
 		}
 	}
 
@@ -210,11 +211,15 @@ func TestReadme(t *testing.T) {
 	if err != nil || !bytes.Contains(log, []byte("handler ready")) {
 		t.Errorf("the log: %v\n%s", err, log)
 	}
-	for _, name := range []string{"CLIENT_SECRET", "REKEY_API_KEY"} {
-		if all := out.String() + string(log) + pasted; strings.Contains(all, env[name]) {
-			t.Errorf("%s is shown", name)
-		}
+	if all := out.String() + string(log) + pasted; strings.Contains(all, env["CLIENT_SECRET"]) {
+		t.Error("CLIENT_SECRET is shown")
 	}
+	// The key is said once, where people need it to sign in, and nowhere else.
+	if strings.Count(out.String(), env["REKEY_API_KEY"]) != 1 || strings.Contains(string(log)+pasted, env["REKEY_API_KEY"]) {
+		t.Error("the key to sign in with is not shown, or elsewhere")
+	}
+	find(t, shown, `tenant scanned: (20\d) applications, \d+ credentials; \d+ end within 30 days`)
+	find(t, shown, `The console: (http://127\.0\.0\.1:\d+/console)`)
 }
 
 func find(t *testing.T, text, pattern string) string {
@@ -226,18 +231,18 @@ func find(t *testing.T, text, pattern string) string {
 	return m[1]
 }
 
-// paste runs the README's shell lines from the one that reads demo.env to the end of
+// paste runs the shell lines of docs/api.md from the one that reads demo.env to the end of
 // their section, in a folder that has it, and returns what they print.
 func paste(t *testing.T, here string) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	doc, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, found := strings.Cut(string(readme), "```sh\n. ./.local/demo.env")
+	_, section, found := strings.Cut(string(doc), "```sh\n. ./.local/demo.env")
 	section, _, ends := strings.Cut(section, "\n## ")
 	if !found || !ends {
-		t.Fatal("the README has no lines to paste any more")
+		t.Fatal("docs/api.md has no lines to paste any more")
 	}
 	script := ". ./.local/demo.env"
 	for i, part := range strings.Split(section, "```") {
@@ -250,7 +255,7 @@ func paste(t *testing.T, here string) string {
 	shell.Env = append(os.Environ(), "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
 	printed, err := shell.CombinedOutput()
 	if err != nil {
-		t.Fatalf("the README's lines: %v\n%s\n%s", err, script, printed)
+		t.Fatalf("the lines of docs/api.md: %v\n%s\n%s", err, script, printed)
 	}
 	return string(printed)
 }
