@@ -10,6 +10,7 @@ var table = []subject{
 	{"late writes", late},
 	{"given again", given},
 	{"removing", removing},
+	{"retiring", retiring},
 	{"orphans", orphans},
 	{"lifetime", lifetime},
 	{"requests", requests},
@@ -18,4 +19,10 @@ var table = []subject{
 	{"trouble", trouble},
 	{"secrecy", secrecy},
 	{"callers", callers},
+	{"inventory", inventory},
+	{"inventory rows", inventoryRows},
+	{"scans", scans},
+	{"inventory lists", inventoryLists},
+	{"catalog", served},
+	{"overview", overview},
 }
