@@ -10,6 +10,7 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
+	"rekey/shared/auth"
 	"rekey/shared/page"
 	"rekey/shared/session"
 )
@@ -183,10 +184,23 @@ func remove(v *visit) error {
 		h.H2(g.Text("Only stop managing it")), h.P(g.Text(stays+" Client secrets that wait for the end of their grace period are removed first.")),
 		v.form(own(s, "delete"), h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("false"),
 			g.Text("Delete, and keep what is published")))),
-		h.H2(g.Text("Remove the client secret as well")),
+		v.revoking(s), h.P(page.Link(own(s), "Back"))))
+}
+
+// revoking offers the deletion that removes what is published, which the API lets the role rotate do.
+func (v *visit) revoking(s *subject) g.Node {
+	if s.state() == nil {
+		return nil
+	}
+	title := h.H2(g.Text("Remove the client secret as well"))
+	if !v.caller.Role.Allows(auth.Rotate) {
+		return g.Group{title, h.P(g.Text("This needs the role rotate."))}
+	}
+	return g.Group{title,
 		h.P(g.Text("Rekey removes what it has issued from the application, and deletes the vault secret. Consumers stop working.")),
 		v.form(own(s, "delete"), h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("true"),
-			g.Text("Delete, and revoke")), page.Link(own(s), "Back")))))
+			g.Text("Delete, and revoke")))),
+	}
 }
 
 func beginRemoval(v *visit) error {

@@ -20,6 +20,7 @@ type sheet struct {
 	*visit
 	mistake string
 	from    func(name string) string // what to begin with
+	rotates bool                     // rotation is on, so that the role write may turn it off
 }
 
 // entered is what stands in a field.
@@ -51,11 +52,13 @@ func secretField(name, label, hint string, attrs ...g.Node) g.Node {
 
 // schedule are the fields of a schedule.
 func (f *sheet) schedule() g.Node {
-	on := f.entered("rotate") == "on"
+	on, may, label := f.entered("rotate") == "on", f.rotates || f.caller.Role.Allows(auth.Rotate), "Rotate on a schedule"
+	if !may {
+		label += " (needs the role rotate)"
+	}
 	return h.FieldSet(h.Legend(g.Text("Rotation")),
-		h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("rotate"), h.Value("on"), g.If(on, h.Checked()),
-			g.If(!f.caller.Role.Allows(auth.Rotate), h.Disabled())),
-			g.Text(map[bool]string{true: "Rotate on a schedule", false: "Rotate on a schedule (needs the role rotate)"}[f.caller.Role.Allows(auth.Rotate)])),
+		h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("rotate"), h.Value("on"), g.If(on && may, h.Checked()),
+			g.If(!may, h.Disabled())), g.Text(label)),
 		f.field("interval", "Every so many days", "", h.Type("number"), h.Min("1"), h.Max("365")),
 		f.field("time", "At this time of day", "hh:mm, in the zone below", h.Type("time")),
 		f.field("timeZone", "In this time zone", "An IANA name, such as Europe/Berlin", g.Attr("list", "zones")),
@@ -275,7 +278,7 @@ func editForm(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.editing(s, &sheet{visit: v, from: s.fields})
+	return v.editing(s, &sheet{visit: v, from: s.fields, rotates: s.IsAutoRotationEnabled})
 }
 
 // fields are what stands in the form of a connection at first.
@@ -287,7 +290,7 @@ func (s *subject) fields(name string) string {
 	if s.IsAutoRotationEnabled {
 		out["rotate"] = "on"
 	}
-	if r := s.state(); r != nil {
+	if r := s.state(); r != nil && s.scheduled() {
 		maps.Copy(out, map[string]string{"timeZone": r.TimeZone, "grace": strconv.FormatFloat(r.GracePeriodHours, 'f', -1, 64)})
 		if r.RotationInterval > 0 {
 			out["interval"], out["time"] = strconv.Itoa(r.RotationInterval), time.Date(1, 1, 1, r.RotateAt.Hours, r.RotateAt.Minutes, 0, 0, time.UTC).Format("15:04")
@@ -332,7 +335,10 @@ func edit(v *visit) error {
 		body["version"] = n
 	}
 	if s.state() != nil {
-		body["isAutoRotationEnabled"] = v.PostFormValue("rotate") == "on"
+		// Only a difference is sent: a box that the role may not tick is disabled, and so never sent.
+		if on := v.PostFormValue("rotate") == "on"; on != s.IsAutoRotationEnabled {
+			body["isAutoRotationEnabled"] = on
+		}
 		r, wrong := rotationOf(v)
 		if err = wrong; r != nil {
 			body["rotation"] = r
@@ -346,7 +352,7 @@ func edit(v *visit) error {
 		err = v.api.send(http.MethodPatch, v.at(), body, "", nil)
 	}
 	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
-		return v.editing(s, &sheet{visit: v, mistake: refused.message})
+		return v.editing(s, &sheet{visit: v, mistake: refused.message, rotates: s.IsAutoRotationEnabled})
 	}
 	if err != nil {
 		return err

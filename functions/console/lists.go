@@ -109,8 +109,8 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 		return []g.Node{filter, table}
 	}
 	return []g.Node{filter, v.form(to("several"), h.Input(h.Type("hidden"), h.Name("back"), h.Value(v.here())), table, h.Div(h.Class("actions"), h.Span(h.Class("note"), g.Text("With those chosen:")),
-		severalButton("pause", "Pause"), severalButton("resume", "Resume"),
-		g.If(v.caller.Role.Allows(auth.Rotate), severalButton("rotate", "Rotate now"))))}
+		severalButton("pause", "Pause"),
+		g.If(v.caller.Role.Allows(auth.Rotate), g.Group{severalButton("resume", "Resume"), severalButton("rotate", "Rotate now")})))}
 }
 
 func severalButton(what, text string) g.Node {

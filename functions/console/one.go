@@ -201,7 +201,9 @@ func (v *visit) about(s *subject) g.Node {
 		if r.NextRotationAt != nil {
 			facts = append(facts, page.Fact{Name: "Next rotation", Value: v.both(*r.NextRotationAt, r.TimeZone)})
 		}
-		facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
+		if s.scheduled() {
+			facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
+		}
 		if r.LastRotationMessage != nil {
 			facts = append(facts, page.Say("The last rotation says", *r.LastRotationMessage))
 		}
