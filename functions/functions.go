@@ -24,10 +24,10 @@ import (
 func HTTP(a *app.App, once *host.Once) http.Handler {
 	api := newAPI(a)
 	api.Authenticate, api.Login, api.Limit, api.Once = a.Callers.Authenticate, a.Callers.Login, a.Limit, once
-	// The console is a caller of the API like any other; the session says who it is, and has counted
-	// the request.
+	// The console is a caller of the API like any other: the session says who it is, and each request
+	// that a page makes counts, since one button may make many.
 	within := newAPI(a)
-	within.Authenticate = console.Authenticate
+	within.Authenticate, within.Limit = console.Authenticate, a.Limit
 	people := &pages.Handler{PublicURL: a.Config.PublicURL, AuthorityURL: a.Config.AuthorityHost, Limit: a.Limit, Log: a.Log}
 	if a.OAuth != nil { // else the interfaces would not be nil
 		people.Flow = a.OAuth
