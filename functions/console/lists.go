@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +14,10 @@ import (
 )
 
 // perPage is how many connections a page has.
-const perPage = "100"
+const (
+	perPage  = "100"
+	pageSize = 100
+)
 
 // connections lists connections by name. What is searched for is the name, as the API can find it
 // without reading them all.
@@ -138,19 +142,16 @@ func targets(v *visit) error {
 	if err := v.api.get("/api/v2/secret-rotations/azure-client-secret", nil, &list); err != nil {
 		return err
 	}
-	q := strings.ToLower(strings.TrimSpace(v.URL.Query().Get("text")))
-	var found []subject
-	for _, t := range list.SecretRotations {
-		if q != "" && !strings.Contains(strings.ToLower(t.Name+" "+t.VaultSecretName+" "+t.Parameters.ClientID), q) {
-			continue
-		}
-		found = append(found, t.subject())
-	}
+	q := v.URL.Query()
+	found := matching(list.SecretRotations, strings.ToLower(strings.TrimSpace(q.Get("text"))), q.Get("attention") == "true")
+	found, cursor := pageOf(found, q.Get("cursor"))
 	main := []g.Node{
 		h.P(h.Class("note"), g.Text("A target is an application whose client secret is rotated through a connection. Add one on the connection's page, or adopt an "+
 			"application from the inventory.")),
 		h.Form(h.Class("filters"), h.Role("search"), to("targets").Action(),
-			h.Label(g.Text("Name, vault secret or client id"), h.Input(h.Type("search"), h.Name("text"), h.Value(v.URL.Query().Get("text")))),
+			h.Label(g.Text("Name, vault secret, client id, connection id"), h.Input(h.Type("search"), h.Name("text"), h.Value(q.Get("text")))),
+			h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("attention"), h.Value("true"), g.If(q.Get("attention") == "true", h.Checked())),
+				g.Text("needs attention")),
 			h.Button(h.Type("submit"), h.Class("plain"), g.Text("Filter"))),
 	}
 	if len(found) == 0 {
@@ -158,7 +159,30 @@ func targets(v *visit) error {
 	} else {
 		main = append(main, v.table("targets", "Targets in the order of their names", found)...)
 	}
-	return v.show(v.document("targets", "Targets", main...))
+	return v.show(v.document("targets", "Targets", append(main, more(v, cursor))...))
+}
+
+// matching are the targets that a filter chooses.
+func matching(all []secretRotation, text string, urgent bool) (found []subject) {
+	for i := range all {
+		t := &all[i]
+		has := strings.ToLower(t.Name + " " + t.VaultSecretName + " " + t.Parameters.ClientID + " " + t.ConnectionID)
+		if strings.Contains(has, text) && (!urgent || len(t.Attention) > 0) {
+			found = append(found, t.subject())
+		}
+	}
+	return found
+}
+
+// pageOf is the page of a list that comes after the target with the id cursor, and the cursor of the
+// next one: the API has this list as a whole only.
+func pageOf(all []subject, cursor string) (list []subject, next string) {
+	at := slices.IndexFunc(all, func(s subject) bool { return s.ID == cursor }) + 1
+	if list = all[at:]; len(list) > pageSize {
+		list = list[:pageSize]
+		next = list[pageSize-1].ID
+	}
+	return list, next
 }
 
 // subject is the target as the tables have connections.

@@ -30,17 +30,9 @@ func one(v *visit) error {
 	if err != nil {
 		return err
 	}
-	var past struct{ Rotations []run }
-	if err := v.api.get(at(s.via(), s.target(), "rotations"), url.Values{"limit": {"20"}}, &past); err != nil {
-		return err
-	}
-	main := []g.Node{v.standing(s), v.actions(s), v.credentials(s), v.about(s), v.references(s), v.history(past.Rotations)}
+	main := []g.Node{v.standing(s), v.actions(s), v.credentials(s), v.about(s), v.references(s), v.history(s)}
 	if s.ConnectionID == "" {
-		list, err := v.targetsOf(s)
-		if err != nil {
-			return err
-		}
-		main = append(main, list)
+		main = append(main, v.targetsOf(s))
 	}
 	if v.caller.Role.Allows(auth.Admin) {
 		main = append(main, h.P(page.Link(own(s, "audit"), "Audit: who did what")))
@@ -71,8 +63,8 @@ func (s *subject) target() string {
 func (v *visit) standing(s *subject) g.Node {
 	under := s.state() != nil && !s.state().Settled
 	nodes := []g.Node{h.P(badge(s), g.Text(" "), h.Span(h.ID("status"), g.Text(v.status(s))))}
-	for _, text := range s.Attention {
-		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text(text))))
+	if len(s.Attention) > 0 {
+		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s)))
 	}
 	if a := s.Authentication; a != nil && a.Problem != nil {
 		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text("It cannot sign in: "+sentence(a.Problem.Message))),
@@ -237,7 +229,12 @@ func (v *visit) references(s *subject) g.Node {
 }
 
 // history lists runs.
-func (v *visit) history(runs []run) g.Node {
+func (v *visit) history(s *subject) g.Node {
+	var past struct{ Rotations []run }
+	if err := v.api.get(at(s.via(), s.target(), "rotations"), url.Values{"limit": {"20"}}, &past); err != nil {
+		return v.missing("History", err)
+	}
+	runs := past.Rotations
 	if len(runs) == 0 {
 		return g.Group{h.H2(g.Text("History")), h.P(g.Text("Nothing was rotated yet."))}
 	}
@@ -262,15 +259,22 @@ func triggerWord(r run) string {
 }
 
 // targetsOf lists the targets of a connection.
-func (v *visit) targetsOf(s *subject) (g.Node, error) {
+func (v *visit) targetsOf(s *subject) g.Node {
 	var list struct{ Targets []subject }
 	if err := v.api.get(at(s.ID, "", "targets"), nil, &list); err != nil {
-		return nil, err
+		return v.missing("Targets", err)
 	}
 	if len(list.Targets) == 0 {
-		return nil, nil
+		return nil
 	}
-	return g.Group{h.H2(g.Text("Targets")), g.Group(v.table("targets", "What is rotated through this connection", list.Targets))}, nil
+	few, next := pageOf(list.Targets, "")
+	caption := "What is rotated through this connection"
+	var rest g.Node
+	if next != "" {
+		caption = fmt.Sprintf("The first %d of %d", len(few), len(list.Targets))
+		rest = h.P(page.Link(to("targets").With(url.Values{"text": {s.ID}}), "All targets of this connection"))
+	}
+	return g.Group{h.H2(g.Text("Targets")), g.Group(v.table("targets", caption, few)), rest}
 }
 
 // audit lists everything that was done.

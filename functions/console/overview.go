@@ -17,27 +17,32 @@ const weeks = 13
 // perOverview is how many rows a part of the overview has.
 const perOverview = "10"
 
-// overview shows what needs attention first, then what ends when.
+// overview shows what needs attention first, then what ends when. A part that can't be read is missing
+// by itself: the rest matters no less then.
 func overview(v *visit) error {
-	var urgent, some struct{ AppConnections []subject }
-	if err := v.api.get(secrets, url.Values{"limit": {perOverview}, "attention": {"true"}}, &urgent); err != nil {
-		return err
-	}
+	var some struct{ AppConnections []subject }
 	if err := v.api.get(secrets, url.Values{"limit": {"1"}}, &some); err != nil {
 		return err
 	}
 	if len(some.AppConnections) == 0 {
 		return v.show(v.document("overview", "Overview", v.beginning()))
 	}
-	var all struct{ SecretRotations []secretRotation }
-	if err := v.api.get("/api/v2/secret-rotations/azure-client-secret", nil, &all); err != nil {
+	main, err := v.attention()
+	if err != nil {
 		return err
 	}
-	for _, t := range all.SecretRotations {
-		if len(t.Attention) > 0 && len(urgent.AppConnections) < 10 {
-			urgent.AppConnections = append(urgent.AppConnections, t.subject())
-		}
+	var coming struct{ Upcoming []upcoming }
+	missing := v.api.get(secrets+"/upcoming", url.Values{"limit": {perOverview}}, &coming)
+	main = append(main, v.ends(coming.Upcoming))
+	if missing != nil {
+		main = append(main, v.missing("The next rotations", missing))
 	}
+	main = append(main, v.next(coming.Upcoming), v.weeks(), v.nextEnds())
+	return v.show(v.document("overview", "Overview", main...))
+}
+
+// ends counts what ends when, in all tenants, and draws it beside what rotates next.
+func (v *visit) ends(coming []upcoming) g.Node {
 	var summary struct {
 		Tenants []struct {
 			tenant
@@ -46,20 +51,11 @@ func overview(v *visit) error {
 		}
 	}
 	if err := v.api.get(inventories+"/summary", nil, &summary); err != nil {
-		return err
+		return v.missing("What ends", err)
 	}
-	var next struct{ Applications []item }
-	after := url.Values{"limit": {perOverview}, "endsAfter": {v.now.UTC().Format(time.RFC3339)}}
-	if err := v.api.get(inventories, after, &next); err != nil {
-		return err
-	}
-	var coming struct{ Upcoming []upcoming }
-	if err := v.api.get(secrets+"/upcoming", url.Values{"limit": {perOverview}}, &coming); err != nil {
-		return err
-	}
-	var done struct{ Weeks []week }
-	if err := v.api.get(secrets+"/activity", url.Values{"weeks": {"13"}}, &done); err != nil {
-		return err
+	if len(summary.Tenants) == 0 {
+		return page.Notice(page.Calm, h.P(g.Text("No tenant was scanned yet: the inventory shows what expires when.")),
+			h.P(page.Link(to("inventory"), "Inventory")))
 	}
 	ends, managed, byWeek := map[string]int{}, map[string]int{}, make([]int, weeks)
 	var tenants []tenant
@@ -73,18 +69,20 @@ func overview(v *visit) error {
 			byWeek[i] += n
 		}
 	}
-	main := []g.Node{v.urgent(urgent.AppConnections)}
-	if len(tenants) > 0 {
-		main = append(main, h.H2(g.Text("What ends")), v.asOf(tenants), counts(ends, managed), v.timeline(byWeek, coming.Upcoming))
-	} else {
-		main = append(main, page.Notice(page.Calm, h.P(g.Text("No tenant was scanned yet: the inventory shows what expires when.")),
-			h.P(page.Link(to("inventory"), "Inventory"))))
+	return g.Group{h.H2(g.Text("What ends")), v.asOf(tenants), counts(ends, managed), v.timeline(byWeek, coming)}
+}
+
+// nextEnds lists the applications of which something ends next.
+func (v *visit) nextEnds() g.Node {
+	var next struct{ Applications []item }
+	after := url.Values{"limit": {perOverview}, "endsAfter": {v.now.UTC().Format(time.RFC3339)}}
+	switch err := v.api.get(inventories, after, &next); {
+	case err != nil:
+		return v.missing("The next ten ends", err)
+	case len(next.Applications) == 0:
+		return nil
 	}
-	main = append(main, v.next(coming.Upcoming), v.weeks(done.Weeks))
-	if len(next.Applications) > 0 {
-		main = append(main, h.H2(g.Text("The next ten ends")), v.items(next.Applications))
-	}
-	return v.show(v.document("overview", "Overview", main...))
+	return g.Group{h.H2(g.Text("The next ten ends")), v.items(next.Applications)}
 }
 
 // upcoming is what rotates next.
@@ -100,20 +98,6 @@ type upcoming struct {
 type week struct {
 	Start             time.Time
 	Succeeded, Failed int
-}
-
-// urgent lists what a person should look at, with what to do.
-func (v *visit) urgent(list []subject) g.Node {
-	if len(list) == 0 {
-		return page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))
-	}
-	nodes := []g.Node{h.H2(g.Text("Needs attention"))}
-	for i := range list {
-		s := &list[i]
-		nodes = append(nodes, page.Notice(page.Bad, h.P(page.Link(own(s), s.title())),
-			g.Map(s.Attention, func(text string) g.Node { return h.P(g.Text(text)) })))
-	}
-	return g.Group(nodes)
 }
 
 // counts are the credentials by the time that they have left, and how many of them Rekey rotates.
@@ -164,9 +148,13 @@ func (v *visit) timeline(byWeek []int, list []upcoming) g.Node {
 }
 
 // weeks shows the rotations of the last weeks.
-func (v *visit) weeks(list []week) g.Node {
+func (v *visit) weeks() g.Node {
+	var done struct{ Weeks []week }
+	if err := v.api.get(secrets+"/activity", url.Values{"weeks": {"13"}}, &done); err != nil {
+		return v.missing("Rotations of the last weeks", err)
+	}
 	p := page.Plot{Name: "Rotations by week", First: "succeeded", Second: "failed", Alarm: true}
-	for _, w := range list {
+	for _, w := range done.Weeks {
 		p.Bars = append(p.Bars, page.Bar{Label: w.Start.Format("2 Jan"), First: w.Succeeded, Second: w.Failed})
 	}
 	drawn := p.Draw()

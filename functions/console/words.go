@@ -133,7 +133,7 @@ func badge(s *subject) g.Node {
 	r := s.state()
 	switch {
 	case len(s.Attention) > 0:
-		return page.Badge(page.Bad, "needs attention")
+		return page.Badge(page.Bad, short(s.Attention[0]))
 	case r != nil && r.State != "" && r.State != "idle":
 		return page.Badge(page.Warn, stateWord(r.State))
 	case s.Authentication != nil && s.Authentication.Problem != nil:

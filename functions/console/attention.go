@@ -1,0 +1,143 @@
+package console
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"rekey/shared/auth"
+	"rekey/shared/connection"
+	"rekey/shared/page"
+)
+
+// reason is what the API's word for a reason to look at something is on a page.
+type reason struct {
+	short string // in a table
+	says  string // what is so, and what to do
+	help  help
+}
+
+// help is which buttons help.
+type help int
+
+const (
+	look     help = iota // its page says more
+	rotating             // a rotation
+	renewing             // new credentials for what it signs in with, or a rotation where it signs in with nothing else
+	signing              // new credentials
+)
+
+var reasons = map[string]reason{
+	connection.Expiring: {"ends soon", "It ends soon, and no rotation comes before that. Replace it now, or turn rotation on.", renewing},
+	connection.Expired:  {"has ended", "It has ended: what uses it can't sign in. Replace it now.", signing},
+	connection.Lost: {"does not work", "The client secret that is published does not work any more: it was removed in Entra, or has ended. Replace it now.",
+		signing},
+	connection.Failing: {"rotation fails", "The last rotation failed, and does not succeed by itself. Its page says why; change that, and rotate again.",
+		rotating},
+	connection.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.", signing},
+	connection.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function app runs. " +
+		"A rotation can be begun here meanwhile.", rotating},
+	connection.NotRemoved: {"old one not removed", "Rekey could not remove an old client secret so far, and goes on trying. Its page says what stands in the way.",
+		look},
+	connection.NotDisabled: {"old values enabled", "Values that are done with can't be disabled in Key Vault. Let Rekey's identity set secrets there.", look},
+	connection.RemoveByHand: {"remove by hand", "There is a client secret that only a person can remove. Its page says which one; remove it in Entra.",
+		look},
+}
+
+// short is a reason in a word or two.
+func short(word string) string {
+	if r, ok := reasons[word]; ok {
+		return r.short
+	}
+	return "needs attention"
+}
+
+// reasons tells why to look at s, each with the buttons that help.
+func (v *visit) reasons(s *subject) g.Node {
+	return g.Map(s.Attention, func(word string) g.Node {
+		r, ok := reasons[word]
+		if !ok { // of a newer API
+			r.says = sentence(word)
+		}
+		return g.Group{h.P(g.Text(r.says)), h.Div(h.Class("actions"), v.helping(s, r.help))}
+	})
+}
+
+// helping are the buttons that help. A target signs in with nothing of its own; a connection by
+// client secret with what it rotates, as long as that works.
+func (v *visit) helping(s *subject, help help) g.Node {
+	rotate := v.button(auth.Rotate, own(s, "rotate"), "Rotate now", "plain small")
+	var renew g.Node
+	switch {
+	case s.ConnectionID != "":
+		renew = rotate
+	case s.Method == "oauth":
+		renew = v.button(auth.Write, own(s, "reconnect"), "Sign in again", "plain small")
+	default:
+		renew = v.plain(auth.Write, own(s, "edit"), "Give new credentials")
+	}
+	switch {
+	case help == rotating && s.state() != nil:
+		return rotate
+	case help == renewing && s.Authentication == nil:
+		return rotate
+	case help == renewing || help == signing:
+		return renew
+	}
+	return nil
+}
+
+// attention lists what a person should look at first.
+func (v *visit) attention() ([]g.Node, error) {
+	var urgent struct {
+		AppConnections []subject
+		NextCursor     string
+	}
+	if err := v.api.get(secrets, url.Values{"limit": {perOverview}, "attention": {"true"}}, &urgent); err != nil {
+		return nil, err
+	}
+	list, more := urgent.AppConnections, urgent.NextCursor != ""
+	var all struct{ SecretRotations []secretRotation }
+	missing := v.api.get("/api/v2/secret-rotations/azure-client-secret", nil, &all)
+	targets := 0
+	for _, t := range all.SecretRotations {
+		if len(t.Attention) == 0 {
+			continue
+		}
+		if targets++; targets <= 10 {
+			list = append(list, t.subject())
+		}
+	}
+	var nodes []g.Node
+	if len(list) == 0 && missing == nil {
+		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, nil
+	}
+	nodes = append(nodes, h.H2(g.Text("Needs attention")))
+	for i := range list {
+		nodes = append(nodes, page.Notice(page.Bad, h.P(page.Link(own(&list[i]), list[i].title())), v.reasons(&list[i])))
+	}
+	if more {
+		nodes = append(nodes, h.P(page.Link(to("connections").With(url.Values{"attention": {"true"}}), "All connections that need attention")))
+	}
+	if targets > 10 {
+		nodes = append(nodes, h.P(page.Link(to("targets").With(url.Values{"attention": {"true"}}), "All targets that need attention")))
+	}
+	if missing != nil {
+		nodes = append(nodes, v.missing("Targets", missing))
+	}
+	return nodes, nil
+}
+
+// missing stands for a part of a page that can't be read, so that the rest is shown all the same.
+func (v *visit) missing(part string, err error) g.Node {
+	says := "Something went wrong inside Rekey. The log has more."
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		says = refused.message
+	} else {
+		v.console.log().ErrorContext(v.Context(), "part of a page failed", "part", part, "reason", err.Error())
+	}
+	return page.Notice(page.Warn, h.P(h.Strong(g.Text(part+": ")), g.Text("this can't be shown right now. "+sentence(strings.TrimSpace(says)))))
+}
