@@ -226,12 +226,20 @@ func test(v *visit) error {
 	if err := v.api.send(http.MethodPost, v.at("test"), nil, "", &answer); err != nil {
 		return err
 	}
-	c := answer.Test
-	return v.show(v.document("test", "Test of "+s.title(), v.findings(s, &c), h.P(page.Link(own(s), "Back"))))
+	// What signs in is the connection: a target has no application of its own to grant anything to.
+	actor := s.Credentials.ClientID
+	if s.ConnectionID != "" {
+		var via struct{ AppConnection subject }
+		if err := v.api.get(at(s.ConnectionID, ""), nil, &via); err != nil {
+			return err
+		}
+		actor = via.AppConnection.Credentials.ClientID
+	}
+	return v.show(v.document("test", "Test of "+s.title(), findings(actor, &answer.Test), h.P(page.Link(own(s), "Back"))))
 }
 
-// findings shows a test field by field.
-func (v *visit) findings(s *subject, c *check) g.Node {
+// findings shows a test field by field. actor is the application that signs in.
+func findings(actor string, c *check) g.Node {
 	nodes := []g.Node{}
 	if c.CanRotate {
 		nodes = append(nodes, page.Notice(page.Good, h.P(g.Text("It can rotate."))))
@@ -258,7 +266,7 @@ func (v *visit) findings(s *subject, c *check) g.Node {
 	for _, p := range c.Permissions {
 		need := g.Node(g.Text(p.NeededFor))
 		if p.Has != nil && !*p.Has {
-			if command := grant(s, p.Name, p.Type); command != "" {
+			if command := grant(actor, p.Name, p.Type); command != "" {
 				need = g.Group{g.Text(p.NeededFor + ". "), page.Copyable(command, "the command that grants it")}
 			}
 		}
@@ -313,7 +321,8 @@ func several(v *visit) error {
 		}
 	}
 	if len(wrong) > 0 {
-		v.fail(http.StatusConflict, "Not all were done", fmt.Sprintf("Done for %d of %d. These were refused:", len(chosen)-len(wrong), len(chosen)), h.Ul(wrong...))
+		v.fail(http.StatusConflict, "Not all were done", fmt.Sprintf("Done for %d of %d. These were refused:", len(chosen)-len(wrong), len(chosen)),
+			h.Ul(wrong...), h.P(v.onward()))
 		return nil
 	}
 	v.done(page.Here(session.Back(v.PostFormValue("back"))), "several")
@@ -327,7 +336,7 @@ func zone(v *visit) error {
 		return &refusal{status: http.StatusBadRequest, message: "That is no time zone. Give a name of the IANA database, such as Europe/Berlin or UTC."}
 	}
 	http.SetCookie(v.w, &http.Cookie{Name: zoneCookie, Value: name, Path: Base, MaxAge: 400 * 24 * 3600, HttpOnly: true,
-		SameSite: http.SameSiteLaxMode})
+		Secure: !v.console.PlainHTTP, SameSite: http.SameSiteLaxMode})
 	v.redirect(page.Here(session.Back(v.PostFormValue("back"))))
 	return nil
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"maps"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,9 +19,25 @@ import (
 // sheet is a form with what was entered and what is wrong with it. Secrets are never shown again.
 type sheet struct {
 	*visit
-	mistake string
+	refused *refusal
 	from    func(name string) string // what to begin with
 	rotates bool                     // rotation is on, so that the role write may turn it off
+}
+
+// mistaken says what is wrong.
+func (f *sheet) mistaken() g.Node {
+	if f.refused == nil {
+		return nil
+	}
+	return mistaken(f.refused.message)
+}
+
+// show answers with the form, and with the status of what was refused.
+func (f *sheet) show(d page.Document) error {
+	if f.refused == nil {
+		return f.visit.show(d)
+	}
+	return f.showRefused(f.refused, d)
 }
 
 // entered is what stands in a field.
@@ -87,7 +104,7 @@ func rotationOf(v *visit) (object, error) {
 	}
 	if text := strings.TrimSpace(v.PostFormValue("grace")); text != "" {
 		n, err := strconv.ParseFloat(text, 64)
-		if err != nil {
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
 			return nil, &refusal{status: http.StatusBadRequest, message: "The grace period must be a number of hours."}
 		}
 		out["gracePeriodHours"] = n
@@ -143,14 +160,11 @@ func (v *visit) connecting(f *sheet, candidates []candidate) error {
 	if method == "client-secret" {
 		fields = append(fields, f.schedule())
 	}
-	d := v.document("connect", "Connect a tenant", h.Nav(h.Aria("label", "Method"), h.Ul(h.Class("tabs"), tabs)), mistaken(f.mistake),
+	d := v.document("connect", "Connect a tenant", h.Nav(h.Aria("label", "Method"), h.Ul(h.Class("tabs"), tabs)), f.mistaken(),
 		v.form(to("connect").With(map[string][]string{"method": {method}}), g.Group(fields),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text(map[bool]string{true: "Go on to sign in", false: "Connect"}[method == "oauth"])),
 				page.Link(to("connections"), "Back"))))
-	if f.mistake != "" {
-		return v.showAs(http.StatusBadRequest, d)
-	}
-	return v.show(d)
+	return f.show(d)
 }
 
 // keyID asks which client secret a value is, with those that it could be where that is known.
@@ -212,7 +226,7 @@ func connect(v *visit) error {
 	if !ok || refused.status >= http.StatusInternalServerError {
 		return err
 	}
-	return v.connecting(&sheet{visit: v, mistake: refused.message}, v.candidates(method))
+	return v.connecting(&sheet{visit: v, refused: refused}, v.candidates(method))
 }
 
 // candidates are the client secrets that the entered one could be, where the API can tell.
@@ -239,16 +253,13 @@ func targetForm(v *visit) error {
 }
 
 func (v *visit) targeting(f *sheet) error {
-	d := v.document("add-target", "Add a target", mistaken(f.mistake),
+	d := v.document("add-target", "Add a target", f.mistaken(),
 		h.P(g.Text("Rekey issues a client secret for the application, publishes it, and rotates it. Client secrets that are there already stay as they are.")),
 		v.form(to("connections", v.params["id"], "add-target"),
 			f.field("clientId", "Client id of the application", "", h.Required()), f.field("description", "Description", ""),
 			f.field("vaultSecretName", "Name of the secret in Key Vault", "What consumers read. Empty: one is made of the id."), f.schedule(),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Add")), page.Link(ownAt("", v.params["id"]), "Back"))))
-	if f.mistake != "" {
-		return v.showAs(http.StatusBadRequest, d)
-	}
-	return v.show(d)
+	return f.show(d)
 }
 
 func addTarget(v *visit) error {
@@ -263,7 +274,7 @@ func addTarget(v *visit) error {
 		err = v.api.send(http.MethodPost, at(v.params["id"], "", "targets"), body, v.once(), &made)
 	}
 	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
-		return v.targeting(&sheet{visit: v, mistake: refused.message})
+		return v.targeting(&sheet{visit: v, refused: refused})
 	}
 	if err != nil {
 		return err
@@ -316,12 +327,9 @@ func (v *visit) editing(s *subject, f *sheet) error {
 		fields = append(fields, h.FieldSet(h.Legend(g.Text("New credentials")), h.P(h.Class("note"), g.Text("Leave empty to keep those that it has.")),
 			area("certificateBody", "Certificate", "PEM"), area("privateKey", "Private key", "PEM")))
 	}
-	d := v.document("edit", "Edit "+s.title(), mistaken(f.mistake), v.form(own(s, "edit"), g.Group(fields),
+	d := v.document("edit", "Edit "+s.title(), f.mistaken(), v.form(own(s, "edit"), g.Group(fields),
 		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Save")), page.Link(own(s), "Back"))))
-	if f.mistake != "" {
-		return v.showAs(http.StatusBadRequest, d)
-	}
-	return v.show(d)
+	return f.show(d)
 }
 
 func edit(v *visit) error {
@@ -352,7 +360,7 @@ func edit(v *visit) error {
 		err = v.api.send(http.MethodPatch, v.at(), body, "", nil)
 	}
 	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
-		return v.editing(s, &sheet{visit: v, mistake: refused.message, rotates: s.IsAutoRotationEnabled})
+		return v.editing(s, &sheet{visit: v, refused: refused, rotates: s.IsAutoRotationEnabled})
 	}
 	if err != nil {
 		return err

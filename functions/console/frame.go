@@ -120,6 +120,12 @@ func (v *visit) here() string {
 	if v.Method == http.MethodPost {
 		return Base
 	}
+	if u := *v.URL; u.Query().Has("done") { // what a button has done is told once
+		q := u.Query()
+		q.Del("done")
+		u.RawQuery = q.Encode()
+		return u.RequestURI()
+	}
 	return strings.TrimSuffix(v.URL.RequestURI(), "?")
 }
 

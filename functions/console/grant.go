@@ -15,13 +15,13 @@ var roleIDs = map[string]string{
 
 // grant is the command that grants a permission to what a connection signs in as. A delegated one is
 // consented to by signing in again.
-func grant(s *subject, permission, kind string) string {
+func grant(clientID, permission, kind string) string {
 	id, ok := roleIDs[permission]
-	if kind != "application" || !ok || s.Credentials.ClientID == "" {
+	if kind != "application" || !ok || clientID == "" {
 		return ""
 	}
-	return "az ad app permission add --id " + s.Credentials.ClientID + " --api " + graph + " --api-permissions " + id + "=Role && " +
-		"az ad app permission admin-consent --id " + s.Credentials.ClientID
+	return "az ad app permission add --id " + clientID + " --api " + graph + " --api-permissions " + id + "=Role && " +
+		"az ad app permission admin-consent --id " + clientID
 }
 
 func daysOf(n float64) time.Duration { return time.Duration(n * 24 * float64(time.Hour)) }

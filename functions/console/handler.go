@@ -44,6 +44,8 @@ type Handler struct {
 	OAuth bool
 	// VaultURL is where secrets are published, for references to copy.
 	VaultURL string
+	// PlainHTTP: browsers reach the console without TLS, which is for this machine alone.
+	PlainHTTP bool
 	// Limit slows down who looks at the sign-in page; nil: no limit.
 	Limit *auth.Limiter
 	Now   func() time.Time // nil: time.Now
@@ -54,9 +56,18 @@ type Handler struct {
 type Setting struct{ Name, Says string }
 
 // policy lets a page load the stylesheet and the script, ask its own address, and send forms to
-// the console and, where connecting by OAuth leads there, to Entra. Nothing else.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// this site. Nothing else.
+const policy = policyStart + "'self'" + policyEnd
+
+// elsewhere is that of pages whose form leads to Entra, which may send people on to their organisation's
+// own sign-in: browsers hold a form's redirects against the policy of its page. It is that of the sign-in,
+// and of all pages where signing out leads there.
+const elsewhere = policyStart + "'self' https:" + policyEnd
+
+const (
+	policyStart = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action "
+	policyEnd   = "; base-uri 'none'; frame-ancestors 'none'"
+)
 
 // assets are what pages load. Their address changes with them, so that browsers may keep them.
 var assets = map[string]struct{ kind, text string }{
@@ -109,6 +120,9 @@ func (c *Handler) serve(w *answer, r *http.Request) (name string) {
 		serveAsset(w, r, rest)
 		return "asset"
 	}
+	if r.Method == http.MethodPost && strings.HasPrefix(path, "sign-in") {
+		r.Body = http.MaxBytesReader(w, r.Body, 16<<10) // before any field is read: a stranger's file would be written to the disk
+	}
 	switch path {
 	case "sign-in":
 		c.signIn(w, r)
@@ -127,6 +141,9 @@ func (c *Handler) serve(w *answer, r *http.Request) (name string) {
 		return "refused"
 	}
 	w.caller = visitor.Caller.Name
+	if visitor.Caller.Kind == auth.KindAppService {
+		w.Header().Set("Content-Security-Policy", elsewhere)
+	}
 	v := &visit{
 		w: w, Request: r, Visit: visitor, caller: visitor.Caller, params: params, reader: readerOf(r, c.now()),
 		console: c, api: &api{handler: c.API, request: r, caller: visitor.Caller},
@@ -198,14 +215,39 @@ func (v *visit) error(err error) {
 		v.fail(http.StatusInternalServerError, "Something went wrong", "Something went wrong inside Rekey. The log has more.")
 		return
 	}
-	if refused.after != "" {
-		v.w.Header().Set("Retry-After", refused.after)
-	}
 	titles := map[int]string{
 		http.StatusNotFound: "Not here", http.StatusForbidden: "Not allowed", http.StatusConflict: "Not now", http.StatusTooManyRequests: "Not so fast",
 		http.StatusServiceUnavailable: "Not now",
 	}
-	v.fail(refused.status, cmp.Or(titles[refused.status], "Refused"), refused.message, h.P(page.Link(page.Here(session.Back(v.here())), "Try again")))
+	v.retryAfter(refused)
+	v.fail(refused.status, cmp.Or(titles[refused.status], "Refused"), refused.message, h.P(v.onward()))
+}
+
+// onward leads on from a refusal: to the same page again, or to the one that has the button.
+func (v *visit) onward() g.Node {
+	switch {
+	case v.Method != http.MethodPost:
+		return page.Link(page.Here(session.Back(v.here())), "Try again")
+	case v.params["id"] != "":
+		return page.Link(v.own(), "Back")
+	case v.params["clientId"] != "":
+		return page.Link(to("inventory", v.params["tenantId"], v.params["clientId"]), "Back")
+	case v.PostFormValue("back") != "":
+		return page.Link(page.Here(session.Back(v.PostFormValue("back"))), "Back")
+	}
+	return page.Link(to(), "Overview")
+}
+
+// showRefused answers with a page and the status of what the API has refused.
+func (v *visit) showRefused(r *refusal, d page.Document) error {
+	v.retryAfter(r)
+	return v.showAs(r.status, d)
+}
+
+func (v *visit) retryAfter(r *refusal) {
+	if r.after != "" {
+		v.w.Header().Set("Retry-After", r.after)
+	}
 }
 
 // answerWith carries out what package session says.

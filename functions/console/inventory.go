@@ -95,14 +95,16 @@ func findingBadge(kind string) g.Node {
 func inventoryList(v *visit) error {
 	q := v.URL.Query()
 	ask := url.Values{"limit": {perPage}}
-	for _, name := range []string{"finding", "tenantId", "owner", "text", "cursor"} {
+	for _, name := range []string{"finding", "tenantId", "owner", "text"} {
 		if text := strings.TrimSpace(q.Get(name)); text != "" {
 			ask.Set(name, text)
 		}
 	}
-	filtered := len(ask) > 1
-	if !filtered && q.Get("all") == "" {
+	if filtered := len(ask) > 1; !filtered && q.Get("all") == "" {
 		ask.Set("endsAfter", v.now.UTC().Format(time.RFC3339))
+	}
+	if cursor := q.Get("cursor"); cursor != "" {
+		ask.Set("cursor", cursor)
 	}
 	var list struct {
 		Applications []item
@@ -139,23 +141,27 @@ func inventoryCSV(v *visit) error {
 			ask.Set(name, text)
 		}
 	}
-	head := v.w.Header()
-	for first := true; ; first = false {
+	var all bytes.Buffer // a file of which the end is missing would look complete
+	for {
 		lines, next, err := v.api.file(inventories, ask)
 		if err != nil {
 			return err
 		}
-		if first {
-			head.Set("Content-Type", "text/csv; charset=utf-8")
-			head.Set("Content-Disposition", `attachment; filename="inventory.csv"`)
-		} else if _, rest, ok := bytes.Cut(lines, []byte("\n")); ok { // each page has the header row
-			lines = rest
+		if all.Len() > 0 { // each page has the header row
+			if _, rest, ok := bytes.Cut(lines, []byte("\n")); ok {
+				lines = rest
+			}
 		}
-		if _, err := v.w.Write(lines); err != nil || next == "" {
-			return nil // a reader who has gone is no trouble of ours
+		all.Write(lines)
+		if next == "" {
+			break
 		}
 		ask.Set("cursor", next)
 	}
+	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	v.w.Header().Set("Content-Disposition", `attachment; filename="inventory.csv"`)
+	write(v.w, v.Request, all.Bytes())
+	return nil
 }
 
 // asOf says how old and how complete the inventory is.
@@ -454,7 +460,7 @@ func (v *visit) adopting(f *sheet) error {
 	if via == "" {
 		via = found.Tenant.ConnectionID
 	}
-	d := v.document("adopt", "Adopt "+orNone(a.Name, a.ClientID), mistaken(f.mistake),
+	d := v.document("adopt", "Adopt "+orNone(a.Name, a.ClientID), f.mistaken(),
 		h.P(g.Text("Rekey issues a client secret for it, publishes it in Key Vault, and rotates it from then on. Certificates stay as they are.")),
 		v.form(to("inventory", a.TenantID, a.ClientID, "adopt"),
 			h.Label(h.For("connectionId"), g.Text("Through the connection"), h.Span(h.Class("hint"), g.Text("Its id. It must be allowed to change this application."))),
@@ -465,10 +471,7 @@ func (v *visit) adopting(f *sheet) error {
 				h.P(h.Class("note"), g.Text("Those chosen are removed after the first rotation, when the grace period is over. Choose none that another consumer uses.")),
 				g.Group(retire))),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Adopt")), page.Link(to("inventory", a.TenantID, a.ClientID), "Back"))))
-	if f.mistake != "" {
-		return v.showAs(http.StatusBadRequest, d)
-	}
-	return v.show(d)
+	return f.show(d)
 }
 
 func adopt(v *visit) error {
@@ -486,7 +489,7 @@ func adopt(v *visit) error {
 		err = v.api.send(http.MethodPost, v.inventoryAt("adopt"), body, v.once(), &made)
 	}
 	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
-		return v.adopting(&sheet{visit: v, mistake: refused.message})
+		return v.adopting(&sheet{visit: v, refused: refused})
 	}
 	if err != nil {
 		return err

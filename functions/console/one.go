@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	g "maragu.dev/gomponents"
@@ -120,7 +121,7 @@ func (v *visit) actions(s *subject) g.Node {
 		} else if r.RotationInterval > 0 {
 			nodes = append(nodes, v.button(auth.Rotate, own(s, "resume"), "Resume", "plain"))
 		}
-		if r.State != "idle" && r.State != "deleting" {
+		if slices.Contains([]string{"issuing", "verifying", "publishing"}, r.State) {
 			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Abandon the run", "plain"))
 		}
 	}

@@ -3,7 +3,6 @@ package console
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -17,7 +16,6 @@ import (
 // signIn offers the ways of signing in that are configured, and takes an API key.
 func (c *Handler) signIn(w *answer, r *http.Request) {
 	if r.Method == http.MethodPost {
-		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 		c.answerWith(w, r, c.Sessions.SignInByKey(w, r, secret.New(r.PostFormValue("key")), r.PostFormValue("back")))
 		return
 	}
@@ -32,8 +30,7 @@ func (c *Handler) signIn(w *answer, r *http.Request) {
 			return
 		}
 	}
-	// The form leads to Entra, which may send people on to their organisation's own sign-in.
-	w.Header().Set("Content-Security-Policy", strings.Replace(policy, "form-action 'self'", "form-action 'self' https:", 1))
+	w.Header().Set("Content-Security-Policy", elsewhere)
 	q := r.URL.Query()
 	back := session.Back(q.Get("back"))
 	problem := session.Problem(q.Get("problem"))

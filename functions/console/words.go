@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -112,7 +113,18 @@ func hours(n float64) string {
 	if n == 0 {
 		return "none"
 	}
-	return duration(time.Duration(n * float64(time.Hour)))
+	// It is a promise to consumers, so that it is not rounded as distances are.
+	switch minutes := n * 60; {
+	case minutes < 1:
+		return count(int(math.Round(minutes*60)), "second")
+	case n < 2 && n != 1:
+		return count(int(math.Round(minutes)), "minute")
+	case n >= 48 && math.Mod(n, 24) == 0:
+		return count(int(n/24), "day")
+	case n == 1:
+		return "1 hour"
+	}
+	return strconv.FormatFloat(math.Round(n*100)/100, 'f', -1, 64) + " hours"
 }
 
 // states is what the state of a rotation is called.
@@ -157,6 +169,10 @@ func (r reader) status(s *subject) string {
 	switch {
 	case state.State == "deleting":
 		say("It is being deleted.")
+	case state.State == "creating":
+		say("It is being created. What it was given is looked at; its first rotation comes after that.")
+	case state.State == "rebinding":
+		say("Rekey is taking over new credentials. That ends by itself, within half an hour.")
 	case state.State != "" && state.State != "idle":
 		say("A rotation is under way: Rekey is %s.", stateWord(state.State))
 	case state.LastRotatedAt != nil:

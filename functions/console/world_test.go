@@ -28,6 +28,7 @@ var now = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 type world struct {
 	*testing.T
 	role    auth.Role // 0: no person is signed in
+	kind    string    // how they have signed in
 	handler *console.Handler
 
 	mu      sync.Mutex
@@ -50,7 +51,7 @@ type answer struct {
 }
 
 func newWorld(t *testing.T, role auth.Role) *world {
-	w := &world{T: t, role: role, answers: map[string]answer{}}
+	w := &world{T: t, role: role, kind: auth.KindKey, answers: map[string]answer{}}
 	w.handler = &console.Handler{
 		API: http.HandlerFunc(w.api), Sessions: w, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler), OAuth: true,
 		VaultURL: "https://vault-of-tests.vault.azure.net", Settings: []console.Setting{{Name: "REKEY_X", Says: "set"}},
@@ -114,7 +115,7 @@ func (w *world) Authenticate(http.ResponseWriter, *http.Request) (*session.Visit
 	if w.role == 0 {
 		return nil, &session.Answer{Status: http.StatusSeeOther, Location: "/console/sign-in"}
 	}
-	return &session.Visit{Caller: auth.Caller{Name: "ann", Kind: auth.KindKey, Role: w.role}, Shown: "Ann", Ends: now.Add(time.Hour)}, nil
+	return &session.Visit{Caller: auth.Caller{Name: "ann", Kind: w.kind, Role: w.role}, Shown: "Ann", Ends: now.Add(time.Hour)}, nil
 }
 
 func (w *world) Methods() []string {
