@@ -25,12 +25,20 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 window.addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("form[method=post] button")) button.disabled = false;
 });
-// What is under way is loaded again in place, so that the reader keeps the place and the focus.
+// What a button has done is told once: a reload, or a link that is copied, tells nothing.
+const address = new URL(location.href);
+if (address.searchParams.has("done")) {
+  address.searchParams.delete("done");
+  history.replaceState(null, "", address);
+}
+// What is under way is loaded again in place, so that the reader keeps the place and the focus. A
+// refusal may pass; a redirect, or that it is gone, is the page's to show.
 const live = document.querySelector("[data-refresh]");
 if (live) {
   const again = async () => {
     const answer = await fetch(location.href, {credentials: "same-origin"}).catch(() => null);
-    if (!answer || !answer.ok || answer.redirected) return;
+    if (answer && (answer.redirected || answer.status === 404)) { location.reload(); return; }
+    if (!answer || !answer.ok) { setTimeout(again, 10000); return; }
     const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-refresh]");
     if (!next) { location.reload(); return; }
     if (!live.contains(document.activeElement)) live.replaceChildren(...next.childNodes);
