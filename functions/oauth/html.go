@@ -6,6 +6,7 @@ import (
 
 	"rekey/shared/oauth"
 	"rekey/shared/page"
+	"rekey/shared/session"
 )
 
 // html renders v. The ids are what tests hold on to.
@@ -61,6 +62,9 @@ func result(r *oauth.Result) g.Node {
 		page.Say("Id", r.ConnectionID).As("connection")))
 	if r.Entra != "" {
 		nodes = append(nodes, h.P(h.Class("note"), g.Text("Microsoft Entra said:")), h.P(h.Class("entra"), h.ID("entra"), g.Text(r.Entra)))
+	}
+	if r.ConnectionID != "" && (r.Kind == oauth.Connected || r.Kind == oauth.Reconnected) { // it may have begun there
+		nodes = append(nodes, h.P(page.Link(page.Path(session.Base, "connections", r.ConnectionID), "Open it in the console")))
 	}
 	return nodes
 }
