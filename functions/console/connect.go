@@ -63,7 +63,7 @@ func (f *sheet) field(name, label, hint string, attrs ...g.Node) g.Node {
 func secretField(name, label, hint string, attrs ...g.Node) g.Node {
 	return g.Group{
 		h.Label(h.For(name), g.Text(label), g.If(hint != "", h.Span(h.Class("hint"), g.Text(hint)))),
-		h.Input(h.ID(name), h.Name(name), h.Type("password"), h.AutoComplete("off"), g.Group(attrs)),
+		h.Input(h.ID(name), h.Name(name), h.Type("password"), h.AutoComplete("new-password"), g.Group(attrs)),
 	}
 }
 

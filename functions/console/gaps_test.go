@@ -177,3 +177,26 @@ func TestGrantForATarget(t *testing.T) {
 	w.answer("GET", secrets+"/"+id+"/targets/"+targetID, 200, object{"target": target})
 	w.shows(w.get("/console/targets/"+id+"/"+targetID+"/test"), "az ad app permission add --id "+clientID+" ")
 }
+
+// A scan is begun through a connection that is chosen by its name, and again in every tenant.
+func TestScanForms(t *testing.T) {
+	w := newWorld(t, auth.Write)
+	w.everything("billing")
+	second := object{"tenantId": "0b1e7e57-0000-4000-8000-00000000000c", "connectionId": "of-the-second", "asOf": now, "complete": true}
+	first := object{"tenantId": tenantID, "connectionId": id, "asOf": now, "complete": true}
+	w.answer("GET", inventories, 200, object{"applications": []object{}, "tenants": []object{first, second}})
+	w.shows(w.get("/console/inventory"), `name="connectionId" value="`+id+`"`, `name="connectionId" value="of-the-second"`,
+		"Scan another tenant", `<input id="connectionId" name="connectionId"`)
+	w.answer("GET", inventories, 200, object{"applications": []object{}, "tenants": []object{}})
+	w.shows(w.get("/console/inventory"), `<option value="`+id+`">billing, tenant `+tenantID+`</option>`)
+}
+
+// Entra answers by GET. A form, or a link checker's HEAD, is none of its answers.
+func TestCallbackTakesGetOnly(t *testing.T) {
+	for _, method := range []string{http.MethodHead, http.MethodPost, http.MethodPut} {
+		p := newWorld(t, 0).do(httptest.NewRequest(method, "/console/sign-in/callback?code=x&state=y", nil))
+		if p.Code != http.StatusMethodNotAllowed || p.Header().Get("Allow") != "GET" || p.Header().Get("Location") != "" {
+			t.Errorf("%s: %d %v", method, p.Code, p.Header())
+		}
+	}
+}

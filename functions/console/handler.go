@@ -131,6 +131,11 @@ func (c *Handler) serve(w *answer, r *http.Request) (name string) {
 		c.answerWith(w, r, c.Sessions.SignInByEntra(w, r, r.PostFormValue("back")))
 		return path
 	case "sign-in/callback":
+		if r.Method != http.MethodGet {
+			w.Header().Set("Allow", http.MethodGet)
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return path
+		}
 		c.answerWith(w, r, c.Sessions.Callback(w, r))
 		return path
 	}

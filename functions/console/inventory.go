@@ -120,15 +120,16 @@ func inventoryList(v *visit) error {
 	switch {
 	case len(list.Tenants) == 0:
 		main = append(main, page.Notice(page.Calm, h.P(g.Text("No tenant was scanned yet. A scan reads applications through a connection that may read them "+
-			"(Application.Read.All), and changes nothing.")), v.scanForm("")))
+			"(Application.Read.All), and changes nothing.")), v.firstScan()))
 	case len(list.Applications) == 0:
 		main = append(main, h.P(g.Text("No application fits.")))
 	default:
 		main = append(main, v.items(list.Applications))
 	}
 	main = append(main, more(v, list.NextCursor), h.P(page.Link(to("inventory", "csv").With(ask), "The same as CSV")))
-	if len(list.Tenants) > 0 {
-		main = append(main, v.scanForm(list.Tenants[0].ConnectionID))
+	main = append(main, g.Map(list.Tenants, v.scanAgain))
+	if len(list.Tenants) > 0 && v.caller.Role.Allows(auth.Write) {
+		main = append(main, h.Details(h.Summary(g.Text("Scan another tenant")), v.scanForm(nil)))
 	}
 	return v.show(v.document("inventory", "Inventory", main...))
 }
@@ -242,17 +243,34 @@ func owners(a *item) string {
 	return strings.Join(names, ", ")
 }
 
-// scanForm begins a scan through a connection.
-func (v *visit) scanForm(connectionID string) g.Node {
+// scanAgain begins a scan of a tenant, through the connection of the last one.
+func (v *visit) scanAgain(t tenant) g.Node {
+	if t.ConnectionID == "" {
+		return nil
+	}
+	return v.button(auth.Write, to("inventory", "scans"), "Scan tenant "+t.TenantID+" again", "plain",
+		h.Input(h.Type("hidden"), h.Name("connectionId"), h.Value(t.ConnectionID)))
+}
+
+// firstScan begins the first scan of all, through a connection to choose.
+func (v *visit) firstScan() g.Node {
+	var list struct{ AppConnections []subject }
+	if err := v.api.get(secrets, url.Values{"limit": {perPage}}, &list); err != nil {
+		return v.missing("Connections", err)
+	}
+	return v.scanForm(list.AppConnections)
+}
+
+// scanForm begins a scan through a connection; some are offered.
+func (v *visit) scanForm(offered []subject) g.Node {
 	if !v.caller.Role.Allows(auth.Write) {
 		return nil
 	}
-	if connectionID != "" {
-		return v.form(to("inventory", "scans"), h.Input(h.Type("hidden"), h.Name("connectionId"), h.Value(connectionID)),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Scan again"))))
-	}
 	return v.form(to("inventory", "scans"), h.Label(h.For("connectionId"), g.Text("Id of the connection to read through")),
-		h.Input(h.ID("connectionId"), h.Name("connectionId"), h.Required(), h.AutoComplete("off")),
+		h.Input(h.ID("connectionId"), h.Name("connectionId"), h.Required(), h.AutoComplete("off"), g.Attr("list", "through")),
+		h.DataList(h.ID("through"), g.Map(offered, func(s subject) g.Node {
+			return h.Option(h.Value(s.ID), g.Text(s.title()+", tenant "+s.tenantID()))
+		})),
 		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Scan the tenant"))))
 }
 
