@@ -149,7 +149,8 @@ func TestPagesAreAccessible(t *testing.T) {
 				t.Errorf("%s, %s: %d pixels wide", path, l.name, wide)
 			}
 			look(browser, chromedp.Evaluate[bool](string(axe)+"; true"))
-			found := look(browser, chromedp.Evaluate[string](`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}).then(
+			found := look(browser, chromedp.Evaluate[string](`axe.run(document, {runOnly:
+				["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}).then(
 				r => JSON.stringify(r.violations.map(v => ({id: v.id, help: v.help, at: v.nodes.slice(0, 3).map(n => n.html.slice(0, 300))}))))`,
 				chromedp.EvalAwaitPromise))
 			var violations []struct {
@@ -222,10 +223,12 @@ func TestWithoutJavaScript(t *testing.T) {
 	browser.do(scripts(false), chromedp.Navigate(browser.url+"/console/connections"), chromedp.Click(chromedp.CSS("#connections tbody a")),
 		chromedp.WaitVisible(chromedp.CSS("body#connection")))
 	for _, path := range []string{"rotate", "pause"} {
-		browser.do(chromedp.Click(chromedp.CSS(fmt.Sprintf("form[action$='/%s'] button", path))), chromedp.WaitVisible(chromedp.CSS("[role=status]")))
+		browser.do(chromedp.Click(chromedp.CSS(fmt.Sprintf("form[action$='/%s'] button", path))),
+			chromedp.WaitVisible(chromedp.CSS("[role=status]")))
 	}
 	browser.do(chromedp.Click(chromedp.CSS("a[href$='/emergency']")), chromedp.WaitVisible(chromedp.CSS("#confirm")),
-		chromedp.SendKeys(chromedp.CSS("#confirm"), "billing"), chromedp.Click(chromedp.CSS("button.danger")), chromedp.WaitVisible(chromedp.CSS("[role=status]")))
+		chromedp.SendKeys(chromedp.CSS("#confirm"), "billing"), chromedp.Click(chromedp.CSS("button.danger")),
+		chromedp.WaitVisible(chromedp.CSS("[role=status]")))
 	if writes := w.writes(); len(writes) != 3 {
 		t.Errorf("%+v", writes)
 	}
@@ -245,7 +248,8 @@ func TestScript(t *testing.T) {
 	browser := open(t, w)
 	browser.do(chromedp.Navigate(browser.url+"/console/connections"), chromedp.WaitVisible(chromedp.CSS("[data-filters]")),
 		chromedp.SendKeys(chromedp.CSS("[data-filters]"), "REPORT"))
-	if n := look(browser, chromedp.Evaluate[int64]("[...document.querySelectorAll('#connections tbody tr')].filter(r => !r.hidden).length")); n != 1 {
+	left := chromedp.Evaluate[int64]("[...document.querySelectorAll('#connections tbody tr')].filter(r => !r.hidden).length")
+	if n := look(browser, left); n != 1 {
 		t.Errorf("%d rows are left", n)
 	}
 	browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id), chromedp.WaitVisible(chromedp.CSS("[data-refresh] .steps")))

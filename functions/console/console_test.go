@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -37,7 +36,8 @@ func TestHeaders(t *testing.T) {
 	for _, path := range append(pages, "/console/nothing") {
 		head := w.get(path).Header()
 		policy := head.Get("Content-Security-Policy")
-		if strings.Contains(policy, "unsafe") || !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
+		if strings.Contains(policy, "unsafe") || !strings.Contains(policy, "default-src 'none'") ||
+			!strings.Contains(policy, "frame-ancestors 'none'") {
 			t.Errorf("%s: policy %q", path, policy)
 		}
 		if head.Get("Cache-Control") != "no-store" || head.Get("X-Content-Type-Options") != "nosniff" || head.Get("X-Frame-Options") != "DENY" {
@@ -90,7 +90,8 @@ func TestSize(t *testing.T) {
 func TestWithoutASession(t *testing.T) {
 	w := newWorld(t, 0)
 	for _, path := range pages {
-		if p := w.get(path); !strings.HasSuffix(path, "sign-in") && (p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/sign-in") {
+		if p := w.get(path); !strings.HasSuffix(path, "sign-in") &&
+			(p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/sign-in") {
 			t.Errorf("%s: %d", path, p.Code)
 		}
 	}
@@ -107,10 +108,13 @@ func TestWithoutASession(t *testing.T) {
 // buttons are all that can be posted to with a session.
 var buttons = []string{
 	"/console/several", "/console/connect", "/console/connections/" + id + "/add-target", "/console/connections/" + id + "/reconnect",
-	"/console/inventory/scans", "/console/inventory/" + tenantID + "/" + clientID + "/adopt", "/console/inventory/" + tenantID + "/" + clientID + "/accept",
-	"/console/inventory/" + tenantID + "/" + clientID + "/reject", "/console/connections/" + id + "/rotate", "/console/connections/" + id + "/emergency", "/console/connections/" + id + "/pause",
+	"/console/inventory/scans", "/console/inventory/" + tenantID + "/" + clientID + "/adopt",
+	"/console/inventory/" + tenantID + "/" + clientID + "/accept",
+	"/console/inventory/" + tenantID + "/" + clientID + "/reject", "/console/connections/" + id + "/rotate",
+	"/console/connections/" + id + "/emergency", "/console/connections/" + id + "/pause",
 	"/console/connections/" + id + "/resume", "/console/connections/" + id + "/abandon", "/console/connections/" + id + "/edit",
-	"/console/connections/" + id + "/delete", "/console/targets/" + id + "/" + targetID + "/rotate", "/console/targets/" + id + "/" + targetID + "/delete",
+	"/console/connections/" + id + "/delete", "/console/targets/" + id + "/" + targetID + "/rotate",
+	"/console/targets/" + id + "/" + targetID + "/delete",
 }
 
 // A reader sees no button that would be refused, and is told which role one needs that they send
@@ -149,28 +153,40 @@ func TestButtons(t *testing.T) {
 		keyed  bool
 		to     string
 	}{
-		{"/console/connections/" + id + "/rotate", nil, "POST", at + "/rotate-credentials", object{}, true, "/console/connections/" + id + "?done=rotation"},
+		{"/console/connections/" + id + "/rotate", nil, "POST", at + "/rotate-credentials", object{}, true,
+			"/console/connections/" + id + "?done=rotation"},
 		{"/console/targets/" + id + "/" + targetID + "/rotate", nil, "POST", target + "/rotate-credentials", object{}, true,
 			"/console/targets/" + id + "/" + targetID + "?done=rotation"},
 		{"/console/connections/" + id + "/emergency", url.Values{"confirm": {"billing"}}, "POST", at + "/rotate-credentials",
 			object{"emergency": true}, true, "/console/connections/" + id + "?done=emergency"},
-		{"/console/connections/" + id + "/pause", nil, "PATCH", at, object{"isAutoRotationEnabled": false}, false, "/console/connections/" + id + "?done=paused"},
-		{"/console/connections/" + id + "/resume", nil, "PATCH", at, object{"isAutoRotationEnabled": true}, false, "/console/connections/" + id + "?done=resumed"},
+		{"/console/connections/" + id + "/pause", nil, "PATCH", at, object{"isAutoRotationEnabled": false}, false,
+			"/console/connections/" + id + "?done=paused"},
+		{"/console/connections/" + id + "/resume", nil, "PATCH", at, object{"isAutoRotationEnabled": true}, false,
+			"/console/connections/" + id + "?done=resumed"},
 		{"/console/connections/" + id + "/delete", url.Values{"revoke": {"true"}}, "DELETE", at, nil, false, "/console/connections?done=deleted"},
-		{"/console/connections/" + id + "/edit", url.Values{"name": {"b"}, "description": {" d "}, "version": {"3"}, "rotate": {"on"}, "interval": {"7"},
-			"time": {"04:30"}, "timeZone": {"Asia/Tokyo"}}, "PATCH", at, object{"name": "b", "description": "d", "version": 3.0, "rotation": object{"rotationInterval": 7.0, "rotateAt": object{"hours": 4.0, "minutes": 30.0}, "timeZone": "Asia/Tokyo"}},
+		{"/console/connections/" + id + "/edit", url.Values{"name": {"b"}, "description": {" d "}, "version": {"3"}, "rotate": {"on"},
+			"interval": {"7"},
+			"time":     {"04:30"}, "timeZone": {"Asia/Tokyo"}}, "PATCH", at, object{"name": "b", "description": "d", "version": 3.0,
+			"rotation": object{"rotationInterval": 7.0, "rotateAt": object{"hours": 4.0, "minutes": 30.0}, "timeZone": "Asia/Tokyo"}},
 			false, "/console/connections/" + id + "?done=saved"},
-		{"/console/inventory/" + tenantID + "/" + clientID + "/accept", url.Values{"finding": {"ownerless"}, "reason": {"r"}, "until": {"2027-01-31"}}, "POST",
-			inventories + "/" + tenantID + "/" + clientID + "/accept", object{"finding": "ownerless", "reason": "r", "until": "2027-01-31T00:00:00Z"}, false,
+		{"/console/inventory/" + tenantID + "/" + clientID + "/accept", url.Values{"finding": {"ownerless"}, "reason": {"r"},
+			"until": {"2027-01-31"}}, "POST",
+			inventories + "/" + tenantID + "/" + clientID + "/accept", object{"finding": "ownerless", "reason": "r",
+				"until": "2027-01-31T00:00:00Z"}, false,
 			"/console/inventory/" + tenantID + "/" + clientID + "?done=accepted"},
 		{"/console/inventory/" + tenantID + "/" + clientID + "/reject", url.Values{"finding": {"ownerless"}}, "DELETE",
-			inventories + "/" + tenantID + "/" + clientID + "/accept", nil, false, "/console/inventory/" + tenantID + "/" + clientID + "?done=rejected"},
-		{"/console/inventory/" + tenantID + "/" + clientID + "/adopt", url.Values{"connectionId": {id}, "vaultSecretName": {"v"}, "retire": {"k1", "k2"}}, "POST",
-			inventories + "/" + tenantID + "/" + clientID + "/adopt", object{"connectionId": id, "vaultSecretName": "v", "isAutoRotationEnabled": false,
-				"retireKeyIds": []any{"k1", "k2"}}, true, "/console/targets/" + id + "/" + targetID + "?done=target"},
-		{"/console/connect?method=client-secret", url.Values{"name": {"n"}, "tenantId": {tenantID}, "clientId": {clientID}, "clientSecret": {"canary"}}, "POST",
+			inventories + "/" + tenantID + "/" + clientID + "/accept", nil, false, "/console/inventory/" + tenantID + "/" + clientID +
+				"?done=rejected"},
+		{"/console/inventory/" + tenantID + "/" + clientID + "/adopt", url.Values{"connectionId": {id}, "vaultSecretName": {"v"},
+			"retire": {"k1", "k2"}}, "POST",
+			inventories + "/" + tenantID + "/" + clientID + "/adopt", object{"connectionId": id, "vaultSecretName": "v",
+				"isAutoRotationEnabled": false,
+				"retireKeyIds":          []any{"k1", "k2"}}, true, "/console/targets/" + id + "/" + targetID + "?done=target"},
+		{"/console/connect?method=client-secret", url.Values{"name": {"n"}, "tenantId": {tenantID}, "clientId": {clientID},
+			"clientSecret": {"canary"}}, "POST",
 			secrets, object{"name": "n", "method": "client-secret", "isAutoRotationEnabled": false,
-				"credentials": object{"tenantId": tenantID, "clientId": clientID, "clientSecret": "canary"}}, true, "/console/connections/" + id + "?done=created"},
+				"credentials": object{"tenantId": tenantID, "clientId": clientID, "clientSecret": "canary"}}, true,
+			"/console/connections/" + id + "?done=created"},
 	} {
 		w := newWorld(t, auth.Admin)
 		w.everything("billing")
@@ -188,7 +204,8 @@ func TestButtons(t *testing.T) {
 			t.Fatalf("%s: %d requests to the API", c.path, len(writes))
 		}
 		got := writes[0]
-		if got.method != c.method || got.path != c.api || !same(got.body, c.body) || (got.key == "the-form") != c.keyed || got.caller.Name != "ann" {
+		if got.method != c.method || got.path != c.api || !same(got.body, c.body) || (got.key == "the-form") != c.keyed ||
+			got.caller.Name != "ann" {
 			t.Errorf("%s: the API got %+v", c.path, got)
 		}
 		w.shows(w.get(c.to), `role="status"`)
@@ -201,8 +218,10 @@ func TestRefusedForms(t *testing.T) {
 	w.everything("billing")
 	refusal := object{"message": "Several client secrets begin with these characters; name one."}
 	w.answer("POST", secrets, 400, refusal)
-	w.answer("POST", secrets+"/inspect", 200, object{"inspection": object{"candidates": []object{{"keyId": "candidate-1", "displayName": "by hand", "hint": "abc"}}}})
-	p := w.post("/console/connect?method=client-secret", url.Values{"name": {"entered-name"}, "tenantId": {tenantID}, "clientSecret": {"CANARY"}, "interval": {"13"}})
+	w.answer("POST", secrets+"/inspect", 200, object{"inspection": object{"candidates": []object{{"keyId": "candidate-1",
+		"displayName": "by hand", "hint": "abc"}}}})
+	p := w.post("/console/connect?method=client-secret", url.Values{"name": {"entered-name"}, "tenantId": {tenantID},
+		"clientSecret": {"CANARY"}, "interval": {"13"}})
 	if p.Code != http.StatusBadRequest {
 		t.Fatalf("status %d", p.Code)
 	}
@@ -249,9 +268,11 @@ func TestSeveral(t *testing.T) {
 // The API's errors are pages that say what to do.
 func TestErrors(t *testing.T) {
 	w := newWorld(t, auth.Admin)
-	for status, title := range map[int]string{404: "Not here", 403: "Not allowed", 409: "Not now", 429: "Not so fast", 503: "Not now", 500: "Refused"} {
+	for status, title := range map[int]string{404: "Not here", 403: "Not allowed", 409: "Not now", 429: "Not so fast", 503: "Not now",
+		500: "Refused"} {
 		w.answer("GET", secrets+"/"+id, status, object{"message": "What is wrong, and what to do."})
-		if p := w.get("/console/connections/" + id); p.Code != status || !strings.Contains(p.text, "<h1>"+title) || !strings.Contains(p.text, "what to do.") {
+		if p := w.get("/console/connections/" + id); p.Code != status || !strings.Contains(p.text, "<h1>"+title) ||
+			!strings.Contains(p.text, "what to do.") {
 			t.Errorf("%d: %d %s", status, p.Code, p.text)
 		}
 	}
@@ -265,81 +286,6 @@ func TestErrors(t *testing.T) {
 		if p := w.get(path); p.Code != http.StatusNotFound {
 			t.Errorf("%s: %d", path, p.Code)
 		}
-	}
-}
-
-// Times are in the zone that the reader chose, with the schedule's beside it.
-func TestZones(t *testing.T) {
-	w := newWorld(t, auth.Read)
-	w.everything("billing")
-	w.shows(w.get("/console/connections/"+id), "13 Dec 2026 12:00 UTC", "13 Dec 2026 13:00 CET in Europe/Berlin", "in 12 days")
-	tokyo := &http.Cookie{Name: "rekey-zone", Value: "Asia/Tokyo"}
-	w.shows(w.get("/console/connections/"+id, tokyo), "13 Dec 2026 21:00 JST", "2 Dec 2026 21:00 JST")
-	for _, name := range []string{"Local", "../../etc/passwd", "Mars/Base", ""} {
-		if p := w.post("/console/zone", url.Values{"zone": {name}}); p.Code != http.StatusBadRequest {
-			t.Errorf("%q: %d", name, p.Code)
-		}
-		w.shows(w.get("/console/connections/"+id, &http.Cookie{Name: "rekey-zone", Value: url.PathEscape(name)}), "UTC")
-	}
-	p := w.post("/console/zone", url.Values{"zone": {"Asia/Tokyo"}, "back": {"/console/targets?text=x"}})
-	if p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/targets?text=x" || !strings.Contains(p.Header().Get("Set-Cookie"), "Asia/Tokyo") {
-		t.Errorf("%d %v", p.Code, p.Header())
-	}
-}
-
-// The inventory as a file has all pages, and the header row once.
-func TestCSV(t *testing.T) {
-	w := newWorld(t, auth.Read)
-	w.answer("GET", inventories, 200, "name,ends\r\nbilling,2027\r\n")
-	p := w.get("/console/inventory/csv?finding=orphan")
-	if p.text != "name,ends\r\nbilling,2027\r\nbilling,2027\r\n" || !strings.HasPrefix(p.Header().Get("Content-Type"), "text/csv") ||
-		!strings.HasPrefix(p.Header().Get("Content-Disposition"), "attachment") {
-		t.Errorf("%v %q", p.Header(), p.text)
-	}
-	if len(w.asked) != 2 || w.asked[0].query.Get("finding") != "orphan" || w.asked[1].query.Get("cursor") != "second" {
-		t.Errorf("%+v", w.asked)
-	}
-}
-
-// The status is a sentence.
-func TestStatus(t *testing.T) {
-	w := newWorld(t, auth.Read)
-	w.everything("billing")
-	w.shows(w.get("/console/connections/"+id), "Published 3 days ago. The old client secret is removed on 2 Dec 2026 12:00 UTC. "+
-		"The next rotation is in 12 days, on 13 Dec 2026 12:00 UTC.")
-	under := connection("billing")
-	under["rotation"].(object)["state"], under["rotation"].(object)["settled"] = "verifying", false
-	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": under})
-	w.shows(w.get("/console/connections/"+id), "A rotation is under way: Rekey is proving the new client secret.", "data-refresh", `aria-current="step"`)
-}
-
-// The overview counts what ends, managed and not, and draws what comes and what was.
-func TestOverview(t *testing.T) {
-	w := newWorld(t, auth.Read)
-	w.everything("billing")
-	w.shows(w.get("/console"), "Needs attention", "<b>3</b>end within 7 days", "1 managed", "1 Dec: 3 ends, 0 rotations; 8 Dec: 0 ends, 1 rotations; "+
-		"15 Dec: 2 ends, 0 rotations.", "24 Nov: 5 succeeded, 1 failed.", `href="/console/targets/`+id+"/"+targetID)
-}
-
-// With nothing connected the overview says how to begin.
-func TestBeginning(t *testing.T) {
-	w := newWorld(t, auth.Write)
-	w.answer("GET", secrets, 200, object{"appConnections": []object{}})
-	w.shows(w.get("/console"), "Nothing is connected yet.", `href="/console/connect"`)
-	w.shows(w.get("/console/connections"), "Nothing is connected yet.")
-}
-
-func TestSignInPage(t *testing.T) {
-	w := newWorld(t, 0)
-	w.shows(w.get("/console/sign-in?back=/console/targets&problem=wrong-key"), "This is no API key", `value="/console/targets"`, "Microsoft Entra", "/.auth/login/aad")
-	w.shows(w.get("/console/sign-in?back=//evil.example&problem=%3Cscript%3E"), `value="/console"`)
-	p := w.post("/console/sign-in", url.Values{"key": {"rk_canary"}, "back": {"/console/targets"}})
-	if p.Header().Get("Location") != "/by-key?back=%2Fconsole%2Ftargets&key=rk_canary" || strings.Contains(p.text, "canary") {
-		t.Errorf("%v %s", p.Header(), p.text)
-	}
-	r := httptest.NewRequest(http.MethodDelete, "/console/sign-in", nil)
-	if p := w.do(r); p.Code != http.StatusMethodNotAllowed {
-		t.Errorf("DELETE: %d", p.Code)
 	}
 }
 

@@ -4,16 +4,10 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"log/slog"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-
-	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/auth"
 	"rekey/shared/host"
@@ -89,30 +83,6 @@ func (c *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"status", cmp.Or(out.status, http.StatusOK), "duration", c.now().Sub(begin))
 }
 
-// answer remembers what was answered, for the log.
-type answer struct {
-	http.ResponseWriter
-	status int
-	caller string
-}
-
-func (a *answer) WriteHeader(status int) {
-	a.status = cmp.Or(a.status, status)
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answer) headers() {
-	head := a.Header()
-	head.Set("Content-Type", "text/html; charset=utf-8")
-	head.Set("Content-Security-Policy", policy)
-	head.Set("X-Content-Type-Options", "nosniff")
-	head.Set("X-Frame-Options", "DENY")
-	head.Set("Referrer-Policy", "same-origin")
-	head.Set("Cross-Origin-Opener-Policy", "same-origin")
-	head.Set("Vary", "Cookie")
-	head.Set("Cache-Control", "no-store")
-}
-
 // serve finds the page. It returns its name, for the log.
 func (c *Handler) serve(w *answer, r *http.Request) (name string) {
 	path := strings.Trim(strings.TrimPrefix(r.URL.EscapedPath(), Base), "/")
@@ -183,98 +153,6 @@ func serveAsset(w *answer, r *http.Request, rest string) {
 	write(w, r, []byte(a.text))
 }
 
-func write(w http.ResponseWriter, r *http.Request, data []byte) {
-	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(data) // a reader who has gone is no trouble of ours
-	}
-}
-
-// show answers with a page.
-func (v *visit) show(d page.Document) error {
-	write(v.w, v.Request, d.Render())
-	return nil
-}
-
-// showAs answers with a page that is no success.
-func (v *visit) showAs(status int, d page.Document) error {
-	data := d.Render()
-	v.w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	v.w.WriteHeader(status)
-	_, _ = v.w.Write(data)
-	return nil
-}
-
-// fail answers with a page that says what is wrong.
-func (v *visit) fail(status int, title, message string, more ...g.Node) {
-	_ = v.showAs(status, v.document("problem", title, append([]g.Node{
-		h.Div(h.Role("alert"), page.Notice(page.Bad, h.P(h.ID("message"), g.Text(message)))),
-	}, more...)...))
-}
-
-// error answers with what the API has refused.
-func (v *visit) error(err error) {
-	refused, ok := errors.AsType[*refusal](err)
-	if !ok {
-		v.console.log().ErrorContext(v.Context(), "page failed", "reason", err.Error())
-		v.fail(http.StatusInternalServerError, "Something went wrong", "Something went wrong inside Rekey. The log has more.")
-		return
-	}
-	titles := map[int]string{
-		http.StatusNotFound: "Not here", http.StatusForbidden: "Not allowed", http.StatusConflict: "Not now", http.StatusTooManyRequests: "Not so fast",
-		http.StatusServiceUnavailable: "Not now",
-	}
-	v.retryAfter(refused)
-	v.fail(refused.status, cmp.Or(titles[refused.status], "Refused"), refused.message, h.P(v.onward()))
-}
-
-// onward leads on from a refusal: to the same page again, or to the one that has the button.
-func (v *visit) onward() g.Node {
-	switch {
-	case v.Method != http.MethodPost:
-		return page.Link(page.Here(session.Back(v.here())), "Try again")
-	case v.params["id"] != "":
-		return page.Link(v.own(), "Back")
-	case v.params["clientId"] != "":
-		return page.Link(to("inventory", v.params["tenantId"], v.params["clientId"]), "Back")
-	case v.PostFormValue("back") != "":
-		return page.Link(page.Here(session.Back(v.PostFormValue("back"))), "Back")
-	}
-	return page.Link(to(), "Overview")
-}
-
-// showRefused answers with a page and the status of what the API has refused.
-func (v *visit) showRefused(r *refusal, d page.Document) error {
-	v.retryAfter(r)
-	return v.showAs(r.status, d)
-}
-
-func (v *visit) retryAfter(r *refusal) {
-	if r.after != "" {
-		v.w.Header().Set("Retry-After", r.after)
-	}
-}
-
-// answerWith carries out what package session says.
-func (c *Handler) answerWith(w *answer, r *http.Request, a *session.Answer) {
-	if a.Status == http.StatusSeeOther {
-		w.Header().Set("Location", a.Location)
-		w.WriteHeader(a.Status)
-		return
-	}
-	if a.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(a.RetryAfter.Seconds()))))
-	}
-	d := page.Document{ID: "problem", Title: "Not let in", Narrow: true, StyleAt: asset("style.css"), Main: []g.Node{
-		h.Div(h.Role("alert"), page.Notice(page.Bad, h.P(h.ID("message"), g.Text(a.Problem.Message())))),
-		h.P(page.Link(to("sign-in"), "Sign in")),
-	}}
-	data := d.Render()
-	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	w.WriteHeader(a.Status)
-	_, _ = w.Write(data)
-}
-
 func (c *Handler) now() time.Time {
 	if c.Now != nil {
 		return c.Now()
@@ -283,49 +161,3 @@ func (c *Handler) now() time.Time {
 }
 
 func (c *Handler) log() *slog.Logger { return cmp.Or(c.Log, slog.Default()) }
-
-// route is a page, or a button.
-type route struct {
-	method, pattern string
-	role            auth.Role // the least that may see it
-	serve           func(v *visit) error
-}
-
-// match finds the route; or else the methods that the address takes.
-func match(method, path string) (found *route, params map[string]string, allowed []string) {
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	have := strings.Split(path, "/")
-	for i := range routes {
-		rt := &routes[i]
-		params, ok := fits(strings.Split(rt.pattern, "/"), have)
-		switch {
-		case ok && rt.method == method:
-			return rt, params, nil
-		case ok:
-			allowed = append(allowed, rt.method)
-		}
-	}
-	return nil, nil, allowed
-}
-
-// fits compares a path with a pattern; "{x}" is one segment, of characters that need no encoding.
-func fits(want, have []string) (params map[string]string, ok bool) {
-	if len(want) != len(have) {
-		return nil, false
-	}
-	params = map[string]string{}
-	for i, w := range want {
-		switch {
-		case strings.HasPrefix(w, "{"):
-			if have[i] == "" || strings.Contains(have[i], "%") || have[i] == "." || have[i] == ".." {
-				return nil, false
-			}
-			params[strings.Trim(w, "{}")] = have[i]
-		case w != have[i]:
-			return nil, false
-		}
-	}
-	return params, true
-}

@@ -42,7 +42,8 @@ func connections(v *visit) error {
 	filters := h.Form(h.Class("filters"), h.Role("search"), to("connections").Action(),
 		h.Label(g.Text("Name"), h.Input(h.Type("search"), h.Name("name"), h.Value(q.Get("name")))),
 		h.Label(g.Text("Project"), h.Input(h.Name("project"), h.Value(q.Get("project")))),
-		h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("attention"), h.Value("true"), g.If(q.Get("attention") == "true", h.Checked())),
+		h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("attention"), h.Value("true"),
+			g.If(q.Get("attention") == "true", h.Checked())),
 			g.Text("needs attention")),
 		h.Button(h.Type("submit"), h.Class("plain"), g.Text("Filter")))
 	main := []g.Node{h.Div(h.Class("actions"), v.link(auth.Write, to("connect"), "Connect a tenant")), filters}
@@ -87,7 +88,8 @@ func more(v *visit, cursor string) g.Node {
 // table lists connections with a choice of several, for what can be done to several at once.
 func (v *visit) table(id, caption string, list []subject) []g.Node {
 	choose := v.caller.Role.Allows(auth.Write)
-	columns := []page.Column{{Name: "Name", Wide: true}, {Name: "State"}, {Name: "Next rotation", Wide: true}, {Name: "Ends", Wide: true}, {Name: "Application"}}
+	columns := []page.Column{{Name: "Name", Wide: true}, {Name: "State"}, {Name: "Next rotation", Wide: true}, {Name: "Ends", Wide: true},
+		{Name: "Application"}}
 	rows := make([][]g.Node, len(list))
 	for i := range list {
 		s := &list[i]
@@ -112,9 +114,10 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 	if !choose {
 		return []g.Node{filter, table}
 	}
-	return []g.Node{filter, v.form(to("several"), h.Input(h.Type("hidden"), h.Name("back"), h.Value(v.here())), table, h.Div(h.Class("actions"), h.Span(h.Class("note"), g.Text("With those chosen:")),
-		severalButton("pause", "Pause"),
-		g.If(v.caller.Role.Allows(auth.Rotate), g.Group{severalButton("resume", "Resume"), severalButton("rotate", "Rotate now")})))}
+	return []g.Node{filter, v.form(to("several"), h.Input(h.Type("hidden"), h.Name("back"), h.Value(v.here())), table,
+		h.Div(h.Class("actions"), h.Span(h.Class("note"), g.Text("With those chosen:")),
+			severalButton("pause", "Pause"),
+			g.If(v.caller.Role.Allows(auth.Rotate), g.Group{severalButton("resume", "Resume"), severalButton("rotate", "Rotate now")})))}
 }
 
 func severalButton(what, text string) g.Node {
@@ -146,11 +149,12 @@ func targets(v *visit) error {
 	found := matching(list.SecretRotations, strings.ToLower(strings.TrimSpace(q.Get("text"))), q.Get("attention") == "true")
 	found, cursor := pageOf(found, q.Get("cursor"))
 	main := []g.Node{
-		h.P(h.Class("note"), g.Text("A target is an application whose client secret is rotated through a connection. Add one on the connection's page, or adopt an "+
-			"application from the inventory.")),
+		h.P(h.Class("note"), g.Text("A target is an application whose client secret is rotated through a connection. Add one on the "+
+			"connection's page, or adopt an application from the inventory.")),
 		h.Form(h.Class("filters"), h.Role("search"), to("targets").Action(),
 			h.Label(g.Text("Name, vault secret, client id, connection id"), h.Input(h.Type("search"), h.Name("text"), h.Value(q.Get("text")))),
-			h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("attention"), h.Value("true"), g.If(q.Get("attention") == "true", h.Checked())),
+			h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("attention"), h.Value("true"),
+				g.If(q.Get("attention") == "true", h.Checked())),
 				g.Text("needs attention")),
 			h.Button(h.Type("submit"), h.Class("plain"), g.Text("Filter"))),
 	}

@@ -115,7 +115,8 @@ func (v *visit) actions(s *subject) g.Node {
 	var nodes []g.Node
 	if r != nil {
 		nodes = append(nodes, v.button(auth.Rotate, own(s, "rotate"), "Rotate now", ""))
-		nodes = append(nodes, v.plain(auth.Rotate, own(s, "plan"), "What would a rotation do?"), v.plain(auth.Rotate, own(s, "emergency"), "Emergency"))
+		nodes = append(nodes, v.plain(auth.Rotate, own(s, "plan"), "What would a rotation do?"),
+			v.plain(auth.Rotate, own(s, "emergency"), "Emergency"))
 		if s.IsAutoRotationEnabled {
 			nodes = append(nodes, v.button(auth.Write, own(s, "pause"), "Pause", "plain"))
 		} else if r.RotationInterval > 0 {
@@ -145,7 +146,8 @@ func (v *visit) credentials(s *subject) g.Node {
 	columns := []page.Column{{Name: "Key id"}, {Name: "State"}, {Name: "Ends or goes"}}
 	var rows [][]g.Node
 	if c := r.Current; c != nil {
-		rows = append(rows, []g.Node{h.Code(g.Text(orNone(c.KeyID, "not known yet"))), page.Badge(page.Good, "published"), v.maybe(c.ExpiresAt, "not known")})
+		rows = append(rows, []g.Node{h.Code(g.Text(orNone(c.KeyID, "not known yet"))), page.Badge(page.Good, "published"),
+			v.maybe(c.ExpiresAt, "not known")})
 	}
 	for _, o := range r.Retiring {
 		word, when := page.Badge(page.Calm, "in its grace period"), v.when(o.RevokeAfter)
@@ -162,7 +164,8 @@ func (v *visit) credentials(s *subject) g.Node {
 	if len(rows) == 0 {
 		return nil
 	}
-	return g.Group{h.H2(g.Text("Client secrets")), page.Table("credentials", "What Rekey knows of this application's client secrets", columns, rows)}
+	return g.Group{h.H2(g.Text("Client secrets")), page.Table("credentials", "What Rekey knows of this application's client secrets",
+		columns, rows)}
 }
 
 func orNone(text, none string) string {
@@ -222,41 +225,13 @@ func (v *visit) references(s *subject) g.Node {
 	uri := vault + "/secrets/" + s.VaultSecretName
 	name, _, _ := strings.Cut(strings.TrimPrefix(vault, "https://"), ".")
 	return g.Group{h.H2(g.Text("How consumers read it")), page.Facts(
-		page.Fact{Name: "App Service and Functions", Value: page.Copyable("@Microsoft.KeyVault(SecretUri="+uri+")", "the reference for App Service")},
-		page.Fact{Name: "Kubernetes (CSI driver)", Value: page.Copyable("objectName: "+s.VaultSecretName+", objectType: secret", "the reference for Kubernetes")},
-		page.Fact{Name: "Azure CLI", Value: page.Copyable("az keyvault secret show --vault-name "+name+" --name "+s.VaultSecretName+" --query value -o tsv",
-			"the command")},
+		page.Fact{Name: "App Service and Functions", Value: page.Copyable("@Microsoft.KeyVault(SecretUri="+uri+")",
+			"the reference for App Service")},
+		page.Fact{Name: "Kubernetes (CSI driver)", Value: page.Copyable("objectName: "+s.VaultSecretName+", objectType: secret",
+			"the reference for Kubernetes")},
+		page.Fact{Name: "Azure CLI", Value: page.Copyable("az keyvault secret show --vault-name "+name+
+			" --name "+s.VaultSecretName+" --query value -o tsv", "the command")},
 	)}
-}
-
-// history lists runs.
-func (v *visit) history(s *subject) g.Node {
-	var past struct{ Rotations []run }
-	if err := v.api.get(at(s.via(), s.target(), "rotations"), url.Values{"limit": {"20"}}, &past); err != nil {
-		return v.missing("History", err)
-	}
-	runs := past.Rotations
-	if len(runs) == 0 {
-		return g.Group{h.H2(g.Text("History")), h.P(g.Text("Nothing was rotated yet."))}
-	}
-	rows := make([][]g.Node, len(runs))
-	for i, r := range runs {
-		tone := map[string]page.Tone{"success": page.Good, "running": page.Warn}[r.Outcome]
-		if tone == "" {
-			tone = page.Bad
-		}
-		rows[i] = []g.Node{v.when(r.StartedAt), page.Badge(tone, r.Outcome), g.Text(triggerWord(r)), g.Text(orNone(r.Message, "-")),
-			h.Code(g.Text(orNone(r.KeyID, "-")))}
-	}
-	return g.Group{h.H2(g.Text("History")), page.Table("history", "The last rotations, the newest first",
-		[]page.Column{{Name: "Began"}, {Name: "Outcome"}, {Name: "Why and by whom"}, {Name: "Message"}, {Name: "Key id"}}, rows)}
-}
-
-func triggerWord(r run) string {
-	if r.RequestedBy != "" {
-		return r.Trigger + ", by " + r.RequestedBy
-	}
-	return r.Trigger
 }
 
 // targetsOf lists the targets of a connection.
@@ -276,33 +251,4 @@ func (v *visit) targetsOf(s *subject) g.Node {
 		rest = h.P(page.Link(to("targets").With(url.Values{"text": {s.ID}}), "All targets of this connection"))
 	}
 	return g.Group{h.H2(g.Text("Targets")), g.Group(v.table("targets", caption, few)), rest}
-}
-
-// audit lists everything that was done.
-func audit(v *visit) error {
-	q := url.Values{"limit": {"200"}}
-	if cursor := v.URL.Query().Get("cursor"); cursor != "" {
-		q.Set("cursor", cursor)
-	}
-	var list struct {
-		Events     []event
-		NextCursor string
-	}
-	if err := v.api.get(at(v.params["id"], v.params["targetId"], "audit"), q, &list); err != nil {
-		return err
-	}
-	rows := make([][]g.Node, len(list.Events))
-	for i, e := range list.Events {
-		rows[i] = []g.Node{v.when(e.At), g.Text(e.Kind), g.Text(text(e.By, "Rekey")), g.Text(text(e.From, "-")), g.Text(text(e.KeyID, "-")),
-			g.Text(text(e.Message, "-"))}
-	}
-	return v.show(v.document("audit", "Audit", page.Table("audit", "The newest first",
-		[]page.Column{{Name: "When"}, {Name: "What"}, {Name: "By"}, {Name: "From"}, {Name: "Key id"}, {Name: "Message"}}, rows), more(v, list.NextCursor)))
-}
-
-func text(s *string, none string) string {
-	if s == nil {
-		return none
-	}
-	return *s
 }

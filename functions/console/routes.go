@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strings"
 
 	"rekey/shared/auth"
 )
@@ -50,4 +51,50 @@ func ofEach(base string) []route {
 		{http.MethodGet, base + "/delete", auth.Write, remove},
 		{http.MethodPost, base + "/delete", auth.Write, beginRemoval},
 	}
+}
+
+// route is a page, or a button.
+type route struct {
+	method, pattern string
+	role            auth.Role // the least that may see it
+	serve           func(v *visit) error
+}
+
+// match finds the route; or else the methods that the address takes.
+func match(method, path string) (found *route, params map[string]string, allowed []string) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	have := strings.Split(path, "/")
+	for i := range routes {
+		rt := &routes[i]
+		params, ok := fits(strings.Split(rt.pattern, "/"), have)
+		switch {
+		case ok && rt.method == method:
+			return rt, params, nil
+		case ok:
+			allowed = append(allowed, rt.method)
+		}
+	}
+	return nil, nil, allowed
+}
+
+// fits compares a path with a pattern; "{x}" is one segment, of characters that need no encoding.
+func fits(want, have []string) (params map[string]string, ok bool) {
+	if len(want) != len(have) {
+		return nil, false
+	}
+	params = map[string]string{}
+	for i, w := range want {
+		switch {
+		case strings.HasPrefix(w, "{"):
+			if have[i] == "" || strings.Contains(have[i], "%") || have[i] == "." || have[i] == ".." {
+				return nil, false
+			}
+			params[strings.Trim(w, "{}")] = have[i]
+		case w != have[i]:
+			return nil, false
+		}
+	}
+	return params, true
 }

@@ -18,7 +18,8 @@ func TestRefreshGoesOn(t *testing.T) {
 	under["rotation"].(object)["state"], under["rotation"].(object)["settled"] = "verifying", false
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": under})
 	browser := open(t, w)
-	browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id+"?done=rotation"), chromedp.WaitVisible(chromedp.CSS("[data-refresh] .steps")),
+	browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id+"?done=rotation"),
+		chromedp.WaitVisible(chromedp.CSS("[data-refresh] .steps")),
 		chromedp.WaitVisible(chromedp.CSS("[role=status]")))
 	if at := look(browser, chromedp.Evaluate[string]("location.search")); at != "" {
 		t.Errorf("a reload tells it again: %s", at)

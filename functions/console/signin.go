@@ -49,7 +49,8 @@ func (c *Handler) signIn(w *answer, r *http.Request) {
 	keep := h.Input(h.Type("hidden"), h.Name("back"), h.Value(back))
 	if slices.Contains(methods, auth.KindAppService) {
 		main = append(main, h.P(g.Text("Your organisation's sign-in stands in front of this site.")),
-			h.P(h.A(h.ID("app-service"), h.Class("button"), page.Here(c.Sessions.AppServiceURL(back)).Href(), g.Text("Sign in with your organisation"))))
+			h.P(h.A(h.ID("app-service"), h.Class("button"), page.Here(c.Sessions.AppServiceURL(back)).Href(),
+				g.Text("Sign in with your organisation"))))
 	}
 	if slices.Contains(methods, auth.KindEntra) {
 		main = append(main, h.Form(h.Method("post"), to("sign-in", "entra").Action(), keep,
@@ -62,8 +63,9 @@ func (c *Handler) signIn(w *answer, r *http.Request) {
 			h.Div(h.Class("actions"), h.Button(h.ID("by-key"), h.Type("submit"), g.Text("Sign in")))))
 	}
 	if len(methods) == 0 {
-		main = append(main, page.Notice(page.Warn, h.P(g.Text("No way of signing in is configured. Set REKEY_API_KEYS (make apikey prints an entry), "+
-			"App Service authentication, or REKEY_AUTH_TENANT_ID with an application to sign in to."))))
+		main = append(main, page.Notice(page.Warn,
+			h.P(g.Text("No way of signing in is configured. Set REKEY_API_KEYS (make apikey prints an entry), "+
+				"App Service authentication, or REKEY_AUTH_TENANT_ID with an application to sign in to."))))
 	}
 	d := page.Document{ID: "sign-in", Title: "Sign in", Narrow: true, StyleAt: asset("style.css"), Main: main}
 	write(w, r, d.Render())

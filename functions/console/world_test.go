@@ -196,10 +196,12 @@ const (
 // connection is one as the API shows it.
 func connection(name string) object {
 	return object{"id": id, "name": name, "description": name, "version": 3, "method": "client-secret", "isAutoRotationEnabled": true,
-		"credentials": object{"tenantId": tenantID, "clientId": clientID}, "vaultSecretName": "billing-secret", "createdAt": now, "updatedAt": now,
+		"credentials": object{"tenantId": tenantID, "clientId": clientID}, "vaultSecretName": "billing-secret", "createdAt": now,
+		"updatedAt": now,
 		"attention": []string{}, "rotation": object{
-			"rotationInterval": 30, "nextRotationAt": now.AddDate(0, 0, 12), "rotateAt": object{"hours": 3, "minutes": 15}, "timeZone": "Europe/Berlin",
-			"state": "idle", "settled": true, "gracePeriodHours": 48, "lastRotatedAt": now.AddDate(0, 0, -3),
+			"rotationInterval": 30, "nextRotationAt": now.AddDate(0, 0, 12), "rotateAt": object{"hours": 3, "minutes": 15},
+			"timeZone": "Europe/Berlin",
+			"state":    "idle", "settled": true, "gracePeriodHours": 48, "lastRotatedAt": now.AddDate(0, 0, -3),
 			"current":  object{"keyId": "key-new", "hint": "abc", "expiresAt": now.AddDate(0, 2, 0)},
 			"retiring": []object{{"keyId": "key-old", "revokeAfter": now.AddDate(0, 0, 1)}}, "byHand": []object{},
 		}}
@@ -214,36 +216,46 @@ func (w *world) everything(name string) {
 	target["attention"], target["description"] = []string{name}, name
 	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{target}})
 	w.answer("GET", secrets+"/"+id+"/targets/"+targetID, 200, object{"target": target})
-	run := object{"id": "run", "trigger": "manual", "startedAt": now.AddDate(0, 0, -3), "outcome": "failed", "message": name, "requestedBy": name}
+	run := object{"id": "run", "trigger": "manual", "startedAt": now.AddDate(0, 0, -3), "outcome": "failed", "message": name,
+		"requestedBy": name}
 	for _, at := range []string{secrets + "/" + id, secrets + "/" + id + "/targets/" + targetID} {
 		w.answer("GET", at+"/rotations", 200, object{"rotations": []object{run}})
-		w.answer("GET", at+"/audit", 200, object{"events": []object{{"at": now, "kind": "connection.changed", "by": name, "from": name, "message": name}}})
+		w.answer("GET", at+"/audit", 200, object{"events": []object{{"at": now, "kind": "connection.changed", "by": name, "from": name,
+			"message": name}}})
 		w.answer("POST", at+"/test", 200, object{"test": object{"authenticates": true, "canRotate": false, "why": []string{name},
 			"permissions": []object{{"name": "Application.ReadWrite.OwnedBy", "type": "application", "has": false, "neededFor": name}}}})
-		w.answer("POST", at+"/rotate-credentials", 200, object{"plan": object{"steps": []object{{"at": now, "what": name, "calls": []string{name}}}}})
+		w.answer("POST", at+"/rotate-credentials", 200, object{"plan": object{"steps": []object{{"at": now, "what": name,
+			"calls": []string{name}}}}})
 	}
-	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": name, "connectionId": id, "vaultSecretName": "x",
-		"parameters": object{"clientId": clientID}, "attention": []string{name}}}})
+	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": name, "connectionId": id,
+		"vaultSecretName": "x",
+		"parameters":      object{"clientId": clientID}, "attention": []string{name}}}})
 	item := object{"tenantId": tenantID, "clientId": clientID, "name": name, "endsAt": now.AddDate(0, 0, 5), "audience": name,
-		"findings":             []object{{"finding": "ends-in-7-days", "keyId": "k", "advice": name}, {"finding": name, "advice": name}},
-		"owners":               []object{{"id": "o", "name": name}},
-		"credentials":          []object{{"keyId": "k", "kind": "client-secret", "of": "application", "name": name, "hint": name, "endsAt": now.AddDate(0, 0, 5)}},
+		"findings": []object{{"finding": "ends-in-7-days", "keyId": "k", "advice": name}, {"finding": name, "advice": name}},
+		"owners":   []object{{"id": "o", "name": name}},
+		"credentials": []object{{"keyId": "k", "kind": "client-secret", "of": "application", "name": name, "hint": name,
+			"endsAt": now.AddDate(0, 0, 5)}},
 		"federatedCredentials": []object{{"name": name, "issuer": name, "subject": name}}}
-	tenant := object{"tenantId": tenantID, "connectionId": id, "asOf": now, "complete": false, "unread": []object{{"list": "activity", "message": name}}}
+	tenant := object{"tenantId": tenantID, "connectionId": id, "asOf": now, "complete": false,
+		"unread": []object{{"list": "activity", "message": name}}}
 	w.answer("GET", inventories, 200, object{"applications": []object{item}, "tenants": []object{tenant}, "nextCursor": "more"})
-	w.answer("GET", secrets+"/upcoming", 200, object{"upcoming": []object{{"at": now.AddDate(0, 0, 12), "connectionId": id, "targetId": targetID, "name": name}}})
+	w.answer("GET", secrets+"/upcoming", 200, object{"upcoming": []object{{"at": now.AddDate(0, 0, 12), "connectionId": id,
+		"targetId": targetID, "name": name}}})
 	w.answer("GET", secrets+"/activity", 200, object{"weeks": []object{{"start": now.AddDate(0, 0, -7), "succeeded": 5, "failed": 1}}})
 	w.answer("GET", inventories+"/summary", 200, object{"tenants": []object{{"tenantId": tenantID, "asOf": now, "complete": true,
 		"ends": object{"7-days": 3}, "managedEnds": object{"7-days": 1}, "endsByWeek": []int{3, 0, 2}}}})
 	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": item, "tenant": tenant})
-	w.answer("GET", inventories+"/scans/scan-1", 200, object{"scan": object{"id": "scan-1", "tenantId": tenantID, "phase": "reading", "startedAt": now,
-		"problem": object{"message": name}, "result": object{"changes": []object{{"tenantId": tenantID, "clientId": clientID, "name": name, "change": name}}}}})
+	w.answer("GET", inventories+"/scans/scan-1", 200, object{"scan": object{"id": "scan-1", "tenantId": tenantID, "phase": "reading",
+		"startedAt": now,
+		"problem":   object{"message": name}, "result": object{"changes": []object{{"tenantId": tenantID, "clientId": clientID, "name": name,
+			"change": name}}}}})
 }
 
 // pages are all that can be looked at.
 var pages = []string{
 	"/console", "/console/", "/console/connections", "/console/targets", "/console/connect", "/console/connect?method=certificate",
-	"/console/connect?method=oauth", "/console/connections/" + id, "/console/connections/" + id + "/audit", "/console/connections/" + id + "/plan",
+	"/console/connect?method=oauth", "/console/connections/" + id, "/console/connections/" + id + "/audit",
+	"/console/connections/" + id + "/plan",
 	"/console/connections/" + id + "/emergency", "/console/connections/" + id + "/edit", "/console/connections/" + id + "/delete",
 	"/console/connections/" + id + "/test", "/console/connections/" + id + "/add-target", "/console/targets/" + id + "/" + targetID,
 	"/console/targets/" + id + "/" + targetID + "/edit", "/console/inventory", "/console/inventory?finding=orphan&text=x",

@@ -111,7 +111,8 @@ func luminance(t *testing.T, colour string) float64 {
 // A page without a stylesheet of its own address brings it along, and names its hash.
 func TestStylesheet(t *testing.T) {
 	inline := string(page.Document{Title: "x"}.Render())
-	linked := string(page.Document{Title: "x", StyleAt: page.Path("/console", "style.css"), ScriptAt: page.Path("/console", "script.js")}.Render())
+	linked := string(page.Document{Title: "x", StyleAt: page.Path("/console", "style.css"),
+		ScriptAt: page.Path("/console", "script.js")}.Render())
 	if !strings.Contains(inline, "<style>"+page.Style+"</style>") || strings.Contains(linked, "<style") ||
 		!strings.Contains(linked, `<link rel="stylesheet" href="/console/style.css">`) || !strings.Contains(linked, `src="/console/script.js"`) {
 		t.Errorf("%s\n%s", inline, linked)

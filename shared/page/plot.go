@@ -52,7 +52,8 @@ func (p Plot) Draw() g.Node {
 	}
 	return h.Figure(
 		h.SVG(h.Class("plot"), h.Role("img"), h.Aria("label", p.words()), g.Attr("viewBox", fmt.Sprintf("0 0 %d %d", plotWidth, plotHeight)),
-			g.El("line", h.Class("axis"), attr("x1", 0), attr("x2", plotWidth), attr("y1", plotHeight-plotBottom), attr("y2", plotHeight-plotBottom)),
+			g.El("line", h.Class("axis"), attr("x1", 0), attr("x2", plotWidth), attr("y1", plotHeight-plotBottom),
+				attr("y2", plotHeight-plotBottom)),
 			g.Group(nodes)),
 		h.FigCaption(h.Class("note"), g.Text(p.Name+": "), key("a", p.First), g.Text(", "), key(second, p.Second)))
 }

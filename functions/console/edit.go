@@ -1,0 +1,104 @@
+package console
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"rekey/shared/page"
+)
+
+// editForm changes what may be changed, with new credentials if some are entered.
+func editForm(v *visit) error {
+	s, err := v.load()
+	if err != nil {
+		return err
+	}
+	return v.editing(s, &sheet{visit: v, from: s.fields, rotates: s.IsAutoRotationEnabled})
+}
+
+// fields are what stands in the form of a connection at first.
+func (s *subject) fields(name string) string {
+	out := map[string]string{"name": s.Name, "version": strconv.FormatInt(s.Version, 10)}
+	if s.Description != nil {
+		out["description"] = *s.Description
+	}
+	if s.IsAutoRotationEnabled {
+		out["rotate"] = "on"
+	}
+	if r := s.state(); r != nil && s.scheduled() {
+		maps.Copy(out, map[string]string{"timeZone": r.TimeZone, "grace": strconv.FormatFloat(r.GracePeriodHours, 'f', -1, 64)})
+		if r.RotationInterval > 0 {
+			out["interval"], out["time"] = strconv.Itoa(r.RotationInterval), time.Date(1, 1, 1, r.RotateAt.Hours, r.RotateAt.Minutes, 0, 0,
+				time.UTC).Format("15:04")
+		}
+	}
+	return out[name]
+}
+
+func (v *visit) editing(s *subject, f *sheet) error {
+	fields := []g.Node{h.Input(h.Type("hidden"), h.Name("version"), h.Value(f.entered("version")))}
+	if s.ConnectionID == "" {
+		fields = append(fields, f.field("name", "Name", "", h.Required(), h.MaxLength("64")))
+	}
+	fields = append(fields, f.field("description", "Description", ""))
+	if s.state() != nil {
+		fields = append(fields, f.schedule())
+	}
+	switch s.Method {
+	case "client-secret":
+		fields = append(fields, h.FieldSet(h.Legend(g.Text("New credentials")),
+			h.P(h.Class("note"), g.Text("Leave empty to keep those that it has.")),
+			secretField("clientSecret", "Client secret", ""), f.field("clientSecretKeyId", "Its key id", "")))
+	case "certificate":
+		fields = append(fields, h.FieldSet(h.Legend(g.Text("New credentials")),
+			h.P(h.Class("note"), g.Text("Leave empty to keep those that it has.")),
+			area("certificateBody", "Certificate", "PEM"), area("privateKey", "Private key", "PEM")))
+	}
+	d := v.document("edit", "Edit "+s.title(), f.mistaken(), v.form(own(s, "edit"), g.Group(fields),
+		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Save")), page.Link(own(s), "Back"))))
+	return f.show(d)
+}
+
+func edit(v *visit) error {
+	s, err := v.load()
+	if err != nil {
+		return err
+	}
+	body := object{"description": strings.TrimSpace(v.PostFormValue("description"))}
+	put(v, body, map[string]string{"name": "name"})
+	if n, err := strconv.ParseInt(v.PostFormValue("version"), 10, 64); err == nil {
+		body["version"] = n
+	}
+	if s.state() != nil {
+		// Only a difference is sent: a box that the role may not tick is disabled, and so never sent.
+		if on := v.PostFormValue("rotate") == "on"; on != s.IsAutoRotationEnabled {
+			body["isAutoRotationEnabled"] = on
+		}
+		r, wrong := rotationOf(v)
+		if err = wrong; r != nil {
+			body["rotation"] = r
+		}
+	}
+	if c := credentialsOf(v); len(c) > 0 {
+		c["tenantId"], c["clientId"] = s.Credentials.TenantID, s.Credentials.ClientID
+		body["credentials"] = c
+	}
+	if err == nil {
+		err = v.api.send(http.MethodPatch, v.at(), body, "", nil)
+	}
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
+		return v.editing(s, &sheet{visit: v, refused: refused, rotates: s.IsAutoRotationEnabled})
+	}
+	if err != nil {
+		return err
+	}
+	v.done(v.own(), "saved")
+	return nil
+}

@@ -1,0 +1,57 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"rekey/shared/auth"
+)
+
+// What is no number of hours is refused in words, whatever strconv takes for one.
+func TestHoursThatAreNone(t *testing.T) {
+	for _, text := range []string{"NaN", "Inf", "-inf", "1,5", "x"} {
+		w := newWorld(t, auth.Admin)
+		w.everything("billing")
+		p := w.post("/console/connections/"+id+"/add-target", url.Values{"clientId": {clientID}, "grace": {text}})
+		if p.Code != http.StatusBadRequest || !strings.Contains(p.text, "must be a number of hours") || len(w.writes()) > 0 {
+			t.Errorf("%s: %d %s", text, p.Code, p.text)
+		}
+	}
+}
+
+// After a refused button the way back is the page that has the button; a GET is tried again.
+func TestWaysBack(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	target := "/console/targets/" + id + "/" + targetID
+	w.answer("POST", secrets+"/"+id+"/targets/"+targetID+"/rotate-credentials", 409, object{"message": "Not now."})
+	if p := w.post(target+"/rotate", nil); p.Code != 409 || !strings.Contains(p.text, `<a href="`+target+`">Back</a>`) {
+		t.Errorf("%d %s", p.Code, p.text)
+	}
+	w.answer("GET", secrets+"/"+id, 503, object{"message": "Not now."})
+	if p := w.get("/console/connections/" + id); !strings.Contains(p.text, `<a href="/console/connections/`+id+`">Try again</a>`) {
+		t.Errorf("%d %s", p.Code, p.text)
+	}
+}
+
+// The status of a refused form is the API's, so that a program, or a log, sees what it was.
+func TestStatusOfRefusedForms(t *testing.T) {
+	for _, status := range []int{400, 403, 409, 429} {
+		w := newWorld(t, auth.Admin)
+		w.everything("billing")
+		refused := object{"message": "Refused."}
+		w.answer("POST", secrets, status, refused)
+		w.answer("PATCH", secrets+"/"+id, status, refused)
+		w.answer("POST", secrets+"/"+id+"/targets", status, refused)
+		w.answer("POST", inventories+"/"+tenantID+"/"+clientID+"/adopt", status, refused)
+		for _, path := range []string{"/console/connect", "/console/connections/" + id + "/edit", "/console/connections/" + id + "/add-target",
+			"/console/inventory/" + tenantID + "/" + clientID + "/adopt"} {
+			if p := w.post(path, url.Values{"description": {"entered-text"}, "name": {"entered-text"}}); p.Code != status ||
+				!strings.Contains(p.text, "Refused.") || !strings.Contains(p.text, "entered-text") {
+				t.Errorf("%s: %d, want %d", path, p.Code, status)
+			}
+		}
+	}
+}

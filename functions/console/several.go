@@ -1,0 +1,58 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"rekey/shared/page"
+	"rekey/shared/session"
+)
+
+// several does one thing to all that were chosen, one after the other, and says what was refused.
+func several(v *visit) error {
+	what := v.PostFormValue("what")
+	chosen := v.PostForm["chosen"]
+	if len(chosen) == 0 {
+		return &refusal{status: http.StatusBadRequest, message: "Nothing was chosen, so nothing was done."}
+	}
+	if len(chosen) > 100 {
+		return &refusal{status: http.StatusBadRequest, message: "Choose 100 at most."}
+	}
+	var wrong []g.Node
+	for i, ref := range chosen {
+		via, id, _ := strings.Cut(ref, "/")
+		path := at(id, "")
+		if via != "" {
+			path = at(via, id)
+		}
+		var err error
+		switch what {
+		case "pause", "resume":
+			err = v.api.send(http.MethodPatch, path, object{"isAutoRotationEnabled": what == "resume"}, "", nil)
+		case "rotate":
+			err = v.api.send(http.MethodPost, path+"/rotate-credentials", object{}, v.once()+"-"+id, nil)
+		default:
+			return &refusal{status: http.StatusBadRequest, message: "There is no such button."}
+		}
+		if err != nil {
+			message := "Something went wrong inside Rekey."
+			if r, ok := errors.AsType[*refusal](err); ok {
+				message = r.message
+			}
+			wrong = append(wrong, h.Li(page.Link(ownAt(via, id), fmt.Sprintf("Number %d of those chosen", i+1)), g.Text(": "+message)))
+		}
+	}
+	if len(wrong) > 0 {
+		v.fail(http.StatusConflict, "Not all were done", fmt.Sprintf("Done for %d of %d. These were refused:", len(chosen)-len(wrong),
+			len(chosen)),
+			h.Ul(wrong...), h.P(v.onward()))
+		return nil
+	}
+	v.done(page.Here(session.Back(v.PostFormValue("back"))), "several")
+	return nil
+}

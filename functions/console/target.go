@@ -1,0 +1,50 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"rekey/shared/page"
+)
+
+// targetForm adds an application to be rotated through a connection.
+func targetForm(v *visit) error {
+	return v.targeting(&sheet{visit: v, from: func(name string) string {
+		return map[string]string{"interval": "30", "time": "03:00", "timeZone": v.zone.String(), "rotate": "on"}[name]
+	}})
+}
+
+func (v *visit) targeting(f *sheet) error {
+	d := v.document("add-target", "Add a target", f.mistaken(),
+		h.P(g.Text("Rekey issues a client secret for the application, publishes it, and rotates it. Client secrets that are there already "+
+			"stay as they are.")),
+		v.form(to("connections", v.params["id"], "add-target"),
+			f.field("clientId", "Client id of the application", "", h.Required()), f.field("description", "Description", ""),
+			f.field("vaultSecretName", "Name of the secret in Key Vault", "What consumers read. Empty: one is made of the id."), f.schedule(),
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Add")), page.Link(ownAt("", v.params["id"]), "Back"))))
+	return f.show(d)
+}
+
+func addTarget(v *visit) error {
+	body := object{"isAutoRotationEnabled": v.PostFormValue("rotate") == "on"}
+	put(v, body, map[string]string{"clientId": "clientId", "description": "description", "vaultSecretName": "vaultSecretName"})
+	r, err := rotationOf(v)
+	if r != nil {
+		body["rotation"] = r
+	}
+	var made struct{ Target subject }
+	if err == nil {
+		err = v.api.send(http.MethodPost, at(v.params["id"], "", "targets"), body, v.once(), &made)
+	}
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
+		return v.targeting(&sheet{visit: v, refused: refused})
+	}
+	if err != nil {
+		return err
+	}
+	v.done(ownAt(v.params["id"], made.Target.ID), "target")
+	return nil
+}
