@@ -98,7 +98,9 @@ func rotationOf(v *visit) (object, error) {
 			return nil, &refusal{status: http.StatusBadRequest, message: "The time of day must be hh:mm."}
 		}
 		out["rotateAt"] = timeOfDay{t.Hour(), t.Minute()}
-		out["timeZone"] = orNone(strings.TrimSpace(v.PostFormValue("timeZone")), "UTC")
+		if zone := strings.TrimSpace(v.PostFormValue("timeZone")); zone != "" { // else it stays as it is
+			out["timeZone"] = zone
+		}
 	}
 	if text := strings.TrimSpace(v.PostFormValue("grace")); text != "" {
 		n, err := strconv.ParseFloat(text, 64)

@@ -105,7 +105,7 @@ func (v *visit) zoneForm() g.Node {
 		h.Label(g.Text("Times are in this zone"),
 			h.Input(h.Name("zone"), h.Value(v.zone.String()), g.Attr("list", "zones"), h.Required(), h.MaxLength("64"), h.AutoComplete("off"))),
 		h.DataList(h.ID("zones"), g.Map(commonZones, func(z string) g.Node { return h.Option(h.Value(z)) })),
-		h.Button(h.Type("submit"), h.Class("plain small"), g.Text("Show times so")),
+		h.Button(h.Type("submit"), h.Class("plain small"), g.Text("Use this zone")),
 	))
 }
 

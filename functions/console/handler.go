@@ -126,7 +126,7 @@ func (c *Handler) serve(w *answer, r *http.Request) (name string) {
 	switch {
 	case found == nil && len(allowed) > 0:
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		v.fail(http.StatusMethodNotAllowed, "Not so", "This address does not take that method.")
+		v.fail(http.StatusMethodNotAllowed, "Wrong method", "This address does not take that method.")
 		return "no method"
 	case found == nil:
 		v.fail(http.StatusNotFound, "Not here", "There is no such page.")

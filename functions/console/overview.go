@@ -32,12 +32,12 @@ func overview(v *visit) error {
 		return err
 	}
 	var coming struct{ Upcoming []upcoming }
-	missing := v.api.get(secrets+"/upcoming", url.Values{"limit": {perOverview}}, &coming)
+	missing := v.api.get(secrets+"/upcoming", url.Values{"limit": {"100"}}, &coming)
 	main = append(main, v.ends(coming.Upcoming))
 	if missing != nil {
 		main = append(main, v.missing("The next rotations", missing))
 	}
-	main = append(main, v.next(coming.Upcoming), v.weeks(), v.nextEnds())
+	main = append(main, v.next(coming.Upcoming[:min(10, len(coming.Upcoming))]), v.weeks(), v.nextEnds())
 	return v.show(v.document("overview", "Overview", main...))
 }
 
@@ -132,7 +132,7 @@ func (v *visit) next(list []upcoming) g.Node {
 		[]page.Column{{Name: "Name", Wide: true}, {Name: "Rotates"}, {Name: "The client secret of now ends"}}, rows)}
 }
 
-// timeline shows by week from now on what ends, and above it the next ten rotations.
+// timeline shows by week from now on what ends, and above it the next hundred rotations.
 func (v *visit) timeline(byWeek []int, list []upcoming) g.Node {
 	rotations := make([]int, weeks)
 	for _, u := range list {

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -107,4 +108,56 @@ func TestGrantForATarget(t *testing.T) {
 	target["id"], target["connectionId"], target["application"] = targetID, id, object{"tenantId": tenantID, "clientId": "of-the-target"}
 	w.answer("GET", secrets+"/"+id+"/targets/"+targetID, 200, object{"target": target})
 	w.shows(w.get("/console/targets/"+id+"/"+targetID+"/test"), "az ad app permission add --id "+clientID+" ")
+}
+
+// Where App Service decides when a session ends, the page says so; a run whose beginning is not kept any
+// more has begun at no time that is known.
+func TestTimesThatAreNone(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.kind = auth.KindAppService
+	w.everything("billing")
+	w.answer("GET", secrets+"/"+id+"/rotations", 200, object{"rotations": []object{{"id": "run", "trigger": "manual", "outcome": "success",
+		"startedAt": "0001-01-01T00:00:00Z"}}})
+	for path, says := range map[string]string{"/console/settings": "when App Service ends it", "/console/connections/" + id: "not known"} {
+		p := w.get(path)
+		w.shows(p, says)
+		if strings.Contains(p.text, " 0001 ") {
+			t.Errorf("%s has a time that is none: %s", path, p.text)
+		}
+	}
+}
+
+// The timeline has more rotations than the table of the next ten.
+func TestTimelineHasMoreThanTheNextTen(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	var list []object
+	for i := range 30 {
+		list = append(list, object{"at": now.AddDate(0, 0, 1), "connectionId": id, "targetId": fmt.Sprint("t", i), "name": fmt.Sprint("app-", i)})
+	}
+	w.answer("GET", secrets+"/upcoming", 200, object{"upcoming": list})
+	p := w.get("/console")
+	w.shows(p, "1 Dec: 3 ends, 30 rotations", "app-9<")
+	if strings.Contains(p.text, "app-10<") {
+		t.Error("the table has more than ten")
+	}
+	for _, c := range w.asked {
+		if c.path == secrets+"/upcoming" && c.query.Get("limit") != "100" {
+			t.Errorf("the API is asked for %v", c.query)
+		}
+	}
+}
+
+// A zone that is cleared stays as it was; it does not become UTC unasked.
+func TestZoneOfASchedule(t *testing.T) {
+	for zone, want := range map[string]any{"": nil, "Asia/Tokyo": "Asia/Tokyo"} {
+		w := newWorld(t, auth.Admin)
+		w.everything("billing")
+		w.answer("PATCH", secrets+"/"+id, 200, object{"appConnection": connection("billing")})
+		p := w.post("/console/connections/"+id+"/edit", url.Values{"name": {"billing"}, "version": {"3"}, "rotate": {"on"}, "time": {"04:00"},
+			"timeZone": {zone}})
+		if got := w.writes()[0].body["rotation"].(object)["timeZone"]; p.Code != http.StatusSeeOther || got != want {
+			t.Errorf("%q: %d, the API gets %v", zone, p.Code, got)
+		}
+	}
 }

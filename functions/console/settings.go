@@ -11,7 +11,7 @@ import (
 // settings shows what is configured, never a value, and who is signed in.
 func settings(v *visit) error {
 	facts := []page.Fact{page.Say("Signed in as", v.Shown), page.Say("By", v.caller.Kind), page.Say("Role", v.caller.Role.String()),
-		{Name: "This session ends", Value: v.when(v.Ends)}}
+		{Name: "This session ends", Value: v.maybe(&v.Ends, "when App Service ends it")}}
 	rows := make([][]g.Node, len(v.console.Settings))
 	for i, s := range v.console.Settings {
 		rows[i] = []g.Node{h.Code(g.Text(s.Name)), g.Text(s.Says)}
@@ -37,6 +37,8 @@ func SettingsOf(c config.Config) []Setting {
 		{"REKEY_AUTH_TENANT_ID", set(c.Callers.TenantID != "", c.Callers.TenantID, "not set")},
 		{"REKEY_AUTH_AUDIENCE", set(c.Callers.Audience != "", "access tokens of Entra are accepted", "not set: API keys only")},
 		{"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID", set(c.OAuth.ClientID != "", c.OAuth.ClientID, "not set: OAuth is off")},
+		{"REKEY_CONSOLE_CLIENT_ID", set(c.SignIn().ClientID != "", c.SignIn().ClientID, "not set: people can't sign in by Entra")},
+		{"REKEY_CONSOLE_KEY_NAME", c.Console.KeyName},
 		{"REKEY_WEBHOOK_URL", set(c.Webhook.On(), "notices are sent", "not set: no notices")},
 	}
 }
