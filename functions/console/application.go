@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,7 +16,10 @@ import (
 )
 
 // inventoryOne shows one application, and what to do about it.
-func inventoryOne(v *visit) error {
+func inventoryOne(v *visit) error { return v.application(&sheet{visit: v}) }
+
+// application is its page; f is the acceptance that was refused, if one was.
+func (v *visit) application(f *sheet) error {
 	var found struct {
 		Application item
 		Tenant      tenant
@@ -39,12 +43,12 @@ func inventoryOne(v *visit) error {
 		}
 		facts = append(facts, page.Fact{Name: "Managed by", Value: page.Link(ownAt(via, id), orNone(m.Name, id))})
 	}
-	main := []g.Node{v.asOf([]tenant{found.Tenant}), page.Facts(facts...)}
+	main := []g.Node{f.mistaken(), v.asOf([]tenant{found.Tenant}), page.Facts(facts...)}
 	if len(a.ManagedBy) == 0 {
 		main = append(main, h.P(v.link(auth.Write, to("inventory", a.TenantID, a.ClientID, "adopt"), "Adopt: let Rekey rotate it")))
 	}
-	main = append(main, v.inventoryFindings(a))
-	return v.show(v.document("application", orNone(a.Name, a.ClientID), append(main, v.inventoryCredentials(a))...))
+	main = append(main, f.findings(a))
+	return f.show(v.document("application", orNone(a.Name, a.ClientID), append(main, v.inventoryCredentials(a))...))
 }
 
 func (v *visit) inventoryAt(below ...string) string {
@@ -52,52 +56,65 @@ func (v *visit) inventoryAt(below ...string) string {
 		below...), "/")
 }
 
-func (v *visit) inventoryFindings(a *item) g.Node {
+func (f *sheet) findings(a *item) g.Node {
 	if len(a.Findings) == 0 {
 		return h.P(g.Text("Nothing is wrong with it."))
 	}
 	nodes := []g.Node{h.H2(g.Text("Findings"))}
-	for _, f := range a.Findings {
+	for _, is := range a.Findings {
 		about := ""
-		if f.KeyID != nil {
-			about = " (credential " + *f.KeyID + ")"
+		if is.KeyID != nil {
+			about = " (credential " + *is.KeyID + ")"
 		}
-		one := []g.Node{h.P(findingBadge(f.Finding), g.Text(about)), h.P(g.Text(f.Advice))}
-		if f.Accepted != nil {
-			one = append(one, h.P(h.Class("note"), g.Text("Accepted by "+f.Accepted.By+": "+sentence(f.Accepted.Reason)+" Until "),
-				v.when(f.Accepted.Until)),
-				v.button(auth.Admin, to("inventory", a.TenantID, a.ClientID, "reject"), "Let it count again", "plain small",
-					h.Input(h.Type("hidden"), h.Name("finding"), h.Value(f.Finding)), h.Input(h.Type("hidden"), h.Name("keyId"),
-						h.Value(text(f.KeyID, "")))))
-		} else if f.Finding != string(inventory.Managed) {
-			one = append(one, v.acceptForm(a, f))
+		one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.P(g.Text(is.Advice))}
+		if is.Accepted != nil {
+			one = append(one, h.P(h.Class("note"), g.Text("Accepted by "+is.Accepted.By+": "+sentence(is.Accepted.Reason)+" Until "),
+				f.when(is.Accepted.Until)),
+				f.button(auth.Admin, to("inventory", a.TenantID, a.ClientID, "reject"), "Let it count again", "plain small",
+					h.Input(h.Type("hidden"), h.Name("finding"), h.Value(is.Finding)), h.Input(h.Type("hidden"), h.Name("keyId"),
+						h.Value(text(is.KeyID, "")))))
+		} else if is.Finding != string(inventory.Managed) {
+			one = append(one, f.acceptForm(a, is))
 		}
 		nodes = append(nodes, h.Div(h.Class("notice"), g.Group(one)))
 	}
 	return g.Group(nodes)
 }
 
-// acceptForm lets an administrator say that a finding is as it should be.
-func (v *visit) acceptForm(a *item, f finding) g.Node {
-	if !v.caller.Role.Allows(auth.Admin) {
+// acceptForm lets an administrator say that a finding is as it should be. What was refused stands there
+// again.
+func (f *sheet) acceptForm(a *item, is finding) g.Node {
+	if !f.caller.Role.Allows(auth.Admin) {
 		return nil
 	}
-	id := "accept-" + f.Finding + text(f.KeyID, "")
-	return h.Details(h.Summary(g.Text("Accept it")), v.form(to("inventory", a.TenantID, a.ClientID, "accept"),
-		h.Input(h.Type("hidden"), h.Name("finding"), h.Value(f.Finding)), h.Input(h.Type("hidden"), h.Name("keyId"), h.Value(text(f.KeyID, ""))),
-		h.Label(h.For(id+"-reason"), g.Text("Reason")), h.Input(h.ID(id+"-reason"), h.Name("reason"), h.Required(), h.AutoComplete("off")),
-		h.Label(h.For(id+"-until"), g.Text("Until")), h.Input(h.ID(id+"-until"), h.Name("until"), h.Type("date"), h.Required()),
-		h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Accept")))))
+	id, key, reason, until := "accept-"+is.Finding+text(is.KeyID, ""), text(is.KeyID, ""), "", ""
+	again := f.refused != nil && f.entered("finding") == is.Finding && f.entered("keyId") == key
+	if again {
+		reason, until = f.entered("reason"), f.entered("until")
+	}
+	return h.Details(g.If(again, g.Attr("open")), h.Summary(g.Text("Accept it")),
+		f.form(to("inventory", a.TenantID, a.ClientID, "accept"),
+			h.Input(h.Type("hidden"), h.Name("finding"), h.Value(is.Finding)), h.Input(h.Type("hidden"), h.Name("keyId"), h.Value(key)),
+			h.Label(h.For(id+"-reason"), g.Text("Reason")),
+			h.Input(h.ID(id+"-reason"), h.Name("reason"), h.Value(reason), h.Required(), h.AutoComplete("off")),
+			h.Label(h.For(id+"-until"), g.Text("Until")),
+			h.Input(h.ID(id+"-until"), h.Name("until"), h.Type("date"), h.Value(until), h.Required()),
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Accept")))))
 }
 
 func accept(v *visit) error {
 	until, err := time.ParseInLocation("2006-01-02", v.PostFormValue("until"), v.zone)
 	if err != nil {
-		return &refusal{status: http.StatusBadRequest, message: "Give the day until which it is accepted."}
+		return v.application(&sheet{visit: v, refused: &refusal{status: http.StatusBadRequest,
+			message: "Give the day until which it is accepted."}})
 	}
 	body := object{"finding": v.PostFormValue("finding"), "reason": v.PostFormValue("reason"), "until": until.UTC().Format(time.RFC3339)}
 	put(v, body, map[string]string{"keyId": "keyId"})
-	if err := v.api.send(http.MethodPost, v.inventoryAt("accept"), body, "", nil); err != nil {
+	err = v.api.send(http.MethodPost, v.inventoryAt("accept"), body, "", nil)
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
+		return v.application(&sheet{visit: v, refused: refused})
+	}
+	if err != nil {
 		return err
 	}
 	v.done(to("inventory", v.params["tenantId"], v.params["clientId"]), "accepted")

@@ -55,3 +55,19 @@ func TestStatusOfRefusedForms(t *testing.T) {
 		}
 	}
 }
+
+// A refused acceptance is shown again where it was written, with its reason and day, and the other
+// findings' forms stay empty.
+func TestRefusedAcceptance(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	at := "/console/inventory/" + tenantID + "/" + clientID
+	w.answer("POST", inventories+"/"+tenantID+"/"+clientID+"/accept", 400, object{"message": "until must be in the future."})
+	for until, says := range map[string]string{"2020-01-31": "until must be in the future.", "soon": "Give the day"} {
+		p := w.post(at+"/accept", url.Values{"finding": {"ends-in-7-days"}, "keyId": {"k"}, "reason": {"entered-text"}, "until": {until}})
+		if p.Code != http.StatusBadRequest || !strings.Contains(p.text, says) || strings.Count(p.text, `value="entered-text"`) != 1 ||
+			strings.Count(p.text, `value="`+until+`"`) != 1 || strings.Count(p.text, "<details open>") != 1 {
+			t.Errorf("%d %s", p.Code, p.text)
+		}
+	}
+}
