@@ -3,7 +3,6 @@ package console
 import (
 	"errors"
 	"net/url"
-	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -139,12 +138,14 @@ func (v *visit) attention() ([]g.Node, error) {
 
 // missing stands for a part of a page that can't be read, so that the rest is shown all the same.
 func (v *visit) missing(part string, err error) g.Node {
-	says := "Something went wrong inside Rekey. The log has more."
+	return page.Notice(page.Warn, h.P(h.Strong(g.Text(part+": ")), g.Text("this can't be shown right now. "+sentence(v.reasonOf(err)))))
+}
+
+// reasonOf is why the API has refused something. What is no refusal is for the log.
+func (v *visit) reasonOf(err error) string {
 	if refused, ok := errors.AsType[*refusal](err); ok {
-		says = refused.message
-	} else {
-		v.console.log().ErrorContext(v.Context(), "part of a page failed", "part", part, "reason", err.Error())
+		return refused.message
 	}
-	return page.Notice(page.Warn, h.P(h.Strong(g.Text(part+": ")),
-		g.Text("this can't be shown right now. "+sentence(strings.TrimSpace(says)))))
+	v.console.log().ErrorContext(v.Context(), "part of a page failed", "reason", err.Error())
+	return "Something went wrong inside Rekey. The log has more."
 }

@@ -263,6 +263,17 @@ func TestSeveral(t *testing.T) {
 	if p := w.post("/console/several", url.Values{"what": {"rotate"}}); p.Code != http.StatusBadRequest {
 		t.Errorf("nothing chosen: %d", p.Code)
 	}
+	// Back to the page of the list that it was chosen on.
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a"}, "back": {"/console/connections?cursor=abc"}})
+	if p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/connections?cursor=abc&done=several" {
+		t.Errorf("%d %s", p.Code, p.Header().Get("Location"))
+	}
+	// What is refused is named.
+	w.answer("GET", secrets+"/c", 200, object{"appConnection": connection("payroll")})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "/c"}})
+	if p.Code != http.StatusConflict || !strings.Contains(p.text, `<a href="/console/connections/c">payroll</a>`) {
+		t.Errorf("%d %s", p.Code, p.text)
+	}
 }
 
 // The API's errors are pages that say what to do.

@@ -25,7 +25,8 @@ func (v *visit) history(s *subject) g.Node {
 		if tone == "" {
 			tone = page.Bad
 		}
-		rows[i] = []g.Node{v.maybe(&r.StartedAt, "not known"), page.Badge(tone, r.Outcome), g.Text(triggerWord(r)), g.Text(orNone(r.Message, "-")),
+		rows[i] = []g.Node{v.maybe(&r.StartedAt, "not known"), page.Badge(tone, r.Outcome), g.Text(triggerWord(r)),
+			g.Text(orNone(r.Message, "-")),
 			h.Code(g.Text(orNone(r.KeyID, "-")))}
 	}
 	return g.Group{h.H2(g.Text("History")), page.Table("history", "The last rotations, the newest first",

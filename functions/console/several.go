@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -24,7 +23,7 @@ func several(v *visit) error {
 		return &refusal{status: http.StatusBadRequest, message: "Choose 100 at most."}
 	}
 	var wrong []g.Node
-	for i, ref := range chosen {
+	for _, ref := range chosen {
 		via, id, _ := strings.Cut(ref, "/")
 		path := at(id, "")
 		if via != "" {
@@ -40,11 +39,7 @@ func several(v *visit) error {
 			return &refusal{status: http.StatusBadRequest, message: "There is no such button."}
 		}
 		if err != nil {
-			message := "Something went wrong inside Rekey."
-			if r, ok := errors.AsType[*refusal](err); ok {
-				message = r.message
-			}
-			wrong = append(wrong, h.Li(page.Link(ownAt(via, id), fmt.Sprintf("Number %d of those chosen", i+1)), g.Text(": "+message)))
+			wrong = append(wrong, h.Li(page.Link(ownAt(via, id), v.nameOf(via, id)), g.Text(": "+v.reasonOf(err))))
 		}
 	}
 	if len(wrong) > 0 {
@@ -55,4 +50,17 @@ func several(v *visit) error {
 	}
 	v.done(page.Here(session.Back(v.PostFormValue("back"))), "several")
 	return nil
+}
+
+// nameOf is what a connection or target is called; its id if it can't be read.
+func (v *visit) nameOf(via, id string) string {
+	of := visit{api: v.api, params: map[string]string{"id": id}}
+	if via != "" {
+		of.params = map[string]string{"id": via, "targetId": id}
+	}
+	s, err := of.load()
+	if err != nil {
+		return id
+	}
+	return orNone(s.title(), id)
 }

@@ -25,10 +25,13 @@ func Path(base string, segments ...string) Address {
 	return Address{text}
 }
 
-// With is the address with a query.
+// With is the address with a query, after the one that it has.
 func (a Address) With(q url.Values) Address {
 	if len(q) == 0 {
 		return a
+	}
+	if strings.Contains(a.text, "?") {
+		return Address{a.text + "&" + q.Encode()}
 	}
 	return Address{a.text + "?" + q.Encode()}
 }

@@ -43,6 +43,7 @@ func TestAddresses(t *testing.T) {
 	}
 	for want, a := range map[string]page.Address{
 		"/console/a%2Fb/c": page.Path("/console", "a/b", "c"), "/console": page.Path("/console", "..", "x"),
+		"/console/x?a=b&q=c": page.Here("/console/x?a=b").With(url.Values{"q": {"c"}}),
 		"/console/x?q=a+b#f": page.Path("/console", "x").With(url.Values{"q": {"a b"}}).Fragment("f"),
 	} {
 		if a.String() != want {
