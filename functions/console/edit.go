@@ -43,7 +43,13 @@ func (s *subject) fields(name string) string {
 }
 
 func (v *visit) editing(s *subject, f *sheet) error {
-	fields := []g.Node{h.Input(h.Type("hidden"), h.Name("version"), h.Value(f.entered("version")))}
+	version, now := f.entered("version"), strconv.FormatInt(s.Version, 10)
+	var overtaken g.Node
+	if f.refused != nil && f.refused.status == http.StatusConflict && version != now {
+		// What the other caller has changed is one page away; what was entered can be saved over it.
+		version, overtaken = now, h.P(page.Link(own(s), "As it is now"))
+	}
+	fields := []g.Node{h.Input(h.Type("hidden"), h.Name("version"), h.Value(version))}
 	if s.ConnectionID == "" {
 		fields = append(fields, f.field("name", "Name", "", h.Required(), h.MaxLength("64")))
 	}
@@ -61,7 +67,7 @@ func (v *visit) editing(s *subject, f *sheet) error {
 			h.P(h.Class("note"), g.Text("Leave empty to keep those that it has.")),
 			area("certificateBody", "Certificate", "PEM"), area("privateKey", "Private key", "PEM")))
 	}
-	d := v.document("edit", "Edit "+s.title(), f.mistaken(), v.form(own(s, "edit"), g.Group(fields),
+	d := v.document("edit", "Edit "+s.title(), f.mistaken(), overtaken, v.form(own(s, "edit"), g.Group(fields),
 		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Save")), page.Link(own(s), "Back"))))
 	return f.show(d)
 }

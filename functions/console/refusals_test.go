@@ -71,3 +71,24 @@ func TestRefusedAcceptance(t *testing.T) {
 		}
 	}
 }
+
+// A form that was overtaken can be saved again: it carries the version of now, and says where to look at
+// what the other caller has changed.
+func TestOvertakenForm(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	w.answer("PATCH", secrets+"/"+id, 409, object{"message": "Another caller has changed the connection meanwhile."})
+	at := "/console/connections/" + id
+	form := url.Values{"name": {"billing"}, "description": {"entered-text"}, "version": {"2"}}
+	p := w.post(at+"/edit", form)
+	for _, want := range []string{"Another caller", `name="version" value="3"`, `value="entered-text"`,
+		`<a href="` + at + `">As it is now</a>`} {
+		if p.Code != http.StatusConflict || !strings.Contains(p.text, want) {
+			t.Errorf("%d, no %s: %s", p.Code, want, p.text)
+		}
+	}
+	form.Set("version", "3") // the conflict is another one
+	if p := w.post(at+"/edit", form); strings.Contains(p.text, "As it is now") {
+		t.Errorf("it was not overtaken: %s", p.text)
+	}
+}
