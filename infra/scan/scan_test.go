@@ -99,12 +99,12 @@ func newApp(_ context.Context, env []string) *app.App {
 	return a
 }
 
-// rows are those of the tenant, by client id, without when they were seen.
+// rows are those of the tenant, by client id, without when they were seen and what was found then.
 func (w *world) rows(t *testing.T) map[string]inventory.Application {
 	t.Helper()
 	rows := map[string]inventory.Application{}
 	err := w.app.Scans.Store.Rows(t.Context(), w.TenantID, func(r catalog.Row) error {
-		r.FirstSeenAt, r.ChangedAt = time.Time{}, time.Time{}
+		r.FirstSeenAt, r.ChangedAt, r.Noted = time.Time{}, time.Time{}, nil
 		rows[r.ClientID] = r.Application
 		return nil
 	})

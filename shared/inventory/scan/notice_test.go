@@ -114,6 +114,49 @@ func TestManagersCountInFindings(t *testing.T) {
 	})
 }
 
+// What was on a record at the last scan, and is on none now, is told of once: the connection was deleted and left its
+// client secret. What a record goes on with removing others does not repeat that.
+func TestDeletedConnectionIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.dir().add(1)
+		a.secrets[0].EndsAt, a.secrets[0].Name = time.Now().UTC().Truncate(time.Second).Add(20*day), "rekey/"+deployment+"/one/XXXXXXXXXX"
+		manager := inventory.Manager{ConnectionID: "one", Rotates: true, KeyIDs: []string{a.secrets[0].KeyID}}
+		w.managers = map[string][]inventory.Manager{a.clientID: {manager}}
+		w.scanned()
+		if n := w.store.Notices(); len(n) != 0 {
+			t.Fatalf("told of what a rotation takes care of: %+v", n)
+		}
+		w.managers = nil
+		w.tick(day + time.Hour)
+		n := w.store.Notices()
+		if r := w.tenant(tenantA).Scan.Result; len(n) != 1 || r.Arisen[inventory.Orphan] != 1 || r.Arisen[inventory.EndsIn30Days] != 1 {
+			t.Fatalf("after the connection was deleted: %+v, notices %+v", r, n)
+		}
+		manager.KeyIDs, manager.RemovedAt = nil, time.Now()
+		w.managers = map[string][]inventory.Manager{a.clientID: {manager}}
+		w.tick(2 * day)
+		if n := w.store.Notices(); len(n) != 1 {
+			t.Errorf("told of again: %+v", n)
+		}
+	})
+}
+
+// A client secret that could not be called an orphan, since some records could not be read, is told of when they can.
+func TestOrphanIsToldOfWhenRecordsCanBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.dir().add(1).secrets[0].Name = "rekey/" + deployment + "/one/XXXXXXXXXX"
+		w.unknown = true
+		w.scanned()
+		w.unknown = false
+		w.tick(2 * day)
+		if n := w.store.Notices(); len(n) != 1 {
+			t.Errorf("%d notices", len(n))
+		}
+	})
+}
+
 // What a person has accepted is not told of, until that ends.
 func TestAcceptedIsNotToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
