@@ -10,6 +10,7 @@ import (
 	"rekey/shared/history"
 	"rekey/shared/inventory"
 	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // What comes nearer to its end is told of when it is within 90, 30 and 7 days of it, once each, by the first scan that sees it.
@@ -202,6 +203,41 @@ func TestPartsMakeNoDifference(t *testing.T) {
 	}
 	if len(results) != 1 {
 		t.Errorf("results differ: %v", results)
+	}
+}
+
+// A scan that is asked for long after the last one, where none was to come in between, has not failed while
+// it is under way.
+func TestAskedForAfterAPauseIsNotOverdue(t *testing.T) {
+	for name, daily := range map[string]bool{"not daily": false, "daily from now on": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				for range 200 {
+					w.dir().add(1)
+				}
+				if _, err := w.scanner().Request(t.Context(), request(conn, new(bool))); err != nil {
+					t.Fatal(err)
+				}
+				w.finish(tenantA)
+				w.tick(5 * day)
+				sc, err := w.scanner().Request(t.Context(), request(conn, &daily))
+				if err != nil || sc.Phase != inventory.Reading {
+					t.Fatalf("the answer is %+v (%v)", sc, err)
+				}
+				w.finish(tenantA)
+				w.tick(time.Hour)
+				if n := w.notices(history.InventoryFailed); len(n) != 0 {
+					t.Errorf("told of: %+v", n)
+				}
+				w.dir().refuse(inventory.Applications, &serviceerror.Error{Op: "reading a list", Class: serviceerror.Throttled, RetryAfter: time.Minute})
+				w.request(conn)
+				w.tick(3 * day)
+				if n := w.notices(history.InventoryFailed); len(n) != 1 {
+					t.Errorf("told of one that does not come to its end: %+v", n)
+				}
+			})
+		})
 	}
 }
 
