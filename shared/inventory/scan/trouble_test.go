@@ -358,6 +358,19 @@ func TestListThatGoesInCircles(t *testing.T) {
 	})
 }
 
+// Nor is one of which pages without anything on them lead to each other.
+func TestListOfEmptyPagesWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		small(w)
+		w.dir().ring = inventory.Activity
+		w.request(conn)
+		if got := w.finish(tenantA); got.Scan.Phase != inventory.Complete || len(got.Unread) != 1 || got.Unread[0].List != inventory.Activity {
+			t.Errorf("the scan is %+v", got.Scan)
+		}
+	})
+}
+
 // What a list told before it began again counts for nothing, also where there is less of it by
 // then, and nothing comes after it that takes the place of its pages.
 func TestListThatBeginsAgainWithLess(t *testing.T) {
