@@ -47,9 +47,9 @@ rebuild: go ## after the table was lost: show what Key Vault still knows (WRITE=
 	@$(GO) run ./infra/rebuild $(if $(filter yes,$(WRITE)),-write) $(if $(CONNECTION),-connection '$(CONNECTION)')
 .PHONY: rebuild
 
-azurite: ## install Azurite for the tests, where there is npm
-	@if [ ! -d infra/local/node_modules/azurite ]; then \
-		command -v npm >/dev/null || { echo "npm is missing: tests against Azurite will be skipped"; exit 0; }; \
+azurite: ## install Azurite and axe-core for the tests, where there is npm
+	@if [ ! -d infra/local/node_modules/azurite ] || [ ! -d infra/local/node_modules/axe-core ]; then \
+		command -v npm >/dev/null || { echo "npm is missing: tests against Azurite and those of accessibility will be skipped"; exit 0; }; \
 		cd infra/local && npm ci --no-audit --no-fund --ignore-scripts; fi
 .PHONY: azurite
 

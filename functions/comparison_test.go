@@ -150,6 +150,7 @@ var (
 			"Rotation":           core,
 			"Who authenticates":  core,
 			"Pacing and notices": {"shared/graph", "shared/rotation", "shared/rotationtest"},
+			"Scans":              {"shared/inventory/scan", "shared/inventory", "shared/tablestore"},
 		},
 		"promises.md": {"Promises": core, "Rules": core},
 	}

@@ -54,6 +54,7 @@ func (r *Rotator) Sweep(ctx context.Context) (Swept, error) {
 	s.common = common{
 		signIns: newSignIns(), worker: true, waits: now.Add(r.Rules.Pass), steps: end.Add(-r.Rules.CallTimeout), calls: end,
 	}
+	s.scans = earlier(s.waits, s.steps)
 	err := s.start(ctx)
 	for err == nil && s.wait(ctx, relist) {
 		if s.r.now().Before(s.steps) {
@@ -83,6 +84,7 @@ func earlier(a, b time.Time) time.Time {
 type sweep struct {
 	r     *Rotator
 	ended chan struct{} // has something in it after a pass ended
+	scans time.Time     // passes over inventories end before
 	common
 
 	mu     sync.Mutex
@@ -172,7 +174,7 @@ func (s *sweep) startScans(ctx context.Context, tenants []string) {
 		id := inventory.DueID(tenantID)
 		switch {
 		case s.r.Inventory == nil:
-		case !s.r.now().Before(s.waits):
+		case !s.r.now().Before(s.scans):
 			s.late(1)
 		case s.markActive(id):
 			go s.scan(ctx, id, tenantID)
@@ -181,7 +183,7 @@ func (s *sweep) startScans(ctx context.Context, tenants []string) {
 }
 
 func (s *sweep) scan(ctx context.Context, id, tenantID string) {
-	err := guarded(func() error { return s.r.Inventory.Pass(ctx, tenantID, s.waits) })
+	err := guarded(func() error { return s.r.Inventory.Pass(ctx, tenantID, s.scans) })
 	if stopped(err) {
 		s.r.log().Error("scan stopped", "tenant", tenantID, "reason", err.Error())
 	}
