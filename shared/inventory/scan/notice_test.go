@@ -230,7 +230,8 @@ func TestAskedForAfterAPauseIsNotOverdue(t *testing.T) {
 				if n := w.notices(history.InventoryFailed); len(n) != 0 {
 					t.Errorf("told of: %+v", n)
 				}
-				w.dir().refuse(inventory.Applications, &serviceerror.Error{Op: "reading a list", Class: serviceerror.Throttled, RetryAfter: time.Minute})
+				pause := &serviceerror.Error{Op: "reading a list", Class: serviceerror.Throttled, RetryAfter: time.Minute}
+				w.dir().refuse(inventory.Applications, pause)
 				w.request(conn)
 				w.tick(3 * day)
 				if n := w.notices(history.InventoryFailed); len(n) != 1 {
