@@ -82,6 +82,9 @@ func (c *Comparison) find(former, next *Application, facts Facts, accepted []Acc
 		}
 	}
 	facts.AsOf, next.Noted = c.now, nil
+	if former != nil && !facts.Known { // what can't be judged now is not to arise again
+		next.Noted = slices.DeleteFunc(slices.Clone(former.Noted), func(n Noted) bool { return n.Kind != Orphan })
+	}
 	counted, arisen := map[FindingKind]bool{}, map[FindingKind]bool{}
 	for _, v := range judge(c.now, next, facts).found {
 		if acceptance(c.now, v.kind, v.keyID(), accepted) != nil {
