@@ -14,6 +14,8 @@ import (
 	"rekey/shared/inventory/catalog"
 	"rekey/shared/inventory/scan"
 	"rekey/shared/rotation"
+
+	"rekey/shared/rotationtest"
 )
 
 // Store is all that keeps the inventory.
@@ -66,9 +68,17 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Subject) {
 		{"what is accepted comes with its application", storeTest.accept},
 		{"of several acceptances at once one is refused", storeTest.acceptRace},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.run(storeTest{newStore(t)}, t) })
+		t.Run(test.name, func(t *testing.T) {
+			if rotationtest.Raced && large[test.name] {
+				t.Skip("large, and there is no other race in it: runs without the race detector")
+			}
+			test.run(storeTest{newStore(t)}, t)
+		})
 	}
 }
+
+// large are the tests whose rows are.
+var large = map[string]bool{"a page of any size is kept": true, "an application of any size is kept": true, "many applications at once": true}
 
 // storeTest is one test's store. Each test looks only at tenants of its own.
 type storeTest struct{ Subject }
