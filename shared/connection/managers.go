@@ -108,7 +108,7 @@ func (m *Managers) of(ctx context.Context, app *inventory.Application) (list []i
 		switch {
 		case errors.Is(err, serviceerror.ErrNotFound):
 			continue // the claim is void, or the connection is gone
-		case errors.Is(err, serviceerror.ErrNewerSchema):
+		case unreadableRow(err):
 			m.leftOut(ctx, 1)
 			known = false
 			continue

@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -176,11 +177,23 @@ func TestManagersThatCannotBeRead(t *testing.T) {
 		if of, known, err := managers(s).Of(t.Context(), []inventory.Application{listed}); err != nil || known || len(of) != 0 {
 			t.Errorf("Of: %v, %v, %v", of, known, err)
 		}
+		damaged := managers(s)
+		damaged.Records = damagedRecords{damaged.Records}
+		if of, known, err := damaged.Of(t.Context(), []inventory.Application{listed}); err != nil || known || len(of) != 0 {
+			t.Errorf("Of, of a damaged row: %v, %v, %v", of, known, err)
+		}
 		s.w.Refuse("store.list", &serviceerror.Error{Class: serviceerror.Transient})
 		if _, known, err := managers(s).All(t.Context(), s.app.TenantID); err == nil || known {
 			t.Errorf("All while the table does not answer: %v, %v", known, err)
 		}
 	})
+}
+
+// damagedRecords has rows that are not what they should be.
+type damagedRecords struct{ connection.ManagerRecords }
+
+func (damagedRecords) Load(context.Context, string) (rec rotation.Record, err error) {
+	return rec, errors.New("decoding a record: the row is not a JSON object")
 }
 
 // A scan of one tenant never signs in to another, whatever becomes of its connection.

@@ -143,7 +143,7 @@ func (j *judgement) deleteApplication() string {
 
 func (j *judgement) adviceExpired(c *Credential) string {
 	words := fmt.Sprintf("%s ended on %s.", j.called(c), c.EndsAt.UTC().Format("2006-01-02"))
-	if !slices.ContainsFunc(j.app.Credentials, func(c Credential) bool { return j.live(&c) }) {
+	if !j.app.incomplete() && !slices.ContainsFunc(j.app.Credentials, func(c Credential) bool { return j.live(&c) }) {
 		words += " The application has no other that is good: what still uses it fails. If it is in use, give it a new one (" +
 			j.create(c) + ")."
 		if c.Kind == SAMLSigning {

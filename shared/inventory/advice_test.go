@@ -57,6 +57,12 @@ func TestAdvice(t *testing.T) {
 			[]string{"ended on 2026-03-09.", "remove it: az ad app credential delete"}, []string{"no other"}},
 		{"the last one has ended", inventory.Expired, app(with(secret(10, -day))), all(),
 			[]string{"no other that is good", "az ad app credential reset", "remove it: az ad app credential delete"}, nil},
+		{"the last one that could be read has ended", inventory.Expired, app(with(secret(10, -day)), func(a *inventory.Application) {
+			a.Unread = []inventory.List{inventory.Principals}
+		}), all(), []string{"remove it: az ad app credential delete"}, []string{"no other"}},
+		{"the last one that is kept has ended", inventory.Expired, app(with(secret(10, -day)), func(a *inventory.Application) {
+			a.MoreCredentials = 1
+		}), all(), []string{"remove it: az ad app credential delete"}, []string{"no other"}},
 		{"the last one for SAML has ended", inventory.Expired, app(with(secret(10, -day, saml, sp))), all(),
 			[]string{"no other that is good", "Single sign-on", "az ad sp credential delete"}, []string{"reset"}},
 		{"without an end", inventory.NeverEnds, app(with(secret(10, 0, endless))), all(), []string{"never ends", adopt}, nil},

@@ -60,12 +60,21 @@ type Application struct {
 	// it different. Sign-ins are no difference.
 	FirstSeenAt time.Time `json:"firstSeenAt"`
 	ChangedAt   time.Time `json:"changedAt"`
+	// Noted are the findings worth a notice that the last scan found, without those that were
+	// accepted: the next one tells of what is not among them.
+	Noted []Noted `json:"noted,omitempty"`
 
 	// What Merge notes for Conclude: the lists that it had, the sign-ins that they told, and so on.
 	told                                []List
 	used                                []use
 	there                               there
 	beyondRegistration, beyondPrincipal beyond
+}
+
+// Noted is a finding about the application, or about one of its credentials.
+type Noted struct {
+	Kind  FindingKind `json:"kind"`
+	KeyID string      `json:"keyId,omitempty"`
 }
 
 // Owner may change the application. Graph leaves name and principal name out where the

@@ -15,7 +15,7 @@ type Comparison struct {
 }
 
 // Compare begins a comparison of what stood in the rows formerly, at the start of the last
-// scan that came to its end (zero: there is none), with what a scan that started at now found.
+// scan that came to its end (zero: there is none, so that all is new), with what a scan that started at now found.
 // soFar is what the parts before have come to; nil for the first one.
 func Compare(formerly, now time.Time, soFar *Result) *Comparison {
 	c := &Comparison{formerly: formerly, now: now}
@@ -26,8 +26,8 @@ func Compare(formerly, now time.Time, soFar *Result) *Comparison {
 	return c
 }
 
-// Add counts one application, and what has changed about it. former is nil if there is no
-// row of it, next if there is none any more.
+// Add counts one application, and what has changed about it, and sets next.Noted. former is nil if
+// there is no row of it, next if there is none any more.
 func (c *Comparison) Add(former, next *Application, facts Facts, accepted []Acceptance) {
 	r := &c.result
 	switch {
@@ -71,17 +71,20 @@ func (c *Comparison) count(a *Application) {
 	}
 }
 
-// find counts what is found about next, and lists what of that has arisen. What counts of the
-// former row is what was found about it then.
+// find counts what is found about next, notes what is worth a notice, and lists what of that has
+// arisen. What was found about the former row is what it has noted: the records of connections that
+// it rested on may be others by now.
 func (c *Comparison) find(former, next *Application, facts Facts, accepted []Acceptance) {
-	was := map[finding]bool{}
+	was := map[Noted]bool{}
 	if former != nil && !c.formerly.IsZero() {
-		facts.AsOf = c.formerly
-		for _, v := range judge(c.formerly, former, facts).found {
-			was[v.finding()] = v.kind.Worthy() && acceptance(c.formerly, v.kind, v.keyID(), accepted) == nil
+		for _, n := range former.Noted {
+			was[n] = true
 		}
 	}
-	facts.AsOf = c.now
+	facts.AsOf, next.Noted = c.now, nil
+	if former != nil && !facts.Known { // what can't be judged now is not to arise again
+		next.Noted = slices.DeleteFunc(slices.Clone(former.Noted), func(n Noted) bool { return n.Kind != Orphan })
+	}
 	counted, arisen := map[FindingKind]bool{}, map[FindingKind]bool{}
 	for _, v := range judge(c.now, next, facts).found {
 		if acceptance(c.now, v.kind, v.keyID(), accepted) != nil {
@@ -91,7 +94,11 @@ func (c *Comparison) find(former, next *Application, facts Facts, accepted []Acc
 			counted[v.kind] = true
 			c.result.Findings[v.kind]++
 		}
-		if !v.kind.Worthy() || was[v.finding()] {
+		if !v.kind.Worthy() {
+			continue
+		}
+		noted := Noted{v.kind, v.keyID()}
+		if next.Noted = append(next.Noted, noted); was[noted] {
 			continue
 		}
 		if !arisen[v.kind] {
@@ -105,14 +112,6 @@ func (c *Comparison) find(former, next *Application, facts Facts, accepted []Acc
 		c.change(next, Change{Kind: FindingArisen, Finding: v.kind, KeyID: v.keyID(), EndsAt: ends})
 	}
 }
-
-// finding is what makes two findings about an application the same one.
-type finding struct {
-	kind  FindingKind
-	keyID string
-}
-
-func (v verdict) finding() finding { return finding{v.kind, v.keyID()} }
 
 // differ lists what is different about an application.
 func (c *Comparison) differ(former, next *Application) {

@@ -19,9 +19,15 @@ var lastScan = now.Add(-day)
 // compare is what a scan comes to that finds one application.
 func compare(formerly time.Time, former, next *inventory.Application, facts inventory.Facts,
 	accepted ...inventory.Acceptance) *inventory.Result {
+	note(former, facts, accepted...)
 	c := inventory.Compare(formerly, now, nil)
 	c.Add(former, next, facts, accepted)
 	return c.Result()
+}
+
+// note has the last scan find former.
+func note(former *inventory.Application, facts inventory.Facts, accepted ...inventory.Acceptance) {
+	inventory.Compare(time.Time{}, lastScan, nil).Add(nil, former, facts, accepted)
 }
 
 // changes is the kinds of changes in short, with the last digits of key ids.
@@ -190,8 +196,9 @@ func tenantOf(seed uint64, n int) (former, next []*inventory.Application) {
 		case 1:
 			is = nil
 		case 2, 3:
-			is = was
+			is = new(*was)
 		}
+		note(was, all())
 		former, next = append(former, was), append(next, is)
 	}
 	return former, next
@@ -295,6 +302,7 @@ func TestWords(t *testing.T) {
 	}
 	hostile := app(ownerless, with(secret(10, 5*day)))
 	hostile.ClientID, hostile.Name = id(100), "x\" ends.\n\u202eAll is well"
+	note(hostile, all())
 	c.Add(hostile, hostile, all(), nil)
 	c.Add(app(ownerless, with(secret(10, 20*day))), app(with(secret(10, 7*day))), all(), nil)
 	got := inventory.Words(c.Result(), false)

@@ -44,7 +44,7 @@ func judge(now time.Time, a *Application, facts Facts) *judgement {
 		return c.Kind == ClientSecret && c.Holder == Registration && j.live(&c)
 	}), FederatedAlready)
 	j.say(a.personal(), RoomForOne)
-	j.say(a.MoreCredentials > 0 || slices.ContainsFunc(a.Unread, func(list List) bool { return list != Activity }), Incomplete)
+	j.say(a.incomplete(), Incomplete)
 	j.say(slices.ContainsFunc(facts.Managers, func(m Manager) bool { return m.Rotates }), Managed)
 	return j
 }
@@ -160,6 +160,11 @@ func (j *judgement) orphan(c *Credential) bool {
 		}
 	}
 	return true
+}
+
+// incomplete reports whether a may have more than is known of it.
+func (a *Application) incomplete() bool {
+	return a.MoreCredentials > 0 || slices.ContainsFunc(a.Unread, func(list List) bool { return list != Activity })
 }
 
 // personal reports whether a registration admits personal accounts.

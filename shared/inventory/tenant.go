@@ -20,8 +20,8 @@ type Tenant struct {
 	Lease  rotation.Lease `json:"lease"`  // as of a record (rule R2)
 	// Scan is the one under way, or the last one.
 	Scan *Scan `json:"scan"`
-	// Since is when its inventory was first asked for. Told: a notice was given that no scan has
-	// come to its end for two days; the next one that does ends that.
+	// Since is when its inventory was first asked for, or again after scans were not daily. Told: a
+	// notice was given that no scan has come to its end for two days; the next one that does ends that.
 	Since time.Time `json:"since"`
 	Told  bool      `json:"told"`
 	// AsOf is the start of the last scan that came to its end: what the rows show. Zero: there is

@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"testing"
@@ -83,8 +84,39 @@ func TestAPageIsBounded(t *testing.T) {
 	d.put(t, apps...)
 	for _, q := range []catalog.Query{{Limit: 1000}, {Limit: 1000, Owner: "ada lovelace"}} {
 		items, pages := d.pages(t, q)
-		if len(items) != 15 || pages != 2 {
+		if len(items) != 15 || pages != 3 {
 			t.Errorf("%+v: %d applications on %d pages", q, len(items), pages)
+		}
+	}
+}
+
+// A page with all that there is to say fits into an answer of every host: a Lambda function's has 6 MB.
+func TestAPageFitsIntoAnAnswer(t *testing.T) {
+	d := newDeployment(t, tenant)
+	var apps []inventory.Application
+	for i := range 1000 {
+		a := app(tenant, i+1, 5, 5.1, 5.2, 5.3, 5.4, 5.5, 5.6, 5.7, 5.8, 5.9)
+		for j := range a.Credentials {
+			a.Credentials[j].Name, a.Credentials[j].StartsAt = "a name such as people give", start.Add(-500*day)
+		}
+		apps = append(apps, a)
+	}
+	d.put(t, apps...)
+	for cursor, n := "", 0; ; {
+		p, err := d.List(t.Context(), catalog.Query{Limit: catalog.MaxLimit, Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(p.Items)
+		if err != nil || len(text) > 5_000_000 {
+			t.Errorf("%d applications have %d bytes (%v)", len(p.Items), len(text), err)
+		}
+		n += len(p.Items)
+		if cursor = p.Next; cursor == "" {
+			if n != len(apps) {
+				t.Errorf("%d applications in all", n)
+			}
+			return
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (q *Query) begin(now time.Time) (at time.Time, after *End, err error) {
 	}
 	var c cursor
 	data, err := base64.RawURLEncoding.DecodeString(q.Cursor)
-	if err != nil || json.Unmarshal(data, &c) != nil || c.Query != q.digest() {
+	if err != nil || json.Unmarshal(data, &c) != nil || c.Query != q.digest() || !inventory.ValidID(c.Tenant) || !inventory.ValidID(c.Client) {
 		return now, nil, invalid("cursor is none that this list gave out for these filters. Begin again without it.")
 	}
 	at = time.Unix(c.Now, 0).UTC()

@@ -16,8 +16,8 @@ type Page struct {
 	LeftOut int                // rows that could not be read: damaged, or of a newer Rekey
 }
 
-// maxWeight is how much a page has at most, in credentials, owners and the like, beyond its first
-// application: hosts bound the size of an answer.
+// maxWeight is how much a page has at most, in credentials, findings, owners and the like, beyond its
+// first application: hosts bound the size of an answer. One of them takes up to half a kilobyte.
 const maxWeight = 10_000
 
 // List returns applications in the order of their ends, those that end first first. A page may
@@ -89,7 +89,7 @@ func (l *list) page() []entry {
 	weight := 0
 	for i := range l.entries {
 		e := &l.entries[i]
-		weight += len(e.Credentials) + len(e.Owners) + len(e.Federated)
+		weight += len(e.Credentials) + len(e.Findings) + len(e.Owners) + len(e.Federated)
 		if i == l.q.Limit || i > 0 && weight > maxWeight {
 			l.more, l.last = true, l.entries[i-1].place
 			return l.entries[:i]

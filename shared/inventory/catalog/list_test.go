@@ -1,6 +1,8 @@
 package catalog_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -172,7 +174,19 @@ func TestCursors(t *testing.T) {
 			t.Error(name)
 		}
 	}
-	for _, cursor := range []string{"x", "e30", "!", strings.Repeat("A", 10_000), p.Next[1:]} {
+	// What a cursor names goes into a query of the table.
+	forge := func(name, value string) string {
+		data, err := base64.RawURLEncoding.DecodeString(p.Next)
+		var c map[string]any
+		if err != nil || json.Unmarshal(data, &c) != nil || c[name] == nil {
+			t.Fatalf("the cursor is %s (%v)", data, err)
+		}
+		c[name] = value
+		data, _ = json.Marshal(c)
+		return base64.RawURLEncoding.EncodeToString(data)
+	}
+	for _, cursor := range []string{"x", "e30", "!", strings.Repeat("A", 10_000), p.Next[1:], forge("t", "' or RowKey ge '"),
+		forge("c", "' or RowKey ge '")} {
 		_, err := d.List(t.Context(), catalog.Query{Cursor: cursor})
 		refused(t, err, connection.Invalid, "cursor")
 	}

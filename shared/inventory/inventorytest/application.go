@@ -29,6 +29,9 @@ func LargeApplication(key inventory.Key, at time.Time, credentials, seed int) in
 			Thumbprint: fmt.Sprintf("%s%s", NewID(), NewID()), StartsAt: at.Add(-time.Hour),
 			EndsAt: at.Add(time.Duration(i) * time.Hour), UsedAt: at.Add(time.Duration(i) * time.Second),
 		})
+		for _, kind := range []inventory.FindingKind{inventory.EndsIn7Days, inventory.Orphan} {
+			app.Noted = append(app.Noted, inventory.Noted{Kind: kind, KeyID: app.Credentials[i].KeyID})
+		}
 	}
 	return app
 }

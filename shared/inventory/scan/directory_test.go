@@ -35,6 +35,8 @@ type directory struct {
 	generation int
 	// circle is a list of which each page leads to itself.
 	circle inventory.List
+	// ring is a list of which two pages lead to each other, with nothing on them.
+	ring inventory.List
 }
 
 // app is an application of a tenant.
@@ -117,6 +119,9 @@ func (d *directory) page(list inventory.List, cursor string) (page inventory.Pag
 	}
 	if from+d.pageSize < len(apps) {
 		page.Next = fmt.Sprintf("%d of generation %d", from+d.pageSize, d.generation)
+	}
+	if list == d.ring {
+		page = inventory.Page{Next: fmt.Sprintf("%d of generation %d", 1-min(from, 1), d.generation)}
 	}
 	if list == d.circle && cursor != "" {
 		page.Next = cursor

@@ -47,7 +47,7 @@ func trueAfter(t *testing.T, w *world, got inventory.Tenant) {
 			}
 		}
 		is := rows[id]
-		is.FirstSeenAt, is.ChangedAt = time.Time{}, time.Time{}
+		is.FirstSeenAt, is.ChangedAt, is.Noted = time.Time{}, time.Time{}, nil
 		if g, want := fmt.Sprintf("%+v", is), fmt.Sprintf("%+v", row); g != want {
 			t.Errorf("the row of %s is\n%s, want\n%s", row.Name, g, want)
 		}

@@ -141,11 +141,14 @@ func (p *pass) lookForMissing(ctx context.Context) error {
 	p.succeeded(next.Scan)
 	page := &KeptPage{ScanID: next.Scan.ID, Number: next.Scan.Pages, List: inventory.Missing, Applications: answered}
 	next.Scan.Pages++
-	if err := p.commit(ctx, next, Write{Page: page}); err != nil {
+	if failed := p.commit(ctx, next, Write{Page: page}); failed != nil {
 		p.seen = nil
-		return err
+		return failed
 	}
 	p.seen.missing = append(left, p.seen.missing[n:]...)
+	if err != nil { // for some of them
+		return p.failed(ctx, inventory.Missing, err)
+	}
 	return nil
 }
 

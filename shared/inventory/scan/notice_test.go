@@ -10,6 +10,7 @@ import (
 	"rekey/shared/history"
 	"rekey/shared/inventory"
 	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // What comes nearer to its end is told of when it is within 90, 30 and 7 days of it, once each, by the first scan that sees it.
@@ -114,6 +115,51 @@ func TestManagersCountInFindings(t *testing.T) {
 	})
 }
 
+// What was on a record at the last scan, and is on none now, is told of once: the connection was deleted and left its
+// client secret. What a record goes on with removing others does not repeat that.
+func TestDeletedConnectionIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.dir().add(1)
+		a.secrets[0].EndsAt, a.secrets[0].Name = time.Now().UTC().Truncate(time.Second).Add(20*day), "rekey/"+deployment+"/one/XXXXXXXXXX"
+		manager := inventory.Manager{ConnectionID: "one", Rotates: true, KeyIDs: []string{a.secrets[0].KeyID}}
+		w.managers = map[string][]inventory.Manager{a.clientID: {manager}}
+		w.scanned()
+		if n := w.store.Notices(); len(n) != 0 {
+			t.Fatalf("told of what a rotation takes care of: %+v", n)
+		}
+		w.managers = nil
+		w.tick(day + time.Hour)
+		n := w.store.Notices()
+		if r := w.tenant(tenantA).Scan.Result; len(n) != 1 || r.Arisen[inventory.Orphan] != 1 || r.Arisen[inventory.EndsIn30Days] != 1 {
+			t.Fatalf("after the connection was deleted: %+v, notices %+v", r, n)
+		}
+		manager.KeyIDs, manager.RemovedAt = nil, time.Now()
+		w.managers = map[string][]inventory.Manager{a.clientID: {manager}}
+		w.tick(2 * day)
+		if n := w.store.Notices(); len(n) != 1 {
+			t.Errorf("told of again: %+v", n)
+		}
+	})
+}
+
+// A client secret that could not be called an orphan, since some records could not be read, is told of when they can, once.
+func TestOrphanIsToldOfWhenRecordsCanBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.dir().add(1).secrets[0].Name = "rekey/" + deployment + "/one/XXXXXXXXXX"
+		w.unknown = true
+		w.scanned()
+		for _, unknown := range []bool{false, true, false} {
+			w.unknown = unknown
+			w.tick(2 * day)
+			if n := w.store.Notices(); len(n) != 1 {
+				t.Errorf("with unknown records %v: %d notices", unknown, len(n))
+			}
+		}
+	})
+}
+
 // What a person has accepted is not told of, until that ends.
 func TestAcceptedIsNotToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -159,6 +205,42 @@ func TestPartsMakeNoDifference(t *testing.T) {
 	}
 	if len(results) != 1 {
 		t.Errorf("results differ: %v", results)
+	}
+}
+
+// A scan that is asked for long after the last one, where none was to come in between, has not failed while
+// it is under way.
+func TestAskedForAfterAPauseIsNotOverdue(t *testing.T) {
+	for name, daily := range map[string]bool{"not daily": false, "daily from now on": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				for range 200 {
+					w.dir().add(1)
+				}
+				if _, err := w.scanner().Request(t.Context(), request(conn, new(bool))); err != nil {
+					t.Fatal(err)
+				}
+				w.finish(tenantA)
+				w.tick(5 * day)
+				sc, err := w.scanner().Request(t.Context(), request(conn, &daily))
+				if err != nil || sc.Phase != inventory.Reading {
+					t.Fatalf("the answer is %+v (%v)", sc, err)
+				}
+				w.finish(tenantA)
+				w.tick(time.Hour)
+				if n := w.notices(history.InventoryFailed); len(n) != 0 {
+					t.Errorf("told of: %+v", n)
+				}
+				pause := &serviceerror.Error{Op: "reading a list", Class: serviceerror.Throttled, RetryAfter: time.Minute}
+				w.dir().refuse(inventory.Applications, pause)
+				w.request(conn)
+				w.tick(3 * day)
+				if n := w.notices(history.InventoryFailed); len(n) != 1 {
+					t.Errorf("told of one that does not come to its end: %+v", n)
+				}
+			})
+		})
 	}
 }
 

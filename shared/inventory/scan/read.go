@@ -29,15 +29,12 @@ func (p *pass) readPage(ctx context.Context) error {
 	if err != nil {
 		return p.failed(ctx, list, err)
 	}
-	next := p.next()
-	w := Write{}
-	if len(page.Applications) > 0 {
-		for i := range page.Applications {
-			page.Applications[i].TenantID = p.id
-		}
-		w.Page = &KeptPage{ScanID: sc.ID, Number: sc.Pages, List: list, Applications: page.Applications}
-		next.Scan.Pages++
+	for i := range page.Applications {
+		page.Applications[i].TenantID = p.id
 	}
+	next := p.next()
+	w := Write{Page: &KeptPage{ScanID: sc.ID, Number: sc.Pages, List: list, Applications: page.Applications}}
+	next.Scan.Pages++ // of empty ones, too: it bounds the list
 	p.succeeded(next.Scan)
 	if next.Scan.Cursor = page.Next; page.Next == "" {
 		p.advance(next.Scan)

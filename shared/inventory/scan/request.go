@@ -64,6 +64,9 @@ func (s *Scanner) ask(ctx context.Context, tenantID string, in catalog.Request) 
 			next.Scan = s.newScan(&next, now, rotation.OnRequest)
 			next.Scan.RequestedBy, next.WakeAt = in.By, now
 			next.Scan.ID = cmp.Or(id, next.Scan.ID)
+			if !t.Daily { // none was to come until now
+				next.Since, next.Told = now, false
+			}
 			id = next.Scan.ID
 		} else if next.ConnectionID == t.ConnectionID && next.Daily == t.Daily {
 			return *t.Scan, false, nil

@@ -358,6 +358,62 @@ func TestListThatGoesInCircles(t *testing.T) {
 	})
 }
 
+// While Graph asks for a pause, nothing more is looked for, also where some of what was asked at once was answered.
+func TestLookingWaitsAsLongAsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for range 100 {
+			w.dir().add(1)
+		}
+		w.dir().add(1).name = "shown"
+		w.scanned()
+		w.dir().hide = map[string]bool{}
+		for _, a := range w.dir().apps {
+			w.dir().hide[a.clientID] = a.name != "shown"
+		}
+		w.request(conn)
+		var mu sync.Mutex
+		var until time.Time
+		n, early, most := 0, 0, 0
+		w.each(func(_ context.Context, call string) error {
+			if call != "exists" {
+				return nil
+			}
+			time.Sleep(time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			if early++; !time.Now().Before(until) {
+				early = 0
+			}
+			most = max(most, early)
+			if n++; n%10 != 0 {
+				return nil
+			}
+			if early == 0 {
+				until = time.Now().Add(time.Minute)
+			}
+			return &serviceerror.Error{Op: "looking", Class: serviceerror.Throttled, Status: 429, RetryAfter: time.Minute}
+		})
+		got := w.finish(tenantA)
+		if most > 40 || got.Scan.Phase != inventory.Complete || len(got.Unread) != 0 { // 40 are asked at once
+			t.Errorf("%d of %d while a pause was asked for; the scan is %+v", most, n, got.Scan)
+		}
+	})
+}
+
+// Nor is one of which pages without anything on them lead to each other.
+func TestListOfEmptyPagesWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		small(w)
+		w.dir().ring = inventory.Activity
+		w.request(conn)
+		if got := w.finish(tenantA); got.Scan.Phase != inventory.Complete || len(got.Unread) != 1 || got.Unread[0].List != inventory.Activity {
+			t.Errorf("the scan is %+v", got.Scan)
+		}
+	})
+}
+
 // What a list told before it began again counts for nothing, also where there is less of it by
 // then, and nothing comes after it that takes the place of its pages.
 func TestListThatBeginsAgainWithLess(t *testing.T) {

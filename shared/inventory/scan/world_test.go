@@ -423,7 +423,7 @@ func (w *world) check(tenantID string) {
 			w.t.Errorf("%s has no row", want.Name)
 			continue
 		}
-		got.FirstSeenAt, got.ChangedAt = time.Time{}, time.Time{}
+		got.FirstSeenAt, got.ChangedAt, got.Noted = time.Time{}, time.Time{}, nil
 		if g, wanted := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != wanted {
 			w.t.Errorf("the row of %s is\n%s, want\n%s", want.Name, g, wanted)
 		}

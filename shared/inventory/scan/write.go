@@ -165,7 +165,7 @@ func (m *merging) conclude(former, app *inventory.Application, accepted []invent
 	switch {
 	case app.Kept():
 		m.part.comparison.Add(former, app, facts, accepted)
-		if write {
+		if write || !slices.Equal(app.Noted, former.Noted) {
 			m.part.write = append(m.part.write, *app)
 		}
 	case former != nil:
