@@ -108,7 +108,9 @@ func accept(v *visit) error {
 		return v.application(&sheet{visit: v, refused: &refusal{status: http.StatusBadRequest,
 			message: "Give the day until which it is accepted."}})
 	}
-	body := object{"finding": v.PostFormValue("finding"), "reason": v.PostFormValue("reason"), "until": until.UTC().Format(time.RFC3339)}
+	// The day that was chosen is the last one.
+	body := object{"finding": v.PostFormValue("finding"), "reason": v.PostFormValue("reason"),
+		"until": until.AddDate(0, 0, 1).UTC().Format(time.RFC3339)}
 	put(v, body, map[string]string{"keyId": "keyId"})
 	err = v.api.send(http.MethodPost, v.inventoryAt("accept"), body, "", nil)
 	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {

@@ -172,7 +172,7 @@ func TestButtons(t *testing.T) {
 		{"/console/inventory/" + tenantID + "/" + clientID + "/accept", url.Values{"finding": {"ownerless"}, "reason": {"r"},
 			"until": {"2027-01-31"}}, "POST",
 			inventories + "/" + tenantID + "/" + clientID + "/accept", object{"finding": "ownerless", "reason": "r",
-				"until": "2027-01-31T00:00:00Z"}, false,
+				"until": "2027-02-01T00:00:00Z"}, false,
 			"/console/inventory/" + tenantID + "/" + clientID + "?done=accepted"},
 		{"/console/inventory/" + tenantID + "/" + clientID + "/reject", url.Values{"finding": {"ownerless"}}, "DELETE",
 			inventories + "/" + tenantID + "/" + clientID + "/accept", nil, false, "/console/inventory/" + tenantID + "/" + clientID +

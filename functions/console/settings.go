@@ -17,7 +17,7 @@ func settings(v *visit) error {
 		rows[i] = []g.Node{h.Code(g.Text(s.Name)), g.Text(s.Says)}
 	}
 	return v.show(v.document("settings", "Settings", page.Facts(facts...), h.H2(g.Text("What is configured")),
-		page.Table("settings", "Values are not shown", []page.Column{{Name: "Setting"}, {Name: "Is"}}, rows),
+		page.Table("settings", "No secret is shown", []page.Column{{Name: "Setting"}, {Name: "Is"}}, rows),
 		h.P(h.Class("note"), g.Text("Settings are the deployment's: change them there. docs/operate.md has all of them."))))
 }
 

@@ -16,8 +16,8 @@ const applications = 200
 
 // neglect fills the demo's tenant as one looks that has grown for years.
 func (d demo) neglect() error {
-	_, err := tenant.Generate(tenant.Config{Directory: d.services.Directory, TenantID: d.services.TenantID, Seed: 1, Applications: applications,
-		Now: time.Now(), Deployment: "default"})
+	_, err := tenant.Generate(tenant.Config{Directory: d.services.Directory, TenantID: d.services.TenantID, Seed: 1,
+		Applications: applications, Now: time.Now(), Deployment: "default"})
 	if err != nil {
 		return fmt.Errorf("filling the tenant: %w", err)
 	}
@@ -48,13 +48,15 @@ func (d demo) scan(ctx context.Context) error {
 	var created struct{ AppConnection connectionView }
 	err = d.call(ctx, http.MethodPost, "/azure-client-secrets", map[string]any{
 		"name": "platform", "method": "client-secret", "isAutoRotationEnabled": false,
-		"credentials": map[string]any{"tenantId": app.TenantID, "clientId": app.ClientID, "clientSecret": app.Secret, "clientSecretKeyId": app.KeyID},
+		"credentials": map[string]any{"tenantId": app.TenantID, "clientId": app.ClientID, "clientSecret": app.Secret,
+			"clientSecretKeyId": app.KeyID},
 	}, &created)
 	if err != nil {
 		return err
 	}
 	var now scanned
-	if err := d.call(ctx, http.MethodPost, "/azure-client-secrets/inventory/scans", map[string]any{"connectionId": created.AppConnection.ID}, &now); err != nil {
+	through := map[string]any{"connectionId": created.AppConnection.ID}
+	if err := d.call(ctx, http.MethodPost, "/azure-client-secrets/inventory/scans", through, &now); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)

@@ -78,7 +78,8 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Subject) {
 }
 
 // large are the tests whose rows are.
-var large = map[string]bool{"a page of any size is kept": true, "an application of any size is kept": true, "many applications at once": true}
+var large = map[string]bool{
+	"a page of any size is kept": true, "an application of any size is kept": true, "many applications at once": true}
 
 // storeTest is one test's store. Each test looks only at tenants of its own.
 type storeTest struct{ Subject }
