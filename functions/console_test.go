@@ -186,7 +186,7 @@ func TestConsole(t *testing.T) {
 	b.shows("connection.changed", "admin")
 
 	b.open(page + "/delete")
-	b.do(http.MethodPost, page+"/delete", b.form(page+"/delete", url.Values{"revoke": {"true"}}))
+	b.do(http.MethodPost, page+"/delete", b.form(page+"/delete", url.Values{"revoke": {"true"}, "confirm": {"billing"}}))
 	w.settle()
 	if live := w.live(a); len(live) != 0 {
 		t.Errorf("live after a deletion that revokes: %v", live)

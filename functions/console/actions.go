@@ -39,12 +39,28 @@ func (v *visit) once() string { return v.PostFormValue(onceField) }
 
 type object = map[string]any
 
-func rotate(v *visit) error {
-	if err := v.api.send(http.MethodPost, v.at("rotate-credentials"), object{}, v.once(), nil); err != nil {
+func rotate(v *visit) error { return v.rotate(object{}, "rotation") }
+
+// rotate asks for a rotation, and says what came of it as far as the answer knows: it may have been
+// tried and have failed by now.
+func (v *visit) rotate(how object, done string) error {
+	var now struct{ AppConnection, Target *subject }
+	if err := v.api.send(http.MethodPost, v.at("rotate-credentials"), how, v.once(), &now); err != nil {
 		return err
 	}
-	v.done(v.own(), "rotation")
+	for _, s := range []*subject{now.AppConnection, now.Target} {
+		if s != nil && s.failed() {
+			done = "tried"
+		}
+	}
+	v.done(v.own(), done)
 	return nil
+}
+
+// failed reports whether the last try to rotate did not succeed, and none is under way.
+func (s *subject) failed() bool {
+	r := s.state()
+	return r != nil && r.RotationStatus == "failed" && (r.State == "" || r.State == "idle")
 }
 
 func pause(v *visit) error {
@@ -134,11 +150,7 @@ func beginEmergency(v *visit) error {
 	if strings.TrimSpace(v.PostFormValue("confirm")) != s.title() {
 		return v.confirm(s, "What was typed is not the name. Nothing was done.")
 	}
-	if err := v.api.send(http.MethodPost, v.at("rotate-credentials"), object{"emergency": true}, v.once(), nil); err != nil {
-		return err
-	}
-	v.done(v.own(), "emergency")
-	return nil
+	return v.rotate(object{"emergency": true}, "emergency")
 }
 
 // zone keeps the zone that the reader chose.

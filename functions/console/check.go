@@ -43,8 +43,8 @@ func findings(actor string, c *check) g.Node {
 	if c.Problem != nil {
 		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text(sentence(c.Problem.Message)))))
 	}
-	rows := [][]g.Node{{g.Text("Signs in"), yesNo(&c.Authenticates), g.Text("with what is stored")},
-		{g.Text("Owns the application"), yesNo(c.OwnsItself), g.Text("needed with Application.ReadWrite.OwnedBy")}}
+	rows := [][]g.Node{{g.Text("Signs in"), yesNo(&c.Authenticates), g.Text("what is stored is accepted by Entra")},
+		{g.Text("Owns the application"), yesNo(c.OwnsItself), g.Text("Application.ReadWrite.OwnedBy allows changes to owned applications only")}}
 	if c.TwoSecretLimit != nil && *c.TwoSecretLimit {
 		rows = append(rows, []g.Node{g.Text("Room"), page.Badge(page.Warn, "two at most"),
 			g.Text("it is for personal accounts; remove one if it has two")})
@@ -59,14 +59,14 @@ func findings(actor string, c *check) g.Node {
 	}
 	for _, p := range c.Permissions {
 		need := g.Node(g.Text(p.NeededFor))
-		if p.Has != nil && !*p.Has {
+		if p.Has != nil && !*p.Has && !c.CanRotate {
 			if command := grant(actor, p.Name, p.Type); command != "" {
 				need = g.Group{g.Text(p.NeededFor + ". "), page.Copyable(command, "the command that grants it")}
 			}
 		}
 		rows = append(rows, []g.Node{h.Code(g.Text(p.Name)), yesNo(p.Has), need})
 	}
-	nodes = append(nodes, page.Table("test", "What was checked", []page.Column{{Name: "What"}, {Name: "Is so"}, {Name: "Needed for"}}, rows))
+	nodes = append(nodes, page.Table("test", "What was checked", []page.Column{{Name: "What"}, {Name: "Result"}, {Name: "What for"}}, rows))
 	return g.Group(nodes)
 }
 

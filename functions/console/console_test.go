@@ -163,7 +163,7 @@ func TestButtons(t *testing.T) {
 			"/console/connections/" + id + "?done=paused"},
 		{"/console/connections/" + id + "/resume", nil, "PATCH", at, object{"isAutoRotationEnabled": true}, false,
 			"/console/connections/" + id + "?done=resumed"},
-		{"/console/connections/" + id + "/delete", url.Values{"revoke": {"true"}}, "DELETE", at, nil, false, "/console/connections?done=deleted"},
+		{"/console/connections/" + id + "/delete", url.Values{"revoke": {"true"}, "confirm": {"billing"}}, "DELETE", at, nil, false, "/console/connections?done=deleted"},
 		{"/console/connections/" + id + "/edit", url.Values{"name": {"b"}, "description": {" d "}, "version": {"3"}, "rotate": {"on"},
 			"interval": {"7"},
 			"time":     {"04:30"}, "timeZone": {"Asia/Tokyo"}}, "PATCH", at, object{"name": "b", "description": "d", "version": 3.0,
@@ -240,6 +240,39 @@ func TestRefusedForms(t *testing.T) {
 	p = w.post("/console/connect?method=client-secret", url.Values{"interval": {"x"}})
 	if p.Code != http.StatusBadRequest || !strings.Contains(p.text, "whole number") {
 		t.Errorf("no number: %d", p.Code)
+	}
+}
+
+// A rotation that was tried and has failed is not told as one that has begun, and shows no steps.
+func TestFailedRotationIsToldAsSuch(t *testing.T) {
+	w := newWorld(t, auth.Rotate)
+	w.everything("billing")
+	failed := connection("billing")
+	state := failed["rotation"].(object)
+	state["rotationStatus"], state["settled"], state["lastRun"] = "failed", false, object{"outcome": "failed"}
+	w.answer("POST", secrets+"/"+id+"/rotate-credentials", 200, object{"appConnection": failed})
+	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": failed})
+	for path, form := range map[string]url.Values{"rotate": {}, "emergency": {"confirm": {"billing"}}} {
+		p := w.post("/console/connections/"+id+"/"+path, form)
+		if to := p.Header().Get("Location"); to != "/console/connections/"+id+"?done=tried" {
+			t.Errorf("%s: leads to %s", path, to)
+		}
+	}
+	p := w.get("/console/connections/" + id + "?done=tried")
+	w.shows(p, "has not succeeded")
+	if strings.Contains(p.text, `class="steps"`) {
+		t.Errorf("steps of a run that failed: %s", p.text)
+	}
+}
+
+// What a deletion does to the client secret has to be said, and typed where consumers stop.
+func TestDeletionIsConfirmed(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	for _, form := range []url.Values{{}, {"revoke": {"maybe"}}, {"revoke": {"true"}}, {"revoke": {"true"}, "confirm": {"other"}}} {
+		if p := w.post("/console/connections/"+id+"/delete", form); p.Code != http.StatusBadRequest || len(w.writes()) > 0 {
+			t.Errorf("%v: %d, %d writes", form, p.Code, len(w.writes()))
+		}
 	}
 }
 

@@ -102,7 +102,7 @@ func (v *visit) button(need auth.Role, action page.Address, text, class string, 
 func (v *visit) zoneForm() g.Node {
 	return h.Footer(v.form(to("zone"), h.Class("filters"),
 		h.Input(h.Type("hidden"), h.Name("back"), h.Value(v.here())),
-		h.Label(g.Text("Times are in this zone"),
+		h.Label(g.Text("Show times in this zone"),
 			h.Input(h.Name("zone"), h.Value(v.zone.String()), g.Attr("list", "zones"), h.Required(), h.MaxLength("64"), h.AutoComplete("off"))),
 		h.DataList(h.ID("zones"), g.Map(commonZones, func(z string) g.Node { return h.Option(h.Value(z)) })),
 		h.Button(h.Type("submit"), h.Class("plain small"), g.Text("Use this zone")),
@@ -132,25 +132,31 @@ func (v *visit) here() string {
 // told shows what the last button has done: a code in the address, whose text is here, so that no
 // link can make the console say anything else.
 func (v *visit) told() g.Node {
-	text, ok := tellings[v.URL.Query().Get("done")]
+	done := v.URL.Query().Get("done")
+	text, ok := tellings[done]
 	if !ok {
 		return nil
 	}
-	return h.Div(h.Role("status"), page.Notice(page.Good, h.P(g.Text(text))))
+	tone := page.Good
+	if done == "tried" {
+		tone = page.Bad
+	}
+	return h.Div(h.Role("status"), page.Notice(tone, h.P(g.Text(text))))
 }
 
 // tellings are what buttons have done.
 var tellings = map[string]string{
-	"rotation":  "The rotation has begun. What is still to be done is done by the timer, whether this page is open or not.",
+	"rotation":  "The rotation has begun. It continues in the background, whether this page is open or not.",
+	"tried":     "The rotation was tried and has not succeeded. What is published is unchanged. Why, and what to do, stands below.",
 	"emergency": "The emergency rotation has begun: it acts in every phase, and grace periods end.",
-	"paused":    "Rotation is off. What is published stays as it is, and still ends when it ends.",
+	"paused":    "Rotation is off. What is published stays as it is, and works until its end date.",
 	"resumed":   "Rotation is on.",
 	"saved":     "Saved.",
 	"abandoned": "The run is abandoned. What was issued in it is removed.",
-	"deleted":   "The deletion has begun. The timer does what is left of it.",
+	"deleted":   "The deletion has begun. It continues in the background.",
 	"created":   "Connected.",
 	"target":    "The target is there. Its first client secret is being issued.",
-	"scan":      "The scan has begun. The timer does what is left of it.",
+	"scan":      "The scan has begun. It continues in the background.",
 	"accepted":  "The finding is accepted.",
 	"rejected":  "The finding counts again.",
 	"several":   "Done for all that were chosen.",

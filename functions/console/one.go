@@ -86,6 +86,9 @@ var phases = []struct{ state, name string }{
 // steps shows how far the run under way is.
 func (v *visit) steps(s *subject) g.Node {
 	state := s.state().State
+	if last := s.state().LastRun; state == "idle" && (last == nil || last.Outcome != "success") {
+		return nil // a failed run has no step
+	}
 	at := -1
 	for i, p := range phases {
 		if p.state == state {
@@ -227,8 +230,8 @@ func (v *visit) references(s *subject) g.Node {
 	return g.Group{h.H2(g.Text("How consumers read it")), page.Facts(
 		page.Fact{Name: "App Service and Functions", Value: page.Copyable("@Microsoft.KeyVault(SecretUri="+uri+")",
 			"the reference for App Service")},
-		page.Fact{Name: "Kubernetes (CSI driver)", Value: page.Copyable("objectName: "+s.VaultSecretName+", objectType: secret",
-			"the reference for Kubernetes")},
+		page.Fact{Name: "Kubernetes (under parameters.objects of a SecretProviderClass)",
+			Value: page.Copyable("array:\n  - |\n    objectName: "+s.VaultSecretName+"\n    objectType: secret", "the lines for Kubernetes")},
 		page.Fact{Name: "Azure CLI", Value: page.Copyable("az keyvault secret show --vault-name "+name+
 			" --name "+s.VaultSecretName+" --query value -o tsv", "the command")},
 	)}

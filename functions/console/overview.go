@@ -111,7 +111,7 @@ func counts(ends, managed map[string]int) g.Node {
 			h.Span(h.Class("hint"), g.Text(strconv.Itoa(managed[left])+" managed"))))
 	}
 	return h.Ul(h.Class("cards"), card("expired", "expired", "expired"), card("7-days", "end within 7 days", "ends-in-7-days"),
-		card("30-days", "end within 30 days", "ends-in-30-days"), card("90-days", "end within 90 days", "ends-in-90-days"),
+		card("30-days", "end in 8 to 30 days", "ends-in-30-days"), card("90-days", "end in 31 to 90 days", "ends-in-90-days"),
 		card("more", "end later", ""), card("never", "never end", "never-ends"))
 }
 
@@ -129,7 +129,7 @@ func (v *visit) next(list []upcoming) g.Node {
 		rows[i] = []g.Node{page.Link(ownAt(via, id), orNone(u.Name, u.VaultSecretName)), v.when(u.At), v.maybe(u.ExpiresAt, "not known")}
 	}
 	return g.Group{h.H2(g.Text("The next rotations")), page.Table("upcoming", "The soonest first",
-		[]page.Column{{Name: "Name", Wide: true}, {Name: "Rotates"}, {Name: "The client secret of now ends"}}, rows)}
+		[]page.Column{{Name: "Name", Wide: true}, {Name: "Rotates"}, {Name: "Its client secret ends"}}, rows)}
 }
 
 // timeline shows by week from now on what ends, and above it the next hundred rotations.

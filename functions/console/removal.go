@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -16,7 +17,7 @@ func remove(v *visit) error {
 	if err != nil {
 		return err
 	}
-	stays := "What is published in Key Vault stays, works on, and is rotated no more: it ends when it ends."
+	stays := "What is published in Key Vault stays and works until its end date. Rekey does not rotate it any more."
 	if s.state() == nil {
 		stays = "Nothing of it is published."
 	}
@@ -39,15 +40,26 @@ func (v *visit) revoking(s *subject) g.Node {
 	}
 	return g.Group{title,
 		h.P(g.Text("Rekey removes what it has issued from the application, and deletes the vault secret. Consumers stop working.")),
-		v.form(own(s, "delete"), h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("true"),
-			g.Text("Delete, and revoke")))),
+		v.form(own(s, "delete"), h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
+			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off")),
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("true"), g.Text("Delete, and revoke")))),
 	}
 }
 
 func beginRemoval(v *visit) error {
-	revoke := "false"
-	if v.PostFormValue("revoke") == "true" {
-		revoke = "true"
+	revoke := v.PostFormValue("revoke")
+	switch revoke {
+	case "true":
+		s, err := v.load()
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(v.PostFormValue("confirm")) != s.title() {
+			return &refusal{status: http.StatusBadRequest, message: "What was typed is not the name. Nothing was done."}
+		}
+	case "false":
+	default:
+		return &refusal{status: http.StatusBadRequest, message: "Choose on the page for deleting what becomes of the client secret. Nothing was done."}
 	}
 	var answer struct{ Message string }
 	if err := v.api.send(http.MethodDelete, v.at()+"?revoke="+revoke, nil, "", &answer); err != nil {

@@ -1,6 +1,8 @@
 package page
 
 import (
+	"strings"
+
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 )
@@ -98,7 +100,8 @@ func Link(to Address, text string) g.Node { return h.A(to.Href(), g.Text(text)) 
 // Copyable is text to copy, with a button where there is JavaScript.
 func Copyable(text, what string) g.Node {
 	return g.Group{
-		h.Code(g.Text(text)), g.Text(" "),
+		g.Iff(strings.Contains(text, "\n"), func() g.Node { return h.Pre(h.Code(g.Text(text))) }),
+		g.Iff(!strings.Contains(text, "\n"), func() g.Node { return g.Group{h.Code(g.Text(text)), g.Text(" ")} }),
 		h.Button(h.Type("button"), h.Class("small plain js"), g.Attr("data-copy", text), h.Aria("label", "Copy "+what), g.Text("Copy")),
 	}
 }
