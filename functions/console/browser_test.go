@@ -223,10 +223,12 @@ func TestWithoutJavaScript(t *testing.T) {
 	browser.do(scripts(false), chromedp.Navigate(browser.url+"/console/connections"), chromedp.Click(chromedp.CSS("#connections tbody a")),
 		chromedp.WaitVisible(chromedp.CSS("body#connection")))
 	for _, path := range []string{"rotate", "pause"} {
-		browser.do(chromedp.Click(chromedp.CSS(fmt.Sprintf("form[action$='/%s'] button", path))),
+		browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id), // which has no status yet to wait for
+			chromedp.Click(chromedp.CSS(fmt.Sprintf("form[action$='/%s'] button", path))),
 			chromedp.WaitVisible(chromedp.CSS("[role=status]")))
 	}
-	browser.do(chromedp.Click(chromedp.CSS("a[href$='/emergency']")), chromedp.WaitVisible(chromedp.CSS("#confirm")),
+	browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id),
+		chromedp.Click(chromedp.CSS("a[href$='/emergency']")), chromedp.WaitVisible(chromedp.CSS("#confirm")),
 		chromedp.SendKeys(chromedp.CSS("#confirm"), "billing"), chromedp.Click(chromedp.CSS("button.danger")),
 		chromedp.WaitVisible(chromedp.CSS("[role=status]")))
 	if writes := w.writes(); len(writes) != 3 {
