@@ -71,11 +71,11 @@ staticcheck: go
 	$(GO) run $(STATICCHECK) ./...
 .PHONY: staticcheck
 
-# Every test runs at least once; vet has run before. Not under the race detector run
-# programs and what drives them as processes of their own, since what may race in them is
+# Every test runs at least once; vet has run before. The longest package begins. Not under the race detector run
+# programs, the console in its browser, and what drives them as processes of their own, since what may race in them is
 # in packages that do, and to link the Graph SDK takes three times as long with it; nor the
 # seeded simulation. Of what is exhaustive (rotationtest.Sample) it gets a sample.
-PLAIN = functions/cmd functions/lifecycle infra shared/simulation
+PLAIN = functions/cmd functions/console functions/lifecycle infra shared/simulation
 SAMPLED = $(shell grep -rlE --include='*_test.go' 'rotationtest[.](Sample|Raced)' functions shared | xargs -n1 dirname)
 TEST = $(GO) test -vet=off -shuffle=on -count=1 -timeout=20m
 empty =
@@ -85,7 +85,7 @@ unit: unit-race unit-plain # unit, simulation, contract and end-to-end tests
 .PHONY: unit
 
 unit-race: go
-	$(TEST) -race $$($(GO) list ./... | grep -vE '^rekey/($(call alternatives,$(PLAIN)))(/|$$)')
+	$(TEST) -race ./shared/tablestore $$($(GO) list ./... | grep -vE '^rekey/($(call alternatives,$(PLAIN)))(/|$$)')
 .PHONY: unit-race
 
 # What runs programs mostly waits for them, so that there is room for a third package.
