@@ -8,61 +8,20 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"rekey/shared/auth"
+	"rekey/shared/emulator/chromium"
 )
 
 // These tests look at the pages in a headless Chromium.
 
 var screenshots = flag.String("screenshots", "", "a folder for pictures of every page")
-
-// patience ends a wait for what never comes. How long a step takes is no matter here.
-const patience = 5 * time.Minute
-
-// startBrowser starts a Chromium with an empty profile. Where there is none the test is skipped, in
-// words; in CI that is a failure.
-func startBrowser(t *testing.T) context.Context {
-	t.Helper()
-	program := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			program = found
-			break
-		}
-	}
-	if program == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no Chromium is on PATH; CI has to install one")
-		}
-		t.Skip("no Chromium is on PATH, so that the console is not tested in a real browser: install the package chromium")
-	}
-	profile, err := os.MkdirTemp(t.TempDir(), "profile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(program), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("hide-scrollbars", true), chromedp.WSURLReadTimeout(patience), // where the machine is busy
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	t.Cleanup(stop)
-	ctx, end := chromedp.NewContext(ctx)
-	t.Cleanup(end)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("starting Chromium: %v", err)
-	}
-	return ctx
-}
 
 // tab is a tab with the console of a world.
 type tab struct {
@@ -75,12 +34,12 @@ func open(t *testing.T, w *world) *tab {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(w.handler.ServeHTTP))
 	t.Cleanup(server.Close)
-	return &tab{w, startBrowser(t), server.URL}
+	return &tab{w, chromium.ForTest(t), server.URL}
 }
 
 func (t *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	ctx, cancel := context.WithTimeout(t.ctx, chromium.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		t.Fatal(err)
@@ -89,7 +48,7 @@ func (t *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 
 func look[T any](t *tab, what chromedp.Action[T]) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	ctx, cancel := context.WithTimeout(t.ctx, chromium.Patience)
 	defer cancel()
 	got, err := chromedp.Run(ctx, what)
 	if err != nil {

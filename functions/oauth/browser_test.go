@@ -6,12 +6,13 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"rekey/shared/emulator/chromium"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/oauth"
 )
 
 func TestInABrowser(t *testing.T) {
-	chromium := startBrowser(t)
+	browser := chromium.ForTest(t)
 	for _, test := range []struct {
 		name string
 		run  func(w *world, b *tab)
@@ -50,7 +51,7 @@ func TestInABrowser(t *testing.T) {
 		{"a callback in another browser", func(w *world, b *tab) {
 			b.depart(w.begin("billing"))
 			address := read(b, chromedp.Location())
-			other := w.tab(chromium, true)
+			other := w.tab(browser, true)
 			other.run(chromedp.Navigate(w.approve(w.app.Administrator, address)))
 			other.ends("other-browser")
 			w.nothing()
@@ -98,7 +99,7 @@ func TestInABrowser(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
-			test.run(w, w.tab(chromium, true))
+			test.run(w, w.tab(browser, true))
 		})
 	}
 }

@@ -3,64 +3,20 @@ package oauth_test
 import (
 	"context"
 	"net/http"
-	"os"
-	"os/exec"
 	"path"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"rekey/shared/emulator/chromium"
 	"rekey/shared/oauth"
 )
 
 // These tests go through the flow in a headless Chromium: our pages, the emulated
 // Entra's, cookies, policies and history as a real browser has them.
-
-// browsers are the names under which a Chromium may be on PATH.
-var browsers = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"}
-
-// startBrowser starts a Chromium with an empty profile. Where there is none the test
-// is skipped, in words; in CI that is a failure.
-func startBrowser(t *testing.T) context.Context {
-	t.Helper()
-	program := ""
-	for _, name := range browsers {
-		if found, err := exec.LookPath(name); err == nil {
-			program = found
-			break
-		}
-	}
-	if program == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no Chromium is on PATH; CI has to install one")
-		}
-		t.Skip("no Chromium is on PATH, so that the pages are not tested in a real browser: install the package chromium")
-	}
-	profile, err := os.MkdirTemp(t.TempDir(), "profile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(program), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.IgnoreCertErrors, // no browser knows the emulator's authority
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.WSURLReadTimeout(patience), // where the machine is busy
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	t.Cleanup(stop)
-	ctx, end := chromedp.NewContext(ctx)
-	t.Cleanup(end)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("starting Chromium: %v", err)
-	}
-	return ctx
-}
 
 // tab is a tab of a browser.
 type tab struct {
@@ -101,13 +57,10 @@ func (w *world) tab(ctx context.Context, separate bool) *tab {
 // step is something that a person does, or waits for.
 type step = chromedp.Action[chromedp.Void]
 
-// patience ends a wait for what never comes. How long a step takes is no matter here.
-const patience = 5 * time.Minute
-
 // run takes steps.
 func (t *tab) run(steps ...step) {
 	t.w.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	ctx, cancel := context.WithTimeout(t.ctx, chromium.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		address, _, _ := strings.Cut(read(t, chromedp.Location()), "?")
@@ -125,7 +78,7 @@ func (t *tab) clickTwice(selector string, requests *pair) {
 	for _, arrived := range []chan struct{}{requests.first, requests.second} {
 		select {
 		case <-arrived:
-		case <-time.After(patience):
+		case <-time.After(chromium.Patience):
 			t.w.Fatalf("pressing %s sent too little", selector)
 		}
 		if arrived == requests.first {
@@ -137,7 +90,7 @@ func (t *tab) clickTwice(selector string, requests *pair) {
 // read looks at something.
 func read[T any](t *tab, what chromedp.Action[T]) T {
 	t.w.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	ctx, cancel := context.WithTimeout(t.ctx, chromium.Patience)
 	defer cancel()
 	got, err := chromedp.Run(ctx, what)
 	if err != nil {
