@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rekey/shared/auth"
+	"rekey/shared/emulator/fault"
 )
 
 // browser is what a person uses: it keeps cookies, follows redirects, and sends forms as the pages
@@ -160,6 +161,21 @@ func TestConsole(t *testing.T) {
 	if runs := len(w.history(id).Rotations); runs != 2 {
 		t.Errorf("%d runs after a creation and a double click", runs)
 	}
+
+	// One that is refused at once is not told as begun, and the page says what to do.
+	w.stack.Break(func(op string, _ *http.Request) *fault.Effect {
+		if op == "graph.addPassword" {
+			return &fault.Effect{Status: http.StatusForbidden}
+		}
+		return nil
+	})
+	b.open(page)
+	b.send(page+"/rotate", nil)
+	b.shows("has not succeeded", "Application.ReadWrite.OwnedBy")
+	if strings.Contains(b.page, `class="steps"`) {
+		t.Errorf("steps of a run that failed: %s", b.page)
+	}
+	w.stack.Break(nil)
 
 	b.open(page + "/emergency")
 	b.send(page+"/emergency", url.Values{"confirm": {"another"}})
