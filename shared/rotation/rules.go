@@ -98,14 +98,15 @@ func (r *Record) Due() time.Time {
 	return earlier(r.NextSlot, later(c.ExpiresAt.Add(-r.Policy.Grace-2*day), half))
 }
 
-// NextRotation is when the next scheduled rotation is tried; zero: never. Until the first one, which
-// is due at once, is done it is the slot that would follow if that were done now.
+// NextRotation is when a rotation is tried next while rotation is on; zero: never. What was asked for
+// and refused comes before the slot, which waits for it. Until the first one, which is due at once,
+// is done it is the slot that would follow if that were done now.
 func (r *Record) NextRotation(now time.Time) time.Time {
 	due := r.Due()
 	switch {
 	case !r.Policy.Enabled:
 		return time.Time{}
-	case r.Error != nil && r.Error.RetryAt.After(due):
+	case r.refusedRequest(), r.Error != nil && r.Error.RetryAt.After(due):
 		return r.Error.RetryAt
 	case due.IsZero():
 		return r.Policy.Schedule.First(now)

@@ -178,3 +178,29 @@ func TestClone(t *testing.T) {
 		t.Error("a change of the copy shows in the original")
 	}
 }
+
+// The next rotation is the slot, but where one that was asked for was refused, it is when that is
+// tried again: the slot waits for it.
+func TestNextRotation(t *testing.T) {
+	now := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+	slot, retry := now.AddDate(0, 0, 30), now.Add(18*time.Hour)
+	asked := &Request{ID: "q", Kind: AskEmergency}
+	for name, c := range map[string]struct {
+		on   bool
+		req  *Request
+		err  *Failure
+		want time.Time
+	}{
+		"the slot":                           {true, nil, nil, slot},
+		"a refused emergency":                {true, asked, &Failure{Request: "q", RetryAt: retry}, retry},
+		"an emergency that was not tried":    {true, asked, nil, slot},
+		"a failure of an earlier request":    {true, asked, &Failure{Request: "p", RetryAt: retry}, slot},
+		"a failed slot waits":                {true, nil, &Failure{RetryAt: slot.Add(time.Hour)}, slot.Add(time.Hour)},
+		"rotation is off, whatever is asked": {false, asked, &Failure{Request: "q", RetryAt: retry}, time.Time{}},
+	} {
+		rec := Record{NextSlot: slot, Request: c.req, Error: c.err, Policy: Policy{Enabled: c.on}}
+		if got := rec.NextRotation(now); !got.Equal(c.want) {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
