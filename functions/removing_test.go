@@ -89,14 +89,17 @@ func TestWriteSendsTheSameCredentials(t *testing.T) {
 	w := newWorld(t, options{})
 	a, made := w.connected()
 	value, _, _ := w.published(made.VaultSecretName)
-	for name, body := range map[string]object{
-		"the original": given(a), "what is published": {"clientSecret": value},
-	} {
-		got := w.one(w.patch(auth.Write, made.ID, object{"credentials": body, "description": name}))
-		if got.Description != name || got.CredentialsHash != made.CredentialsHash {
-			t.Errorf("%s: %+v", name, got)
+	for _, c := range []struct {
+		name string
+		body object
+	}{{"the original", given(a)}, {"what is published", object{"clientSecret": value}}} {
+		got := w.one(w.patch(auth.Write, made.ID, object{"credentials": c.body, "description": c.name}))
+		if got.Description != c.name || got.CredentialsHash != made.CredentialsHash {
+			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
+	// Only what was given last is the same: by now that is what is published, and the original is gone.
+	w.patch(auth.Write, made.ID, object{"credentials": given(a)}).refuses(t, http.StatusConflict, "has removed this client secret")
 	w.settle()
 	w.managed(a, made.VaultSecretName, made.Rotation.Current.KeyID)
 }
