@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 
+	"rekey/shared/attention"
 	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -103,7 +104,7 @@ func (h *Handler) page(r *request) (records []rotation.Record, next string, err 
 	}
 	var keep func(*rotation.Record) bool
 	if now := h.now(); urgent {
-		keep = func(rec *rotation.Record) bool { return len(connection.Attention(rec, now)) > 0 }
+		keep = func(rec *rotation.Record) bool { return len(attention.Of(rec, now)) > 0 }
 	}
 	switch {
 	case len(q.Name) > maxName:

@@ -7,8 +7,8 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
+	"rekey/shared/attention"
 	"rekey/shared/auth"
-	"rekey/shared/connection"
 	"rekey/shared/page"
 )
 
@@ -30,24 +30,24 @@ const (
 )
 
 var reasons = map[string]reason{
-	connection.Expiring: {"ends soon", "It ends soon, and no rotation comes before that. Replace it now, or turn rotation on.", renewing},
-	connection.Expired:  {"has ended", "It has ended: what uses it can't sign in. Replace it now.", signing},
-	connection.Lost: {"does not work", "The client secret that is published does not work any more: it was removed in Entra, or has " +
+	attention.Expiring: {"ends soon", "It ends soon, and no rotation comes before that. Replace it now, or turn rotation on.", renewing},
+	attention.Expired:  {"has ended", "It has ended: what uses it can't sign in. Replace it now.", signing},
+	attention.Lost: {"does not work", "The client secret that is published does not work any more: it was removed in Entra, or has " +
 		"ended. Replace it now.",
 		signing},
-	connection.Failing: {"rotation fails", "The last rotation failed, and does not succeed by itself. Its page says why; change that, " +
+	attention.Failing: {"rotation fails", "The last rotation failed, and does not succeed by itself. Its page says why; change that, " +
 		"and rotate again.",
 		rotating},
-	connection.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.",
+	attention.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.",
 		signing},
-	connection.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
+	attention.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
 		"app runs. A rotation can be begun here meanwhile.", rotating},
-	connection.NotRemoved: {"old one not removed",
+	attention.NotRemoved: {"old one not removed",
 		"Rekey could not remove an old client secret so far, and goes on trying. Its page says what stands in the way.",
 		look},
-	connection.NotDisabled: {"old values enabled",
+	attention.NotDisabled: {"old values enabled",
 		"Values that are done with can't be disabled in Key Vault. Let Rekey's identity set secrets there.", look},
-	connection.RemoveByHand: {"remove by hand",
+	attention.RemoveByHand: {"remove by hand",
 		"There is a client secret that only a person can remove. Its page says which one; remove it in Entra.",
 		look},
 }
