@@ -15,6 +15,7 @@ import (
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/emulator/table"
+	"rekey/shared/index"
 	"rekey/shared/rotation"
 	"rekey/shared/tablestore"
 )
@@ -249,7 +250,7 @@ func TestCostOfAPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	project := ""
-	for name, q := range map[string]rotation.ListQuery{
+	for name, q := range map[string]index.Query{
 		"all": {Limit: limit}, "of a project": {Project: &project, Limit: limit}, "one": {Limit: 1},
 		"in the middle": {Limit: limit, AfterName: "app-10000", AfterID: "x"},
 		"the end":       {Limit: limit, AfterName: "app-19949", AfterID: "x"}, "of a name": {Name: "app-00007", Limit: 1000},
