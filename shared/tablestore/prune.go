@@ -63,8 +63,8 @@ const pruneAtOnce = 8
 // Prune deletes the history of days that had ended at before, of at most limit days
 // of connections, the oldest first, and likewise at most limit runs of weeks that had. It returns
 // how many rows of history that were, and whether there is more. It costs 32 queries, for each
-// connection whose history is too old a query and a transaction per 100 rows, and a transaction
-// per 100 runs.
+// connection whose history is too old a query and a transaction per 100 rows, a transaction
+// per 100 runs, and a read; more only while records of an older Rekey have to be indexed.
 func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
 	days, err := everywhere(limit, func(shard int) ([]day, error) { return s.daysIn(ctx, shard, before, limit) }, func(a, b day) int {
 		return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.id, b.id))
@@ -85,7 +85,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows in
 	}
 	failed := all.Wait()
 	moreRuns, runsErr := s.pruneRuns(ctx, before, limit)
-	return int(deleted.Load()), len(days) == limit || moreRuns, errors.Join(err, failed, runsErr)
+	moreRecords, indexErr := s.reindex(ctx, limit)
+	return int(deleted.Load()), len(days) == limit || moreRuns || moreRecords, errors.Join(err, failed, runsErr, indexErr)
 }
 
 // daysIn returns the oldest days of one partition.
