@@ -97,38 +97,36 @@ func (v *visit) helping(s *subject, help help) g.Node {
 
 // attention lists what a person should look at first.
 func (v *visit) attention() ([]g.Node, error) {
+	ask := url.Values{"limit": {perOverview}, "attention": {"true"}}
 	var urgent struct {
 		AppConnections []subject
 		NextCursor     string
 	}
-	if err := v.api.get(secrets, url.Values{"limit": {perOverview}, "attention": {"true"}}, &urgent); err != nil {
+	if err := v.api.get(secrets, ask, &urgent); err != nil {
 		return nil, err
 	}
-	list, more := urgent.AppConnections, urgent.NextCursor != ""
-	var all struct{ SecretRotations []secretRotation }
-	missing := v.api.get("/api/v2/secret-rotations/azure-client-secret", nil, &all)
-	targets := 0
-	for _, t := range all.SecretRotations {
-		if len(t.Attention) == 0 {
-			continue
-		}
-		if targets++; targets <= 10 {
-			list = append(list, t.subject())
-		}
+	var below struct {
+		SecretRotations []secretRotation
+		NextCursor      string
 	}
-	var nodes []g.Node
+	missing := v.api.get(allTargets, ask, &below)
+	list := urgent.AppConnections
+	for i := range below.SecretRotations {
+		list = append(list, below.SecretRotations[i].subject())
+	}
 	if len(list) == 0 && missing == nil {
 		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, nil
 	}
-	nodes = append(nodes, h.H2(g.Text("Needs attention")))
+	nodes := []g.Node{h.H2(g.Text("Needs attention"))}
 	for i := range list {
 		nodes = append(nodes, page.Notice(page.Bad, h.P(page.Link(own(&list[i]), list[i].title())), v.reasons(&list[i])))
 	}
-	if more {
-		nodes = append(nodes, h.P(page.Link(to("connections").With(url.Values{"attention": {"true"}}), "All connections that need attention")))
+	all := url.Values{"attention": {"true"}}
+	if urgent.NextCursor != "" {
+		nodes = append(nodes, h.P(page.Link(to("connections").With(all), "All connections that need attention")))
 	}
-	if targets > 10 {
-		nodes = append(nodes, h.P(page.Link(to("targets").With(url.Values{"attention": {"true"}}), "All targets that need attention")))
+	if below.NextCursor != "" {
+		nodes = append(nodes, h.P(page.Link(to("targets").With(all), "All targets that need attention")))
 	}
 	if missing != nil {
 		nodes = append(nodes, v.missing("Targets", missing))

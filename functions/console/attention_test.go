@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"rekey/shared/auth"
 	"rekey/shared/attention"
+	"rekey/shared/auth"
 )
 
 // Each reason to look at something is told in a sentence, with what to do and the button for it. The

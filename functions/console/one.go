@@ -246,10 +246,10 @@ func (v *visit) targetsOf(s *subject) g.Node {
 	if len(list.Targets) == 0 {
 		return nil
 	}
-	few, next := pageOf(list.Targets, "")
+	few := list.Targets[:min(100, len(list.Targets))]
 	caption := "What is rotated through this connection"
 	var rest g.Node
-	if next != "" {
+	if len(few) < len(list.Targets) {
 		caption = fmt.Sprintf("The first %d of %d", len(few), len(list.Targets))
 		rest = h.P(page.Link(to("targets").With(url.Values{"text": {s.ID}}), "All targets of this connection"))
 	}
