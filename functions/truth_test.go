@@ -32,7 +32,8 @@ func (c *client) truth() map[string]string {
 		}
 	}
 	for _, row := range c.stack.Table.Rows("") {
-		if strings.HasPrefix(row.RowKey, "hist-") || strings.HasPrefix(row.RowKey, "day-") || strings.HasPrefix(row.RowKey, "run-") {
+		kind, _, _ := strings.Cut(row.RowKey, "-")
+		if slices.Contains([]string{"hist", "day", "run", "index"}, kind) { // the last is the timer's
 			continue
 		}
 		data, err := json.Marshal(row.Properties)

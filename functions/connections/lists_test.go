@@ -84,7 +84,7 @@ func (d *deployment) names(t *testing.T, path, list string) string {
 func TestAhead(t *testing.T) {
 	at := func(days float64) time.Time { return now.Add(time.Duration(days * 24 * float64(time.Hour))) }
 	managed := index.Ahead{Whole: true,
-		Due: []time.Time{at(0), at(7), at(7.5), at(90.5)},
+		Due:  []time.Time{at(0), at(7), at(7.5), at(90.5)},
 		Ends: []index.End{{At: at(3), Credential: "t c one"}, {At: at(40), Credential: "t c "}, {At: at(90.1), Credential: "t c late"}},
 	}
 	key := inventory.Key{TenantID: "T", ClientID: "C"}
