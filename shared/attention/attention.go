@@ -61,11 +61,11 @@ func From(rec *rotation.Record) (first time.Time) {
 }
 
 // reasons are all that there are, the most urgent first.
-func reasons(rec *rotation.Record) []reason {
+func reasons(rec *rotation.Record) [9]reason {
 	failed := rec.Error != nil && rec.Error.Persists()
 	lost := failed && rec.Error.Class == serviceerror.CredentialLost
 	soon, over := rec.Ends()
-	return []reason{
+	return [...]reason{
 		{Lost, alwaysIf(lost)},
 		{Expired, over},
 		{SignInLost, alwaysIf(rec.Auth != nil && rec.Auth.Problem != nil)},
