@@ -128,3 +128,30 @@ func TestIndexingMeetsAnotherWriter(t *testing.T) {
 		t.Errorf("%+v, %v, %q", records, err, f.indexed())
 	}
 }
+
+// A row that says what was so once, such as one that an older Rekey has left behind, shows nothing.
+func TestARowThatIsStaleShowsNothing(t *testing.T) {
+	f := newFixture(t, table.Config{}, nil)
+	rec := owned("one", "")
+	rec.ByHand = []rotation.ByHand{{KeyID: "k"}}
+	rec = mustCreate(t, f, rec)
+	urgent := index.Query{Attention: epoch, Limit: 5}
+	active := index.Query{State: index.Active, Limit: 5}
+	stale := append(f.service.Rows("attn-"), f.service.Rows("list-")...)
+	rec.ByHand, rec.Policy.Enabled, rec.Current, rec.Version = nil, false, nil, 2
+	if _, err := f.Commit(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.service.Load(stale); err != nil || len(stale) != 2 {
+		t.Fatal(stale, err)
+	}
+	for _, q := range []index.Query{urgent, active} {
+		if records, _, err := f.Page(t.Context(), q); err != nil || len(records) != 0 {
+			t.Errorf("%+v finds %+v, %v", q, records, err)
+		}
+	}
+	all := index.Query{Limit: 5}
+	if records, _, err := f.Page(t.Context(), all); err != nil || len(records) != 1 {
+		t.Errorf("%+v, %v", records, err)
+	}
+}
