@@ -39,8 +39,9 @@ func TestListsAreFiltered(t *testing.T) {
 	for query, want := range map[string]string{
 		"text=BILLING-": "billing-eu billing-us", "text=client-shop": "shop", "text=vault-b": "billing-eu billing-us", "text=no-ne": "",
 		"state=active": "billing-us shop", "state=failing": "billing-us", "state=running": "shop", "name=shop": "shop", "name=sho": "",
-		"state=active&text=ing-": "billing-us", "attention=true": "billing-us", "attention=true&text=eu": "", "attention=true&state=failing": "billing-us",
-		"state=paused&text=-": "billing-eu",
+		"state=active&text=ing-": "billing-us", "attention=true": "billing-us", "attention=true&text=eu": "",
+		"attention=true&state=failing": "billing-us",
+		"state=paused&text=-":          "billing-eu",
 	} {
 		for _, limit := range []string{"", "&limit=1", "&limit=100"} {
 			for path, list := range map[string]string{
@@ -88,7 +89,8 @@ func TestAhead(t *testing.T) {
 		Ends: []index.End{{At: at(3), Credential: "t c one"}, {At: at(40), Credential: "t c "}, {At: at(90.1), Credential: "t c late"}},
 	}
 	key := inventory.Key{TenantID: "T", ClientID: "C"}
-	scanned := []catalog.End{{At: at(2), Key: key, KeyID: "ONE"}, {At: at(40), Key: key, KeyID: "given"}, {At: at(41), Key: key, KeyID: "given"},
+	scanned := []catalog.End{{At: at(2), Key: key, KeyID: "ONE"}, {At: at(40), Key: key, KeyID: "given"},
+		{At: at(41), Key: key, KeyID: "given"},
 		{At: at(4), Key: key, KeyID: "two"}, {At: at(30), Key: inventory.Key{TenantID: "T", ClientID: "D"}, KeyID: "one"}}
 	var within time.Duration
 	s := service{ahead: func(d time.Duration) (index.Ahead, error) { within = d; return managed, nil }}
@@ -102,7 +104,8 @@ func TestAhead(t *testing.T) {
 	h.Inventory = i
 	w, _ := askOf(t, h, http.MethodGet, "/azure-client-secrets/ahead", "")
 	want := `{"due":{"30-days":1,"7-days":2,"90-days":0},"managedEnds":{"30-days":0,"7-days":1,"90-days":1},` +
-		`"ends":{"30-days":1,"7-days":2,"90-days":2},"dueByWeek":[1,2,0,0,0,0,0,0,0,0,0,0,1],"endsByWeek":[2,0,0,0,1,2,0,0,0,0,0,0,1],"complete":true}`
+		`"ends":{"30-days":1,"7-days":2,"90-days":2},` +
+		`"dueByWeek":[1,2,0,0,0,0,0,0,0,0,0,0,1],"endsByWeek":[2,0,0,0,1,2,0,0,0,0,0,0,1],"complete":true}`
 	if got := strings.Join(strings.Fields(w.Body.String()), ""); w.Code != http.StatusOK || got != want || within != 91*24*time.Hour {
 		t.Errorf("status %d: %s, want %s", w.Code, got, want)
 	}

@@ -28,7 +28,7 @@ func crowded(t *testing.T, f *fixture, of string, records, urgent int) {
 		add := func(key string, properties map[string]any) {
 			rows = append(rows, table.Row{Table: "rekey", PartitionKey: partition, RowKey: key, Properties: properties})
 		}
-		said := map[string]any{"text": name + "\nkey-" + id, "states": "paused", "project": ""}
+		said := map[string]any{"text": id + "\n" + name, "states": "paused", "project": ""}
 		since := "20990101T000000Z"
 		if i == urgent {
 			since, properties["byHand"] = "00010101T000001Z", `[{"keyId":"k"}]`
@@ -114,21 +114,23 @@ func searchGoesOn(t *testing.T, f *fixture, records int) {
 	if pages != 2 {
 		t.Errorf("in vain it took %d pages", pages)
 	}
-	for next := (&index.Query{Text: "777", Limit: 20}); next != nil; {
-		page, more, err := f.Page(t.Context(), *next)
-		if err != nil || len(page) > 20 {
-			t.Fatal(len(page), err)
-		}
-		for _, rec := range page {
-			found++
-			seen[rec.ID] = true
-		}
-		next = more
-	}
 	want := 0
-	for i := range records {
-		if strings.Contains(fmt.Sprintf("app-%05d\nkey-%08d", i, i), "777") {
-			want++
+	for text, limit := range map[string]int{"777": 20, "9\napp": 700, "99\napp": 1000} {
+		for next := (&index.Query{Text: text, Limit: limit}); next != nil; {
+			page, more, err := f.Page(t.Context(), *next)
+			if err != nil || len(page) > limit {
+				t.Fatal(len(page), err)
+			}
+			for _, rec := range page {
+				found++
+				seen[text+rec.ID] = true
+			}
+			next = more
+		}
+		for i := range records {
+			if strings.Contains(fmt.Sprintf("%08d\napp-%05d", i, i), text) {
+				want++
+			}
 		}
 	}
 	if found != want || len(seen) != want {
