@@ -45,8 +45,8 @@ apikey: go ## make an API key: make apikey NAME=ci ROLE=rotate
 	@$(GO) run ./infra/apikey -name '$(NAME)' -role '$(or $(ROLE),read)'
 .PHONY: apikey
 
-rebuild: go ## after the table was lost: show what Key Vault still knows (WRITE=yes writes it, CONNECTION=id)
-	@$(GO) run ./infra/rebuild $(if $(filter yes,$(WRITE)),-write) $(if $(CONNECTION),-connection '$(CONNECTION)')
+rebuild: go ## after the table was lost: show what Key Vault still knows (WRITE=yes writes it, CONNECTION=id, SETTINGS=file of the app's)
+	@$(GO) run ./infra/rebuild $(if $(filter yes,$(WRITE)),-write) $(if $(CONNECTION),-connection '$(CONNECTION)') $(if $(SETTINGS),-settings '$(SETTINGS)')
 .PHONY: rebuild
 
 azurite: ## install Azurite and axe-core for the tests, where there is npm

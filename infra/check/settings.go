@@ -30,7 +30,7 @@ const sample = "00000000-0000-4000-8000-000000000000"
 // other as far as their forms allow.
 var samples = map[string]string{
 	"REKEY_DEPLOYMENT": "sample", "REKEY_API_KEYS": apiKey,
-	"REKEY_AUTH_TENANT_ID": "00000000-0000-4000-8000-000000000001", "REKEY_AUTH_AUDIENCE": "api://rekey",
+	"REKEY_AUTH_TENANT_ID": "00000000-0000-4000-8000-000000000001", "REKEY_AUTH_AUDIENCE": "api://" + sample,
 	"REKEY_PUBLIC_URL": "https://rekey.example.com",
 	"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": "00000000-0000-4000-8000-000000000002",
 	"REKEY_OAUTH_CLIENT_SECRET_NAME":                    "oauth-application",
