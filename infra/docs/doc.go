@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 )
 
 // Finding is one place where a page misleads, and what to do.
@@ -58,6 +59,11 @@ func Check(files fs.FS, reference Reference) ([]Finding, error) {
 	}
 	if c.tree, err = readTree(files); err != nil {
 		return nil, err
+	}
+	for _, name := range slices.Concat(reference.Settings, reference.Files) {
+		if !strings.HasPrefix(name.Source, "https://") && (name.Source == "" || !c.tree.has(name.Source)) {
+			return nil, fmt.Errorf("the name %q has no source: give the https address of its reference, or a file of the repository", name.Name)
+		}
 	}
 	for _, name := range c.tree.pages() {
 		if err := c.check(name); err != nil {

@@ -27,7 +27,7 @@ var reference = docs.Reference{
 		{Command: "tr", Source: source, Options: []string{"-d"}, Ordered: true, Arguments: 2},
 	},
 	Program:  []string{"REKEY_ONE", "REKEY_ONE_MORE", "REKEY_TWO"},
-	Settings: []docs.Name{{Name: "AzureWebJobsHost", Source: source}},
+	Settings: []docs.Name{{Name: "AzureWebJobsHost", Source: "shared/one/one.go"}},
 	Files: []docs.Name{{Name: "./.local/demo.env", Source: source, Sets: []string{"DEMO"}},
 		{Name: "yours.tf", Source: source}, {Name: "shared/mine.tf", Source: source}},
 }
@@ -43,7 +43,7 @@ Run ` + "`make go N=3`, `az thing make`, `az thing`, `az thing make --tags …`;
 NAME=$(az thing make -n "$DEMO" --keep --tags a=1 b=2 --query id --open) && export SECRET=s
 az thing make --name="$NAME" --open false --body '{"name": "'"$NAME"'", "n": '$NAME'}'   # a comment
 say() { curl -sSX POST -d @- "$1"; }
-jq -n '{a: env.SECRET}' | say "https://example.com/${REST:-}" | tr '+/' '-_'
+jq -n '{a: env.SECRET}' | say "https://example.com/${REST:-}" | tr '+/' '-_'; curl -s -- -Z
 A=1 jq -n env.A; curl -d @shared/one/one.go -d shared a/b shared/mine.tf
 read -rs VALUE; for i in 1 2; do echo "$VALUE$i$HOME"; done
 terraform -chdir=shared/one output -raw "name"; make go; go test ./shared/one/...
@@ -53,11 +53,12 @@ terraform -chdir=shared/one output -raw "name"; make go; go test ./shared/one/..
 // repository is the files around a page.
 func repository(page string) fs.FS {
 	files := fstest.MapFS{
-		"Makefile":     {Data: []byte("go: # go\n\techo $(N)\n")},
-		"README.md":    {Data: []byte(right)},
-		"docs/page.md": {Data: []byte(page)},
-		"docs/steps.md": {Data: []byte("# Steps\n## Steps\n\n| Variable | is |\n|---|---|\n| `LISTED`, `$DOLLAR` | x |\n\n" +
-			"```sh\nSTEP=1\n```\n")},
+		"Makefile":      {Data: []byte("go: # go\n\techo $(N)\n")},
+		"README.md":     {Data: []byte(right)},
+		"docs/page.md":  {Data: []byte(page)},
+		"docs/first.md": {Data: []byte("The variables of [the steps](steps.md) are others.\n\n```sh\nFIRST=1\n```\n")},
+		"docs/steps.md": {Data: []byte("# Steps\n## Steps\n\nSome variables are of the [first](first.md).\n\n" +
+			"| Variable | is |\n|---|---|\n| `LISTED`, `$DOLLAR` | x |\n\n```sh\nSTEP=1\n```\n")},
 		"shared/one/one.go": {Data: []byte("package one\n")},
 	}
 	maps.Copy(files, fstest.MapFS{"node_modules/a.go": {}, "build/b.md": {Data: []byte("[no page](of-ours)")}})
@@ -116,7 +117,7 @@ func TestMistakes(t *testing.T) {
 		"variable of a file": {block(". ./.local/other.env", "curl $DEMO"),
 			[]string{"3: $DEMO is set by no block before"}},
 		"variables listed":    {page: "| variable | is |\n|---|---|\n| `A` | x |\n\n" + block("curl $A")},
-		"variables of a page": {page: "The variables are those of [the steps](steps.md).\n\n" + block("curl $STEP $LISTED $DOLLAR")},
+		"variables of a page": {page: "The variables are those of [the steps](steps.md).\n\n" + block("curl $STEP $LISTED $DOLLAR $FIRST")},
 		"page that is only linked": {"See [the steps](steps.md).\n\n" + block("curl $STEP"),
 			[]string{"4: $STEP is set by no block before"}},
 		"environment of jq": {block("A=1", "jq -n env.A", "export A", "jq -n env.A"),
@@ -136,8 +137,8 @@ func TestMistakes(t *testing.T) {
 		"setting":            {"`REKEY_ONCE`", []string{"1: REKEY_ONCE is no setting"}},
 		"setting in a block": {block("echo REKEY_ONCE=1"), []string{"2: REKEY_ONCE is no setting"}},
 		"settings":           {"`REKEY_ON_`, `AzureWebJobsGuest`", []string{"1: REKEY_ON_ is no", "1: AzureWebJobsGuest is no"}},
-		"end of a setting": {"`REKEY_ONE`, `_LESS`\n\n`..._MORE`",
-			[]string{"1: _LESS ends no setting", "3: ..._MORE ends no setting"}},
+		"end of a setting": {"`REKEY_ONE`, `_LESS`\n\n`..._ONE_MORE`",
+			[]string{"1: _LESS ends no setting", "3: ..._ONE_MORE ends no setting"}},
 		"variable like a setting": {page: block("REKEY_MINE=1", "curl $REKEY_MINE")},
 		"link":                    {"a\n[b](c.md)", []string{"2: the link c.md leads to docs/c.md, which there is not"}},
 		"link out": {"[b](http://example.com) [c](https://localhost/)",
@@ -147,8 +148,8 @@ func TestMistakes(t *testing.T) {
 		"anchor of a page": {"[b](steps.md#step) [c](steps.md#steps-1)", []string{"1: docs/steps.md has no anchor #step"}},
 		"anchor of a file": {"[b](../shared/one/one.go#L1)", []string{"1: shared/one/one.go has no anchor #L1"}},
 		"picture":          {"![b](c.png)", []string{"1: the link c.png leads to docs/c.png"}},
-		"path": {"`shared/two`, `two.go`, `shared/*/two.go`",
-			[]string{"1: there is no shared/two in", "1: there is no two.go", "1: there is no shared/*"}},
+		"path": {"`shared/two`, `two.go`, `a.go`, `shared/*/two.go`",
+			[]string{"1: there is no shared/two in", "1: there is no two.go", "1: there is no a.go", "1: there is no shared/*"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := findings(t, repository(tt.page), reference)
@@ -196,6 +197,13 @@ func TestReference(t *testing.T) {
 		more.Commands = append([]docs.Command{entry}, reference.Commands...)
 		if _, err := docs.Check(repository(""), more); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
+		}
+	}
+	for _, name := range []docs.Name{{Name: "new"}, {Name: "new", Source: "shared/two/two.go"}} {
+		more := reference
+		more.Settings = []docs.Name{name}
+		if _, err := docs.Check(repository(""), more); err == nil || !strings.Contains(err.Error(), "no source") {
+			t.Errorf("%v: %v", name, err)
 		}
 	}
 }
