@@ -5,7 +5,8 @@
 // [Check] promises what can be known without one: a shell block parses; every command in a page is
 // one that its tool has, with options that it has and those that it demands; every variable of a
 // shell block was set before it; a setting is one that the program or its platform reads, and every
-// setting of the program is told; links, make targets and files exist; JSON and HCL parse.
+// setting of the program is told; links, make targets and files exist; JSON and HCL parse. What the
+// program itself tells people to run is checked for commands and options.
 //
 // What tools and platforms have is listed in commands.yaml and names.yaml, each entry with the
 // reference that it was read in. They list what the pages use and nothing else: an entry that no
@@ -69,6 +70,9 @@ func Check(files fs.FS, reference Reference) ([]Finding, error) {
 		if err := c.check(name); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.checkProgram(); err != nil {
+		return nil, err
 	}
 	c.checkTold()
 	c.checkUnused()

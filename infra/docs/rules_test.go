@@ -22,6 +22,7 @@ var reference = docs.Reference{
 		{Command: "curl", Source: source, Options: []string{"-s", "-S", "-d=", "-X="}, Arguments: -1},
 		{Command: "go test", Source: source, Arguments: -1},
 		{Command: "jq", Source: source, Options: []string{"-n"}, Arguments: -1},
+		{Command: "openssl rand", Source: source, Options: []string{"-hex"}, Arguments: 1},
 		{Command: "terraform", Source: source, Group: true, Options: []string{"-chdir="}},
 		{Command: "terraform output", Source: source, Options: []string{"-raw"}, Arguments: 1},
 		{Command: "tr", Source: source, Options: []string{"-d"}, Ordered: true, Arguments: 2},
@@ -43,7 +44,7 @@ Run ` + "`make go N=3`, `az thing make`, `az thing`, `az thing make --tags …`;
 NAME=$(az thing make -n "$DEMO" --keep --tags a=1 b=2 --query id --open) && export SECRET=s
 az thing make --name="$NAME" --open false --body '{"name": "'"$NAME"'", "n": '$NAME'}'   # a comment
 say() { curl -sSX POST -d @- "$1"; }
-jq -n '{a: env.SECRET}' | say "https://example.com/${REST:-}" | tr '+/' '-_'; curl -s -- -Z
+jq -n '{a: env.SECRET}' | say "https://example.com/${REST:-}" | tr '+/' '-_'; curl -s -- -Z; openssl rand -hex 3
 A=1 jq -n env.A; curl -d @shared/one/one.go -d shared a/b shared/mine.tf
 read -rs VALUE; for i in 1 2; do echo "$VALUE$i$HOME"; done
 terraform -chdir=shared/one output -raw "name"; make go; go test ./shared/one/...
@@ -51,7 +52,7 @@ terraform -chdir=shared/one output -raw "name"; make go; go test ./shared/one/..
 	"```console\n$ az thing make \\\n>   -n a\nmade <a> --b\n```\n"
 
 // repository is the files around a page.
-func repository(page string) fs.FS {
+func repository(page string) fstest.MapFS {
 	files := fstest.MapFS{
 		"Makefile":      {Data: []byte("go: # go\n\techo $(N)\n")},
 		"README.md":     {Data: []byte(right)},
@@ -164,6 +165,40 @@ func TestMistakes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The commands that the program tells people are checked as far as it is known what it fills in.
+func TestAdvice(t *testing.T) {
+	files := repository("")
+	maps.Copy(files, fstest.MapFS{
+		"shared/two/two.go": {Data: []byte("package two\n" + `
+var a, b, c = "Run az thing make --name " + id + " --keep. Or (az thing make --keep), then openssl rand -hex 3.", 1 + 1, '"' + "openssl"
+
+func f() string { return fmt.Sprintf("az thing %s --kept; az %s; az thing make --lost; az thing.", a) + "It says:" +
+	" az thing make --kept, az thing mak" }
+`)},
+		"shared/two/two_test.go": {Data: []byte("package two\n\nvar a = `az thing mak`\n")},
+		"infra/one/one.tf": {Data: []byte("a \"b\" {\n  c = \"az thing make --name ${a.b} --query a\"\n" +
+			"  d = \"${a} az thing mak ${b}\"\n}\n")},
+	})
+	got := findings(t, files, reference)
+	want := []string{"infra/one/one.tf:3: the command \"az thing mak\" is not in", "shared/two/two.go:5: az thing make has no option --kept",
+		"shared/two/two.go:5: the command \"az thing mak\" is not in", "shared/two/two.go:5: az thing make has no option --lost"}
+	if len(got) != len(want) {
+		t.Fatalf("found %q, want %q", got, want)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("found %q, want %q", got[i], want[i])
+		}
+	}
+	for _, name := range []string{"shared/two/two.go", "infra/one/one.tf"} {
+		files[name] = &fstest.MapFile{Data: []byte("az {")}
+		if _, err := docs.Check(files, reference); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s can't be read: %v", name, err)
+		}
+		delete(files, name)
 	}
 }
 
