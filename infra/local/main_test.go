@@ -202,6 +202,18 @@ func TestReadme(t *testing.T) {
 		}
 	}
 
+	installed := install(t, here)
+	for _, words := range []string{`"vaultSecretName":"payments-client-secret"`, `"vaultSecretName":"payroll-client-secret"`,
+		env["SPARE_CLIENT_SECRET_KEY_ID"], env["SPARE_TARGET_KEY_ID"], "AADSTS7000215", `"authenticates":true`} {
+		if !strings.Contains(installed, words) {
+			t.Errorf("the lines of docs/install.md do not lead to %q:\n%s", words, installed)
+		}
+	}
+	if strings.Contains(installed, env["SPARE_CLIENT_SECRET"]) {
+		t.Error("the lines of docs/install.md show the client secret")
+	}
+	pasted += installed
+
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("stopping: %v", err)
