@@ -43,7 +43,7 @@ type page struct {
 	slugs  map[string]bool // its anchors
 }
 
-var markdown = goldmark.New(goldmark.WithExtensions(extension.Table)).Parser()
+var markdown = goldmark.New(goldmark.WithExtensions(extension.Table, extension.Linkify)).Parser()
 
 // page reads a page once.
 func (c *checker) page(name string) (*page, error) {
