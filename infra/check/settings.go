@@ -8,9 +8,9 @@ import (
 	"rekey/shared/config"
 )
 
-// known returns the names of all variables that the program asks for, by letting it
+// Settings returns the names of all variables that the program asks for, by letting it
 // ask where everything that it could ask is switched on.
-func known() []string {
+func Settings() []string {
 	everything := map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "rekey",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector:4318", "OTEL_TRACES_SAMPLER": "traceidratio"}
 	asked := make(map[string]bool)
@@ -82,7 +82,7 @@ var absent = map[string]string{
 // besides are those of the host that runs it, and left those that this template alone
 // leaves out, with the reason.
 func checkNames(f *findings, settings map[string]string, besides []string, left map[string]string) {
-	names := known()
+	names := Settings()
 	for _, name := range names {
 		_, has := settings[name]
 		reason := absent[name] + left[name]
