@@ -14,6 +14,7 @@ import (
 	"context"
 	"time"
 
+	"rekey/shared/auth"
 	"rekey/shared/history"
 	"rekey/shared/rotation"
 )
@@ -44,6 +45,15 @@ type Event struct {
 	ConnectionID string `json:"connectionId,omitempty"`
 	TargetID     string `json:"targetId,omitempty"`
 	Name         string `json:"name,omitempty"`
+}
+
+// By is an event of a caller, zero if they are not known, whose request came from an address.
+func By(caller auth.Caller, kind, from, reason string) Event {
+	e := Event{Kind: kind, By: caller.Name, How: caller.Kind, From: from, Reason: reason}
+	if caller.Role != 0 {
+		e.Role = caller.Role.String()
+	}
+	return e
 }
 
 // Query asks for a page of the trail.

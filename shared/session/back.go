@@ -51,18 +51,8 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f })
 }
 
-// path is an address of the console as browsers see it: what stands before us may put us
-// below a path of its own.
-func (m *Manager) path(p string) string {
-	u, err := url.Parse(m.PublicURL)
-	if err != nil {
-		return p
-	}
-	return strings.TrimRight(u.EscapedPath(), "/") + p
-}
-
 // signInAt is the address of the page for signing in.
-func (m *Manager) signInAt(back string, p Problem, code string) string {
+func signInAt(back string, p Problem, code string) string {
 	q := url.Values{}
 	if back = Back(back); back != Base {
 		q.Set("back", back)
@@ -74,7 +64,7 @@ func (m *Manager) signInAt(back string, p Problem, code string) string {
 		q.Set("code", code)
 	}
 	if len(q) == 0 {
-		return m.path(SignInPath)
+		return SignInPath
 	}
-	return m.path(SignInPath) + "?" + q.Encode()
+	return SignInPath + "?" + q.Encode()
 }

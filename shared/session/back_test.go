@@ -83,8 +83,4 @@ func TestSigningInLeadsBack(t *testing.T) {
 			t.Errorf("%q leads to %q", back, to)
 		}
 	}
-	w.PublicURL = "https://gateway.example/rekey"
-	if to := lead("/console/connections"); to != "/rekey/console/connections" {
-		t.Errorf("below a path: to %q", to)
-	}
 }

@@ -11,15 +11,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"rekey/shared/audit"
 	"rekey/shared/auth"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/vault"
 	"rekey/shared/keyvault"
+	"rekey/shared/rotationtest"
 	"rekey/shared/secret"
 	"rekey/shared/session"
 
@@ -38,6 +41,7 @@ type world struct {
 	*testing.T
 	*session.Manager
 	vault  *vault.Vault
+	table  rotationtest.Store
 	server *httptest.Server // the vault's
 
 	hook fault.Hook // of the vault; nil: it behaves
@@ -59,6 +63,9 @@ func (credential) GetToken(context.Context, policy.TokenRequestOptions) (azcore.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, clock: time.Now().Truncate(time.Second)}
+	memory := rotationtest.NewWorld(t)
+	memory.Latency = 0
+	w.table = memory.StorePort()
 	w.vault = vault.New(vault.Config{Now: w.now, Hook: func(op string, r *http.Request) *fault.Effect {
 		if w.hook == nil {
 			return nil
@@ -82,9 +89,11 @@ func (w *world) instance() *session.Manager {
 	}
 	log := slog.New(slog.NewJSONHandler(writer{w}, nil))
 	m := &session.Manager{
-		Callers: &auth.Authenticator{}, Keys: &session.Keys{Vault: kv, Name: keyName, Now: w.now, Log: log},
+		Callers: &auth.Authenticator{}, Trail: &audit.Trail{Store: w.table, Now: w.now, Log: log},
+		Keys:       &session.Keys{Vault: kv, Name: keyName, Reservations: w.table, Now: w.now, Log: log},
 		Deployment: "test", PublicURL: public, Now: w.now, Log: log,
 	}
+	m.Keys.Trail = m.Trail
 	if w.Manager != nil {
 		m.Callers, m.Entra = w.Callers, w.Entra
 	}
@@ -112,6 +121,19 @@ func (w *world) after(d time.Duration) {
 	w.clock = w.clock.Add(d)
 }
 
+// audited returns what the audit has, the oldest first.
+func (w *world) audited() (all []string) {
+	w.Helper()
+	events, _, err := w.table.Audit(context.WithoutCancel(w.Context()), audit.Query{Limit: 1000})
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, e := range slices.Backward(events) {
+		all = append(all, fmt.Sprintf("%s %s %s %s %s: %s %d", e.Kind, e.How, e.By, e.Role, e.From, e.Reason, e.Count))
+	}
+	return all
+}
+
 // lines returns what was logged.
 func (w *world) lines() string {
 	w.mu.Lock()
@@ -127,7 +149,7 @@ func (w *world) hide(values ...string) {
 }
 
 func (w *world) leaks() {
-	log := w.lines()
+	log := w.lines() + strings.Join(w.audited(), "")
 	for _, v := range w.vault.Versions(keyName) {
 		w.hide(v.Value)
 	}
