@@ -57,7 +57,7 @@ func TestTrailView(t *testing.T) {
 		return []audit.Event{
 			{At: now, Kind: audit.ConsoleRefused, From: "203.0.113.9", Reason: "<b>wrong</b>", Count: 512},
 			{At: ago(1), Kind: audit.SignedIn, By: "ci", How: auth.KindKey, Role: "read", From: "203.0.113.8", Count: 1},
-			{At: ago(2), Kind: "connection.deleting", By: "ci", ConnectionID: id, TargetID: target, Name: "payroll"},
+			{At: ago(2), Kind: "connection.deletion-requested", By: "ci", ConnectionID: id, TargetID: target, Name: "payroll"},
 		}, "n", nil
 	}}
 	w := trail(t, l, auth.Admin, "?limit=3&cursor=c&from=2026-06-01T00:00:00Z&to=2026-07-01T12:00:00%2B02:00")
@@ -66,7 +66,7 @@ func TestTrailView(t *testing.T) {
 			"targetId":null,"name":null,"reason":"<b>wrong</b>","count":512},
 		{"at":"2026-07-01T11:59:00Z","kind":"console.signed-in","by":"ci","callerKind":"api-key","role":"read","from":"203.0.113.8",
 			"connectionId":null,"targetId":null,"name":null,"reason":null,"count":1},
-		{"at":"2026-07-01T11:58:00Z","kind":"connection.deleting","by":"ci","callerKind":null,"role":null,"from":null,
+		{"at":"2026-07-01T11:58:00Z","kind":"connection.deletion-requested","by":"ci","callerKind":null,"role":null,"from":null,
 			"connectionId":"`+id+`","targetId":"`+target+`","name":"payroll","reason":null,"count":1}],"nextCursor":"n"}`)
 	if w.Code != http.StatusOK || asked.Limit != 3 || asked.Cursor != "c" || asked.From.Month() != 6 || asked.To.UTC().Hour() != 10 {
 		t.Errorf("status %d; asked for %+v", w.Code, asked)

@@ -235,7 +235,7 @@ func (w *world) everything(name string) {
 		{"at": now, "kind": "console.refused", "from": name, "reason": name, "count": 512},
 		{"at": now, "kind": "console.signed-in", "by": name, "callerKind": "api-key", "role": "read", "from": name, "count": 1},
 		{"at": now, "kind": "connection.deleted", "connectionId": id, "name": name, "count": 1},
-		{"at": now, "kind": "connection.deleting", "by": name, "connectionId": id, "targetId": targetID, "count": 1}}})
+		{"at": now, "kind": "connection.deletion-requested", "by": name, "connectionId": id, "targetId": targetID, "count": 1}}})
 	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": name, "connectionId": id,
 		"vaultSecretName": "x",
 		"parameters":      object{"clientId": clientID}, "attention": []string{name}}}})

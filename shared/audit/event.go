@@ -26,6 +26,8 @@ const (
 	ConsoleRefused = "console.refused" // a sign-in, a session or a request was refused
 	KeyMade        = "console.key-made"
 	APIRefused     = "api.refused"
+	// DeletionRequested is of the request, which has the caller's address. A pass carries it out.
+	DeletionRequested = "connection.deletion-requested"
 )
 
 // Event is a line of the trail.
@@ -74,14 +76,15 @@ type Store interface {
 // Of returns the line about an event of a record's history, if the trail has such events: what began
 // and ended a connection or a target.
 func Of(rec *rotation.Record, e rotation.Event) (line Event, ok bool) {
-	switch e.Kind {
-	case history.Created, history.Undone, history.Deleting, history.Deleted:
-	default:
-		return line, false
-	}
 	line = Event{At: e.At, Kind: e.Kind, By: e.By, From: e.From, Reason: e.Message, ConnectionID: rec.ID, Name: rec.Name}
 	if rec.Via != "" {
 		line.ConnectionID, line.TargetID = rec.Via, rec.ID
+	}
+	switch {
+	case e.Kind == history.Requested && e.Message == string(rotation.AskDelete):
+		line.Kind, line.Reason = DeletionRequested, ""
+	case e.Kind != history.Created && e.Kind != history.Undone && e.Kind != history.Deleted:
+		return Event{}, false
 	}
 	return line, true
 }

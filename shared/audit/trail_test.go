@@ -171,13 +171,13 @@ func TestNoTrail(t *testing.T) {
 func TestOf(t *testing.T) {
 	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	target := rotation.Record{ID: "target", Via: "via", Name: "payroll"}
-	e := rotation.Event{At: at, Kind: history.Deleting, By: "ann", From: "192.0.2.1", KeyID: "k"}
-	want := audit.Event{At: at, Kind: "connection.deleting", By: "ann", From: "192.0.2.1", ConnectionID: "via", TargetID: "target", Name: "payroll"}
+	e := rotation.Event{At: at, Kind: history.Requested, By: "ann", From: "192.0.2.1", RunID: "r", Message: "delete"}
+	want := audit.Event{At: at, Kind: "connection.deletion-requested", By: "ann", From: "192.0.2.1", ConnectionID: "via", TargetID: "target", Name: "payroll"}
 	if got, ok := audit.Of(&target, e); !ok || got != want {
 		t.Errorf("%+v, %t", got, ok)
 	}
 	for kind, want := range map[string]bool{history.Created: true, history.Undone: true, history.Deleted: true, history.Issued: false,
-		history.Changed: false, history.Started: false} {
+		history.Changed: false, history.Requested: false, history.Deleting: false} {
 		got, ok := audit.Of(&rotation.Record{ID: "one"}, rotation.Event{At: at, Kind: kind})
 		if ok != want || ok && (got.ConnectionID != "one" || got.TargetID != "") {
 			t.Errorf("%s: %+v, %t", kind, got, ok)

@@ -108,15 +108,20 @@ func (s storeTest) auditOfRecords(t *testing.T) {
 	}
 	stale := rec
 	rec = s.commit(t, rec, at(1, history.Changed, "bob"), at(2, history.Requested, "bob"))
-	if _, err := s.Commit(t.Context(), stale, at(3, history.Deleting, "eve")); err == nil {
+	asked := func(second int, by string) rotation.Event {
+		e := at(second, history.Requested, by)
+		e.Message = string(rotation.AskDelete)
+		return e
+	}
+	if _, err := s.Commit(t.Context(), stale, asked(3, "eve")); err == nil {
 		t.Error("a commit of a stale record was taken")
 	}
-	rec = s.commit(t, rec, at(4, history.Deleting, "bob"), at(4, history.Failed, ""))
+	rec = s.commit(t, rec, asked(4, "bob"), at(4, history.Failed, ""))
 	if err := s.Remove(t.Context(), rec, at(5, history.Deleted, "")); err != nil {
 		t.Fatal(err)
 	}
 	events, next, err := s.Audit(t.Context(), audit.Query{From: begin, To: begin.Add(time.Hour), Limit: 10})
-	want := []string{"connection.deleted ", "connection.deleting bob", "connection.created ann"}
+	want := []string{"connection.deleted ", "connection.deletion-requested bob", "connection.created ann"}
 	var got []string
 	for _, e := range events {
 		got = append(got, e.Kind+" "+e.By)
