@@ -159,6 +159,36 @@ func TestTheRenewalLandsLate(t *testing.T) {
 	})
 }
 
+// The instance that gets the reservation looks again: the write of the one that had it before may have
+// landed since it looked.
+func TestTheRenewalLandsAtTheLastMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		m := f.instances[0]
+		f.signIn(m)
+		time.Sleep(335*24*time.Hour - time.Minute)
+		cookie := f.signIn(m)
+		time.Sleep(6 * time.Minute)
+		late := &lateVault{Vault: m.Keys.Vault, held: rotation.VaultSecret{Name: keyName, Enabled: true, ContentType: session.KeyType,
+			ExpiresAt: time.Now().AddDate(1, 0, 0), Value: secret.New(newKey('2'))}}
+		m.Keys.Reservations = landing{m.Keys.Reservations, late}
+		if in, n := f.opens(cookie), f.versions(); in != 1 || n != 2 {
+			t.Errorf("%d instances know the session; %d versions", in, n)
+		}
+	})
+}
+
+// landing lets a write land while a reservation is made.
+type landing struct {
+	session.Reservations
+	late *lateVault
+}
+
+func (l landing) Reserve(ctx context.Context, res reservation.Row, reclaim func(context.Context, reservation.Row) (bool, error)) error {
+	l.late.land(ctx)
+	return l.Reservations.Reserve(ctx, res, reclaim)
+}
+
 // lateVault applies writes when it is told to, and answers none.
 type lateVault struct {
 	session.Vault
