@@ -25,13 +25,14 @@ func Back(address string) string {
 	if err != nil || len(address) > maxBack || !plain(address) || u.Scheme != "" || u.Host != "" || u.Fragment != "" {
 		return Base
 	}
-	// The path as it is decoded: an encoded dot or slash is one to what stands in front of us.
-	p := u.Path
-	switch {
-	case p != Base && !strings.HasPrefix(p, Base+"/"), p == SignInPath, strings.HasPrefix(p, SignInPath+"/"):
-		return Base
-	case path.Clean(p) != strings.TrimSuffix(p, "/"), !printable(p), strings.ContainsRune(p, '\\'):
-		return Base
+	// An encoded dot or slash is one to some of what stands in front of us, and is none to others.
+	for _, p := range []string{u.Path, u.EscapedPath()} {
+		switch {
+		case p != Base && !strings.HasPrefix(p, Base+"/"), p == SignInPath, strings.HasPrefix(p, SignInPath+"/"):
+			return Base
+		case path.Clean(p) != strings.TrimSuffix(p, "/"), !printable(p), strings.ContainsRune(p, '\\'):
+			return Base
+		}
 	}
 	return address
 }
