@@ -97,7 +97,8 @@ func trail(v *visit) error {
 		rows[i] = []g.Node{v.when(l.At), g.Text(kind), g.Text(l.who()), g.Text(text(l.From, "-")), l.about(), g.Text(text(l.Reason, "-"))}
 	}
 	return v.show(v.document("trail", "Audit",
-		h.P(g.Text("Who signed in and was refused, and what was created and deleted. What was done to a connection or target stands in its own audit.")),
+		h.P(g.Text("Who signed in and was refused, and what was created and deleted. What was done to a connection or target stands in its own "+
+			"audit.")),
 		page.Table("trail", "The newest first", []page.Column{{Name: "When"}, {Name: "What"}, {Name: "By"}, {Name: "From"}, {Name: "About"},
 			{Name: "Why", Wide: true}}, rows),
 		more(v, list.NextCursor)))

@@ -172,7 +172,8 @@ func TestOf(t *testing.T) {
 	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	target := rotation.Record{ID: "target", Via: "via", Name: "payroll"}
 	e := rotation.Event{At: at, Kind: history.Requested, By: "ann", From: "192.0.2.1", RunID: "r", Message: "delete"}
-	want := audit.Event{At: at, Kind: "connection.deletion-requested", By: "ann", From: "192.0.2.1", ConnectionID: "via", TargetID: "target", Name: "payroll"}
+	want := audit.Event{At: at, Kind: "connection.deletion-requested", By: "ann", From: "192.0.2.1",
+		ConnectionID: "via", TargetID: "target", Name: "payroll"}
 	if got, ok := audit.Of(&target, e); !ok || got != want {
 		t.Errorf("%+v, %t", got, ok)
 	}

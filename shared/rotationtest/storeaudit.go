@@ -67,7 +67,8 @@ func (s storeTest) audit(t *testing.T) {
 	}
 	slices.Reverse(want)
 	last := want[len(want)-1]
-	want = append([]string{"console.signed-in 59m59.999999999s 1", "console.signed-in 30m0s 1", "console.signed-in 30m0s 1"}, want[:len(want)-1]...)
+	want = append([]string{"console.signed-in 59m59.999999999s 1", "console.signed-in 30m0s 1", "console.signed-in 30m0s 1"},
+		want[:len(want)-1]...)
 	for _, limit := range []int{1, 7, 28, 29, 30, 1000} {
 		got := s.audited(t, begin, limit)
 		ends := slices.Sorted(slices.Values(got[len(got)-2:])) // two of one moment, in no order

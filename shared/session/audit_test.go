@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +15,19 @@ import (
 	"rekey/shared/serviceerror"
 	"rekey/shared/session"
 )
+
+// audited returns what the audit has, the oldest first.
+func (w *world) audited() (all []string) {
+	w.Helper()
+	events, _, err := w.table.Audit(context.WithoutCancel(w.Context()), audit.Query{Limit: 1000})
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, e := range slices.Backward(events) {
+		all = append(all, fmt.Sprintf("%s %s %s %s %s: %s %d", e.Kind, e.How, e.By, e.Role, e.From, e.Reason, e.Count))
+	}
+	return all
+}
 
 // Who signs in and out is in the audit, with role and address, and so is each refusal with its
 // reason, and the making of the key.

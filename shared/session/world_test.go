@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,19 +118,6 @@ func (w *world) after(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.clock = w.clock.Add(d)
-}
-
-// audited returns what the audit has, the oldest first.
-func (w *world) audited() (all []string) {
-	w.Helper()
-	events, _, err := w.table.Audit(context.WithoutCancel(w.Context()), audit.Query{Limit: 1000})
-	if err != nil {
-		w.Fatal(err)
-	}
-	for _, e := range slices.Backward(events) {
-		all = append(all, fmt.Sprintf("%s %s %s %s %s: %s %d", e.Kind, e.How, e.By, e.Role, e.From, e.Reason, e.Count))
-	}
-	return all
 }
 
 // lines returns what was logged.

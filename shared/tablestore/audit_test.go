@@ -17,8 +17,8 @@ func TestCostOfTheAudit(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)
 	var rows []table.Row
 	for i := range 1000 {
-		rows = append(rows, table.Row{Table: "rekey", PartitionKey: fmt.Sprintf("s%02x", i%16), RowKey: fmt.Sprintf("audit-%015d-x", 600_000_000_000_000+i),
-			Properties: map[string]any{"event": `{"kind":"console.refused"}`}})
+		rows = append(rows, table.Row{Table: "rekey", PartitionKey: fmt.Sprintf("s%02x", i%16),
+			RowKey: fmt.Sprintf("audit-%015d-x", 600_000_000_000_000+i), Properties: map[string]any{"event": `{"kind":"console.refused"}`}})
 	}
 	if err := f.service.Load(rows); err != nil {
 		t.Fatal(err)
