@@ -22,8 +22,8 @@ const maxBack = 1000
 // [Base] for anything else. It never leads to another site, nor back to signing in.
 func Back(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || len(address) > maxBack || !plain(address) || u.Scheme != "" || u.Host != "" || u.Fragment != "" {
-		return Base
+	if err != nil || len(address) > maxBack || !strings.HasPrefix(address, Base) || !plain(address) {
+		return Base // what begins so has no scheme, no host and no person
 	}
 	// An encoded dot or slash is one to some of what stands in front of us, and is none to others.
 	for _, p := range []string{u.Path, u.EscapedPath()} {
