@@ -178,6 +178,7 @@ func TestRotationView(t *testing.T) {
 	want(r, "rotateAtUtc", map[string]any{"hours": 2, "minutes": 15}) // the zone's offset on that day, not today's
 	want(r, "gracePeriodHours", 48)
 	want(r, "settled", true)
+	want(r, "retryAt", nil)
 
 	rec.LastRun.Outcome = "abandoned"
 	want(show(t, rec), "rotationStatus", "failed") // Infisical's clients know two words
@@ -187,6 +188,7 @@ func TestRotationView(t *testing.T) {
 	want(r, "rotationStatus", "failed")
 	want(r, "lastRotationMessage", "grant it")
 	want(r, "nextRotationAt", "2026-12-01T03:15:00Z")
+	want(r, "retryAt", "2026-12-01T03:15:00Z")
 
 	rec.Run = &rotation.Run{ID: "r2", Trigger: rotation.OnRequest, KeyID: "k2"}
 	rec.Phase = rotation.Verifying
