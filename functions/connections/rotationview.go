@@ -35,7 +35,7 @@ type rotationState struct {
 	Retiring                 []retiringView `json:"retiring"`
 	ByHand                   []byHandView   `json:"byHand"`
 	LastRun                  *runView       `json:"lastRun"`
-	RetryAt                  *time.Time     `json:"retryAt"` // when what has failed is tried again; null: nothing waits for that
+	RetryAt                  *time.Time     `json:"retryAt"`          // when what has failed is tried again; null: nothing waits for that
 	Target                   *targetRef     `json:"target,omitempty"` // where another application authenticates
 }
 

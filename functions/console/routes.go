@@ -37,6 +37,7 @@ var routes = append([]route{
 func ofEach(base string) []route {
 	return []route{
 		{http.MethodGet, base, auth.Read, one},
+		{http.MethodGet, base + "/history", auth.Read, runsPage},
 		{http.MethodGet, base + "/audit", auth.Admin, audit},
 		{http.MethodGet, base + "/plan", auth.Rotate, dryRun},
 		{http.MethodPost, base + "/rotate", auth.Rotate, rotate},
