@@ -39,7 +39,8 @@ func TestRefusalsNameTheFields(t *testing.T) {
 			w.everything("billing")
 			refusal := object{"message": "description is long; " + above + name + " must be another one."}
 			for _, at := range []string{"POST " + secrets, "PATCH " + secrets + "/" + id, "POST " + secrets + "/" + id + "/targets",
-				"POST " + inventories + "/" + tenantID + "/" + clientID + "/adopt", "POST " + inventories + "/" + tenantID + "/" + clientID + "/accept"} {
+				"POST " + inventories + "/" + tenantID + "/" + clientID + "/adopt",
+				"POST " + inventories + "/" + tenantID + "/" + clientID + "/accept"} {
 				method, path, _ := strings.Cut(at, " ")
 				w.answer(method, path, 400, refusal)
 			}
@@ -73,8 +74,8 @@ func TestEveryFieldHasALabel(t *testing.T) {
 	if err := json.Unmarshal(data, &doc); err != nil {
 		t.Fatal(err)
 	}
-	inNoForm := []string{"method", "credentials", "rotation", "gatewayId", "gatewayPoolId", "isPlatformManagedCredentials", "version", "objectId",
-		"rotateAtUtc", "target", "code", "finding", "keyId"}
+	inNoForm := []string{"method", "credentials", "rotation", "gatewayId", "gatewayPoolId", "isPlatformManagedCredentials", "version",
+		"objectId", "rotateAtUtc", "target", "code", "finding", "keyId"}
 	labels := console.Fields()
 	for _, name := range []string{"Create", "Update", "CreateTarget", "Adopt", "AcceptFinding", "Inspect", "Credentials", "RotationInput",
 		"ConnectionRotationInput"} {
@@ -127,8 +128,8 @@ func TestMessagesNameButtons(t *testing.T) {
 	for message, want := range map[string]string{
 		"rotation: rotationInterval 0: must be 1 to 365 days; the time zone is not an IANA name such as Europe/Berlin.": "“Every so many " +
 			"days” 0: must be 1 to 365 days; “In this time zone” is not an IANA name such as Europe/Berlin.",
-		"rotation is required when isAutoRotationEnabled is true: give rotationInterval (days) and rotateAt {hours, minutes} with timeZone.": "To " +
-			"rotate on a schedule, “Every so many days” and “At this time of day” are needed.",
+		"rotation is required when isAutoRotationEnabled is true: give rotationInterval (days) and rotateAt {hours, minutes} with timeZone.": "" +
+			"To rotate on a schedule, “Every so many days” and “At this time of day” are needed.",
 		`An App Connection with the name "x" already exists. Choose another name.`: `An App Connection with the name "x" already exists. ` +
 			"Choose another name.",
 	} {
@@ -164,7 +165,8 @@ func TestCheck(t *testing.T) {
 		t.Errorf("the API is asked %+v", writes)
 	}
 	w.answer("POST", secrets+"/inspect", 400, object{"message": "credentials.clientSecret is missing."})
-	if p := w.post("/console/connect?method=client-secret", form); p.Code != 400 || strings.Count(p.text, "“Client secret” is missing.") != 2 {
+	p = w.post("/console/connect?method=client-secret", form)
+	if p.Code != 400 || strings.Count(p.text, "“Client secret” is missing.") != 2 {
 		t.Errorf("a refused check: %d %s", p.Code, p.text)
 	}
 }

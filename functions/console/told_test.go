@@ -85,7 +85,8 @@ func TestFailureIsExplained(t *testing.T) {
 			t.Errorf("%s: it can be stopped: %t", trigger, !stops)
 		}
 		for _, page := range []page{p, w.get("/console")} {
-			w.shows(page, "Grant it. “Test” names it.", "Try again now", "Rekey tries again by itself", `href="/console/connections/`+id+`#runs"`)
+			w.shows(page, "Grant it. “Test” names it.", "Try again now", "Rekey tries again by itself",
+				`href="/console/connections/`+id+`#runs"`)
 		}
 	}
 }

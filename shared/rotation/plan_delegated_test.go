@@ -75,8 +75,9 @@ func TestAskedAgain(t *testing.T) {
 		id   string // whose request is pending then
 		at   time.Duration
 	}{
-		"a refused rotation":                   {with(idle(), asked(rotation.AskRotate), failedFor("q")), rotation.AskRotate, true, "new", 0},
-		"a refused emergency":                  {with(idle(), asked(rotation.AskEmergency), failedFor("q")), rotation.AskEmergency, true, "new", 0},
+		"a refused rotation": {with(idle(), asked(rotation.AskRotate), failedFor("q")), rotation.AskRotate, true, "new", 0},
+		"a refused emergency": {
+			with(idle(), asked(rotation.AskEmergency), failedFor("q")), rotation.AskEmergency, true, "new", 0},
 		"a refused emergency, as any rotation": {with(idle(), asked(rotation.AskEmergency), failedFor("q")), rotation.AskRotate, true, "q", 0},
 		"an emergency that was not tried":      {with(idle(), asked(rotation.AskEmergency)), rotation.AskRotate, false, "q", 0},
 		"while a service has asked for a pause": {
