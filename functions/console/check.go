@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -56,9 +57,15 @@ func findings(of *tested, c *check) g.Node {
 	}
 	rows := [][]g.Node{{g.Text("Signs in"), yesNo(&c.Authenticates), g.Text("Entra accepts the credentials.")}}
 	for _, p := range c.Permissions {
-		rows = append(rows, []g.Node{h.Code(g.Text(p.Name)), yesNo(p.Has), of.permission(c, p)})
+		has := yesNo(p.Has)
+		if p.lacks() && !of.wants(c, p) {
+			has = page.Badge(page.Calm, "not needed")
+		}
+		rows = append(rows, []g.Node{h.Code(g.Text(p.Name)), has, of.permission(c, p)})
 	}
-	rows = append(rows, []g.Node{g.Text("Owns the application"), yesNo(c.OwnsItself), of.ownership(c)})
+	if of.rotates {
+		rows = append(rows, []g.Node{g.Text("Owns the application"), yesNo(c.OwnsItself), of.ownership(c)})
+	}
 	if c.ClientSecrets != nil {
 		room := c.TwoSecretLimit == nil || !*c.TwoSecretLimit || *c.ClientSecrets < 2
 		says := "It has " + count(*c.ClientSecrets, "client secret") + "."
@@ -67,9 +74,11 @@ func findings(of *tested, c *check) g.Node {
 		}
 		rows = append(rows, []g.Node{g.Text("Room for another client secret"), yesNo(&room), g.Text(says)})
 	}
-	rows = append(rows, policyRow(c))
+	if of.rotates {
+		rows = append(rows, policyRow(c))
+	}
 	nodes = append(nodes, page.Table("test", "Field by field",
-		[]page.Column{{Name: "What"}, {Name: "Result"}, {Name: "What it means", Wide: true}}, rows))
+		[]page.Column{{Name: "What", Wide: true}, {Name: "Result"}, {Name: "What it means", Wide: true}}, rows))
 	return g.Group(nodes)
 }
 
@@ -88,11 +97,18 @@ func policyRow(c *check) []g.Node {
 // lacks reports whether p is known not to be there.
 func (p *permission) lacks() bool { return p.Has != nil && !*p.Has }
 
+// wants reports whether p would help. All does where an application is to be changed that is not owned.
+func (of *tested) wants(c *check, p permission) bool {
+	const owned, all = "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"
+	hasOwned := slices.ContainsFunc(c.Permissions, func(p permission) bool { return p.Name == owned && !p.lacks() })
+	return !c.CanRotate && (p.Name != all || !hasOwned || of.rotates && c.OwnsItself != nil && !*c.OwnsItself)
+}
+
 // permission says what a permission is for, and how one that is missing is granted.
 func (of *tested) permission(c *check, p permission) g.Node {
 	need := g.Text("For " + p.NeededFor + ".")
 	command := grant(of.actor, p.Name, p.Type)
-	if !p.lacks() || c.CanRotate || command == "" {
+	if !p.lacks() || !of.wants(c, p) || command == "" {
 		return need
 	}
 	return g.Group{need, g.Text(" This grants it: "), page.Copyable(command, "the command that grants "+p.Name)}

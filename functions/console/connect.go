@@ -54,7 +54,7 @@ func (v *visit) connecting(f *sheet, checked *inspection) error {
 	}
 	d := v.document("connect", "Connect a tenant", h.Nav(h.Aria("label", "Method"), h.Ul(h.Class("tabs"), tabs)), f.mistaken(),
 		v.form(connectAt(method), upload, g.Group(fields), f.checked(method, checked),
-			h.Div(h.Class("actions"), g.If(method != "oauth", checkButton(connectAt(method))),
+			h.Div(h.Class("actions"), g.If(method != "oauth", checkButton(method)),
 				h.Button(h.Type("submit"), g.Text(map[bool]string{true: "Go on to sign in", false: "Connect"}[method == "oauth"])),
 				page.Link(to("connections"), "Back"))))
 	return f.show(d)
@@ -70,30 +70,13 @@ func (v *visit) method() string {
 	return "client-secret"
 }
 
-// connect makes a connection, or leads to the sign-in, or checks what would become of it.
+// connect makes a connection, or leads to the sign-in.
 func connect(v *visit) error {
-	method, checks := v.method(), v.PostFormValue("check") != ""
-	body := object{"method": method, "isAutoRotationEnabled": v.PostFormValue("rotate") == "on"}
-	put(v, body, map[string]string{"name": "name", "description": "description", "projectId": "projectId",
-		"vaultSecretName": "vaultSecretName"})
-	credentials, err := credentialsOf(v)
-	if err != nil {
-		return err
-	}
-	r, err := rotationOf(v)
-	if r != nil && method == "client-secret" {
-		body["rotation"] = r
-	}
-	body["credentials"] = credentials
+	body, err := v.connectionBody()
 	switch {
 	case err != nil:
-	case method == "oauth":
-		put(v, body, map[string]string{"tenantId": "tenantId"})
-		delete(body, "method")
-		delete(body, "credentials")
+	case v.method() == "oauth":
 		err = v.authorize(body)
-	case checks:
-		return v.check(body)
 	default:
 		var made struct{ AppConnection subject }
 		if err = v.api.send(http.MethodPost, secrets, body, v.once(), &made); err == nil {
@@ -104,10 +87,31 @@ func connect(v *visit) error {
 	if refused == nil {
 		return err
 	}
-	if method == "client-secret" { // several may fit
-		if again, err := v.inspect(body); err == nil {
-			return v.connecting(&sheet{visit: v, refused: refused}, again)
+	if v.method() == "client-secret" { // several may fit
+		if found, err := v.inspect(body); err == nil {
+			return v.connecting(&sheet{visit: v, refused: refused}, found)
 		}
 	}
 	return v.connecting(&sheet{visit: v, refused: refused}, nil)
+}
+
+// connectionBody is what the API gets of the form.
+func (v *visit) connectionBody() (object, error) {
+	body, method := object{}, v.method()
+	put(v, body, map[string]string{"name": "name", "description": "description", "projectId": "projectId",
+		"vaultSecretName": "vaultSecretName"})
+	if method == "oauth" {
+		put(v, body, map[string]string{"tenantId": "tenantId"})
+		return body, nil
+	}
+	credentials, err := credentialsOf(v)
+	if err != nil {
+		return nil, err
+	}
+	body["method"], body["credentials"], body["isAutoRotationEnabled"] = method, credentials, v.PostFormValue("rotate") == "on"
+	r, err := rotationOf(v)
+	if r != nil && method == "client-secret" {
+		body["rotation"] = r
+	}
+	return body, err
 }

@@ -107,7 +107,8 @@ func TestWithoutASession(t *testing.T) {
 
 // buttons are all that can be posted to with a session.
 var buttons = []string{
-	"/console/several", "/console/connect", "/console/connections/" + id + "/add-target", "/console/connections/" + id + "/reconnect",
+	"/console/several", "/console/connect", "/console/connect/check", "/console/connections/" + id + "/add-target",
+	"/console/connections/" + id + "/reconnect",
 	"/console/inventory/scans", "/console/inventory/" + tenantID + "/" + clientID + "/adopt",
 	"/console/inventory/" + tenantID + "/" + clientID + "/accept",
 	"/console/inventory/" + tenantID + "/" + clientID + "/reject", "/console/connections/" + id + "/rotate",

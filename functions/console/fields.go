@@ -64,6 +64,19 @@ var phrases = []struct {
 	{regexp.MustCompile(`GET \.\.\./inventory/\{tenantId\}/\{clientId\}`), "The application's page"},
 }
 
+// signs are of messages that name no field, and are about one all the same.
+var signs = []struct {
+	message *regexp.Regexp
+	field   string
+}{
+	{regexp.MustCompile(`with the name "[^"]*" already exists`), "name"}, {regexp.MustCompile(`^The Key Vault secret`), "vaultSecretName"},
+	{regexp.MustCompile(`^Entra refuses the client secret`), "clientSecret"}, {regexp.MustCompile(`with the key id`), "clientSecretKeyId"},
+	{regexp.MustCompile(`^The tenant was not found`), "tenantId"}, {regexp.MustCompile(`^The application was not found`), "clientId"},
+	{regexp.MustCompile(`^(?:The|A) password|has a password`), "password"},
+	{regexp.MustCompile(`[Tt]he certificate`), "certificateBody"}, {regexp.MustCompile(`[Pp]rivate key`), "privateKey"},
+	{regexp.MustCompile(`PFX`), "pfx"},
+}
+
 // named finds the API's names of fields: those in two words wherever they stand, since no sentence has
 // them by chance, and the others where a sentence begins that says what they must be.
 var named = func() *regexp.Regexp {
@@ -93,6 +106,11 @@ func inWords(message string) (words string, about []string) {
 		}
 		return m[2] + "“" + fields[i].label + "”" + m[4]
 	})
+	for _, s := range signs {
+		if len(about) == 0 && s.message.MatchString(message) {
+			about = append(about, s.field)
+		}
+	}
 	return words, about
 }
 

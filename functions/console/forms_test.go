@@ -58,6 +58,31 @@ func TestRefusalsNameTheFields(t *testing.T) {
 	}
 }
 
+// A refusal that names no field marks the one that it is about.
+func TestRefusalsMarkTheField(t *testing.T) {
+	for message, c := range map[string]struct{ method, field string }{
+		`An App Connection with the name "x" already exists. Choose another name.`:  {"client-secret", "name"},
+		`The Key Vault secret "x" is used by another connection.`:                   {"client-secret", "vaultSecretName"},
+		"Entra refuses the client secret. Check that it is the secret's value.":     {"client-secret", "clientSecret"},
+		"The application has no client secret with the key id x. Check it.":         {"client-secret", "clientSecretKeyId"},
+		"The tenant was not found. Check the tenant id.":                            {"client-secret", "tenantId"},
+		"The application was not found in this tenant. Check the client id.":        {"client-secret", "clientId"},
+		"The certificate is neither PEM nor the base64 of a DER file.":              {"certificate", "certificateBody"},
+		"The private key is encrypted. Decrypt it.":                                 {"certificate", "privateKey"},
+		"The PFX file cannot be read.":                                              {"certificate", "pfx"},
+		"The PFX file has a password. Give it, too.":                                {"certificate", "password"},
+		"Which client secret is it? Say credentials.clientSecretKeyId. It could be": {"client-secret", "clientSecretKeyId"},
+	} {
+		w := newWorld(t, auth.Admin)
+		w.answer("POST", secrets, 400, object{"message": message})
+		p := w.post("/console/connect?method="+c.method, nil)
+		if !regexp.MustCompile(`id="`+c.field+`"[^>]* aria-describedby="[^"]*message" aria-invalid="true"`).MatchString(p.text) ||
+			strings.Count(p.text, "aria-invalid") != 1 {
+			t.Errorf("%s does not mark %s: %s", message, c.field, p.text)
+		}
+	}
+}
+
 // The names of fields are all that the API's bodies have; what no form has is listed here.
 func TestEveryFieldHasALabel(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("..", "connections", "openapi.json"))
@@ -128,7 +153,7 @@ func TestMessagesNameButtons(t *testing.T) {
 	for message, want := range map[string]string{
 		"rotation: rotationInterval 0: must be 1 to 365 days; the time zone is not an IANA name such as Europe/Berlin.": "“Every so many " +
 			"days” 0: must be 1 to 365 days; “In this time zone” is not an IANA name such as Europe/Berlin.",
-		"rotation is required when isAutoRotationEnabled is true: give rotationInterval (days) and rotateAt {hours, minutes} with timeZone.": "" +
+		"rotation is required when isAutoRotationEnabled is true: give rotationInterval (days) and rotateAt {hours, minutes}.": "" +
 			"To rotate on a schedule, “Every so many days” and “At this time of day” are needed.",
 		`An App Connection with the name "x" already exists. Choose another name.`: `An App Connection with the name "x" already exists. ` +
 			"Choose another name.",
@@ -148,9 +173,9 @@ func TestCheck(t *testing.T) {
 		"test": object{"authenticates": true, "canRotate": false, "why": []string{"It may not."}, "ownsItself": false, "twoSecretLimit": true,
 			"clientSecrets": 2, "policy": object{"clientSecretsForbidden": true},
 			"permissions": []object{{"name": "Application.ReadWrite.OwnedBy", "type": "application", "has": false, "neededFor": "rotating"}}}})
-	form := url.Values{"name": {"n"}, "tenantId": {tenantID}, "clientId": {clientID}, "clientSecret": {"CANARY"}, "check": {"on"},
+	form := url.Values{"name": {"n"}, "tenantId": {tenantID}, "clientId": {clientID}, "clientSecret": {"CANARY"},
 		"rotate": {"on"}, "interval": {"30"}, "time": {"03:00"}, "timeZone": {"UTC"}, "originalGrace": {"24"}}
-	p := w.post("/console/connect?method=client-secret", form)
+	p := w.post("/console/connect/check?method=client-secret", form)
 	w.shows(p, "It may not.", `<option value="candidate-1" selected>`, "az ad app permission add --id "+clientID+" --api 00000003",
 		"az ad app owner add --id "+clientID+" --owner-object-id", "Room for another client secret", "It has 2 client secrets.",
 		`value="24"`, "enter it again")
@@ -165,9 +190,39 @@ func TestCheck(t *testing.T) {
 		t.Errorf("the API is asked %+v", writes)
 	}
 	w.answer("POST", secrets+"/inspect", 400, object{"message": "credentials.clientSecret is missing."})
-	p = w.post("/console/connect?method=client-secret", form)
+	p = w.post("/console/connect/check?method=client-secret", form)
 	if p.Code != 400 || strings.Count(p.text, "“Client secret” is missing.") != 2 {
 		t.Errorf("a refused check: %d %s", p.Code, p.text)
+	}
+}
+
+// A permission that helps comes with the command that grants it; one that does not is not asked for.
+func TestGrants(t *testing.T) {
+	const owned, all = "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"
+	for name, c := range map[string]struct {
+		method             string
+		owned, owns, can   bool
+		wants, wantsNot    string
+		ownership, unasked bool
+	}{
+		"nothing is granted":          {"client-secret", false, false, false, "18a4783c", "", true, false},
+		"it owns nothing":             {"client-secret", true, false, false, "1bfefb4e", "18a4783c", true, false},
+		"it can rotate":               {"client-secret", true, true, true, "", "1bfefb4e", false, true},
+		"it rotates nothing itself":   {"certificate", true, false, false, "", "1bfefb4e", false, true},
+		"and could rotate no target ": {"certificate", false, false, false, "18a4783c", "", false, false},
+	} {
+		w := newWorld(t, auth.Admin)
+		w.everything("billing")
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": connectionOf("billing", c.method)})
+		w.answer("POST", secrets+"/"+id+"/test", 200, object{"test": object{"authenticates": true, "canRotate": c.can, "ownsItself": c.owns,
+			"why": []string{"Because."}, "permissions": []object{{"name": owned, "type": "application", "has": c.owned},
+				{"name": all, "type": "application", "has": false}}}})
+		p := w.get("/console/connections/" + id + "/test")
+		w.shows(p, "--api-permissions "[:len("--api-permissions ")*min(1, len(c.wants))]+c.wants)
+		if c.wantsNot != "" && strings.Contains(p.text, c.wantsNot) || strings.Contains(p.text, "az ad app owner add") != c.ownership ||
+			strings.Contains(p.text, "not needed") != c.unasked {
+			t.Errorf("%s: %s", name, p.text)
+		}
 	}
 }
 

@@ -74,7 +74,7 @@ func (v *visit) runTable(runs []run) g.Node {
 			g.Text(orNone(said(r.Message), "-")), h.Code(g.Text(orNone(r.KeyID, "-")))}
 	}
 	return page.Table("runs", "Rotations, the newest first",
-		[]page.Column{{Name: "Began"}, {Name: "Outcome"}, {Name: "Why and by whom"}, {Name: "Message"}, {Name: "Key id"}}, rows)
+		[]page.Column{{Name: "Began", Wide: true}, {Name: "Outcome"}, {Name: "Why and by whom"}, {Name: "Message"}, {Name: "Key id"}}, rows)
 }
 
 // triggers are why a run began.

@@ -3,6 +3,7 @@ package console
 import (
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -31,10 +32,15 @@ func (i *inspection) own() []candidate {
 	return slices.DeleteFunc(slices.Clone(i.Inspection.Candidates), func(c candidate) bool { return c.Of != "application" })
 }
 
-// check shows the form again with what it would make. What is secret has to be entered again, unless a
-// script shows the result in the page as it is.
-func (v *visit) check(body object) error {
-	found, err := v.inspect(body)
+// checkConnection shows the form again with what it would make. What is secret has to be entered again,
+// unless a script shows the result in the page as it is. It has an address of its own, so that no button
+// that gets lost makes a connection of a check.
+func checkConnection(v *visit) error {
+	body, err := v.connectionBody()
+	var found *inspection
+	if err == nil {
+		found, err = v.inspect(body)
+	}
 	if refused := refusedBy(err); refused != nil {
 		return v.connecting(&sheet{visit: v, refused: refused}, nil)
 	}
@@ -57,10 +63,14 @@ func (v *visit) inspect(body object) (*inspection, error) {
 	return &found, nil
 }
 
-// checkButton sends a form to be checked.
-func checkButton(at page.Address) g.Node {
-	return h.Button(h.Type("submit"), h.Class("plain"), h.Name("check"), h.Value("on"), h.FormNoValidate(),
-		h.FormAction(at.Fragment("checked").String()), g.Attr("data-check", ""), g.Text("Check"))
+func checkAt(method string) page.Address {
+	return to("connect", "check").With(url.Values{"method": {method}}).Fragment("checked")
+}
+
+// checkButton sends the form to be checked.
+func checkButton(method string) g.Node {
+	return h.Button(h.Type("submit"), h.Class("plain"), h.FormNoValidate(), h.FormAction(checkAt(method).String()), g.Attr("data-check", ""),
+		g.Text("Check"))
 }
 
 // checked shows what a check has shown. It is there without one, for the script to fill.
@@ -83,7 +93,7 @@ func (f *sheet) checked(method string, i *inspection) g.Node {
 		if f.Method == http.MethodPost {
 			nodes = append(nodes, h.P(h.Class("note again"), g.Text("What is secret was not sent back: enter it again before you connect.")))
 		}
-	case f.refused != nil && f.PostFormValue("check") != "":
+	case f.refused != nil && strings.HasSuffix(f.URL.Path, "/check"):
 		nodes = []g.Node{h.H2(g.Text("What was checked")), page.Notice(page.Bad, h.P(g.Text(f.refused.message)))}
 	}
 	return h.Section(h.ID("checked"), g.Attr("data-checked", ""), h.Aria("live", "polite"), h.Aria("label", "Check"), g.Group(nodes))

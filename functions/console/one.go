@@ -10,6 +10,7 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/auth"
+	"rekey/shared/connection"
 	"rekey/shared/page"
 )
 
@@ -206,7 +207,7 @@ func (v *visit) about(s *subject) g.Node {
 		if s.scheduled() {
 			facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
 		}
-		if r.LastRotationMessage != nil {
+		if r.LastRotationMessage != nil && !slices.Contains(s.Attention, connection.Failing) { // else it stands above
 			facts = append(facts, page.Say("The last rotation says", said(*r.LastRotationMessage)))
 		}
 	}

@@ -52,7 +52,7 @@ func (f *sheet) area(name, hint, text string) g.Node {
 
 // chooser takes the file of a field that is pasted into otherwise.
 func chooser(name, kinds string) g.Node {
-	return h.Input(h.Name(fileOf(name)), h.Type("file"), h.Accept(kinds), h.Aria("label", labelOf(name)+", as a file"))
+	return h.Div(h.Input(h.Name(fileOf(name)), h.Type("file"), h.Accept(kinds), h.Aria("label", labelOf(name)+", as a file")))
 }
 
 // publicPart is what of a pasted certificate is shown again: certificates. A key may have been

@@ -26,11 +26,15 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 for (const button of document.querySelectorAll("button[data-check]")) {
   button.addEventListener("click", async event => {
     event.preventDefault();
+    const text = button.textContent;
     button.disabled = true;
-    const answer = await fetch(button.formAction, {method: "POST", credentials: "same-origin", body: new FormData(button.form, button)})
+    button.textContent = "Checking";
+    const answer = await fetch(button.formAction, {method: "POST", credentials: "same-origin", body: new FormData(button.form)})
       .catch(() => null);
     button.disabled = false;
-    if (!answer || answer.redirected) { location.reload(); return; }
+    button.textContent = text;
+    if (!answer) return;
+    if (answer.redirected) { location.reload(); return; }
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const old of document.querySelectorAll("[data-checked]")) {
       const part = next.getElementById(old.id);
