@@ -112,9 +112,7 @@ func inventoryList(v *visit) error {
 			ask.Set(name, text)
 		}
 	}
-	if q.Get("includeAccepted") != "" {
-		ask.Set("includeAccepted", "true")
-	}
+	askAccepted(ask, q)
 	if filtered := len(ask) > 1; !filtered && q.Get("all") == "" {
 		ask.Set("endsAfter", v.now.UTC().Format(time.RFC3339))
 	}
@@ -153,7 +151,7 @@ func inventoryList(v *visit) error {
 // inventoryCSV is the list as a file, all pages of it.
 func inventoryCSV(v *visit) error {
 	ask := url.Values{"format": {"csv"}, "limit": {"1000"}}
-	for _, name := range []string{"finding", "tenantId", "owner", "text", "endsAfter", "endsBefore", "includeAccepted"} {
+	for _, name := range []string{"finding", "tenantId", "owner", "text", "endsAfter", "endsBefore", "includeAccepted", "onlyAccepted"} {
 		if text := v.URL.Query().Get(name); text != "" {
 			ask.Set(name, text)
 		}
@@ -197,6 +195,19 @@ func (v *visit) asOf(tenants []tenant) g.Node {
 	})
 }
 
+// acceptedOptions say what becomes of findings that were accepted.
+var acceptedOptions = [][2]string{{"", "don't count"}, {"too", "count, too"}, {"only", "only those"}}
+
+// askAccepted asks the API for what was accepted as the filter says.
+func askAccepted(ask, q url.Values) {
+	switch q.Get("accepted") {
+	case "too":
+		ask.Set("includeAccepted", "true")
+	case "only":
+		ask.Set("onlyAccepted", "true")
+	}
+}
+
 func (v *visit) inventoryFilters(q url.Values) g.Node {
 	kinds := []g.Node{h.Option(h.Value(""), g.Text("any"))}
 	for _, kind := range inventory.Kinds {
@@ -205,8 +216,9 @@ func (v *visit) inventoryFilters(q url.Values) g.Node {
 	}
 	return h.Form(h.Class("filters"), h.Role("search"), to("inventory").Action(),
 		h.Label(g.Text("Finding"), h.Select(h.Name("finding"), g.Group(kinds))),
-		h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("includeAccepted"), h.Value("true"),
-			g.If(q.Get("includeAccepted") != "", h.Checked())), g.Text("also where that is accepted")),
+		h.Label(g.Text("Accepted findings"), h.Select(h.Name("accepted"), g.Map(acceptedOptions, func(o [2]string) g.Node {
+			return h.Option(h.Value(o[0]), g.If(q.Get("accepted") == o[0], h.Selected()), g.Text(o[1]))
+		}))),
 		h.Label(g.Text("Owner"), h.Input(h.Name("owner"), h.Value(q.Get("owner")))),
 		h.Label(g.Text("Name, client id or credential"), h.Input(h.Type("search"), h.Name("text"), h.Value(q.Get("text")))),
 		h.Label(g.Text("Tenant"), h.Input(h.Name("tenantId"), h.Value(q.Get("tenantId")))),
@@ -220,7 +232,7 @@ func (v *visit) items(list []item) g.Node {
 	rows := make([][]g.Node, len(list))
 	for i, a := range list {
 		rows[i] = []g.Node{page.Link(to("inventory", a.TenantID, a.ClientID), orNone(a.Name, a.ClientID)), v.maybe(a.EndsAt, "never"),
-			kinds(a.Findings, q.Get("includeAccepted") != ""), g.Text(owners(&a)),
+			kinds(a.Findings, q.Get("accepted") != ""), g.Text(owners(&a)),
 			g.Text(strconv.Itoa(len(a.Credentials) + a.MoreCredentials))}
 	}
 	return page.Table("inventory", "Applications, what ends next first",

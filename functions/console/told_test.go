@@ -216,11 +216,14 @@ func TestAcceptedFindings(t *testing.T) {
 		"tenantId": tenantID, "clientId": clientID, "findings": []object{{"finding": "ownerless"}, {"finding": "ownerless"}, accepted}}}})
 	p := w.get("/console/inventory?finding=unused")
 	w.shows(p, "no owner\u00a0×2</span>")
-	if strings.Contains(p.text, "accepted: unused") || w.asked[0].query.Has("includeAccepted") {
+	if strings.Contains(p.text, "accepted: unused") || len(w.asked[0].query) != 2 {
 		t.Error("what was accepted is shown")
 	}
-	w.shows(w.get("/console/inventory?finding=unused&includeAccepted=true"), "accepted: unused", `includeAccepted=true">The same as CSV`)
-	if last := w.asked[len(w.asked)-1]; last.query.Get("includeAccepted") != "true" {
-		t.Errorf("the API is asked for %v", last.query)
+	for chosen, asks := range map[string]string{"too": "includeAccepted", "only": "onlyAccepted"} {
+		w.shows(w.get("/console/inventory?finding=unused&accepted="+chosen), "accepted: unused", asks+`=true">The same as CSV`,
+			`<option value="`+chosen+`" selected>`)
+		if last := w.asked[len(w.asked)-1]; last.query.Get(asks) != "true" || last.query.Has("accepted") {
+			t.Errorf("%s: the API is asked for %v", chosen, last.query)
+		}
 	}
 }
