@@ -30,7 +30,7 @@ func (v *visit) application(f *sheet) error {
 	facts := []page.Fact{page.Say("Tenant", a.TenantID), page.Say("Client id", a.ClientID), page.Say("Owners", owners(a)),
 		{Name: "Ends next", Value: v.maybe(a.EndsAt, "never")}}
 	if a.Audience != nil {
-		facts = append(facts, page.Say("Who may sign in to it", *a.Audience))
+		facts = append(facts, page.Say("Who may sign in to it", wordOf(audienceWords, *a.Audience)))
 	}
 	if a.Disabled {
 		facts = append(facts, page.Say("Enabled", "no"))

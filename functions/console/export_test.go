@@ -14,4 +14,7 @@ var (
 	Said       = said
 	EventWords = eventWords
 	Triggers   = triggers
+	ListWords  = listWords
+	ScanWords  = scanWords
+	Changes    = changeWords
 )

@@ -136,7 +136,7 @@ func inventoryList(v *visit) error {
 			h.P(g.Text("No tenant was scanned yet. A scan reads applications through a connection that may read them "+
 				"(Application.Read.All), and changes nothing.")), v.firstScan()))
 	case len(list.Applications) == 0:
-		main = append(main, h.P(g.Text("No application fits.")))
+		main = append(main, h.P(g.Text("No application fits these filters. "), page.Link(to("inventory"), "All that has an end ahead")))
 	default:
 		main = append(main, v.items(list.Applications))
 	}
@@ -190,7 +190,7 @@ func (v *visit) asOf(tenants []tenant) g.Node {
 		}
 		return page.Notice(page.Warn, h.P(g.Text("Tenant "+t.TenantID+", as of "), v.when(*t.AsOf), g.Text(". Not everything could be read:")),
 			h.Ul(g.Map(t.Unread, func(u struct{ List, Message string }) g.Node {
-				return h.Li(g.Text(u.List + ": " + sentence(u.Message)))
+				return h.Li(g.Text(wordOf(listWords, u.List) + ": " + sentence(u.Message)))
 			})))
 	})
 }

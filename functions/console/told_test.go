@@ -110,15 +110,19 @@ func TestHistoryGoesOn(t *testing.T) {
 
 // Every kind of event and every trigger has a name.
 func TestCodesHaveWords(t *testing.T) {
-	for file, c := range map[string]struct {
+	for _, c := range []struct {
+		file     string
 		constant *regexp.Regexp
 		words    map[string]string
 		least    int
 	}{
-		"history/kind.go": {regexp.MustCompile(`= "((?:connection|rotation|credential)\.[a-z-]+)"`), console.EventWords, 25},
-		"rotation/run.go": {regexp.MustCompile(`Trigger = "([a-z]+)"`), console.Triggers, 6},
+		{"history/kind.go", regexp.MustCompile(`= "((?:connection|rotation|credential)\.[a-z-]+)"`), console.EventWords, 25},
+		{"rotation/run.go", regexp.MustCompile(`Trigger = "([a-z]+)"`), console.Triggers, 6},
+		{"inventory/list.go", regexp.MustCompile(`List = "([a-z-]+)"`), console.ListWords, 6},
+		{"inventory/tenant.go", regexp.MustCompile(`ChangeKind = "([a-z-]+)"`), console.Changes, 8},
+		{"inventory/tenant.go", regexp.MustCompile(` Phase = "([a-z-]+)"`), console.ScanWords, 4},
 	} {
-		text, err := os.ReadFile(filepath.Join("..", "..", "shared", filepath.FromSlash(file)))
+		text, err := os.ReadFile(filepath.Join("..", "..", "shared", filepath.FromSlash(c.file)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +133,7 @@ func TestCodesHaveWords(t *testing.T) {
 			}
 		}
 		if len(found) < c.least {
-			t.Errorf("%s: only %d were found", file, len(found))
+			t.Errorf("%s: only %d were found", c.file, len(found))
 		}
 	}
 	w := newWorld(t, auth.Admin)
