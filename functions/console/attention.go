@@ -89,17 +89,17 @@ func (v *visit) cause(s *subject, word string) g.Node {
 	case word == connection.RemoveByHand && len(r.ByHand) > 0:
 		why = "The one with the key id " + r.ByHand[0].KeyID + ": " + r.ByHand[0].Reason
 	}
-	if why == "" {
-		return nil
+	var nodes []g.Node
+	if why != "" {
+		nodes = append(nodes, h.Strong(g.Text("Why: ")), g.Text(sentence(why)+" "))
 	}
-	nodes := []g.Node{h.Strong(g.Text("Why: ")), g.Text(sentence(why) + " ")}
-	if word == connection.Failing {
+	if word == connection.Failing && r != nil {
 		if r.RetryAt != nil {
 			nodes = append(nodes, g.Text("Rekey tries again by itself "), v.when(*r.RetryAt), g.Text(". "))
 		}
 		nodes = append(nodes, page.Link(own(s).Fragment("runs"), "What was tried"))
 	}
-	return h.P(nodes...)
+	return g.If(len(nodes) > 0, h.P(nodes...))
 }
 
 // helping are the buttons that help. A target signs in with nothing of its own; a connection by

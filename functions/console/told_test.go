@@ -77,6 +77,9 @@ func TestFailureIsExplained(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
 	w.answer("GET", secrets, 200, object{"appConnections": []object{failed("manual")}})
+	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "connectionId": id,
+		"attention": []string{rekey.Failing}, "rotationStatus": "failed", "lastRotationMessage": "Make room."}}})
+	w.shows(w.get("/console"), "Make room.", `href="/console/targets/`+id+`/`+targetID+`#runs">What was tried`)
 	for trigger, stops := range map[string]bool{"manual": true, "emergency": true, "schedule": false} {
 		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": failed(trigger)})
 		p := w.get("/console/connections/" + id)
