@@ -32,8 +32,7 @@ func (c *client) truth() map[string]string {
 		}
 	}
 	for _, row := range c.stack.Table.Rows("") {
-		kind, _, _ := strings.Cut(row.RowKey, "-")
-		if slices.Contains([]string{"hist", "day", "run", "index"}, kind) { // the last is the timer's
+		if kind, _, _ := strings.Cut(row.RowKey, "-"); slices.Contains([]string{"hist", "day", "run", "audit", "index"}, kind) {
 			continue
 		}
 		data, err := json.Marshal(row.Properties)

@@ -20,7 +20,7 @@ func TestAttention(t *testing.T) {
 		{attention.Expiring, "certificate", "It ends soon", edit},
 		{attention.Expired, "client-secret", "It has ended", edit},
 		{attention.Lost, "client-secret", "does not work any more", edit},
-		{attention.Failing, "client-secret", "does not succeed by itself", rotate},
+		{attention.Failing, "client-secret", "has not succeeded", rotate},
 		{attention.SignInLost, "certificate", "sign in to Entra, so that", edit},
 		{attention.SignInLost, "oauth", "sign in to Entra, so that", again},
 		{attention.RemoveByHand, "client-secret", "only a person can remove", `href="` + at + `"`},

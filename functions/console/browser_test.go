@@ -179,7 +179,7 @@ func TestWithoutJavaScript(t *testing.T) {
 	w.answer("POST", secrets+"/"+id+"/rotate-credentials", 200, object{"appConnection": connection("billing")})
 	w.answer("PATCH", secrets+"/"+id, 200, object{"appConnection": connection("billing")})
 	browser := open(t, w)
-	browser.do(scripts(false), chromedp.Navigate(browser.url+"/console/connections"), chromedp.Click(chromedp.CSS("#connections tbody a")),
+	browser.do(scripts(false), chromedp.Navigate(browser.url+"/console/connections"), chromedp.Click(chromedp.CSS("#connections-table tbody a")),
 		chromedp.WaitVisible(chromedp.CSS("body#connection")))
 	for _, path := range []string{"rotate", "pause"} {
 		browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id), // which has no status yet to wait for
@@ -209,11 +209,28 @@ func TestScript(t *testing.T) {
 	browser := open(t, w)
 	browser.do(chromedp.Navigate(browser.url+"/console/connections"), chromedp.WaitVisible(chromedp.CSS("[data-filters]")),
 		chromedp.SendKeys(chromedp.CSS("[data-filters]"), "REPORT"))
-	left := chromedp.Evaluate[int64]("[...document.querySelectorAll('#connections tbody tr')].filter(r => !r.hidden).length")
+	left := chromedp.Evaluate[int64]("[...document.querySelectorAll('#connections-table tbody tr')].filter(r => !r.hidden).length")
 	if n := look(browser, left); n != 1 {
 		t.Errorf("%d rows are left", n)
 	}
 	browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id), chromedp.WaitVisible(chromedp.CSS("[data-refresh] .steps")))
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": connection("billing")})
 	browser.do(chromedp.WaitNotPresent(chromedp.CSS("[data-refresh]")), chromedp.WaitVisible(chromedp.CSS("#status")))
+	browser.checks()
+}
+
+// checks: a check shows its result in the form as it is, so that what is secret stays, and connects nothing.
+func (t *tab) checks() {
+	t.Helper()
+	t.answer("POST", secrets+"/inspect", 200, object{"test": object{"authenticates": true, "canRotate": true},
+		"inspection": object{"candidates": []object{{"keyId": "candidate-1", "of": "application"}}}})
+	t.do(chromedp.Navigate(t.url+"/console/connect"), chromedp.SendKeys(chromedp.CSS("#clientSecret"), "entered"),
+		chromedp.Click(chromedp.CSS("button[data-check]")), chromedp.WaitVisible(chromedp.CSS("#checked table")),
+		chromedp.WaitVisible(chromedp.CSS("select#clientSecretKeyId")), chromedp.WaitNotPresent(chromedp.CSS(".again")))
+	if kept := look(t, chromedp.Evaluate[string]("document.getElementById('clientSecret').value")); kept != "entered" {
+		t.Errorf("the secret is lost: %q", kept)
+	}
+	if writes := t.writes(); len(writes) != 1 || writes[0].path != secrets+"/inspect" {
+		t.Errorf("%+v", writes)
+	}
 }

@@ -50,14 +50,23 @@ func (v *visit) document(id, title string, main ...g.Node) page.Document {
 	}
 }
 
-// places are the parts of the console.
-var places = []struct{ id, path, name string }{
-	{"overview", "", "Overview"}, {"connections", "connections", "Connections"}, {"targets", "targets", "Targets"},
-	{"inventory", "inventory", "Inventory"}, {"settings", "settings", "Settings"},
+// place is a part of the console, and the least role that may see it.
+type place struct {
+	id, path, name string
+	role           auth.Role
+}
+
+var places = []place{
+	{"overview", "", "Overview", auth.Read}, {"connections", "connections", "Connections", auth.Read},
+	{"targets", "targets", "Targets", auth.Read}, {"inventory", "inventory", "Inventory", auth.Read},
+	{"trail", "audit", "Audit", auth.Admin}, {"settings", "settings", "Settings", auth.Read},
 }
 
 func (v *visit) header(id string) g.Node {
-	items := g.Map(places, func(p struct{ id, path, name string }) g.Node {
+	items := g.Map(places, func(p place) g.Node {
+		if !v.caller.Role.Allows(p.role) {
+			return nil
+		}
 		at := to()
 		if p.path != "" {
 			at = to(p.path)
@@ -141,6 +150,11 @@ func (v *visit) told() g.Node {
 	if done == "tried" {
 		tone = page.Bad
 	}
+	if done == "deleted" {
+		if more := v.toldBy(); more != "" {
+			text = more + " What is left to do continues in the background."
+		}
+	}
 	return h.Div(h.Role("status"), page.Notice(tone, h.P(g.Text(text))))
 }
 
@@ -152,7 +166,7 @@ var tellings = map[string]string{
 	"paused":    "Rotation is off. What is published stays as it is, and works until its end date.",
 	"resumed":   "Rotation is on.",
 	"saved":     "Saved.",
-	"abandoned": "The run is abandoned. What was issued in it is removed.",
+	"abandoned": "It is abandoned. What was issued in it is removed; what is published is unchanged.",
 	"deleted":   "The deletion has begun. It continues in the background.",
 	"created":   "Connected.",
 	"target":    "The target is there. Its first client secret is being issued.",

@@ -16,6 +16,8 @@ var routes = append([]route{
 	{http.MethodPost, "several", auth.Write, several},
 	{http.MethodGet, "connect", auth.Write, connectForm},
 	{http.MethodPost, "connect", auth.Write, connect},
+	{http.MethodGet, "connect/check", auth.Write, connectForm}, // it is loaded again
+	{http.MethodPost, "connect/check", auth.Write, checkConnection},
 	{http.MethodGet, "connections/{id}/add-target", auth.Write, targetForm},
 	{http.MethodPost, "connections/{id}/add-target", auth.Write, addTarget},
 	{http.MethodPost, "connections/{id}/reconnect", auth.Write, reconnect},
@@ -28,6 +30,7 @@ var routes = append([]route{
 	{http.MethodPost, "inventory/{tenantId}/{clientId}/adopt", auth.Write, adopt},
 	{http.MethodPost, "inventory/{tenantId}/{clientId}/accept", auth.Admin, accept},
 	{http.MethodPost, "inventory/{tenantId}/{clientId}/reject", auth.Admin, reject},
+	{http.MethodGet, "audit", auth.Admin, trail},
 	{http.MethodGet, "settings", auth.Read, settings},
 	{http.MethodPost, "zone", auth.Read, zone},
 	{http.MethodPost, "sign-out", auth.Read, signOut},
@@ -37,7 +40,8 @@ var routes = append([]route{
 func ofEach(base string) []route {
 	return []route{
 		{http.MethodGet, base, auth.Read, one},
-		{http.MethodGet, base + "/audit", auth.Admin, audit},
+		{http.MethodGet, base + "/history", auth.Read, runsPage},
+		{http.MethodGet, base + "/audit", auth.Admin, ownAudit},
 		{http.MethodGet, base + "/plan", auth.Rotate, dryRun},
 		{http.MethodPost, base + "/rotate", auth.Rotate, rotate},
 		{http.MethodGet, base + "/emergency", auth.Rotate, emergency},
@@ -73,7 +77,9 @@ func match(method, path string) (found *route, params map[string]string, allowed
 		case ok && rt.method == method:
 			return rt, params, nil
 		case ok:
-			allowed = append(allowed, rt.method)
+			if allowed = append(allowed, rt.method); rt.method == http.MethodGet {
+				allowed = append(allowed, http.MethodHead)
+			}
 		}
 	}
 	return nil, nil, allowed

@@ -17,6 +17,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"rekey/shared/audit"
 	"rekey/shared/auth"
 	"rekey/shared/config"
 	"rekey/shared/connection"
@@ -49,19 +52,26 @@ type App struct {
 	Inventory   *catalog.Catalog     // what they have found
 	OAuth       *oauth.Flow          // nil: connecting by OAuth is not configured
 	Sessions    *session.Manager     // who is signed in to the console
+	Trail       *audit.Trail         // of what happens in the deployment
 	Notices     *notice.Deliverer    // nil: there is no webhook
 	Telemetry   *telemetry.Telemetry // nil: no metrics and traces are exported
 }
 
 // New puts an App together. Its error says what is wrong with the settings.
-func New(c config.Config, log *slog.Logger) (*App, error) {
+func New(c config.Config, log *slog.Logger) (*App, error) { return As(nil, c, log) }
+
+// As is [New] with another identity than the settings name, such as a person's at a
+// workstation; nil is that of the settings.
+func As(own azcore.TokenCredential, c config.Config, log *slog.Logger) (*App, error) {
 	client, err := httpClient(c)
 	if err != nil {
 		return nil, err
 	}
 	measure := measured(c, log)
 	client.Transport = measure.Transport(client.Transport)
-	own := &identity{config: c, client: client, log: log}
+	if own == nil {
+		own = &identity{config: c, client: client, log: log}
+	}
 	table := tablestore.Config{ConnectionString: c.TableConnection, Transport: client, Notices: c.Webhook.On()}
 	if c.TableURL != "" {
 		table.ServiceURL, table.Credential = c.TableURL, own
@@ -106,9 +116,11 @@ func New(c config.Config, log *slog.Logger) (*App, error) {
 	scans := scanner(c, store, directory, actors, connections, measure, log)
 	rotator.Inventory = scans
 	known, limit := callers(c, tokens), auth.NewLimiter(auth.Limits{})
+	trail := &audit.Trail{Store: store, Log: log}
 	return &App{
 		Config: c, Log: log, Rotator: rotator, Scans: scans, Inventory: inventories(c, store, scans, log),
-		Callers: known, Limit: limit, Sessions: sessions(c, known, limit, tokens, authority, vault, log),
+		Callers: known, Limit: limit, Trail: trail,
+		Sessions:    sessions(c, known, limit, trail, store, tokens, authority, vault, log),
 		Connections: connections, OAuth: connectPeople(c, tokens, store, authority, connections, log), Notices: deliverer, Telemetry: measure,
 	}, nil
 }

@@ -72,7 +72,7 @@ func (s storeTest) searches(t *testing.T) {
 			t.Errorf("%s: %s, want %s", state, got, want)
 		}
 	}
-	both := index.Query{Project: &project, Text: "us", State: index.Paused, Limit: 9}
+	both := index.Query{Project: &project, Text: "g-us", State: index.Paused, Limit: 9}
 	if got := s.found(t, both); got != "[]" {
 		t.Errorf("both: %s", got)
 	}

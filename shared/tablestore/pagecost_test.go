@@ -10,6 +10,7 @@ import (
 	"rekey/shared/emulator/table"
 	"rekey/shared/index"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 )
 
 // crowded loads many records with the rows beside them, of which one in each of some needs attention.
@@ -48,6 +49,7 @@ func crowded(t *testing.T, f *fixture, of string, records, urgent int) {
 // looks through a bounded part of the list and reads what it finds; what needs attention is found
 // without looking at what does not.
 func TestCostOfAPage(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	const records, limit = 20_000, 50
 	f := newFixture(t, table.Config{}, nil)
 	crowded(t, f, "", records, 15_000)

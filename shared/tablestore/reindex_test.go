@@ -79,7 +79,7 @@ func TestRecordsOfAnOlderRekeyAreIndexed(t *testing.T) {
 	}
 	f.service.ResetCalls()
 	if _, _, err := f.Prune(t.Context(), epoch.AddDate(-9, 0, 0), 2); err != nil || f.service.Calls(table.OpGet) != 1 ||
-		f.service.Calls(table.OpBatch) != 0 || f.service.Calls(table.OpQuery) != 32 {
+		f.service.Calls(table.OpBatch) != 0 || f.service.Calls(table.OpQuery) != 48 {
 		t.Errorf("afterwards it costs %d reads and %d transactions (%v)", f.service.Calls(table.OpGet), f.service.Calls(table.OpBatch), err)
 	}
 }

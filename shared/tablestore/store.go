@@ -20,8 +20,9 @@
 //	              ends-<time>-<id>                 when its client secret ends, and which one that is
 //	              index-1                          how far the timer has written these where they were missing
 //	              former-<application>-<id>        what is kept of a connection that is gone
+//	              audit-<reversed time>-<id>       a line of the audit, newest first; <id>-<version>-<n>: of a connection
 //	              evt-<time>-<id>-<version>-<n>    what a person has to be told
-//	              name-, vault-, via-<value>       reservations
+//	              name-, vault-, via-, console-key-<value>   reservations
 //	              claim-<application>-<id>         claims on applications
 //
 // The inventory (see [Inventory]) lies beside them. Of a tenant, in the partition of its id in the
