@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/auth"
-	"rekey/shared/rotation"
 )
 
 // A reader sees what is rotated next, of connections and of targets, in the order of their slots
@@ -56,7 +56,7 @@ func TestOverview(t *testing.T) {
 		}
 	}](t, w.call(auth.Read, http.MethodGet, secrets+"/activity?weeks=2", nil)).Weeks
 	// The clock may have gone past a Monday meanwhile.
-	if len(weeks) != 2 || !weeks[1].Start.Equal(rotation.WeekOf(w.clock.Now())) || weeks[0].Succeeded+weeks[1].Succeeded != 3 ||
+	if len(weeks) != 2 || !weeks[1].Start.Equal(activity.WeekOf(w.clock.Now())) || weeks[0].Succeeded+weeks[1].Succeeded != 3 ||
 		weeks[0].Failed+weeks[1].Failed != 0 {
 		t.Errorf("%+v", weeks)
 	}

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/secret"
 
 	"rekey/shared/audit"
@@ -61,7 +62,7 @@ type Reader interface {
 // there are.
 type Overview interface {
 	Upcoming(ctx context.Context, limit int) (connection.Upcoming, error)
-	Activity(ctx context.Context, weeks int) ([]rotation.Week, error)
+	Activity(ctx context.Context, weeks int) ([]activity.Week, error)
 	Ahead(ctx context.Context, within time.Duration) (index.Ahead, error)
 }
 

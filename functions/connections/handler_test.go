@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/schedule"
 
 	"rekey/functions/connections"
@@ -36,7 +37,7 @@ type service struct {
 	ahead        func(within time.Duration) (index.Ahead, error)
 	list         func(project *string) ([]rotation.Record, error)
 	upcoming     func(limit int) (connection.Upcoming, error)
-	activity     func(weeks int) ([]rotation.Week, error)
+	activity     func(weeks int) ([]activity.Week, error)
 	createTarget func(via string, in connection.TargetInput) (rotation.Record, error)
 	targets      func(via string) ([]rotation.Record, error)
 	allTargets   func(project *string) ([]rotation.Record, error)
@@ -94,7 +95,7 @@ func (s service) Upcoming(_ context.Context, limit int) (connection.Upcoming, er
 	return s.upcoming(limit)
 }
 
-func (s service) Activity(_ context.Context, weeks int) ([]rotation.Week, error) {
+func (s service) Activity(_ context.Context, weeks int) ([]activity.Week, error) {
 	return s.activity(weeks)
 }
 

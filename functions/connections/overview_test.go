@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -44,9 +45,9 @@ func TestUpcoming(t *testing.T) {
 
 func TestActivity(t *testing.T) {
 	asked := 0
-	s := service{activity: func(weeks int) ([]rotation.Week, error) {
+	s := service{activity: func(weeks int) ([]activity.Week, error) {
 		asked = weeks
-		return []rotation.Week{{Start: rotation.WeekOf(now), Succeeded: 3, Failed: 1}, {Start: rotation.WeekOf(now).AddDate(0, 0, 7)}}, nil
+		return []activity.Week{{Start: activity.WeekOf(now), Succeeded: 3, Failed: 1}, {Start: activity.WeekOf(now).AddDate(0, 0, 7)}}, nil
 	}}
 	for query, want := range map[string]int{"": 12, "?weeks=1": 1, "?weeks=52": 52} {
 		w, _ := askOf(t, handler(s, auth.Read), http.MethodGet, "/azure-client-secrets/activity"+query, "")
@@ -62,7 +63,7 @@ func TestOverviewRefuses(t *testing.T) {
 	down := &connection.Error{Kind: connection.Unavailable, Message: "Table storage does not answer.", RetryAfter: time.Second}
 	s := service{
 		upcoming: func(int) (connection.Upcoming, error) { return connection.Upcoming{}, down },
-		activity: func(int) ([]rotation.Week, error) { return nil, down },
+		activity: func(int) ([]activity.Week, error) { return nil, down },
 	}
 	for path, want := range map[string]struct {
 		status int

@@ -5,8 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/history"
-	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
 
@@ -14,7 +14,7 @@ import (
 func (s *subject) lately(t *testing.T) (succeeded, failed int) {
 	t.Helper()
 	weeks, err := service(s.w).Activity(t.Context(), 3)
-	if err != nil || len(weeks) != 3 || weeks[2].Start != rotation.WeekOf(time.Now()) || weeks[0].Start != weeks[2].Start.AddDate(0, 0, -14) {
+	if err != nil || len(weeks) != 3 || weeks[2].Start != activity.WeekOf(time.Now()) || weeks[0].Start != weeks[2].Start.AddDate(0, 0, -14) {
 		t.Fatalf("%+v, %v", weeks, err)
 	}
 	for _, week := range weeks {

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/claim"
 	"rekey/shared/index"
 	"rekey/shared/reservation"
@@ -73,9 +74,9 @@ type Records interface {
 	// Former returns what is kept of connections that are gone and rotated app.
 	Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error)
 	// Due returns the first limit wake-ups at or before until, the earliest first.
-	Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error)
+	Due(ctx context.Context, until time.Time, limit int) ([]index.Due, error)
 	// Activity counts the runs that ended in each of some weeks up to that of last, the oldest first.
-	Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error)
+	Activity(ctx context.Context, last time.Time, weeks int) ([]activity.Week, error)
 	// Ahead returns when something rotates, and when what is rotated ends, from a moment on until another.
 	Ahead(ctx context.Context, from, to time.Time) (index.Ahead, error)
 }

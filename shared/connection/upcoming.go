@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rekey/shared/activity"
 	"rekey/shared/index"
 	"rekey/shared/inventory"
 	"rekey/shared/rotation"
@@ -78,7 +79,7 @@ func (s *Service) Upcoming(ctx context.Context, limit int) (Upcoming, error) {
 }
 
 // nextRotations returns the rotations of what is due that come at until or before, in order.
-func nextRotations(now time.Time, due []rotation.Due, read map[string]*rotation.Record, until time.Time) (list []NextRotation) {
+func nextRotations(now time.Time, due []index.Due, read map[string]*rotation.Record, until time.Time) (list []NextRotation) {
 	for _, d := range due {
 		rec := read[d.ID]
 		if rec == nil || index.Gone(rec) || rec.Rotating() || !rec.Policy.Enabled {
@@ -100,7 +101,7 @@ func nextRotations(now time.Time, due []rotation.Due, read map[string]*rotation.
 
 // readDue reads the records of due that were not read before; nil for one that is gone, can't be
 // read, or is the inventory of a tenant.
-func (s *Service) readDue(ctx context.Context, due []rotation.Due, read map[string]*rotation.Record) error {
+func (s *Service) readDue(ctx context.Context, due []index.Due, read map[string]*rotation.Record) error {
 	var ids []string
 	for _, d := range due {
 		_, known := read[d.ID]
@@ -136,7 +137,7 @@ func (s *Service) readDue(ctx context.Context, due []rotation.Due, read map[stri
 
 // Activity counts the rotations that succeeded and failed in each of some weeks, the oldest first and
 // the one of now last.
-func (s *Service) Activity(ctx context.Context, weeks int) ([]rotation.Week, error) {
+func (s *Service) Activity(ctx context.Context, weeks int) ([]activity.Week, error) {
 	list, err := s.Records.Activity(ctx, s.Rotator.Clock(), weeks)
 	if err != nil {
 		return nil, s.explainStore(ctx, "counting rotations", err)

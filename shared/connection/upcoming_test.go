@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rekey/shared/connection"
+	"rekey/shared/index"
 	"rekey/shared/inventory"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -206,9 +207,9 @@ type halfDue struct {
 	due, load error
 }
 
-func (h *halfDue) Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error) {
+func (h *halfDue) Due(ctx context.Context, until time.Time, limit int) ([]index.Due, error) {
 	due, err := h.Records.Due(ctx, until, limit)
-	return append(due, rotation.Due{ID: inventory.DueID("t"), Wake: until}), cmp.Or(h.due, err)
+	return append(due, index.Due{ID: inventory.DueID("t"), Wake: until}), cmp.Or(h.due, err)
 }
 
 func (h *halfDue) Load(ctx context.Context, id string) (rotation.Record, error) {

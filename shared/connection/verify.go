@@ -142,8 +142,8 @@ func (s *Service) named(own, principal []rotation.Password, secret secret.Value,
 	is := func(w rotation.Password) bool { return strings.EqualFold(w.KeyID, keyID) }
 	i := slices.IndexFunc(own, is)
 	if i < 0 {
-		if slices.ContainsFunc(principal, is) {
-			return rotation.Password{}, invalid("%s", rotation.OnPrincipal(keyID))
+		if i := slices.IndexFunc(principal, is); i >= 0 {
+			return rotation.Password{}, invalid("%s", principal[i].OnPrincipal())
 		}
 		return rotation.Password{}, errors.Join(errNotListed, invalid("The application has no client secret with the key id %s. "+
 			"Check credentials.clientSecretKeyId: it is the Secret ID, not the value and not the client id. "+

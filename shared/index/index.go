@@ -11,6 +11,12 @@ import (
 	"rekey/shared/rotation"
 )
 
+// Due says when the timer has to look at a record. Wake is in UTC and whole seconds.
+type Due struct {
+	ID   string
+	Wake time.Time
+}
+
 // The words for states that lists are filtered by. A record may have several.
 const (
 	Active  = "active"  // rotation is on

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
@@ -94,7 +95,7 @@ func TestRunsWithoutAProofWaitLonger(t *testing.T) {
 	for unproven := range 4 {
 		rec := with(verifying(), overdue, lastRefused(true), attempt(3), func(r *rotation.Record) { r.Unproven = unproven })
 		next, events := rules.Apply(now, rec, rotation.Withdraw{}, rotation.Outcome{})
-		if ended := rotation.EndedRuns(events); len(ended) != 1 || ended[0].ID != rec.Run.ID || !ended[0].Failed {
+		if ended := activity.EndedRuns(events); len(ended) != 1 || ended[0].ID != rec.Run.ID || !ended[0].Failed {
 			t.Errorf("after run %d the history says that these ended: %+v", unproven, ended)
 		}
 		if next.Phase != rotation.Idle || next.LastRun.Outcome != "failed" || next.Unproven != unproven+1 || next.Error == nil {

@@ -24,7 +24,7 @@ func Identify(now time.Time, hint string, own, principal []Password, unread bool
 	case i >= 0 && !slices.ContainsFunc(own[i+1:], equal) && !slices.ContainsFunc(principal, equal) && !unread:
 		return &own[i], ""
 	case len(own) == 0 && len(principal) == 1 && equal(principal[0]):
-		return nil, OnPrincipal(principal[0].KeyID)
+		return nil, principal[0].OnPrincipal()
 	}
 	return nil, "Which client secret is it? Say credentials.clientSecretKeyId (in the portal, App registrations > Certificates & secrets, " +
 		"column Secret ID). " + candidates(own, principal, unread)
@@ -36,9 +36,9 @@ func Fitting(now time.Time, hint string, list []Password) []Password {
 	return slices.DeleteFunc(slices.Clone(list), func(w Password) bool { return !w.ExpiresAt.After(now) || w.Hint != "" && w.Hint != hint })
 }
 
-// OnPrincipal says that a client secret is one that Rekey does not rotate.
-func OnPrincipal(keyID string) string {
-	return "The key id " + keyID + " is a client secret of the service principal (enterprise application). Rekey rotates the client " +
+// OnPrincipal says of a client secret of a service principal that Rekey does not rotate it.
+func (w Password) OnPrincipal() string {
+	return "The key id " + w.KeyID + " is a client secret of the service principal (enterprise application). Rekey rotates the client " +
 		"secrets of the app registration: create one there and give that."
 }
 

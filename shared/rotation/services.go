@@ -7,12 +7,6 @@ import (
 	"rekey/shared/serviceerror"
 )
 
-// Due is one entry of the wake-up index. Wake is in UTC and whole seconds.
-type Due struct {
-	ID   string
-	Wake time.Time
-}
-
 // Handle is what a store has to remember about a record that it returned: the
 // condition of the next write. It is opaque to all other code, and never encoded.
 type Handle struct {

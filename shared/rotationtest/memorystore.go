@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rekey/shared/audit"
+	"rekey/shared/index"
 	"rekey/shared/notice"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
@@ -186,14 +187,14 @@ func (s storePort) Remove(ctx context.Context, rec rotation.Record, events ...ro
 	})
 }
 
-func (s storePort) Due(ctx context.Context, until time.Time, limit int) (due []rotation.Due, err error) {
+func (s storePort) Due(ctx context.Context, until time.Time, limit int) (due []index.Due, err error) {
 	err = s.p.read(ctx, "store.due", "", func() error {
 		for id, wake := range s.s.due {
 			if !wake.After(until) {
-				due = append(due, rotation.Due{ID: id, Wake: wake})
+				due = append(due, index.Due{ID: id, Wake: wake})
 			}
 		}
-		slices.SortFunc(due, func(a, b rotation.Due) int {
+		slices.SortFunc(due, func(a, b index.Due) int {
 			if c := a.Wake.Compare(b.Wake); c != 0 {
 				return c
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/audit"
 	"rekey/shared/claim"
 	"rekey/shared/history"
@@ -54,7 +55,7 @@ type Store interface {
 	Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error)
 	// Activity counts the runs that ended in each of some weeks up to that of last, the oldest
 	// first. What is counted is pruned by whole weeks.
-	Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error)
+	Activity(ctx context.Context, last time.Time, weeks int) ([]activity.Week, error)
 	// The lines of the audit that a record's events are, are written by its commits. All are pruned
 	// with history.
 	audit.Store

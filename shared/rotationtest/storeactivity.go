@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/history"
 	"rekey/shared/rotation"
 )
@@ -20,7 +21,7 @@ func (s storeTest) activity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	monday := rotation.WeekOf(storeEpoch).AddDate(0, 0, -7*(10+int(weeksAgo.Int64())))
+	monday := activity.WeekOf(storeEpoch).AddDate(0, 0, -7*(10+int(weeksAgo.Int64())))
 	at := func(after time.Duration, kind, run string) rotation.Event {
 		return rotation.Event{At: monday.Add(after), Kind: kind, RunID: run}
 	}
@@ -38,7 +39,7 @@ func (s storeTest) activity(t *testing.T) {
 	}
 	rec = s.commit(t, rec, at(-1, history.Published, "before"), at(week, history.Failed, "after"), at(3*week-1, history.Published, "last"))
 	s.create(t, other, time.Time{}, at(0, history.Published, "a"), at(0, history.AttemptDropped, "c"), at(0, history.Rebound, "d"))
-	counted := func(when string, want ...rotation.Week) {
+	counted := func(when string, want ...activity.Week) {
 		t.Helper()
 		got, err := s.Activity(ctx, monday.Add(3*week-1), 4)
 		for i := range want {
@@ -48,11 +49,11 @@ func (s storeTest) activity(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v (%v)", when, got, want, err)
 		}
 	}
-	before, first := rotation.Week{Succeeded: 1}, rotation.Week{Succeeded: 3, Failed: 3}
-	second, third := rotation.Week{Failed: 1}, rotation.Week{Succeeded: 1}
+	before, first := activity.Week{Succeeded: 1}, activity.Week{Succeeded: 3, Failed: 3}
+	second, third := activity.Week{Failed: 1}, activity.Week{Succeeded: 1}
 	counted("counted", before, first, second, third)
 	first.Start = monday
-	if got, err := s.Activity(ctx, monday.Add(week/2), 1); err != nil || !slices.Equal(got, []rotation.Week{first}) {
+	if got, err := s.Activity(ctx, monday.Add(week/2), 1); err != nil || !slices.Equal(got, []activity.Week{first}) {
 		t.Errorf("one week: %+v, %v", got, err)
 	}
 	if err := s.Remove(ctx, rec); err != nil {
@@ -67,7 +68,7 @@ func (s storeTest) activity(t *testing.T) {
 		}
 	}
 	prune(monday.Add(week - 1))
-	counted("after the first week", rotation.Week{}, first, second, third)
+	counted("after the first week", activity.Week{}, first, second, third)
 	prune(monday.Add(2 * week))
-	counted("after the third", rotation.Week{}, rotation.Week{}, rotation.Week{}, third)
+	counted("after the third", activity.Week{}, activity.Week{}, activity.Week{}, third)
 }

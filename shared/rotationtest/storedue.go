@@ -7,17 +7,17 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/index"
 )
 
 // due returns the wake-ups of ids up to until, as the store orders them.
-func (s storeTest) due(t *testing.T, until time.Time, ids ...string) []rotation.Due {
+func (s storeTest) due(t *testing.T, until time.Time, ids ...string) []index.Due {
 	t.Helper()
 	all, err := s.Due(t.Context(), until, 1000)
 	if err != nil {
 		t.Fatalf("Due: %v", err)
 	}
-	return slices.DeleteFunc(all, func(d rotation.Due) bool { return !slices.Contains(ids, d.ID) })
+	return slices.DeleteFunc(all, func(d index.Due) bool { return !slices.Contains(ids, d.ID) })
 }
 
 func (s storeTest) dueOrder(t *testing.T) {

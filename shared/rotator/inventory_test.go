@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/inventory"
 	"rekey/shared/rotation"
 	"rekey/shared/rotator"
@@ -21,10 +22,10 @@ import (
 // dueStore has nothing but an index of what is due: any other call panics.
 type dueStore struct {
 	rotator.Store
-	due []rotation.Due
+	due []index.Due
 }
 
-func (s dueStore) Due(context.Context, time.Time, int) ([]rotation.Due, error) {
+func (s dueStore) Due(context.Context, time.Time, int) ([]index.Due, error) {
 	return slices.Clone(s.due), nil
 }
 
@@ -49,10 +50,10 @@ func (s *scans) Pass(_ context.Context, tenantID string, until time.Time) error 
 // dues tells an observer's Due from the rest.
 type dues struct {
 	rotator.Observer
-	seen []rotation.Due
+	seen []index.Due
 }
 
-func (d *dues) Due(_ time.Time, due []rotation.Due) { d.seen = append(d.seen, due...) }
+func (d *dues) Due(_ time.Time, due []index.Due) { d.seen = append(d.seen, due...) }
 
 func (d *dues) Pass(ctx context.Context, _ string) (context.Context, func(*rotation.Record, error)) {
 	return ctx, func(*rotation.Record, error) {}
@@ -78,9 +79,9 @@ func TestSweepHandsInventoriesOver(t *testing.T) {
 		}}
 		seen := &dues{}
 		ids := []string{inventory.DueID("fine"), inventory.DueID("refused"), "connection", inventory.DueID("leased"), inventory.DueID("mistake")}
-		var due []rotation.Due
+		var due []index.Due
 		for _, id := range ids {
-			due = append(due, rotation.Due{ID: id, Wake: begin})
+			due = append(due, index.Due{ID: id, Wake: begin})
 		}
 		r := &rotator.Rotator{
 			Store: dueStore{due: due}, Inventory: inv, Observer: seen, Rules: rotation.DefaultRules(), Parallel: 1,
@@ -121,7 +122,7 @@ func TestSweepLeavesInventoriesThatComeLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		passes := 0
 		inv := &scans{until: map[string]time.Time{}, pass: func(string) error { passes++; time.Sleep(rotation.DefaultRules().Pass); return nil }}
-		r := &rotator.Rotator{Store: dueStore{due: []rotation.Due{{ID: inventory.DueID("a")}}}, Inventory: inv, Rules: rotation.DefaultRules()}
+		r := &rotator.Rotator{Store: dueStore{due: []index.Due{{ID: inventory.DueID("a")}}}, Inventory: inv, Rules: rotation.DefaultRules()}
 		swept, err := r.Sweep(t.Context())
 		if err != nil || passes != 1 || swept.Scans != 1 {
 			t.Errorf("%d passes, %+v (%v): the second one would begin after the time of passes", passes, swept, err)

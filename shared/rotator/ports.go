@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
@@ -41,7 +42,7 @@ type Store interface {
 	// Due returns what has to be woken at or before until, the oldest first,
 	// at most limit entries. Its cost depends on what is due only (promise P6).
 	// With an error it may return a part.
-	Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error)
+	Due(ctx context.Context, until time.Time, limit int) ([]index.Due, error)
 }
 
 // Pruner takes old history away.
@@ -109,7 +110,7 @@ type Observer interface {
 	Pass(ctx context.Context, id string) (context.Context, func(rec *rotation.Record, err error))
 	Step(ctx context.Context, rec *rotation.Record, step rotation.Step) (context.Context, func(outcome string, class serviceerror.Class))
 	// Due is told of each look at the index what is due, the oldest first.
-	Due(now time.Time, due []rotation.Due)
+	Due(now time.Time, due []index.Due)
 }
 
 // Pacer keeps the writes of applications below what the directory takes, so that

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/inventory"
-	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
 
@@ -156,8 +156,8 @@ func (s *sweep) pass(ctx context.Context, id string) {
 }
 
 // inventories takes the tenants out of what is due.
-func (s *sweep) inventories(due *[]rotation.Due) (tenants []string) {
-	*due = slices.DeleteFunc(*due, func(d rotation.Due) bool {
+func (s *sweep) inventories(due *[]index.Due) (tenants []string) {
+	*due = slices.DeleteFunc(*due, func(d index.Due) bool {
 		tenantID, ok := inventory.ParseDueID(d.ID)
 		if ok {
 			tenants = append(tenants, tenantID)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
@@ -113,8 +114,8 @@ func (s storePort) ClaimsOf(ctx context.Context, app string) ([]rotation.ClaimRo
 	})
 }
 
-func (s storePort) Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error) {
-	return do(ctx, s.p, call{op: "store.due", read: true}, func(ctx context.Context) ([]rotation.Due, error) {
+func (s storePort) Due(ctx context.Context, until time.Time, limit int) ([]index.Due, error) {
+	return do(ctx, s.p, call{op: "store.due", read: true}, func(ctx context.Context) ([]index.Due, error) {
 		return s.to.Due(ctx, until, limit)
 	})
 }
@@ -169,8 +170,8 @@ func (s storePort) Former(ctx context.Context, app rotation.Application) ([]rota
 	})
 }
 
-func (s storePort) Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error) {
-	return do(ctx, s.p, call{op: "store.activity", read: true}, func(ctx context.Context) ([]rotation.Week, error) {
+func (s storePort) Activity(ctx context.Context, last time.Time, weeks int) ([]activity.Week, error) {
+	return do(ctx, s.p, call{op: "store.activity", read: true}, func(ctx context.Context) ([]activity.Week, error) {
 		return s.to.Activity(ctx, last, weeks)
 	})
 }

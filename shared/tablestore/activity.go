@@ -7,7 +7,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
-	"rekey/shared/rotation"
+	"rekey/shared/activity"
 )
 
 // Each commit that ends a run writes an empty row beside its history, and Activity counts these
@@ -26,7 +26,7 @@ const (
 func weekKey(week time.Time) string { return runPrefix + week.Format(dayLayout) }
 
 // runKey is that of a run of the connection id.
-func runKey(id string, run rotation.EndedRun) string {
+func runKey(id string, run activity.EndedRun) string {
 	outcome, name := runSucceeded, run.ID
 	if run.Failed {
 		outcome = runFailed
@@ -43,38 +43,38 @@ func parseRunKey(key string) (week time.Time, failed, ok bool) {
 	date, rest, found := strings.Cut(rest, "-")
 	outcome, name, named := strings.Cut(rest, "-")
 	week, err := time.Parse(dayLayout, date)
-	ok = ok && found && named && name != "" && err == nil && week == rotation.WeekOf(week)
+	ok = ok && found && named && name != "" && err == nil && week == activity.WeekOf(week)
 	return week, outcome == runFailed, ok && (outcome == runFailed || outcome == runSucceeded)
 }
 
 // addRuns adds the rows of the runs that c ends.
 func (c *change) addRuns(t *transaction) {
-	for _, run := range rotation.EndedRuns(c.events) {
+	for _, run := range activity.EndedRuns(c.events) {
 		t.add(aztables.TransactionTypeInsertReplace, runKey(c.rec.ID, run), "", nil)
 	}
 }
 
 // Activity counts the runs that ended in each of some weeks up to that of last, the oldest first. It
 // costs 16 queries of keys, all at once, and one more for each thousand runs of a partition.
-func (s *Store) Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error) {
-	last = rotation.WeekOf(last)
+func (s *Store) Activity(ctx context.Context, last time.Time, weeks int) ([]activity.Week, error) {
+	last = activity.WeekOf(last)
 	from, to := weekKey(last.AddDate(0, 0, 7*(1-weeks))), weekKey(last.AddDate(0, 0, 7))
-	counted, err := everywhere(shards*weeks, func(shard int) ([]rotation.Week, error) {
+	counted, err := everywhere(shards*weeks, func(shard int) ([]activity.Week, error) {
 		return s.runsIn(ctx, keyRange{shardKey(shard), from, to})
-	}, func(a, b rotation.Week) int { return a.Start.Compare(b.Start) })
+	}, func(a, b activity.Week) int { return a.Start.Compare(b.Start) })
 	if err != nil {
 		return nil, err
 	}
-	weekly := map[time.Time]rotation.Week{}
+	weekly := map[time.Time]activity.Week{}
 	for _, part := range counted {
 		week := weekly[part.Start]
-		weekly[part.Start] = rotation.Week{Succeeded: week.Succeeded + part.Succeeded, Failed: week.Failed + part.Failed}
+		weekly[part.Start] = activity.Week{Succeeded: week.Succeeded + part.Succeeded, Failed: week.Failed + part.Failed}
 	}
-	return rotation.Weeks(last, weeks, weekly), nil
+	return activity.Weeks(last, weeks, weekly), nil
 }
 
 // runsIn counts the runs of a range by week.
-func (s *Store) runsIn(ctx context.Context, r keyRange) (counted []rotation.Week, err error) {
+func (s *Store) runsIn(ctx context.Context, r keyRange) (counted []activity.Week, err error) {
 	err = s.scan(ctx, "counting rotations", r, "RowKey", maxPage, func(row []byte) (bool, error) {
 		key, err := rowKey(row)
 		if err != nil {
@@ -85,7 +85,7 @@ func (s *Store) runsIn(ctx context.Context, r keyRange) (counted []rotation.Week
 			return true, nil
 		}
 		if n := len(counted); n == 0 || counted[n-1].Start != week { // keys sort by the week
-			counted = append(counted, rotation.Week{Start: week})
+			counted = append(counted, activity.Week{Start: week})
 		}
 		counted[len(counted)-1].Count(failed)
 		return true, nil
@@ -95,5 +95,5 @@ func (s *Store) runsIn(ctx context.Context, r keyRange) (counted []rotation.Week
 
 // pruneRuns deletes at most limit runs of weeks that had ended at before, the oldest first.
 func (s *Store) pruneRuns(ctx context.Context, before time.Time, limit int) (more bool, err error) {
-	return s.pruneKeys(ctx, "deleting old rotations", runPrefix, weekKey(rotation.WeekOf(before)), limit)
+	return s.pruneKeys(ctx, "deleting old rotations", runPrefix, weekKey(activity.WeekOf(before)), limit)
 }

@@ -4,15 +4,15 @@ import (
 	"testing"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/activity"
 )
 
 // The keys of runs that ended can't change: old rows keep theirs.
 func TestKeysOfRuns(t *testing.T) {
 	monday := time.Date(2029, 12, 31, 0, 0, 0, 0, time.UTC)
 	for got, want := range map[string]string{
-		runKey("one", rotation.EndedRun{Week: monday, ID: "r-1"}):               "run-20291231-succeeded-one-r-1",
-		runKey("one", rotation.EndedRun{Week: monday, ID: "r/1", Failed: true}): "run-20291231-failed-one-" + digest("r/1"),
+		runKey("one", activity.EndedRun{Week: monday, ID: "r-1"}):               "run-20291231-succeeded-one-r-1",
+		runKey("one", activity.EndedRun{Week: monday, ID: "r/1", Failed: true}): "run-20291231-failed-one-" + digest("r/1"),
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"rekey/shared/activity"
 	"rekey/shared/emulator/table"
 	"rekey/shared/history"
 	"rekey/shared/rotation"
@@ -16,7 +17,7 @@ import (
 func TestCostOfActivity(t *testing.T) {
 	const weeks, crowd = 12, 2500
 	f := newFixture(t, table.Config{}, nil)
-	monday := rotation.WeekOf(epoch)
+	monday := activity.WeekOf(epoch)
 	rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1})
 	var rows []table.Row
 	for i := range crowd {
@@ -42,7 +43,7 @@ func TestCostOfActivity(t *testing.T) {
 		t.Errorf("the end of a run took %d transactions, and reads", n)
 	}
 	got, err := f.Activity(t.Context(), epoch, weeks)
-	sum := rotation.Week{}
+	sum := activity.Week{}
 	for _, week := range got {
 		sum.Succeeded += week.Succeeded
 		sum.Failed += week.Failed
@@ -73,7 +74,7 @@ func TestRunsOfAPartitionEndAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	got, err := f.Activity(t.Context(), epoch, 1)
-	if want := []rotation.Week{{Start: rotation.WeekOf(epoch), Succeeded: n}}; err != nil || !slices.Equal(got, want) {
+	if want := []activity.Week{{Start: activity.WeekOf(epoch), Succeeded: n}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("counted %+v, %v", got, err)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"time"
 
-	"rekey/shared/rotation"
+	"rekey/shared/index"
 )
 
 // Due implements [rotator.Store]. It sends one range query per partition, all at
@@ -15,16 +15,16 @@ import (
 //
 // If some partitions fail, what the others have is returned together with the
 // error: one that is throttled must not keep the rest from rotating.
-func (s *Store) Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error) {
-	return everywhere(limit, func(shard int) ([]rotation.Due, error) { return s.dueIn(ctx, shard, until, limit) },
-		func(a, b rotation.Due) int {
+func (s *Store) Due(ctx context.Context, until time.Time, limit int) ([]index.Due, error) {
+	return everywhere(limit, func(shard int) ([]index.Due, error) { return s.dueIn(ctx, shard, until, limit) },
+		func(a, b index.Due) int {
 			return cmp.Or(a.Wake.Compare(b.Wake), cmp.Compare(a.ID, b.ID))
 		})
 }
 
 // dueIn returns the oldest wake-ups of one partition.
-func (s *Store) dueIn(ctx context.Context, shard int, until time.Time, limit int) ([]rotation.Due, error) {
-	var due []rotation.Due
+func (s *Store) dueIn(ctx context.Context, shard int, until time.Time, limit int) ([]index.Due, error) {
+	var due []index.Due
 	// Wake-ups are whole seconds. Those of until's own second are in: their
 	// keys go on behind the time, so that they sort before the next second.
 	end := duePrefix + until.UTC().Truncate(time.Second).Add(time.Second).Format(dueLayout)

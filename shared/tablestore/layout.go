@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/reservation"
-	"rekey/shared/rotation"
 )
 
 // shards is the number of partitions. It can never change: the shard is part of
@@ -54,9 +54,9 @@ func dueKey(wake time.Time, id string) string {
 }
 
 // parseDueKey is the reverse of dueKey.
-func parseDueKey(key string) (rotation.Due, bool) {
+func parseDueKey(key string) (index.Due, bool) {
 	wake, id, ok := cutTime(key, duePrefix)
-	return rotation.Due{ID: id, Wake: wake}, ok
+	return index.Due{ID: id, Wake: wake}, ok
 }
 
 // cutTime returns the time behind the prefix of a key, and what follows it.

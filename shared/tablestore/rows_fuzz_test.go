@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/audit"
 	"rekey/shared/history"
 	"rekey/shared/reservation"
@@ -51,7 +52,7 @@ func FuzzRows(f *testing.F) {
 			f.Add(mustJSON(f, map[string]any{"RowKey": key}))
 		}
 	}
-	f.Add(mustJSON(f, map[string]any{"RowKey": runKey("one-7", rotation.EndedRun{Week: rotation.WeekOf(at), ID: "ü/"})}))
+	f.Add(mustJSON(f, map[string]any{"RowKey": runKey("one-7", activity.EndedRun{Week: activity.WeekOf(at), ID: "ü/"})}))
 	for _, e := range []audit.Event{{}, {At: at, Kind: audit.ConsoleRefused, From: "192.0.2.1", Reason: "ü", Count: 7},
 		{At: at.AddDate(-1900, 0, 0), Kind: history.Deleted, By: "ann", ConnectionID: "one", TargetID: "two", Name: "payroll"}} {
 		properties, err := encodeAudit(e)
@@ -104,7 +105,7 @@ func checkKey(t *testing.T, row []byte) {
 		t.Errorf("%q is taken for the wake-up %+v", key, due)
 	}
 	if week, failed, ok := parseRunKey(key); ok {
-		written := runKey("one", rotation.EndedRun{Week: week, ID: key, Failed: failed})
+		written := runKey("one", activity.EndedRun{Week: week, ID: key, Failed: failed})
 		if again, f, ok := parseRunKey(written); !ok || again != week || f != failed || !keyAllowed(written) {
 			t.Errorf("%q is taken for a run of %v, whose row would be %q", key, week, written)
 		}

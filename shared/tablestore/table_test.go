@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/activity"
 	"rekey/shared/history"
 	"rekey/shared/reservation"
 	"rekey/shared/rotationtest"
@@ -212,7 +213,7 @@ func TestCostOfPrune(t *testing.T) {
 	if left := len(f.service.Rows("hist-one-")); err != nil || more || n != old || left != days-old || len(f.service.Rows("day-")) != left {
 		t.Errorf("pruned %d, want %d, %d are left (%v)", n, old, left, err)
 	}
-	monday := rotation.WeekOf(epoch.AddDate(0, 0, old))
+	monday := activity.WeekOf(epoch.AddDate(0, 0, old))
 	whole := int(monday.Sub(epoch).Hours()/24) + 1 // epoch is no midnight
 	if left := len(f.service.Rows("run-")); left != days-whole {
 		t.Errorf("%d runs are left, want those since %v: %d", left, monday, days-whole)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
@@ -146,7 +147,7 @@ func (o observer) expiry(ctx context.Context, rec *rotation.Record) {
 }
 
 // Due keeps what was due at a look at the index.
-func (o observer) Due(now time.Time, due []rotation.Due) {
+func (o observer) Due(now time.Time, due []index.Due) {
 	b := &backlog{seen: o.t.now(), connections: int64(len(due))}
 	if len(due) > 0 {
 		b.oldest = max(0, now.Sub(due[0].Wake))

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
@@ -100,7 +101,7 @@ func TestBacklog(t *testing.T) {
 	r := telemetrytest.New(t)
 	tel, _, clock := exporting(t, r)
 	now := clock.now()
-	tel.Observer().Due(now, []rotation.Due{{ID: "a", Wake: now.Add(-90 * time.Second)}, {ID: "b", Wake: now}})
+	tel.Observer().Due(now, []index.Due{{ID: "a", Wake: now.Add(-90 * time.Second)}, {ID: "b", Wake: now}})
 	tel.Flush(t.Context())
 	if due, age := r.Point("rekey.due").Value, r.Point("rekey.due.oldest.age").Value; due != 2 || age != 90 {
 		t.Errorf("%v due for %v s", due, age)

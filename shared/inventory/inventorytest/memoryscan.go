@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/inventory"
 	"rekey/shared/inventory/catalog"
 	"rekey/shared/inventory/scan"
-	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
 
@@ -97,16 +97,16 @@ func encodePage(p *scan.KeptPage) []byte {
 }
 
 // Due returns what is due, as [rotator.Store] does.
-func (s *MemoryStore) Due(_ context.Context, until time.Time, limit int) (due []rotation.Due, err error) {
+func (s *MemoryStore) Due(_ context.Context, until time.Time, limit int) (due []index.Due, err error) {
 	err = s.call("Due", func() error {
 		for id, row := range s.tenants {
 			if wake := row.tenant().WakeAt; !wake.IsZero() && !wake.After(until) {
-				due = append(due, rotation.Due{ID: inventory.DueID(id), Wake: wake})
+				due = append(due, index.Due{ID: inventory.DueID(id), Wake: wake})
 			}
 		}
 		return nil
 	})
-	slices.SortFunc(due, func(a, b rotation.Due) int { return cmp.Or(a.Wake.Compare(b.Wake), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(due, func(a, b index.Due) int { return cmp.Or(a.Wake.Compare(b.Wake), cmp.Compare(a.ID, b.ID)) })
 	return due[:min(limit, len(due))], err
 }
 

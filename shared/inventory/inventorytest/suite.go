@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/inventory"
 	"rekey/shared/inventory/catalog"
 	"rekey/shared/inventory/scan"
-	"rekey/shared/rotation"
 
 	"rekey/shared/rotationtest"
 )
@@ -23,7 +23,7 @@ type Store interface {
 	scan.Store
 	catalog.Store
 	// Due is that of [rotator.Store]: a tenant's row is due under [inventory.DueID].
-	Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error)
+	Due(ctx context.Context, until time.Time, limit int) ([]index.Due, error)
 }
 
 // Subject is a store under test. Told returns the notices that it keeps.

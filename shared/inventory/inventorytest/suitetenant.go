@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rekey/shared/history"
+	"rekey/shared/index"
 	"rekey/shared/inventory"
 	"rekey/shared/inventory/scan"
 	"rekey/shared/rotation"
@@ -147,13 +148,13 @@ func (s storeTest) race(t *testing.T) {
 }
 
 // wakes returns when tenants are due up to until, as the store orders them.
-func (s storeTest) wakes(t *testing.T, until time.Time, tenantIDs ...string) []rotation.Due {
+func (s storeTest) wakes(t *testing.T, until time.Time, tenantIDs ...string) []index.Due {
 	t.Helper()
 	all, err := s.Due(t.Context(), until, 1000)
 	if err != nil {
 		t.Fatalf("Due: %v", err)
 	}
-	return slices.DeleteFunc(all, func(d rotation.Due) bool {
+	return slices.DeleteFunc(all, func(d index.Due) bool {
 		tenantID, ok := inventory.ParseDueID(d.ID)
 		return !ok || !slices.Contains(tenantIDs, tenantID)
 	})

@@ -1,10 +1,12 @@
-package rotation
+// Package activity counts by week which runs have ended, and how.
+package activity
 
 import (
 	"slices"
 	"time"
 
 	"rekey/shared/history"
+	"rekey/shared/rotation"
 )
 
 // Week counts the runs that ended in a week.
@@ -23,7 +25,7 @@ func (w *Week) Count(failed bool) {
 }
 
 // WeekOf returns the beginning of t's week: Monday, 00:00 UTC.
-func WeekOf(t time.Time) time.Time { return t.UTC().Truncate(7 * day) } // year 1 begins with a Monday
+func WeekOf(t time.Time) time.Time { return t.UTC().Truncate(7 * 24 * time.Hour) } // year 1 begins with a Monday
 
 // EndedRun is a run that has published a credential, or has failed, in a week. A run that a request
 // began is tried again under its own id after a failure, so that it may end more than once: that is
@@ -36,7 +38,7 @@ type EndedRun struct {
 
 // EndedRuns returns which runs ended by the events of a commit, each once. A run that was abandoned,
 // and new credentials that a caller gave, are none.
-func EndedRuns(events []Event) (ended []EndedRun) {
+func EndedRuns(events []rotation.Event) (ended []EndedRun) {
 	for _, e := range events {
 		if e.Kind != history.Published && e.Kind != history.Failed {
 			continue
