@@ -230,14 +230,12 @@ func (v *visit) references(s *subject) g.Node {
 	}
 	vault := strings.TrimSuffix(v.console.VaultURL, "/")
 	uri := vault + "/secrets/" + s.VaultSecretName
-	name, _, _ := strings.Cut(strings.TrimPrefix(vault, "https://"), ".")
 	return g.Group{h.H2(g.Text("How consumers read it")), page.Facts(
-		page.Fact{Name: "App Service and Functions", Value: page.Copyable("@Microsoft.KeyVault(SecretUri="+uri+")",
+		page.Fact{Name: "App Service and Functions", Value: page.Copyable("@Microsoft.KeyVault(SecretUri="+uri+"/)",
 			"the reference for App Service")},
 		page.Fact{Name: "Kubernetes (under parameters.objects of a SecretProviderClass)",
 			Value: page.Copyable("array:\n  - |\n    objectName: "+s.VaultSecretName+"\n    objectType: secret", "the lines for Kubernetes")},
-		page.Fact{Name: "Azure CLI", Value: page.Copyable("az keyvault secret show --vault-name "+name+
-			" --name "+s.VaultSecretName+" --query value -o tsv", "the command")},
+		page.Fact{Name: "Azure CLI", Value: page.Copyable("az keyvault secret show --id "+uri+" --query value -o tsv", "the command")},
 	)}
 }
 

@@ -170,7 +170,10 @@ func (r reader) status(s *subject) string {
 	case state.State == "deleting":
 		say("It is being deleted.")
 	case state.State == "creating":
-		say("It is being created. What it was given is looked at; its first rotation comes after that.")
+		say("It is being created. What it was given is looked at.")
+		if s.IsAutoRotationEnabled {
+			say("Its first rotation comes after that.")
+		}
 	case state.State == "rebinding":
 		say("Rekey is taking over new credentials. That ends by itself, within half an hour.")
 	case state.State != "" && state.State != "idle":
@@ -193,16 +196,24 @@ func (r reader) status(s *subject) string {
 			say("The old client secret is being removed.")
 		}
 	}
-	if removed > 0 {
-		say("Removed: %s. Rekey waits until the directory stops showing it.", count(removed, "old client secret"))
-	}
 	switch {
+	case removed == 1:
+		say("Removed: 1 old client secret. Rekey waits until the directory stops showing it.")
+	case removed > 1:
+		say("Removed: %s. Rekey waits until the directory stops showing them.", count(removed, "old client secret"))
+	}
+	next := state.NextRotationAt
+	switch {
+	case state.State == "deleting":
 	case s.failed() && state.RetryAt != nil && state.RetryAt.After(r.now):
 		say("The last rotation failed. It is tried again %s, on %s.", r.relative(*state.RetryAt), r.clock(*state.RetryAt))
-	case state.NextRotationAt != nil:
-		say("The next rotation is %s, on %s.", r.relative(*state.NextRotationAt), r.clock(*state.NextRotationAt))
+	case next != nil && next.After(r.now):
+		say("The next rotation is %s, on %s.", r.relative(*next), r.clock(*next))
+	case next != nil && (state.State == "" || state.State == "idle"): // the timer has not come to it yet
+		say("A rotation was due %s, on %s.", r.relative(*next), r.clock(*next))
+	case next != nil:
 	case !s.IsAutoRotationEnabled && state.Current != nil && state.Current.ExpiresAt != nil:
-		say("Rotation is off, and it ends %s, on %s.", r.relative(*state.Current.ExpiresAt), r.clock(*state.Current.ExpiresAt))
+		say("Rotation is off, and what is published ends %s, on %s.", r.relative(*state.Current.ExpiresAt), r.clock(*state.Current.ExpiresAt))
 	case !s.IsAutoRotationEnabled:
 		say("Rotation is off.")
 	}
