@@ -192,6 +192,10 @@ func TestGrantForATarget(t *testing.T) {
 	target["id"], target["connectionId"], target["application"] = targetID, id, object{"tenantId": tenantID, "clientId": "of-the-target"}
 	w.answer("GET", secrets+"/"+id+"/targets/"+targetID, 200, object{"target": target})
 	w.shows(w.get("/console/targets/"+id+"/"+targetID+"/test"), "az ad app permission add --id "+clientID+" ")
+	w.answer("POST", secrets+"/"+id+"/test", 200, object{"test": object{"why": []string{"It may not."}, "problem": object{"message": "It may not."}}})
+	if p := w.get("/console/connections/" + id + "/test"); strings.Count(p.text, "It may not.") != 1 {
+		t.Errorf("a reason is told twice: %s", p.text)
+	}
 }
 
 // Where App Service decides when a session ends, the page says so; a run whose beginning is not kept any
