@@ -6,7 +6,7 @@
   if (wide > innerWidth) wrong.push(`the page is ${wide} pixels wide, the screen ${innerWidth}`);
   const name = e => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + (e.className && e.className.split ? "." + e.className.split(" ").join(".") : "");
   const hidden = e => e.closest(".skip, option, datalist, script, style, title, noscript") ||
-    getComputedStyle(e).visibility !== "visible" || e.closest("thead") && e.closest("thead").getBoundingClientRect().right < 0;
+    !e.checkVisibility({visibilityProperty: true}) || e.closest("thead") && e.closest("thead").getBoundingClientRect().right < 0;
   const rolls = e => { for (; e; e = e.parentElement) if (/auto|scroll/.test(getComputedStyle(e).overflowX)) return true; return false; };
   const boxes = [];
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);

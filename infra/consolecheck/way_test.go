@@ -84,19 +84,22 @@ func (b *tab) focus(selector string) string {
 // enter types into a field, over what stands there.
 func (b *tab) enter(selector, text string) {
 	b.Helper()
-	kind := ""
-	if b.keyboard {
-		kind = b.focus(selector)
-	} else {
+	kind := ask[string](b, `s => { const e = document.querySelector(s); return !e ? "" : e.tagName === "INPUT" ? e.type : e.tagName }`,
+		selector)
+	switch {
+	case b.keyboard:
+		b.focus(selector)
+	case kind == "date" || kind == "time" || kind == "SELECT": // where a click goes to one of their parts, or opens a list
+		b.do(chromedp.Focus(chromedp.CSS(selector)))
+	default:
 		b.do(chromedp.Click(chromedp.CSS(selector)))
-		kind = ask[string](b, `s => { const e = document.querySelector(s); return e.tagName === "INPUT" ? e.type : e.tagName }`, selector)
 	}
 	switch kind {
 	case "date", "time": // the parts of these are typed one after the other, from the first on
-		if !b.keyboard {
-			b.do(chromedp.Focus(chromedp.CSS(selector)))
-		}
 		b.do(chromedp.KeyEvent(text))
+		if ask[string](b, "s => document.querySelector(s).value", selector) == "" {
+			b.Errorf("%s is empty, typed was %q", selector, text)
+		}
 	case "TEXTAREA": // of many lines: pasted
 		b.do(setting(func(ctx context.Context) error {
 			_, err := chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: text})
