@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -65,7 +66,11 @@ func (v *visit) standing(s *subject) g.Node {
 	under := s.state() != nil && !s.state().Settled
 	nodes := []g.Node{h.P(badge(s), g.Text(" "), h.Span(h.ID("status"), g.Text(v.status(s))))}
 	if len(s.Attention) > 0 {
-		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s)))
+		var why g.Node
+		if last := s.state(); s.failed() && last.LastRotationMessage != nil {
+			why = h.P(g.Text(sentence(*last.LastRotationMessage)))
+		}
+		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s, "below"), why))
 	}
 	if a := s.Authentication; a != nil && a.Problem != nil {
 		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text("It cannot sign in: "+sentence(a.Problem.Message))),
@@ -171,8 +176,9 @@ func (v *visit) credentials(s *subject) g.Node {
 		columns, rows)}
 }
 
+// orNone is the text, or what stands for none where it shows nothing: in Entra a name may be a space.
 func orNone(text, none string) string {
-	if text == "" {
+	if !strings.ContainsFunc(text, func(c rune) bool { return unicode.IsGraphic(c) && !unicode.IsSpace(c) }) {
 		return none
 	}
 	return text

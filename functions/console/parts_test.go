@@ -76,3 +76,21 @@ func TestManyTargets(t *testing.T) {
 		t.Errorf("%d of the connection", n)
 	}
 }
+
+// What a scan says has changed leads to the application.
+func TestChangesOfAScanLeadOn(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.shows(w.get("/console/inventory/scans/scan-1"), `<a href="/console/inventory/`+tenantID+"/"+clientID+`">billing</a>`)
+}
+
+// An application whose name shows nothing is called by its client id: a link needs something to press.
+func TestNamesThatShowNothing(t *testing.T) {
+	for _, name := range []string{" ", "\u200b", "\ufeff", "\u00a0\u202e"} {
+		w := newWorld(t, auth.Read)
+		w.everything(name)
+		for _, path := range []string{"/console/inventory", "/console/inventory/scans/scan-1"} {
+			w.shows(w.get(path), `<a href="/console/inventory/`+tenantID+"/"+clientID+`">`+clientID+"</a>")
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
@@ -397,7 +398,7 @@ func (u *user) accept() {
 	u.press("details:has(form[action$='/accept']) > summary")
 	form := "details[open] form[action$='/accept'] "
 	u.enter(form+"input[name=reason]", "as it should be")
-	u.enter(form+"input[name=until]", "12312030")
+	u.enter(form+"input[name=until]", time.Now().AddDate(0, 2, 0).Format("01022006"))
 	u.follow(form + "button")
 	u.inspected("The finding is accepted.", "as it should be")
 }
