@@ -94,3 +94,13 @@ func TestNamesThatShowNothing(t *testing.T) {
 		}
 	}
 }
+
+// A target that has no name of its own is called the same in the list and on its page: a name that the
+// API makes of its id tells no reader anything.
+func TestTargetsWithoutAName(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": "target-" + targetID, "connectionId": id,
+		"vaultSecretName": "billing-secret"}}})
+	w.shows(w.get("/console/targets"), ">billing-secret</a>")
+}

@@ -246,7 +246,7 @@ func (u *user) reconnect() {
 func (u *user) find() {
 	u.open("/console")
 	u.follow("nav a[href='/console/connections']")
-	u.enter("input[name=name]", "billing")
+	u.enter("form[role=search] input[type=search]", "billing")
 	u.follow("form[role=search] button")
 	u.inspected("billing")
 	if u.has("a[href='" + u.path("connections", u.things.people) + "']") {
@@ -255,9 +255,12 @@ func (u *user) find() {
 	u.follow("#connections tbody a[href='" + u.path("connections", u.things.billing.ID) + "']")
 	u.inspected("Published", "@Microsoft.KeyVault(SecretUri=")
 	u.open("/console/connections")
-	u.enter("input[name=name]", "no-such-name")
+	u.enter("form[role=search] input[type=search]", "no-such-name")
 	u.follow("form[role=search] button")
-	u.inspected("No connection")
+	u.inspected()
+	if u.has("#connections tbody tr") {
+		u.Error("what does not fit is shown")
+	}
 }
 
 func (u *user) test() { u.link(u.things.billing, "test", "It can rotate.") }
