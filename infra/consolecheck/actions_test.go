@@ -20,10 +20,10 @@ type user struct {
 
 // things are what the actions act on.
 type things struct {
-	billing, platform, doomed, leaving, one, two subject
-	people, target, scan                         string // ids
-	intranet                                     directory.Application
-	certificate                                  certificate
+	billing, platform, one, two subject
+	people, target              string // ids
+	intranet                    directory.Application
+	certificate                 certificate
 }
 
 // actions are everything that a person can do, in an order in which each finds what it needs.
