@@ -3,7 +3,6 @@ package console
 import (
 	"errors"
 	"net/url"
-	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -16,7 +15,7 @@ import (
 // reason is what the API's word for a reason to look at something is on a page.
 type reason struct {
 	short string // in a table
-	says  string // what is so, and what to do; {where} is where more is said
+	says  string // what is so, and what to do
 	help  help
 }
 
@@ -36,7 +35,7 @@ var reasons = map[string]reason{
 	connection.Lost: {"does not work", "The client secret that is published does not work any more: it was removed in Entra, or has " +
 		"ended. Replace it now.",
 		signing},
-	connection.Failing: {"rotation fails", "The last rotation failed, and does not succeed by itself. Why is said {where}: change that, " +
+	connection.Failing: {"rotation fails", "The last rotation failed, and does not succeed by itself. Its page says why; change that, " +
 		"and rotate again.",
 		rotating},
 	connection.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.",
@@ -44,12 +43,12 @@ var reasons = map[string]reason{
 	connection.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
 		"app runs. A rotation can be begun here meanwhile.", rotating},
 	connection.NotRemoved: {"old one not removed",
-		"Rekey could not remove an old client secret so far, and goes on trying. What stands in the way is said {where}.",
+		"Rekey could not remove an old client secret so far, and goes on trying. Its page says what stands in the way.",
 		look},
 	connection.NotDisabled: {"old values enabled",
 		"Values that are done with can't be disabled in Key Vault. Let Rekey's identity set secrets there.", look},
 	connection.RemoveByHand: {"remove by hand",
-		"There is a client secret that only a person can remove. Which one is said {where}; remove it in Entra.",
+		"There is a client secret that only a person can remove. Its page says which one; remove it in Entra.",
 		look},
 }
 
@@ -61,16 +60,14 @@ func short(word string) string {
 	return "needs attention"
 }
 
-// reasons tells why to look at s, each with the buttons that help. where is where more is said.
-func (v *visit) reasons(s *subject, where string) g.Node {
+// reasons tells why to look at s, each with the buttons that help.
+func (v *visit) reasons(s *subject) g.Node {
 	return g.Map(s.Attention, func(word string) g.Node {
 		r, ok := reasons[word]
 		if !ok { // of a newer API
 			r.says = sentence(word)
 		}
-		button := v.helping(s, r.help)
-		return g.Group{h.P(g.Text(strings.Replace(r.says, "{where}", where, 1))),
-			g.Iff(button != nil, func() g.Node { return h.Div(h.Class("actions"), button) })}
+		return g.Group{h.P(g.Text(r.says)), h.Div(h.Class("actions"), v.helping(s, r.help))}
 	})
 }
 
@@ -123,11 +120,10 @@ func (v *visit) attention() ([]g.Node, error) {
 	if len(list) == 0 && missing == nil {
 		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, nil
 	}
-	var notices []g.Node
-	for i := range list {
-		notices = append(notices, page.Notice(page.Bad, h.P(page.Link(own(&list[i]), list[i].title())), v.reasons(&list[i], "on its page")))
-	}
-	nodes = append(nodes, h.H2(g.Text("Needs attention")), h.Div(h.Class("beside"), g.Group(notices)))
+	nodes = append(nodes, h.H2(g.Text("Needs attention")))
+	nodes = append(nodes, h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
+		return page.Notice(page.Bad, h.P(page.Link(own(&s), s.title())), v.reasons(&s))
+	})))
 	if more {
 		nodes = append(nodes, h.P(page.Link(to("connections").With(url.Values{"attention": {"true"}}), "All connections that need attention")))
 	}

@@ -224,7 +224,7 @@ func kinds(findings []finding) g.Node {
 		if n := times[kind]; n > 1 {
 			more = " ×" + strconv.Itoa(n)
 		}
-		return g.Group{h.Span(h.Class("whole"), findingBadge(kind), g.Text(more)), g.Text(" ")}
+		return g.Group{findingBadge(kind), g.Text(more + " ")}
 	})
 }
 

@@ -66,11 +66,7 @@ func (v *visit) standing(s *subject) g.Node {
 	under := s.state() != nil && !s.state().Settled
 	nodes := []g.Node{h.P(badge(s), g.Text(" "), h.Span(h.ID("status"), g.Text(v.status(s))))}
 	if len(s.Attention) > 0 {
-		var why g.Node
-		if last := s.state(); s.failed() && last.LastRotationMessage != nil {
-			why = h.P(g.Text(sentence(*last.LastRotationMessage)))
-		}
-		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s, "below"), why))
+		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s)))
 	}
 	if a := s.Authentication; a != nil && a.Problem != nil {
 		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text("It cannot sign in: "+sentence(a.Problem.Message))),
