@@ -36,6 +36,7 @@ func (b *tab) follow(selector string) {
 // pressing comes as far as the last step.
 func (b *tab) pressing(selector string) []void {
 	b.Helper()
+	b.there(selector)
 	if !b.keyboard {
 		return []void{chromedp.Click(chromedp.CSS(selector))}
 	}
@@ -52,7 +53,6 @@ func (b *tab) focus(selector string) string {
 	b.Helper()
 	const found = `s => {
 		const want = document.querySelector(s), is = document.activeElement;
-		if (!want) return "nothing";
 		if (want.type === "radio" && is.type === "radio" && is.name === want.name && is !== want) return "arrow";
 		if (is !== want) return "";
 		const style = getComputedStyle(is), box = is.getBoundingClientRect();
@@ -62,8 +62,6 @@ func (b *tab) focus(selector string) string {
 	}`
 	for range 600 {
 		switch got := ask[string](b, found, selector); {
-		case got == "nothing":
-			b.Fatalf("%s has no %s:\n%s", b.at(), selector, b.text("body"))
 		case got == "arrow":
 			b.do(chromedp.KeyEvent(kb.ArrowDown))
 			continue
@@ -81,9 +79,18 @@ func (b *tab) focus(selector string) string {
 	return ""
 }
 
+// there fails the test if the page, which is loaded, does not have what a selector finds.
+func (b *tab) there(selector string) {
+	b.Helper()
+	if !b.has(selector) {
+		b.Fatalf("%s has no %s:\n%s", b.at(), selector, b.text("body"))
+	}
+}
+
 // enter types into a field, over what stands there.
 func (b *tab) enter(selector, text string) {
 	b.Helper()
+	b.there(selector)
 	kind := ask[string](b, `s => { const e = document.querySelector(s); return !e ? "" : e.tagName === "INPUT" ? e.type : e.tagName }`,
 		selector)
 	switch {

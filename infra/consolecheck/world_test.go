@@ -36,8 +36,8 @@ type object = map[string]any
 // secrets is the API's address of connections.
 const secrets = "/api/v1/app-connections/azure-client-secrets"
 
-// patience ends a wait for what never comes.
-const patience = 20 * time.Second
+// patience ends a wait for what never comes. How long something takes is no matter here.
+const patience = 5 * time.Minute
 
 // brisk are gates for services that answer at once. The lease leaves a busy machine time.
 var brisk = map[string]string{
