@@ -86,7 +86,7 @@ func TestChangesOfAScanLeadOn(t *testing.T) {
 
 // An application whose name shows nothing is called by its client id: a link needs something to press.
 func TestNamesThatShowNothing(t *testing.T) {
-	for _, name := range []string{" ", "\u200b", "\ufeff", "\u00a0\u202e"} {
+	for _, name := range []string{" ", "\u200b", "\ufeff", "\u00a0\u200e"} {
 		w := newWorld(t, auth.Read)
 		w.everything(name)
 		for _, path := range []string{"/console/inventory", "/console/inventory/scans/scan-1"} {
