@@ -128,7 +128,7 @@ func (u *user) link(s subject, below string, texts ...string) {
 // send presses the button of the form that goes to an address.
 func (u *user) send(action string, texts ...string) {
 	u.Helper()
-	u.follow("form[action='" + action + "'] button[type=submit]:not(.plain), form[action='" + action + "'] .actions button")
+	u.follow("form[action='" + action + "'] button[type=submit]:not(.plain)")
 	u.inspected(texts...)
 }
 
