@@ -83,7 +83,7 @@ func (b *tab) size() int {
 	b.Helper()
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
-	if _, err := z.Write([]byte(ask[string](b, "() => document.documentElement.outerHTML"))); err != nil {
+	if _, err := z.Write([]byte(b.steady("[document.documentElement.outerHTML]")[0])); err != nil {
 		b.Fatal(err)
 	}
 	if err := z.Close(); err != nil {
