@@ -45,8 +45,8 @@ apikey: go ## make an API key: make apikey NAME=ci ROLE=rotate
 	@$(GO) run ./infra/apikey -name '$(NAME)' -role '$(or $(ROLE),read)'
 .PHONY: apikey
 
-rebuild: go ## after the table was lost: show what Key Vault still knows (WRITE=yes writes it, CONNECTION=id)
-	@$(GO) run ./infra/rebuild $(if $(filter yes,$(WRITE)),-write) $(if $(CONNECTION),-connection '$(CONNECTION)')
+rebuild: go ## after the table was lost: show what Key Vault still knows (WRITE=yes writes it, CONNECTION=id, SETTINGS=file of the app's)
+	@$(GO) run ./infra/rebuild $(if $(filter yes,$(WRITE)),-write) $(if $(CONNECTION),-connection '$(CONNECTION)') $(if $(SETTINGS),-settings '$(SETTINGS)')
 .PHONY: rebuild
 
 azurite: ## install Azurite and axe-core for the tests, where there is npm
@@ -74,9 +74,10 @@ staticcheck: go
 # Every test runs at least once; vet has run before. The longest package begins. Not under the race detector run
 # programs, the console in its browser, and what drives them as processes of their own, since what may race in them is
 # in packages that do, and to link the Graph SDK takes three times as long with it; nor the
-# seeded simulation. Of what is exhaustive (rotationtest.Sample) it gets a sample.
+# seeded simulation. Of what is exhaustive (rotationtest.Sample) it gets a sample, of functions what does several
+# things at once, and nothing of what only comes one after the other (rotationtest.PlainOnly).
 PLAIN = functions/cmd functions/console functions/lifecycle infra shared/simulation
-SAMPLED = $(shell grep -rlE --include='*_test.go' 'rotationtest[.](Sample|Raced)' functions shared | xargs -n1 dirname)
+SAMPLED = $(shell grep -rlE --include='*_test.go' 'rotationtest[.](Sample|Raced|PlainOnly)' functions shared | xargs -n1 dirname)
 TEST = $(GO) test -vet=off -shuffle=on -count=1 -timeout=20m
 empty =
 alternatives = $(subst $(empty) $(empty),|,$(strip $(1)))

@@ -26,8 +26,21 @@ import (
 	"rekey/shared/rotationtest"
 )
 
+// raced are the tests that the race detector sees, unless the command says which: in them several
+// things happen at once, to each part of the API at least. All 140 take a minute with it, and most
+// are one request after the other through the same code.
+const raced = "^Test(" +
+	"ConcurrentSecretRotations|Console|ConsoleSignInDuringAFlood|ConnectingByOAuth|CertificateConnectionRotates|" +
+	"EndlessFilesAreRefused|ExpiryByOAuth|FloodOf.*|IdempotencyKey|Inventory|KeyRollover|LargeBodiesAreAnswered|" +
+	"ManySecretRotationsAtOnce|NothingIsHeldDuringACall|OneOfTwoCreationsWins|Overview|PagesOfLists|" +
+	"RefusalDuringRotation|RefusedRotations|RequestSentTwice|RotationSentTwice|Scans|SecretRotationTwice|StalledBodies|" +
+	"Targets|TraceOfARotation)$"
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if run := flag.Lookup("test.run"); rotationtest.Raced && run.Value.String() == "" {
+		run.Value.Set(raced)
+	}
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
 		parallel.Value.Set("8") // more than there are processors: most of the time they wait
 	}

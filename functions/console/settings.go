@@ -18,7 +18,7 @@ func settings(v *visit) error {
 	}
 	return v.show(v.document("settings", "Settings", page.Facts(facts...), h.H2(g.Text("What is configured")),
 		page.Table("settings", "No secret is shown", []page.Column{{Name: "Setting"}, {Name: "Is"}}, rows),
-		h.P(h.Class("note"), g.Text("Settings are the deployment's: change them there. docs/operate.md has all of them."))))
+		h.P(h.Class("note"), g.Text("Settings are the deployment's: change them there. The README has all of them."))))
 }
 
 // SettingsOf lists what is configured, in words.

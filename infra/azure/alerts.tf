@@ -76,6 +76,9 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "log" {
   evaluation_frequency = each.value.every
   window_duration      = each.value.window
 
+  # Where the app does not run, silence is no news.
+  enabled = var.app_enabled
+
   # The timer's alert ends when it runs again; the others tell of an event.
   auto_mitigation_enabled = each.key == "timer-stalled"
 

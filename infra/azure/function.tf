@@ -20,7 +20,8 @@ resource "azurerm_function_app_flex_consumption" "rekey" {
   runtime_name    = "custom"
   runtime_version = "1.0"
 
-  instance_memory_in_mb  = 2048
+  enabled                = var.app_enabled
+  instance_memory_in_mb  = var.instance_memory_in_mb
   maximum_instance_count = 40 # the least that can be set
 
   dynamic "always_ready" {

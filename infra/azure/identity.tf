@@ -71,13 +71,16 @@ resource "azurerm_role_assignment" "package" {
   principal_type       = "ServicePrincipal"
 }
 
-# People that may read every published secret. They can NOT write one.
-resource "azurerm_role_assignment" "readers" {
-  for_each = var.vault_readers
+# People that operate Rekey: by default they put, read, disable and recover secrets. They
+# can NOT purge what is deleted, give access, or change the vault or its network rules.
+# Without this no person can do any of it: Azure gives owners of a subscription no role on
+# what a vault holds.
+resource "azurerm_role_assignment" "operators" {
+  for_each = var.operators
 
   scope                = azurerm_key_vault.rekey.id
-  role_definition_name = "Key Vault Secrets User"
-  principal_id         = each.value
+  role_definition_name = each.value.role
+  principal_id         = each.value.principal_id
 }
 
 # Applications that may read one published secret, each its own. They can NOT read

@@ -46,6 +46,23 @@ variable "timer_period_minutes" {
   }
 }
 
+variable "app_enabled" {
+  description = "Whether the app runs. False stops it and silences the alerts of its log, for Rekey on AWS Lambda over this table and this vault: see infra/aws/README.md."
+  type        = bool
+  default     = true
+}
+
+variable "instance_memory_in_mb" {
+  description = "Memory of an instance, which is paid for by the second: 512, 2048 or 4096. `make bench` prints what a thousand connections due at once need."
+  type        = number
+  default     = 2048
+
+  validation {
+    condition     = contains([512, 2048, 4096], var.instance_memory_in_mb)
+    error_message = "512, 2048 or 4096: Flex Consumption has these."
+  }
+}
+
 variable "timer_always_ready" {
   description = "Keep one instance for the timer at all times: about 22 USD a month, see the README. Without it, timers have been seen to stop for good after a deployment (azure-functions-host, issue 11828)."
   type        = bool
@@ -66,7 +83,7 @@ variable "api_keys" {
 }
 
 variable "callers" {
-  description = "REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE: Entra access tokens of this tenant for this audience are accepted. Empty: only API keys are."
+  description = "REKEY_AUTH_TENANT_ID and REKEY_AUTH_AUDIENCE: Entra access tokens of this tenant for this audience are accepted. The audience is the client id of the API's registration, or api://<client id>, which takes tokens of v1.0 and v2.0. Empty: only API keys are accepted."
   type = object({
     tenant_id = optional(string)
     audience  = optional(string)
@@ -77,6 +94,10 @@ variable "callers" {
   validation {
     condition     = (var.callers.tenant_id == null) == (var.callers.audience == null)
     error_message = "Both or none: a token is accepted by its tenant and its audience."
+  }
+  validation {
+    condition     = var.callers.audience == null || can(regex("^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(api|https)://[^ ,;]+)$", var.callers.audience)) && !endswith(coalesce(var.callers.audience, "-"), "/.default")
+    error_message = "audience is what tokens are for: the client id of the API's registration, or its identifier URI, such as api://<client id>; without /.default."
   }
 }
 
@@ -92,6 +113,10 @@ variable "oauth" {
   validation {
     condition     = (var.oauth.client_id == null) == (var.oauth.secret_name == null)
     error_message = "Both or none: the application needs its client id and the name of its secret."
+  }
+  validation {
+    condition     = var.oauth.secret_name == null || can(regex("^[0-9a-zA-Z-]{1,127}$", var.oauth.secret_name)) && !startswith(coalesce(var.oauth.secret_name, "-"), "rekey-")
+    error_message = "secret_name is the name of a Key Vault secret: 1 to 127 letters, digits and hyphens, and not rekey-..., which are names that Rekey makes."
   }
 }
 
@@ -109,6 +134,10 @@ variable "console" {
     condition     = var.console.secret_name == null || var.console.client_id != null
     error_message = "The secret is of an application: set client_id as well."
   }
+  validation {
+    condition     = var.console.secret_name == null || can(regex("^[0-9a-zA-Z-]{1,127}$", var.console.secret_name)) && !startswith(coalesce(var.console.secret_name, "-"), "rekey-")
+    error_message = "secret_name is the name of a Key Vault secret: 1 to 127 letters, digits and hyphens, and not rekey-..., which are names that Rekey makes."
+  }
 }
 
 variable "webhook" {
@@ -125,8 +154,8 @@ variable "webhook" {
     error_message = "Both or none: the receiver has to be able to tell who calls."
   }
   validation {
-    condition     = alltrue([for name in values(var.webhook) : name == null || can(regex("^[0-9a-zA-Z-]{1,127}$", name))])
-    error_message = "Names of Key Vault secrets: 1 to 127 letters, digits and hyphens. The address itself does not belong here."
+    condition     = alltrue([for name in values(var.webhook) : name == null || can(regex("^[0-9a-zA-Z-]{1,127}$", name)) && !startswith(coalesce(name, "-"), "rekey-")])
+    error_message = "Names of Key Vault secrets: 1 to 127 letters, digits and hyphens, and not rekey-..., which are names that Rekey makes. The address itself does not belong here."
   }
 }
 
@@ -155,9 +184,9 @@ variable "telemetry" {
 
   validation {
     condition = alltrue([for name in [var.telemetry.headers_secret_name, var.telemetry.traces_headers_secret_name, var.telemetry.metrics_headers_secret_name] :
-      name == null || can(regex("^[0-9a-zA-Z-]{1,127}$", name))
+      name == null || can(regex("^[0-9a-zA-Z-]{1,127}$", name)) && !startswith(coalesce(name, "-"), "rekey-")
     ])
-    error_message = "Names of Key Vault secrets: 1 to 127 letters, digits and hyphens. The headers themselves don't belong here."
+    error_message = "Names of Key Vault secrets: 1 to 127 letters, digits and hyphens, and not rekey-..., which are names that Rekey makes. The headers themselves don't belong here."
   }
 }
 
@@ -225,10 +254,23 @@ variable "allowed_ip_ranges" {
   default     = []
 }
 
-variable "vault_readers" {
-  description = "Object ids of those that may read every published secret, such as an operator's group. Applications get a role on their own secret instead: secret_readers."
-  type        = map(string)
-  default     = {}
+variable "operators" {
+  description = "People that operate Rekey, by a name of your choice: the object id of a person or, better, a group, and the role on the whole vault. Without it no person can put or recover a secret there. Applications get a role on their own secret instead: secret_readers."
+  type = map(object({
+    principal_id = string
+    role         = optional(string, "Key Vault Secrets Officer") # put, read, disable, recover; Key Vault Secrets User reads
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for o in values(var.operators) : can(regex("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", o.principal_id))])
+    error_message = "principal_id is an object id: `az ad signed-in-user show --query id` prints yours, `az ad group show --group <name> --query id` a group's."
+  }
+  validation {
+    condition     = alltrue([for o in values(var.operators) : contains(["Key Vault Secrets Officer", "Key Vault Secrets User"], o.role)])
+    error_message = "role is Key Vault Secrets Officer, which puts, reads, disables and recovers secrets, or Key Vault Secrets User, which reads them."
+  }
 }
 
 variable "secret_readers" {
@@ -241,9 +283,14 @@ variable "secret_readers" {
 }
 
 variable "vault_allowed_ip_ranges" {
-  description = "From where the vault may be reached besides the app's own network: addresses of those who read secrets. Empty: from nowhere."
+  description = "From where the vault may be reached besides the app's own network: public IPv4 addresses or ranges of operators and of applications that read secrets. Empty: from nowhere."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for range in var.vault_allowed_ip_ranges : can(cidrhost(strcontains(range, "/") ? range : "${range}/32", 0)) && range != "0.0.0.0/0"])
+    error_message = "Public IPv4 addresses or ranges, such as 203.0.113.7 or 203.0.113.0/28; not all addresses at once."
+  }
 }
 
 variable "vault_allowed_subnet_ids" {

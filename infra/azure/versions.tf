@@ -32,6 +32,10 @@ provider "azurerm" {
       purge_soft_delete_on_destroy    = false
       recover_soft_deleted_key_vaults = true
     }
+    template_deployment {
+      # The name's binding goes with its own resource; the certificate stays in the app.
+      delete_nested_items_during_deletion = false
+    }
     resource_group {
       # Also what was put there by hand.
       prevent_deletion_if_contains_resources = true

@@ -53,6 +53,7 @@ func Azure(fsys fs.FS) error {
 	f.expect(maps.Equal(m.alwaysReady(), map[string]float64{timersGroup: 1}),
 		"asked for, not one instance of %s is always ready: %v", timersGroup, m.alwaysReady())
 	m.checkOptions(&f)
+	m.checkDomain(&f)
 	return f.err()
 }
 
@@ -126,7 +127,7 @@ var roles = map[string][3]string{
 	"azurerm_role_assignment.package": {"Storage Blob Data Contributor",
 		"<azurerm_storage_account.rekey.id>/blobServices/default/containers/<azurerm_storage_container.package.name>",
 		"<azurerm_user_assigned_identity.deployment.principal_id>"},
-	"azurerm_role_assignment.readers": {"Key Vault Secrets User",
+	"azurerm_role_assignment.operators": {"Key Vault Secrets Officer",
 		"<azurerm_key_vault.rekey.id>", sample},
 	"azurerm_role_assignment.secret_readers": {"Key Vault Secrets User",
 		"<azurerm_key_vault.rekey.id>/secrets/rekey-sample", sample},
@@ -165,6 +166,7 @@ func (m *module) checkFunction(f *findings) {
 	f.expect(m.resources["azurerm_service_plan.rekey"].text("sku_name") == "FC1", "the plan is not Flex Consumption")
 	f.expect(app.text("runtime_name") == "custom" && app.text("runtime_version") == "1.0",
 		"%s: a wrong runtime: the handler needs custom, 1.0", name)
+	f.expect(app.is("enabled", true), "%s: it does not run", name)
 	f.expect(app.is("https_only", true), "%s: plain HTTP is allowed", name)
 	f.expect(app.is("webdeploy_publish_basic_authentication_enabled", false), "%s: a password deploys", name)
 	f.expect(app.text("storage_authentication_type") == "UserAssignedIdentity", "%s: the package is fetched with a key", name)

@@ -33,7 +33,7 @@ var options = map[string]cty.Value{
 		"traces_exporter", "OTEL_TRACES_EXPORTER", "metrics_exporter", "OTEL_METRICS_EXPORTER", "service_name", "OTEL_SERVICE_NAME",
 		"resource_attributes", "OTEL_RESOURCE_ATTRIBUTES", "traces_sampler", "OTEL_TRACES_SAMPLER",
 		"traces_sampler_ratio", "OTEL_TRACES_SAMPLER_ARG"),
-	"vault_readers": cty.MapVal(map[string]cty.Value{"operators": cty.StringVal(sample)}),
+	"operators": cty.MapVal(map[string]cty.Value{"team": cty.ObjectVal(map[string]cty.Value{"principal_id": cty.StringVal(sample)})}),
 	"secret_readers": cty.TupleVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{
 		"secret_name": cty.StringVal("rekey-sample"), "principal_id": cty.StringVal(sample),
 	})}),

@@ -98,7 +98,7 @@ var variable = regexp.MustCompile(`"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"`)
 // What the templates are compared with is all that the program reads: a name in its
 // source that is never asked for would be compared with nothing.
 func TestKnownIsAll(t *testing.T) {
-	names := known()
+	names := Settings()
 	for _, m := range variable.FindAllStringSubmatch(source(t, "../../shared/config"), -1) {
 		if !slices.Contains(names, m[1]) {
 			t.Errorf("shared/config has the name %s, which it is not seen to ask for", m[1])
@@ -180,7 +180,7 @@ func TestExampleSettings(t *testing.T) {
 		example.Values["AzureWebJobsStorage"] == "" {
 		t.Error("the example names a table service, or not what the Core Tools need")
 	}
-	for _, name := range known() {
+	for _, name := range Settings() {
 		_, has := example.Values[name]
 		needed := absent[name] == "" || absent[name] == byName || absent[name] == ownSecret
 		if has != needed {

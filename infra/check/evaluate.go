@@ -120,7 +120,8 @@ func (b block) made(n *hclsyntax.Block) (inner block, kind string, ok bool) {
 // functions are those of Terraform that the module uses outside of validations.
 var functions = map[string]function.Function{
 	"coalesce": stdlib.CoalesceFunc, "concat": stdlib.ConcatFunc, "format": stdlib.FormatFunc, "join": stdlib.JoinFunc,
-	"length": length, "lower": stdlib.LowerFunc, "merge": stdlib.MergeFunc, "replace": stdlib.ReplaceFunc,
+	"jsonencode": stdlib.JSONEncodeFunc,
+	"length":     length, "lower": stdlib.LowerFunc, "merge": stdlib.MergeFunc, "replace": stdlib.ReplaceFunc,
 	"toset": stdlib.MakeToFunc(cty.Set(cty.String)), "tostring": stdlib.MakeToFunc(cty.String), "trimsuffix": stdlib.TrimSuffixFunc,
 	"values": stdlib.ValuesFunc,
 }

@@ -23,9 +23,6 @@ var forms = map[string]*regexp.Regexp{
 	"tenant_id": uuid, "client_id": uuid, "principal_id": uuid, "subscription_id": uuid,
 
 	"scope": id(""), "scopes": id(""), "target_resource_id": id(""), "private_connection_resource_id": id(""),
-	"certificate_id":                    id("Microsoft.Web/certificates/*"),
-	"custom_hostname_binding_id":        id("Microsoft.Web/sites/*/hostNameBindings/*"),
-	"hostname_binding_id":               id("Microsoft.Web/sites/*/hostNameBindings/*"),
 	"service_plan_id":                   id("Microsoft.Web/serverFarms/*"),
 	"identity_ids":                      id("Microsoft.ManagedIdentity/userAssignedIdentities/*"),
 	"storage_user_assigned_identity_id": id("Microsoft.ManagedIdentity/userAssignedIdentities/*"),
@@ -110,7 +107,7 @@ func wrongForms(module []parsed, name string, src []byte) []string {
 			return append(wrong, err.Error())
 		}
 		for _, kind := range m.named("azurerm_*") {
-			wrong = append(wrong, m.resources[kind].wrongForms(kind, mocked)...)
+			wrong = append(wrong, m.resources[kind].wrongForms(kind)...)
 		}
 	}
 	return wrong
@@ -154,9 +151,9 @@ func defaults(provider *hclsyntax.Body) map[string]string {
 
 // wrongForms says which arguments of b, and of the blocks in it, the provider would
 // refuse.
-func (b block) wrongForms(where string, mocked map[string]string) []string {
+func (b block) wrongForms(where string) []string {
 	var wrong []string
-	for name, a := range b.body.Attributes {
+	for name := range b.body.Attributes {
 		form, listed := forms[name]
 		if !listed {
 			if strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "_ids") {
@@ -164,7 +161,7 @@ func (b block) wrongForms(where string, mocked map[string]string) []string {
 			}
 			continue
 		}
-		for _, v := range strs(b.value(name), a.Expr, mocked) {
+		for _, v := range strs(b.value(name)) {
 			if !form.MatchString(v) {
 				wrong = append(wrong, fmt.Sprintf("%s: the provider refuses %s = %q: give the mock a value of its form", where, name, v))
 			}
@@ -172,22 +169,14 @@ func (b block) wrongForms(where string, mocked map[string]string) []string {
 	}
 	for _, n := range b.body.Blocks {
 		if inner, kind, ok := b.made(n); ok {
-			wrong = append(wrong, inner.wrongForms(where+": "+kind, mocked)...)
+			wrong = append(wrong, inner.wrongForms(where+": "+kind)...)
 		}
 	}
 	return wrong
 }
 
-// strs are the texts in v, or, of an attribute of one of several resources, what the
-// mock says.
-func strs(v cty.Value, expr hclsyntax.Expression, mocked map[string]string) []string {
-	if ref, ok := expr.(*hclsyntax.ScopeTraversalExpr); ok && !v.IsKnown() {
-		kind, _, attr, ok := reference(ref.Traversal)
-		if !ok {
-			return nil
-		}
-		return []string{mocked[kind+".*."+attr]}
-	}
+// strs are the texts in v.
+func strs(v cty.Value) []string {
 	switch {
 	case !v.IsWhollyKnown() || v.IsNull():
 		return nil

@@ -52,6 +52,7 @@ func (m *module) checkMonitoring(f *findings) {
 			f.expect(slices.Contains(logged, q[1]) || slices.Contains(words, q[1]), "the alert %s waits for %q, which is never written", name, q[1])
 		}
 	}
+	f.expect(m.resources["azurerm_monitor_scheduled_query_rules_alert_v2.log"].is("enabled", true), "alerts of the log are off")
 	group := m.resources["azurerm_monitor_scheduled_query_rules_alert_v2.log"].nested("action").value("action_groups")
 	f.expect(group.IsWhollyKnown() && group.RawEquals(cty.TupleVal([]cty.Value{cty.StringVal("<azurerm_monitor_action_group.rekey.id>")})),
 		"alerts of the log have no recipient")

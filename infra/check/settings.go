@@ -8,9 +8,9 @@ import (
 	"rekey/shared/config"
 )
 
-// known returns the names of all variables that the program asks for, by letting it
+// Settings returns the names of all variables that the program asks for, by letting it
 // ask where everything that it could ask is switched on.
-func known() []string {
+func Settings() []string {
 	everything := map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "rekey",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector:4318", "OTEL_TRACES_SAMPLER": "traceidratio"}
 	asked := make(map[string]bool)
@@ -30,7 +30,7 @@ const sample = "00000000-0000-4000-8000-000000000000"
 // other as far as their forms allow.
 var samples = map[string]string{
 	"REKEY_DEPLOYMENT": "sample", "REKEY_API_KEYS": apiKey,
-	"REKEY_AUTH_TENANT_ID": "00000000-0000-4000-8000-000000000001", "REKEY_AUTH_AUDIENCE": "api://rekey",
+	"REKEY_AUTH_TENANT_ID": "00000000-0000-4000-8000-000000000001", "REKEY_AUTH_AUDIENCE": "api://" + sample,
 	"REKEY_PUBLIC_URL": "https://rekey.example.com",
 	"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": "00000000-0000-4000-8000-000000000002",
 	"REKEY_OAUTH_CLIENT_SECRET_NAME":                    "oauth-application",
@@ -82,7 +82,7 @@ var absent = map[string]string{
 // besides are those of the host that runs it, and left those that this template alone
 // leaves out, with the reason.
 func checkNames(f *findings, settings map[string]string, besides []string, left map[string]string) {
-	names := known()
+	names := Settings()
 	for _, name := range names {
 		_, has := settings[name]
 		reason := absent[name] + left[name]

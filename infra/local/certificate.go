@@ -22,6 +22,7 @@ type certificateSample struct {
 	clientID, file, keyFile string
 	target                  string // client id
 	other                   string // client id of an application that only administrators may change
+	spare, spareKeyID       string // client id of a second target, and the key id of the client secret that it has
 }
 
 // addCertificate registers the two, and leaves certificate and key as files for this
@@ -72,6 +73,15 @@ func addCertificate(services *stack.Stack, dir string) (s certificateSample, err
 	if err != nil {
 		return s, fmt.Errorf("registering the second target: %w", err)
 	}
-	s.clientID, s.target, s.other = app.ClientID, target.ClientID, intranet.ClientID
+	archive, err := services.Directory.AddApplication(directory.Registration{TenantID: services.TenantID, Settings: directory.Settings{
+		DisplayName: "archive", Owners: []string{app.ServicePrincipalID},
+	}})
+	if err != nil {
+		return s, fmt.Errorf("registering the spare target: %w", err)
+	}
+	if s.spareKeyID, _, err = services.Directory.AddPassword(archive.ObjectID, "by hand", now.AddDate(1, 0, 0)); err != nil {
+		return s, fmt.Errorf("giving the spare target a client secret: %w", err)
+	}
+	s.clientID, s.target, s.other, s.spare = app.ClientID, target.ClientID, intranet.ClientID, archive.ClientID
 	return s, nil
 }

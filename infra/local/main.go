@@ -142,11 +142,15 @@ func emulated(ctx context.Context, root, dir, port string, out io.Writer, start 
 	if err != nil {
 		return fmt.Errorf("registering the second sample: %w", err)
 	}
+	spare, err := services.AddSample("accounting")
+	if err != nil {
+		return fmt.Errorf("registering the spare sample: %w", err)
+	}
 	certificate, err := addCertificate(services, dir)
 	if err != nil {
 		return err
 	}
-	if err := writeEnv(filepath.Join(dir, "demo.env"), d, second, certificate, people.Administrator); err != nil {
+	if err := writeEnv(filepath.Join(dir, "demo.env"), d, second, spare, certificate, people.Administrator); err != nil {
 		return err
 	}
 	d.stay(dir)
@@ -187,13 +191,16 @@ func environ() []string {
 
 // writeEnv leaves what the README's curl lines need, for this user only: it has the
 // secret of a sample and an API key of this stack.
-func writeEnv(path string, d demo, second directory.Application, certificate certificateSample, administrator string) error {
+func writeEnv(path string, d demo, second, spare directory.Application, certificate certificateSample, administrator string) error {
 	var b strings.Builder
 	for _, kv := range [][2]string{
 		{"REKEY_URL", d.url}, {"REKEY_API_KEY", d.key.Reveal()},
 		{"TENANT_ID", second.TenantID}, {"CLIENT_ID", second.ClientID}, {"CLIENT_SECRET", second.Secret}, {"CLIENT_SECRET_KEY_ID", second.KeyID},
 		{"CERTIFICATE_CLIENT_ID", certificate.clientID}, {"CERTIFICATE_FILE", certificate.file}, {"CERTIFICATE_KEY_FILE", certificate.keyFile},
 		{"TARGET_CLIENT_ID", certificate.target}, {"ADMINISTRATOR_ID", administrator}, {"OTHER_CLIENT_ID", certificate.other},
+		// For the lines of docs/install.md, beside those of docs/api.md.
+		{"SPARE_CLIENT_ID", spare.ClientID}, {"SPARE_CLIENT_SECRET", spare.Secret}, {"SPARE_CLIENT_SECRET_KEY_ID", spare.KeyID},
+		{"SPARE_TARGET_CLIENT_ID", certificate.spare}, {"SPARE_TARGET_KEY_ID", certificate.spareKeyID},
 		{"AUTHORITY_HOST", d.services.AuthorityURL}, {"GRAPH_URL", d.services.GraphURL}, {"KEY_VAULT_URL", d.services.VaultURL},
 		{"TABLE_SERVICE", d.services.TableService}, {"CA_FILE", d.services.CAFile},
 		{"FAULTS_URL", d.services.AdminURL}, // docs/faults.md

@@ -199,16 +199,27 @@ func TestReadme(t *testing.T) {
 	find(t, shown, `next rotation: (\d{4}-\d\d-\d\d)`)
 
 	env := demoEnv(t, dir)
-	pasted := paste(t, here)
-	find(t, pasted, `"keyId":"([0-9a-f-]{36})"`)
-	for _, words := range []string{`"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215",
-		`"vaultSecretName":"payroll-secret"`, `/organization/app-connections/azure/oauth/start?`, `"outcome":"connected"`,
-		`"vaultSecretName":"intranet-secret"`, `"finding":"ends-in-7-days"`, `"endsByWeek":[`, `"tenantId","clientId","name"`,
-		`"vaultSecretName":"adopted-secret"`} {
-		if !strings.Contains(pasted, words) {
-			t.Errorf("the lines of docs/api.md do not lead to %q:\n%s", words, pasted)
-		}
-	}
+	var pasted string
+	t.Run("lines", func(t *testing.T) {
+		t.Run("api.md", func(t *testing.T) {
+			t.Parallel()
+			pasted = paste(t, here)
+			find(t, pasted, `"keyId":"([0-9a-f-]{36})"`)
+			leadsTo(t, pasted, `"trigger":"manual"`, `"trigger":"creation"`, env["CLIENT_SECRET_KEY_ID"], "AADSTS7000215",
+				`"vaultSecretName":"payroll-secret"`, `/organization/app-connections/azure/oauth/start?`, `"outcome":"connected"`,
+				`"vaultSecretName":"intranet-secret"`, `"finding":"ends-in-7-days"`, `"endsByWeek":[`, `"tenantId","clientId","name"`,
+				`"vaultSecretName":"adopted-secret"`)
+		})
+		t.Run("install.md", func(t *testing.T) {
+			t.Parallel()
+			installed := install(t, here)
+			leadsTo(t, installed, `"vaultSecretName":"payments-client-secret"`, `"vaultSecretName":"payroll-client-secret"`,
+				env["SPARE_CLIENT_SECRET_KEY_ID"], env["SPARE_TARGET_KEY_ID"], "AADSTS7000215", `"authenticates":true`)
+			if strings.Contains(installed, env["SPARE_CLIENT_SECRET"]) {
+				t.Error("they show the client secret")
+			}
+		})
+	})
 
 	signedIn(t, env)
 
@@ -287,35 +298,6 @@ func find(t *testing.T, text, pattern string) string {
 		t.Fatalf("nothing like %s in\n%s", pattern, text)
 	}
 	return m[1]
-}
-
-// paste runs the shell lines of docs/api.md from the one that reads demo.env to the end of
-// their section, in a folder that has it, and returns what they print.
-func paste(t *testing.T, here string) string {
-	t.Helper()
-	doc, err := os.ReadFile("../../docs/api.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(doc), "```sh\n. ./.local/demo.env")
-	section, _, ends := strings.Cut(section, "\n## ")
-	if !found || !ends {
-		t.Fatal("docs/api.md has no lines to paste any more")
-	}
-	script := ". ./.local/demo.env"
-	for i, part := range strings.Split(section, "```") {
-		if i%2 == 0 { // text and code alternate, code first
-			script += strings.TrimPrefix(part, "sh\n") + "\n"
-		}
-	}
-	shell := exec.Command("sh", "-eu")
-	shell.Dir, shell.Stdin = here, strings.NewReader(script)
-	shell.Env = append(os.Environ(), "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
-	printed, err := shell.CombinedOutput()
-	if err != nil {
-		t.Fatalf("the lines of docs/api.md: %v\n%s\n%s", err, script, printed)
-	}
-	return string(printed)
 }
 
 // For a port that another process has, run fails at once and says the way out, before

@@ -1,6 +1,11 @@
 // Command rebuild writes Rekey's table again after it was lost, from the tags in Key
-// Vault and from Entra. It reads the settings of the handler from the environment and
+// Vault and from Entra. It reads the settings of the handler from the environment, and
 // needs no right that the handler has not.
+//
+// With -settings it works from a workstation: that file has the settings of the app, as
+// the Azure CLI prints them or the AWS CLI those of a function. Vault and table are then
+// reached as the person that the Azure CLI is signed in as, and references to Key Vault are
+// resolved.
 //
 // Without -write it only looks, and prints what it would do. With -write it looks, waits
 // until every pass that may have been under way has ended, looks again, and writes the
@@ -49,17 +54,15 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	flags.SetOutput(errs)
 	write := flags.Bool("write", false, "write the records that are missing; without it nothing is written")
 	only := flags.String("connection", "", "the id of the one connection that is meant; empty: all")
+	file := flags.String("settings", "", "a file with the app's settings, to work from a workstation as the Azure CLI is signed in")
 	if err := flags.Parse(args); err != nil {
 		return false, err
 	}
 	if flags.NArg() > 0 {
-		return false, errors.New("there are only the flags -write and -connection")
+		return false, errors.New("there are only the flags -write, -connection and -settings")
 	}
-	settings, err := config.Load(lookup)
-	if err != nil {
-		return false, errors.Join(errors.New("the settings have mistakes"), err)
-	}
-	a, err := app.New(settings, slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	log := slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	a, who, err := open(ctx, *file, lookup, log)
 	if err != nil {
 		return false, err
 	}
@@ -74,12 +77,38 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	}
 	plan, err := work(ctx, *only)
 	if err != nil {
-		return false, err
+		return false, who.explain(err)
 	}
 	if *only != "" && len(plan.Connections) == 0 {
 		return false, errors.New("the vault has nothing of that connection")
 	}
 	return plan.NeedsPerson(), show(out, plan, *write)
+}
+
+// open puts an app together: of the environment, as the identity that the settings name, or
+// of the file, as a person.
+func open(ctx context.Context, file string, lookup func(string) (string, bool), log *slog.Logger) (*app.App, *person, error) {
+	if file == "" {
+		settings, err := config.Load(lookup)
+		if err != nil {
+			return nil, nil, errors.Join(errors.New("the settings have mistakes; to work from a workstation, give the app's by -settings"), err)
+		}
+		a, err := app.New(settings, log)
+		return a, nil, err
+	}
+	who, err := signedIn()
+	if err != nil {
+		return nil, nil, err
+	}
+	settings, err := load(ctx, file, who, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := app.As(who, settings, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return a, who, who.reaches(ctx, a)
 }
 
 // rebuilder is what rebuilds on the services of a.

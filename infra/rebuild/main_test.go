@@ -183,6 +183,9 @@ func TestRefuses(t *testing.T) {
 	}
 	fail("only the flags", "all")
 	fail("nothing of that connection", "-connection", "0b8ab8a7-0000-4000-8000-000000000000")
+	d.env["REKEY_API_KEYS"] = "@Microsoft.KeyVault(SecretUri=https://name.vault.azure.net/secrets/keys)"
+	fail("-settings")
+	delete(d.env, "REKEY_API_KEYS")
 	d.stack.Break(denied)
 	fail("vault-refused")
 	d.stack.Break(nil)

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
 	"rekey/shared/auth"
 	"rekey/shared/config"
 	"rekey/shared/connection"
@@ -54,14 +56,20 @@ type App struct {
 }
 
 // New puts an App together. Its error says what is wrong with the settings.
-func New(c config.Config, log *slog.Logger) (*App, error) {
+func New(c config.Config, log *slog.Logger) (*App, error) { return As(nil, c, log) }
+
+// As is [New] with another identity than the settings name, such as a person's at a
+// workstation; nil is that of the settings.
+func As(own azcore.TokenCredential, c config.Config, log *slog.Logger) (*App, error) {
 	client, err := httpClient(c)
 	if err != nil {
 		return nil, err
 	}
 	measure := measured(c, log)
 	client.Transport = measure.Transport(client.Transport)
-	own := &identity{config: c, client: client, log: log}
+	if own == nil {
+		own = &identity{config: c, client: client, log: log}
+	}
 	table := tablestore.Config{ConnectionString: c.TableConnection, Transport: client, Notices: c.Webhook.On()}
 	if c.TableURL != "" {
 		table.ServiceURL, table.Credential = c.TableURL, own

@@ -88,6 +88,9 @@ func TestWhatComesNext(t *testing.T) {
 func TestWhatComesNextIsInTheOrderOfAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range uint64(20) {
+			if !rotationtest.Sample(int(seed)) {
+				continue
+			}
 			r, w := rand.New(rand.NewPCG(seed, 0)), rotationtest.NewWorld(t)
 			now, early := time.Now().Truncate(time.Second), r.Float64()
 			var all []rotation.Record
@@ -121,6 +124,7 @@ func TestWhatComesNextIsInTheOrderOfAll(t *testing.T) {
 // What the list costs follows from what is on it. Where a thousand records wake for something else,
 // it ends where it is not right any more, and says so.
 func TestCostOfWhatComesNext(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for name, tt := range map[string]struct {
 		wakes  func(i int, slot, now time.Time) time.Time
 		shown  int

@@ -32,3 +32,13 @@ func TestCodesWithACause(t *testing.T) {
 		}
 	}
 }
+
+// A registration whose redirect URI has another platform than Web is for the operator of Rekey to put right,
+// whichever of its codes Entra answers: 9002327 is that for a request without the header Origin, as Rekey sends.
+func TestRedirectURIOfAnotherPlatform(t *testing.T) {
+	for _, code := range []int{700025, 9002325, 9002327} {
+		if class := signInClasses[code]; class != serviceerror.Invalid {
+			t.Errorf("%d: %q", code, class)
+		}
+	}
+}

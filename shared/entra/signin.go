@@ -293,7 +293,8 @@ var signInClasses = map[int]serviceerror.Class{
 	7000222: serviceerror.Invalid,
 	7000218: serviceerror.Invalid,
 	700025:  serviceerror.Invalid, // registered as a public client
-	9002325: serviceerror.Invalid, // registered as a single-page application
+	9002325: serviceerror.Invalid, // the redirect URI is of a single-page application
+	9002327: serviceerror.Invalid, // the same, for a request without Origin
 }
 
 // ours is the Detail of what only the operator of Rekey can put right.

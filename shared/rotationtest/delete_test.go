@@ -97,7 +97,7 @@ func TestDeleteWhileTheVaultIsDown(t *testing.T) {
 // A vault secret that a person deleted must not keep a connection from being deleted:
 // what can't be removed for want of a credential is left to a person after a day.
 func TestDeleteAfterTheVaultSecretIsGone(t *testing.T) {
-	long(t)
+	rotationtest.PlainOnly(t)
 	for _, phase := range []rotation.Phase{rotation.Idle, rotation.Verifying, rotation.Publishing} {
 		t.Run(string(phase), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {

@@ -7,6 +7,7 @@ import (
 
 	"rekey/shared/history"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 )
@@ -76,7 +77,7 @@ func TestAnEmergencyMakesRoom(t *testing.T) {
 // A directory that issues and removes nothing must not wedge the connection: what can't
 // be removed is left to a person in the end, one by one, and told once each.
 func TestNothingCanBeRemoved(t *testing.T) {
-	long(t)
+	rotationtest.PlainOnly(t)
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.h.removing = func(string) error {
 			return &serviceerror.Error{Op: "removing a password", Class: serviceerror.Permission, Status: 403, Code: "Authorization_RequestDenied"}

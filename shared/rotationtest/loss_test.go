@@ -125,7 +125,7 @@ func TestNothingWorks(t *testing.T) {
 // R7: as long as any known credential works, nothing is left to a person, however long
 // the published one is refused.
 func TestLostButNotHopeless(t *testing.T) {
-	long(t)
+	rotationtest.PlainOnly(t)
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.sweep(2 * hour)
 		s.w.OutsideBreak(true)

@@ -95,6 +95,7 @@ func TestAPlannedRunIsNotBegunOnANewerRecord(t *testing.T) {
 // R10: where a tenant's policy allows less than two intervals, half of what was refused is
 // asked for until it is accepted, and rotation keeps ahead of the shorter end.
 func TestLifetimePolicy(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for _, longest := range []time.Duration{64 * day, 62 * day, 34 * day, 5 * day, day} {
 		t.Run(longest.String(), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *subject) {

@@ -131,15 +131,6 @@ func (v vaultOf) List(ctx context.Context, name string) ([]rotation.VaultSecret,
 	return v.service.Vault.List(ctx, name)
 }
 
-// long leaves a test to the run without the race detector: it repeats for days what others
-// do once.
-func long(t *testing.T) {
-	t.Helper()
-	if rotationtest.Raced {
-		t.Skip("a long history, which is played without the race detector")
-	}
-}
-
 // subject is one connection that was rotated before; its slot comes in an hour.
 type subject struct {
 	t      *testing.T

@@ -2,8 +2,8 @@
 
 package simulation_test
 
-// How many histories the tests play: what takes 40 s on two cores.
+// How many histories the tests play: what takes ten seconds on two cores. Many more are for make simulation.
 const (
-	fixed    = 1000
-	replayed = 60
+	fixed    = 400
+	replayed = 20
 )

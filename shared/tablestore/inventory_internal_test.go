@@ -6,11 +6,13 @@ import (
 
 	"rekey/shared/inventory"
 	"rekey/shared/inventory/inventorytest"
+	"rekey/shared/rotationtest"
 )
 
 // An application of as much as there may be of everything, in characters that hardly compress, fits
 // into its row.
 func TestTheLargestApplicationFits(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	app := inventorytest.LargeApplication(inventory.Key{TenantID: inventorytest.NewID(), ClientID: inventorytest.NewID()},
 		time.Now(), inventory.MaxCredentials, 1)
 	x := uint64(1)

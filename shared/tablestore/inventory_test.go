@@ -59,6 +59,7 @@ func TestInventoryConformance(t *testing.T) {
 }
 
 func TestInventoryConformanceAzurite(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	notRaced(t)
 	store, err := tablestore.New(tablestore.Config{ConnectionString: secret.New(azurite.ForTest(t).ConnectionString), Notices: true})
 	if err != nil {

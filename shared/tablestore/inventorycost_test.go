@@ -49,6 +49,7 @@ func population(tenantID string, n int) []inventory.Application {
 // changed, and what ends next is a query for each partition, among 200 applications and among
 // 1,000.
 func TestCostOfTheInventory(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for i, n := range []int{200, 1000} {
 		if !rotationtest.Sample(i) {
 			continue

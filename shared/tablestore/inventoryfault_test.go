@@ -143,6 +143,7 @@ func (s scene) complete(t *testing.T, v tablestore.Inventory) {
 // Whatever write of Put is the last one of a process, nothing that matters is missing then, and
 // Put does the rest when it is called again.
 func TestPutIsKilledAtEveryWrite(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for _, applied := range []bool{false, true} {
 		for n := 0; ; n++ {
 			if !rotationtest.Sample(n) {
@@ -239,6 +240,7 @@ func TestInventoryDriftIsHealed(t *testing.T) {
 // A page that one row cannot hold is whole or not there: rows of an attempt that was not
 // committed are none of it, and one that lacks a row is refused.
 func TestPageOfSeveralRows(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	k := &killer{}
 	k.left.Store(1 << 30)
 	f := newFixture(t, table.Config{Hook: k.hook}, nil)

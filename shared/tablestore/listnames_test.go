@@ -7,11 +7,13 @@ import (
 
 	"rekey/shared/emulator/table"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 )
 
 // A rebuilt connection has the name that its tags say, and a person can put a row of any key into
 // the table. Neither may make the pages of a list begin again, skip others or not end.
 func TestPagesEndWhateverTheNames(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	f := newFixture(t, table.Config{}, nil)
 	var want []string
 	for i, name := range []string{

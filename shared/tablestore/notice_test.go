@@ -32,6 +32,7 @@ func TestNoticeConformance(t *testing.T) {
 }
 
 func TestNoticeConformanceAzurite(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	store, err := tablestore.New(tablestore.Config{ConnectionString: secret.New(azurite.ForTest(t).ConnectionString), Notices: true})
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ func TestPendingConformance(t *testing.T) {
 }
 
 func TestPendingConformanceAzurite(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	store, err := tablestore.New(tablestore.Config{ConnectionString: secret.New(azurite.ForTest(t).ConnectionString)})
 	if err != nil {
 		t.Fatal(err)

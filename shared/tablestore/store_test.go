@@ -161,6 +161,7 @@ func TestStoreConformance(t *testing.T) {
 // TestStoreConformanceAzurite runs the suite against a table service that is not
 // ours.
 func TestStoreConformanceAzurite(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	connection := azurite.ForTest(t).ConnectionString
 	store, err := tablestore.New(tablestore.Config{ConnectionString: secret.New(connection)})
 	if err != nil {

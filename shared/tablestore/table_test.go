@@ -12,6 +12,7 @@ import (
 
 	"rekey/shared/history"
 	"rekey/shared/reservation"
+	"rekey/shared/rotationtest"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/emulator/table"
@@ -165,6 +166,7 @@ func TestForeignCursorsAreRefused(t *testing.T) {
 
 // Promise P6: what is due is found by 16 queries, whatever there is.
 func TestCostOfDue(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	const connections, due = 100_000, 10
 	f := newFixture(t, table.Config{}, nil)
 	record := map[string]any{"schema": rotation.Schema} // nothing of it is read
@@ -196,6 +198,7 @@ func TestCostOfDue(t *testing.T) {
 }
 
 func TestCostOfPrune(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	const days, old = 500, 250
 	f := newFixture(t, table.Config{}, nil)
 	rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1}, rotation.Event{At: epoch})
@@ -230,6 +233,7 @@ func TestCostOfPrune(t *testing.T) {
 
 // A page of a list costs what is on it: 16 queries of keys and a read for each record.
 func TestCostOfAPage(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	const connections, limit = 20_000, 50
 	f := newFixture(t, table.Config{}, nil)
 	rows := make([]table.Row, 0, 2*connections)

@@ -12,16 +12,6 @@ mock_provider "azurerm" {
       tenant_id       = "88888888-8888-8888-8888-888888888888"
     }
   }
-  mock_resource "azurerm_app_service_custom_hostname_binding" {
-    defaults = {
-      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/sites/rekey-test/hostNameBindings/rekey.example.com"
-    }
-  }
-  mock_resource "azurerm_app_service_managed_certificate" {
-    defaults = {
-      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/certificates/rekey.example.com"
-    }
-  }
   mock_resource "azurerm_application_insights" {
     defaults = {
       id                = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Insights/components/rekey-test-insights"
@@ -117,8 +107,12 @@ run "closed_by_default" {
     error_message = "App Service authentication is on without being asked for"
   }
   assert {
-    condition     = length(azurerm_app_service_custom_hostname_binding.rekey) == 0
+    condition     = length(azurerm_app_service_custom_hostname_binding.rekey) == 0 && length(azurerm_resource_group_template_deployment.certificate) == 0
     error_message = "a custom domain is bound without being asked for"
+  }
+  assert {
+    condition     = length(azurerm_role_assignment.operators) == 0
+    error_message = "a person has a role on the vault without being asked for"
   }
 }
 
@@ -182,12 +176,15 @@ run "another_period" {
   }
 }
 
-run "readers_of_the_vault" {
+run "operators" {
   command = plan
 
   variables {
-    vault_readers           = { operators = "11111111-1111-1111-1111-111111111111" }
-    vault_allowed_ip_ranges = ["203.0.113.7/32"]
+    operators = {
+      team  = { principal_id = "11111111-1111-1111-1111-111111111111" }
+      audit = { principal_id = "44444444-4444-4444-4444-444444444444", role = "Key Vault Secrets User" }
+    }
+    vault_allowed_ip_ranges = ["203.0.113.7"]
   }
 
   assert {
@@ -195,7 +192,11 @@ run "readers_of_the_vault" {
     error_message = "an allowed address opens the vault to others, or not at all"
   }
   assert {
-    condition     = azurerm_role_assignment.readers["operators"].role_definition_name == "Key Vault Secrets User"
+    condition     = azurerm_role_assignment.operators["team"].role_definition_name == "Key Vault Secrets Officer"
+    error_message = "operators can't put a secret"
+  }
+  assert {
+    condition     = azurerm_role_assignment.operators["audit"].role_definition_name == "Key Vault Secrets User"
     error_message = "who reads may do more"
   }
 }
@@ -204,7 +205,7 @@ run "app_service_authentication" {
   command = plan
 
   variables {
-    callers = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "api://rekey" }
+    callers = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "api://33333333-3333-3333-3333-333333333333" }
     app_service_authentication = {
       tenant_id = "22222222-2222-2222-2222-222222222222"
       client_id = "33333333-3333-3333-3333-333333333333"
@@ -231,6 +232,10 @@ run "custom_domain" {
   assert {
     condition     = local.settings.REKEY_PUBLIC_URL == "https://rekey.example.com"
     error_message = "Rekey does not know its own address"
+  }
+  assert {
+    condition     = jsondecode(azurerm_resource_group_template_deployment.certificate[0].template_content).resources[0].properties.canonicalName == "rekey.example.com"
+    error_message = "the certificate is of another name"
   }
 }
 
@@ -275,5 +280,22 @@ run "readers_of_one_secret" {
   assert {
     condition     = azurerm_role_assignment.secret_readers["rekey-sample/44444444-4444-4444-4444-444444444444"].role_definition_name == "Key Vault Secrets User"
     error_message = "who reads one secret may do more"
+  }
+}
+
+run "elsewhere" {
+  command = plan
+
+  variables {
+    app_enabled = false
+  }
+
+  assert {
+    condition     = !azurerm_function_app_flex_consumption.rekey.enabled
+    error_message = "the app runs, though another one is to do its work"
+  }
+  assert {
+    condition     = alltrue([for rule in azurerm_monitor_scheduled_query_rules_alert_v2.log : !rule.enabled])
+    error_message = "an alert waits for lines of an app that does not run"
   }
 }

@@ -11,16 +11,6 @@ mock_provider "azurerm" {
       tenant_id       = "88888888-8888-8888-8888-888888888888"
     }
   }
-  mock_resource "azurerm_app_service_custom_hostname_binding" {
-    defaults = {
-      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/sites/rekey-test/hostNameBindings/rekey.example.com"
-    }
-  }
-  mock_resource "azurerm_app_service_managed_certificate" {
-    defaults = {
-      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Web/certificates/rekey.example.com"
-    }
-  }
   mock_resource "azurerm_application_insights" {
     defaults = {
       id                = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rekey-test/providers/Microsoft.Insights/components/rekey-test-insights"
@@ -103,7 +93,7 @@ run "everything" {
     deployment           = "sample"
     timer_period_minutes = 5
     api_keys             = ["ci:rotate:0000000000000000000000000000000000000000000000000000000000000000"]
-    callers              = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "api://rekey" }
+    callers              = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "api://55555555-5555-5555-5555-555555555555" }
     oauth                = { client_id = "33333333-3333-3333-3333-333333333333", secret_name = "oauth-application" }
     console              = { client_id = "55555555-5555-5555-5555-555555555555", secret_name = "console-application", key_name = "console-key" }
     webhook              = { url_secret_name = "webhook-url", secret_name = "webhook-key" }
@@ -111,7 +101,7 @@ run "everything" {
     tuning               = { max_parallel = 32, verify_spacing = "6s", revoke_min_age = "1h30m" }
     authority_host       = "https://login.microsoftonline.us"
     graph_url            = "https://graph.microsoft.us"
-    vault_readers        = { operators = "11111111-1111-1111-1111-111111111111" }
+    operators            = { team = { principal_id = "11111111-1111-1111-1111-111111111111" } }
     secret_readers       = [{ secret_name = "rekey-sample", principal_id = "44444444-4444-4444-4444-444444444444" }]
     app_service_authentication = {
       tenant_id = "22222222-2222-2222-2222-222222222222"
@@ -241,4 +231,103 @@ run "app_service_that_lets_no_caller_through" {
   }
 
   expect_failures = [var.app_service_authentication]
+}
+
+run "an_audience_that_is_a_scope" {
+  command = plan
+
+  variables {
+    callers = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "api://55555555-5555-5555-5555-555555555555/.default" }
+  }
+
+  expect_failures = [var.callers]
+}
+
+run "an_audience_that_is_a_name" {
+  command = plan
+
+  variables {
+    callers = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "rekey" }
+  }
+
+  expect_failures = [var.callers]
+}
+
+run "a_client_id_as_audience" {
+  command = plan
+
+  variables {
+    callers = { tenant_id = "22222222-2222-2222-2222-222222222222", audience = "55555555-5555-5555-5555-555555555555" }
+  }
+}
+
+run "names_that_rekey_makes" {
+  command = plan
+
+  variables {
+    oauth     = { client_id = "33333333-3333-3333-3333-333333333333", secret_name = "rekey-oauth" }
+    console   = { client_id = "55555555-5555-5555-5555-555555555555", secret_name = "rekey-console" }
+    webhook   = { url_secret_name = "rekey-webhook-url", secret_name = "webhook-key" }
+    telemetry = { endpoint = "https://collector.example.com:4318", headers_secret_name = "rekey-collector" }
+  }
+
+  expect_failures = [var.oauth, var.console, var.webhook, var.telemetry]
+}
+
+run "an_operator_by_name" {
+  command = plan
+
+  variables {
+    operators = { team = { principal_id = "team@example.com" } }
+  }
+
+  expect_failures = [var.operators]
+}
+
+run "an_operator_who_could_purge" {
+  command = plan
+
+  variables {
+    operators = { team = { principal_id = "11111111-1111-1111-1111-111111111111", role = "Key Vault Administrator" } }
+  }
+
+  expect_failures = [var.operators]
+}
+
+run "a_vault_for_everyone" {
+  command = plan
+
+  variables {
+    vault_allowed_ip_ranges = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.vault_allowed_ip_ranges]
+}
+
+run "a_host_name_in_place_of_an_address" {
+  command = plan
+
+  variables {
+    vault_allowed_ip_ranges = ["vpn.example.com"]
+  }
+
+  expect_failures = [var.vault_allowed_ip_ranges]
+}
+
+run "addresses_of_operators" {
+  command = plan
+
+  variables {
+    vault_allowed_ip_ranges = ["203.0.113.7", "203.0.113.16/28"]
+  }
+}
+
+run "memory_that_there_is_not" {
+  command = plan
+
+  variables {
+    instance_memory_in_mb = 1024
+  }
+
+  expect_failures = [var.instance_memory_in_mb]
 }

@@ -8,10 +8,12 @@ import (
 
 	"rekey/shared/inventory"
 	"rekey/shared/inventory/catalog"
+	"rekey/shared/rotationtest"
 )
 
 // What a page costs in the order of ends does not depend on the size of the tenant.
 func TestAPageCostsWhatIsOnIt(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for name, q := range map[string]catalog.Query{
 		"everything": {Limit: 20}, "one tenant": {Limit: 20, TenantID: tenant}, "ends in 7 days": {Limit: 20, Finding: inventory.EndsIn7Days},
 		"a range": {Limit: 20, EndsAfter: start.Add(day)},
@@ -51,6 +53,7 @@ func TestAPageCostsWhatIsOnIt(t *testing.T) {
 // A walk goes past so many ends and no more; then the page has what there is, and the next one goes
 // on there.
 func TestAWalkIsBounded(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	d := newDeployment(t, tenant)
 	d.managers.by = map[string][]inventory.Manager{}
 	var apps []inventory.Application
@@ -72,6 +75,7 @@ func TestAWalkIsBounded(t *testing.T) {
 
 // A page has less where applications have much.
 func TestAPageIsBounded(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	d := newDeployment(t, tenant)
 	var apps []inventory.Application
 	for i := range 15 {
@@ -92,6 +96,7 @@ func TestAPageIsBounded(t *testing.T) {
 
 // A page with all that there is to say fits into an answer of every host: a Lambda function's has 6 MB.
 func TestAPageFitsIntoAnAnswer(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	d := newDeployment(t, tenant)
 	var apps []inventory.Application
 	for i := range 1000 {

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Before the lines of docs/install.md: the emulated tenant, and what a person enters.
+const entered = `. ./.local/demo.env
+CLIENT_ID=$SPARE_CLIENT_ID CLIENT_SECRET=$SPARE_CLIENT_SECRET CLIENT_SECRET_KEY_ID=$SPARE_CLIENT_SECRET_KEY_ID
+ORIGINAL_GRACE_HOURS=0
+TARGET_CLIENT_ID=$SPARE_TARGET_CLIENT_ID RETIRE_KEY_IDS=$SPARE_TARGET_KEY_ID
+CURL_CA_BUNDLE=$CA_FILE
+export CURL_CA_BUNDLE
+`
+
+// revoked waits for what the page says takes some minutes.
+const revoked = `until rekey "$ROTATED/rotations" | jq -e '.revocations | length > 0' > /dev/null; do sleep 1; done
+`
+
+// install runs the lines of docs/install.md that call Rekey or Entra's token endpoint, for a client secret and for a
+// certificate, each with the proof at the end of the page, and returns what they print. The lines of OAuth differ in a link
+// alone, which docs/api.md follows.
+func install(t *testing.T, here string) string {
+	t.Helper()
+	if _, err := exec.LookPath("jq"); err != nil {
+		t.Skip("jq is missing: the lines of docs/install.md need it")
+	}
+	doc, err := os.ReadFile("../../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof := lines(t, string(doc), "## 8. The proof")
+	script := entered + lines(t, string(doc), "## 5. Deploy") +
+		lines(t, string(doc), "### A. By its own client secret") + revoked + proof +
+		lines(t, string(doc), "### B. By a certificate") + proof
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute) // it waits for what is not settled at once
+	defer stop()
+	shell := exec.CommandContext(ctx, "bash", "-euo", "pipefail")
+	shell.Dir, shell.Stdin = here, strings.NewReader(script)
+	shell.Env = append(os.Environ(), "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
+	printed, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("the lines of docs/install.md: %v\n%s\n%s", err, script, printed)
+	}
+	return string(printed)
+}
+
+var (
+	shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
+	// What goes to Azure itself, makes what demo.env has already, or takes longer than a look at it is worth: another
+	// rotation is among the lines of docs/api.md.
+	elsewhere = regexp.MustCompile(`(?m)\b(az|terraform|openssl|read|while) |^[A-Z_]+=("?0000|\d)|rotate-credentials`)
+	local     = regexp.MustCompile(`\b(rekey|signs_in)\b|^ROTATED=`)
+)
+
+// lines are the blocks of one section that can be run against emulated services.
+func lines(t *testing.T, doc, heading string) (script string) {
+	t.Helper()
+	_, section, found := strings.Cut(doc, "\n"+heading+"\n")
+	section, _, _ = strings.Cut(section, "\n##")
+	for _, block := range shellBlock.FindAllStringSubmatch(section, -1) {
+		if local.MatchString(block[1]) && !elsewhere.MatchString(block[1]) {
+			script += block[1]
+		}
+	}
+	if !found || script == "" {
+		t.Fatalf("docs/install.md has no lines under %q any more", heading)
+	}
+	return script
+}
+
+// paste runs the shell lines of docs/api.md from the one that reads demo.env to the end of
+// their section, in a folder that has it, and returns what they print.
+func paste(t *testing.T, here string) string {
+	t.Helper()
+	doc, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(doc), "```sh\n. ./.local/demo.env")
+	section, _, ends := strings.Cut(section, "\n## ")
+	if !found || !ends {
+		t.Fatal("docs/api.md has no lines to paste any more")
+	}
+	script := ". ./.local/demo.env"
+	for i, part := range strings.Split(section, "```") {
+		if i%2 == 0 { // text and code alternate, code first
+			script += strings.TrimPrefix(part, "sh\n") + "\n"
+		}
+	}
+	shell := exec.Command("sh", "-eu")
+	shell.Dir, shell.Stdin = here, strings.NewReader(script)
+	shell.Env = append(os.Environ(), "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
+	printed, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("the lines of docs/api.md: %v\n%s\n%s", err, script, printed)
+	}
+	return string(printed)
+}
+
+func leadsTo(t *testing.T, printed string, all ...string) {
+	t.Helper()
+	for _, words := range all {
+		if !strings.Contains(printed, words) {
+			t.Errorf("the lines do not lead to %q:\n%s", words, printed)
+		}
+	}
+}
