@@ -273,7 +273,7 @@ func (u *user) rotate() {
 		u.Error("nothing was rotated")
 	}
 	u.open(u.path("connections", u.things.billing.ID))
-	u.inspected("manual, by "+u.name, "in its grace period")
+	u.inspected("by "+u.name, "in its grace period")
 }
 
 func (u *user) emergencyRefused() {
@@ -305,7 +305,7 @@ func (u *user) abandon() {
 	u.until("the run is under way", func() bool { return u.connection(u.things.billing.ID).Rotation.State == "issuing" })
 	u.open(u.path("connections", u.things.billing.ID))
 	u.inspected("A rotation is under way")
-	u.button(u.things.billing, "abandon", "The run is abandoned.")
+	u.button(u.things.billing, "abandon", "abandoned.")
 }
 
 func (u *user) rotates(want bool) {
