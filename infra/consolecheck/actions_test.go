@@ -62,7 +62,7 @@ var actions = []struct {
 	{"rotate a target", (*user).rotateTarget},
 	{"add a target, refused", (*user).targetRefused},
 	{"zone", (*user).zone},
-	{"audit", func(u *user) { u.link(u.things.billing, "audit", "connection.changed", u.name) }},
+	{"audit", func(u *user) { u.link(u.things.billing, "audit", u.name) }},
 	{"delete, another name typed", (*user).deleteRefused},
 	{"delete and keep", (*user).deleteKeep},
 	{"delete and revoke", (*user).deleteRevoke},
