@@ -478,7 +478,7 @@ func (u *user) deleteRefused() {
 func (u *user) deleteKeep() {
 	u.link(u.things.one, "delete", "Only stop managing it")
 	u.follow("button[name=revoke][value=false]")
-	u.inspected("The deletion has begun.")
+	u.inspected()
 	u.gone(u.things.one)
 	if len(u.services.Vault.Versions(u.things.one.VaultSecretName)) == 0 {
 		u.Error("what was published is gone")
@@ -489,7 +489,7 @@ func (u *user) deleteRevoke() {
 	u.link(u.things.two, "delete", "Remove the client secret as well")
 	u.enter("#confirm", u.things.two.Name)
 	u.follow("button[name=revoke][value=true]")
-	u.inspected("The deletion has begun.")
+	u.inspected()
 	u.gone(u.things.two)
 }
 
