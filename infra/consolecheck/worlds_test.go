@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -120,4 +121,32 @@ func (b *tab) keep(t *testing.T, world int, name string) {
 func lookAt(b *tab) []byte {
 	b.Helper()
 	return look(b, chromedp.FullScreenshot(100))
+}
+
+// What the browser refuses is noticed, and so is what lies over something else or off the screen: the
+// other tests would show nothing otherwise.
+func TestWhatIsWrongIsNoticed(t *testing.T) {
+	w := newWorld(t, nil, nil)
+	b := w.tab(ways[0])
+	b.open("/console/sign-in")
+	ask[bool](b, `() => { const i = new Image(); i.src = "https://elsewhere.example/x.png"; document.body.append(i); return true; }`)
+	b.until("the refusal is noticed", func() bool {
+		b.seen.mu.Lock()
+		defer b.seen.mu.Unlock()
+		return strings.Contains(strings.Join(b.seen.list, "\n"), "Content Security Policy")
+	})
+	if wrong := b.steady("(" + layout + ")()"); len(wrong) > 0 {
+		t.Errorf("wrong with the page as it is: %q", wrong)
+	}
+	ask[bool](b, `() => {
+		document.querySelector("h1").style.marginBottom = "-3rem";
+		document.querySelector("label").style.marginLeft = "2000px";
+		return true;
+	}`)
+	wrong := strings.Join(b.steady("("+layout+")()"), "\n")
+	for _, says := range []string{"pixels wide", "beyond the edge", "lie over each other"} {
+		if !strings.Contains(wrong, says) {
+			t.Errorf("nothing %s is noticed: %s", says, wrong)
+		}
+	}
 }
