@@ -10,7 +10,7 @@ ROOT     = build/azure
 TAGS     = grpcnotrace
 # Every component of a page would be compiled into each place that uses it, a megabyte in all.
 GCFLAGS  = maragu.dev/gomponents/...=-l
-FUNCTIONS = connections secretrotations login oauth console rotatedue health
+FUNCTIONS = connections secretrotations audit login oauth console rotatedue health
 
 .DEFAULT_GOAL := help
 

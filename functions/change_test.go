@@ -147,6 +147,27 @@ func TestDeletion(t *testing.T) {
 		if last := events[len(events)-1]; last.Kind != "connection.created" || *last.By != "rotate" || events[0].Kind != "connection.deleted" {
 			t.Errorf("audit: %+v", events)
 		}
+		// In no list any more, and found in the audit of the deployment.
+		lines := decode[struct {
+			Events []struct {
+				event
+				ConnectionID, Name string
+			}
+		}](t, w.wired(auth.Admin, http.MethodGet, "/api/v1/audit", "", "")).Events
+		begun, ended := "", ""
+		for _, l := range lines {
+			switch {
+			case l.ConnectionID != made.ID || l.Name != "billing":
+			case l.By == nil:
+				ended += l.Kind
+			default:
+				begun += l.Kind + " " + *l.By + " " + *l.From + "; "
+			}
+		}
+		if want := "connection.deletion-requested " + role.String() + " " + home + "; connection.created rotate " + home + "; "; begun != want ||
+			ended != "connection.deleted" {
+			t.Errorf("the audit of the deployment: %q and %q, want %q", begun, ended, want)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func HTTP(a *app.App, once *host.Once) http.Handler {
 		people.Flow = a.OAuth
 	}
 	pagesOfConsole := &console.Handler{API: within, Sessions: a.Sessions, Settings: console.SettingsOf(a.Config), OAuth: a.OAuth != nil,
-		VaultURL: a.Config.KeyVaultURL, PlainHTTP: strings.HasPrefix(a.Config.PublicURL, "http:"), Limit: a.Limit, Log: a.Log}
+		Trail: a.Trail, VaultURL: a.Config.KeyVaultURL, PlainHTTP: strings.HasPrefix(a.Config.PublicURL, "http:"), Limit: a.Limit, Log: a.Log}
 	probe := health.Handler(app.Version)
 	measured := a.Telemetry.Handler(telemetry.HTTP, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -56,7 +56,7 @@ func HTTP(a *app.App, once *host.Once) http.Handler {
 
 // newAPI is the API without its callers.
 func newAPI(a *app.App) *connections.Handler {
-	h := &connections.Handler{Service: a.Connections, Inventory: a.Inventory, Deployment: a.Config.Deployment, Log: a.Log}
+	h := &connections.Handler{Service: a.Connections, Inventory: a.Inventory, Trail: a.Trail, Deployment: a.Config.Deployment, Log: a.Log}
 	if a.OAuth != nil { // else the interface would not be nil
 		h.OAuth, h.OAuthClientID = a.OAuth, a.Config.OAuth.ClientID
 	}

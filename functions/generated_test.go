@@ -117,6 +117,7 @@ func (w *world) steps() []step {
 		{operation: "adopt", path: app, body: object{"connectionId": via, "vaultSecretName": "adopted-secret"},
 			header: object{"Idempotency-Key": "adopted"}},
 		{operation: "delete", path: one, query: object{"revoke": false}},
+		{operation: "auditAll", query: object{"limit": 5, "from": "2026-01-01T00:00:00Z"}},
 		{operation: "login", body: object{"clientId": "admin", "clientSecret": w.keys[auth.Admin].Reveal(), "organizationSlug": "acme"}},
 		{operation: "login", body: object{"clientId": "admin", "clientSecret": "rk_"}, status: 401},
 		{operation: "createSecretRotation", body: declared.known(), header: object{"Idempotency-Key": "declared"},

@@ -114,7 +114,7 @@ func (d *deployed) byFunction() {
 			case len(r.methods) > 0 && !slices.Contains(r.methods, verb):
 			case r.function == "health":
 				want = []int{http.StatusOK}
-			case r.function == "connections", r.function == "secretrotations", r.function == "login":
+			case slices.Contains([]string{"connections", "secretrotations", "audit", "login"}, r.function):
 				want = []int{http.StatusUnauthorized}
 			case r.function == "oauth": // off here: there is no such page
 				want = []int{http.StatusNotFound}

@@ -22,6 +22,7 @@ import (
 
 	"rekey/shared/secret"
 
+	"rekey/shared/audit"
 	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/host"
@@ -116,6 +117,8 @@ type Handler struct {
 	// nil: that is not configured.
 	OAuthClientID string
 	OAuth         OAuth
+	// Trail is the audit of the deployment, which has refusals. Nil: none is kept.
+	Trail *audit.Trail
 	// Limit slows down callers who ask too often. Nil: none.
 	Limit *auth.Limiter
 	// Once answers requests that the host sends twice. Nil where the host does not
@@ -150,6 +153,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(r.Context(), out, id, err)
 	}
 	if errors.Is(err, errFlood) {
+		h.Trail.Add(r.Context(), audit.By(auth.Caller{}, audit.APIRefused, from, errFlood.Error()))
 		// One line a minute: a line for each would let a caller who guesses fill the log.
 		if n := h.refused.Add(h.now()); n > 0 {
 			h.log().WarnContext(r.Context(), "refused requests of unknown callers", "function", "connections", "count", n)
@@ -160,6 +164,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"method", host.Verb(r.Method), "route", pattern, "status", out.status, "from", from, "duration", h.now().Sub(start)}
 	if out.status == http.StatusUnauthorized || out.status == http.StatusForbidden {
 		line = append(line, "reason", refusal(err))
+		h.Trail.Add(r.Context(), audit.By(caller, audit.APIRefused, from, refusal(err)))
 	}
 	h.log().InfoContext(r.Context(), "request", line...)
 }

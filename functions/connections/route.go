@@ -44,6 +44,7 @@ var tables = []struct {
 	{Base, inventoryRoutes}, // before those with an {id}
 	{Base, routes},
 	{secretRotationsBase, secretRotationRoutes},
+	{trailBase, []route{{"GET", "", auth.Admin, (*Handler).trail}}},
 	{loginBase, []route{{"POST", "universal-auth/login", open, nil}}}, // see [Handler.login]
 }
 

@@ -22,6 +22,7 @@ import (
 const (
 	base    = "/api/v1/app-connections"
 	secrets = base + "/azure-client-secrets"
+	trailAt = "/api/v1/audit"
 )
 
 // api is the API as one visitor may use it.

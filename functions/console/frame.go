@@ -50,14 +50,23 @@ func (v *visit) document(id, title string, main ...g.Node) page.Document {
 	}
 }
 
-// places are the parts of the console.
-var places = []struct{ id, path, name string }{
-	{"overview", "", "Overview"}, {"connections", "connections", "Connections"}, {"targets", "targets", "Targets"},
-	{"inventory", "inventory", "Inventory"}, {"settings", "settings", "Settings"},
+// place is a part of the console, and the least role that may see it.
+type place struct {
+	id, path, name string
+	role           auth.Role
+}
+
+var places = []place{
+	{"overview", "", "Overview", auth.Read}, {"connections", "connections", "Connections", auth.Read},
+	{"targets", "targets", "Targets", auth.Read}, {"inventory", "inventory", "Inventory", auth.Read},
+	{"trail", "audit", "Audit", auth.Admin}, {"settings", "settings", "Settings", auth.Read},
 }
 
 func (v *visit) header(id string) g.Node {
-	items := g.Map(places, func(p struct{ id, path, name string }) g.Node {
+	items := g.Map(places, func(p place) g.Node {
+		if !v.caller.Role.Allows(p.role) {
+			return nil
+		}
 		at := to()
 		if p.path != "" {
 			at = to(p.path)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/audit"
 	"rekey/shared/auth"
 	"rekey/shared/host"
 	"rekey/shared/page"
@@ -32,6 +33,7 @@ type Handler struct {
 	// API is a handler of the API whose callers are found by [Authenticate].
 	API      http.Handler
 	Sessions Sessions
+	Trail    *audit.Trail // has refusals; nil: none is kept
 	// Settings are what the page of settings shows: names and what is configured, never a value.
 	Settings []Setting
 	// OAuth: people can connect by signing in.
@@ -132,6 +134,7 @@ func (c *Handler) serve(w *answer, r *http.Request) (name string) {
 		v.fail(http.StatusNotFound, "Not here", "There is no such page.")
 		return "no page"
 	case !v.caller.Role.Allows(found.role):
+		c.Trail.Add(r.Context(), audit.By(v.caller, audit.ConsoleRefused, host.Origin(r), "a page needs the role "+found.role.String()))
 		v.fail(http.StatusForbidden, "Not allowed", "This needs the role "+found.role.String()+". You have the role "+v.caller.Role.String()+".")
 		return found.pattern
 	}

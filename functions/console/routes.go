@@ -28,6 +28,7 @@ var routes = append([]route{
 	{http.MethodPost, "inventory/{tenantId}/{clientId}/adopt", auth.Write, adopt},
 	{http.MethodPost, "inventory/{tenantId}/{clientId}/accept", auth.Admin, accept},
 	{http.MethodPost, "inventory/{tenantId}/{clientId}/reject", auth.Admin, reject},
+	{http.MethodGet, "audit", auth.Admin, trail},
 	{http.MethodGet, "settings", auth.Read, settings},
 	{http.MethodPost, "zone", auth.Read, zone},
 	{http.MethodPost, "sign-out", auth.Read, signOut},
@@ -37,7 +38,7 @@ var routes = append([]route{
 func ofEach(base string) []route {
 	return []route{
 		{http.MethodGet, base, auth.Read, one},
-		{http.MethodGet, base + "/audit", auth.Admin, audit},
+		{http.MethodGet, base + "/audit", auth.Admin, ownAudit},
 		{http.MethodGet, base + "/plan", auth.Rotate, dryRun},
 		{http.MethodPost, base + "/rotate", auth.Rotate, rotate},
 		{http.MethodGet, base + "/emergency", auth.Rotate, emergency},
@@ -73,7 +74,9 @@ func match(method, path string) (found *route, params map[string]string, allowed
 		case ok && rt.method == method:
 			return rt, params, nil
 		case ok:
-			allowed = append(allowed, rt.method)
+			if allowed = append(allowed, rt.method); rt.method == http.MethodGet {
+				allowed = append(allowed, http.MethodHead)
+			}
 		}
 	}
 	return nil, nil, allowed

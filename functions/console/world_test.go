@@ -231,6 +231,11 @@ func (w *world) everything(name string) {
 		w.answer("POST", at+"/rotate-credentials", 200, object{"plan": object{"steps": []object{{"at": now, "what": name,
 			"calls": []string{name}}}}})
 	}
+	w.answer("GET", "/api/v1/audit", 200, object{"nextCursor": "more", "events": []object{
+		{"at": now, "kind": "console.refused", "from": name, "reason": name, "count": 512},
+		{"at": now, "kind": "console.signed-in", "by": name, "callerKind": "api-key", "role": "read", "from": name, "count": 1},
+		{"at": now, "kind": "connection.deleted", "connectionId": id, "name": name, "count": 1},
+		{"at": now, "kind": "connection.deletion-requested", "by": name, "connectionId": id, "targetId": targetID, "count": 1}}})
 	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": name, "connectionId": id,
 		"vaultSecretName": "x",
 		"parameters":      object{"clientId": clientID}, "attention": []string{name}}}})
@@ -264,7 +269,7 @@ var pages = []string{
 	"/console/connections/" + id + "/test", "/console/connections/" + id + "/add-target", "/console/targets/" + id + "/" + targetID,
 	"/console/targets/" + id + "/" + targetID + "/edit", "/console/inventory", "/console/inventory?finding=orphan&text=x",
 	"/console/inventory/" + tenantID + "/" + clientID, "/console/inventory/" + tenantID + "/" + clientID + "/adopt",
-	"/console/inventory/scans/scan-1", "/console/settings", "/console/sign-in",
+	"/console/inventory/scans/scan-1", "/console/audit", "/console/settings", "/console/sign-in",
 }
 
 func jsonOf(v any) string {

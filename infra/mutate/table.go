@@ -19,6 +19,7 @@ var table = []subject{
 	{"trouble", trouble},
 	{"secrecy", secrecy},
 	{"callers", callers},
+	{"audit", audited},
 	{"inventory", inventory},
 	{"inventory rows", inventoryRows},
 	{"scans", scans},

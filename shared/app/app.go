@@ -19,6 +19,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"rekey/shared/audit"
 	"rekey/shared/auth"
 	"rekey/shared/config"
 	"rekey/shared/connection"
@@ -51,6 +52,7 @@ type App struct {
 	Inventory   *catalog.Catalog     // what they have found
 	OAuth       *oauth.Flow          // nil: connecting by OAuth is not configured
 	Sessions    *session.Manager     // who is signed in to the console
+	Trail       *audit.Trail         // of what happens in the deployment
 	Notices     *notice.Deliverer    // nil: there is no webhook
 	Telemetry   *telemetry.Telemetry // nil: no metrics and traces are exported
 }
@@ -114,9 +116,11 @@ func As(own azcore.TokenCredential, c config.Config, log *slog.Logger) (*App, er
 	scans := scanner(c, store, directory, actors, connections, measure, log)
 	rotator.Inventory = scans
 	known, limit := callers(c, tokens), auth.NewLimiter(auth.Limits{})
+	trail := &audit.Trail{Store: store, Log: log}
 	return &App{
 		Config: c, Log: log, Rotator: rotator, Scans: scans, Inventory: inventories(c, store, scans, log),
-		Callers: known, Limit: limit, Sessions: sessions(c, known, limit, tokens, authority, vault, log),
+		Callers: known, Limit: limit, Trail: trail,
+		Sessions:    sessions(c, known, limit, trail, store, tokens, authority, vault, log),
 		Connections: connections, OAuth: connectPeople(c, tokens, store, authority, connections, log), Notices: deliverer, Telemetry: measure,
 	}, nil
 }

@@ -47,7 +47,7 @@ type Config struct {
 	// https://graph.microsoft.com.
 	GraphURL string
 	// PublicURL is REKEY_PUBLIC_URL, under which browsers reach Rekey: https, or
-	// http on loopback. Optional; without it there is no OAuth.
+	// http on loopback, and no path. Optional; without it there is no OAuth.
 	PublicURL string
 
 	Identity Identity

@@ -179,6 +179,8 @@ func TestMistakes(t *testing.T) {
 		{least, "REKEY_GRAPH_URL", settings{"REKEY_GRAPH_URL": "https://graph.microsoft.com/v1.0"}, "path"},
 		{least, "REKEY_PUBLIC_URL", settings{"REKEY_PUBLIC_URL": "http://rekey.example.com"}, "https"},
 		{least, "REKEY_PUBLIC_URL", settings{"REKEY_PUBLIC_URL": "https://rekey.example.com/?a"}, "query"},
+		{least, "REKEY_PUBLIC_URL", settings{"REKEY_PUBLIC_URL": "https://id.execute-api.eu-west-1.amazonaws.com/prod"}, "no path"},
+		{least, "REKEY_PUBLIC_URL", settings{"REKEY_PUBLIC_URL": "https://example.com/rekey/"}, "host name of its own"},
 		{least, "AZURE_CLIENT_ID", settings{"AZURE_CLIENT_ID": "app", "AZURE_TENANT_ID": guid, "AZURE_CLIENT_SECRET": hidden}, "GUID"},
 		{least, "AZURE_TENANT_ID", settings{"AZURE_TENANT_ID": "a/b"}, "id or domain"},
 		{least, "AZURE_CLIENT_SECRET", settings{"AZURE_CLIENT_SECRET": hidden, "AZURE_CLIENT_ID": guid}, "AZURE_TENANT_ID"},
@@ -315,7 +317,7 @@ func TestUnconfigured(t *testing.T) {
 		{"OAuth without an address", settings{"REKEY_API_KEYS": "ci:read:" + hash, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid,
 			"REKEY_OAUTH_CLIENT_SECRET_NAME": "oauth"}, []string{"REKEY_PUBLIC_URL", "REKEY_WEBHOOK_URL"}},
 		{"all", settings{"REKEY_API_KEYS": "ci:read:" + hash, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID": guid,
-			"REKEY_OAUTH_CLIENT_SECRET_NAME": "oauth", "REKEY_PUBLIC_URL": "https://rekey.example.com/prefix",
+			"REKEY_OAUTH_CLIENT_SECRET_NAME": "oauth", "REKEY_PUBLIC_URL": "https://rekey.example.com/",
 			"REKEY_WEBHOOK_URL": hook, "REKEY_WEBHOOK_SECRET_NAME": "webhook"}, nil},
 	}
 	for _, tt := range tests {

@@ -159,7 +159,9 @@ func (r *reader) origin(name, byDefault string) string {
 }
 
 // publicURL reads the address for browsers. Plain http is for loopback only, where
-// no other machine sees the traffic and browsers allow it.
+// no other machine sees the traffic and browsers allow it. It has no path: the cookies of the
+// console and of OAuth are for the whole host, so that two deployments below one host would take
+// each other's, and its links begin at the root.
 func (r *reader) publicURL(name string) string {
 	s := r.text(name)
 	if s == "" {
@@ -168,6 +170,11 @@ func (r *reader) publicURL(name string) string {
 	u, ok := parseURL(s)
 	if !ok || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
 		r.wrong(name, "must be an https URL without a query, or http on localhost")
+		return ""
+	}
+	if strings.Trim(u.EscapedPath(), "/") != "" {
+		r.wrong(name, "must have no path: give Rekey a host name of its own, such as https://rekey.example.com "+
+			"(in front of an API Gateway stage or a proxy, a domain that leads to Rekey's root)")
 		return ""
 	}
 	return strings.TrimRight(u.String(), "/")

@@ -11,6 +11,9 @@ type Kind string
 const (
 	Name  Kind = "name"
 	Vault Kind = "vault"
+	// ConsoleKey is who may follow the key of the console's sessions by another one: the value is
+	// its name, the owner no connection.
+	ConsoleKey Kind = "console-key"
 
 	// This one keeps nothing unique: any number of owners has the same value, the id of
 	// the connection that authenticates for them. It is there to find them by it.

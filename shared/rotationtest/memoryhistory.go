@@ -49,15 +49,18 @@ func (s storePort) History(ctx context.Context, id, cursor string, limit int) (e
 func (s storePort) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
 	n := 0
 	err = s.p.read(ctx, "store.old", "", func() error {
-		n = len(s.s.oldDays(before)) + len(s.s.oldRuns(before))
+		n = len(s.s.oldDays(before)) + len(s.s.oldRuns(before)) + len(s.s.oldAudit(before))
 		return nil
 	})
 	if err != nil || n == 0 {
 		return 0, false, err
 	}
 	err = s.p.write(ctx, "store.prune", "", func() error {
-		days, runs := s.s.oldDays(before), s.s.oldRuns(before)
-		more = len(days) > limit || len(runs) > limit
+		days, runs, lines := s.s.oldDays(before), s.s.oldRuns(before), s.s.oldAudit(before)
+		more = len(days) > limit || len(runs) > limit || len(lines) > limit
+		for _, key := range lines[:min(limit, len(lines))] {
+			delete(s.s.audited, key)
+		}
 		for _, run := range runs[:min(limit, len(runs))] {
 			delete(s.s.ended, run)
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/audit"
 	"rekey/shared/notice"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
@@ -30,6 +31,7 @@ type MemoryStore struct {
 	history  map[string][]historyRow // oldest first
 	former   map[string]formerRow    // by the id of a connection that is gone
 	ended    map[endedRun]bool
+	audited  map[string]audit.Event // by the key that sorts them
 	reserved map[string]reservation.Row
 	claims   map[string]rotation.ClaimRow // by id
 	notices  map[string]notice.Notice     // by id
@@ -160,6 +162,7 @@ func (s *MemoryStore) note(rec *rotation.Record, version int64, events []rotatio
 	if len(events) > 0 {
 		s.history[rec.ID] = append(s.history[rec.ID], historyRow{version, slices.Clone(events)})
 		s.countRuns(rec.ID, events)
+		s.keepAudit(rec, version, events)
 	}
 	s.keepNotices(rec, version, events)
 }

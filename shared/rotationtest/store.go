@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/audit"
 	"rekey/shared/claim"
 	"rekey/shared/history"
 	"rekey/shared/reservation"
@@ -51,6 +52,9 @@ type Store interface {
 	// Activity counts the runs that ended in each of some weeks up to that of last, the oldest
 	// first. What is counted is pruned by whole weeks.
 	Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error)
+	// The lines of the audit that a record's events are, are written by its commits. All are pruned
+	// with history.
+	audit.Store
 	rotator.Pruner
 }
 
@@ -81,6 +85,8 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"history is pruned from its end", storeTest.prune},
 		{"what a removed record has removed is kept as long as its history", storeTest.former},
 		{"runs are counted by week", storeTest.activity},
+		{"the audit is newest first", storeTest.audit},
+		{"commits write the audit", storeTest.auditOfRecords},
 		{"a value is reserved once", storeTest.reserve},
 		{"a note has many owners", storeTest.notes},
 		{"one of several reservations wins", storeTest.concurrentReservations},

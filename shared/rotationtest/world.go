@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/audit"
 	"rekey/shared/notice"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
@@ -71,6 +72,7 @@ func NewWorld(t testing.TB) *World {
 	w.Store = &MemoryStore{world: w, rows: map[string]row{}, due: map[string]time.Time{}, history: map[string][]historyRow{},
 		former:   map[string]formerRow{},
 		ended:    map[endedRun]bool{},
+		audited:  map[string]audit.Event{},
 		reserved: map[string]reservation.Row{}, claims: map[string]rotation.ClaimRow{}, notices: map[string]notice.Notice{}}
 	w.Vault = &MemoryVault{world: w, secrets: map[string]*heldSecret{}}
 	w.Directory = &MemoryDirectory{world: w, apps: map[string]*app{}, clients: map[string]*app{},

@@ -21,7 +21,7 @@ func (m *Manager) SignInByKey(w http.ResponseWriter, r *http.Request, key secret
 		caller, err = m.Callers.ByHash(hash)
 	}
 	if err != nil {
-		return m.unknown(r, err.Error(), redirect(m.signInAt(back, WrongKey, ""), WrongKey))
+		return m.unknown(r, err.Error(), redirect(signInAt(back, WrongKey, ""), WrongKey))
 	}
 	return m.signIn(w, r, caller, content{Kind: caller.Kind, Name: caller.Name, Key: hash[:]}, back)
 }
@@ -37,5 +37,5 @@ func (m *Manager) signIn(w http.ResponseWriter, r *http.Request, caller auth.Cal
 		return unavailable()
 	}
 	m.signedIn(r, caller)
-	return redirect(m.path(Back(back)), "")
+	return redirect(Back(back), "")
 }

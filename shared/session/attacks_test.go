@@ -3,6 +3,7 @@ package session_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ type attempt struct {
 	q url.Values
 }
 
+// Every answer that is not what was asked for leads back to the sign-in page, without a
 // session; and Entra is asked to redeem only what this browser has begun.
 func TestAttacksOnEntrasAnswer(t *testing.T) {
 	// begun is another sign-in, of another browser.
@@ -119,10 +121,16 @@ func TestAttacksOnEntrasAnswer(t *testing.T) {
 			if !strings.Contains(a.w.lines(), tt.says) || strings.Contains(a.w.lines(), "<b>") {
 				t.Errorf("the log does not say %q: %s", tt.says, a.w.lines())
 			}
+			if all := a.w.audited(); !slices.ContainsFunc(all, func(line string) bool {
+				return strings.HasPrefix(line, "console.refused") && strings.Contains(line, tt.says)
+			}) {
+				t.Errorf("the audit does not say %q: %q", tt.says, all)
+			}
 		})
 	}
 }
 
+// An answer is good once: not again in the same browser, nor with copies of its cookie and
 // code, here or at another instance, where Entra refuses the code.
 func TestAReplayedAnswer(t *testing.T) {
 	w := newEntraWorld(t)
@@ -170,6 +178,7 @@ func TestACodeIsTriedOnce(t *testing.T) {
 	}
 }
 
+// A stranger who makes the browser open the callback does not disturb a sign-in that is under
 // way; two that were begun one after the other leave the later one.
 func TestASignInIsNotDisturbed(t *testing.T) {
 	w := newEntraWorld(t)

@@ -22,16 +22,17 @@ const maxBack = 1000
 // [Base] for anything else. It never leads to another site, nor back to signing in.
 func Back(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || len(address) > maxBack || !plain(address) || u.Scheme != "" || u.Host != "" || u.Fragment != "" {
-		return Base
+	if err != nil || len(address) > maxBack || !strings.HasPrefix(address, Base) || !plain(address) {
+		return Base // what begins so has no scheme, no host and no person
 	}
-	// The path as it is decoded: an encoded dot or slash is one to what stands in front of us.
-	p := u.Path
-	switch {
-	case p != Base && !strings.HasPrefix(p, Base+"/"), p == SignInPath, strings.HasPrefix(p, SignInPath+"/"):
-		return Base
-	case path.Clean(p) != strings.TrimSuffix(p, "/"), !printable(p), strings.ContainsRune(p, '\\'):
-		return Base
+	// An encoded dot or slash is one to some of what stands in front of us, and is none to others.
+	for _, p := range []string{u.Path, u.EscapedPath()} {
+		switch {
+		case p != Base && !strings.HasPrefix(p, Base+"/"), p == SignInPath, strings.HasPrefix(p, SignInPath+"/"):
+			return Base
+		case path.Clean(p) != strings.TrimSuffix(p, "/"), !printable(p), strings.ContainsRune(p, '\\'):
+			return Base
+		}
 	}
 	return address
 }
@@ -51,18 +52,8 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f })
 }
 
-// path is an address of the console as browsers see it: what stands before us may put us
-// below a path of its own.
-func (m *Manager) path(p string) string {
-	u, err := url.Parse(m.PublicURL)
-	if err != nil {
-		return p
-	}
-	return strings.TrimRight(u.EscapedPath(), "/") + p
-}
-
 // signInAt is the address of the page for signing in.
-func (m *Manager) signInAt(back string, p Problem, code string) string {
+func signInAt(back string, p Problem, code string) string {
 	q := url.Values{}
 	if back = Back(back); back != Base {
 		q.Set("back", back)
@@ -74,7 +65,7 @@ func (m *Manager) signInAt(back string, p Problem, code string) string {
 		q.Set("code", code)
 	}
 	if len(q) == 0 {
-		return m.path(SignInPath)
+		return SignInPath
 	}
-	return m.path(SignInPath) + "?" + q.Encode()
+	return SignInPath + "?" + q.Encode()
 }

@@ -25,6 +25,7 @@ var attacks = []string{
 	"https://evil.example", "https://evil.example/console", "https:/console", "https:console", "HTTPS://evil.example/console",
 	"http:evil.example", "javascript:alert(1)", "JaVaScRiPt:alert(1)//console", "data:text/html,console", "mailto:console",
 	"https://rekey.example/console", "//rekey.example/console", "//user@evil.example/console", "/console@evil.example",
+	"//@/console", "//:/console", "/console%2f", "/console%3fx",
 	`\\evil.example`, `/\evil.example`, `\/evil.example/console`, `/console\..\evil`, `/console/\evil.example`, `/console/?x=\`,
 	"/console/../evil", "/console/..", "/console/./x", "/console/a/../../b", "/console/%2e%2e/evil", "/console/%2E%2E%2Fevil",
 	"/console/.%2e/evil", "/console%2f..%2fevil", "/console/%2f%2fevil.example", "/%2f/evil.example", "%2f%2fevil.example",
@@ -82,9 +83,5 @@ func TestSigningInLeadsBack(t *testing.T) {
 		if to := lead(back); to != session.Base {
 			t.Errorf("%q leads to %q", back, to)
 		}
-	}
-	w.PublicURL = "https://gateway.example/rekey"
-	if to := lead("/console/connections"); to != "/rekey/console/connections" {
-		t.Errorf("below a path: to %q", to)
 	}
 }

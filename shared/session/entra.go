@@ -71,7 +71,7 @@ func (m *Manager) SignInByEntra(w http.ResponseWriter, r *http.Request, back str
 	case !host.OwnPage(r, m.PublicURL):
 		return m.otherPage(r)
 	case m.Entra == nil:
-		return redirect(m.signInAt(back, NotOffered, ""), NotOffered)
+		return redirect(signInAt(back, NotOffered, ""), NotOffered)
 	}
 	if m.Limit != nil {
 		if after, ok := m.Limit.AllowPage("", m.now()); !ok {
@@ -106,11 +106,11 @@ const maxAnswer = 16 << 10
 // then once.
 func (m *Manager) Callback(w http.ResponseWriter, r *http.Request) *Answer {
 	if m.Entra == nil {
-		return redirect(m.signInAt("", NotOffered, ""), NotOffered)
+		return redirect(signInAt("", NotOffered, ""), NotOffered)
 	}
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxAnswer || slices.ContainsFunc(parameters, func(name string) bool { return len(q[name]) > 1 }) {
-		return m.unknown(r, "Entra's answer can't be read", redirect(m.signInAt("", Malformed, ""), Malformed))
+		return m.unknown(r, "Entra's answer can't be read", redirect(signInAt("", Malformed, ""), Malformed))
 	}
 	var f flow
 	err = m.unseal(r.Context(), forSignIn, m.cookie(r, signInCookie), &f)
@@ -120,13 +120,13 @@ func (m *Manager) Callback(w http.ResponseWriter, r *http.Request) *Answer {
 	case err != nil, now.Sub(f.Begun) >= SignInLifetime, subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(f.State)) == 0,
 		!m.begun.take(f.State, f.Begun.Add(SignInLifetime), now):
 		return m.unknown(r, "the sign-in was not begun in this browser, was used, or has expired",
-			redirect(m.signInAt(f.Back, Stale, ""), Stale))
+			redirect(signInAt(f.Back, Stale, ""), Stale))
 	}
 	m.setCookie(w, signInCookie, "", 0)
 	who, refusal := m.conclude(r, &f, q)
 	if refusal.Problem != "" {
 		m.note(r, auth.Caller{Kind: auth.KindEntra}, refusal.reason)
-		return redirect(m.signInAt(f.Back, refusal.Problem, Code(refusal.code)), refusal.Problem)
+		return redirect(signInAt(f.Back, refusal.Problem, Code(refusal.code)), refusal.Problem)
 	}
 	return m.welcome(w, r, who, f.Back)
 }
@@ -195,7 +195,7 @@ func (m *Manager) welcome(w http.ResponseWriter, r *http.Request, who openid.Ide
 	if err != nil || !caller.Role.Allows(auth.Read) {
 		caller.Kind = auth.KindEntra
 		m.note(r, caller, string(NoRole))
-		return redirect(m.signInAt(back, NoRole, ""), NoRole)
+		return redirect(signInAt(back, NoRole, ""), NoRole)
 	}
 	slices.Sort(roles)
 	return m.signIn(w, r, caller, content{

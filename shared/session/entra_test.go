@@ -74,9 +74,6 @@ func TestEntraIsConfiguredAnew(t *testing.T) {
 	}
 }
 
-// Every answer that is not what was asked for leads back to the sign-in page, without a
-// An answer is good once: not again in the same browser, nor with copies of its cookie and
-// A stranger who makes the browser open the callback does not disturb a sign-in that is under
 // A sign-in replaces the session before it.
 func TestASessionIsReplaced(t *testing.T) {
 	w := newEntraWorld(t)

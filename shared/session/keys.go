@@ -12,6 +12,9 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/audit"
+	"rekey/shared/auth"
+	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -24,6 +27,11 @@ type Vault interface {
 	List(ctx context.Context, name string) ([]rotation.VaultSecret, error)
 	Get(ctx context.Context, name, version string) (rotation.VaultSecret, error)
 	Put(ctx context.Context, s rotation.VaultSecret) (version string, err error)
+}
+
+// Reservations are for one owner alone; see [tablestore.Store.Reserve].
+type Reservations interface {
+	Reserve(ctx context.Context, res reservation.Row, reclaim func(ctx context.Context, holder reservation.Row) (bool, error)) error
 }
 
 const (
@@ -52,15 +60,20 @@ const (
 // disabled, or followed by two others, opens nothing more.
 //
 // The first to need a key makes one. Two instances may do so at once; each then reads again
-// what the vault has, and both keys open. A version that an operator writes is the base64 of
-// 32 random bytes.
+// what the vault has, and both keys open. To follow a key by another one is for one instance
+// alone: two would make two versions, and what the key before them has sealed would open no
+// more. It needs a reservation, which no other instance gets for the ten minutes in which a
+// write may still land. The others go on with the keys that there are. A version that an
+// operator writes is the base64 of 32 random bytes.
 //
-// Name, Vault and Log are set once. Keys is safe for concurrent use.
+// The fields are set once. Keys is safe for concurrent use.
 type Keys struct {
-	Vault Vault
-	Name  string           // of the secret
-	Now   func() time.Time // nil: time.Now
-	Log   *slog.Logger     // nil: slog.Default()
+	Vault        Vault
+	Name         string // of the secret
+	Reservations Reservations
+	Trail        *audit.Trail     // has each key that is made; nil: none is kept
+	Now          func() time.Time // nil: time.Now
+	Log          *slog.Logger     // nil: slog.Default()
 
 	flight singleflight.Group
 
@@ -141,15 +154,21 @@ func (k *Keys) refresh(ctx context.Context) {
 // fetch reads the keys. Where there is none, or the newest ends soon, it makes one and looks
 // again, because another instance may have made one at the same time.
 func (k *Keys) fetch(ctx context.Context) ([]secret.Value, error) {
-	all, err := k.Vault.List(ctx, k.Name)
+	usable, foreign, err := k.usable(ctx)
+	switch {
+	case err != nil:
+	case len(usable) == 0 && foreign:
+		err = errors.New("no version is enabled, and there are some that Rekey did not make: " +
+			"write a version that is the base64 of 32 random bytes, or name another secret")
+	case len(usable) == 0:
+		if usable, err = k.make(ctx, "there was none"); err == nil && len(usable) == 0 {
+			err = errors.New("it was made, and is not there")
+		}
+	case k.ending(usable[0]):
+		usable = k.follow(ctx, usable)
+	}
 	if err != nil {
 		return nil, err
-	}
-	usable := enabled(all)
-	if len(usable) == 0 || k.ending(usable[0]) {
-		if usable, err = k.renew(ctx, all, usable); err != nil {
-			return nil, err
-		}
 	}
 	var keys []secret.Value
 	for _, v := range usable[:min(2, len(usable))] {
@@ -166,9 +185,12 @@ func (k *Keys) fetch(ctx context.Context) ([]secret.Value, error) {
 	return keys, nil
 }
 
-// enabled returns the versions that may be used, the newest first as they are.
-func enabled(all []rotation.VaultSecret) []rotation.VaultSecret {
-	return slices.DeleteFunc(slices.Clone(all), func(v rotation.VaultSecret) bool { return !v.Enabled })
+// usable returns the versions that may be used, the newest first, and whether there are any
+// that Rekey did not make.
+func (k *Keys) usable(ctx context.Context) (usable []rotation.VaultSecret, foreign bool, err error) {
+	all, err := k.Vault.List(ctx, k.Name)
+	foreign = slices.ContainsFunc(all, func(v rotation.VaultSecret) bool { return v.ContentType != KeyType })
+	return slices.DeleteFunc(all, func(v rotation.VaultSecret) bool { return !v.Enabled }), foreign, err
 }
 
 // ending reports whether a key of ours ends soon. What an operator wrote is theirs to follow.
@@ -176,31 +198,49 @@ func (k *Keys) ending(v rotation.VaultSecret) bool {
 	return v.ContentType == KeyType && k.now().Add(keyRenewal).After(v.ExpiresAt)
 }
 
-// renew makes a key and returns the versions that may be used then. A key that can't be
-// followed by another one goes on.
-func (k *Keys) renew(ctx context.Context, all, usable []rotation.VaultSecret) ([]rotation.VaultSecret, error) {
-	foreign := slices.ContainsFunc(all, func(v rotation.VaultSecret) bool { return v.ContentType != KeyType })
-	if foreign && len(usable) == 0 {
-		return nil, errors.New("no version is enabled, and there are some that Rekey did not make: " +
-			"write a version that is the base64 of 32 random bytes, or name another secret")
+// follow makes the key that follows one that ends soon, unless another instance does, and
+// returns the versions that may be used then. Where it can't, those of now go on: there is a
+// month left.
+//
+// The reservation is never given back. If this instance dies, or its write has no answer,
+// another one may try when ten minutes have passed, as the key still ends soon then; if it has
+// not, the next key is due in eleven months.
+func (k *Keys) follow(ctx context.Context, usable []rotation.VaultSecret) []rotation.VaultSecret {
+	alone := reservation.Row{Kind: reservation.ConsoleKey, Value: k.Name, Owner: rand.Text(), At: k.now().UTC()}
+	err := k.Reservations.Reserve(ctx, alone, func(context.Context, reservation.Row) (bool, error) { return true, nil })
+	if errors.Is(err, serviceerror.ErrExists) {
+		return usable
 	}
+	var now []rotation.VaultSecret
+	if err == nil {
+		now, _, err = k.usable(ctx) // one that had the reservation before may have made it since
+	}
+	if err == nil && len(now) > 0 && k.ending(now[0]) {
+		now, err = k.make(ctx, "the one before ends soon")
+	}
+	if err != nil {
+		k.log().WarnContext(ctx, "the console's key ends soon and can't be renewed", "reason", err.Error())
+	}
+	if err != nil || len(now) == 0 {
+		return usable
+	}
+	return now
+}
+
+// make writes a key and returns the versions that may be used then.
+func (k *Keys) make(ctx context.Context, why string) ([]rotation.VaultSecret, error) {
 	_, err := k.Vault.Put(ctx, rotation.VaultSecret{
 		Name: k.Name, Value: newKey(), ContentType: KeyType, Enabled: true, ExpiresAt: k.now().Add(keyLife).UTC().Truncate(time.Second),
 	})
 	if err != nil && !serviceerror.UnknownOutcome(err) {
-		if len(usable) == 0 {
-			return nil, err
-		}
-		k.log().WarnContext(ctx, "the console's key ends soon and can't be renewed", "reason", err.Error())
-		return usable, nil
-	}
-	if all, err = k.Vault.List(ctx, k.Name); err != nil {
 		return nil, err
 	}
-	if usable = enabled(all); len(usable) == 0 {
-		return nil, errors.New("it was made, and is not there")
+	if err == nil {
+		k.log().InfoContext(ctx, "made a key of the console", "reason", why)
+		k.Trail.Add(ctx, audit.By(auth.Caller{}, audit.KeyMade, "", why))
 	}
-	return usable, nil
+	usable, _, err := k.usable(ctx)
+	return usable, err
 }
 
 func newKey() secret.Value {

@@ -61,8 +61,6 @@ func TestKeysAreKept(t *testing.T) {
 	}
 }
 
-// A new version seals from then on, and what the one before it has sealed still opens. After
-// A session that another instance has sealed by a newer key is good at once, also here, where
 // Made-up cookies make Rekey ask the vault once in ten seconds, not more.
 func TestMadeUpCookiesAskSeldom(t *testing.T) {
 	w := newWorld(t)
@@ -81,7 +79,6 @@ func TestMadeUpCookiesAskSeldom(t *testing.T) {
 	}
 }
 
-// A version that an operator disables opens nothing more, within five minutes; so all
 // Two instances that make the key at once find both, and agree.
 func TestTwoInstancesMakeTheKey(t *testing.T) {
 	w := newWorld(t)
@@ -144,7 +141,6 @@ func TestAKeyThatMayHaveBeenWritten(t *testing.T) {
 	}
 }
 
-// A key of Rekey's own is followed by another one a month before its end, without ending a
 // What is no key is not used, and nothing is written beside it: the setting may name a
 // secret of another kind.
 func TestASecretThatIsNoKey(t *testing.T) {

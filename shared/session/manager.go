@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"rekey/shared/audit"
 	"rekey/shared/auth"
 	"rekey/shared/host"
 )
@@ -20,9 +21,10 @@ type Manager struct {
 	Entra      *Entra              // nil: people can't sign in by Entra
 	Keys       *Keys
 	Deployment string // what is sealed here opens in no other
-	// PublicURL is under which browsers reach the console, without a slash at its end. It is
-	// required for Entra, and may be empty without.
+	// PublicURL is under which browsers reach the console, without a path. It is required for
+	// Entra, and may be empty without.
 	PublicURL string
+	Trail     *audit.Trail // has sign-ins, sign-outs and refusals; nil: none is kept
 	// Limit slows down callers who ask too often, the same as of the API. Nil: none.
 	Limit *auth.Limiter
 	Now   func() time.Time // nil: time.Now
@@ -103,7 +105,7 @@ func (m *Manager) visitor(w http.ResponseWriter, r *http.Request) (content, auth
 	case err == auth.NoHeader:
 		return m.known(w, r)
 	case err != nil:
-		return content{}, auth.Caller{}, m.unknown(r, err.Error(), redirect(m.signInAt(asked(r), Identity, ""), Identity))
+		return content{}, auth.Caller{}, m.unknown(r, err.Error(), redirect(signInAt(asked(r), Identity, ""), Identity))
 	}
 	// The session is for the forms alone: who it is, and for how long, App Service decides.
 	var c content
@@ -122,7 +124,7 @@ func (m *Manager) visitor(w http.ResponseWriter, r *http.Request) (content, auth
 func (m *Manager) known(w http.ResponseWriter, r *http.Request) (c content, caller auth.Caller, answer *Answer) {
 	text := m.cookie(r, sessionCookie)
 	if text == "" {
-		return c, caller, redirect(m.signInAt(asked(r), "", ""), "")
+		return c, caller, redirect(signInAt(asked(r), "", ""), "")
 	}
 	err := m.unseal(r.Context(), forSession, text, &c)
 	switch {
@@ -135,7 +137,7 @@ func (m *Manager) known(w http.ResponseWriter, r *http.Request) (c content, call
 		}
 		m.setCookie(w, sessionCookie, "", 0)
 	}
-	return content{}, auth.Caller{}, m.unknown(r, err.Error(), redirect(m.signInAt(asked(r), Ended, ""), Ended))
+	return content{}, auth.Caller{}, m.unknown(r, err.Error(), redirect(signInAt(asked(r), Ended, ""), Ended))
 }
 
 // Why a session is none any more; package auth has more reasons.
@@ -172,16 +174,17 @@ func (m *Manager) who(c content) (auth.Caller, error) {
 func (m *Manager) SignOut(w http.ResponseWriter, r *http.Request, v *Visit) *Answer {
 	m.setCookie(w, sessionCookie, "", 0)
 	m.log().InfoContext(r.Context(), "signed out of the console", "caller", v.Caller.Name, "kind", v.Caller.Kind, "from", host.Origin(r))
+	m.audit(r, audit.SignedOut, v.Caller, "")
 	if v.Caller.Kind == auth.KindAppService {
-		return redirect("/.auth/logout?post_logout_redirect_uri="+url.QueryEscape(m.path(SignInPath)), SignedOut)
+		return redirect("/.auth/logout?post_logout_redirect_uri="+url.QueryEscape(SignInPath), SignedOut)
 	}
-	return redirect(m.signInAt("", SignedOut, ""), SignedOut)
+	return redirect(signInAt("", SignedOut, ""), SignedOut)
 }
 
 // AppServiceURL is where App Service signs people in, if it lets them as far as our page.
 // Source: learn.microsoft.com/azure/app-service/configure-authentication-customize-sign-in-out.
 func (m *Manager) AppServiceURL(back string) string {
-	return "/.auth/login/aad?post_login_redirect_uri=" + url.QueryEscape(m.path(Back(back)))
+	return "/.auth/login/aad?post_login_redirect_uri=" + url.QueryEscape(Back(back))
 }
 
 // asked is what a browser asked for and may be led back to: a request that changes something
@@ -208,6 +211,7 @@ func (m *Manager) unknown(r *http.Request, reason string, answer *Answer) *Answe
 			if n := m.refused.Add(m.now()); n > 0 {
 				m.log().WarnContext(r.Context(), "refused requests of unknown callers", "function", "console", "count", n)
 			}
+			m.audit(r, audit.ConsoleRefused, auth.Caller{}, reason)
 			return busy(after)
 		}
 	}
@@ -215,8 +219,9 @@ func (m *Manager) unknown(r *http.Request, reason string, answer *Answer) *Answe
 	return answer
 }
 
-// note logs a refusal. The reason is a text of ours.
+// note logs and audits a refusal. The reason is a text of ours.
 func (m *Manager) note(r *http.Request, caller auth.Caller, reason string) {
+	m.audit(r, audit.ConsoleRefused, caller, reason)
 	m.log().InfoContext(r.Context(), "refused by the console", "caller", caller.Name, "kind", caller.Kind, "reason", reason,
 		"from", host.Origin(r))
 }
@@ -224,6 +229,11 @@ func (m *Manager) note(r *http.Request, caller auth.Caller, reason string) {
 func (m *Manager) signedIn(r *http.Request, caller auth.Caller) {
 	m.log().InfoContext(r.Context(), "signed in to the console", "caller", caller.Name, "kind", caller.Kind,
 		"role", caller.Role.String(), "from", host.Origin(r))
+	m.audit(r, audit.SignedIn, caller, "")
+}
+
+func (m *Manager) audit(r *http.Request, kind string, caller auth.Caller, reason string) {
+	m.Trail.Add(r.Context(), audit.By(caller, kind, host.Origin(r), reason))
 }
 
 func (m *Manager) log() *slog.Logger { return cmp.Or(m.Log, slog.Default()) }

@@ -34,8 +34,9 @@ const (
 var messages = map[Problem]string{
 	Ended: "Your session has ended: it lasts eight hours, and one hour without a request; " +
 		"it also ends when what you signed in with is not accepted any more. Sign in again.",
-	NoRole: "You are known here, but you have no role, so you may see nothing. Ask an administrator of your tenant to assign you one of the " +
-		"app roles Connections.Read, Connections.Write, Connections.Rotate and Connections.Admin; then sign in again.",
+	NoRole: "You are known here, but you have no role, and this needs at least the role read. " +
+		"Ask an administrator of your tenant to assign you one of the app roles Connections.Read, " +
+		"Connections.Write, Connections.Rotate and Connections.Admin; then sign in again.",
 	WrongKey: "This is no API key of this deployment. Paste the whole key, which begins with rk_; " +
 		"REKEY_API_KEYS must have the entry that was printed with it.",
 	NotOffered: "This deployment does not let people sign in that way. Choose another way.",

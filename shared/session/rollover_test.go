@@ -11,6 +11,7 @@ import (
 	"rekey/shared/session"
 )
 
+// A new version seals from then on, and what the one before it has sealed still opens. After
 // the next one it does not any more.
 func TestTheKeyIsRolledOver(t *testing.T) {
 	w := newWorld(t)
@@ -46,6 +47,7 @@ func TestTheKeyIsRolledOver(t *testing.T) {
 	}
 }
 
+// A session that another instance has sealed by a newer key is good at once, also here, where
 // the newer key is not known yet; and it is not thrown away while it can't be opened.
 func TestANewerKeyIsLookedFor(t *testing.T) {
 	w := newWorld(t)
@@ -78,6 +80,7 @@ func TestANewerKeyIsLookedFor(t *testing.T) {
 	}
 }
 
+// A version that an operator disables opens nothing more, within five minutes; so all
 // sessions are ended.
 func TestAKeyIsRemoved(t *testing.T) {
 	w := newWorld(t)
@@ -133,6 +136,7 @@ func TestAKeyThatIsNotRenewed(t *testing.T) {
 	}
 }
 
+// A key of Rekey's own is followed by another one a month before its end, without ending a
 // session; a key that an operator wrote is for the operator to follow.
 func TestKeysAreRenewed(t *testing.T) {
 	w := newWorld(t)

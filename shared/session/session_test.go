@@ -177,10 +177,6 @@ func TestWithoutASession(t *testing.T) {
 	if strings.Contains(w.lines(), "console/") {
 		t.Errorf("the log has an address: %s", w.lines())
 	}
-	w.PublicURL = "https://gateway.example/rekey"
-	if _, resp := b.get(); resp.Header.Get("Location") != "/rekey/console/sign-in" {
-		t.Errorf("below a path: to %q", resp.Header.Get("Location"))
-	}
 }
 
 // Signing out takes the cookie away, and says that a copy of it is still good.

@@ -16,10 +16,12 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/audit"
 	"rekey/shared/auth"
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/vault"
 	"rekey/shared/keyvault"
+	"rekey/shared/rotationtest"
 	"rekey/shared/secret"
 	"rekey/shared/session"
 
@@ -38,6 +40,7 @@ type world struct {
 	*testing.T
 	*session.Manager
 	vault  *vault.Vault
+	table  rotationtest.Store
 	server *httptest.Server // the vault's
 
 	hook fault.Hook // of the vault; nil: it behaves
@@ -59,6 +62,9 @@ func (credential) GetToken(context.Context, policy.TokenRequestOptions) (azcore.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, clock: time.Now().Truncate(time.Second)}
+	memory := rotationtest.NewWorld(t)
+	memory.Latency = 0
+	w.table = memory.StorePort()
 	w.vault = vault.New(vault.Config{Now: w.now, Hook: func(op string, r *http.Request) *fault.Effect {
 		if w.hook == nil {
 			return nil
@@ -82,9 +88,11 @@ func (w *world) instance() *session.Manager {
 	}
 	log := slog.New(slog.NewJSONHandler(writer{w}, nil))
 	m := &session.Manager{
-		Callers: &auth.Authenticator{}, Keys: &session.Keys{Vault: kv, Name: keyName, Now: w.now, Log: log},
+		Callers: &auth.Authenticator{}, Trail: &audit.Trail{Store: w.table, Now: w.now, Log: log},
+		Keys:       &session.Keys{Vault: kv, Name: keyName, Reservations: w.table, Now: w.now, Log: log},
 		Deployment: "test", PublicURL: public, Now: w.now, Log: log,
 	}
+	m.Keys.Trail = m.Trail
 	if w.Manager != nil {
 		m.Callers, m.Entra = w.Callers, w.Entra
 	}
@@ -127,7 +135,7 @@ func (w *world) hide(values ...string) {
 }
 
 func (w *world) leaks() {
-	log := w.lines()
+	log := w.lines() + strings.Join(w.audited(), "")
 	for _, v := range w.vault.Versions(keyName) {
 		w.hide(v.Value)
 	}

@@ -2,7 +2,6 @@ package tablestore
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -96,31 +95,5 @@ func (s *Store) runsIn(ctx context.Context, r keyRange) (counted []rotation.Week
 
 // pruneRuns deletes at most limit runs of weeks that had ended at before, the oldest first.
 func (s *Store) pruneRuns(ctx context.Context, before time.Time, limit int) (more bool, err error) {
-	type run struct {
-		shard int
-		key   string
-	}
-	runs, err := everywhere(limit, func(shard int) (runs []run, err error) {
-		r := keyRange{shardKey(shard), runPrefix, weekKey(rotation.WeekOf(before))}
-		err = s.scan(ctx, "looking for old rotations", r, "RowKey", limit, func(row []byte) (bool, error) {
-			key, err := rowKey(row)
-			if err == nil {
-				runs = append(runs, run{shard, key})
-			}
-			return len(runs) < limit, err
-		})
-		return runs, err
-	}, func(a, b run) int { return strings.Compare(a.key, b.key) })
-	var old [shards][]string
-	for _, r := range runs {
-		old[r.shard] = append(old[r.shard], r.key)
-	}
-	for shard, rowKeys := range old {
-		for part := range slices.Chunk(rowKeys, maxOperations) {
-			if failed := s.deleteRows(ctx, "deleting old rotations", shardKey(shard), part); failed != nil {
-				return false, failed
-			}
-		}
-	}
-	return len(runs) == limit, err
+	return s.pruneKeys(ctx, "deleting old rotations", runPrefix, weekKey(rotation.WeekOf(before)), limit)
 }

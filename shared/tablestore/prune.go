@@ -61,10 +61,10 @@ func parseDay(row []byte) (day, bool) {
 const pruneAtOnce = 8
 
 // Prune deletes the history of days that had ended at before, of at most limit days
-// of connections, the oldest first, and likewise at most limit runs of weeks that had. It returns
-// how many rows of history that were, and whether there is more. It costs 32 queries, for each
-// connection whose history is too old a query and a transaction per 100 rows, and a transaction
-// per 100 runs.
+// of connections, the oldest first, and likewise at most limit runs of weeks that had, and at most
+// limit lines of the audit from before. It returns how many rows of history that were, and whether
+// there is more. It costs 48 queries, for each connection whose history is too old a query and a
+// transaction per 100 rows, and a transaction per 100 runs or lines.
 func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
 	days, err := everywhere(limit, func(shard int) ([]day, error) { return s.daysIn(ctx, shard, before, limit) }, func(a, b day) int {
 		return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.id, b.id))
@@ -85,7 +85,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows in
 	}
 	failed := all.Wait()
 	moreRuns, runsErr := s.pruneRuns(ctx, before, limit)
-	return int(deleted.Load()), len(days) == limit || moreRuns, errors.Join(err, failed, runsErr)
+	moreLines, linesErr := s.pruneAudit(ctx, before, limit)
+	return int(deleted.Load()), len(days) == limit || moreRuns || moreLines, errors.Join(err, failed, runsErr, linesErr)
 }
 
 // daysIn returns the oldest days of one partition.
@@ -156,5 +157,5 @@ func (c *change) addHistory(t *transaction, d drift) error {
 	}
 	t.add(aztables.TransactionTypeInsertReplace, dayKey(at, c.rec.ID), "", last)
 	c.addRuns(t)
-	return nil
+	return c.addAudit(t)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/audit"
 	"rekey/shared/history"
 	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
@@ -21,12 +22,12 @@ func FuzzRows(f *testing.F) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)
 	events := []rotation.Event{{At: at, Kind: history.Issued, KeyID: "k", Class: serviceerror.Transient, Message: "m", Notice: true},
 		{At: at.Add(-time.Hour)}}
-	history, _, err := encodeHistory(events)
+	past, _, err := encodeHistory(events)
 	if err != nil {
 		f.Fatal(err)
 	}
-	history["RowKey"] = historyKey("one", 7)
-	f.Add(mustJSON(f, history))
+	past["RowKey"] = historyKey("one", 7)
+	f.Add(mustJSON(f, past))
 	for _, kind := range []reservation.Kind{reservation.Name, reservation.Vault, reservation.Target} {
 		body, e := encodeReservation("op", reservation.Row{Kind: kind, Value: "p/ü " + string(kind), Owner: "one", At: at})
 		if e != nil {
@@ -51,7 +52,17 @@ func FuzzRows(f *testing.F) {
 		}
 	}
 	f.Add(mustJSON(f, map[string]any{"RowKey": runKey("one-7", rotation.EndedRun{Week: rotation.WeekOf(at), ID: "ü/"})}))
+	for _, e := range []audit.Event{{}, {At: at, Kind: audit.ConsoleRefused, From: "192.0.2.1", Reason: "ü", Count: 7},
+		{At: at.AddDate(-1900, 0, 0), Kind: history.Deleted, By: "ann", ConnectionID: "one", TargetID: "two", Name: "payroll"}} {
+		properties, err := encodeAudit(e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		properties["RowKey"] = auditKey(e.At, "one-0000000000000000042-01")
+		f.Add(mustJSON(f, properties))
+	}
 	for _, seed := range []string{
+		`{"RowKey":"audit-1","event":"` + canary.Mark + `"}`, `{"event":"{\"at\":\"` + canary.Mark + `\"}"}`,
 		`{"RowKey":"run-20291231-failed-one-r"}`, `{"RowKey":"run-20300102-failed-one-r"}`, `{"RowKey":"run-20291231-succeeded-"}`,
 		`{"RowKey":"list-a--0one"}`, `{"RowKey":"list-_h-0one"}`, `{"RowKey":"list-_2D-0one"}`, `{"RowKey":"list--0one"}`,
 		`{"RowKey":"list-a%41-0one"}`,
@@ -73,6 +84,7 @@ func FuzzRows(f *testing.F) {
 			checkFormer(t, r)
 			checkDay(t, r)
 			checkHistory(t, r)
+			checkAudit(t, r)
 			checkReservation(t, r)
 			checkPending(t, r)
 			checkNotice(t, r)
@@ -185,6 +197,27 @@ func checkHistory(t *testing.T, row []byte) {
 		if e.At.After(again.at) {
 			t.Errorf("the row is of %s, before its event of %s", again.at, e.At)
 		}
+	}
+}
+
+// checkAudit makes sure that a line comes back as it was, at a key behind which the list goes on.
+func checkAudit(t *testing.T, row []byte) {
+	t.Helper()
+	_, e, err := decodeAudit(row)
+	if err != nil {
+		noQuote(t, err)
+		return
+	}
+	properties, err := encodeAudit(e)
+	if err != nil {
+		t.Fatalf("what was read can't be written: %v", err)
+	}
+	key := auditKey(e.At, "one-0000000000000000042-01")
+	properties["RowKey"] = key
+	found, again, err := decodeAudit(mustJSON(t, properties))
+	if err != nil || string(mustJSON(t, again)) != string(mustJSON(t, e)) || found != key || !keyAllowed(key) ||
+		!auditCursor.MatchString(strings.TrimPrefix(key, auditPrefix)) {
+		t.Errorf("audit %+v, then %+v at %q, %v", e, again, found, err)
 	}
 }
 

@@ -15,8 +15,9 @@
 //	              list-<name>-<id>                 where it comes in a list of all
 //	              plist-<project>-<name>-<id>      and in that of its project
 //	              former-<application>-<id>        what is kept of a connection that is gone
+//	              audit-<reversed time>-<id>       a line of the audit, newest first; <id>-<version>-<n>: of a connection
 //	              evt-<time>-<id>-<version>-<n>    what a person has to be told
-//	              name-, vault-, via-<value>       reservations
+//	              name-, vault-, via-, console-key-<value>   reservations
 //	              claim-<application>-<id>         claims on applications
 //
 // The inventory (see [Inventory]) lies beside them. Of a tenant, in the partition of its id in the

@@ -23,7 +23,7 @@ func TestCostOfATimerPass(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(many)) {
 		t.Logf("%-26s %4d", name, many[name])
 	}
-	const looks = 16 + 32 // at what is due, and once a day at which history and which counted runs are too old
+	const looks = 16 + 48 // at what is due, and once a day at which history, counted runs and lines of the audit are too old
 	if many[table.OpQuery] != looks {
 		t.Errorf("%d range queries, want %d", many[table.OpQuery], looks)
 	}

@@ -1,0 +1,21 @@
+package console
+
+import (
+	"strings"
+
+	"rekey/shared/auth"
+)
+
+// Route is a route as the tests go over them.
+type Route struct {
+	Method, Path string
+	Role         auth.Role
+}
+
+// Routes returns every route, with the values of its parameters in its path.
+func Routes(params ...string) (all []Route) {
+	for _, rt := range routes {
+		all = append(all, Route{rt.method, strings.TrimSuffix(Base+"/"+strings.NewReplacer(params...).Replace(rt.pattern), "/"), rt.role})
+	}
+	return all
+}

@@ -1,0 +1,29 @@
+package console_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"rekey/shared/auth"
+)
+
+// An admin sees who signed in and who was refused, and who deleted what is in no list any more; each
+// line leads to the audit of what it is about. There is a page after the first.
+func TestTrail(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	w.shows(w.get("/console/settings"), `<a href="/console/audit">Audit</a>`)
+	w.shows(w.get("/console/audit"), `aria-current="page">Audit`, "console.refused, 512 times or more", "not known",
+		"billing (read)", `<a href="/console/connections/`+id+`/audit">billing</a>`,
+		`<a href="/console/targets/`+id+`/`+targetID+`/audit">`+targetID+`</a>`, `<a href="/console/audit?cursor=more">Next page</a>`)
+	w.asked = nil
+	w.get("/console/audit?cursor=more")
+	if len(w.asked) != 1 || w.asked[0].path != "/api/v1/audit" || w.asked[0].query.Get("cursor") != "more" {
+		t.Errorf("the API was asked %+v", w.asked)
+	}
+	w.answer("GET", "/api/v1/audit", http.StatusBadRequest, object{"message": "cursor is none that this list gave out."})
+	if p := w.get("/console/audit?cursor=x"); p.Code != http.StatusBadRequest || !strings.Contains(p.text, "none that this list gave out") {
+		t.Errorf("%d %s", p.Code, p.text)
+	}
+}
