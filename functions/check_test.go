@@ -194,7 +194,63 @@ func TestInspect(t *testing.T) {
 	delete(soleBody, "clientSecret")
 	w.call(auth.Write, http.MethodPost, secrets+"/inspect", body).refuses(t, http.StatusBadRequest, "clientSecret is missing")
 	w.call(auth.Write, http.MethodPost, secrets+"/inspect", object{"method": "oauth", "credentials": object{}}).refuses(t,
-		http.StatusBadRequest, "Only client secrets")
+		http.StatusBadRequest, "after the sign-in only")
+	if list := changes(before, w.truth()); len(list) != 0 {
+		t.Errorf("inspecting changed\n%s", strings.Join(list, "\n"))
+	}
+}
+
+// Inspecting tells what a connection would lack before it is made, and leaves no trace.
+func TestInspectChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	_, made := w.connected()
+	good, operator := w.sample(), w.sample()
+	bare := w.add(directory.Registration{OwnsItself: true})
+	unowned := w.add(directory.Registration{Settings: owned})
+	full := w.add(directory.Registration{OwnsItself: true, Settings: directory.Settings{Roles: owned.Roles,
+		SignInAudience: "AzureADandPersonalMicrosoftAccount"}})
+	w.foreign(full, w.clock.Now().AddDate(1, 0, 0))
+	target := w.owned(operator)
+	body, key := w.certificate(operator, w.clock.Now().AddDate(1, 0, 0))
+	given := func(a directory.Application, edits ...any) object {
+		return creation(a, append([]any{"name", "new", "credentials.clientSecretKeyId", absent}, edits...)...)
+	}
+	through := func(target directory.Application) object {
+		return given(operator, "method", "certificate", "credentials", asPEM(operator, body, key), "rotation.target",
+			object{"clientId": target.ClientID})
+	}
+	before := w.truth()
+	for name, tt := range map[string]struct {
+		body object
+		why  string // empty: it can rotate
+		key  string // the client secret that it is found to be
+	}{
+		"all is well":              {given(good), "", good.KeyID},
+		"the key id that it is":    {given(good, "credentials.clientSecretKeyId", good.KeyID), "", good.KeyID},
+		"another key id":           {given(good, "credentials.clientSecretKeyId", full.KeyID), "has no client secret with the key id", ""},
+		"a name that is in use":    {given(good, "name", made.Name), "already exists", good.KeyID},
+		"without a permission":     {given(bare), "Application.ReadWrite.OwnedBy", ""},
+		"without an owner":         {given(unowned), "is not an owner", unowned.KeyID},
+		"without room":             {given(full), "two client secrets at most", full.KeyID},
+		"a certificate":            {object{"method": "certificate", "credentials": asPEM(operator, body, key)}, "no application of its", ""},
+		"a certificate's target":   {through(target), "", ""},
+		"what it may not rotate":   {through(unowned), "is not an owner", ""},
+		"with no name and no more": {object{"credentials": given(good)["credentials"]}, "", good.KeyID},
+	} {
+		got := decode[struct {
+			Inspection inspected
+			Test       checked
+		}](t, w.call(auth.Rotate, http.MethodPost, secrets+"/inspect", tt.body))
+		why := strings.Join(got.Test.Why, " ")
+		if got.Test.CanRotate != (tt.why == "") || !strings.Contains(why, tt.why) || !got.Test.Authenticates {
+			t.Errorf("%s: can rotate %t, because %q", name, got.Test.CanRotate, why)
+		}
+		is := got.Inspection.ClientSecretKeyID
+		if tt.key == "" && is != nil || tt.key != "" && (is == nil || *is != tt.key) {
+			t.Errorf("%s: it is found to be %v, want %q", name, is, tt.key)
+		}
+	}
 	if list := changes(before, w.truth()); len(list) != 0 {
 		t.Errorf("inspecting changed\n%s", strings.Join(list, "\n"))
 	}

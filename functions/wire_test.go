@@ -87,6 +87,7 @@ var ours = map[string]string{
 	"appConnection.rotation.current.expiresAt":        "string/null",
 	"appConnection.rotation.retiring":                 "list",
 	"appConnection.rotation.byHand":                   "list",
+	"appConnection.rotation.retryAt":                  "string/null",
 	"appConnection.rotation.lastRun":                  "object",
 	"appConnection.rotation.lastRun.id":               "string",
 	"appConnection.rotation.lastRun.trigger":          "string",

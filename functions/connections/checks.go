@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"cmp"
 	"time"
 
 	"rekey/shared/serviceerror"
@@ -48,6 +49,10 @@ func (h *Handler) test(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return map[string]any{"test": viewOfCheck(&c)}, nil
+}
+
+func viewOfCheck(c *connection.Check) checkView {
 	v := checkView{
 		Authenticates: c.Authenticates, OwnsItself: c.Owns, TwoSecretLimit: c.TwoSecretLimit, ClientSecrets: c.ClientSecrets,
 		CanRotate: len(c.Why) == 0, Why: append([]string{}, c.Why...), Permissions: []permissionView{},
@@ -64,7 +69,7 @@ func (h *Handler) test(r *request) (any, error) {
 	for _, p := range c.Permissions {
 		v.Permissions = append(v.Permissions, permissionView{p.Name, p.Type, p.Has, p.NeededFor})
 	}
-	return map[string]any{"test": v}, nil
+	return v
 }
 
 // inspectionView is which client secret a value could be.
@@ -84,21 +89,19 @@ type candidateView struct {
 }
 
 func (h *Handler) inspect(r *request) (any, error) {
-	var b struct {
-		Method      string          `json:"method"`
-		Credentials credentialsBody `json:"credentials"`
-	}
+	var b createBody
 	if err := r.decode(&b); err != nil {
 		return nil, err
 	}
-	if b.Method != "" && b.Method != connection.ClientSecret {
-		return nil, badRequest("Only client secrets have key ids to look for: leave method out, or give %q.", connection.ClientSecret)
+	if b.Method = cmp.Or(b.Method, connection.ClientSecret); b.Method == connection.OAuth {
+		return nil, badRequest("What a person may do is known after the sign-in only: give %q or %q as method.",
+			connection.ClientSecret, connection.Certificate)
 	}
-	c, err := h.read(connection.ClientSecret, &b.Credentials)
+	in, err := h.input(&b, r.caller)
 	if err != nil {
 		return nil, err
 	}
-	found, err := h.Service.Inspect(r.Context(), c)
+	found, err := h.Service.Inspect(r.Context(), in)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func (h *Handler) inspect(r *request) (any, error) {
 		}
 		v.Candidates = append(v.Candidates, candidateView{c.KeyID, c.DisplayName, c.Hint, when(c.StartsAt), when(c.ExpiresAt), of})
 	}
-	return map[string]any{"inspection": v}, nil
+	return map[string]any{"inspection": v, "test": viewOfCheck(&found.Check)}, nil
 }
 
 // clientView is an application as Infisical's clients know it.

@@ -37,8 +37,8 @@ func TestCheckViews(t *testing.T) {
 	}
 	s := service{
 		check: func() (connection.Check, error) { return check, nil },
-		inspect: func(connection.Credentials) (connection.Inspection, error) {
-			return connection.Inspection{KeyID: "k", Complete: true, Candidates: []connection.Candidate{
+		inspect: func(connection.Input) (connection.Inspection, error) {
+			return connection.Inspection{KeyID: "k", Complete: true, Check: check, Candidates: []connection.Candidate{
 				{Password: rotation.Password{KeyID: "k", DisplayName: "d", Hint: "abc", StartsAt: ago(60), ExpiresAt: now}},
 				{Password: rotation.Password{KeyID: "l"}, OnPrincipal: true},
 			}}, nil
@@ -67,7 +67,10 @@ func TestCheckViews(t *testing.T) {
 	same(t, s, http.MethodPost, "inspect", `{"credentials":{}}`, `{"inspection":{"clientSecretKeyId":"k",
 		"candidates":[{"keyId":"k","displayName":"d","hint":"abc","startsAt":"2026-07-01T11:00:00Z",`+
 		`"expiresAt":"2026-07-01T12:00:00Z","of":"application"},
-		{"keyId":"l","displayName":"","hint":"","startsAt":null,"expiresAt":null,"of":"servicePrincipal"}],"complete":true}}`)
+		{"keyId":"l","displayName":"","hint":"","startsAt":null,"expiresAt":null,"of":"servicePrincipal"}],"complete":true},
+		"test":{"authenticates":false,"problem":{"class":"tenant-missing","message":"The tenant was not found."},"permissions":[],`+
+		`"ownsItself":null,"twoSecretLimit":null,"clientSecrets":null,"policy":{"clientSecretsForbidden":true,"maxLifetimeDays":null},`+
+		`"canRotate":false,"why":["because"]}}`)
 	same(t, s, http.MethodGet, id+"/clients?search=s&cursor=c&limit=2", "", `{"clients":[{"id":"o","name":"n","appId":"a"}],"nextCursor":"d"}`)
 	same(t, s, http.MethodPost, id+"/rotate-credentials", `{"dryRun":true,"emergency":true}`, `{"plan":{"running":true,"steps":[
 		{"at":"2026-07-01T12:00:00Z","what":"w","calls":["c"],"keyId":"k"},{"at":"2026-07-01T12:00:00Z","what":"x","calls":[],"keyId":null}]}}`)

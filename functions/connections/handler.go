@@ -91,7 +91,7 @@ type Rotations interface {
 // Checks ask Entra and change nothing there.
 type Checks interface {
 	Check(ctx context.Context, id string) (connection.Check, error)
-	Inspect(ctx context.Context, c connection.Credentials) (connection.Inspection, error)
+	Inspect(ctx context.Context, in connection.Input) (connection.Inspection, error)
 	Clients(ctx context.Context, id string, q connection.ClientQuery) (connection.ClientList, error)
 }
 

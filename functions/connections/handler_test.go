@@ -44,7 +44,7 @@ type service struct {
 	history      func(cursor string, limit int) ([]rotation.Event, string, error)
 	audit        func(id, cursor string, limit int) ([]rotation.Event, string, error)
 	check        func() (connection.Check, error)
-	inspect      func(connection.Credentials) (connection.Inspection, error)
+	inspect      func(connection.Input) (connection.Inspection, error)
 	clients      func(connection.ClientQuery) (connection.ClientList, error)
 	once         func(k connection.Keyed, do func(id string) (rotation.Record, error)) (rotation.Record, error)
 }
@@ -136,8 +136,8 @@ func (s service) Audit(_ context.Context, id, cursor string, limit int) ([]rotat
 
 func (s service) Check(context.Context, string) (connection.Check, error) { return s.check() }
 
-func (s service) Inspect(_ context.Context, c connection.Credentials) (connection.Inspection, error) {
-	return s.inspect(c)
+func (s service) Inspect(_ context.Context, in connection.Input) (connection.Inspection, error) {
+	return s.inspect(in)
 }
 
 func (s service) Clients(_ context.Context, _ string, q connection.ClientQuery) (connection.ClientList, error) {

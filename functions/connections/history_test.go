@@ -47,7 +47,11 @@ func TestHistory(t *testing.T) {
 		{At: ago(10), Kind: history.AttemptDropped, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k2", Message: "no proof"},
 		{At: ago(11), Kind: history.Issued, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k2"},
 		{At: ago(12), Kind: history.Started, RunID: "r1", Trigger: rotation.OnRequest, By: "adam"},
-		{At: ago(13), Kind: history.Created, By: "adam"},
+		{At: ago(13), Kind: history.Published, RunID: "r0", Trigger: rotation.OnEmergency, KeyID: "k1"}, // it was tried twice
+		{At: ago(14), Kind: history.Started, RunID: "r0", Trigger: rotation.OnEmergency, By: "adam"},
+		{At: ago(15), Kind: history.Failed, RunID: "r0", Trigger: rotation.OnEmergency, Message: "grant it"},
+		{At: ago(16), Kind: history.Started, RunID: "r0", Trigger: rotation.OnEmergency, By: "adam"},
+		{At: ago(17), Kind: history.Created, By: "adam"},
 	}
 	for size := 1; size <= len(events); size += 3 {
 		got := tell(t, events, size, "")
@@ -64,6 +68,8 @@ func TestHistory(t *testing.T) {
 			`r3 emergency running k4 "" by "eve" 2--`,
 			`r2 schedule failed  "grant it" by "" 7-6`,
 			`r1 manual success k3 "an attempt was given up: no proof" by "adam" 12-8`,
+			`r0 emergency success k1 "" by "adam" 14-13`,
+			`r0 emergency failed  "grant it" by "adam" 16-15`,
 		}
 		if strings.Join(runs, "\n") != strings.Join(want, "\n") {
 			t.Errorf("pages of %d:\n%s\nwant\n%s", size, strings.Join(runs, "\n"), strings.Join(want, "\n"))
@@ -178,6 +184,7 @@ func TestRotationView(t *testing.T) {
 	want(r, "rotateAtUtc", map[string]any{"hours": 2, "minutes": 15}) // the zone's offset on that day, not today's
 	want(r, "gracePeriodHours", 48)
 	want(r, "settled", true)
+	want(r, "retryAt", nil)
 
 	rec.LastRun.Outcome = "abandoned"
 	want(show(t, rec), "rotationStatus", "failed") // Infisical's clients know two words
@@ -187,6 +194,7 @@ func TestRotationView(t *testing.T) {
 	want(r, "rotationStatus", "failed")
 	want(r, "lastRotationMessage", "grant it")
 	want(r, "nextRotationAt", "2026-12-01T03:15:00Z")
+	want(r, "retryAt", "2026-12-01T03:15:00Z")
 
 	rec.Run = &rotation.Run{ID: "r2", Trigger: rotation.OnRequest, KeyID: "k2"}
 	rec.Phase = rotation.Verifying

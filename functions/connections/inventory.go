@@ -136,7 +136,10 @@ func (r *request) inventoryQuery() (q catalog.Query, err error) {
 	if q.EndsBefore, err = r.moment("endsBefore"); err != nil {
 		return q, err
 	}
-	q.IncludeAccepted, err = r.flag("includeAccepted")
+	if q.IncludeAccepted, err = r.flag("includeAccepted"); err != nil {
+		return q, err
+	}
+	q.OnlyAccepted, err = r.flag("onlyAccepted")
 	return q, err
 }
 

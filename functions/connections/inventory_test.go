@@ -176,8 +176,8 @@ func TestInventoryQuery(t *testing.T) {
 	for query, want := range map[string]catalog.Query{
 		"": {Limit: 100},
 		"?finding=expired&tenantId=" + strings.ToUpper(tenant) + "&owner=ada%40contoso.com&text=%3Da" +
-			"&limit=7&cursor=c&includeAccepted=true&format=json": {
-			Finding: inventory.Expired, TenantID: tenant, Owner: "ada@contoso.com", Text: "=a", Limit: 7, Cursor: "c", IncludeAccepted: true},
+			"&limit=7&cursor=c&includeAccepted=true&onlyAccepted=true&format=json": {
+			OnlyAccepted: true, Finding: inventory.Expired, TenantID: tenant, Owner: "ada@contoso.com", Text: "=a", Limit: 7, Cursor: "c", IncludeAccepted: true},
 		"?endsAfter=2026-08-01T00:00:00Z&endsBefore=2026-08-01T02:00:00%2B01:00": {Limit: 100, EndsAfter: at, EndsBefore: at.Add(time.Hour)},
 	} {
 		status, answer, header := askStock(t, i, http.MethodGet, stock+query, "")
@@ -203,6 +203,7 @@ func TestInventoryRefusals(t *testing.T) {
 		"GET " + stock + "?endsAfter=tomorrow":               {400, "endsAfter must be a moment"},
 		"GET " + stock + "?endsBefore=2026-08-01":            {400, "endsBefore must be a moment"},
 		"GET " + stock + "?includeAccepted=1":                {400, "includeAccepted must be true or false"},
+		"GET " + stock + "?onlyAccepted=yes":                 {400, "onlyAccepted must be true or false"},
 		"GET " + stock + "?format=xml":                       {400, "format must be json or csv"},
 		"GET " + stock + "/summary?tenantId=x":               {400, "tenantId must be a UUID"},
 		"GET " + stock + "/scans?tenantId=x":                 {400, "tenantId must be a UUID"},

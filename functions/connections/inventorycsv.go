@@ -118,7 +118,7 @@ func inert(cell string) string {
 func (r *request) address(cursor string) string {
 	values := url.Values{}
 	for _, name := range []string{
-		"finding", "tenantId", "owner", "text", "endsAfter", "endsBefore", "includeAccepted", "format", "limit",
+		"finding", "tenantId", "owner", "text", "endsAfter", "endsBefore", "includeAccepted", "onlyAccepted", "format", "limit",
 	} {
 		if value := r.URL.Query().Get(name); value != "" {
 			values.Set(name, value)

@@ -92,7 +92,7 @@ func TestCSVHasNoFormulas(t *testing.T) {
 
 // The next page is at the address of the Link, with the same filters and nothing else.
 func TestCSVPages(t *testing.T) {
-	query := "&finding=expired&text=%3Da%26b%3E%22&limit=3&owner=a%0d%0aX-Injected%3A+1&includeAccepted=true" +
+	query := "&finding=expired&text=%3Da%26b%3E%22&limit=3&owner=a%0d%0aX-Injected%3A+1&includeAccepted=true&onlyAccepted=true" +
 		"&secret=hunter2&endsAfter=2026-08-01T00%3A00%3A00Z"
 	_, _, link := table(t, query, catalog.Page{Next: "Y3Vyc29y"})
 	address, rest, ok := strings.Cut(strings.TrimPrefix(link, "<"), ">")
@@ -104,7 +104,7 @@ func TestCSVPages(t *testing.T) {
 	i := shelf{list: func(got catalog.Query) (catalog.Page, error) { q = got; return catalog.Page{}, nil }}
 	status, text, header := askStock(t, i, http.MethodGet, strings.TrimPrefix(u.String(), connections.Base), "")
 	if status != http.StatusOK || q.Cursor != "Y3Vyc29y" || q.Finding != inventory.Expired || q.Text != `=a&b>"` || q.Limit != 3 ||
-		!q.IncludeAccepted ||
+		!q.IncludeAccepted || !q.OnlyAccepted ||
 		q.Owner != "a\r\nX-Injected: 1" || q.EndsAfter.IsZero() || header.Get("Link") != "" || !strings.HasPrefix(text, `"tenantId",`) {
 		t.Errorf("status %d, %+v: %s", status, q, text)
 	}

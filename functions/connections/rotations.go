@@ -171,6 +171,7 @@ func (f *fold) addRun(e rotation.Event) {
 	case history.Started:
 		run.StartedAt, run.RequestedBy = e.At, e.By
 		f.begun++
+		delete(f.byRun, e.RunID) // what is older is of a try that was refused
 	case history.Issued:
 		if run.KeyID == "" {
 			run.KeyID = e.KeyID

@@ -35,6 +35,7 @@ type rotationState struct {
 	Retiring                 []retiringView `json:"retiring"`
 	ByHand                   []byHandView   `json:"byHand"`
 	LastRun                  *runView       `json:"lastRun"`
+	RetryAt                  *time.Time     `json:"retryAt"`          // when what has failed is tried again; null: nothing waits for that
 	Target                   *targetRef     `json:"target,omitempty"` // where another application authenticates
 }
 
@@ -88,6 +89,9 @@ func state(rec *rotation.Record, now time.Time) rotationState {
 		State: rec.Phase, Settled: rec.Settled(now), LastRotatedAt: when(rec.LastRotatedAt),
 		GracePeriodHours: rec.Policy.Grace.Hours(), OriginalGracePeriodHours: rec.Policy.OriginalGrace.Hours(),
 		Retiring: []retiringView{}, ByHand: []byHandView{}, LastRun: lastRun(rec),
+	}
+	if e := rec.Error; e != nil && e.RetryAt.After(now) {
+		v.RetryAt = when(e.RetryAt)
 	}
 	switch last := rec.LastRun; {
 	case rec.Error != nil:

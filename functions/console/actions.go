@@ -105,8 +105,8 @@ func dryRun(v *visit) error {
 	if answer.Plan.Running {
 		main = append(main, page.Notice(page.Warn, h.P(g.Text("A run is under way: it would be the answer to a request now."))))
 	}
-	main = append(main, page.Table("plan", "Steps", []page.Column{{Name: "At the earliest"}, {Name: "What"}, {Name: "Key id"},
-		{Name: "Requests"}}, rows),
+	main = append(main, page.Table("steps", "Steps", []page.Column{{Name: "At the earliest", Wide: true}, {Name: "What", Wide: true},
+		{Name: "Key id"}, {Name: "Calls"}}, rows),
 		h.P(page.Link(v.own(), "Back")))
 	return v.show(v.document("plan", "What a rotation would do", main...))
 }
@@ -117,28 +117,24 @@ func emergency(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.confirm(s, "")
+	return v.confirm(s, nil)
 }
 
-func (v *visit) confirm(s *subject, mistake string) error {
+func (v *visit) confirm(s *subject, refused *refusal) error {
+	f := &sheet{visit: v, refused: refused}
 	d := v.document("emergency", "Emergency rotation of "+s.title(),
 		page.Notice(page.Bad, h.P(g.Text("For a client secret that has leaked. A new one is issued and published at once, and every older "+
 			"one of Rekey's is removed "+
-			"without a grace period: consumers that still have an older one stop working until they read the new one from Key Vault."))),
-		v.form(own(s, "emergency"), mistaken(mistake),
+			"without a grace period: consumers that still have an older one stop working until they read the new one from Key Vault. "+
+			"Make sure first that they do so by themselves, or restart them afterwards."))),
+		v.form(own(s, "emergency"), f.mistaken(),
 			h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
-			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off")),
+			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off"), f.about("confirm", "")),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), g.Text("Rotate at once")), page.Link(own(s), "Back"))))
-	if mistake != "" {
-		return v.showAs(http.StatusBadRequest, d)
-	}
-	return v.show(d)
+	return f.show(d)
 }
 
 func mistaken(message string) g.Node {
-	if message == "" {
-		return nil
-	}
 	return h.P(h.ID("message"), h.Class("field-error"), h.Role("alert"), g.Text(message))
 }
 
@@ -148,7 +144,7 @@ func beginEmergency(v *visit) error {
 		return err
 	}
 	if strings.TrimSpace(v.PostFormValue("confirm")) != s.title() {
-		return v.confirm(s, "What was typed is not the name. Nothing was done.")
+		return v.confirm(s, notTheName)
 	}
 	return v.rotate(object{"emergency": true}, "emergency")
 }

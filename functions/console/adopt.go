@@ -1,8 +1,8 @@
 package console
 
 import (
-	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 
 	g "maragu.dev/gomponents"
@@ -15,9 +15,7 @@ import (
 
 // adoptForm makes a target of an application.
 func adoptForm(v *visit) error {
-	return v.adopting(&sheet{visit: v, from: func(name string) string {
-		return map[string]string{"interval": "30", "time": "03:00", "timeZone": v.zone.String(), "rotate": "on"}[name]
-	}})
+	return v.adopting(&sheet{visit: v, from: v.newSchedule})
 }
 
 func (v *visit) adopting(f *sheet) error {
@@ -29,38 +27,95 @@ func (v *visit) adopting(f *sheet) error {
 		return err
 	}
 	a := found.Application
-	var retire []g.Node
-	for _, c := range a.Credentials {
-		if c.Kind == string(inventory.ClientSecret) && c.Of == string(inventory.Registration) && (c.EndsAt == nil || c.EndsAt.After(v.now)) {
-			retire = append(retire, h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("retire"), h.Value(c.KeyID),
-				g.If(slices.Contains(v.PostForm["retire"], c.KeyID), h.Checked())),
-				g.Text(text(c.Name, "without a name")+", begins with "+text(c.Hint, "?")+", "+c.KeyID)))
-		}
-	}
-	via := f.entered("connectionId")
-	if via == "" {
-		via = found.Tenant.ConnectionID
+	through, err := f.through(&found.Tenant)
+	if err != nil {
+		return err
 	}
 	d := v.document("adopt", "Adopt "+orNone(a.Name, a.ClientID), f.mistaken(),
 		h.P(g.Text("Rekey issues a client secret for it, publishes it in Key Vault, and rotates it from then on. Certificates stay as "+
 			"they are.")),
-		v.form(to("inventory", a.TenantID, a.ClientID, "adopt"),
-			h.Label(h.For("connectionId"), g.Text("Through the connection"),
-				h.Span(h.Class("hint"), g.Text("Its id. It must be allowed to change this application."))),
-			h.Input(h.ID("connectionId"), h.Name("connectionId"), h.Value(via), h.Required(), h.AutoComplete("off")),
-			f.field("name", "Name", "Empty: one is made of the id."),
-			f.field("vaultSecretName", "Name of the secret in Key Vault", "What consumers will read.", h.Required()), f.schedule(),
-			g.If(len(retire) > 0 && v.caller.Role.Allows(auth.Rotate), h.FieldSet(h.Legend(g.Text("Client secrets to remove")),
-				h.P(h.Class("note"), g.Text("Those chosen are removed after the first rotation, when the grace period is over. Choose none that "+
-					"another consumer uses.")),
-				g.Group(retire))),
+		v.form(to("inventory", a.TenantID, a.ClientID, "adopt"), through, f.field("name", "Empty: one is made of the id."),
+			f.field("vaultSecretName", "What consumers will read.", h.Required()), f.schedule(graceOfNew), f.retire(&a),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Adopt")), page.Link(to("inventory", a.TenantID, a.ClientID), "Back"))))
 	return f.show(d)
+}
+
+// through asks for a connection of the tenant, by its name.
+func (f *sheet) through(t *tenant) (g.Node, error) {
+	const name, hint = "connectionId", "It must be allowed to change this application. Its page has “Test”."
+	list, more, err := f.ofTenant(t)
+	if err != nil {
+		return nil, err
+	}
+	chosen := f.entered(name)
+	if chosen == "" {
+		chosen = t.ConnectionID
+	}
+	if len(list) == 0 && !more {
+		return page.Notice(page.Warn, h.P(g.Text("There is no connection of this tenant. Make one that may change the application.")),
+			h.P(f.link(auth.Write, to("connect"), "Connect the tenant"))), nil
+	}
+	options := []g.Node{h.Option(h.Value(""), g.Text("Choose one"))}
+	for i := range list {
+		options = append(options, h.Option(h.Value(list[i].ID), g.If(list[i].ID == chosen, h.Selected()),
+			g.Text(list[i].title()+", by "+methods[list[i].Method])))
+	}
+	return g.Group{label(name, hint), h.Select(h.ID(name), h.Name(name), g.If(!more, h.Required()), f.about(name, hint), g.Group(options)),
+		g.If(more, g.Group{h.Label(h.For("otherConnectionId"), g.Text("Or another connection, by its id"),
+			h.Span(h.Class("hint"), g.Text("There are too many to list them all here. The id is on the connection's page."))),
+			h.Input(h.ID("otherConnectionId"), h.Name("otherConnectionId"), h.Value(f.entered("otherConnectionId")), h.AutoComplete("off"))})}, nil
+}
+
+// ofTenant are connections of a tenant, the one that scans it first. There may be more.
+func (v *visit) ofTenant(t *tenant) (list []subject, more bool, err error) {
+	var found struct {
+		AppConnections []subject
+		NextCursor     string
+	}
+	if err := v.api.get(secrets, url.Values{"limit": {perPage}}, &found); err != nil {
+		return nil, false, err
+	}
+	scans := func(s subject) bool { return s.ID == t.ConnectionID }
+	if t.ConnectionID != "" && !slices.ContainsFunc(found.AppConnections, scans) {
+		var one struct{ AppConnection subject }
+		if err := v.api.get(at(t.ConnectionID, ""), nil, &one); err == nil { // else it is gone
+			list = append(list, one.AppConnection)
+		}
+	}
+	for _, s := range found.AppConnections {
+		if s.tenantID() == t.TenantID {
+			list = append(list, s)
+		}
+	}
+	return list, found.NextCursor != "", nil
+}
+
+// retire offers the live client secrets that the application has.
+func (f *sheet) retire(a *item) g.Node {
+	var boxes []g.Node
+	for _, c := range a.Credentials {
+		if c.Kind != string(inventory.ClientSecret) || c.Of != string(inventory.Registration) || c.EndsAt != nil && !c.EndsAt.After(f.now) {
+			continue
+		}
+		boxes = append(boxes, h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("retire"), h.Value(c.KeyID),
+			g.If(slices.Contains(f.PostForm["retire"], c.KeyID), h.Checked())),
+			h.Span(h.Strong(g.Text(text(c.Name, "without a name"))), g.Text(", begins with "+text(c.Hint, "?")+", ends "),
+				f.maybe(c.EndsAt, "never"), g.Text(", used last "), f.maybe(c.LastUsedAt, "at a time that is not known"),
+				g.Text(", key id "), h.Code(g.Text(c.KeyID)))))
+	}
+	if len(boxes) == 0 || !f.caller.Role.Allows(auth.Rotate) {
+		return nil
+	}
+	return h.FieldSet(f.about("retire", ""), h.Legend(g.Text(labelOf("retire"))),
+		h.P(h.Class("note"), g.Text("Those chosen are removed after the first rotation, when the grace period is over. Choose none that "+
+			"another consumer uses.")),
+		g.Group(boxes))
 }
 
 func adopt(v *visit) error {
 	body := object{"isAutoRotationEnabled": v.PostFormValue("rotate") == "on"}
 	put(v, body, map[string]string{"connectionId": "connectionId", "name": "name", "vaultSecretName": "vaultSecretName"})
+	put(v, body, map[string]string{"connectionId": "otherConnectionId"}) // which says more
 	if chosen := v.PostForm["retire"]; len(chosen) > 0 {
 		body["retireKeyIds"] = chosen
 	}
@@ -72,7 +127,7 @@ func adopt(v *visit) error {
 	if err == nil {
 		err = v.api.send(http.MethodPost, v.inventoryAt("adopt"), body, v.once(), &made)
 	}
-	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
+	if refused := refusedBy(err); refused != nil {
 		return v.adopting(&sheet{visit: v, refused: refused})
 	}
 	if err != nil {

@@ -35,8 +35,14 @@ type api struct {
 // refusal is an answer that is not 2xx.
 type refusal struct {
 	status  int
-	message string
-	after   string // Retry-After
+	message string   // in the words of the pages
+	about   []string // fields of the form
+	after   string   // Retry-After
+}
+
+// wrong is what the console itself refuses: what was entered in a field.
+func wrong(field, message string) *refusal {
+	return &refusal{status: http.StatusBadRequest, message: "“" + labelOf(field) + "” " + message, about: []string{field}}
 }
 
 func (r *refusal) Error() string { return fmt.Sprintf("the API answered %d", r.status) }
@@ -126,7 +132,8 @@ func (a *api) raw(method, path string, body any, key string) (*recorder, error) 
 	if status := cmp.Or(w.status, http.StatusOK); status >= http.StatusBadRequest {
 		var said struct{ Message string }
 		_ = json.Unmarshal(w.body.Bytes(), &said) // without a message there is the status
-		return nil, &refusal{status, cmp.Or(said.Message, http.StatusText(status)), w.header.Get("Retry-After")}
+		message, about := inWords(said.Message)
+		return nil, &refusal{status, cmp.Or(message, http.StatusText(status)), about, w.header.Get("Retry-After")}
 	}
 	return w, nil
 }

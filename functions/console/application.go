@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -31,7 +30,7 @@ func (v *visit) application(f *sheet) error {
 	facts := []page.Fact{page.Say("Tenant", a.TenantID), page.Say("Client id", a.ClientID), page.Say("Owners", owners(a)),
 		{Name: "Ends next", Value: v.maybe(a.EndsAt, "never")}}
 	if a.Audience != nil {
-		facts = append(facts, page.Say("Who may sign in to it", *a.Audience))
+		facts = append(facts, page.Say("Who may sign in to it", wordOf(audienceWords, *a.Audience)))
 	}
 	if a.Disabled {
 		facts = append(facts, page.Say("Enabled", "no"))
@@ -66,7 +65,7 @@ func (f *sheet) findings(a *item) g.Node {
 		if is.KeyID != nil {
 			about = " (credential " + *is.KeyID + ")"
 		}
-		one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.P(g.Text(is.Advice))}
+		one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.P(advice(is.Advice))}
 		if is.Accepted != nil {
 			one = append(one, h.P(h.Class("note"), g.Text("Accepted by "+is.Accepted.By+": "+sentence(is.Accepted.Reason)+" Until "),
 				f.when(is.Accepted.Until)),
@@ -95,25 +94,24 @@ func (f *sheet) acceptForm(a *item, is finding) g.Node {
 	return h.Details(g.If(again, g.Attr("open")), h.Summary(g.Text("Accept it")),
 		f.form(to("inventory", a.TenantID, a.ClientID, "accept"),
 			h.Input(h.Type("hidden"), h.Name("finding"), h.Value(is.Finding)), h.Input(h.Type("hidden"), h.Name("keyId"), h.Value(key)),
-			h.Label(h.For(id+"-reason"), g.Text("Reason")),
-			h.Input(h.ID(id+"-reason"), h.Name("reason"), h.Value(reason), h.Required(), h.AutoComplete("off")),
-			h.Label(h.For(id+"-until"), g.Text("Until")),
-			h.Input(h.ID(id+"-until"), h.Name("until"), h.Type("date"), h.Value(until), h.Required()),
+			h.Label(h.For(id+"-reason"), g.Text(labelOf("reason"))),
+			h.Input(h.ID(id+"-reason"), h.Name("reason"), h.Value(reason), h.Required(), h.AutoComplete("off"), g.If(again, f.about("reason", ""))),
+			h.Label(h.For(id+"-until"), g.Text(labelOf("until"))),
+			h.Input(h.ID(id+"-until"), h.Name("until"), h.Type("date"), h.Value(until), h.Required(), g.If(again, f.about("until", ""))),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Accept")))))
 }
 
 func accept(v *visit) error {
 	until, err := time.ParseInLocation("2006-01-02", v.PostFormValue("until"), v.zone)
 	if err != nil {
-		return v.application(&sheet{visit: v, refused: &refusal{status: http.StatusBadRequest,
-			message: "Give the day until which it is accepted."}})
+		return v.application(&sheet{visit: v, refused: wrong("until", "must be the last day on which it is accepted.")})
 	}
 	// The day that was chosen is the last one.
 	body := object{"finding": v.PostFormValue("finding"), "reason": v.PostFormValue("reason"),
 		"until": until.AddDate(0, 0, 1).UTC().Format(time.RFC3339)}
 	put(v, body, map[string]string{"keyId": "keyId"})
 	err = v.api.send(http.MethodPost, v.inventoryAt("accept"), body, "", nil)
-	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
+	if refused := refusedBy(err); refused != nil {
 		return v.application(&sheet{visit: v, refused: refused})
 	}
 	if err != nil {

@@ -25,6 +25,7 @@ type help int
 const (
 	look     help = iota // its page says more
 	rotating             // a rotation
+	trying               // another try of the one that has failed
 	renewing             // new credentials for what it signs in with, or a rotation where it signs in with nothing else
 	signing              // new credentials
 )
@@ -35,9 +36,8 @@ var reasons = map[string]reason{
 	connection.Lost: {"does not work", "The client secret that is published does not work any more: it was removed in Entra, or has " +
 		"ended. Replace it now.",
 		signing},
-	connection.Failing: {"rotation fails", "The last rotation failed, and does not succeed by itself. Its page says why; change that, " +
-		"and rotate again.",
-		rotating},
+	connection.Failing: {"rotation fails", "A rotation has not succeeded, and does not by itself. Change what is in the way; then try again.",
+		trying},
 	connection.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.",
 		signing},
 	connection.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
@@ -67,8 +67,39 @@ func (v *visit) reasons(s *subject) g.Node {
 		if !ok { // of a newer API
 			r.says = sentence(word)
 		}
-		return g.Group{h.P(g.Text(r.says)), h.Div(h.Class("actions"), v.helping(s, r.help))}
+		return g.Group{h.P(g.Text(r.says)), v.cause(s, word), h.Div(h.Class("actions"), v.helping(s, r.help))}
 	})
+}
+
+// cause tells why a reason holds, as far as is known here.
+func (v *visit) cause(s *subject, word string) g.Node {
+	why, r := "", s.state()
+	switch {
+	case word == connection.SignInLost && s.Authentication != nil && s.Authentication.Problem != nil:
+		why = s.Authentication.Problem.Message
+	case r == nil:
+	case word == connection.Failing && r.RotationStatus == "failed":
+		why = text(r.LastRotationMessage, "")
+	case word == connection.NotRemoved:
+		for _, o := range r.Retiring {
+			if o.Problem != "" {
+				why = "The one with the key id " + o.KeyID + ": " + o.Problem
+			}
+		}
+	case word == connection.RemoveByHand && len(r.ByHand) > 0:
+		why = "The one with the key id " + r.ByHand[0].KeyID + ": " + r.ByHand[0].Reason
+	}
+	var nodes []g.Node
+	if why != "" {
+		nodes = append(nodes, h.Strong(g.Text("Why: ")), g.Text(sentence(why)+" "))
+	}
+	if word == connection.Failing && r != nil {
+		if r.RetryAt != nil {
+			nodes = append(nodes, g.Text("Rekey tries again by itself "), v.when(*r.RetryAt), g.Text(". "))
+		}
+		nodes = append(nodes, page.Link(own(s).Fragment("runs"), "What was tried"))
+	}
+	return g.If(len(nodes) > 0, h.P(nodes...))
 }
 
 // helping are the buttons that help. A target signs in with nothing of its own; a connection by
@@ -87,6 +118,9 @@ func (v *visit) helping(s *subject, help help) g.Node {
 	switch {
 	case help == rotating && s.state() != nil:
 		return rotate
+	case help == trying && s.state() != nil:
+		return g.Group{v.button(auth.Rotate, own(s, "rotate"), "Try again now", "plain small"),
+			v.plain(auth.Write, own(s, "test"), "Test what is missing")}
 	case help == renewing && s.Authentication == nil:
 		return rotate
 	case help == renewing || help == signing:

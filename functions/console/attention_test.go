@@ -20,7 +20,7 @@ func TestAttention(t *testing.T) {
 		{rekey.Expiring, "certificate", "It ends soon", edit},
 		{rekey.Expired, "client-secret", "It has ended", edit},
 		{rekey.Lost, "client-secret", "does not work any more", edit},
-		{rekey.Failing, "client-secret", "does not succeed by itself", rotate},
+		{rekey.Failing, "client-secret", "has not succeeded", rotate},
 		{rekey.SignInLost, "certificate", "sign in to Entra, so that", edit},
 		{rekey.SignInLost, "oauth", "sign in to Entra, so that", again},
 		{rekey.RemoveByHand, "client-secret", "only a person can remove", `href="` + at + `"`},

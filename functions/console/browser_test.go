@@ -29,6 +29,7 @@ func TestInABrowser(t *testing.T) {
 		{"keyboard", keyboard},
 		{"without JavaScript", withoutJavaScript},
 		{"script", script},
+		{"check", checks},
 		{"refresh goes on", refreshGoesOn},
 		{"plots are readable", plotsAreReadable},
 	} {
@@ -183,6 +184,21 @@ func script(w *world, b *tab) {
 	left := chromedp.Evaluate[int64]("[...document.querySelectorAll('tbody tr')].filter(r => !r.hidden).length")
 	if n := look(b, left); n != 1 {
 		w.Errorf("%d rows are left", n)
+	}
+}
+
+// A check shows its result in the form as it is, so that what is secret stays, and connects nothing.
+func checks(w *world, b *tab) {
+	w.answer("POST", secrets+"/inspect", 200, object{"test": object{"authenticates": true, "canRotate": true},
+		"inspection": object{"candidates": []object{{"keyId": "candidate-1", "of": "application"}}}})
+	b.do(chromedp.Navigate(b.url+"/console/connect"), chromedp.SendKeys(chromedp.CSS("#clientSecret"), "entered"),
+		chromedp.Click(chromedp.CSS("button[data-check]")), chromedp.WaitVisible(chromedp.CSS("#checked table")),
+		chromedp.WaitVisible(chromedp.CSS("select#clientSecretKeyId")), chromedp.WaitNotPresent(chromedp.CSS(".again")))
+	if kept := look(b, chromedp.Evaluate[string]("document.getElementById('clientSecret').value")); kept != "entered" {
+		w.Errorf("the secret is lost: %q", kept)
+	}
+	if writes := w.writes(); len(writes) != 1 || writes[0].path != secrets+"/inspect" {
+		w.Errorf("%+v", writes)
 	}
 }
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -20,54 +21,107 @@ func test(v *visit) error {
 		return err
 	}
 	// What signs in is the connection: a target has no application of its own to grant anything to.
-	actor := s.Credentials.ClientID
+	of := tested{actor: s.Credentials.ClientID, app: s.clientID(), rotates: s.state() != nil}
 	if s.ConnectionID != "" {
 		var via struct{ AppConnection subject }
 		if err := v.api.get(at(s.ConnectionID, ""), nil, &via); err != nil {
 			return err
 		}
-		actor = via.AppConnection.Credentials.ClientID
+		of.actor = via.AppConnection.Credentials.ClientID
 	}
-	return v.show(v.document("test", "Test of "+s.title(), findings(actor, &answer.Test), h.P(page.Link(own(s), "Back"))))
+	return v.show(v.document("test", "Test of "+s.title(), findings(&of, &answer.Test), h.P(page.Link(own(s), "Back"))))
 }
 
-// findings shows a test field by field. actor is the application that signs in.
-func findings(actor string, c *check) g.Node {
+// tested is what a test was of.
+type tested struct {
+	actor   string // the client id of the application that signs in; empty: a person does
+	app     string // the one that is rotated
+	rotates bool   // it has one
+}
+
+// findings shows a test field by field.
+func findings(of *tested, c *check) g.Node {
 	nodes := []g.Node{}
 	if c.CanRotate {
 		nodes = append(nodes, page.Notice(page.Good, h.P(g.Text("It can rotate."))))
 	}
+	tone := page.Bad
+	if !of.rotates && c.Authenticates && len(c.Why) == 1 { // it is not meant to
+		tone = page.Calm
+	}
 	for _, why := range c.Why {
-		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text(sentence(why)))))
+		nodes = append(nodes, page.Notice(tone, h.P(g.Text(sentence(why)))))
 	}
 	if c.Problem != nil {
 		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text(sentence(c.Problem.Message)))))
 	}
-	rows := [][]g.Node{{g.Text("Signs in"), yesNo(&c.Authenticates), g.Text("what is stored is accepted by Entra")},
-		{g.Text("Owns the application"), yesNo(c.OwnsItself), g.Text("Application.ReadWrite.OwnedBy allows changes to owned applications only")}}
-	if c.TwoSecretLimit != nil && *c.TwoSecretLimit {
-		rows = append(rows, []g.Node{g.Text("Room"), page.Badge(page.Warn, "two at most"),
-			g.Text("it is for personal accounts; remove one if it has two")})
-	}
-	if c.Policy != nil {
-		says := "no limit of lifetimes"
-		if c.Policy.MaxLifetimeDays != nil {
-			says = "a client secret may live " + duration(daysOf(*c.Policy.MaxLifetimeDays))
-		}
-		forbidden := !c.Policy.ClientSecretsForbidden
-		rows = append(rows, []g.Node{g.Text("The tenant's policy allows client secrets"), yesNo(&forbidden), g.Text(says)})
-	}
+	rows := [][]g.Node{{g.Text("Signs in"), yesNo(&c.Authenticates), g.Text("Entra accepts the credentials.")}}
 	for _, p := range c.Permissions {
-		need := g.Node(g.Text(p.NeededFor))
-		if p.Has != nil && !*p.Has && !c.CanRotate {
-			if command := grant(actor, p.Name, p.Type); command != "" {
-				need = g.Group{g.Text(p.NeededFor + ". "), page.Copyable(command, "the command that grants it")}
-			}
+		has := yesNo(p.Has)
+		if p.lacks() && !of.wants(c, p) {
+			has = page.Badge(page.Calm, "not needed")
 		}
-		rows = append(rows, []g.Node{h.Code(g.Text(p.Name)), yesNo(p.Has), need})
+		rows = append(rows, []g.Node{h.Code(g.Text(p.Name)), has, of.permission(c, p)})
 	}
-	nodes = append(nodes, page.Table("test", "What was checked", []page.Column{{Name: "What"}, {Name: "Result"}, {Name: "What for"}}, rows))
+	if of.rotates {
+		rows = append(rows, []g.Node{g.Text("Owns the application"), yesNo(c.OwnsItself), of.ownership(c)})
+	}
+	if c.ClientSecrets != nil {
+		room := c.TwoSecretLimit == nil || !*c.TwoSecretLimit || *c.ClientSecrets < 2
+		says := "It has " + count(*c.ClientSecrets, "client secret") + "."
+		if c.TwoSecretLimit != nil && *c.TwoSecretLimit {
+			says += " Personal accounts may sign in to it, so that it takes two at most: a rotation needs one place."
+		}
+		rows = append(rows, []g.Node{g.Text("Room for another client secret"), yesNo(&room), g.Text(says)})
+	}
+	if of.rotates {
+		rows = append(rows, policyRow(c))
+	}
+	nodes = append(nodes, page.Table("test", "Field by field",
+		[]page.Column{{Name: "What", Wide: true}, {Name: "Result"}, {Name: "What it means", Wide: true}}, rows))
 	return g.Group(nodes)
+}
+
+func policyRow(c *check) []g.Node {
+	const name = "The tenant's policy allows client secrets"
+	if c.Policy == nil {
+		return []g.Node{g.Text(name), yesNo(nil), g.Text("Policies can't be read, which is usual. If one is in the way, a rotation tells.")}
+	}
+	says, allowed := "They may live as long as one likes.", !c.Policy.ClientSecretsForbidden
+	if c.Policy.MaxLifetimeDays != nil {
+		says = "One may live " + duration(daysOf(*c.Policy.MaxLifetimeDays)) + "."
+	}
+	return []g.Node{g.Text(name), yesNo(&allowed), g.Text(says)}
+}
+
+// lacks reports whether p is known not to be there.
+func (p *permission) lacks() bool { return p.Has != nil && !*p.Has }
+
+// wants reports whether p would help. All does where an application is to be changed that is not owned.
+func (of *tested) wants(c *check, p permission) bool {
+	const owned, all = "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"
+	hasOwned := slices.ContainsFunc(c.Permissions, func(p permission) bool { return p.Name == owned && !p.lacks() })
+	return !c.CanRotate && (p.Name != all || !hasOwned || of.rotates && c.OwnsItself != nil && !*c.OwnsItself)
+}
+
+// permission says what a permission is for, and how one that is missing is granted.
+func (of *tested) permission(c *check, p permission) g.Node {
+	need := g.Text("For " + p.NeededFor + ".")
+	command := grant(of.actor, p.Name, p.Type)
+	if !p.lacks() || !of.wants(c, p) || command == "" {
+		return need
+	}
+	return g.Group{need, g.Text(" This grants it: "), page.Copyable(command, "the command that grants "+p.Name)}
+}
+
+// ownership says what owning is for, and how an application becomes an owner.
+func (of *tested) ownership(c *check) g.Node {
+	need := g.Text("With Application.ReadWrite.OwnedBy it may change the applications that it owns, and no others.")
+	command := owner(of.actor, of.app)
+	if c.OwnsItself == nil || *c.OwnsItself || c.CanRotate || command == "" {
+		return need
+	}
+	return g.Group{need, g.Text(" This makes it an owner: "), page.Copyable(command, "the command that makes it an owner")}
 }
 
 func yesNo(b *bool) g.Node {

@@ -1,8 +1,8 @@
 package console
 
 import (
-	"errors"
 	"net/http"
+	"net/url"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -12,120 +12,106 @@ import (
 
 // connectForm begins: with the method, since each has other fields.
 func connectForm(v *visit) error {
-	return v.connecting(&sheet{visit: v, from: func(name string) string {
-		return map[string]string{"interval": "30", "time": "03:00", "timeZone": v.zone.String(), "rotate": "on"}[name]
-	}}, nil)
+	return v.connecting(&sheet{visit: v, from: v.newSchedule}, nil)
 }
 
-func (v *visit) connecting(f *sheet, candidates []candidate) error {
-	method := v.URL.Query().Get("method")
-	if methods[method] == "" {
-		method = "client-secret"
-	}
+// newSchedule is what stands in the schedule of a new form.
+func (v *visit) newSchedule(name string) string {
+	return map[string]string{"interval": "30", "time": "03:00", "timeZone": v.zone.String(), "rotate": "on"}[name]
+}
+
+// connecting is the form; checked is what a check of it has shown.
+func (v *visit) connecting(f *sheet, checked *inspection) error {
+	method := v.method()
 	tabs := g.Map([]string{"client-secret", "certificate", "oauth"}, func(m string) g.Node {
 		if m == "oauth" && !v.console.OAuth {
 			return h.Li(h.Span(h.Class("note"), g.Text("by signing in (OAuth is not configured)")))
 		}
-		return h.Li(h.A(to("connect").With(map[string][]string{"method": {m}}).Href(), g.If(m == method, h.Aria("current", "page")),
-			g.Text("by "+methods[m])))
+		return h.Li(h.A(connectAt(m).Href(), g.If(m == method, h.Aria("current", "page")), g.Text("by "+methods[m])))
 	})
-	fields := []g.Node{f.field("tenantId", "Tenant id", "A GUID: Entra admin center, Overview", h.Required())}
+	fields := []g.Node{f.field("tenantId", "A GUID: Entra admin center, Overview", h.Required())}
 	switch method {
 	case "client-secret":
-		fields = append(fields, f.field("clientId", "Client id of the application", "", h.Required()),
-			secretField("clientSecret", "Client secret", "Its value. With rotation, Rekey replaces it at once and revokes it.", h.Required()),
-			f.keyID(candidates))
+		fields = append(fields, f.field("clientId", "A GUID: App registrations > the application > Overview", h.Required()),
+			f.secretField("clientSecret", "Its value. With rotation on, Rekey issues another one at once and revokes this one.", h.Required()),
+			f.keyID(checked))
 	case "certificate":
-		fields = append(fields, f.field("clientId", "Client id of the application", "", h.Required()),
-			area("certificateBody", "Certificate", "PEM, with its chain if there is one"), area("privateKey", "Private key", "PEM"))
+		fields = append(fields, f.field("clientId", "A GUID: App registrations > the application > Overview", h.Required()),
+			f.certificateFields())
+	case "oauth":
+		fields = append(fields, h.P(h.Class("note"), g.Text("The next page is Microsoft's. A person signs in there who owns the applications "+
+			"that are to be rotated, or is an Application Administrator, and consents to what Rekey may do for them. What that is can be "+
+			"looked at afterwards, by “Test” on the connection's page.")))
 	}
 	fields = append(fields, h.FieldSet(h.Legend(g.Text("Connection")),
-		f.field("name", "Name", "Lower-case letters, digits, hyphens", h.Required(), h.MaxLength("64")),
-		f.field("description", "Description", ""), f.field("projectId", "Project", "Empty: none"),
-		f.field("vaultSecretName", "Name of the secret in Key Vault", "What consumers read. Empty: one is made of the id.")))
+		f.field("name", "Lower-case letters, digits, hyphens", h.Required(), h.MaxLength("64")),
+		f.field("description", ""), f.field("projectId", "Empty: none"),
+		f.field("vaultSecretName", "What consumers read. Empty: one is made of the id.")))
 	if method == "client-secret" {
-		fields = append(fields, f.schedule())
+		fields = append(fields, f.schedule(graceOfNew, f.field("originalGrace", "Empty or 0: it is revoked as soon as the new one is "+
+			"published and works, within minutes. If anything uses it, give the hours that its consumers need until they read Key Vault.",
+			h.Type("number"), h.Min("0"), h.Max("720"), h.Step("any"))))
 	}
 	d := v.document("connect", "Connect a tenant", h.Nav(h.Aria("label", "Method"), h.Ul(h.Class("tabs"), tabs)), f.mistaken(),
-		v.form(to("connect").With(map[string][]string{"method": {method}}), g.Group(fields),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text(map[bool]string{true: "Go on to sign in",
-				false: "Connect"}[method == "oauth"])),
+		v.form(connectAt(method), upload, g.Group(fields), f.checked(method, checked),
+			h.Div(h.Class("actions"), g.If(method != "oauth", checkButton(method)),
+				h.Button(h.Type("submit"), g.Text(map[bool]string{true: "Go on to sign in", false: "Connect"}[method == "oauth"])),
 				page.Link(to("connections"), "Back"))))
 	return f.show(d)
 }
 
-// keyID asks which client secret a value is, with those that it could be where that is known.
-func (f *sheet) keyID(candidates []candidate) g.Node {
-	if len(candidates) == 0 {
-		return f.field("clientSecretKeyId", "Key id of that client secret",
-			"Empty: Rekey finds it by its first characters, and asks if several fit.")
-	}
-	options := []g.Node{h.Option(h.Value(""), g.Text("Choose one"))}
-	for _, c := range candidates {
-		ends := "end not known"
-		if c.ExpiresAt != nil {
-			ends = "ends " + f.clock(*c.ExpiresAt)
-		}
-		options = append(options, h.Option(h.Value(c.KeyID), g.If(f.entered("clientSecretKeyId") == c.KeyID, h.Selected()),
-			g.Text(orNone(c.DisplayName, "without a name")+", begins with "+orNone(c.Hint, "?")+", "+ends+", "+c.KeyID)))
-	}
-	return g.Group{h.Label(h.For("clientSecretKeyId"), g.Text("Which client secret it is")),
-		h.Select(h.ID("clientSecretKeyId"), h.Name("clientSecretKeyId"), g.Group(options))}
-}
+func connectAt(method string) page.Address { return to("connect").With(url.Values{"method": {method}}) }
 
-// credentialsOf are the credentials of a form for the API.
-func credentialsOf(v *visit) object {
-	c := object{}
-	put(v, c, map[string]string{"tenantId": "tenantId", "clientId": "clientId", "clientSecret": "clientSecret",
-		"clientSecretKeyId": "clientSecretKeyId",
-		"certificateBody":   "certificateBody", "privateKey": "privateKey"})
-	return c
+// method is the one that the address names.
+func (v *visit) method() string {
+	if method := v.URL.Query().Get("method"); methods[method] != "" {
+		return method
+	}
+	return "client-secret"
 }
 
 // connect makes a connection, or leads to the sign-in.
 func connect(v *visit) error {
-	method := v.URL.Query().Get("method")
-	body := object{"method": method, "isAutoRotationEnabled": v.PostFormValue("rotate") == "on"}
-	put(v, body, map[string]string{"name": "name", "description": "description", "projectId": "projectId",
-		"vaultSecretName": "vaultSecretName"})
-	r, err := rotationOf(v)
-	if err == nil && r != nil && method == "client-secret" {
-		body["rotation"] = r
-	}
-	if err == nil && method == "oauth" {
-		put(v, body, map[string]string{"tenantId": "tenantId"})
-		delete(body, "method")
+	body, err := v.connectionBody()
+	switch {
+	case err != nil:
+	case v.method() == "oauth":
 		err = v.authorize(body)
-		if err == nil {
-			return nil
-		}
-	} else if err == nil {
-		body["credentials"] = credentialsOf(v)
+	default:
 		var made struct{ AppConnection subject }
 		if err = v.api.send(http.MethodPost, secrets, body, v.once(), &made); err == nil {
 			v.done(ownAt("", made.AppConnection.ID), "created")
-			return nil
 		}
 	}
-	refused, ok := errors.AsType[*refusal](err)
-	if !ok || refused.status >= http.StatusInternalServerError {
+	refused := refusedBy(err)
+	if refused == nil {
 		return err
 	}
-	return v.connecting(&sheet{visit: v, refused: refused}, v.candidates(method))
+	if v.method() == "client-secret" { // several may fit
+		if found, err := v.inspect(body); err == nil {
+			return v.connecting(&sheet{visit: v, refused: refused}, found)
+		}
+	}
+	return v.connecting(&sheet{visit: v, refused: refused}, nil)
 }
 
-// candidates are the client secrets that the entered one could be, where the API can tell.
-func (v *visit) candidates(method string) []candidate {
-	if method != "client-secret" {
-		return nil
+// connectionBody is what the API gets of the form.
+func (v *visit) connectionBody() (object, error) {
+	body, method := object{}, v.method()
+	put(v, body, map[string]string{"name": "name", "description": "description", "projectId": "projectId",
+		"vaultSecretName": "vaultSecretName"})
+	if method == "oauth" {
+		put(v, body, map[string]string{"tenantId": "tenantId"})
+		return body, nil
 	}
-	var found struct {
-		Inspection struct{ Candidates []candidate }
+	credentials, err := credentialsOf(v)
+	if err != nil {
+		return nil, err
 	}
-	credentials := credentialsOf(v)
-	delete(credentials, "clientSecretKeyId")
-	if err := v.api.send(http.MethodPost, secrets+"/inspect", object{"credentials": credentials}, "", &found); err != nil {
-		return nil // the refusal that led here says what is wrong
+	body["method"], body["credentials"], body["isAutoRotationEnabled"] = method, credentials, v.PostFormValue("rotate") == "on"
+	r, err := rotationOf(v)
+	if r != nil && method == "client-secret" {
+		body["rotation"] = r
 	}
-	return found.Inspection.Candidates
+	return body, err
 }

@@ -199,8 +199,9 @@ func TestRefusedForms(t *testing.T) {
 	w.everything("billing")
 	refusal := object{"message": "Several client secrets begin with these characters; name one."}
 	w.answer("POST", secrets, 400, refusal)
-	w.answer("POST", secrets+"/inspect", 200, object{"inspection": object{"candidates": []object{{"keyId": "candidate-1",
-		"displayName": "by hand", "hint": "abc"}}}})
+	w.answer("POST", secrets+"/inspect", 200, object{"inspection": object{"candidates": []object{
+		{"keyId": "candidate-1", "displayName": "by hand", "hint": "abc", "of": "application"},
+		{"keyId": "candidate-2", "hint": "abc", "of": "servicePrincipal"}}}})
 	p := w.post("/console/connect?method=client-secret", url.Values{"name": {"entered-name"}, "tenantId": {tenantID},
 		"clientSecret": {"CANARY"}, "interval": {"13"}})
 	if p.Code != http.StatusBadRequest {
@@ -213,6 +214,9 @@ func TestRefusedForms(t *testing.T) {
 	}
 	if strings.Contains(p.text, "CANARY") {
 		t.Error("the secret is in the page")
+	}
+	if strings.Contains(p.text, "candidate-2") || !strings.Contains(p.text, "service principal") {
+		t.Error("a client secret can be chosen that the API does not take")
 	}
 	p = w.post("/console/connections/"+id+"/emergency", url.Values{"confirm": {"another"}})
 	if p.Code != http.StatusBadRequest || !strings.Contains(p.text, "Nothing was done") {

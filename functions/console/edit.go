@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"maps"
 	"net/http"
 	"strconv"
@@ -51,23 +50,28 @@ func (v *visit) editing(s *subject, f *sheet) error {
 	}
 	fields := []g.Node{h.Input(h.Type("hidden"), h.Name("version"), h.Value(version))}
 	if s.ConnectionID == "" {
-		fields = append(fields, f.field("name", "Name", "", h.Required(), h.MaxLength("64")))
+		fields = append(fields, f.field("name", "Lower-case letters, digits, hyphens", h.Required(), h.MaxLength("64")))
 	}
-	fields = append(fields, f.field("description", "Description", ""))
+	fields = append(fields, f.field("description", ""))
 	if s.state() != nil {
-		fields = append(fields, f.schedule())
+		graceless := graceAsIs
+		if !s.scheduled() {
+			graceless = graceOfNew
+		}
+		fields = append(fields, f.schedule(graceless))
 	}
 	switch s.Method {
 	case "client-secret":
 		fields = append(fields, h.FieldSet(h.Legend(g.Text("New credentials")),
 			h.P(h.Class("note"), g.Text("Leave empty to keep those that it has.")),
-			secretField("clientSecret", "Client secret", ""), f.field("clientSecretKeyId", "Its key id", "")))
+			f.secretField("clientSecret", "The value of another one of the same application"),
+			f.field("clientSecretKeyId", "The column Secret ID. Empty: Rekey finds it by its first characters.")))
 	case "certificate":
 		fields = append(fields, h.FieldSet(h.Legend(g.Text("New credentials")),
 			h.P(h.Class("note"), g.Text("Leave empty to keep those that it has.")),
-			area("certificateBody", "Certificate", "PEM"), area("privateKey", "Private key", "PEM")))
+			f.certificateFields()))
 	}
-	d := v.document("edit", "Edit "+s.title(), f.mistaken(), overtaken, v.form(own(s, "edit"), g.Group(fields),
+	d := v.document("edit", "Edit "+s.title(), f.mistaken(), overtaken, v.form(own(s, "edit"), upload, g.Group(fields),
 		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Save")), page.Link(own(s), "Back"))))
 	return f.show(d)
 }
@@ -92,14 +96,18 @@ func edit(v *visit) error {
 			body["rotation"] = r
 		}
 	}
-	if c := credentialsOf(v); len(c) > 0 {
+	c, failed := credentialsOf(v)
+	if failed != nil {
+		return failed
+	}
+	if len(c) > 0 {
 		c["tenantId"], c["clientId"] = s.Credentials.TenantID, s.Credentials.ClientID
 		body["credentials"] = c
 	}
 	if err == nil {
 		err = v.api.send(http.MethodPatch, v.at(), body, "", nil)
 	}
-	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
+	if refused := refusedBy(err); refused != nil {
 		return v.editing(s, &sheet{visit: v, refused: refused, rotates: s.IsAutoRotationEnabled})
 	}
 	if err != nil {

@@ -155,6 +155,11 @@ func (v *visit) told() g.Node {
 	if done == "tried" {
 		tone = page.Bad
 	}
+	if done == "deleted" {
+		if more := v.toldBy(); more != "" {
+			text = more + " What is left to do continues in the background."
+		}
+	}
 	return h.Div(h.Role("status"), page.Notice(tone, h.P(g.Text(text))))
 }
 
@@ -166,7 +171,7 @@ var tellings = map[string]string{
 	"paused":    "Rotation is off. What is published stays as it is, and works until its end date.",
 	"resumed":   "Rotation is on.",
 	"saved":     "Saved.",
-	"abandoned": "The run is abandoned. What was issued in it is removed.",
+	"abandoned": "It is abandoned. What was issued in it is removed; what is published is unchanged.",
 	"deleted":   "The deletion has begun. It continues in the background.",
 	"created":   "Connected.",
 	"target":    "The target is there. Its first client secret is being issued.",

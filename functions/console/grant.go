@@ -24,4 +24,12 @@ func grant(clientID, permission, kind string) string {
 		"az ad app permission admin-consent --id " + clientID
 }
 
+// owner is the command that makes what signs in as actor an owner of an application.
+func owner(actor, app string) string {
+	if actor == "" || app == "" {
+		return ""
+	}
+	return "az ad app owner add --id " + app + ` --owner-object-id "$(az ad sp show --id ` + actor + ` --query id -o tsv)"`
+}
+
 func daysOf(n float64) time.Duration { return time.Duration(n * 24 * float64(time.Hour)) }

@@ -10,38 +10,119 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
+	"rekey/shared/history"
 	"rekey/shared/page"
+	core "rekey/shared/rotation"
 )
 
-// history lists runs.
+// history lists the last runs.
 func (v *visit) history(s *subject) g.Node {
-	var past struct{ Rotations []run }
-	if err := v.api.get(at(s.via(), s.target(), "rotations"), url.Values{"limit": {"20"}}, &past); err != nil {
+	title := h.H2(h.ID("runs"), g.Text("History"))
+	runs, next, err := v.runs(s, "20", "")
+	if err != nil {
 		return v.missing("History", err)
 	}
-	runs := past.Rotations
 	if len(runs) == 0 {
-		return g.Group{h.H2(g.Text("History")), h.P(g.Text("Nothing was rotated yet."))}
+		return g.Group{title, h.P(g.Text("Nothing was rotated yet. “Rotate now” does it, and so does a schedule: see “Edit”."))}
 	}
+	var older g.Node
+	if next != "" {
+		older = h.Nav(h.Class("pages"), h.Aria("label", "Pages of the history"),
+			page.Link(own(s, "history").With(url.Values{"cursor": {next}}), "Next page"))
+	}
+	return g.Group{title, v.runTable(runs), older}
+}
+
+// runsPage is a page of the history.
+func runsPage(v *visit) error {
+	s, err := v.load()
+	if err != nil {
+		return err
+	}
+	runs, next, err := v.runs(s, "50", v.URL.Query().Get("cursor"))
+	if err != nil {
+		return err
+	}
+	var table g.Node = h.P(g.Text("There are no older rotations."))
+	if len(runs) > 0 {
+		table = v.runTable(runs)
+	}
+	return v.show(v.document("history", "History of "+s.title(), table, more(v, next), h.P(page.Link(own(s), "Back"))))
+}
+
+func (v *visit) runs(s *subject, limit, cursor string) (runs []run, next string, err error) {
+	var past struct {
+		Rotations  []run
+		NextCursor string
+	}
+	q := url.Values{"limit": {limit}}
+	if cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	err = v.api.get(at(s.via(), s.target(), "rotations"), q, &past)
+	return past.Rotations, past.NextCursor, err
+}
+
+func (v *visit) runTable(runs []run) g.Node {
 	rows := make([][]g.Node, len(runs))
 	for i, r := range runs {
-		tone := map[string]page.Tone{"success": page.Good, "running": page.Warn}[r.Outcome]
-		if tone == "" {
-			tone = page.Bad
+		tone, word := page.Bad, r.Outcome
+		switch r.Outcome {
+		case "success":
+			tone, word = page.Good, "done"
+		case "running":
+			tone, word = page.Warn, "under way"
 		}
-		rows[i] = []g.Node{v.maybe(&r.StartedAt, "not known"), page.Badge(tone, r.Outcome), g.Text(triggerWord(r)),
-			g.Text(orNone(r.Message, "-")),
-			h.Code(g.Text(orNone(r.KeyID, "-")))}
+		rows[i] = []g.Node{v.maybe(&r.StartedAt, "not known"), page.Badge(tone, word), g.Text(triggerWord(r)),
+			g.Text(orNone(said(r.Message), "-")), h.Code(g.Text(orNone(r.KeyID, "-")))}
 	}
-	return g.Group{h.H2(g.Text("History")), page.Table("history", "The last rotations, the newest first",
-		[]page.Column{{Name: "Began"}, {Name: "Outcome"}, {Name: "Why and by whom"}, {Name: "Message"}, {Name: "Key id"}}, rows)}
+	return page.Table("runs", "Rotations, the newest first",
+		[]page.Column{{Name: "Began", Wide: true}, {Name: "Outcome"}, {Name: "Why and by whom"}, {Name: "Message"}, {Name: "Key id"}}, rows)
+}
+
+// triggers are why a run began.
+var triggers = map[string]string{
+	string(core.OnCreation): "on creation", string(core.OnSchedule): "on schedule", string(core.OnRequest): "asked for",
+	string(core.OnEmergency): "emergency", string(core.OnLoss): "what was published stopped working",
+	string(core.OnRebind): "new credentials",
 }
 
 func triggerWord(r run) string {
+	word := wordOf(triggers, r.Trigger)
 	if r.RequestedBy != "" {
-		return r.Trigger + ", by " + r.RequestedBy
+		return word + ", by " + r.RequestedBy
 	}
-	return r.Trigger
+	return word
+}
+
+// wordOf is what a code of the API is called; of a newer API what it looks like.
+func wordOf(words map[string]string, code string) string {
+	if word, ok := words[code]; ok {
+		return word
+	}
+	return strings.NewReplacer("-", " ", ".", " ").Replace(code)
+}
+
+// eventWords are what the audit tells.
+var eventWords = map[string]string{
+	history.Created: "created", history.Undone: "creation undone", history.Deleting: "deletion asked for", history.Deleted: "deleted",
+	history.Requested: "asked for", history.Started: "rotation began", history.Issued: "client secret issued",
+	history.Published: "client secret published", history.Failed: "rotation failed", history.AttemptDropped: "attempt given up",
+	history.Republished: "published again", history.Revoked: "client secret removed", history.Gone: "removal confirmed",
+	history.GraceEnded: "grace period ended early", history.ByHand: "left for a person to remove", history.Expiring: "warned: ends soon",
+	history.Lost: "what was published stopped working", history.Rebound: "new credentials taken over",
+	history.RebindRefused: "new credentials refused", history.CredentialGiven: "credentials given",
+	history.Identified: "key id found out", history.Changed: "changed", history.Attention: "needs attention",
+	history.Recovered: "all is well again", history.Reconnected: "connected again", history.SignInLost: "can't sign in any more",
+	history.SignInBack: "can sign in again",
+}
+
+// requestWords are what can be asked for.
+var requestWords = map[string]string{
+	string(core.AskIdentify): "to find out the key id", string(core.AskRotate): "a rotation",
+	string(core.AskAbandon): "to abandon the run", string(core.AskEmergency): "an emergency rotation",
+	string(core.AskRebind): "to take new credentials over", string(core.AskKeep): "to keep the credentials that it has",
+	string(core.AskDelete): "the deletion",
 }
 
 // ownAudit lists everything that was done to a connection or target.
@@ -59,12 +140,28 @@ func ownAudit(v *visit) error {
 	}
 	rows := make([][]g.Node, len(list.Events))
 	for i, e := range list.Events {
-		rows[i] = []g.Node{v.when(e.At), g.Text(e.Kind), g.Text(text(e.By, "Rekey")), g.Text(text(e.From, "-")), g.Text(text(e.KeyID, "-")),
-			g.Text(text(e.Message, "-"))}
+		rows[i] = []g.Node{v.when(e.At), g.Text(wordOf(eventWords, e.Kind)), g.Text(text(e.By, "Rekey")), g.Text(text(e.From, "-")),
+			g.Text(text(e.KeyID, "-")), g.Text(eventMessage(e))}
 	}
-	return v.show(v.document("audit", "What was done", page.Table("audit", "The newest first",
-		[]page.Column{{Name: "When"}, {Name: "What"}, {Name: "By"}, {Name: "From"}, {Name: "Key id"}, {Name: "Message"}}, rows),
-		more(v, list.NextCursor)))
+	var table g.Node = h.P(g.Text("There is nothing here."))
+	if len(rows) > 0 {
+		table = page.Table("events", "The newest first",
+			[]page.Column{{Name: "When"}, {Name: "What"}, {Name: "By"}, {Name: "From"}, {Name: "Key id"}, {Name: "Message"}}, rows)
+	}
+	return v.show(v.document("audit", "What was done", table, more(v, list.NextCursor), h.P(page.Link(v.own(), "Back"))))
+}
+
+// eventMessage is what an event says: of a request, what was asked for.
+func eventMessage(e event) string {
+	switch {
+	case e.Kind == history.Requested && e.Message != nil:
+		return wordOf(requestWords, *e.Message)
+	case e.Message != nil:
+		return said(*e.Message)
+	case e.Trigger != nil:
+		return wordOf(triggers, *e.Trigger)
+	}
+	return "-"
 }
 
 func text(s *string, none string) string {

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,13 +67,16 @@ type tenant struct {
 	Unread                 []struct{ List, Message string }
 }
 
-// findingWords is what findings are called, and how pressing they are.
-var findingWords = map[inventory.FindingKind]struct {
+// toned is a word for something, and how pressing that is.
+type toned struct {
 	tone page.Tone
 	text string
-}{
+}
+
+// findingWords is what findings are called, and how pressing they are.
+var findingWords = map[inventory.FindingKind]toned{
 	inventory.EndsIn7Days: {page.Bad, "ends within 7 days"}, inventory.OwnerlessEnding: {page.Bad, "ends, and has no owner"},
-	inventory.EndsIn30Days: {page.Warn, "ends within 30 days"}, inventory.Orphan: {page.Bad, "orphan of Rekey"},
+	inventory.EndsIn30Days: {page.Warn, "ends within 30 days"}, inventory.Orphan: {page.Bad, "left behind by Rekey"},
 	inventory.Expired: {page.Warn, "expired"}, inventory.EndsIn90Days: {page.Calm, "ends within 90 days"},
 	inventory.NeverEnds: {page.Warn, "never ends"}, inventory.TooLong: {page.Calm, "lives too long"}, inventory.Unused: {page.Calm, "unused"},
 	inventory.Ownerless: {page.Warn, "no owner"}, inventory.DisabledFinding: {page.Calm, "disabled"},
@@ -81,11 +85,22 @@ var findingWords = map[inventory.FindingKind]struct {
 	inventory.Managed: {page.Good, "managed"},
 }
 
-func findingBadge(kind string) g.Node {
+func findingBadge(kind string) g.Node { return findingBadges(kind, 1) }
+
+func wordsOfFinding(kind string) toned {
 	if w, ok := findingWords[inventory.FindingKind(kind)]; ok {
-		return page.Badge(w.tone, w.text)
+		return w
 	}
-	return page.Badge(page.Calm, kind)
+	return toned{page.Calm, strings.ReplaceAll(kind, "-", " ")} // of a newer API
+}
+
+// findingBadges is a badge for so many findings of a kind.
+func findingBadges(kind string, times int) g.Node {
+	w := wordsOfFinding(kind)
+	if times > 1 {
+		w.text += "\u00a0×" + strconv.Itoa(times)
+	}
+	return page.Badge(w.tone, w.text)
 }
 
 // inventoryList lists what expires, the next end first.
@@ -97,6 +112,7 @@ func inventoryList(v *visit) error {
 			ask.Set(name, text)
 		}
 	}
+	askAccepted(ask, q)
 	if filtered := len(ask) > 1; !filtered && q.Get("all") == "" {
 		ask.Set("endsAfter", v.now.UTC().Format(time.RFC3339))
 	}
@@ -120,7 +136,7 @@ func inventoryList(v *visit) error {
 			h.P(g.Text("No tenant was scanned yet. A scan reads applications through a connection that may read them "+
 				"(Application.Read.All), and changes nothing.")), v.firstScan()))
 	case len(list.Applications) == 0:
-		main = append(main, h.P(g.Text("No application fits.")))
+		main = append(main, h.P(g.Text("No application fits these filters. "), page.Link(to("inventory"), "All that has an end ahead")))
 	default:
 		main = append(main, v.items(list.Applications))
 	}
@@ -135,7 +151,7 @@ func inventoryList(v *visit) error {
 // inventoryCSV is the list as a file, all pages of it.
 func inventoryCSV(v *visit) error {
 	ask := url.Values{"format": {"csv"}, "limit": {"1000"}}
-	for _, name := range []string{"finding", "tenantId", "owner", "text", "endsAfter", "endsBefore"} {
+	for _, name := range []string{"finding", "tenantId", "owner", "text", "endsAfter", "endsBefore", "includeAccepted", "onlyAccepted"} {
 		if text := v.URL.Query().Get(name); text != "" {
 			ask.Set(name, text)
 		}
@@ -174,9 +190,22 @@ func (v *visit) asOf(tenants []tenant) g.Node {
 		}
 		return page.Notice(page.Warn, h.P(g.Text("Tenant "+t.TenantID+", as of "), v.when(*t.AsOf), g.Text(". Not everything could be read:")),
 			h.Ul(g.Map(t.Unread, func(u struct{ List, Message string }) g.Node {
-				return h.Li(g.Text(u.List + ": " + sentence(u.Message)))
+				return h.Li(g.Text(wordOf(listWords, u.List) + ": " + sentence(u.Message)))
 			})))
 	})
+}
+
+// acceptedOptions say what becomes of findings that were accepted.
+var acceptedOptions = [][2]string{{"", "don't count"}, {"too", "count, too"}, {"only", "only those"}}
+
+// askAccepted asks the API for what was accepted as the filter says.
+func askAccepted(ask, q url.Values) {
+	switch q.Get("accepted") {
+	case "too":
+		ask.Set("includeAccepted", "true")
+	case "only":
+		ask.Set("onlyAccepted", "true")
+	}
 }
 
 func (v *visit) inventoryFilters(q url.Values) g.Node {
@@ -187,6 +216,9 @@ func (v *visit) inventoryFilters(q url.Values) g.Node {
 	}
 	return h.Form(h.Class("filters"), h.Role("search"), to("inventory").Action(),
 		h.Label(g.Text("Finding"), h.Select(h.Name("finding"), g.Group(kinds))),
+		h.Label(g.Text("Accepted findings"), h.Select(h.Name("accepted"), g.Map(acceptedOptions, func(o [2]string) g.Node {
+			return h.Option(h.Value(o[0]), g.If(q.Get("accepted") == o[0], h.Selected()), g.Text(o[1]))
+		}))),
 		h.Label(g.Text("Owner"), h.Input(h.Name("owner"), h.Value(q.Get("owner")))),
 		h.Label(g.Text("Name, client id or credential"), h.Input(h.Type("search"), h.Name("text"), h.Value(q.Get("text")))),
 		h.Label(g.Text("Tenant"), h.Input(h.Name("tenantId"), h.Value(q.Get("tenantId")))),
@@ -196,10 +228,11 @@ func (v *visit) inventoryFilters(q url.Values) g.Node {
 }
 
 func (v *visit) items(list []item) g.Node {
+	q := v.URL.Query()
 	rows := make([][]g.Node, len(list))
 	for i, a := range list {
 		rows[i] = []g.Node{page.Link(to("inventory", a.TenantID, a.ClientID), orNone(a.Name, a.ClientID)), v.maybe(a.EndsAt, "never"),
-			kinds(a.Findings), g.Text(owners(&a)),
+			kinds(a.Findings, q.Get("accepted") != ""), g.Text(owners(&a)),
 			g.Text(strconv.Itoa(len(a.Credentials) + a.MoreCredentials))}
 	}
 	return page.Table("inventory", "Applications, what ends next first",
@@ -207,25 +240,25 @@ func (v *visit) items(list []item) g.Node {
 			{Name: "Credentials", Number: true}}, rows)
 }
 
-// kinds shows each kind of finding once, the most pressing first, with how often there is one.
-func kinds(findings []finding) g.Node {
-	var order []string
+// kinds shows each kind of finding once, the most pressing first, with how often there is one. What was
+// accepted comes last, if it is to be shown.
+func kinds(findings []finding, accepted bool) g.Node {
+	var order, quiet []string
 	times := map[string]int{}
 	for _, f := range findings {
-		if f.Accepted != nil {
-			continue
-		}
-		if times[f.Finding]++; times[f.Finding] == 1 {
-			order = append(order, f.Finding)
+		switch {
+		case f.Accepted == nil:
+			if times[f.Finding]++; times[f.Finding] == 1 {
+				order = append(order, f.Finding)
+			}
+		case accepted && !slices.Contains(quiet, f.Finding):
+			quiet = append(quiet, f.Finding)
 		}
 	}
-	return g.Map(order, func(kind string) g.Node {
-		more := ""
-		if n := times[kind]; n > 1 {
-			more = " ×" + strconv.Itoa(n)
-		}
-		return g.Group{findingBadge(kind), g.Text(more + " ")}
-	})
+	return g.Group{g.Map(order, func(kind string) g.Node { return g.Group{findingBadges(kind, times[kind]), g.Text(" ")} }),
+		g.Map(quiet, func(kind string) g.Node {
+			return g.Group{page.Badge(page.Calm, "accepted: "+wordsOfFinding(kind).text), g.Text(" ")}
+		})}
 }
 
 // owners names the first owners.

@@ -134,6 +134,7 @@ type secretRotation struct {
 	RotationInterval              int
 	Parameters                    struct{ ObjectID, ClientID string }
 	RotationStatus                *string
+	LastRotationMessage           *string
 	LastRotatedAt, NextRotationAt *time.Time
 	VaultSecretName               string
 	Attention                     []string
@@ -194,7 +195,8 @@ func (t *secretRotation) subject() subject {
 	s := subject{ID: t.ID, ConnectionID: t.ConnectionID, Name: t.Name, IsAutoRotationEnabled: t.IsAutoRotationEnabled,
 		Application: &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID}, VaultSecretName: t.VaultSecretName,
 		Attention: t.Attention}
-	s.Rotation = &rotation{NextRotationAt: t.NextRotationAt, LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval}
+	s.Rotation = &rotation{NextRotationAt: t.NextRotationAt, LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
+		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage}
 	return s
 }
 

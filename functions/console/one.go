@@ -11,6 +11,7 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/auth"
+	"rekey/shared/connection"
 	"rekey/shared/page"
 )
 
@@ -68,10 +69,6 @@ func (v *visit) standing(s *subject) g.Node {
 	if len(s.Attention) > 0 {
 		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s)))
 	}
-	if a := s.Authentication; a != nil && a.Problem != nil {
-		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text("It cannot sign in: "+sentence(a.Problem.Message))),
-			h.P(v.link(auth.Write, own(s, "edit"), "Give new credentials"))))
-	}
 	if under {
 		nodes = append(nodes, v.steps(s))
 	}
@@ -118,7 +115,11 @@ func (v *visit) actions(s *subject) g.Node {
 	r := s.state()
 	var nodes []g.Node
 	if r != nil {
-		nodes = append(nodes, v.button(auth.Rotate, own(s, "rotate"), "Rotate now", ""))
+		rotate := "Rotate now"
+		if s.failed() {
+			rotate = "Try again now"
+		}
+		nodes = append(nodes, v.button(auth.Rotate, own(s, "rotate"), rotate, ""))
 		nodes = append(nodes, v.plain(auth.Rotate, own(s, "plan"), "What would a rotation do?"),
 			v.plain(auth.Rotate, own(s, "emergency"), "Emergency"))
 		if s.IsAutoRotationEnabled {
@@ -126,8 +127,11 @@ func (v *visit) actions(s *subject) g.Node {
 		} else if r.RotationInterval > 0 {
 			nodes = append(nodes, v.button(auth.Rotate, own(s, "resume"), "Resume", "plain"))
 		}
-		if slices.Contains([]string{"issuing", "verifying", "publishing"}, r.State) {
+		switch under := slices.Contains([]string{"issuing", "verifying", "publishing"}, r.State); {
+		case under:
 			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Abandon the run", "plain"))
+		case s.failed() && r.RetryAt != nil && r.LastRun != nil && (r.LastRun.Trigger == "manual" || r.LastRun.Trigger == "emergency"):
+			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Stop trying", "plain"))
 		}
 	}
 	nodes = append(nodes, v.plain(auth.Write, own(s, "test"), "Test"))
@@ -158,7 +162,7 @@ func (v *visit) credentials(s *subject) g.Node {
 		if o.RevokedAt != nil {
 			word, when = page.Badge(page.Calm, "removed, being confirmed"), v.when(*o.RevokedAt)
 		} else if o.Problem != "" {
-			word, when = page.Badge(page.Bad, "not removed yet"), g.Text(o.Problem)
+			word, when = page.Badge(page.Bad, "not removed yet"), g.Text(sentence(o.Problem))
 		}
 		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), word, when})
 	}
@@ -205,8 +209,8 @@ func (v *visit) about(s *subject) g.Node {
 		if s.scheduled() {
 			facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
 		}
-		if r.LastRotationMessage != nil {
-			facts = append(facts, page.Say("The last rotation says", *r.LastRotationMessage))
+		if r.LastRotationMessage != nil && !slices.Contains(s.Attention, connection.Failing) { // else it stands above
+			facts = append(facts, page.Say("The last rotation says", said(*r.LastRotationMessage)))
 		}
 	}
 	if a := s.Authentication; a != nil {
@@ -215,7 +219,7 @@ func (v *visit) about(s *subject) g.Node {
 			facts = append(facts, page.Say("Thumbprint", *a.Thumbprint))
 		}
 	}
-	facts = append(facts, page.Fact{Name: "Made", Value: v.when(s.CreatedAt)}, page.Fact{Name: "Id", Value: h.Code(g.Text(s.ID))})
+	facts = append(facts, page.Fact{Name: "Created", Value: v.when(s.CreatedAt)}, page.Fact{Name: "Id", Value: h.Code(g.Text(s.ID))})
 	return g.Group{h.H2(g.Text("About")), page.Facts(facts...)}
 }
 
@@ -246,7 +250,8 @@ func (v *visit) targetsOf(s *subject) g.Node {
 		return v.missing("Targets", err)
 	}
 	if len(list.Targets) == 0 {
-		return nil
+		return g.Group{h.H2(g.Text("Targets")), h.P(g.Text("No other application is rotated through it. To begin, “Add a target”, or "+
+			"adopt one from the "), page.Link(to("inventory"), "inventory"), g.Text("."))}
 	}
 	few, next := pageOf(list.Targets, "")
 	caption := "What is rotated through this connection"

@@ -63,7 +63,7 @@ func TestRefusedAcceptance(t *testing.T) {
 	w.everything("billing")
 	at := "/console/inventory/" + tenantID + "/" + clientID
 	w.answer("POST", inventories+"/"+tenantID+"/"+clientID+"/accept", 400, object{"message": "until must be in the future."})
-	for until, says := range map[string]string{"2020-01-31": "until must be in the future.", "soon": "Give the day"} {
+	for until, says := range map[string]string{"2020-01-31": "“Until” must be in the future.", "soon": "must be the last day"} {
 		p := w.post(at+"/accept", url.Values{"finding": {"ends-in-7-days"}, "keyId": {"k"}, "reason": {"entered-text"}, "until": {until}})
 		if p.Code != http.StatusBadRequest || !strings.Contains(p.text, says) || strings.Count(p.text, `value="entered-text"`) != 1 ||
 			strings.Count(p.text, `value="`+until+`"`) != 1 || strings.Count(p.text, "<details open>") != 1 {

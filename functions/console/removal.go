@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -17,32 +18,103 @@ func remove(v *visit) error {
 	if err != nil {
 		return err
 	}
-	stays := "What is published in Key Vault stays and works until its end date. Rekey does not rotate it any more."
-	if s.state() == nil {
-		stays = "Nothing of it is published."
-	}
-	return v.show(v.document("delete", "Delete "+s.title(),
-		h.H2(g.Text("Only stop managing it")), h.P(g.Text(stays+" Client secrets that wait for the end of their grace period are removed "+
-			"first.")),
+	return v.removing(s, nil)
+}
+
+// removing is the page; refused is why a deletion was not begun.
+func (v *visit) removing(s *subject, refused *refusal) error {
+	f := &sheet{visit: v, refused: refused}
+	main := []g.Node{f.mistaken(), v.inTheWay(s),
+		h.H2(g.Text("Only stop managing it")), h.Ul(g.Map(keeping(s), listed)),
 		v.form(own(s, "delete"), h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("false"),
-			g.Text("Delete, and keep what is published")))),
-		v.revoking(s), h.P(page.Link(own(s), "Back"))))
+			g.Text(map[bool]string{true: "Delete", false: "Delete, and keep what is published"}[s.state() == nil])))),
+		f.revoking(s), h.P(page.Link(own(s), "Back"))}
+	return f.show(v.document("delete", "Delete "+s.title(), main...))
+}
+
+func listed(text string) g.Node { return h.Li(g.Text(text)) }
+
+// inTheWay says that a connection with targets can't be deleted.
+func (v *visit) inTheWay(s *subject) g.Node {
+	if s.ConnectionID != "" {
+		return nil
+	}
+	var list struct{ Targets []subject }
+	if err := v.api.get(at(s.ID, "", "targets"), nil, &list); err != nil || len(list.Targets) == 0 {
+		return nil // the API looks again
+	}
+	return page.Notice(page.Warn, h.P(g.Text(fmt.Sprintf("%s rotated through it. Delete that first: the connection can't go before.",
+		map[bool]string{true: "A target is", false: count(len(list.Targets), "target") + " are"}[len(list.Targets) == 1]))))
+}
+
+// keeping says what a deletion does that keeps what is published.
+func keeping(s *subject) []string {
+	says := []string{}
+	r := s.state()
+	if r == nil {
+		says = append(says, "Nothing of it is published, so that no consumer notices.")
+	} else {
+		says = append(says, fmt.Sprintf("The client secret%s stays: in Entra until its end, and in the Key Vault secret %q. "+
+			"Consumers go on with it. Rekey does not rotate it any more.", r.named(), s.VaultSecretName))
+		if n := r.waiting(); n > 0 {
+			says = append(says, "Grace periods end: "+count(n, "older client secret")+" that Rekey has replaced will be removed at once.")
+		}
+	}
+	return append(says, s.leaving()...)
+}
+
+// named is the key id of what is published, after a space.
+func (r *rotation) named() string {
+	if r.Current == nil || r.Current.KeyID == "" {
+		return ""
+	}
+	return " with the key id " + r.Current.KeyID
+}
+
+// waiting is how many client secrets wait for the end of their grace period.
+func (r *rotation) waiting() (n int) {
+	for _, o := range r.Retiring {
+		if o.RevokedAt == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// leaving is what goes and stays in any case.
+func (s *subject) leaving() (says []string) {
+	if s.Authentication != nil {
+		says = append(says, "What it signs in with is deleted from Key Vault. "+
+			"Its entry in Entra stays; remove it there if nothing else uses it.")
+	}
+	if r := s.state(); r != nil {
+		for _, o := range r.ByHand {
+			says = append(says, "The client secret with the key id "+o.KeyID+" stays in Entra until a person removes it.")
+		}
+	}
+	return says
 }
 
 // revoking offers the deletion that removes what is published, which the API lets the role rotate do.
-func (v *visit) revoking(s *subject) g.Node {
-	if s.state() == nil {
+func (f *sheet) revoking(s *subject) g.Node {
+	r := s.state()
+	if r == nil {
 		return nil
 	}
 	title := h.H2(g.Text("Remove the client secret as well"))
-	if !v.caller.Role.Allows(auth.Rotate) {
+	if !f.caller.Role.Allows(auth.Rotate) {
 		return g.Group{title, h.P(g.Text("This needs the role rotate."))}
 	}
-	return g.Group{title,
-		h.P(g.Text("Rekey removes what it has issued from the application, and deletes the vault secret. Consumers stop working.")),
-		v.form(own(s, "delete"), h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
-			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off")),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("true"), g.Text("Delete, and revoke")))),
+	says := append([]string{
+		fmt.Sprintf("The client secret%s is removed from Entra, and so are older ones that Rekey has issued, "+
+			"without a grace period.", r.named()),
+		fmt.Sprintf("The Key Vault secret %q is deleted. Consumers stop working.", s.VaultSecretName),
+		"A client secret that Rekey was given and has not replaced yet stays in Entra: Rekey removes only what it has issued."}, s.leaving()...)
+	return g.Group{title, h.Ul(g.Map(says, listed)),
+		f.form(own(s, "delete"), h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
+			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off"), f.about("confirm", "")),
+			h.Div(h.Class("actions"),
+				h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("true"), g.Text("Delete, and revoke")))),
 	}
 }
 
@@ -55,16 +127,25 @@ func beginRemoval(v *visit) error {
 			return err
 		}
 		if strings.TrimSpace(v.PostFormValue("confirm")) != s.title() {
-			return &refusal{status: http.StatusBadRequest, message: "What was typed is not the name. Nothing was done."}
+			return v.removing(s, notTheName)
 		}
 	case "false":
 	default:
-		return &refusal{status: http.StatusBadRequest, message: "Choose on the page for deleting what becomes of the client secret. Nothing was done."}
+		return &refusal{status: http.StatusBadRequest,
+			message: "Choose on the page for deleting what becomes of the client secret. Nothing was done."}
 	}
 	var answer struct{ Message string }
 	if err := v.api.send(http.MethodDelete, v.at()+"?revoke="+revoke, nil, "", &answer); err != nil {
 		return err
 	}
-	v.done(to("connections"), "deleted")
+	list := "connections"
+	if v.connection() != "" {
+		list = "targets"
+	}
+	v.doneSaying(to(list), "deleted", said(answer.Message))
 	return nil
 }
+
+// notTheName refuses what was typed to confirm.
+var notTheName = &refusal{status: http.StatusBadRequest, message: "What was typed is not the name. Nothing was done.",
+	about: []string{"confirm"}}

@@ -89,7 +89,7 @@ func TestWithoutASchedule(t *testing.T) {
 	at := "/console/connections/" + id
 	w.shows(w.get(at), `action="`+at+`/rotate"`, `href="`+at+`/emergency"`, "@Microsoft.KeyVault(SecretUri=", "Rotation is off")
 	w.shows(w.get(at+"/edit"), `name="rotate"`, `name="interval"`)
-	w.shows(w.get(at+"/delete"), "What is published in Key Vault stays", `name="revoke" value="true"`)
+	w.shows(w.get(at+"/delete"), "Consumers go on with it.", `name="revoke" value="true"`)
 	form := url.Values{"name": {"billing"}, "version": {"3"}, "rotate": {"on"}, "interval": {"30"}, "time": {"03:00"}, "timeZone": {"UTC"}}
 	if p := w.post(at+"/edit", form); p.Code != http.StatusSeeOther {
 		t.Fatalf("%d %s", p.Code, p.text)

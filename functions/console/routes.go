@@ -16,6 +16,8 @@ var routes = append([]route{
 	{http.MethodPost, "several", auth.Write, several},
 	{http.MethodGet, "connect", auth.Write, connectForm},
 	{http.MethodPost, "connect", auth.Write, connect},
+	{http.MethodGet, "connect/check", auth.Write, connectForm}, // it is loaded again
+	{http.MethodPost, "connect/check", auth.Write, checkConnection},
 	{http.MethodGet, "connections/{id}/add-target", auth.Write, targetForm},
 	{http.MethodPost, "connections/{id}/add-target", auth.Write, addTarget},
 	{http.MethodPost, "connections/{id}/reconnect", auth.Write, reconnect},
@@ -38,6 +40,7 @@ var routes = append([]route{
 func ofEach(base string) []route {
 	return []route{
 		{http.MethodGet, base, auth.Read, one},
+		{http.MethodGet, base + "/history", auth.Read, runsPage},
 		{http.MethodGet, base + "/audit", auth.Admin, ownAudit},
 		{http.MethodGet, base + "/plan", auth.Rotate, dryRun},
 		{http.MethodPost, base + "/rotate", auth.Rotate, rotate},

@@ -78,7 +78,7 @@ func scanPage(v *visit) error {
 	}
 	s := found.Scan
 	under := s.FinishedAt == nil
-	nodes := []g.Node{page.Facts(page.Say("Tenant", s.TenantID), page.Say("State", s.Phase),
+	nodes := []g.Node{page.Facts(page.Say("Tenant", s.TenantID), page.Say("State", wordOf(scanWords, s.Phase)),
 		page.Fact{Name: "Began", Value: v.when(s.StartedAt)},
 		page.Fact{Name: "Ended", Value: v.maybe(s.FinishedAt, "not yet")}, page.Say("Requests", strconv.Itoa(s.Requests)),
 		page.Say("Rows written", strconv.Itoa(s.RowsWritten)))}
@@ -92,7 +92,7 @@ func scanPage(v *visit) error {
 		rows := make([][]g.Node, len(r.Changes))
 		for i, c := range r.Changes {
 			rows[i] = []g.Node{page.Link(to("inventory", s.TenantID, c.ClientID), orNone(c.Name, c.ClientID)),
-				g.Text(strings.ReplaceAll(c.Change, "-", " "))}
+				g.Text(wordOf(changeWords, c.Change))}
 		}
 		if len(rows) > 0 {
 			nodes = append(nodes, h.H2(g.Text("What has changed")), page.Table("changes", "Since the scan before",

@@ -8,7 +8,7 @@ import (
 	"rekey/shared/page"
 )
 
-// settings shows what is configured, never a value, and who is signed in.
+// settings shows what is configured, no secret of it, and who is signed in.
 func settings(v *visit) error {
 	facts := []page.Fact{page.Say("Signed in as", v.Shown), page.Say("By", v.caller.Kind), page.Say("Role", v.caller.Role.String()),
 		{Name: "This session ends", Value: v.maybe(&v.Ends, "when App Service ends it")}}
@@ -17,7 +17,8 @@ func settings(v *visit) error {
 		rows[i] = []g.Node{h.Code(g.Text(s.Name)), g.Text(s.Says)}
 	}
 	return v.show(v.document("settings", "Settings", page.Facts(facts...), h.H2(g.Text("What is configured")),
-		page.Table("settings", "No secret is shown", []page.Column{{Name: "Setting"}, {Name: "Is"}}, rows),
+		page.Table("settings", "Ids and addresses are shown as they are; secrets never are",
+			[]page.Column{{Name: "Setting"}, {Name: "Is"}}, rows),
 		h.P(h.Class("note"), g.Text("Settings are the deployment's: change them there. The README has all of them."))))
 }
 

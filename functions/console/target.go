@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 
 	g "maragu.dev/gomponents"
@@ -12,9 +11,7 @@ import (
 
 // targetForm adds an application to be rotated through a connection.
 func targetForm(v *visit) error {
-	return v.targeting(&sheet{visit: v, from: func(name string) string {
-		return map[string]string{"interval": "30", "time": "03:00", "timeZone": v.zone.String(), "rotate": "on"}[name]
-	}})
+	return v.targeting(&sheet{visit: v, from: v.newSchedule})
 }
 
 func (v *visit) targeting(f *sheet) error {
@@ -22,8 +19,8 @@ func (v *visit) targeting(f *sheet) error {
 		h.P(g.Text("Rekey issues a client secret for the application, publishes it, and rotates it. Client secrets that are there already "+
 			"stay as they are.")),
 		v.form(to("connections", v.params["id"], "add-target"),
-			f.field("clientId", "Client id of the application", "", h.Required()), f.field("description", "Description", ""),
-			f.field("vaultSecretName", "Name of the secret in Key Vault", "What consumers read. Empty: one is made of the id."), f.schedule(),
+			f.field("clientId", "A GUID: App registrations > the application > Overview", h.Required()), f.field("description", ""),
+			f.field("vaultSecretName", "What consumers read. Empty: one is made of the id."), f.schedule(graceOfNew),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Add")), page.Link(ownAt("", v.params["id"]), "Back"))))
 	return f.show(d)
 }
@@ -39,7 +36,7 @@ func addTarget(v *visit) error {
 	if err == nil {
 		err = v.api.send(http.MethodPost, at(v.params["id"], "", "targets"), body, v.once(), &made)
 	}
-	if refused, ok := errors.AsType[*refusal](err); ok && refused.status < http.StatusInternalServerError {
+	if refused := refusedBy(err); refused != nil {
 		return v.targeting(&sheet{visit: v, refused: refused})
 	}
 	if err != nil {

@@ -42,6 +42,7 @@ type rotation struct {
 	Retiring                 []retiring
 	ByHand                   []byHand
 	LastRun                  *run
+	RetryAt                  *time.Time
 	Target                   *struct{ ClientID, ObjectID string }
 }
 
@@ -107,13 +108,9 @@ type plan struct {
 
 // check is what a test of a connection has shown.
 type check struct {
-	Authenticates bool
-	Problem       *struct{ Class, Message string }
-	Permissions   []struct {
-		Name, Type string
-		Has        *bool
-		NeededFor  string
-	}
+	Authenticates  bool
+	Problem        *struct{ Class, Message string }
+	Permissions    []permission
 	OwnsItself     *bool
 	TwoSecretLimit *bool
 	ClientSecrets  *int
@@ -123,6 +120,13 @@ type check struct {
 	}
 	CanRotate bool
 	Why       []string
+}
+
+// permission is one of Microsoft Graph that matters, or that is there and does not.
+type permission struct {
+	Name, Type string
+	Has        *bool // nil: not known
+	NeededFor  string
 }
 
 // candidate is a client secret that a value could be.

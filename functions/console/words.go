@@ -197,6 +197,8 @@ func (r reader) status(s *subject) string {
 		say("Removed: %s. Rekey waits until the directory stops showing it.", count(removed, "old client secret"))
 	}
 	switch {
+	case s.failed() && state.RetryAt != nil && state.RetryAt.After(r.now):
+		say("The last rotation failed. It is tried again %s, on %s.", r.relative(*state.RetryAt), r.clock(*state.RetryAt))
 	case state.NextRotationAt != nil:
 		say("The next rotation is %s, on %s.", r.relative(*state.NextRotationAt), r.clock(*state.NextRotationAt))
 	case !s.IsAutoRotationEnabled && state.Current != nil && state.Current.ExpiresAt != nil:
@@ -208,7 +210,7 @@ func (r reader) status(s *subject) string {
 }
 
 func sentence(text string) string {
-	if text = strings.TrimSpace(text); text != "" && !strings.HasSuffix(text, ".") {
+	if text = strings.TrimSpace(said(text)); text != "" && !strings.HasSuffix(text, ".") {
 		text += "."
 	}
 	return text

@@ -264,7 +264,7 @@ func (w *world) everything(name string) {
 var pages = []string{
 	"/console", "/console/", "/console/connections", "/console/targets", "/console/connect", "/console/connect?method=certificate",
 	"/console/connect?method=oauth", "/console/connections/" + id, "/console/connections/" + id + "/audit",
-	"/console/connections/" + id + "/plan",
+	"/console/connections/" + id + "/plan", "/console/connections/" + id + "/history",
 	"/console/connections/" + id + "/emergency", "/console/connections/" + id + "/edit", "/console/connections/" + id + "/delete",
 	"/console/connections/" + id + "/test", "/console/connections/" + id + "/add-target", "/console/targets/" + id + "/" + targetID,
 	"/console/targets/" + id + "/" + targetID + "/edit", "/console/inventory", "/console/inventory?finding=orphan&text=x",

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"rekey/shared/emulator/directory"
 	"rekey/shared/emulator/fault"
 )
@@ -35,6 +37,7 @@ var actions = []struct {
 	{"sign in by key, back to the page", func(u *user) { u.signIn(u.name, "/console/settings") }},
 	{"no such page", (*user).nowhere},
 	{"nothing is connected", func(u *user) { u.open("/console"); u.inspected("Nothing is connected yet.") }},
+	{"check before connecting", (*user).check},
 	{"connect by client secret, refused", (*user).connectRefused},
 	{"connect by client secret", (*user).connectBySecret},
 	{"connect by certificate", (*user).connectByCertificate},
@@ -62,6 +65,10 @@ var actions = []struct {
 	{"rotate a target", (*user).rotateTarget},
 	{"add a target, refused", (*user).targetRefused},
 	{"zone", (*user).zone},
+	{"history", func(u *user) {
+		u.open(u.path("connections", u.things.billing.ID, "history"))
+		u.inspected("by " + u.name)
+	}},
 	{"audit", func(u *user) { u.link(u.things.billing, "audit", u.name) }},
 	{"delete, another name typed", (*user).deleteRefused},
 	{"delete and keep", (*user).deleteKeep},
@@ -144,6 +151,25 @@ func (u *user) wrongKey() {
 func (u *user) nowhere() {
 	u.open("/console/nowhere")
 	u.inspected("There is no such page.")
+}
+
+// check: what a connection would lack is shown before there is one. With scripts the page stays, and what
+// was typed with it.
+func (u *user) check() {
+	app := u.sample("checked")
+	u.open("/console/connect/check?method=client-secret")
+	u.enter("#tenantId", app.TenantID)
+	u.enter("#clientId", app.ClientID)
+	u.enter("#clientSecret", app.Secret)
+	u.enter("#name", "checked")
+	if u.scripts {
+		u.press("button[data-check]")
+		u.do(chromedp.WaitVisible(chromedp.CSS("#checked table")))
+	} else {
+		u.follow("button[data-check]")
+	}
+	u.inspected("Application.ReadWrite.OwnedBy")
+	u.gone(subject{Name: "checked"}) // there is none
 }
 
 func (u *user) connectRefused() {

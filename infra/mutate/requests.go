@@ -9,6 +9,12 @@ var requests = []mutation{
 		new: "case false && pending.Kind.Rank() >= q.Kind.Rank():",
 	},
 	{
+		name: "an emergency that was refused waits whatever is asked",
+		rule: "R12", file: "shared/rotation/request.go",
+		old: "\t\tr.RetryNow(q.At)\n",
+		new: "",
+	},
+	{
 		name: "abandoning outranks an emergency",
 		rule: "R12", file: "shared/rotation/request.go",
 		old: "\tcase AskAbandon:\n\t\treturn 3\n",

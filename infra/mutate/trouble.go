@@ -35,8 +35,20 @@ var trouble = []mutation{
 	{
 		name: "the pause that a service asks for is ignored",
 		rule: "R5", file: "shared/rotation/apply.go",
-		old: "RetryAt: now.Add(max(rec.pauseAfter(now, class, count), serviceerror.RetryAfterOf(err))),",
-		new: "RetryAt: now.Add(rec.pauseAfter(now, class, count)),",
+		old: "f.RetryAt = later(f.RetryAt, f.NotBefore)",
+		new: "",
+	},
+	{
+		name: "asking again lifts the pause that a service asks for",
+		rule: "R5", file: "shared/rotation/apply.go",
+		old: "at := later(now, e.NotBefore)",
+		new: "at := now",
+	},
+	{
+		name: "a run that is asked for begins in the pause that a service asks for",
+		rule: "R5", file: "shared/rotation/plan.go",
+		old: "if rec.Error.NotBefore.After(now) {",
+		new: "if false {",
 	},
 	{
 		name: "connections that failed together return together",

@@ -22,7 +22,7 @@ func TestARequestEndsAlthoughEntraDoesNotAnswer(t *testing.T) {
 			return err
 		},
 		"inspect": func(c *connection.Service, s *subject, ctx context.Context) error {
-			_, err := c.Inspect(ctx, s.input().Credentials)
+			_, err := c.Inspect(ctx, s.input())
 			return err
 		},
 	} {

@@ -77,8 +77,11 @@ func (s *Service) Check(ctx context.Context, id string) (Check, error) {
 		return Check{}, s.explain(ctx, "signing in as the connection", err)
 	}
 	c := Check{Authenticates: true, Permissions: permissions(token, person)}
-	err = s.look(ctx, token, &rec, &c)
-	return c, err
+	state, err := s.look(ctx, token, &rec, &c)
+	if err != nil || state == nil || !rec.Unidentified() || rec.Delegated() {
+		return c, err
+	}
+	return c, s.lookForCurrent(ctx, token, &rec, state, &c)
 }
 
 // cause is what is behind a refusal that was made to look like the actor's.
@@ -121,24 +124,24 @@ func permissions(token rotation.Token, person bool) []Permission {
 	return needed
 }
 
-// look reads what is to be rotated. Refusals are findings; only what an outside service
-// failed to answer is an error.
-func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.Record, c *Check) error {
-	if rec.Target.ClientID == "" {
+// look reads what is to be rotated; it returns nil where that can't be read. Refusals are findings;
+// only what an outside service failed to answer is an error.
+func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.Record, c *Check) (*rotation.ApplicationState, error) {
+	if rec.Target.ClientID == "" && rec.Target.ObjectID == "" {
 		c.Why = append(c.Why, "It has no application of its own to rotate. "+
 			"Whether it may rotate a target is tested there: POST .../targets/{targetId}/test.")
-		return nil
+		return nil, nil
 	}
 	if err := s.lookAtVault(ctx, rec, c); err != nil {
-		return err
+		return nil, err
 	}
 	if err := c.find(permitted(token)); err != nil {
-		return err
+		return nil, err
 	}
 	state, err := s.Directory.Application(ctx, token, rec.Target)
 	if err != nil {
 		c.Problem, c.Message = serviceerror.ClassOf(err), serviceerror.Explain(err)
-		return c.find(s.explain(ctx, "reading the application", err))
+		return nil, c.find(s.explain(ctx, "reading the application", err))
 	}
 	c.TwoSecretLimit, c.ClientSecrets = new(state.PersonalAccounts()), new(len(state.Passwords))
 	if *c.TwoSecretLimit && *c.ClientSecrets >= 2 {
@@ -147,12 +150,17 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 	}
 	app := rotation.Application{TenantID: rec.Target.TenantID, ClientID: rec.Target.ClientID, ObjectID: state.ObjectID}
 	if err := s.lookForOwners(ctx, token, app, c); err != nil {
-		return err
+		return nil, err
 	}
 	s.lookForPolicy(ctx, token, app, rec.Policy, c)
-	if !rec.Unidentified() || rec.Delegated() {
-		return nil
-	}
+	return &state, nil
+}
+
+// lookForCurrent looks whether it can be told which client secret the given one is.
+func (s *Service) lookForCurrent(
+	ctx context.Context, token rotation.Token, rec *rotation.Record, state *rotation.ApplicationState, c *Check,
+) error {
+	app := rotation.Application{TenantID: rec.Target.TenantID, ClientID: rec.Target.ClientID, ObjectID: state.ObjectID}
 	published, err := s.Vault.Get(ctx, rec.VaultName, rec.Current.VaultVersion)
 	if serviceerror.Unreadable(err) {
 		c.Problem, c.Message = serviceerror.ClassOf(err), serviceerror.Explain(err)
@@ -162,7 +170,7 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 	if err != nil {
 		return c.find(s.explain(ctx, "reading the client secret", err))
 	}
-	_, err = s.identify(ctx, token, app, state, published.Value, "")
+	_, err = s.identify(ctx, token, app, *state, published.Value, "")
 	return c.find(s.told(ctx, err))
 }
 

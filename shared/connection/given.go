@@ -129,9 +129,7 @@ func (e *edit) takeAgain(rec *rotation.Record, now time.Time) {
 		}
 		*given = e.given
 	}
-	if rec.Error != nil && rec.Error.RetryAt.After(now) {
-		rec.Error.RetryAt = now
-	}
+	rec.RetryNow(now)
 }
 
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }

@@ -110,9 +110,14 @@ func (m *mistakes) uuid(field, label string, required bool, v *string) {
 
 // Clean trims and validates everything that can be judged without a call to a service.
 // It reports every mistake at once.
-func (in *Input) Clean() error {
+func (in *Input) Clean() error { return in.clean(true) }
+
+// clean is Clean; not named: the name may come later.
+func (in *Input) clean(named bool) error {
 	var m mistakes
-	m.name(&in.Name)
+	if named {
+		m.name(&in.Name)
+	}
 	m.description(in.Description)
 	m.project(in.Project)
 	in.Credentials.clean(&m)

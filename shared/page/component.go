@@ -73,7 +73,7 @@ type Column struct {
 }
 
 // Table is a table whose rows become blocks on a narrow screen. The first cell of each row is
-// its header.
+// its header. Its id ends with -table, since the page may have the same one.
 func Table(id, caption string, columns []Column, rows [][]g.Node) g.Node {
 	head := make([]g.Node, len(columns))
 	for i, c := range columns {
@@ -91,7 +91,7 @@ func Table(id, caption string, columns []Column, rows [][]g.Node) g.Node {
 		}
 		body[i] = h.Tr(cells...)
 	}
-	return h.Table(h.ID(id), h.Class("stack"), h.Caption(g.Text(caption)), h.THead(h.Tr(head...)), h.TBody(body...))
+	return h.Table(h.ID(id+"-table"), h.Class("stack"), h.Caption(g.Text(caption)), h.THead(h.Tr(head...)), h.TBody(body...))
 }
 
 // Link is a link with text.

@@ -10,7 +10,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 for (const input of document.querySelectorAll("input[data-filters]")) {
-  const rows = [...document.querySelectorAll("#" + input.dataset.filters + " tbody tr")];
+  const rows = [...document.querySelectorAll("#" + input.dataset.filters + "-table tbody tr")];
   input.addEventListener("input", () => {
     const want = input.value.toLowerCase();
     for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(want);
@@ -21,6 +21,28 @@ for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", () => setTimeout(() => {
     for (const button of form.querySelectorAll("button")) button.disabled = true;
   }));
+}
+// A check shows its result in the page as it is: a page that is loaded anew has nothing secret in its fields.
+for (const button of document.querySelectorAll("button[data-check]")) {
+  button.addEventListener("click", async event => {
+    event.preventDefault();
+    const text = button.textContent;
+    button.disabled = true;
+    button.textContent = "Checking";
+    const answer = await fetch(button.formAction, {method: "POST", credentials: "same-origin", body: new FormData(button.form)})
+      .catch(() => null);
+    button.disabled = false;
+    button.textContent = text;
+    if (!answer) return;
+    if (answer.redirected) { location.reload(); return; }
+    const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const old of document.querySelectorAll("[data-checked]")) {
+      const part = next.getElementById(old.id);
+      if (part) old.replaceChildren(...part.childNodes);
+    }
+    for (const note of document.querySelectorAll(".again")) note.remove();
+    document.getElementById("checked").scrollIntoView({block: "nearest"});
+  });
 }
 window.addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("form[method=post] button")) button.disabled = false;

@@ -174,10 +174,14 @@ func (r Rules) failure(now time.Time, rec *Record, err error) *Failure {
 	if rec.Error != nil && rec.Error.Class.Refusal() == class.Refusal() {
 		count = rec.Error.Count + 1
 	}
-	return &Failure{
-		Class: class, Message: serviceerror.Explain(err), Count: count, At: now,
-		RetryAt: now.Add(max(rec.pauseAfter(now, class, count), serviceerror.RetryAfterOf(err))),
+	f := &Failure{
+		Class: class, Message: serviceerror.Explain(err), Count: count, At: now, RetryAt: now.Add(rec.pauseAfter(now, class, count)),
 	}
+	if wanted := serviceerror.RetryAfterOf(err); wanted > 0 {
+		f.NotBefore = now.Add(wanted)
+		f.RetryAt = later(f.RetryAt, f.NotBefore)
+	}
+	return f
 }
 
 // pauseAfter is how long what has failed for the count-th time in a row waits: a day's
@@ -200,11 +204,18 @@ func (r *Record) left(now time.Time) (left time.Duration, ok bool) {
 	return left, left > 0
 }
 
-// retryNow lifts the pause after a failure without forgetting how many there were.
-func (t *transition) retryNow() {
-	if e := t.rec.Error; e != nil && e.RetryAt.After(t.now) {
-		e.RetryAt = t.now
+// RetryNow lifts the pause after a failure without forgetting how many there were, as far as the
+// service that failed allows. It reports whether there was a pause to lift.
+func (r *Record) RetryNow(now time.Time) (waited bool) {
+	e := r.Error
+	if e == nil {
+		return false
 	}
+	at := later(now, e.NotBefore)
+	if waited = e.RetryAt.After(at); waited {
+		e.RetryAt = at
+	}
+	return waited
 }
 
 // clearRequest takes off the record the request that the step has served.
@@ -217,7 +228,7 @@ func (t *transition) dropRequest() {
 	}
 	t.clearRequest()
 	if asked.Kind == AskRotate && t.rec.Run != nil {
-		t.retryNow() // the run that is under way is the answer, and goes on at once
+		t.rec.RetryNow(t.now) // the run that is under way is the answer, and goes on at once
 	}
 }
 

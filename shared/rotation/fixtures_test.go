@@ -114,6 +114,11 @@ func failedFor(request string) change {
 	return func(r *rotation.Record) { failed(r); r.Error.Request = request }
 }
 
+// throttled is a failure after which the service wants no call for a time.
+func throttled(d time.Duration) change {
+	return func(r *rotation.Record) { r.Error.NotBefore = now.Add(d) }
+}
+
 // pausedEnough is a failure whose pause is over.
 func pausedEnough(r *rotation.Record) { failed(r); r.Error.RetryAt = now }
 

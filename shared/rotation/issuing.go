@@ -66,7 +66,7 @@ func (t *transition) beginRun() {
 	t.beginAttempt(run)
 	rec.Run, rec.Phase = run, Issuing
 	t.clearRequest()
-	t.retryNow()
+	rec.RetryNow(t.now)
 	if run.Trigger == OnEmergency {
 		t.endGracePeriods()
 	}

@@ -74,7 +74,12 @@ func pausedFor(rec *Record, now time.Time, step Step) Step {
 	switch step.(type) {
 	case Wait:
 		return step
-	case BeginRun, MakeEmergency, EndGracePeriods, EndRun, BeginDelete, BeginRebind, DropRequest, RefuseRequest:
+	case BeginRun: // at once, but its intent would outlast the lease while a service wants no call
+		if rec.Error.NotBefore.After(now) {
+			return Wait{rec.Error.NotBefore}
+		}
+		return step
+	case MakeEmergency, EndGracePeriods, EndRun, BeginDelete, BeginRebind, DropRequest, RefuseRequest:
 		return step // nothing outside is asked, so nothing can fail again
 	case IdentifyCurrent:
 		if rec.Request.ID != rec.Error.Request {

@@ -58,7 +58,55 @@ func TestPlanRefusedRequest(t *testing.T) {
 		{"a new request does not wait for the failure of another",
 			with(idle(), asked(rotation.AskRotate), failedFor("another")), rotation.BeginRun{}},
 		{"removals go on meanwhile", with(idle(), asked(rotation.AskRotate), failedFor("q"), retires(old(now))), rotation.Remove{ID: "old"}},
+		{"a new request waits as long as a service has asked for",
+			with(idle(), asked(rotation.AskRotate), failedFor("another"), throttled(minute)), waitFor(minute)},
+		{"an emergency, too", with(idle(), asked(rotation.AskEmergency), failedFor("another"), throttled(minute)), waitFor(minute)},
+		{"and no longer", with(idle(), asked(rotation.AskRotate), failedFor("another"), throttled(0)), rotation.BeginRun{}},
 	})
+}
+
+// A rotation that is asked for again is tried at once: of an emergency that was refused it remains one.
+// What a service has asked for is waited for all the same.
+func TestAskedAgain(t *testing.T) {
+	for name, row := range map[string]struct {
+		rec  rotation.Record
+		asks rotation.RequestKind
+		took bool
+		id   string // whose request is pending then
+		at   time.Duration
+	}{
+		"a refused rotation": {with(idle(), asked(rotation.AskRotate), failedFor("q")), rotation.AskRotate, true, "new", 0},
+		"a refused emergency": {
+			with(idle(), asked(rotation.AskEmergency), failedFor("q")), rotation.AskEmergency, true, "new", 0},
+		"a refused emergency, as any rotation": {with(idle(), asked(rotation.AskEmergency), failedFor("q")), rotation.AskRotate, true, "q", 0},
+		"an emergency that was not tried":      {with(idle(), asked(rotation.AskEmergency)), rotation.AskRotate, false, "q", 0},
+		"while a service has asked for a pause": {
+			with(idle(), asked(rotation.AskEmergency), failedFor("q"), throttled(minute)), rotation.AskRotate, true, "q", minute},
+	} {
+		rec := row.rec
+		if took := rec.Ask(rotation.Request{Kind: row.asks, ID: "new", At: now}); took != row.took || rec.Request.ID != row.id {
+			t.Errorf("%s: taken %t, pending %s", name, took, rec.Request.ID)
+		}
+		if wake := rotation.DefaultRules().Wake(now, &rec); !wake.Equal(now.Add(row.at)) {
+			t.Errorf("%s: tried at %s", name, wake)
+		}
+	}
+}
+
+// A run that pauses goes on at once when a rotation is asked for, or an emergency; not before a service
+// wants it.
+func TestAskedWhilePausing(t *testing.T) {
+	for _, pause := range []time.Duration{0, minute} {
+		for kind, step := range map[rotation.RequestKind]rotation.Step{
+			rotation.AskRotate: rotation.DropRequest{}, rotation.AskEmergency: rotation.MakeEmergency{},
+		} {
+			rec := with(verifying(), unseen, asked(kind), failed, throttled(pause))
+			next, _ := rotation.DefaultRules().Apply(now, rec, step, rotation.Outcome{})
+			if next.Request != nil || !next.Error.RetryAt.Equal(now.Add(pause)) {
+				t.Errorf("%s, with a pause of %s: goes on at %s", kind, pause, next.Error.RetryAt)
+			}
+		}
+	}
 }
 
 func TestPlanSignIn(t *testing.T) {

@@ -16,5 +16,5 @@ func (t *transition) beginRebind() {
 	rec.Given, rec.GivenBefore = asked.Digest, rec.Given
 	t.tell(Event{Kind: history.CredentialGiven, RunID: asked.ID, KeyID: next.KeyID, By: asked.By})
 	t.clearRequest()
-	t.retryNow()
+	t.rec.RetryNow(t.now)
 }

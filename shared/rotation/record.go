@@ -149,7 +149,10 @@ type Failure struct {
 	Count   int                `json:"count"`   // in a row
 	At      time.Time          `json:"at"`
 	RetryAt time.Time          `json:"retryAt"`
-	Request string             `json:"request,omitempty"` // the request that was being served; a newer one need not wait
+	// NotBefore is until when the service wants no call (Retry-After); zero: it did not say. Asking
+	// again lifts no such pause.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	Request   string    `json:"request,omitempty"` // the request that was being served; a newer one need not wait
 }
 
 // Rotates reports whether the connection has its target for itself: it rotates by itself,

@@ -65,12 +65,16 @@ func (q *Request) ends() bool {
 // Ask puts a request on the record, unless one of the same or a higher rank is
 // pending, which is then the answer. It reports whether it did. A rotation that was
 // refused and waits to be tried again is no answer: a new one is tried at once, and
-// abandoning ends it. An emergency that is outranked is served afterwards (rule R12).
+// abandoning ends it; an emergency that was refused stays one, and is tried at once.
+// An emergency that is outranked is served afterwards (rule R12).
 func (r *Record) Ask(q Request) bool {
 	replaces := r.refusedRequest() && (q.Kind == AskAbandon || q.Kind.Rank() >= r.Request.Kind.Rank())
 	pending := r.Request
 	switch {
 	case pending == nil || replaces:
+	case q.Kind == AskRotate && r.refusedRequest():
+		r.RetryNow(q.At)
+		return true
 	case pending.Kind.Rank() >= q.Kind.Rank():
 		if q.Kind != AskEmergency || pending.Kind == AskEmergency || pending.Kind == AskDelete || r.Outranked != nil {
 			return false

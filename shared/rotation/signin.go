@@ -107,14 +107,14 @@ func (r *Record) Reconnect(now time.Time, actor Application, auth Auth) {
 	auth.Generation, r.WakeTargets = r.Auth.Generation+1, now
 	r.Auth, r.Actor = &auth, actor
 	r.Replace(now)
-	r.goOn(now)
+	r.RetryNow(now)
 }
 
 // GoOn lets a target that waits because of the connection that authenticates for it go on
 // at once, and tells it which application that is by now. Not ok: it knows, and does not
 // wait.
 func (r *Record) GoOn(now time.Time, actor Application) (ok bool) {
-	waited, told := r.goOn(now), r.Actor.Same(actor)
+	waited, told := r.RetryNow(now), r.Actor.Same(actor)
 	if !waited && told {
 		return false
 	}
@@ -122,15 +122,6 @@ func (r *Record) GoOn(now time.Time, actor Application) (ok bool) {
 		r.Actor = actor
 	}
 	r.WakeAt = now
-	return true
-}
-
-// goOn ends the pause after a failure.
-func (r *Record) goOn(now time.Time) (waited bool) {
-	if r.Error == nil || !r.Error.RetryAt.After(now) {
-		return false
-	}
-	r.Error.RetryAt = now
 	return true
 }
 

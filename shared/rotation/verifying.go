@@ -223,7 +223,7 @@ func (t *transition) makeEmergency() {
 	run, asked := t.rec.Run, t.rec.Request
 	run.Trigger, run.Grace = OnEmergency, 0
 	t.endGracePeriods()
-	t.retryNow()
+	t.rec.RetryNow(t.now)
 	t.tell(Event{Kind: history.Requested, RunID: run.ID, Trigger: OnEmergency, By: asked.By})
 	t.clearRequest()
 }

@@ -18,7 +18,8 @@ func (s *subject) reach(phase rotation.Phase) {
 	case rotation.Idle:
 	case rotation.Issuing:
 		s.h.add = func(func() (rotation.Issued, error)) (rotation.Issued, error) {
-			return rotation.Issued{}, &serviceerror.Error{Op: "adding a password", Class: serviceerror.Throttled, Status: 429, RetryAfter: hour}
+			return rotation.Issued{}, &serviceerror.Error{Op: "adding a password", Class: serviceerror.Throttled, Status: 429,
+				RetryAfter: 15 * time.Minute}
 		}
 		s.ask(rotation.Request{Kind: rotation.AskRotate})
 		s.sweep(time.Second)
@@ -29,7 +30,8 @@ func (s *subject) reach(phase rotation.Phase) {
 	case rotation.Publishing: // what is published is ahead of the record
 		s.h.put = func(v rotation.VaultSecret) error {
 			if isPublished(v) {
-				return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.Throttled, Status: 429, RetryAfter: hour, UnknownOutcome: true}
+				return &serviceerror.Error{Op: "writing a secret", Class: serviceerror.Throttled, Status: 429, RetryAfter: 20 * time.Minute,
+					UnknownOutcome: true}
 			}
 			return nil
 		}

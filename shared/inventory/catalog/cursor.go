@@ -27,8 +27,8 @@ const cursorLife = 24 * time.Hour
 
 // digest tells queries apart; how many applications are on a page may change.
 func (q *Query) digest() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %d %d %t", q.TenantID, q.Finding, q.Owner, q.Text,
-		q.EndsAfter.Unix(), q.EndsBefore.Unix(), q.IncludeAccepted))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %d %d %t %t", q.TenantID, q.Finding, q.Owner, q.Text,
+		q.EndsAfter.Unix(), q.EndsBefore.Unix(), q.IncludeAccepted, q.OnlyAccepted))
 	return hex.EncodeToString(sum[:8])
 }
 

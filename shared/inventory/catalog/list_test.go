@@ -44,6 +44,14 @@ func questions(one, two []inventory.Application) map[string]asked {
 		"ends in 90, in a range": {catalog.Query{Finding: inventory.EndsIn90Days, EndsAfter: start.Add(20 * day), EndsBefore: start.Add(60 * day)},
 			has(inventory.EndsIn90Days, false), both},
 		"accepted too": {catalog.Query{Finding: inventory.EndsIn30Days, IncludeAccepted: true}, has(inventory.EndsIn30Days, true), both},
+		"accepted only": {catalog.Query{OnlyAccepted: true}, func(i *catalog.Item) bool {
+			return slices.ContainsFunc(i.Findings, func(f inventory.Finding) bool { return f.Accepted != nil })
+		}, both},
+		"accepted only, of a kind": {catalog.Query{Finding: inventory.EndsIn30Days, OnlyAccepted: true}, func(i *catalog.Item) bool {
+			return slices.ContainsFunc(i.Findings, func(f inventory.Finding) bool {
+				return f.Kind == inventory.EndsIn30Days && f.Accepted != nil
+			})
+		}, both},
 		"of a tenant":  {catalog.Query{Finding: inventory.Expired, TenantID: tenant}, has(inventory.Expired, false), one},
 		"another text": {catalog.Query{Text: " strasse σίσυφος "}, none, both},
 		"text in another case": {catalog.Query{Text: "σίσυφος", EndsAfter: start},
@@ -167,6 +175,7 @@ func TestCursors(t *testing.T) {
 	for name, q := range map[string]catalog.Query{
 		"another finding": {Finding: inventory.Expired}, "another tenant": {TenantID: tenant}, "another text": {Text: "a"},
 		"another owner": {Owner: "a"}, "another range": {EndsBefore: start}, "with what is accepted": {IncludeAccepted: true},
+		"only what is accepted": {OnlyAccepted: true},
 	} {
 		q.Cursor = p.Next
 		_, err := d.List(t.Context(), q)

@@ -21,6 +21,8 @@ type Query struct {
 	EndsAfter, EndsBefore time.Time
 	// IncludeAccepted: a finding that is accepted counts for Finding.
 	IncludeAccepted bool
+	// OnlyAccepted: only what has a finding that is accepted; with Finding, one of that kind.
+	OnlyAccepted bool
 
 	Limit  int    // at most [MaxLimit]; 0: [DefaultLimit]
 	Cursor string // [Page.Next] of the page before; empty: from the beginning
@@ -76,7 +78,7 @@ func kinds(all []inventory.FindingKind) string {
 // indexed reports whether the order of ends answers the query.
 func (q *Query) indexed() bool {
 	_, horizon := horizons[q.Finding]
-	return q.Owner == "" && q.Text == "" && (q.Finding == "" || horizon)
+	return q.Owner == "" && q.Text == "" && !q.OnlyAccepted && (q.Finding == "" || horizon)
 }
 
 // ends is the range of ends that the query is about, at a moment.
@@ -115,6 +117,11 @@ func fold(s string) string { return strings.ToLower(strings.ToUpper(s)) }
 
 // finds reports whether the item has the finding that is asked for.
 func (q *Query) finds(i *Item) bool {
+	if q.OnlyAccepted {
+		return slices.ContainsFunc(i.Findings, func(f inventory.Finding) bool {
+			return f.Accepted != nil && (q.Finding == "" || f.Kind == q.Finding)
+		})
+	}
 	return q.Finding == "" || slices.ContainsFunc(i.Findings, func(f inventory.Finding) bool {
 		return f.Kind == q.Finding && (f.Accepted == nil || q.IncludeAccepted)
 	})

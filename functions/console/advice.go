@@ -1,0 +1,29 @@
+package console
+
+import (
+	"regexp"
+
+	g "maragu.dev/gomponents"
+
+	"rekey/shared/page"
+)
+
+// commands finds the commands in an advice. What stands in quotes is a name, which may look like one:
+// a stranger has chosen it.
+var commands = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\baz (?:ad|keyvault) [a-z-]+(?: [a-z-]+)*` +
+	`(?: --[a-z-]+(?: (?:@?<[^>]*>|[^\s().,;"<-][^\s().,;"<]*))?)+`)
+
+// advice is an advice of the API with commands to copy.
+func advice(text string) g.Node {
+	text = said(text)
+	var nodes []g.Node
+	at := 0
+	for _, m := range commands.FindAllStringIndex(text, -1) {
+		if text[m[0]] == '"' {
+			continue
+		}
+		nodes = append(nodes, g.Text(text[at:m[0]]), page.Copyable(text[m[0]:m[1]], "the command"))
+		at = m[1]
+	}
+	return g.Group(append(nodes, g.Text(text[at:])))
+}

@@ -1,0 +1,236 @@
+package console_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"rekey/functions/console"
+	"rekey/shared/auth"
+	rekey "rekey/shared/connection"
+)
+
+// What the API says of a deletion is told on the next page, once, and in no words but the API's.
+func TestWhatRemainsIsTold(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	for path, list := range map[string]string{"connections/" + id: "connections", "targets/" + id + "/" + targetID: "targets"} {
+		at := secrets + "/" + id
+		if list == "targets" {
+			at += "/targets/" + targetID
+		}
+		w.answer("DELETE", at, 200, object{"message": "It is deleted. The key “k” stays <b>. To remove both, delete with ?revoke=true."})
+		p := w.post("/console/"+path+"/delete", url.Values{"revoke": {"false"}})
+		to := "/console/" + list + "?done=deleted"
+		if p.Code != http.StatusSeeOther || p.Header().Get("Location") != to {
+			t.Fatalf("%d %v", p.Code, p.Header())
+		}
+		kept := p.Result().Cookies()[0]
+		next := w.get(to, kept)
+		w.shows(next, "It is deleted. The key “k” stays &lt;b&gt;. What is left to do")
+		if gone := next.Result().Cookies()[0]; gone.Name != kept.Name || gone.MaxAge >= 0 {
+			t.Errorf("it is told again: %v", gone)
+		}
+		w.shows(w.get(to), "The deletion has begun.")
+		kept.Value = "RXZpbA." + strings.Split(kept.Value, ".")[1]
+		if p := w.get(to, kept); strings.Contains(p.text, "Evil") {
+			t.Error("another site can put words into the console's mouth")
+		}
+	}
+	w.answer("DELETE", secrets+"/"+id, 200, object{"message": strings.Repeat("ü", 5000)})
+	if p := w.post("/console/connections/"+id+"/delete", url.Values{"revoke": {"false"}}); len(p.Header().Get("Set-Cookie")) > 4000 {
+		t.Errorf("a cookie of %d bytes, which browsers drop", len(p.Header().Get("Set-Cookie")))
+	}
+}
+
+// What stays and what goes is said before a deletion.
+func TestDeletionIsExplained(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays", "1 older client secret that Rekey has replaced",
+		"A target is rotated through it. Delete that first", "is removed from Entra", "Consumers stop working.")
+	is := connectionOf("billing", "certificate")
+	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
+	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
+	p := w.get("/console/connections/" + id + "/delete")
+	w.shows(p, "Nothing of it is published", "is deleted from Key Vault")
+	if strings.Contains(p.text, "through it") || strings.Contains(p.text, "Consumers stop") {
+		t.Errorf("%s", p.text)
+	}
+}
+
+// A failed rotation says why, when it is tried again, and has a button to do that now.
+func TestFailureIsExplained(t *testing.T) {
+	failed := func(trigger string) object {
+		is := connection("billing")
+		is["attention"] = []string{rekey.Failing}
+		r := is["rotation"].(object)
+		r["rotationStatus"], r["settled"], r["retryAt"] = "failed", false, now.AddDate(0, 0, 1)
+		r["lastRotationMessage"], r["lastRun"] = "Grant it. POST .../test names it.", object{"outcome": "failed", "trigger": trigger}
+		return is
+	}
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	w.answer("GET", secrets, 200, object{"appConnections": []object{failed("manual")}})
+	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "connectionId": id,
+		"attention": []string{rekey.Failing}, "rotationStatus": "failed", "lastRotationMessage": "Make room."}}})
+	w.shows(w.get("/console"), "Make room.", `href="/console/targets/`+id+`/`+targetID+`#runs">What was tried`)
+	for trigger, stops := range map[string]bool{"manual": true, "emergency": true, "schedule": false} {
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": failed(trigger)})
+		p := w.get("/console/connections/" + id)
+		w.shows(p, "The last rotation failed. It is tried again in 24 hours, on 2 Dec 2026 12:00 UTC.")
+		if strings.Contains(p.text, "Stop trying") != stops {
+			t.Errorf("%s: it can be stopped: %t", trigger, !stops)
+		}
+		for _, page := range []page{p, w.get("/console")} {
+			w.shows(page, "Grant it. “Test” names it.", "Try again now", "Rekey tries again by itself",
+				`href="/console/connections/`+id+`#runs"`)
+		}
+	}
+}
+
+// Runs beyond the last twenty are pages away.
+func TestHistoryGoesOn(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	for _, c := range []struct{ path, api string }{{"connections/" + id, secrets + "/" + id},
+		{"targets/" + id + "/" + targetID, secrets + "/" + id + "/targets/" + targetID}} {
+		run := object{"id": "run", "trigger": "loss", "startedAt": now, "outcome": "running"}
+		w.answer("GET", c.api+"/rotations", 200, object{"rotations": []object{run}, "nextCursor": "c+1"})
+		next := "/console/" + c.path + "/history?cursor=c%2B1"
+		w.shows(w.get("/console/"+c.path), `href="`+next+`">Next page`, "what was published stopped working", "under way")
+		w.shows(w.get(next), "under way", `href="`+next+`">Next page`)
+		if last := w.asked[len(w.asked)-1]; last.path != c.api+"/rotations" || last.query.Get("cursor") != "c+1" {
+			t.Errorf("the API is asked %+v", last)
+		}
+	}
+}
+
+// Every kind of event and every trigger has a name.
+func TestCodesHaveWords(t *testing.T) {
+	for _, c := range []struct {
+		file     string
+		constant *regexp.Regexp
+		words    map[string]string
+		least    int
+	}{
+		{"history/kind.go", regexp.MustCompile(`= "((?:connection|rotation|credential)\.[a-z-]+)"`), console.EventWords, 25},
+		{"rotation/run.go", regexp.MustCompile(`Trigger = "([a-z]+)"`), console.Triggers, 6},
+		{"inventory/list.go", regexp.MustCompile(`List = "([a-z-]+)"`), console.ListWords, 6},
+		{"inventory/tenant.go", regexp.MustCompile(`ChangeKind = "([a-z-]+)"`), console.Changes, 8},
+		{"inventory/tenant.go", regexp.MustCompile(` Phase = "([a-z-]+)"`), console.ScanWords, 4},
+	} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "shared", filepath.FromSlash(c.file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := c.constant.FindAllStringSubmatch(string(text), -1)
+		for _, m := range found {
+			if c.words[m[1]] == "" {
+				t.Errorf("%s has no name", m[1])
+			}
+		}
+		if len(found) < c.least {
+			t.Errorf("%s: only %d were found", c.file, len(found))
+		}
+	}
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	w.answer("GET", secrets+"/"+id+"/audit", 200, object{"events": []object{{"at": now, "kind": "rotation.requested", "message": "emergency"},
+		{"at": now, "kind": "rotation.of-a-newer-version"}}})
+	w.shows(w.get("/console/connections/"+id+"/audit"), "asked for", "an emergency rotation", "rotation of a newer version")
+}
+
+// No page has an id twice.
+func TestIDsAreUnique(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	for _, path := range pages {
+		seen := map[string]bool{}
+		for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(w.get(path).text, -1) {
+			if seen[m[1]] || m[1] == "" {
+				t.Errorf("%s has the id %q twice", path, m[1])
+			}
+			seen[m[1]] = true
+		}
+	}
+}
+
+// The commands in an advice can be copied as they are; what a stranger has named like one can't.
+func TestCommandsInAdvice(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	for advice, want := range map[string][]string{
+		"The client secret ends. Create a new one (az ad app credential reset --id " + clientID + " --append), give it to what uses this " +
+			"one, then remove it: az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert.": {
+			"az ad app credential reset --id " + clientID + " --append",
+			"az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert"},
+		"Make one (az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append).": {
+			"az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append"},
+		"Add one: az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>.": {
+			"az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>"},
+		"Delete it: az ad app delete --id " + clientID + " (it can be restored).":                      {"az ad app delete --id " + clientID},
+		`The client secret "az ad app delete --id ` + id + ` \" az ad app delete --id x" ends.`:        nil,
+		"Let Rekey rotate it: POST .../inventory/" + tenantID + "/" + clientID + "/adopt. Or by hand.": nil,
+	} {
+		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"tenantId": tenantID, "clientId": clientID,
+			"findings": []object{{"finding": "unused", "advice": advice}}}, "tenant": object{}})
+		p := w.get("/console/inventory/" + tenantID + "/" + clientID)
+		var got []string
+		for _, m := range regexp.MustCompile(`data-copy="([^"]*)"`).FindAllStringSubmatch(p.text, -1) {
+			got = append(got, strings.NewReplacer("&lt;", "<", "&gt;", ">").Replace(m[1]))
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) || strings.Contains(p.text, "...") {
+			t.Errorf("%s\ncopies %q, want %q", advice, got, want)
+		}
+	}
+}
+
+// An application is adopted through a connection of its tenant, which is chosen by its name; its client
+// secrets are told apart by what is known of them.
+func TestAdoptForm(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	other := connection("of-another-tenant")
+	other["id"], other["credentials"] = "other", object{"tenantId": clientID, "clientId": clientID}
+	w.answer("GET", secrets, 200, object{"appConnections": []object{other, connection("operator")}})
+	form := "/console/inventory/" + tenantID + "/" + clientID + "/adopt"
+	p := w.get(form)
+	w.shows(p, `<option value="`+id+`" selected>operator, by client secret</option>`, "ends <time", "used last at a time that is not known",
+		"<code>k</code>")
+	if strings.Contains(p.text, "of-another-tenant") || strings.Contains(p.text, "otherConnectionId") {
+		t.Errorf("%s", p.text)
+	}
+	// Of many the one that scans the tenant is offered in any case, and any other by its id.
+	w.answer("GET", secrets, 200, object{"appConnections": []object{other}, "nextCursor": "more"})
+	w.shows(w.get(form), `<option value="`+id+`" selected>billing, by client secret</option>`, `name="otherConnectionId"`)
+	w.post(form, url.Values{"connectionId": {id}, "otherConnectionId": {targetID}, "vaultSecretName": {"v"}})
+	if got := w.writes()[0].body["connectionId"]; got != targetID {
+		t.Errorf("adopted through %v", got)
+	}
+}
+
+// What was accepted is left out, unless it is asked for.
+func TestAcceptedFindings(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	accepted := object{"finding": "unused", "accepted": object{"reason": "r", "by": "ann", "until": now}}
+	w.answer("GET", inventories, 200, object{"tenants": []object{{"tenantId": tenantID, "asOf": now}}, "applications": []object{{
+		"tenantId": tenantID, "clientId": clientID, "findings": []object{{"finding": "ownerless"}, {"finding": "ownerless"}, accepted}}}})
+	p := w.get("/console/inventory?finding=unused")
+	w.shows(p, "no owner\u00a0×2</span>")
+	if strings.Contains(p.text, "accepted: unused") || len(w.asked[0].query) != 2 {
+		t.Error("what was accepted is shown")
+	}
+	for chosen, asks := range map[string]string{"too": "includeAccepted", "only": "onlyAccepted"} {
+		w.shows(w.get("/console/inventory?finding=unused&accepted="+chosen), "accepted: unused", asks+`=true">The same as CSV`,
+			`<option value="`+chosen+`" selected>`)
+		if last := w.asked[len(w.asked)-1]; last.query.Get(asks) != "true" || last.query.Has("accepted") {
+			t.Errorf("%s: the API is asked for %v", chosen, last.query)
+		}
+	}
+}
