@@ -43,7 +43,8 @@ func (w *world) store() *tablestore.Store {
 // unruly are texts that break what was not made for them.
 var unruly = []string{
 	"one of many", "", "قسم المالية and \u202Egnp.exe", strings.Repeat("長", 200), "<script>alert(1)</script>", strings.Repeat("long ", 40),
-	"👩‍👩‍👧‍👦 family", "Z\u0334\u0321\u0359a\u0336\u035Bl\u0337\u0348g\u0335o", strings.Repeat("x", 200),
+	"👩‍👩‍👧‍👦 family",
+	"Z\u0334\u0321\u0359a\u0336\u035Bl\u0337\u0348g\u0335o", strings.Repeat("x", 200),
 }
 
 // kinds are how connections may stand. The first ones of a crowd show each of them.
@@ -64,7 +65,8 @@ var kinds = []struct {
 			Attempt: 1, Target: r.Target, Marker: "rekey/default/" + r.ID, FirstIssuedAt: now.Add(-time.Minute)}
 	}},
 	{"retiring", func(r *rotation.Record, now time.Time) {
-		for i, m := range []rotation.Removal{{After: now.AddDate(0, 0, 2)}, {After: now.Add(-time.Hour), Tries: 6, Problem: serviceerror.Permission},
+		for i, m := range []rotation.Removal{{After: now.AddDate(0, 0, 2)},
+			{After: now.Add(-time.Hour), Tries: 6, Problem: serviceerror.Permission},
 			{After: now.Add(-time.Hour), RemovedAt: now.Add(-time.Minute), GoneReads: 2}} {
 			m.Kind, m.Target, m.KeyID = rotation.RemoveReplaced, r.Target, fmt.Sprintf("%08d-aaaa-4000-8000-%012d", i, i)
 			r.Removals = append(r.Removals, m)
@@ -139,7 +141,8 @@ func (w *world) one(i int, now time.Time) rotation.Record {
 		Actor:  app, Target: app, Phase: rotation.Idle, NextSlot: next, WakeAt: next,
 		Current: &rotation.Credential{Target: app, KeyID: id, Hint: "abc", Origin: rotation.OriginIssued, Since: now,
 			ExpiresAt: next.AddDate(0, 1, 0)},
-		LastRun: &rotation.RunResult{ID: "run-" + id, Trigger: rotation.OnSchedule, StartedAt: now, FinishedAt: now, Outcome: "success", KeyID: id},
+		LastRun: &rotation.RunResult{ID: "run-" + id, Trigger: rotation.OnSchedule, StartedAt: now, FinishedAt: now,
+			Outcome: "success", KeyID: id},
 		Version: 9, Revision: 2, CredentialChanges: 1,
 	}
 	if i%17 == 5 {

@@ -4,7 +4,8 @@
   const wrong = [];
   const wide = document.scrollingElement.scrollWidth;
   if (wide > innerWidth) wrong.push(`the page is ${wide} pixels wide, the screen ${innerWidth}`);
-  const name = e => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + (e.className && e.className.split ? "." + e.className.split(" ").join(".") : "");
+  const name = e => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") +
+    (e.className && e.className.split ? "." + e.className.split(" ").join(".") : "");
   const hidden = e => e.closest(".skip, option, datalist, script, style, title, noscript") ||
     !e.checkVisibility({visibilityProperty: true}) || e.closest("thead") && e.closest("thead").getBoundingClientRect().right < 0;
   const rolls = e => { for (; e; e = e.parentElement) if (/auto|scroll/.test(getComputedStyle(e).overflowX)) return true; return false; };
@@ -17,7 +18,8 @@
     range.selectNodeContents(node);
     for (const box of range.getClientRects()) {
       if (box.width < 1 || box.height < 1) continue;
-      if (!rolls(parent) && (box.left < -1 || box.right > innerWidth + 1)) wrong.push(`${name(parent)} "${node.data.trim().slice(0, 40)}" is beyond the edge`);
+      if (!rolls(parent) && (box.left < -1 || box.right > innerWidth + 1))
+        wrong.push(`${name(parent)} "${node.data.trim().slice(0, 40)}" is beyond the edge`);
       boxes.push({box, of: parent, text: node.data.trim().slice(0, 40)});
     }
   }

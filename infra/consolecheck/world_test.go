@@ -258,7 +258,8 @@ func (w *world) sample(name string) directory.Application {
 // add registers an application.
 func (w *world) add(s directory.Settings) directory.Application {
 	w.Helper()
-	app, err := w.services.Directory.AddApplication(directory.Registration{TenantID: w.services.TenantID, OwnsItself: len(s.Roles) > 0, Settings: s})
+	app, err := w.services.Directory.AddApplication(directory.Registration{TenantID: w.services.TenantID, OwnsItself: len(s.Roles) > 0,
+		Settings: s})
 	if err != nil {
 		w.Fatal(err)
 	}
