@@ -65,6 +65,11 @@ var actions = []struct {
 		u.open(u.path("connections", u.things.billing.ID, "history"))
 		u.inspected("by " + u.name)
 	}},
+	{"audit of the deployment", func(u *user) {
+		u.open("/console")
+		u.follow("nav a[href='/console/audit']")
+		u.inspected(u.name)
+	}},
 	{"audit", func(u *user) { u.link(u.things.billing, "audit", u.name) }},
 	{"delete, another name typed", (*user).deleteRefused},
 	{"delete and keep", (*user).deleteKeep},

@@ -29,7 +29,7 @@ func TestWorlds(t *testing.T) {
 			pages := []address{{"overview", "/console"}, {"connections", "/console/connections"}, {"targets", "/console/targets"},
 				{"inventory", "/console/inventory"}, {"connect", "/console/connect"},
 				{"connect-certificate", "/console/connect?method=certificate"}, {"connect-oauth", "/console/connect?method=oauth"},
-				{"settings", "/console/settings"}, {"nowhere", "/console/nowhere"}}
+				{"settings", "/console/settings"}, {"audit-of-all", "/console/audit"}, {"nowhere", "/console/nowhere"}}
 			if size.connections > 0 {
 				pages = append(pages, w.populate(size.connections, size.targets, size.applications)...)
 			}
