@@ -143,7 +143,8 @@ func TestComparisonCitesTests(t *testing.T) {
 // citing are the documents that name tests without saying of which package, unless in
 // brackets, by section.
 var (
-	core   = []string{"shared/rotation", "shared/rotator", "shared/rotationtest", "shared/connection", "shared/serviceerror", "shared/claim"}
+	core = []string{"shared/rotation", "shared/rotator", "shared/rotationtest", "shared/connection", "shared/serviceerror", "shared/claim",
+		"shared/attention"}
 	citing = map[string]map[string][]string{
 		"faults.md": {
 			"Adapters":           {"shared/emulator/stack/faulttest"},

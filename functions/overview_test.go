@@ -60,4 +60,15 @@ func TestOverview(t *testing.T) {
 		weeks[0].Failed+weeks[1].Failed != 0 {
 		t.Errorf("%+v", weeks)
 	}
+	// No tenant was scanned. What Rekey has published is known all the same.
+	type left map[string]int
+	ahead := decode[struct {
+		Due, ManagedEnds, Ends left
+		DueByWeek              []int
+		Complete               bool
+	}](t, w.call(auth.Read, http.MethodGet, secrets+"/ahead", nil))
+	if due := ahead.Due; !ahead.Complete || due["7-days"] != 0 || due["30-days"]+due["90-days"] != 3 || ahead.DueByWeek[0] != 0 ||
+		ahead.ManagedEnds["90-days"] != 3 || fmt.Sprint(ahead.Ends) != fmt.Sprint(ahead.ManagedEnds) {
+		t.Errorf("ahead: %+v", ahead)
+	}
 }

@@ -32,7 +32,7 @@ func (c *client) truth() map[string]string {
 		}
 	}
 	for _, row := range c.stack.Table.Rows("") {
-		if kind, _, _ := strings.Cut(row.RowKey, "-"); slices.Contains([]string{"hist", "day", "run", "audit"}, kind) {
+		if kind, _, _ := strings.Cut(row.RowKey, "-"); slices.Contains([]string{"hist", "day", "run", "audit", "index"}, kind) {
 			continue
 		}
 		data, err := json.Marshal(row.Properties)

@@ -1,12 +1,6 @@
 package connections
 
 import (
-	"cmp"
-	"context"
-	"encoding/base64"
-	"regexp"
-	"slices"
-
 	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -36,16 +30,10 @@ func (r *request) project() *string {
 	return &p
 }
 
-// maxConnections is the most that one page of a list has, and maxName the longest name.
-const (
-	maxConnections = 1000
-	maxName        = 64
-)
-
 // list lists connections by name. Without limit it lists all of them, as Infisical's
 // does.
 func (h *Handler) list(r *request) (any, error) {
-	records, next, err := h.page(r)
+	records, next, err := h.page(r, false)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +46,7 @@ func (h *Handler) list(r *request) (any, error) {
 
 // available lists what the caller may connect with, by name only.
 func (h *Handler) available(r *request) (any, error) {
-	records, next, err := h.page(r)
+	records, next, err := h.page(r, false)
 	if err != nil {
 		return nil, err
 	}
@@ -75,97 +63,6 @@ func (h *Handler) available(r *request) (any, error) {
 	}
 	return listing{"appConnections": views}.next(next), nil
 }
-
-// listing is an answer that may have a next page. Who does not ask for pages never
-// sees the member.
-type listing map[string]any
-
-func (l listing) next(cursor string) listing {
-	if cursor != "" {
-		l["nextCursor"] = cursor
-	}
-	return l
-}
-
-// page reads the connections that a request asks for. With a limit it costs what is on the page,
-// and what `attention` leaves out.
-func (h *Handler) page(r *request) (records []rotation.Record, next string, err error) {
-	q := rotation.ListQuery{Project: r.project(), Name: r.URL.Query().Get("name")}
-	if q.Limit, err = r.whole("limit", 0, maxConnections); err != nil {
-		return nil, "", err
-	}
-	urgent, err := r.flag("attention")
-	if err != nil {
-		return nil, "", err
-	}
-	if q.AfterName, q.AfterID, err = parseCursor(r.URL.Query().Get("cursor")); err != nil {
-		return nil, "", err
-	}
-	var keep func(*rotation.Record) bool
-	if now := h.now(); urgent {
-		keep = func(rec *rotation.Record) bool { return len(connection.Attention(rec, now)) > 0 }
-	}
-	switch {
-	case len(q.Name) > maxName:
-		return nil, "", nil
-	case q.Limit == 0 && q.Name != "":
-		q.Limit = maxConnections // of one name there are as many as there are projects
-	case q.Limit == 0:
-		records, err = h.everything(r.Context(), q, keep)
-		return records, "", err
-	}
-	records, more, err := h.Service.Page(r.Context(), q, keep)
-	if err == nil && more {
-		next = cursor(records)
-	}
-	return records, next, err
-}
-
-// everything reads all connections that q asks for. That costs one read of all rows.
-func (h *Handler) everything(ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool) ([]rotation.Record, error) {
-	records, err := h.Service.List(ctx, q.Project)
-	if err != nil {
-		return nil, err
-	}
-	records = slices.DeleteFunc(records, func(rec rotation.Record) bool {
-		return q.Name != "" && rec.Name != q.Name || keep != nil && !keep(&rec)
-	})
-	return inOrder(records, q.AfterName, q.AfterID), nil
-}
-
-// inOrder returns the records that come after a place in a list, in the list's order.
-func inOrder(records []rotation.Record, name, id string) []rotation.Record {
-	after := name + " " + id
-	records = slices.DeleteFunc(records, func(rec rotation.Record) bool { return place(&rec) <= after })
-	slices.SortFunc(records, func(a, b rotation.Record) int { return cmp.Compare(place(&a), place(&b)) })
-	return records
-}
-
-// place is where a connection comes in a list. An id has no spaces; a name that the API took has
-// none either, but one that was rebuilt from tags may.
-func place(rec *rotation.Record) string { return rec.Name + " " + rec.ID }
-
-// placeForm is what a cursor holds.
-var placeForm = regexp.MustCompile(`^((?s:.{1,256})) ([A-Za-z0-9_-]{1,100})$`)
-
-// cursor is where the page after this one begins.
-func cursor(page []rotation.Record) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(place(&page[len(page)-1])))
-}
-
-func parseCursor(cursor string) (name, id string, err error) {
-	if cursor == "" {
-		return "", "", nil
-	}
-	at, err := base64.RawURLEncoding.DecodeString(cursor)
-	place := placeForm.FindSubmatch(at)
-	if err != nil || place == nil {
-		return "", "", errCursor
-	}
-	return string(place[1]), string(place[2]), nil
-}
-
-var errCursor = badRequest("cursor is none that this list gave out. Begin again without it.")
 
 func (h *Handler) create(r *request) (any, error) {
 	var b createBody

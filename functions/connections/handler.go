@@ -26,6 +26,7 @@ import (
 	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/host"
+	"rekey/shared/index"
 	"rekey/shared/oauth"
 	"rekey/shared/rotation"
 )
@@ -51,8 +52,9 @@ type Reader interface {
 	Get(ctx context.Context, id string) (rotation.Record, error)
 	ByName(ctx context.Context, project, name string) (rotation.Record, error)
 	List(ctx context.Context, project *string) ([]rotation.Record, error)
-	// Page is List in the order of names, q.Limit at a time, of what keep chooses; nil: of all.
-	Page(ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool) (page []rotation.Record, more bool, err error)
+	// Page returns what q asks for, in the order of names, and what to ask for next; nil at the end. See
+	// [connection.Service.Page].
+	Page(ctx context.Context, q index.Query) (page []rotation.Record, next *index.Query, err error)
 }
 
 // Overview looks at connections and targets together, at a cost that does not follow from how many
@@ -60,6 +62,7 @@ type Reader interface {
 type Overview interface {
 	Upcoming(ctx context.Context, limit int) (connection.Upcoming, error)
 	Activity(ctx context.Context, weeks int) ([]rotation.Week, error)
+	Ahead(ctx context.Context, within time.Duration) (index.Ahead, error)
 }
 
 // Writer makes, changes and deletes connections; the latter two also targets.

@@ -17,6 +17,7 @@ import (
 	"rekey/functions/connections"
 	"rekey/shared/auth"
 	"rekey/shared/connection"
+	"rekey/shared/index"
 	"rekey/shared/rotation"
 )
 
@@ -31,6 +32,8 @@ type service struct {
 	update       func(connection.Change) (rotation.Record, error)
 	delete       func(connection.DeleteOptions) (rotation.Record, error)
 	get          func(id string) (rotation.Record, error)
+	page         func(q index.Query) ([]rotation.Record, *index.Query, error)
+	ahead        func(within time.Duration) (index.Ahead, error)
 	list         func(project *string) ([]rotation.Record, error)
 	upcoming     func(limit int) (connection.Upcoming, error)
 	activity     func(weeks int) ([]rotation.Week, error)
@@ -76,8 +79,15 @@ func (s service) List(_ context.Context, project *string) ([]rotation.Record, er
 	return s.list(project)
 }
 
-func (s service) Page(context.Context, rotation.ListQuery, func(*rotation.Record) bool) ([]rotation.Record, bool, error) {
-	return nil, false, nil
+func (s service) Page(_ context.Context, q index.Query) ([]rotation.Record, *index.Query, error) {
+	if s.page == nil {
+		return nil, nil, nil
+	}
+	return s.page(q)
+}
+
+func (s service) Ahead(_ context.Context, within time.Duration) (index.Ahead, error) {
+	return s.ahead(within)
 }
 
 func (s service) Upcoming(_ context.Context, limit int) (connection.Upcoming, error) {

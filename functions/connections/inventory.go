@@ -39,6 +39,7 @@ type Inventory interface {
 	List(ctx context.Context, q catalog.Query) (catalog.Page, error)
 	Get(ctx context.Context, key inventory.Key) (catalog.Item, inventory.Tenant, error)
 	Summarize(ctx context.Context, tenantID string) ([]catalog.Summary, error)
+	Ends(ctx context.Context, from, to time.Time) (ends []catalog.End, whole bool, err error)
 	Accept(ctx context.Context, key inventory.Key, in catalog.Acceptance) (catalog.Item, inventory.Tenant, error)
 	TakeBack(ctx context.Context, key inventory.Key, in catalog.Acceptance) (catalog.Item, inventory.Tenant, error)
 	Scans

@@ -25,6 +25,7 @@ type shelf struct {
 	list      func(catalog.Query) (catalog.Page, error)
 	get       func(inventory.Key) (catalog.Item, inventory.Tenant, error)
 	summarize func(tenantID string) ([]catalog.Summary, error)
+	ends      func(from, to time.Time) ([]catalog.End, bool, error)
 	accept    func(inventory.Key, catalog.Acceptance) (catalog.Item, inventory.Tenant, error)
 	takeBack  func(inventory.Key, catalog.Acceptance) (catalog.Item, inventory.Tenant, error)
 	scan      func(id string) (inventory.Scan, error)
@@ -40,6 +41,10 @@ func (s shelf) Get(_ context.Context, key inventory.Key) (catalog.Item, inventor
 
 func (s shelf) Summarize(_ context.Context, tenantID string) ([]catalog.Summary, error) {
 	return s.summarize(tenantID)
+}
+
+func (s shelf) Ends(_ context.Context, from, to time.Time) ([]catalog.End, bool, error) {
+	return s.ends(from, to)
 }
 
 func (s shelf) Accept(_ context.Context, key inventory.Key, in catalog.Acceptance) (catalog.Item, inventory.Tenant, error) {

@@ -58,6 +58,7 @@ var routes = []route{
 	{"GET", app + "/available", auth.Read, (*Handler).available},
 	{"GET", app + "/upcoming", auth.Read, (*Handler).upcoming},
 	{"GET", app + "/activity", auth.Read, (*Handler).activity},
+	{"GET", app + "/ahead", auth.Read, (*Handler).ahead},
 	{"POST", app + "/inspect", auth.Write, (*Handler).inspect},
 	{"POST", app + "/oauth/authorize", auth.Write, (*Handler).authorize},
 	{"GET", app + "/connection-name/{name}", auth.Read, (*Handler).byName},

@@ -63,23 +63,9 @@ func (h *Handler) getSecretRotation(r *request) (any, error) {
 
 // listSecretRotations lists the targets of all connections by name.
 func (h *Handler) listSecretRotations(r *request) (any, error) {
-	limit, err := r.whole("limit", 0, maxConnections)
+	records, next, err := h.page(r, true)
 	if err != nil {
 		return nil, err
-	}
-	name, id, err := parseCursor(r.URL.Query().Get("cursor"))
-	if err != nil {
-		return nil, err
-	}
-	records, err := h.Service.AllTargets(r.Context(), r.project())
-	if err != nil {
-		return nil, err
-	}
-	records = inOrder(records, name, id)
-	next := ""
-	if limit > 0 && len(records) > limit {
-		records = records[:limit]
-		next = cursor(records)
 	}
 	views := make([]secretRotationView, 0, len(records))
 	for _, rec := range records {

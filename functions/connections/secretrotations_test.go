@@ -16,6 +16,7 @@ import (
 	"rekey/functions/connections"
 	"rekey/shared/auth"
 	"rekey/shared/connection"
+	"rekey/shared/index"
 	"rekey/shared/rotation"
 )
 
@@ -122,7 +123,22 @@ func TestListSecretRotations(t *testing.T) {
 		all = append(all, rec)
 	}
 	var project *string
-	s := service{allTargets: func(p *string) ([]rotation.Record, error) { project = p; return slices.Clone(all), nil }}
+	s := service{
+		allTargets: func(p *string) ([]rotation.Record, error) { project = p; return slices.Clone(all), nil },
+		page: func(q index.Query) (page []rotation.Record, next *index.Query, err error) {
+			if project = q.Project; !q.Targets {
+				t.Errorf("asked for %+v", q)
+			}
+			for _, rec := range slices.Backward(all) { // by name
+				if e := index.Of(&rec); q.Behind(&e) && len(page) == q.Limit {
+					return page, &q, nil
+				} else if q.Behind(&e) {
+					page, q.AfterName, q.AfterID = append(page, rec), rec.Name, rec.ID
+				}
+			}
+			return page, nil, nil
+		},
+	}
 	page := func(query string) (names, next string) {
 		w := askRotations(t, handler(s, auth.Read), http.MethodGet, query, "")
 		var got struct {
@@ -150,7 +166,7 @@ func TestListSecretRotations(t *testing.T) {
 	if names, next = page("?limit=2&cursor=" + next); names != "n4 " || next != "" {
 		t.Errorf("last page: %s, %s", names, next)
 	}
-	for _, query := range []string{"?limit=0", "?limit=x", "?limit=1001", "?cursor=%25"} {
+	for _, query := range []string{"?limit=0", "?limit=x", "?limit=1001", "?cursor=%25", "?attention=1", "?state=asleep", "?text=" + strings.Repeat("a", 257)} {
 		if w := askRotations(t, handler(s, auth.Read), http.MethodGet, query, ""); w.Code != http.StatusBadRequest {
 			t.Errorf("%s: status %d: %s", query, w.Code, w.Body)
 		}

@@ -69,7 +69,7 @@ func (h *Handler) secretRotationView(rec *rotation.Record) secretRotationView {
 		Folder:         folderView{l.SecretPath},
 		Parameters:     rotatedView{cmp.Or(l.ObjectID, rec.Target.ObjectID), cmp.Or(l.ClientID, rec.Target.ClientID)},
 		SecretsMapping: mappedSecretView{l.ClientIDName, cmp.Or(l.ClientSecretName, rec.VaultName)},
-		CreatedAt:      rec.CreatedAt, UpdatedAt: rec.UpdatedAt, VaultSecretName: rec.VaultName, Attention: attention(rec, h.now()),
+		CreatedAt:      rec.CreatedAt, UpdatedAt: rec.UpdatedAt, VaultSecretName: rec.VaultName, Attention: attentionOf(rec, h.now()),
 	}
 	if s := rec.Policy.Schedule; s.Interval != 0 {
 		v.RotationInterval, v.RotateAtUTC = s.Interval, new(atUTC(s, slot(rec, h.now())))

@@ -10,6 +10,7 @@ import (
 
 	"rekey/shared/serviceerror"
 
+	"rekey/shared/attention"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -102,7 +103,7 @@ func (h *Handler) view(rec *rotation.Record) view {
 		ID: rec.ID, Name: rec.Name, Description: some(rec.Description), Version: rec.Revision, OrgID: h.orgID(), ProjectID: some(rec.Project),
 		App: app, Method: rec.Method, Credentials: c, CredentialsHash: credentialsHash(rec),
 		IsAutoRotationEnabled: rec.Policy.Enabled, VaultSecretName: rec.VaultName, CreatedAt: rec.CreatedAt, UpdatedAt: rec.UpdatedAt,
-		Rotation: planned, RotationState: state, Authentication: authentication(rec.Auth), Attention: attention(rec, h.now()),
+		Rotation: planned, RotationState: state, Authentication: authentication(rec.Auth), Attention: attentionOf(rec, h.now()),
 	}
 }
 
@@ -112,12 +113,12 @@ func (h *Handler) targetView(rec *rotation.Record) targetView {
 		ID: rec.ID, ConnectionID: rec.Via, Description: some(rec.Description), Version: rec.Revision,
 		Application:           applicationView{rec.Target.TenantID, rec.Target.ClientID, rec.Target.ObjectID},
 		IsAutoRotationEnabled: rec.Policy.Enabled, VaultSecretName: rec.VaultName, CreatedAt: rec.CreatedAt, UpdatedAt: rec.UpdatedAt,
-		Rotation: planned, RotationState: state, RetireKeyIDs: append([]string{}, rec.Retire...), Attention: attention(rec, h.now()),
+		Rotation: planned, RotationState: state, RetireKeyIDs: append([]string{}, rec.Retire...), Attention: attentionOf(rec, h.now()),
 	}
 }
 
-func attention(rec *rotation.Record, now time.Time) []string {
-	return append([]string{}, connection.Attention(rec, now)...)
+func attentionOf(rec *rotation.Record, now time.Time) []string {
+	return append([]string{}, attention.Of(rec, now)...)
 }
 
 // deployments is the namespace of the ids of deployments (RFC 9562, version 5).

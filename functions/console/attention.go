@@ -7,8 +7,8 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
+	"rekey/shared/attention"
 	"rekey/shared/auth"
-	"rekey/shared/connection"
 	"rekey/shared/page"
 )
 
@@ -31,23 +31,23 @@ const (
 )
 
 var reasons = map[string]reason{
-	connection.Expiring: {"ends soon", "It ends soon, and no rotation comes before that. Replace it now, or turn rotation on.", renewing},
-	connection.Expired:  {"has ended", "It has ended: what uses it can't sign in. Replace it now.", signing},
-	connection.Lost: {"does not work", "The client secret that is published does not work any more: it was removed in Entra, or has " +
+	attention.Expiring: {"ends soon", "It ends soon, and no rotation comes before that. Replace it now, or turn rotation on.", renewing},
+	attention.Expired:  {"has ended", "It has ended: what uses it can't sign in. Replace it now.", signing},
+	attention.Lost: {"does not work", "The client secret that is published does not work any more: it was removed in Entra, or has " +
 		"ended. Replace it now.",
 		signing},
-	connection.Failing: {"rotation fails", "A rotation has not succeeded, and does not by itself. Change what is in the way; then try again.",
+	attention.Failing: {"rotation fails", "A rotation has not succeeded, and does not by itself. Change what is in the way; then try again.",
 		trying},
-	connection.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.",
+	attention.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.",
 		signing},
-	connection.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
+	attention.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
 		"app runs. A rotation can be begun here meanwhile.", rotating},
-	connection.NotRemoved: {"old one not removed",
+	attention.NotRemoved: {"old one not removed",
 		"Rekey could not remove an old client secret so far, and goes on trying. Its page says what stands in the way.",
 		look},
-	connection.NotDisabled: {"old values enabled",
+	attention.NotDisabled: {"old values enabled",
 		"Values that are done with can't be disabled in Key Vault. Let Rekey's identity set secrets there.", look},
-	connection.RemoveByHand: {"remove by hand",
+	attention.RemoveByHand: {"remove by hand",
 		"There is a client secret that only a person can remove. Its page says which one; remove it in Entra.",
 		look},
 }
@@ -75,25 +75,25 @@ func (v *visit) reasons(s *subject) g.Node {
 func (v *visit) cause(s *subject, word string) g.Node {
 	why, r := "", s.state()
 	switch {
-	case word == connection.SignInLost && s.Authentication != nil && s.Authentication.Problem != nil:
+	case word == attention.SignInLost && s.Authentication != nil && s.Authentication.Problem != nil:
 		why = s.Authentication.Problem.Message
 	case r == nil:
-	case word == connection.Failing && r.RotationStatus == "failed":
+	case word == attention.Failing && r.RotationStatus == "failed":
 		why = text(r.LastRotationMessage, "")
-	case word == connection.NotRemoved:
+	case word == attention.NotRemoved:
 		for _, o := range r.Retiring {
 			if o.Problem != "" {
 				why = "The one with the key id " + o.KeyID + ": " + o.Problem
 			}
 		}
-	case word == connection.RemoveByHand && len(r.ByHand) > 0:
+	case word == attention.RemoveByHand && len(r.ByHand) > 0:
 		why = "The one with the key id " + r.ByHand[0].KeyID + ": " + r.ByHand[0].Reason
 	}
 	var nodes []g.Node
 	if why != "" {
 		nodes = append(nodes, h.Strong(g.Text("Why: ")), g.Text(sentence(why)+" "))
 	}
-	if word == connection.Failing && r != nil {
+	if word == attention.Failing && r != nil {
 		if r.RetryAt != nil {
 			nodes = append(nodes, g.Text("Rekey tries again by itself "), v.when(*r.RetryAt), g.Text(". "))
 		}
@@ -131,38 +131,35 @@ func (v *visit) helping(s *subject, help help) g.Node {
 
 // attention lists what a person should look at first.
 func (v *visit) attention() ([]g.Node, error) {
+	ask := url.Values{"limit": {perOverview}, "attention": {"true"}}
 	var urgent struct {
 		AppConnections []subject
 		NextCursor     string
 	}
-	if err := v.api.get(secrets, url.Values{"limit": {perOverview}, "attention": {"true"}}, &urgent); err != nil {
+	if err := v.api.get(secrets, ask, &urgent); err != nil {
 		return nil, err
 	}
-	list, more := urgent.AppConnections, urgent.NextCursor != ""
-	var all struct{ SecretRotations []secretRotation }
-	missing := v.api.get("/api/v2/secret-rotations/azure-client-secret", nil, &all)
-	targets := 0
-	for _, t := range all.SecretRotations {
-		if len(t.Attention) == 0 {
-			continue
-		}
-		if targets++; targets <= 10 {
-			list = append(list, t.subject())
-		}
+	var below struct {
+		SecretRotations []secretRotation
+		NextCursor      string
 	}
-	var nodes []g.Node
+	missing := v.api.get(allTargets, ask, &below)
+	list := urgent.AppConnections
+	for i := range below.SecretRotations {
+		list = append(list, below.SecretRotations[i].subject())
+	}
 	if len(list) == 0 && missing == nil {
 		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, nil
 	}
-	nodes = append(nodes, h.H2(g.Text("Needs attention")))
-	nodes = append(nodes, h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
+	nodes := []g.Node{h.H2(g.Text("Needs attention")), h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
 		return page.Notice(page.Bad, h.P(page.Link(own(&s), s.title())), v.reasons(&s))
-	})))
-	if more {
-		nodes = append(nodes, h.P(page.Link(to("connections").With(url.Values{"attention": {"true"}}), "All connections that need attention")))
+	}))}
+	all := url.Values{"attention": {"true"}}
+	if urgent.NextCursor != "" {
+		nodes = append(nodes, h.P(page.Link(to("connections").With(all), "All connections that need attention")))
 	}
-	if targets > 10 {
-		nodes = append(nodes, h.P(page.Link(to("targets").With(url.Values{"attention": {"true"}}), "All targets that need attention")))
+	if below.NextCursor != "" {
+		nodes = append(nodes, h.P(page.Link(to("targets").With(all), "All targets that need attention")))
 	}
 	if missing != nil {
 		nodes = append(nodes, v.missing("Targets", missing))

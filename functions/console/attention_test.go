@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"rekey/shared/attention"
 	"rekey/shared/auth"
-	rekey "rekey/shared/connection"
 )
 
 // Each reason to look at something is told in a sentence, with what to do and the button for it. The
@@ -16,17 +16,17 @@ func TestAttention(t *testing.T) {
 	for _, c := range []struct {
 		word, method, says, button string
 	}{
-		{rekey.Expiring, "client-secret", "It ends soon", rotate},
-		{rekey.Expiring, "certificate", "It ends soon", edit},
-		{rekey.Expired, "client-secret", "It has ended", edit},
-		{rekey.Lost, "client-secret", "does not work any more", edit},
-		{rekey.Failing, "client-secret", "has not succeeded", rotate},
-		{rekey.SignInLost, "certificate", "sign in to Entra, so that", edit},
-		{rekey.SignInLost, "oauth", "sign in to Entra, so that", again},
-		{rekey.RemoveByHand, "client-secret", "only a person can remove", `href="` + at + `"`},
-		{rekey.NotRemoved, "client-secret", "could not remove", `href="` + at + `"`},
-		{rekey.NotDisabled, "client-secret", "in Key Vault", `href="` + at + `"`},
-		{rekey.Overdue, "client-secret", "the timer", rotate},
+		{attention.Expiring, "client-secret", "It ends soon", rotate},
+		{attention.Expiring, "certificate", "It ends soon", edit},
+		{attention.Expired, "client-secret", "It has ended", edit},
+		{attention.Lost, "client-secret", "does not work any more", edit},
+		{attention.Failing, "client-secret", "has not succeeded", rotate},
+		{attention.SignInLost, "certificate", "sign in to Entra, so that", edit},
+		{attention.SignInLost, "oauth", "sign in to Entra, so that", again},
+		{attention.RemoveByHand, "client-secret", "only a person can remove", `href="` + at + `"`},
+		{attention.NotRemoved, "client-secret", "could not remove", `href="` + at + `"`},
+		{attention.NotDisabled, "client-secret", "in Key Vault", `href="` + at + `"`},
+		{attention.Overdue, "client-secret", "the timer", rotate},
 	} {
 		w := newWorld(t, auth.Admin)
 		w.everything("billing")

@@ -2,7 +2,7 @@ package console
 
 import (
 	"net/url"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,28 +10,54 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/auth"
+	"rekey/shared/index"
 	"rekey/shared/page"
 )
 
 // perPage is how many connections a page has.
-const (
-	perPage  = "100"
-	pageSize = 100
-)
+const perPage = "100"
 
-// connections lists connections by name. What is searched for is the name, as the API can find it
-// without reading them all.
-func connections(v *visit) error {
-	q := v.URL.Query()
-	ask := url.Values{"limit": {perPage}}
-	for from, to := range map[string]string{"name": "name", "project": "projectId", "cursor": "cursor"} {
+// stateFilters are the API's states to filter by, in words.
+var stateFilters = []struct{ state, text string }{
+	{index.Active, "rotation on"}, {index.Paused, "rotation off"}, {index.Running, "under way"}, {index.Failing, "last rotation failed"},
+}
+
+// asking is what a list of connections or of targets asks the API for, by what its form says; filtered:
+// that is not all of them.
+func asking(q url.Values) (ask url.Values, filtered bool) {
+	ask = url.Values{"limit": {perPage}}
+	for from, to := range map[string]string{"text": "text", "state": "state", "project": "projectId", "attention": "attention",
+		"name": "name", "cursor": "cursor"} {
 		if text := strings.TrimSpace(q.Get(from)); text != "" {
 			ask.Set(to, text)
 		}
 	}
-	if q.Get("attention") == "true" {
-		ask.Set("attention", "true")
+	if ask.Get("attention") != "true" {
+		ask.Del("attention")
 	}
+	return ask, len(ask) > 1
+}
+
+// listFilters is the form above both lists.
+func listFilters(at page.Address, q url.Values) g.Node {
+	states := []g.Node{h.Option(h.Value(""), g.Text("any"))}
+	for _, s := range stateFilters {
+		states = append(states, h.Option(h.Value(s.state), g.If(q.Get("state") == s.state, h.Selected()), g.Text(s.text)))
+	}
+	return h.Form(h.Class("filters"), h.Role("search"), at.Action(),
+		h.Label(g.Text("Name, vault secret, client id, key id or id"), h.Input(h.Type("search"), h.Name("text"), h.Value(q.Get("text")))),
+		h.Label(g.Text("State"), h.Select(h.Name("state"), g.Group(states))),
+		h.Label(g.Text("Project"), h.Input(h.Name("project"), h.Value(q.Get("project")))),
+		h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("attention"), h.Value("true"),
+			g.If(q.Get("attention") == "true", h.Checked())),
+			g.Text("needs attention")),
+		h.Button(h.Type("submit"), h.Class("plain"), g.Text("Filter")))
+}
+
+// connections lists connections by name.
+func connections(v *visit) error {
+	q := v.URL.Query()
+	ask, filtered := asking(q)
 	var list struct {
 		AppConnections []subject
 		NextCursor     string
@@ -39,23 +65,59 @@ func connections(v *visit) error {
 	if err := v.api.get(secrets, ask, &list); err != nil {
 		return err
 	}
-	filters := h.Form(h.Class("filters"), h.Role("search"), to("connections").Action(),
-		h.Label(g.Text("Name"), h.Input(h.Type("search"), h.Name("name"), h.Value(q.Get("name")))),
-		h.Label(g.Text("Project"), h.Input(h.Name("project"), h.Value(q.Get("project")))),
-		h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("attention"), h.Value("true"),
-			g.If(q.Get("attention") == "true", h.Checked())),
-			g.Text("needs attention")),
-		h.Button(h.Type("submit"), h.Class("plain"), g.Text("Filter")))
-	main := []g.Node{h.Div(h.Class("actions"), v.link(auth.Write, to("connect"), "Connect a tenant")), filters}
-	switch {
-	case len(list.AppConnections) == 0 && len(ask) == 1:
+	main := []g.Node{h.Div(h.Class("actions"), v.link(auth.Write, to("connect"), "Connect a tenant")), listFilters(to("connections"), q)}
+	if len(list.AppConnections) == 0 && !filtered {
 		main = append(main, v.beginning())
-	case len(list.AppConnections) == 0:
-		main = append(main, h.P(g.Text("No connection fits. Names are compared as a whole.")))
-	default:
-		main = append(main, v.table("connections", "Connections in the order of their names", list.AppConnections)...)
+	} else {
+		main = append(main, v.list("connections", "Connections in the order of their names", list.AppConnections, list.NextCursor)...)
 	}
-	return v.show(v.document("connections", "Connections", append(main, more(v, list.NextCursor))...))
+	return v.show(v.document("connections", "Connections", main...))
+}
+
+// targets lists what is rotated through connections.
+func targets(v *visit) error {
+	q := v.URL.Query()
+	ask, filtered := asking(q)
+	var list struct {
+		SecretRotations []secretRotation
+		NextCursor      string
+	}
+	if err := v.api.get(allTargets, ask, &list); err != nil {
+		return err
+	}
+	found := make([]subject, len(list.SecretRotations))
+	for i := range list.SecretRotations {
+		found[i] = list.SecretRotations[i].subject()
+	}
+	main := []g.Node{
+		h.P(h.Class("note"), g.Text("A target is an application whose client secret is rotated through a connection. Add one on the "+
+			"connection's page, or adopt an application from the inventory.")),
+		listFilters(to("targets"), q),
+	}
+	if len(found) == 0 && !filtered {
+		main = append(main, h.P(g.Text("There is no target yet.")))
+	} else {
+		main = append(main, v.list("targets", "Targets in the order of their names", found, list.NextCursor)...)
+	}
+	return v.show(v.document("targets", "Targets", main...))
+}
+
+// list shows a page of a list, and where it goes on. The API looks through a part of a long list at a
+// time, so that a page may have few, or none, and still not be the last.
+func (v *visit) list(id, caption string, found []subject, cursor string) (nodes []g.Node) {
+	if len(found) > 0 {
+		nodes = v.table(id, caption, found)
+	}
+	switch partly := cursor != "" && strconv.Itoa(len(found)) != perPage; {
+	case partly && len(found) == 0:
+		nodes = append(nodes, h.P(g.Text("Nothing fits in the part of the list that was looked through so far. Go on with the next page.")))
+	case partly:
+		nodes = append(nodes, h.P(h.Class("note"), g.Text("A part of the list was looked through so far. The next page goes on.")))
+	case len(found) == 0:
+		nodes = append(nodes, h.P(g.Text("Nothing fits. What is searched for is a part of a name, of a vault secret's name, of a client id, "+
+			"of the key id of a published client secret, or of an id.")))
+	}
+	return append(nodes, more(v, cursor))
 }
 
 // link is a link that looks like a button, for a role.
@@ -127,6 +189,9 @@ func severalButton(what, text string) g.Node {
 // reference names a connection or target in a form.
 func reference(s *subject) string { return s.ConnectionID + "/" + s.ID }
 
+// allTargets is where the API has the list of all targets.
+const allTargets = "/api/v2/secret-rotations/azure-client-secret"
+
 // secretRotation is a target as the list of all targets has it.
 type secretRotation struct {
 	ID, Name, ConnectionID        string
@@ -138,56 +203,6 @@ type secretRotation struct {
 	LastRotatedAt, NextRotationAt *time.Time
 	VaultSecretName               string
 	Attention                     []string
-}
-
-// targets lists what is rotated through connections.
-func targets(v *visit) error {
-	var list struct{ SecretRotations []secretRotation }
-	if err := v.api.get("/api/v2/secret-rotations/azure-client-secret", nil, &list); err != nil {
-		return err
-	}
-	q := v.URL.Query()
-	found := matching(list.SecretRotations, strings.ToLower(strings.TrimSpace(q.Get("text"))), q.Get("attention") == "true")
-	found, cursor := pageOf(found, q.Get("cursor"))
-	main := []g.Node{
-		h.P(h.Class("note"), g.Text("A target is an application whose client secret is rotated through a connection. Add one on the "+
-			"connection's page, or adopt an application from the inventory.")),
-		h.Form(h.Class("filters"), h.Role("search"), to("targets").Action(),
-			h.Label(g.Text("Name, vault secret, client id, connection id"), h.Input(h.Type("search"), h.Name("text"), h.Value(q.Get("text")))),
-			h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("attention"), h.Value("true"),
-				g.If(q.Get("attention") == "true", h.Checked())),
-				g.Text("needs attention")),
-			h.Button(h.Type("submit"), h.Class("plain"), g.Text("Filter"))),
-	}
-	if len(found) == 0 {
-		main = append(main, h.P(g.Text("There is no target here.")))
-	} else {
-		main = append(main, v.table("targets", "Targets in the order of their names", found)...)
-	}
-	return v.show(v.document("targets", "Targets", append(main, more(v, cursor))...))
-}
-
-// matching are the targets that a filter chooses.
-func matching(all []secretRotation, text string, urgent bool) (found []subject) {
-	for i := range all {
-		t := &all[i]
-		has := strings.ToLower(t.Name + " " + t.VaultSecretName + " " + t.Parameters.ClientID + " " + t.ConnectionID)
-		if strings.Contains(has, text) && (!urgent || len(t.Attention) > 0) {
-			found = append(found, t.subject())
-		}
-	}
-	return found
-}
-
-// pageOf is the page of a list that comes after the target with the id cursor, and the cursor of the
-// next one: the API has this list as a whole only.
-func pageOf(all []subject, cursor string) (list []subject, next string) {
-	at := slices.IndexFunc(all, func(s subject) bool { return s.ID == cursor }) + 1
-	if list = all[at:]; len(list) > pageSize {
-		list = list[:pageSize]
-		next = list[pageSize-1].ID
-	}
-	return list, next
 }
 
 // subject is the target as the tables have connections.

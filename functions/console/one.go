@@ -10,8 +10,8 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
+	"rekey/shared/attention"
 	"rekey/shared/auth"
-	"rekey/shared/connection"
 	"rekey/shared/page"
 )
 
@@ -209,7 +209,7 @@ func (v *visit) about(s *subject) g.Node {
 		if s.scheduled() {
 			facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
 		}
-		if r.LastRotationMessage != nil && !slices.Contains(s.Attention, connection.Failing) { // else it stands above
+		if r.LastRotationMessage != nil && !slices.Contains(s.Attention, attention.Failing) { // else it stands above
 			facts = append(facts, page.Say("The last rotation says", said(*r.LastRotationMessage)))
 		}
 	}
@@ -253,10 +253,10 @@ func (v *visit) targetsOf(s *subject) g.Node {
 		return g.Group{h.H2(g.Text("Targets")), h.P(g.Text("No other application is rotated through it. To begin, “Add a target”, or "+
 			"adopt one from the "), page.Link(to("inventory"), "inventory"), g.Text("."))}
 	}
-	few, next := pageOf(list.Targets, "")
+	few := list.Targets[:min(100, len(list.Targets))]
 	caption := "What is rotated through this connection"
 	var rest g.Node
-	if next != "" {
+	if len(few) < len(list.Targets) {
 		caption = fmt.Sprintf("The first %d of %d", len(few), len(list.Targets))
 		rest = h.P(page.Link(to("targets").With(url.Values{"text": {s.ID}}), "All targets of this connection"))
 	}

@@ -11,9 +11,6 @@ import (
 	"rekey/shared/page"
 )
 
-// weeks is how far the overview looks ahead.
-const weeks = 13
-
 // perOverview is how many rows a part of the overview has.
 const perOverview = "10"
 
@@ -32,57 +29,52 @@ func overview(v *visit) error {
 		return err
 	}
 	var coming struct{ Upcoming []upcoming }
-	missing := v.api.get(secrets+"/upcoming", url.Values{"limit": {"100"}}, &coming)
-	main = append(main, v.ends(coming.Upcoming))
+	missing := v.api.get(secrets+"/upcoming", url.Values{"limit": {perOverview}}, &coming)
+	main = append(main, v.ahead())
 	if missing != nil {
 		main = append(main, v.missing("The next rotations", missing))
 	}
-	main = append(main, v.next(coming.Upcoming[:min(10, len(coming.Upcoming))]), v.weeks(), v.nextEnds())
+	main = append(main, v.next(coming.Upcoming), v.weeks(), v.nextEnds())
 	return v.show(v.document("overview", "Overview", main...))
 }
 
-// ends counts what ends when, in all tenants, and draws it beside what rotates next.
-func (v *visit) ends(coming []upcoming) g.Node {
-	var summary struct {
-		Tenants []struct {
-			tenant
-			Ends, ManagedEnds map[string]int
-			EndsByWeek        []int
-		}
-	}
-	if err := v.api.get(inventories+"/summary", nil, &summary); err != nil {
-		return v.missing("What ends", err)
-	}
-	if len(summary.Tenants) == 0 {
-		return page.Notice(page.Calm, h.P(g.Text("No tenant was scanned yet: the inventory shows what expires when.")),
-			h.P(page.Link(to("inventory"), "Inventory")))
-	}
-	ends, managed, byWeek := map[string]int{}, map[string]int{}, make([]int, weeks)
-	var tenants []tenant
-	for _, t := range summary.Tenants {
-		tenants = append(tenants, t.tenant)
-		for left, n := range t.Ends {
-			ends[left] += n
-			managed[left] += t.ManagedEnds[left]
-		}
-		for i, n := range t.EndsByWeek[:min(len(t.EndsByWeek), weeks)] {
-			byWeek[i] += n
-		}
-	}
-	return g.Group{h.H2(g.Text("What ends")), v.asOf(tenants), counts(ends, managed), v.timeline(byWeek, coming)}
+// counted is what is ahead, by the time that is left and by week from now on.
+type counted struct {
+	Due, ManagedEnds, Ends map[string]int
+	DueByWeek, EndsByWeek  []int
+	Complete               bool
 }
 
-// nextEnds lists the applications of which something ends next.
+// ahead counts what is due and what ends, and draws both.
+func (v *visit) ahead() g.Node {
+	var is counted
+	if err := v.api.get(secrets+"/ahead", nil, &is); err != nil {
+		return v.missing("What is due and what ends", err)
+	}
+	var least g.Node
+	if !is.Complete {
+		least = h.P(h.Class("note"), g.Text("There is more than was counted: these are the least."))
+	}
+	return g.Group{h.H2(g.Text("What ends, and what rotates")), least, is.cards(), v.timeline(&is)}
+}
+
+// nextEnds lists the applications of which something ends next, and says how old that is.
 func (v *visit) nextEnds() g.Node {
-	var next struct{ Applications []item }
+	var next struct {
+		Applications []item
+		Tenants      []tenant
+	}
 	after := url.Values{"limit": {perOverview}, "endsAfter": {v.now.UTC().Format(time.RFC3339)}}
 	switch err := v.api.get(inventories, after, &next); {
 	case err != nil:
 		return v.missing("The next ten ends", err)
+	case len(next.Tenants) == 0:
+		return page.Notice(page.Calm, h.P(g.Text("No tenant was scanned yet, so that only what Rekey rotates is counted. A scan shows what else "+
+			"ends, and when.")), h.P(page.Link(to("inventory"), "Inventory")))
 	case len(next.Applications) == 0:
-		return nil
+		return v.asOf(next.Tenants)
 	}
-	return g.Group{h.H2(g.Text("The next ten ends")), v.items(next.Applications)}
+	return g.Group{h.H2(g.Text("The next ten ends")), v.asOf(next.Tenants), v.items(next.Applications)}
 }
 
 // upcoming is what rotates next.
@@ -100,19 +92,19 @@ type week struct {
 	Succeeded, Failed int
 }
 
-// counts are the credentials by the time that they have left, and how many of them Rekey rotates.
-func counts(ends, managed map[string]int) g.Node {
-	card := func(left, text, finding string) g.Node {
-		at := to("inventory")
-		if finding != "" {
-			at = at.With(url.Values{"finding": {finding}})
-		}
-		return h.Li(h.Class("card"), h.A(at.Href(), h.B(g.Text(strconv.Itoa(ends[left]))), g.Text(text),
-			h.Span(h.Class("hint"), g.Text(strconv.Itoa(managed[left])+" managed"))))
+// cards are the counts of what ends, managed or not, and of what rotates.
+func (c *counted) cards() g.Node {
+	ends := func(left, text string) g.Node {
+		at := to("inventory").With(url.Values{"finding": {"ends-in-" + left}})
+		return h.Li(h.Class("card"), h.A(at.Href(), h.B(g.Text(strconv.Itoa(c.Ends[left]))), g.Text(text),
+			h.Span(h.Class("hint"), g.Text(strconv.Itoa(c.ManagedEnds[left])+" managed"))))
 	}
-	return h.Ul(h.Class("cards"), card("expired", "expired", "expired"), card("7-days", "end within 7 days", "ends-in-7-days"),
-		card("30-days", "end in 8 to 30 days", "ends-in-30-days"), card("90-days", "end in 31 to 90 days", "ends-in-90-days"),
-		card("more", "end later", ""), card("never", "never end", "never-ends"))
+	due := func(left, text string) g.Node {
+		return h.Li(h.Class("card"), h.B(g.Text(strconv.Itoa(c.Due[left]))), g.Text(text))
+	}
+	return h.Ul(h.Class("cards"),
+		ends("7-days", "end within 7 days"), ends("30-days", "end in 8 to 30 days"), ends("90-days", "end in 31 to 90 days"),
+		due("7-days", "rotate within 7 days"), due("30-days", "rotate in 8 to 30 days"), due("90-days", "rotate in 31 to 90 days"))
 }
 
 // next lists the next rotations.
@@ -132,17 +124,12 @@ func (v *visit) next(list []upcoming) g.Node {
 		[]page.Column{{Name: "Name", Wide: true}, {Name: "Rotates"}, {Name: "Its client secret ends"}}, rows)}
 }
 
-// timeline shows by week from now on what ends, and above it the next hundred rotations.
-func (v *visit) timeline(byWeek []int, list []upcoming) g.Node {
-	rotations := make([]int, weeks)
-	for _, u := range list {
-		if n := int(u.At.Sub(v.now) / (7 * 24 * time.Hour)); n >= 0 && n < weeks {
-			rotations[n]++
-		}
-	}
-	p := page.Plot{Name: "Ends of credentials, and the next rotations, by week from now on", First: "ends", Second: "rotations"}
-	for i := range weeks {
-		p.Bars = append(p.Bars, page.Bar{Label: v.now.In(v.zone).AddDate(0, 0, 7*i).Format("2 Jan"), First: byWeek[i], Second: rotations[i]})
+// timeline shows by week from now on what ends and what rotates.
+func (v *visit) timeline(is *counted) g.Node {
+	p := page.Plot{Name: "Ends of credentials, and rotations, by week from now on", First: "ends", Second: "rotations"}
+	for i := range min(len(is.EndsByWeek), len(is.DueByWeek)) {
+		p.Bars = append(p.Bars, page.Bar{Label: v.now.In(v.zone).AddDate(0, 0, 7*i).Format("2 Jan"), First: is.EndsByWeek[i],
+			Second: is.DueByWeek[i]})
 	}
 	return p.Draw()
 }

@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -47,9 +46,59 @@ func TestStatus(t *testing.T) {
 func TestOverview(t *testing.T) {
 	w := newWorld(t, auth.Read)
 	w.everything("billing")
-	w.shows(w.get("/console"), "Needs attention", "<b>3</b>end within 7 days", "1 managed",
+	p := w.get("/console")
+	w.shows(p, "Needs attention", "<b>3</b>end within 7 days", "1 managed", "<b>4</b>rotate in 8 to 30 days",
 		"1 Dec: 3 ends, 0 rotations; 8 Dec: 0 ends, 1 rotations; "+
-			"15 Dec: 2 ends, 0 rotations.", "24 Nov: 5 succeeded, 1 failed.", `href="/console/targets/`+id+"/"+targetID)
+			"15 Dec: 2 ends, 3 rotations.", "24 Nov: 5 succeeded, 1 failed.", `href="/console/targets/`+id+"/"+targetID)
+	if strings.Contains(p.text, "these are the least") {
+		t.Error("it says that there is more")
+	}
+	w.answer("GET", secrets+"/ahead", 200, object{"complete": false})
+	w.answer("GET", inventories, 200, object{"applications": []object{}, "tenants": []object{}})
+	w.shows(w.get("/console"), "these are the least", "<b>0</b>end within 7 days", "only what Rekey rotates is counted")
+}
+
+// The overview asks for ten of each, however many connections and targets there are, and for no list as
+// a whole.
+func TestOverviewAsksForLittle(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.get("/console")
+	for _, c := range w.asked {
+		switch limit := c.query.Get("limit"); {
+		case strings.HasSuffix(c.path, "/ahead"), strings.HasSuffix(c.path, "/activity"), limit == "1", limit == "10":
+		default:
+			t.Errorf("it asks for %s?%s", c.path, c.query.Encode())
+		}
+		if c.path == inventories+"/summary" {
+			t.Error("it reads all that scans have found")
+		}
+	}
+}
+
+// Both lists have the same filters, which the API is asked for; what it looks through is told as it is.
+func TestListFilters(t *testing.T) {
+	for path, of := range map[string]struct{ api, list string }{
+		"/console/connections": {secrets, "appConnections"}, "/console/targets": {rotations, "secretRotations"},
+	} {
+		w := newWorld(t, auth.Read)
+		w.everything("billing")
+		p := w.get(path + "?text=+bill+&state=failing&project=p&attention=true&cursor=c")
+		w.shows(p, `value=" bill "`, `<option value="failing" selected>last rotation failed`, `name="project" value="p"`,
+			`name="attention" value="true" checked`, "A part of the list was looked through so far.", "cursor=more")
+		want := url.Values{"limit": {"100"}, "text": {"bill"}, "state": {"failing"}, "projectId": {"p"}, "attention": {"true"}, "cursor": {"c"}}
+		if got := w.asked[0]; got.path != of.api || got.query.Encode() != want.Encode() {
+			t.Errorf("the API is asked for %s?%s", got.path, got.query.Encode())
+		}
+		w.answer("GET", of.api, 200, object{of.list: []object{}, "nextCursor": "more"})
+		w.shows(w.get(path+"?text=x"), "Nothing fits in the part of the list", "cursor=more")
+		w.answer("GET", of.api, 200, object{of.list: []object{}})
+		p = w.get(path + "?text=x")
+		w.shows(p, "Nothing fits. What is searched for is a part of a name")
+		if strings.Contains(p.text, "Next page") {
+			t.Errorf("%s has a next page", path)
+		}
+	}
 }
 
 // With nothing connected the overview says how to begin.
@@ -123,27 +172,6 @@ func TestTimesThatAreNone(t *testing.T) {
 		w.shows(p, says)
 		if strings.Contains(p.text, " 0001 ") {
 			t.Errorf("%s has a time that is none: %s", path, p.text)
-		}
-	}
-}
-
-// The timeline has more rotations than the table of the next ten.
-func TestTimelineHasMoreThanTheNextTen(t *testing.T) {
-	w := newWorld(t, auth.Read)
-	w.everything("billing")
-	var list []object
-	for i := range 30 {
-		list = append(list, object{"at": now.AddDate(0, 0, 1), "connectionId": id, "targetId": fmt.Sprint("t", i), "name": fmt.Sprint("app-", i)})
-	}
-	w.answer("GET", secrets+"/upcoming", 200, object{"upcoming": list})
-	p := w.get("/console")
-	w.shows(p, "1 Dec: 3 ends, 30 rotations", "app-9<")
-	if strings.Contains(p.text, "app-10<") {
-		t.Error("the table has more than ten")
-	}
-	for _, c := range w.asked {
-		if c.path == secrets+"/upcoming" && c.query.Get("limit") != "100" {
-			t.Errorf("the API is asked for %v", c.query)
 		}
 	}
 }

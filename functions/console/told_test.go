@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"rekey/functions/console"
+	"rekey/shared/attention"
 	"rekey/shared/auth"
-	rekey "rekey/shared/connection"
 )
 
 // What the API says of a deletion is told on the next page, once, and in no words but the API's.
@@ -68,7 +68,7 @@ func TestDeletionIsExplained(t *testing.T) {
 func TestFailureIsExplained(t *testing.T) {
 	failed := func(trigger string) object {
 		is := connection("billing")
-		is["attention"] = []string{rekey.Failing}
+		is["attention"] = []string{attention.Failing}
 		r := is["rotation"].(object)
 		r["rotationStatus"], r["settled"], r["retryAt"] = "failed", false, now.AddDate(0, 0, 1)
 		r["lastRotationMessage"], r["lastRun"] = "Grant it. POST .../test names it.", object{"outcome": "failed", "trigger": trigger}
@@ -78,7 +78,7 @@ func TestFailureIsExplained(t *testing.T) {
 	w.everything("billing")
 	w.answer("GET", secrets, 200, object{"appConnections": []object{failed("manual")}})
 	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "connectionId": id,
-		"attention": []string{rekey.Failing}, "rotationStatus": "failed", "lastRotationMessage": "Make room."}}})
+		"attention": []string{attention.Failing}, "rotationStatus": "failed", "lastRotationMessage": "Make room."}}})
 	w.shows(w.get("/console"), "Make room.", `href="/console/targets/`+id+`/`+targetID+`#runs">What was tried`)
 	for trigger, stops := range map[string]bool{"manual": true, "emergency": true, "schedule": false} {
 		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": failed(trigger)})

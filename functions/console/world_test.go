@@ -238,7 +238,7 @@ func (w *world) everything(name string) {
 		{"at": now, "kind": "connection.deletion-requested", "by": name, "connectionId": id, "targetId": targetID, "count": 1}}})
 	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": name, "connectionId": id,
 		"vaultSecretName": "x",
-		"parameters":      object{"clientId": clientID}, "attention": []string{name}}}})
+		"parameters":      object{"clientId": clientID}, "attention": []string{name}}}, "nextCursor": "more"})
 	item := object{"tenantId": tenantID, "clientId": clientID, "name": name, "endsAt": now.AddDate(0, 0, 5), "audience": name,
 		"findings": []object{{"finding": "ends-in-7-days", "keyId": "k", "advice": name}, {"finding": name, "advice": name}},
 		"owners":   []object{{"id": "o", "name": name}},
@@ -251,8 +251,8 @@ func (w *world) everything(name string) {
 	w.answer("GET", secrets+"/upcoming", 200, object{"upcoming": []object{{"at": now.AddDate(0, 0, 12), "connectionId": id,
 		"targetId": targetID, "name": name}}})
 	w.answer("GET", secrets+"/activity", 200, object{"weeks": []object{{"start": now.AddDate(0, 0, -7), "succeeded": 5, "failed": 1}}})
-	w.answer("GET", inventories+"/summary", 200, object{"tenants": []object{{"tenantId": tenantID, "asOf": now, "complete": true,
-		"ends": object{"7-days": 3}, "managedEnds": object{"7-days": 1}, "endsByWeek": []int{3, 0, 2}}}})
+	w.answer("GET", secrets+"/ahead", 200, object{"due": object{"7-days": 0, "30-days": 4}, "managedEnds": object{"7-days": 1},
+		"ends": object{"7-days": 3}, "dueByWeek": []int{0, 1, 3}, "endsByWeek": []int{3, 0, 2}, "complete": true})
 	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": item, "tenant": tenant})
 	w.answer("GET", inventories+"/scans/scan-1", 200, object{"scan": object{"id": "scan-1", "tenantId": tenantID, "phase": "reading",
 		"startedAt": now,

@@ -28,17 +28,18 @@ func main() {
 	handler := flag.String("handler", "build/azure/handler", "the staged handler; make stage makes it")
 	largest := flag.Int("largest", 1_000_000, "most connections for the timer pass")
 	due := flag.Int("due", 1000, "connections due at once")
+	only := flag.String("only", "", "the part to measure, such as list; empty: all of them")
 	out := flag.String("json", "build/bench.json", "where the JSON goes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *handler, *largest, *due, *out); err != nil {
+	if err := run(ctx, *handler, *largest, *due, *only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, handler string, largest, due int, out string) error {
+func run(ctx context.Context, handler string, largest, due int, only, out string) error {
 	var all []result
 	for _, part := range []struct {
 		name    string
@@ -50,6 +51,9 @@ func run(ctx context.Context, handler string, largest, due int, out string) erro
 		{"timer pass", func() ([]result, error) { return timerPass(ctx, largest) }},
 		{"many due", func() ([]result, error) { return manyDue(ctx, handler, due) }},
 	} {
+		if only != "" && only != part.name {
+			continue
+		}
 		fmt.Fprintln(os.Stderr, "measuring:", part.name)
 		results, err := part.measure()
 		if err != nil {

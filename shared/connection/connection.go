@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"rekey/shared/claim"
+	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/rotator"
 	"rekey/shared/secret"
@@ -65,9 +66,9 @@ type Records interface {
 	// List leaves out what can't be read. Then it returns an error beside the others
 	// and next, which has a method LeftOut() int: how many rows these are.
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
-	// Page returns connections in the order of names, and what to ask for next, nil at the end. It
-	// leaves out what List does.
-	Page(ctx context.Context, q rotation.ListQuery) (records []rotation.Record, next *rotation.ListQuery, err error)
+	// Page returns what q asks for, and what to ask for next; nil at the end. It leaves out what List
+	// does. What it costs is bounded: a page of a search may have few or none, and more to come.
+	Page(ctx context.Context, q index.Query) (records []rotation.Record, next *index.Query, err error)
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
 	// Former returns what is kept of connections that are gone and rotated app.
 	Former(ctx context.Context, app rotation.Application) ([]rotation.Former, error)
@@ -75,6 +76,8 @@ type Records interface {
 	Due(ctx context.Context, until time.Time, limit int) ([]rotation.Due, error)
 	// Activity counts the runs that ended in each of some weeks up to that of last, the oldest first.
 	Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error)
+	// Ahead returns when something rotates, and when what is rotated ends, from a moment on until another.
+	Ahead(ctx context.Context, from, to time.Time) (index.Ahead, error)
 }
 
 // Reservations keep values unique among connections.
@@ -171,15 +174,10 @@ func (s *Service) Get(ctx context.Context, id string) (rotation.Record, error) {
 	if err != nil {
 		return rec, s.explainStore(ctx, "reading the connection", err)
 	}
-	if gone(&rec) {
+	if index.Gone(&rec) {
 		return rotation.Record{}, errNoConnection
 	}
 	return rec, nil
-}
-
-// gone reports whether the API shows the connection no more.
-func gone(rec *rotation.Record) bool {
-	return rec.Phase == rotation.Deleting || rec.Request != nil && rec.Request.Kind == rotation.AskDelete
 }
 
 // ByName returns the connection of that name in a project; "" for none.
@@ -219,7 +217,7 @@ func (s *Service) records(ctx context.Context, project *string, wanted func(*rot
 			return nil, s.explainStore(ctx, "listing connections", err)
 		}
 		for _, rec := range page {
-			if !gone(&rec) && wanted(&rec) && (project == nil || *project == rec.Project) {
+			if !index.Gone(&rec) && wanted(&rec) && (project == nil || *project == rec.Project) {
 				all = append(all, rec)
 			}
 		}
@@ -237,34 +235,28 @@ func (s *Service) warnLeftOut(ctx context.Context, rows int) {
 	}
 }
 
-// Page returns up to q.Limit connections in the order of names, and whether there are more. Keep
-// chooses among them; nil chooses all. What it costs follows from what is read: the page, and what
-// keep does not choose. It leaves out what [Service.List] does.
-func (s *Service) Page(
-	ctx context.Context, q rotation.ListQuery, keep func(*rotation.Record) bool,
-) (page []rotation.Record, more bool, err error) {
-	const refill = 100 // what was left out is made up for by more than one at a time
-	limit, leftOut := q.Limit, 0
-	if keep != nil {
-		q.Limit = max(limit, refill)
-	}
-	for next := &q; next != nil && !more; {
+// Page returns what q asks for, up to q.Limit, and what to ask for next; nil at the end. A page of a
+// search may have fewer, even none, and more to come: its cost is bounded. It leaves out what
+// [Service.List] does.
+func (s *Service) Page(ctx context.Context, q index.Query) (page []rotation.Record, next *index.Query, err error) {
+	leftOut := 0
+	defer func() { s.warnLeftOut(ctx, leftOut) }()
+	for next = &q; next != nil && q.Limit > len(page); {
+		ask := *next
+		ask.Limit = q.Limit - len(page)
 		var records []rotation.Record
-		records, next, err = s.Records.Page(ctx, *next)
+		records, next, err = s.Records.Page(ctx, ask)
 		if some, ok := errors.AsType[unreadable](err); ok {
 			leftOut += some.LeftOut()
 		} else if err != nil {
-			return nil, false, s.explainStore(ctx, "listing connections", err)
+			return nil, nil, s.explainStore(ctx, "listing connections", err)
 		}
-		records = slices.DeleteFunc(records, func(rec rotation.Record) bool { return gone(&rec) || keep != nil && !keep(&rec) })
-		page = append(page, records...)
-		more = len(page) > limit || len(page) == limit && next != nil
-		if next != nil {
-			next.Limit = max(limit, refill)
+		page = append(page, slices.DeleteFunc(records, func(rec rotation.Record) bool { return index.Gone(&rec) })...)
+		if q.Searches() {
+			break
 		}
 	}
-	s.warnLeftOut(ctx, leftOut)
-	return page[:min(limit, len(page))], more, nil
+	return page, next, nil
 }
 
 // unreadable is the error of a list that left rows out.

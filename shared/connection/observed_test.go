@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/attention"
 	"rekey/shared/connection"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
@@ -56,7 +57,7 @@ func (s *subject) historyOf(t *testing.T, id string) []rotation.Event {
 // attentionOf is why the connection says that a person should look at it.
 func (s *subject) attentionOf(t *testing.T, id string) []string {
 	t.Helper()
-	return connection.Attention(new(s.recordOf(t, id)), time.Now())
+	return attention.Of(new(s.recordOf(t, id)), time.Now())
 }
 
 // noticesOf counts what has been told about a connection.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -137,8 +138,8 @@ func (s *Service) repeated(ctx context.Context, k Keyed, was note, etag string) 
 	switch {
 	case err != nil:
 		return rec, true, err
-	case made && gone(&rec), !made && was.State == noteDone:
-		if k.Rotates != "" && !gone(&rec) {
+	case made && index.Gone(&rec), !made && was.State == noteDone:
+		if k.Rotates != "" && !index.Gone(&rec) {
 			return rec, true, nil // others came after it
 		}
 		return rotation.Record{}, true, &Error{

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rekey/shared/history"
+	"rekey/shared/index"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
@@ -149,7 +150,7 @@ func (s *Service) askIf(
 	var dropped []rotation.ClaimRow
 	rec, err := amend(ctx, s.Records, id, func(rec *rotation.Record) ([]rotation.Event, error) {
 		dropped = nil
-		if gone(rec) {
+		if index.Gone(rec) {
 			return nil, errNoConnection
 		}
 		if err := check(ctx, rec); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rekey/shared/index"
 	"rekey/shared/inventory"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
@@ -80,7 +81,7 @@ func (s *Service) Upcoming(ctx context.Context, limit int) (Upcoming, error) {
 func nextRotations(now time.Time, due []rotation.Due, read map[string]*rotation.Record, until time.Time) (list []NextRotation) {
 	for _, d := range due {
 		rec := read[d.ID]
-		if rec == nil || gone(rec) || rec.Rotating() || !rec.Policy.Enabled {
+		if rec == nil || index.Gone(rec) || rec.Rotating() || !rec.Policy.Enabled {
 			continue
 		}
 		at := rec.NextRotation(now)
@@ -141,4 +142,14 @@ func (s *Service) Activity(ctx context.Context, weeks int) ([]rotation.Week, err
 		return nil, s.explainStore(ctx, "counting rotations", err)
 	}
 	return list, nil
+}
+
+// Ahead returns what rotates, and what of what is rotated ends, within a time from now on.
+func (s *Service) Ahead(ctx context.Context, within time.Duration) (index.Ahead, error) {
+	now := s.Rotator.Clock()
+	ahead, err := s.Records.Ahead(ctx, now, now.Add(within))
+	if err != nil {
+		return ahead, s.explainStore(ctx, "counting what is ahead", err)
+	}
+	return ahead, nil
 }

@@ -19,6 +19,10 @@ import (
 	"rekey/shared/serviceerror"
 )
 
+var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+
+func in(days int) time.Time { return noon.AddDate(0, 0, days) }
+
 // waiting is a connection that rotates at its slot and wakes at wake.
 func waiting(id string, slot, wake time.Time) rotation.Record {
 	return rotation.Record{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rekey/shared/history"
+	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
@@ -208,7 +209,7 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 	now := s.Rotator.Clock()
 	var dropped []rotation.ClaimRow
 	rec, err := amend(ctx, s.Records, id, func(rec *rotation.Record) ([]rotation.Event, error) {
-		if gone(rec) {
+		if index.Gone(rec) {
 			return nil, errNoConnection
 		}
 		was := rec.Clone()

@@ -68,7 +68,7 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 	}
 	if e := r.Error; e != nil && e.Persists() {
 		list = append(list, trouble{troubleFailing, Event{Kind: history.Attention, Class: e.Class, Message: e.Message}})
-	} else if r.Overruns(now) {
+	} else if at := r.Overruns(); !at.IsZero() && !now.Before(at) {
 		list = append(list, trouble{troubleFailing, Event{
 			Kind: history.Attention,
 			Message: "The rotation that began at " + r.Run.StartedAt.UTC().Format(time.RFC3339) + " has not succeeded so far. " +
@@ -102,15 +102,17 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 // rotation is going to prevent it.
 var warnDays = []int{14, 7, 3, 1}
 
-// Ends reports whether current, or what the connection signs in with, ends soon and no
-// rotation is going to prevent it, and whether one of them has ended.
-func (r *Record) Ends(now time.Time) (soon, over bool) {
+// Ends is from when on current, or what the connection signs in with, ends soon and no rotation is
+// going to prevent it, and from when on one of them has ended; zero: never.
+func (r *Record) Ends() (soon, over time.Time) {
 	look := func(at time.Time, prevented bool, days int) {
 		if at.IsZero() {
 			return
 		}
-		over = over || !at.After(now)
-		soon = soon || !prevented && !at.AddDate(0, 0, -days).After(now)
+		over = earlier(over, at)
+		if !prevented {
+			soon = earlier(soon, at.AddDate(0, 0, -days))
+		}
 	}
 	if c := r.Current; c != nil {
 		look(c.ExpiresAt, r.Prevented(), warnDays[0])
@@ -177,8 +179,11 @@ func (t *transition) warnOfExpiry() {
 // longRun is how long a run may take before a person should know.
 const longRun = time.Hour
 
-// Overruns reports whether the run under way has taken for so long that a person should
-// know (promise P8).
-func (r *Record) Overruns(now time.Time) bool {
-	return r.Run != nil && !r.Run.StartedAt.IsZero() && !now.Before(r.Run.StartedAt.Add(longRun))
+// Overruns is from when on the run under way has taken for so long that a person should know
+// (promise P8); zero: none is.
+func (r *Record) Overruns() time.Time {
+	if r.Run == nil || r.Run.StartedAt.IsZero() {
+		return time.Time{}
+	}
+	return r.Run.StartedAt.Add(longRun)
 }

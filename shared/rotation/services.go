@@ -16,17 +16,9 @@ type Due struct {
 // Handle is what a store has to remember about a record that it returned: the
 // condition of the next write. It is opaque to all other code, and never encoded.
 type Handle struct {
-	ETag   string
-	Wake   time.Time // the due row as it is stored
-	Listed string    // where lists in the order of names have it, as it is stored; empty: nowhere
-}
-
-// ListQuery asks for a part of a list in the order of names, and of ids among equal ones.
-type ListQuery struct {
-	Project            *string // nil: of all projects
-	Name               string  // empty: of all names
-	AfterName, AfterID string  // where to go on, behind this one; empty: at the beginning
-	Limit              int     // at most 1,000
+	ETag  string
+	Wake  time.Time // the due row as it is stored
+	Index string    // the rows that lists and counts find it by, as they are stored
 }
 
 // VaultSecret is one version of a secret in Key Vault.

@@ -1,37 +1,35 @@
 package rotationtest
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
-	"strings"
+	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/rotation"
 )
 
 // Page implements [Store].
-func (s storePort) Page(ctx context.Context, q rotation.ListQuery) (records []rotation.Record, next *rotation.ListQuery, err error) {
+func (s storePort) Page(ctx context.Context, q index.Query) (records []rotation.Record, next *index.Query, err error) {
 	err = s.p.read(ctx, "store.page", "", func() error {
-		place := func(name, id string) string { return name + " " + id } // an id has no spaces
-		after := place(q.AfterName, q.AfterID)
-		var all []string
-		ids := map[string]string{}
-		for id, r := range s.s.rows {
+		var all []index.Entry
+		for _, r := range s.s.rows {
 			rec := r.record()
-			if at := place(rec.Name, id); rec.Via == "" && at > after && (q.Name == "" || q.Name == rec.Name) &&
-				(q.Project == nil || *q.Project == rec.Project) {
-				all, ids[at] = append(all, at), id
+			if e := index.Of(&rec); q.Finds(&e) && q.Behind(&e) {
+				all = append(all, e)
 			}
 		}
-		slices.Sort(all)
+		slices.SortFunc(all, func(a, b index.Entry) int { return cmp.Compare(a.Name+" "+a.ID, b.Name+" "+b.ID) }) // an id has no spaces
 		left := leftOut(0)
-		for i, at := range all {
+		for i, e := range all {
 			if i == q.Limit {
 				next = &q
 				break
 			}
-			r := s.s.rows[ids[at]]
-			q.AfterID = ids[at]
-			q.AfterName = strings.TrimSuffix(at, " "+q.AfterID)
+			q.AfterName, q.AfterID = e.Name, e.ID
+			r := s.s.rows[e.ID]
 			if r.schema() > rotation.Schema {
 				left++
 				continue
@@ -44,4 +42,26 @@ func (s storePort) Page(ctx context.Context, q rotation.ListQuery) (records []ro
 		return nil
 	})
 	return records, next, err
+}
+
+// Ahead implements [Store].
+func (s storePort) Ahead(ctx context.Context, from, to time.Time) (ahead index.Ahead, err error) {
+	err = s.p.read(ctx, "store.ahead", "", func() error {
+		within := func(at time.Time) bool { return !at.IsZero() && !at.Before(from) && at.Before(to) }
+		for _, id := range slices.Sorted(maps.Keys(s.s.rows)) {
+			rec := s.s.rows[id].record()
+			e := index.Of(&rec)
+			if within(e.Due) {
+				ahead.Due = append(ahead.Due, e.Due)
+			}
+			if within(e.Ends) {
+				ahead.Ends = append(ahead.Ends, index.End{At: e.Ends, Credential: e.Credential})
+			}
+		}
+		ahead.Whole = true
+		slices.SortFunc(ahead.Due, time.Time.Compare)
+		slices.SortFunc(ahead.Ends, func(a, b index.End) int { return a.At.Compare(b.At) })
+		return nil
+	})
+	return ahead, err
 }

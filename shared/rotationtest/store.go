@@ -14,6 +14,7 @@ import (
 	"rekey/shared/audit"
 	"rekey/shared/claim"
 	"rekey/shared/history"
+	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/rotator"
@@ -41,9 +42,11 @@ type Store interface {
 	// is an error beside the others and next, which wraps why and says how many
 	// they are: it has a method LeftOut() int.
 	List(ctx context.Context, cursor string, limit int) (records []rotation.Record, next string, err error)
-	// Page returns records in the order of names, and what to ask for next, nil at the end; with
-	// those that can't be read as in List. Targets are on no page.
-	Page(ctx context.Context, q rotation.ListQuery) (records []rotation.Record, next *rotation.ListQuery, err error)
+	// Page returns what q asks for, and what to ask for next, nil at the end; with those that can't be
+	// read as in List.
+	Page(ctx context.Context, q index.Query) (records []rotation.Record, next *index.Query, err error)
+	// Ahead returns when something rotates, and when what is rotated ends, from a moment on until another.
+	Ahead(ctx context.Context, from, to time.Time) (index.Ahead, error)
 	// History returns events, the newest first; next is empty at the end.
 	History(ctx context.Context, id, cursor string, limit int) (events []rotation.Event, next string, err error)
 	// Former returns what is kept of connections that were removed and had app as their target,
@@ -98,6 +101,10 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Store) {
 		{"a list has every record once", storeTest.list},
 		{"a page has the names in their order", storeTest.page},
 		{"a page follows changes of names", storeTest.pageFollows},
+		{"targets have pages of their own", storeTest.targetPages},
+		{"a search finds parts of names and states", storeTest.searches},
+		{"what needs attention is found when its time has come", storeTest.urgent},
+		{"what is ahead is counted", storeTest.ahead},
 		{"a newer schema is refused", storeTest.newerSchema},
 		{"a list leaves newer records out and says so", storeTest.listNewer},
 		{"unknown properties survive", storeTest.unknownProperties},

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/rotation"
 )
 
@@ -28,7 +29,7 @@ func (s storeTest) listed(t *testing.T, project, name, via string) rotation.Reco
 }
 
 // pages reads the whole list that q asks for.
-func (s storeTest) pages(t *testing.T, q rotation.ListQuery) (all []string) {
+func (s storeTest) pages(t *testing.T, q index.Query) (all []string) {
 	t.Helper()
 	for next := &q; next != nil; {
 		records, after, err := s.Page(t.Context(), *next)
@@ -61,24 +62,24 @@ func (s storeTest) page(t *testing.T) {
 	}
 	slices.SortFunc(want, func(a, b string) int { return cmp.Compare(a, b) })
 	for _, limit := range []int{1, 3, len(want) - 1, len(want), 1000} {
-		if got := s.pages(t, rotation.ListQuery{Project: &mine, Limit: limit}); !slices.Equal(got, want) {
+		if got := s.pages(t, index.Query{Project: &mine, Limit: limit}); !slices.Equal(got, want) {
 			t.Errorf("pages of %d:\n%q, want\n%q", limit, got, want)
 		}
 	}
 	for _, name := range []string{"a", "a-b", "none"} {
 		named := slices.DeleteFunc(slices.Clone(want), func(at string) bool { return !strings.HasPrefix(at, name+" ") })
-		if got := s.pages(t, rotation.ListQuery{Project: &mine, Name: name, Limit: 2}); !slices.Equal(got, named) {
+		if got := s.pages(t, index.Query{Project: &mine, Name: name, Limit: 2}); !slices.Equal(got, named) {
 			t.Errorf("named %s: %q, want %q", name, got, named)
 		}
 	}
 	// Without a project they are among those of others.
-	all := s.pages(t, rotation.ListQuery{Limit: 1000})
+	all := s.pages(t, index.Query{Limit: 1000})
 	all = slices.DeleteFunc(all, func(at string) bool { return !slices.Contains(want, at) })
 	if !slices.Equal(all, want) {
 		t.Errorf("of all projects: %q, want %q", all, want)
 	}
 	after := strings.Fields(want[7])
-	if got := s.pages(t, rotation.ListQuery{Project: &mine, Limit: 5, AfterName: after[0], AfterID: after[1]}); !slices.Equal(got, want[8:]) {
+	if got := s.pages(t, index.Query{Project: &mine, Limit: 5, AfterName: after[0], AfterID: after[1]}); !slices.Equal(got, want[8:]) {
 		t.Errorf("after %s: %q, want %q", after, got, want[8:])
 	}
 }
@@ -87,7 +88,7 @@ func (s storeTest) pageFollows(t *testing.T) {
 	project := rand.Text()
 	names := func() string {
 		var all []string
-		for _, at := range s.pages(t, rotation.ListQuery{Project: &project, Limit: 2}) {
+		for _, at := range s.pages(t, index.Query{Project: &project, Limit: 2}) {
 			all = append(all, strings.Fields(at)[0])
 		}
 		return fmt.Sprint(all)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"rekey/shared/attention"
 	"rekey/shared/certificate"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
@@ -246,7 +247,7 @@ func look(rec *rotation.Record, now time.Time) view {
 	v := view{
 		id: rec.ID, vaultName: rec.VaultName, authName: rec.AuthName(), clientID: rec.Target.ClientID, phase: string(rec.Phase),
 		version: rec.Version,
-		lease:   rec.Lease.Token, enabled: rec.Policy.Enabled, stale: len(rec.Stale.Versions), attention: connection.Attention(rec, now),
+		lease:   rec.Lease.Token, enabled: rec.Policy.Enabled, stale: len(rec.Stale.Versions), attention: attention.Of(rec, now),
 		revoke:   rec.Revoke || rec.Undo,
 		creating: rec.Phase == rotation.Creating, idle: rec.Phase == rotation.Idle, deleting: rec.Phase == rotation.Deleting,
 		publishing: rec.Phase == rotation.Publishing || rec.Phase == rotation.Rebinding,

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -146,7 +147,7 @@ func (s storePort) List(ctx context.Context, cursor string, limit int) ([]rotati
 	return got.list, got.next, err
 }
 
-func (s storePort) Page(ctx context.Context, q rotation.ListQuery) (list []rotation.Record, next *rotation.ListQuery, err error) {
+func (s storePort) Page(ctx context.Context, q index.Query) (list []rotation.Record, next *index.Query, err error) {
 	list, err = do(ctx, s.p, call{op: "store.page", read: true}, func(ctx context.Context) (list []rotation.Record, err error) {
 		list, next, err = s.to.Page(ctx, q)
 		return list, err
@@ -171,6 +172,12 @@ func (s storePort) Former(ctx context.Context, app rotation.Application) ([]rota
 func (s storePort) Activity(ctx context.Context, last time.Time, weeks int) ([]rotation.Week, error) {
 	return do(ctx, s.p, call{op: "store.activity", read: true}, func(ctx context.Context) ([]rotation.Week, error) {
 		return s.to.Activity(ctx, last, weeks)
+	})
+}
+
+func (s storePort) Ahead(ctx context.Context, from, to time.Time) (index.Ahead, error) {
+	return do(ctx, s.p, call{op: "store.ahead", read: true}, func(ctx context.Context) (index.Ahead, error) {
+		return s.to.Ahead(ctx, from, to)
 	})
 }
 

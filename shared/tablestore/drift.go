@@ -16,10 +16,10 @@ import (
 // as a conflict, for ever. Since all these rows change only together with the
 // record's, its ETag guards what was seen here until the transaction is done.
 type drift struct {
-	looked      bool    // this is not just the zero value
-	oldGone     bool    // the wake-up to delete is not there
-	newThere    bool    // the wake-up to insert is there
-	unlisted    [2]bool // the rows of the lists to delete that are not there
+	looked      bool            // this is not just the zero value
+	oldGone     bool            // the wake-up to delete is not there
+	newThere    bool            // the wake-up to insert is there
+	unindexed   map[string]bool // by key: the row of the index to delete is not there
 	history     []rotation.Event
 	historyETag string          // not empty: the history row is there, with history in it
 	notices     map[string]bool // by key: the notice is there
@@ -52,7 +52,7 @@ func (s *Store) look(ctx context.Context, c change) (drift, error) {
 			return drift{}, e
 		}
 	}
-	if err := s.lookListed(ctx, op, c, &d); err != nil {
+	if err := s.lookIndex(ctx, op, c, &d); err != nil {
 		return drift{}, err
 	}
 	row, found, e = s.get(ctx, op, pk, historyKey(c.rec.ID, c.version))

@@ -99,7 +99,7 @@ func checkRecord(t *testing.T, row []byte) {
 		}
 		return
 	}
-	if rec.Schema > rotation.Schema || rec.Handle != (rotation.Handle{ETag: "e", Wake: rec.WakeAt, Listed: listed(&rec)}) {
+	if rec.Schema > rotation.Schema || rec.Handle != (rotation.Handle{ETag: "e", Wake: rec.WakeAt}) {
 		t.Errorf("schema %d, handle %+v", rec.Schema, rec.Handle)
 	}
 	first, err := encodeRecord(&rec)
@@ -121,6 +121,15 @@ func checkRecord(t *testing.T, row []byte) {
 	}
 	if second, err := encodeRecord(&again); err != nil || !reflect.DeepEqual(first, second) {
 		t.Errorf("written %v and then %v, %v", first, second, err)
+	}
+	for key := range rowsOf(&rec) {
+		if validID.MatchString(rec.ID) && !keyAllowed(key) {
+			t.Errorf("%q is no key", key)
+		}
+	}
+	rec.Handle.Index = rowsOf(&rec).encode()
+	if c := (&change{rec: rec}); !reflect.DeepEqual(c.indexed(), rowsOf(&rec)) {
+		t.Errorf("the rows beside it are %v, and remembered as %v", rowsOf(&rec), c.indexed())
 	}
 	clone := rec.Clone()
 	if third, err := encodeRecord(&clone); err != nil || !reflect.DeepEqual(first, third) {

@@ -1,6 +1,7 @@
 package tablestore
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -27,30 +28,57 @@ func TestKeysStayAsTheyAre(t *testing.T) {
 		appPartition(app):                 "s04",
 		appKey(app):                       "app-" + both,
 		acceptedKey(app):                  "app-" + both + "-accepted",
-		endKey(catalog.End{At: wake, Key: app, KeyID: "k_1"}):                  "end-20300102T020405Z-" + both + "-k_5f1",
-		endKey(catalog.End{At: catalog.Never, Key: app}):                       "end-99991231T000000Z-" + both + "-",
-		noticeKey(wake, inventory.DueID(guid), 42, 0):                          "evt-20300102T020405Z-scan-" + guid + "-0000000000000000042-00",
-		dueKey(wake, inventory.DueID(guid)):                                    "due-20300102T020405Z-scan-" + guid,
-		partitionKey("0195c2c4-6a1e-7f00-8000-000000000001"):                   "s01",
-		partitionKey("one"):                                                    "s0f",
-		connectionKey("one"):                                                   "conn-one",
-		dueKey(wake, "one"):                                                    "due-20300102T020405Z-one",
-		historyKey("one", 1):                                                   "hist-one-9223372036854775806",
-		historyKey("one", 9e18):                                                "hist-one-0223372036854775807",
-		dayKey(wake, "one"):                                                    "day-20300102-one",
-		listKeys("p", listedAt("a-0b", "one"))[0]:                              "list-a-10b-0one",
-		listKeys("p", listedAt("a-0b", "one"))[1]:                              "plist-" + digest("p") + "-a-10b-0one",
-		formerPrefix("t c") + "one":                                            "former-" + digest("t c") + "-one",
-		noticeKey(wake, "one", 42, 1):                                          "evt-20300102T020405Z-one-0000000000000000042-01",
-		pendingKey("0f3a"):                                                     "oauth-0f3a",
-		pendingKey("idem-0f3a"):                                                "once-0f3a",
+		endKey(catalog.End{At: wake, Key: app, KeyID: "k_1"}): "end-20300102T020405Z-" + both + "-k_5f1",
+		endKey(catalog.End{At: catalog.Never, Key: app}):      "end-99991231T000000Z-" + both + "-",
+		noticeKey(wake, inventory.DueID(guid), 42, 0):         "evt-20300102T020405Z-scan-" + guid + "-0000000000000000042-00",
+		dueKey(wake, inventory.DueID(guid)):                   "due-20300102T020405Z-scan-" + guid,
+		partitionKey("0195c2c4-6a1e-7f00-8000-000000000001"):  "s01",
+		partitionKey("one"):                                   "s0f",
+		connectionKey("one"):                                  "conn-one",
+		dueKey(wake, "one"):                                   "due-20300102T020405Z-one",
+		historyKey("one", 1):                                  "hist-one-9223372036854775806",
+		historyKey("one", 9e18):                               "hist-one-0223372036854775807",
+		dayKey(wake, "one"):                                   "day-20300102-one",
+		formerPrefix("t c") + "one":                           "former-" + digest("t c") + "-one",
+		noticeKey(wake, "one", 42, 1):                         "evt-20300102T020405Z-one-0000000000000000042-01",
+		pendingKey("0f3a"):                                    "oauth-0f3a",
+		pendingKey("idem-0f3a"):                               "once-0f3a",
 		reservationKey(reservation.Row{Kind: "name", Value: "org-My app_1/ü"}): "name-org-My_20app_5f1_2f_c3_bc",
 		reservationKey(reservation.Row{Kind: "vault", Value: "rekey-a"}):       "vault-rekey-a",
-		claimKey(claim):                                                        "claim-" + digest("t c") + "-one-id",
+		claimKey(claim): "claim-" + digest("t c") + "-one-id",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// The rows beside a record can't change either: what an older Rekey has written would stay.
+func TestRowsBesideARecord(t *testing.T) {
+	at := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)
+	rec := rotation.Record{ID: "one", Name: "a-0b", Project: "p", VaultName: "V", Phase: rotation.Idle, NextSlot: at,
+		Policy: rotation.Policy{Enabled: true}, Target: rotation.Application{TenantID: "T", ClientID: "C"},
+		Current: &rotation.Credential{KeyID: "K", ExpiresAt: at.AddDate(0, 0, 40)}}
+	row := indexRow{Text: "a-0b\nc\nk\none\nv", States: "active"}
+	urgent := row
+	urgent.Project = "p"
+	list := func(of string) indexRows {
+		return indexRows{
+			of + "list-a-10b-0one": row, of + "plist-" + digest("p") + "-a-10b-0one": row, of + "attn-20300102T040405Z-a-10b-0one": urgent,
+			"next-20300102T030405Z-one": {}, "ends-20300211T030405Z-one": {Credential: "t c k"},
+		}
+	}
+	if got := rowsOf(&rec); !maps.Equal(got, list("")) {
+		t.Errorf("of a connection: %v", got)
+	}
+	rec.Via, row.Text = "other", "a-0b\nc\nk\none\nother\nv"
+	urgent.Text = row.Text
+	if got := rowsOf(&rec); !maps.Equal(got, list("t")) {
+		t.Errorf("of a target: %v", got)
+	}
+	rec.Request = &rotation.Request{Kind: rotation.AskDelete}
+	if got := rowsOf(&rec); len(got) != 2 {
+		t.Errorf("of one that is going: %v", got)
 	}
 }
 

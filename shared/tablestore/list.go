@@ -8,25 +8,14 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 	"golang.org/x/sync/errgroup"
 
+	"rekey/shared/index"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
 
-// Records lie in the order of hashed ids. So that a page of a list in the order of names costs
-// what is on it, each connection that lists show has two empty rows beside its record, whose keys
-// sort by name: one among all, one among those of its project. They change with the record, in
-// one transaction. Targets have none.
-
-const (
-	listPrefix        = "list-"
-	projectListPrefix = "plist-"
-)
-
-// listedAt is the end of both keys: it sorts as the name does, and by the id among equal names. A
+// listedAt is the end of the keys of lists: it sorts as the name does, and by the id among equal names. A
 // hyphen becomes two characters, so that a name ends before whatever another one goes on with.
 // Of a name that is too long, which the API does not make, there is only the beginning.
 func listedAt(name, id string) string {
@@ -45,64 +34,22 @@ func parseListed(key string) (name, id string, ok bool) {
 	return name, id, err == nil && validID.MatchString(id) && listedAt(name, id) == key
 }
 
-// listed is where the rows of a record are; empty if lists do not show it.
-func listed(rec *rotation.Record) string {
-	if rec.Via != "" {
-		return ""
-	}
-	return listedAt(rec.Name, rec.ID)
-}
-
-func listKeys(project, at string) [2]string {
-	return [2]string{listPrefix + at, projectListPrefix + digest(project) + "-" + at}
-}
-
-// addListed moves the rows to where the record's name is.
-func (c *change) addListed(t *transaction, d drift) {
-	was, is := c.rec.Handle.Listed, listed(&c.rec)
-	if c.kind == aztables.TransactionTypeDelete {
-		is = ""
-	}
-	if was == is {
-		return
-	}
-	if was != "" {
-		for i, key := range listKeys(c.rec.Project, was) {
-			if !d.unlisted[i] {
-				t.add(aztables.TransactionTypeDelete, key, string(azcore.ETagAny), nil)
-			}
-		}
-	}
-	if is != "" {
-		for _, key := range listKeys(c.rec.Project, is) {
-			t.add(aztables.TransactionTypeInsertReplace, key, "", nil)
-		}
-	}
-}
-
-// lookListed finds out which of the rows that would be deleted are not there.
-func (s *Store) lookListed(ctx context.Context, op string, c change, d *drift) error {
-	if c.rec.Handle.Listed == "" {
-		return nil
-	}
-	for i, key := range listKeys(c.rec.Project, c.rec.Handle.Listed) {
-		_, found, e := s.get(ctx, op, partitionKey(c.rec.ID), key)
-		if e != nil {
-			return e
-		}
-		d.unlisted[i] = !found
-	}
-	return nil
-}
-
 // Page returns the records that q asks for, in order, and what to ask for next; nil if there is
 // nothing more. It may return fewer than q.Limit, even none, with more to come. A page costs 16
-// queries of keys and a read for each record on it, however many there are; more queries only if by
-// chance many of its records are in one partition.
+// queries and a read for each record on it, however many there are; more queries only if by chance
+// many of its records are in one partition. See [Store.search] and [Store.urgent] for what else it
+// may cost.
 //
 // A row that can't be read is left out, as by [Store.List].
-func (s *Store) Page(ctx context.Context, q rotation.ListQuery) (records []rotation.Record, next *rotation.ListQuery, err error) {
-	at, more, err := s.names(ctx, q, pageLimit(q.Limit))
+func (s *Store) Page(ctx context.Context, q index.Query) (records []rotation.Record, next *index.Query, err error) {
+	find := s.names
+	switch {
+	case !q.Attention.IsZero():
+		find = s.urgent
+	case q.Searches():
+		find = s.search
+	}
+	at, after, err := find(ctx, q, pageLimit(q.Limit))
 	if err != nil {
 		return nil, nil, fmt.Errorf("listing records: %w", err)
 	}
@@ -111,35 +58,48 @@ func (s *Store) Page(ctx context.Context, q rotation.ListQuery) (records []rotat
 		return nil, nil, fmt.Errorf("listing records: %w", err)
 	}
 	for i, key := range at {
-		// It may have gone, or have another name, since.
-		if rec := found[i]; rec != nil && listed(rec) == key && (q.Name == "" || q.Name == rec.Name) {
+		// It may have gone, or be something else by now.
+		if rec := found[i]; rec != nil && listedAt(rec.Name, rec.ID) == key && q.Finds(new(index.Of(rec))) {
 			records = append(records, *rec)
 		}
 	}
-	if more {
-		q.AfterName, q.AfterID, _ = parseListed(at[len(at)-1])
+	if after != "" {
+		q.AfterName, q.AfterID, _ = parseListed(after)
 		next = &q
 	}
 	return records, next, err
 }
 
-// names returns the ends of the keys on a page.
-func (s *Store) names(ctx context.Context, q rotation.ListQuery, limit int) (at []string, more bool, err error) {
-	prefix := listPrefix
+// names returns the ends of the keys on a page, and the one behind which the next page begins; empty
+// if there is none.
+func (s *Store) names(ctx context.Context, q index.Query, limit int) (at []string, after string, err error) {
+	r, prefix := nameRange(&q)
+	at, more, err := s.merge(ctx, "listing names", r, prefix, limit, isListed)
+	if err == nil && more {
+		after = at[len(at)-1]
+	}
+	return at, after, err
+}
+
+func isListed(at string) bool {
+	_, _, ok := parseListed(at)
+	return ok
+}
+
+// nameRange is the range of keys that a query has to look through, and their prefix.
+func nameRange(q *index.Query) (r keyRange, prefix string) {
+	prefix = kind(q.Targets) + listPrefix
 	if q.Project != nil {
-		prefix = projectListPrefix + digest(*q.Project) + "-"
+		prefix = kind(q.Targets) + projectList(*q.Project)
 	}
-	from, to := prefix, prefix[:len(prefix)-1]+"." // '.' follows '-'
+	r.from, r.to = prefix, prefix[:len(prefix)-1]+"." // '.' follows '-'
 	if q.Name != "" {
-		from, to = prefix+listedAt(q.Name, ""), prefix+listedAt(q.Name, "")+"~" // '~' sorts behind what an id has
+		r.from, r.to = prefix+listedAt(q.Name, ""), prefix+listedAt(q.Name, "")+"~" // '~' sorts behind what an id has
 	}
-	if q.AfterName != "" {
-		from = max(from, prefix+listedAt(q.AfterName, q.AfterID)+"!") // '!' sorts before whatever an id may go on with
+	if q.AfterID != "" {
+		r.from = max(r.from, prefix+listedAt(q.AfterName, q.AfterID)+"!") // '!' sorts before whatever an id may go on with
 	}
-	return s.merge(ctx, "listing names", keyRange{from: from, to: to}, prefix, limit, func(at string) bool {
-		_, _, ok := parseListed(at)
-		return ok
-	})
+	return r, prefix
 }
 
 // merge returns the first limit keys of a range that lies in every partition, in order and

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"rekey/shared/emulator/table"
+	"rekey/shared/index"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -33,7 +34,7 @@ func TestPagesEndWhateverTheNames(t *testing.T) {
 	for _, limit := range []int{1, 2, 5, 100} {
 		var got []string
 		pages := 0
-		for next := (&rotation.ListQuery{Limit: limit}); next != nil; pages++ {
+		for next := (&index.Query{Limit: limit}); next != nil; pages++ {
 			if pages > 100 {
 				t.Fatalf("pages of %d do not end: %q", limit, got[:min(len(got), 30)])
 			}
@@ -61,7 +62,7 @@ func TestAListRowThatIsGoneIsHealed(t *testing.T) {
 		rec := mustCreate(t, f, rotation.Record{ID: "one", Version: 1, Name: "old"}, rotation.Event{At: epoch})
 		names := func() (all []string) {
 			t.Helper()
-			records, _, err := f.Page(t.Context(), rotation.ListQuery{Limit: 10, Project: new("")})
+			records, _, err := f.Page(t.Context(), index.Query{Limit: 10, Project: new("")})
 			if err != nil {
 				t.Fatal(err)
 			}

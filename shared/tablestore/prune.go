@@ -64,7 +64,8 @@ const pruneAtOnce = 8
 // of connections, the oldest first, and likewise at most limit runs of weeks that had, and at most
 // limit lines of the audit from before. It returns how many rows of history that were, and whether
 // there is more. It costs 48 queries, for each connection whose history is too old a query and a
-// transaction per 100 rows, and a transaction per 100 runs or lines.
+// transaction per 100 rows, a transaction per 100 runs or lines, and a read; more only while
+// records of an older Rekey have to be indexed.
 func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows int, more bool, err error) {
 	days, err := everywhere(limit, func(shard int) ([]day, error) { return s.daysIn(ctx, shard, before, limit) }, func(a, b day) int {
 		return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.id, b.id))
@@ -86,7 +87,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows in
 	failed := all.Wait()
 	moreRuns, runsErr := s.pruneRuns(ctx, before, limit)
 	moreLines, linesErr := s.pruneAudit(ctx, before, limit)
-	return int(deleted.Load()), len(days) == limit || moreRuns || moreLines, errors.Join(err, failed, runsErr, linesErr)
+	moreRecords, indexErr := s.reindex(ctx, limit)
+	return int(deleted.Load()), len(days) == limit || moreRuns || moreLines || moreRecords, errors.Join(err, failed, runsErr, linesErr, indexErr)
 }
 
 // daysIn returns the oldest days of one partition.

@@ -26,7 +26,11 @@ func (s *Store) Load(ctx context.Context, id string) (rotation.Record, error) {
 	if !found {
 		return rotation.Record{}, serviceerror.ErrNotFound
 	}
-	return decodeRecord(row.Value, string(row.ETag))
+	rec, err := decodeRecord(row.Value, string(row.ETag))
+	if err == nil {
+		rec.Handle.Index = rowsOf(&rec).encode()
+	}
+	return rec, err
 }
 
 // Create writes a record that was not there before, with its due row and a history
@@ -94,7 +98,7 @@ func (s *Store) write(ctx context.Context, c change) (rotation.Record, error) {
 	if etag == "" && c.kind != aztables.TransactionTypeDelete {
 		etag = s.readBack(ctx, &c.rec)
 	}
-	c.rec.Handle = rotation.Handle{ETag: etag, Wake: c.rec.WakeAt, Listed: listed(&c.rec)}
+	c.rec.Handle = rotation.Handle{ETag: etag, Wake: c.rec.WakeAt, Index: rowsOf(&c.rec).encode()}
 	return c.rec, nil
 }
 
@@ -145,7 +149,7 @@ func (c *change) transaction(d drift) (*transaction, error) {
 			t.add(aztables.TransactionTypeAdd, dueKey(is, c.rec.ID), "", nil)
 		}
 	}
-	c.addListed(t, d)
+	c.addIndex(t, d)
 	if err := c.addHistory(t, d); err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func decodeRecord(row []byte, etag string) (rotation.Record, error) {
 			return rotation.Record{}, fmt.Errorf("decoding a record: property %s does not hold its JSON", m.name)
 		}
 	}
-	rec.Handle = rotation.Handle{ETag: etag, Wake: rec.WakeAt, Listed: listed(&rec)}
+	rec.Handle = rotation.Handle{ETag: etag, Wake: rec.WakeAt}
 	return rec, nil
 }
 

@@ -47,7 +47,7 @@ func FuzzRows(f *testing.F) {
 		"former": `{"id":"one","vaultName":"v","removed":[{"digest":"d","at":"2030-01-02T03:04:05.000000006Z"}]}`}))
 	f.Add(mustJSON(f, map[string]any{"RowKey": dayKey(at, "one-7"), "version": "42", "former": formerPrefix("t c") + "one-7"}))
 	for _, name := range []string{"billing", "a-0b", "My App_1/ü", strings.Repeat("-", 200), strings.Repeat("ü", 200)} {
-		for _, key := range listKeys("p/ü", listedAt(name, "one-0")) {
+		for key := range rowsOf(&rotation.Record{ID: "one-0", Name: name, Project: "p/ü", ByHand: []rotation.ByHand{{}}}) {
 			f.Add(mustJSON(f, map[string]any{"RowKey": key}))
 		}
 	}
@@ -129,11 +129,14 @@ func checkListed(t *testing.T, row []byte) {
 	if rest, ok := strings.CutPrefix(key, projectListPrefix); ok {
 		_, at, _ = strings.Cut(rest, "-")
 	}
+	if _, rest, ok := cutTime(key, attentionPrefix); ok {
+		at = rest
+	}
 	if name, id, ok := parseListed(at); ok {
-		if got := listed(&rotation.Record{ID: id, Name: name}); got != at || !validID.MatchString(id) {
+		if got := listedAt(name, id); got != at || !validID.MatchString(id) {
 			t.Errorf("%q is taken for %q of %s, which is at %q", at, name, id, got)
 		}
-		for _, written := range listKeys("p", at) {
+		for _, written := range []string{"tlist-" + at, "tplist-" + digest("p") + "-" + at, "tattn-" + dueLayout + "-" + at} {
 			if !keyAllowed(written) {
 				t.Errorf("%q is no key", written)
 			}

@@ -12,8 +12,13 @@
 //	              hist-<id>-<reversed version>     its history, newest first
 //	              day-<yyyymmdd>-<id>              how far that day's history goes
 //	              run-<yyyymmdd>-<failed, succeeded>-<id>-<run>   a run that ended in the week of that Monday
-//	              list-<name>-<id>                 where it comes in a list of all
+//	              list-<name>-<id>                 where it comes in a list of all, and what a search looks at
 //	              plist-<project>-<name>-<id>      and in that of its project
+//	              attn-<time>-<name>-<id>          from when on it needs attention
+//	              tlist-, tplist-, tattn-          the same of targets
+//	              next-<time>-<id>                 when it rotates next
+//	              ends-<time>-<id>                 when its client secret ends, and which one that is
+//	              index-1                          how far the timer has written these where they were missing
 //	              former-<application>-<id>        what is kept of a connection that is gone
 //	              audit-<reversed time>-<id>       a line of the audit, newest first; <id>-<version>-<n>: of a connection
 //	              evt-<time>-<id>-<version>-<n>    what a person has to be told

@@ -35,6 +35,8 @@ func questions(one, two []inventory.Application) map[string]asked {
 	both := slices.Concat(one, two)
 	owned := func(i *catalog.Item) bool { return len(i.Owners) > 0 }
 	none := func(*catalog.Item) bool { return false }
+	some := slices.IndexFunc(one, func(a inventory.Application) bool { return len(a.Credentials) > 0 })
+	keyID := one[some].Credentials[0].KeyID
 	all := map[string]asked{
 		"everything":   {catalog.Query{}, nil, both},
 		"one tenant":   {catalog.Query{TenantID: other}, nil, two},
@@ -59,7 +61,10 @@ func questions(one, two []inventory.Application) map[string]asked {
 		"client id":    {catalog.Query{Text: one[3].ClientID}, func(i *catalog.Item) bool { return i.ClientID == one[3].ClientID }, both},
 		"owner":        {catalog.Query{Owner: "ADA@contoso.COM"}, owned, both},
 		"owner's name": {catalog.Query{Owner: "ada lovelace"}, owned, both},
-		"half a name":  {catalog.Query{Owner: "ada"}, none, both},
+		"half a name":  {catalog.Query{Owner: "ADA lov"}, owned, both},
+		"key id": {catalog.Query{Text: strings.ToUpper(keyID)}, func(i *catalog.Item) bool {
+			return slices.ContainsFunc(i.Credentials, func(c inventory.Credential) bool { return c.KeyID == keyID })
+		}, both},
 		"owner's id": {catalog.Query{Owner: numbered(900_007)},
 			func(i *catalog.Item) bool { return i.ClientID == numbered(7) && owned(i) }, both},
 		"owner and text": {catalog.Query{Owner: "ada lovelace", Text: "APP 1"},

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"rekey/shared/index"
 	"rekey/shared/inventory"
 )
 
@@ -14,8 +15,8 @@ import (
 type Query struct {
 	TenantID string
 	Finding  inventory.FindingKind // only those that have it
-	Owner    string                // the id, the name or the principal name of an owner, in any case
-	Text     string                // in the name, the client id or the name of a credential, in any case
+	Owner    string                // in the id, the name or the principal name of an owner, in any case
+	Text     string                // in the name, the client id, or the name or key id of a credential, in any case
 	// EndsAfter and EndsBefore are a range of [inventory.Application.EndsAt]; the latter is not in it.
 	// What does not end stands behind all that does, so that only EndsBefore leaves it out.
 	EndsAfter, EndsBefore time.Time
@@ -59,7 +60,7 @@ func (q *Query) clean() error {
 	q.Limit = cmp.Or(q.Limit, DefaultLimit)
 	q.EndsAfter, q.EndsBefore = q.EndsAfter.UTC().Truncate(time.Second), q.EndsBefore.UTC().Truncate(time.Second)
 	for name, text := range map[string]*string{"owner": &q.Owner, "text": &q.Text} {
-		if *text = fold(strings.TrimSpace(*text)); utf8.RuneCountInString(*text) > maxText {
+		if *text = index.Fold(strings.TrimSpace(*text)); utf8.RuneCountInString(*text) > maxText {
 			return invalid("%s must be at most %d characters.", name, maxText)
 		}
 	}
@@ -103,17 +104,18 @@ func (r *EndQuery) within(p End) bool {
 // names reports whether the row has the owner and the text that are asked for.
 func (q *Query) names(a *inventory.Application) bool {
 	if q.Owner != "" && !slices.ContainsFunc(a.Owners, func(o inventory.Owner) bool {
-		return fold(o.ID) == q.Owner || fold(o.Name) == q.Owner || fold(o.PrincipalName) == q.Owner
+		return has(q.Owner, o.ID, o.Name, o.PrincipalName)
 	}) {
 		return false
 	}
-	has := func(s string) bool { return strings.Contains(fold(s), q.Text) }
-	return q.Text == "" || has(a.Name) || has(a.ClientID) ||
-		slices.ContainsFunc(a.Credentials, func(c inventory.Credential) bool { return has(c.Name) })
+	return q.Text == "" || has(q.Text, a.Name, a.ClientID) ||
+		slices.ContainsFunc(a.Credentials, func(c inventory.Credential) bool { return has(q.Text, c.Name, c.KeyID) })
 }
 
-// fold takes the case from a text.
-func fold(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+// has reports whether a folded text is a part of one of the others, whatever their case.
+func has(part string, texts ...string) bool {
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(index.Fold(text), part) })
+}
 
 // finds reports whether the item has the finding that is asked for.
 func (q *Query) finds(i *Item) bool {

@@ -1,11 +1,12 @@
-package connection_test
+package attention_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
-	"rekey/shared/connection"
+	"rekey/shared/attention"
 	"rekey/shared/rotation"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
@@ -84,8 +85,85 @@ func TestAttention(t *testing.T) {
 		},
 		"disabling failed for an hour": {rotation.Record{Stale: rotation.Stale{Problem: serviceerror.VaultRefused}}, "not-disabled"},
 	} {
-		if got := strings.Join(connection.Attention(&tt.rec, noon), " "); got != tt.want {
+		if got := strings.Join(attention.Of(&tt.rec, noon), " "); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
+}
+
+// What is kept beside a record says from when on a person should look, to the nanosecond and for
+// whatever record: a list of what needs attention would leave out what that comes too late for.
+func TestFromAgreesWithOf(t *testing.T) {
+	const seed, records = 1, 20_000
+	some := draw{rand.New(rand.NewPCG(seed, 1))}
+	found := 0
+	for range records {
+		rec := some.record()
+		from := attention.From(&rec)
+		for _, now := range []time.Time{some.moment(), noon, from, from.Add(-1), from.Add(1)} {
+			if now.Year() < 1900 {
+				continue // no clock shows it
+			}
+			words, since := attention.Of(&rec, now), !from.IsZero() && !now.Before(from)
+			if (len(words) > 0) != since {
+				t.Fatalf("at %v there is %q, and a reason from %v on: %+v", now, words, from, rec)
+			}
+			if since {
+				found++
+			}
+		}
+	}
+	if found < records || found > 4*records {
+		t.Errorf("%d times there was a reason", found)
+	}
+}
+
+// draw makes records of every sort.
+type draw struct{ *rand.Rand }
+
+func (d draw) in(n int) bool { return d.IntN(n) == 0 }
+
+func (d draw) moment() time.Time {
+	if d.in(4) {
+		return time.Time{}
+	}
+	return noon.Add(time.Duration(d.IntN(120*24)-60*24) * time.Hour)
+}
+
+func (d draw) failure() *rotation.Failure {
+	return &rotation.Failure{Class: d.class(), Count: 1 + d.IntN(6)}
+}
+
+func (d draw) class() serviceerror.Class {
+	return []serviceerror.Class{serviceerror.Transient, serviceerror.Permission, serviceerror.CredentialLost}[d.IntN(3)]
+}
+
+func (d draw) record() rotation.Record {
+	rec := rotation.Record{NextSlot: d.moment(), Unproven: max(0, d.IntN(12)-10)}
+	rec.Policy.Enabled, rec.Policy.Grace = d.in(2), time.Duration(d.IntN(48))*time.Hour
+	if d.in(2) {
+		rec.Current = &rotation.Credential{ExpiresAt: d.moment(), Since: d.moment()}
+	}
+	if d.in(4) {
+		rec.Auth = &rotation.Auth{ExpiresAt: d.moment()}
+		if d.in(4) {
+			rec.Auth.Problem = d.failure()
+		}
+	}
+	if d.in(4) {
+		rec.Run = &rotation.Run{StartedAt: d.moment()}
+	}
+	if d.in(4) {
+		rec.Error = d.failure()
+	}
+	if d.in(6) {
+		rec.Removals = []rotation.Removal{{Problem: d.class(), Tries: 1 + d.IntN(6)}}
+	}
+	if d.in(12) {
+		rec.Stale.Problem = serviceerror.VaultRefused
+	}
+	if d.in(12) {
+		rec.ByHand = []rotation.ByHand{{}}
+	}
+	return rec
 }

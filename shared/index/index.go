@@ -1,0 +1,106 @@
+// Package index says what is kept beside each record, so that lists, searches and counts need not
+// read the records. It is derived from the record alone and changes with it, in one transaction.
+package index
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"rekey/shared/attention"
+	"rekey/shared/rotation"
+)
+
+// The words for states that lists are filtered by. A record may have several.
+const (
+	Active  = "active"  // rotation is on
+	Paused  = "paused"  // rotation is off
+	Running = "running" // something is under way
+	Failing = "failing" // the last rotation has failed
+)
+
+// States are all of them.
+var States = []string{Active, Paused, Running, Failing}
+
+// Entry is what is kept of a record.
+type Entry struct {
+	ID, Name, Project string
+	Target            bool      // it is a target, and no connection
+	Text              string    // what a search looks through, see [Fold]
+	States            string    // words, with a space between them
+	Attention         time.Time // from when on a person should look; zero: never
+	Due               time.Time // when it rotates next; zero: never
+	Ends              time.Time // when the client secret ends that it rotates; zero: not known, or never
+	Credential        string    // which one that is, see [Credential]
+}
+
+// maxText bounds what is searched: all that the API takes is far shorter.
+const maxText = 4096
+
+// Of returns the entry of a record. What the API shows no more needs no attention, is not due, and does not end.
+func Of(rec *rotation.Record) Entry {
+	e := Entry{ID: rec.ID, Name: rec.Name, Project: rec.Project, Target: rec.Via != "", Text: text(rec), States: states(rec)}
+	if Gone(rec) {
+		return e
+	}
+	e.Attention = attention.From(rec)
+	if rec.Policy.Enabled {
+		e.Due = rec.Due()
+	}
+	if c := rec.Current; c != nil {
+		e.Ends, e.Credential = c.ExpiresAt, Credential(rec.Target.TenantID, rec.Target.ClientID, c.KeyID)
+	}
+	return e
+}
+
+// Gone reports whether the API shows the connection no more.
+func Gone(rec *rotation.Record) bool {
+	return rec.Phase == rotation.Deleting || rec.Request != nil && rec.Request.Kind == rotation.AskDelete
+}
+
+// Credential names a client secret of an application among those of all tenants.
+func Credential(tenantID, clientID, keyID string) string {
+	return strings.ToLower(tenantID + " " + clientID + " " + keyID)
+}
+
+// text has a line for each name that a record is known by.
+func text(rec *rotation.Record) string {
+	names := []string{rec.Name, rec.VaultName, rec.Target.ClientID, rec.ID}
+	if rec.Via == "" {
+		names = append(names, rec.Actor.ClientID)
+	} else {
+		names = append(names, rec.Via)
+	}
+	if rec.Current != nil {
+		names = append(names, rec.Current.KeyID)
+	}
+	for i, name := range names {
+		names[i] = Fold(name)
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+	all := strings.Join(names, "\n")
+	return strings.ToValidUTF8(all[:min(len(all), maxText)], "")
+}
+
+// Fold takes the case from a text.
+func Fold(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+
+func states(rec *rotation.Record) string {
+	words := []string{Paused}
+	if rec.Policy.Enabled {
+		words[0] = Active
+	}
+	if rec.Phase != rotation.Idle {
+		words = append(words, Running)
+	}
+	if Failed(rec) {
+		words = append(words, Failing)
+	}
+	return strings.Join(words, " ")
+}
+
+// Failed reports whether the last rotation has failed, or fails.
+func Failed(rec *rotation.Record) bool {
+	return rec.Error != nil || rec.LastRun != nil && rec.LastRun.Outcome != "success"
+}
