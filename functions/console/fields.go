@@ -55,7 +55,8 @@ var phrases = []struct {
 	{regexp.MustCompile(`The first request with this Idempotency-Key is still being worked on\. Repeat it later\.`), stillAtIt},
 	{regexp.MustCompile(`Wait as long as Retry-After says\.`), "Wait a minute."},
 	{regexp.MustCompile(`Retry after the time in Retry-After\.`), "Try again in a minute."},
-	{regexp.MustCompile(`Read it again, and repeat the change with its version\.`), "Look at it as it is now; “Save” repeats your change."},
+	{regexp.MustCompile(`Read it again, and repeat the change with its version\.`),
+		"Look at it as it is now; “Save” repeats your change."},
 	{regexp.MustCompile(` To remove both, delete with \?revoke=true\.`), ""},
 	{regexp.MustCompile(`Whether it may rotate a target is tested there: POST \.\.\./\S+/test`),
 		"Whether it may rotate a target, “Test” on the target's page tells"},
@@ -63,7 +64,7 @@ var phrases = []struct {
 	{regexp.MustCompile(`POST \.\.\./\S+/oauth/authorize(?: with the connectionId)?`), "“Sign in again” on the connection's page"},
 	{regexp.MustCompile(`POST \.\.\./azure-client-secrets/\S+/targets`), "“Add a target” on the connection's page"},
 	{regexp.MustCompile(`POST \.\.\./\S*inventory/scans`), "“Scan the tenant” in the inventory"},
-	{regexp.MustCompile(`POST \.\.\./inventory/\S+/adopt`), "“Adopt” on this page"},
+	{regexp.MustCompile(`POST \.\.\./inventory/\S+/adopt`), "“Adopt” on this page, with the role write"},
 	{regexp.MustCompile(`PATCH \.\.\./azure-client-secrets/[^\s).]+`), "“Edit” on its page"},
 	{regexp.MustCompile(`GET \.\.\./inventory/\{tenantId\}/\{clientId\}`), "The application's page"},
 }

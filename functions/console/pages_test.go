@@ -46,13 +46,19 @@ func TestStatus(t *testing.T) {
 		rotation, connection object
 		says, not            string
 	}{
-		{object{"nextRotationAt": now.Add(-3 * time.Hour)}, nil, "A rotation was due 3 hours ago, on 1 Dec 2026 09:00 UTC.", "The next rotation is"},
+		{object{"nextRotationAt": now.Add(-3 * time.Hour)}, nil,
+			"A rotation was due 3 hours ago, on 1 Dec 2026 09:00 UTC.", "The next rotation is"},
 		{object{"nextRotationAt": now.Add(-3 * time.Hour), "state": "verifying", "settled": false}, nil, "A rotation is under way", "was due"},
 		{object{"state": "deleting", "settled": false}, nil, "It is being deleted.", "The next rotation is"},
 		{object{"state": "creating", "settled": false, "nextRotationAt": nil}, object{"isAutoRotationEnabled": false},
 			"What it was given is looked at.", "its first rotation"},
 		{object{"retiring": []object{{"revokedAt": now}, {"revokedAt": now}}}, nil, "until the directory stops showing them.", "showing it."},
-		{object{"nextRotationAt": nil}, object{"isAutoRotationEnabled": false}, "Rotation is off, and what is published ends in 2 months", "it ends"},
+		{object{"retiring": []object{{"revokeAfter": now.Add(2 * time.Hour)}, {"revokeAfter": now.Add(time.Hour)},
+			{"revokeAfter": now.Add(3 * time.Hour)}}}, nil, "3 old client secrets are removed from 1 Dec 2026 13:00 UTC to 1 Dec 2026 15:00 UTC.", "The old client secret"},
+		{object{"retiring": []object{{"problem": "x"}, {"problem": "y"}, {"revokeAfter": now}, {"revokeAfter": now}}}, nil,
+			"2 old client secrets could not be removed yet: see below. 2 old client secrets are being removed.", "The old client secret"},
+		{object{"nextRotationAt": nil}, object{"isAutoRotationEnabled": false},
+			"Rotation is off, and what is published ends in 2 months", "it ends"},
 	} {
 		is := connection("billing")
 		maps.Copy(is, c.connection)
@@ -192,7 +198,8 @@ func TestGrantForATarget(t *testing.T) {
 	target["id"], target["connectionId"], target["application"] = targetID, id, object{"tenantId": tenantID, "clientId": "of-the-target"}
 	w.answer("GET", secrets+"/"+id+"/targets/"+targetID, 200, object{"target": target})
 	w.shows(w.get("/console/targets/"+id+"/"+targetID+"/test"), "az ad app permission add --id "+clientID+" ")
-	w.answer("POST", secrets+"/"+id+"/test", 200, object{"test": object{"why": []string{"It may not."}, "problem": object{"message": "It may not."}}})
+	w.answer("POST", secrets+"/"+id+"/test", 200, object{"test": object{"why": []string{"It may not."},
+		"problem": object{"message": "It may not."}}})
 	if p := w.get("/console/connections/" + id + "/test"); strings.Count(p.text, "It may not.") != 1 {
 		t.Errorf("a reason is told twice: %s", p.text)
 	}

@@ -183,25 +183,7 @@ func (r reader) status(s *subject) string {
 	case state.Current != nil:
 		say("The client secret that was given is in use.")
 	}
-	removed := 0
-	for _, old := range state.Retiring {
-		switch {
-		case old.RevokedAt != nil:
-			removed++
-		case old.Problem != "":
-			say("An old client secret could not be removed yet: see below.")
-		case old.RevokeAfter.After(r.now):
-			say("The old client secret is removed on %s.", r.clock(old.RevokeAfter))
-		default:
-			say("The old client secret is being removed.")
-		}
-	}
-	switch {
-	case removed == 1:
-		say("Removed: 1 old client secret. Rekey waits until the directory stops showing it.")
-	case removed > 1:
-		say("Removed: %s. Rekey waits until the directory stops showing them.", count(removed, "old client secret"))
-	}
+	parts = append(parts, r.removals(state.Retiring)...)
 	next := state.NextRotationAt
 	switch {
 	case state.State == "deleting":
@@ -218,6 +200,44 @@ func (r reader) status(s *subject) string {
 		say("Rotation is off.")
 	}
 	return strings.Join(parts, " ")
+}
+
+// removals says what becomes of old client secrets, of those alike in one sentence.
+func (r reader) removals(list []retiring) (says []string) {
+	var removed, resist, due int
+	var first, last time.Time
+	ahead := 0
+	for _, old := range list {
+		switch at := old.RevokeAfter; {
+		case old.RevokedAt != nil:
+			removed++
+		case old.Problem != "":
+			resist++
+		case !at.After(r.now):
+			due++
+		default:
+			if ahead++; first.IsZero() || at.Before(first) {
+				first = at
+			}
+			if at.After(last) {
+				last = at
+			}
+		}
+	}
+	say := func(n int, one, more string) {
+		switch {
+		case n == 1:
+			says = append(says, one)
+		case n > 1:
+			says = append(says, strconv.Itoa(n)+" old client secrets "+more)
+		}
+	}
+	say(resist, "An old client secret could not be removed yet: see below.", "could not be removed yet: see below.")
+	say(ahead, "The old client secret is removed on "+r.clock(last)+".", "are removed from "+r.clock(first)+" to "+r.clock(last)+".")
+	say(due, "The old client secret is being removed.", "are being removed.")
+	say(removed, "The old client secret is removed; Rekey waits until the directory stops showing it.",
+		"are removed; Rekey waits until the directory stops showing them.")
+	return says
 }
 
 func sentence(text string) string {
