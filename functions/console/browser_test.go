@@ -204,7 +204,8 @@ func checks(w *world, b *tab) {
 	// What is not let through is told there, and takes nothing away of what was entered.
 	w.problem = session.Unsent
 	b.do(chromedp.Click(chromedp.CSS("button[data-check]")), chromedp.WaitVisible(chromedp.CSS("#checked .field-error")))
-	kept := look(b, chromedp.Evaluate[string]("document.getElementById('clientSecret').value + document.querySelector('#checked').textContent"))
+	kept := look(b, chromedp.Evaluate[string](
+		"document.getElementById('clientSecret').value + document.getElementById('checked').textContent"))
 	if kept != "entered"+w.problem.Message() {
 		w.Errorf("it shows %q", kept)
 	}
