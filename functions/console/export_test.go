@@ -37,4 +37,7 @@ var (
 	ListWords  = listWords
 	ScanWords  = scanWords
 	Changes    = changeWords
+
+	TrailWords  = trailWords
+	SignInWords = signInWords
 )

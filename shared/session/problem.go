@@ -36,7 +36,7 @@ var messages = map[Problem]string{
 	Ended: "Your session has ended: it lasts eight hours, and one hour without a request; " +
 		"it also ends when what you signed in with is not accepted any more. Sign in again.",
 	Unsent: "Your session had ended when the form arrived, so nothing was done, and what you entered was not kept. " +
-		"Sign in again, and repeat it. (Going back in the browser may show what you entered.)",
+		"Sign in again, and repeat it.",
 	NoRole: "You are known here, but you have no role, and this needs at least the role read. " +
 		"Ask an administrator of your tenant to assign you one of the app roles Connections.Read, " +
 		"Connections.Write, Connections.Rotate and Connections.Admin; then sign in again.",
