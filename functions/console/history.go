@@ -206,7 +206,7 @@ func trail(v *visit) error {
 var trailWords = map[string]string{
 	audit.SignedIn: "signed in", audit.SignedOut: "signed out", audit.ConsoleRefused: "refused by the console",
 	audit.KeyMade: "key of the console made", audit.APIRefused: "refused by the API", audit.DeletionRequested: "deletion asked for",
-	history.Created: "created", history.Deleted: "deleted",
+	history.Created: "created", history.Undone: "creation undone", history.Deleted: "deleted",
 }
 
 // line is a line of the deployment's audit.
