@@ -23,11 +23,11 @@ func (v *visit) newSchedule(name string) string {
 // connecting is the form; checked is what a check of it has shown.
 func (v *visit) connecting(f *sheet, checked *inspection) error {
 	method := v.method()
-	tabs := g.Map([]string{"client-secret", "certificate", "oauth"}, func(m string) g.Node {
-		if m == "oauth" && !v.console.OAuth {
-			return h.Li(h.Span(h.Class("note"), g.Text("by signing in"+notConfigured)))
+	tabs := g.Map(ways, func(w way) g.Node {
+		if w.method == "oauth" && !v.console.OAuth {
+			return h.Li(h.Span(h.Class("note"), g.Text(w.name+notConfigured)))
 		}
-		return h.Li(h.A(connectAt(m).Href(), g.If(m == method, h.Aria("current", "page")), g.Text("by "+methods[m])))
+		return h.Li(h.A(connectAt(w.method).Href(), g.If(w.method == method, h.Aria("current", "page")), g.Text(w.name)))
 	})
 	fields := []g.Node{f.field("tenantId", "A GUID: "+tenantFrom, h.Required())}
 	switch method {

@@ -52,7 +52,7 @@ func (v *visit) proof(s *subject) g.Node {
 
 // ownershipThrough is how what a connection signs in as becomes an owner of an application to rotate.
 func ownershipThrough(s *subject) g.Node {
-	if s.Credentials.ClientID == "" {
+	if s.Method == "oauth" || s.Credentials.ClientID == "" { // the person who signed in has to be the owner
 		return nil
 	}
 	return g.Group{h.P(g.Text("It may change an application of which it is an owner:")),

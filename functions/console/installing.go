@@ -14,8 +14,11 @@ import (
 // These are the words and commands of docs/install.md that pages show as well, in its order. A test
 // holds the pages against it.
 
-// ways are the methods to connect by: what each is called, and when to take it (step 6).
-var ways = []struct{ method, name, takes string }{
+// way is a method to connect by: what it is called, and when to take it.
+type way struct{ method, name, takes string }
+
+// ways are all of them, in the order of step 6.
+var ways = []way{
 	{"client-secret", "By its own client secret",
 		"One application, which then rotates its own client secret. No identity can change more than its own registration: prefer it."},
 	{"certificate", "By a certificate", "Several applications, rotated by one that you make for it, which signs in with a certificate."},
@@ -148,14 +151,14 @@ func folded(id, summary string, open bool, nodes ...g.Node) g.Node {
 
 // first is what has to be there before a connection by a method.
 func (f *sheet) first(method string) g.Node {
-	i := slices.IndexFunc(ways, func(w struct{ method, name, takes string }) bool { return w.method == method })
+	i := slices.IndexFunc(ways, func(w way) bool { return w.method == method })
 	return g.Group{h.P(h.Class("note"), g.Text(ways[i].takes)), folded("first", "What has to be there first, with the commands", false,
 		values{"CLIENT_ID": strings.TrimSpace(f.entered("clientId"))}.copyable(firstOf[method]))}
 }
 
 // wayIn are the methods to begin with.
 func (v *visit) wayIn() g.Node {
-	return h.Ul(g.Map(ways, func(w struct{ method, name, takes string }) g.Node {
+	return h.Ul(g.Map(ways, func(w way) g.Node {
 		name := g.Node(page.Link(connectAt(w.method), w.name))
 		if w.method == "oauth" && !v.console.OAuth {
 			name = g.Text(w.name + notConfigured)
