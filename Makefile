@@ -64,11 +64,11 @@ fmt: # fails on what gofmt would change
 .PHONY: fmt
 
 vet: go # one build of msgraph-sdk-go at a time: it takes 4.4 GB
-	$(GO) vet ./...
+	$(GO) vet -tags consolecheck ./...
 .PHONY: vet
 
 staticcheck: go
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -tags consolecheck ./...
 .PHONY: staticcheck
 
 # Every test runs at least once; vet has run before. The longest package begins. Not under the race detector run
@@ -139,6 +139,10 @@ openapi-check: go ## lint the API's description, and call every operation with c
 	(cd infra/openapi && npm ci --no-audit --no-fund --ignore-scripts) && \
 	$(GO) test -vet=off -count=1 ./functions -run '^(TestLinted|TestGeneratedClients)$$' -generate
 .PHONY: openapi-check
+
+console-check: stage azurite ## go through the console in Chromium, all of it in every way, and keep pictures (RUN=TestActions/keyboard for a part)
+	$(GO) test -tags consolecheck -vet=off -count=1 -timeout=60m ./infra/consolecheck $(if $(RUN),-v -run '$(RUN)')
+.PHONY: console-check
 
 picture: go ## take the picture of the README, of the demo that make run has up
 	$(GO) run ./infra/picture
