@@ -101,7 +101,7 @@ var proof = []block{
 		`    --data-urlencode client_secret@- -d "scope=https://graph.microsoft.com/.default" | ` +
 		"jq -r '.token_type // .error_description'\n}\n" +
 		`az keyvault secret show --vault-name "$VAULT" --name "$SECRET_NAME" --query value -o tsv | tr -d '\n' | signs_in`, "It prints Bearer."},
-	{"The old one is gone, once its grace period is over (about ten minutes, if you chose none):",
+	{"The old one is gone, some minutes after its grace period is over.",
 		`az ad app credential list --id "$ROTATED_CLIENT_ID" --query "[].{keyId:keyId, name:displayName}" -o table`,
 		"The table has the key id of the new one, whose name begins with rekey/, and no more that of the old one."},
 }

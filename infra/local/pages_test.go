@@ -14,9 +14,10 @@ import (
 const entered = `. ./.local/demo.env
 CLIENT_ID=$SPARE_CLIENT_ID CLIENT_SECRET=$SPARE_CLIENT_SECRET CLIENT_SECRET_KEY_ID=$SPARE_CLIENT_SECRET_KEY_ID
 ORIGINAL_GRACE_HOURS=0
-TARGET_CLIENT_ID=$SPARE_TARGET_CLIENT_ID RETIRE_KEY_IDS=$SPARE_TARGET_KEY_ID
+TARGET_CLIENT_ID=$SPARE_TARGET_CLIENT_ID RETIRE_KEY_IDS=$SPARE_TARGET_KEY_ID GRACE_HOURS=48
 CURL_CA_BUNDLE=$CA_FILE
 export CURL_CA_BUNDLE
+sleep() { command sleep 1; } # emulated services are faster
 `
 
 // revoked waits for what the page says takes some minutes.
@@ -55,7 +56,7 @@ var (
 	shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 	// What goes to Azure itself, makes what demo.env has already, or takes longer than a look at it is worth: another
 	// rotation is among the lines of docs/api.md.
-	elsewhere = regexp.MustCompile(`(?m)\b(az|terraform|openssl|read|while) |^[A-Z_]+=("?0000|\d)|rotate-credentials`)
+	elsewhere = regexp.MustCompile(`(?m)\b(az|terraform|openssl|read) |^[A-Z_]+=("?0000|\d)|rotate-credentials`)
 	local     = regexp.MustCompile(`\b(rekey|signs_in)\b|^ROTATED=`)
 )
 
