@@ -39,14 +39,16 @@ func (v *visit) connecting(f *sheet, checked *inspection) error {
 		fields = append(fields, f.field("clientId", "A GUID: "+clientFrom, h.Required()),
 			f.certificateFields())
 	case "oauth":
-		fields = append(fields, h.P(h.Class("note"), g.Text("The next page is Microsoft's. A person signs in there who owns the applications "+
-			"that are to be rotated, or is an Application Administrator, and consents to what Rekey may do for them. What that is can be "+
+		fields = append(fields, h.P(h.Class("note"), g.Text("The next page says who asked and for what; its button leads to Microsoft. "+
+			"A person signs in there who owns the applications that are to be rotated, or is an Application Administrator, and consents to "+
+			"what Rekey may do for them. What that is can be "+
 			"looked at afterwards, by “Test” on the connection's page.")))
 	}
 	fields = append(fields, h.FieldSet(h.Legend(g.Text("Connection")),
 		f.field("name", "Lower-case letters, digits, hyphens", h.Required(), h.MaxLength("64")),
 		f.field("description", ""), f.field("projectId", "Empty: none"),
-		f.field("vaultSecretName", "What consumers read. Empty: one is made of the id.")))
+		// The others publish nothing of their own: each target has a name.
+		g.If(method == "client-secret", f.field("vaultSecretName", "What consumers read. Empty: one is made of the id."))))
 	if method == "client-secret" {
 		fields = append(fields, f.schedule(graceOfNew, f.field("originalGrace", "How long it stays valid after Rekey has published its own. "+
 			"Empty or 0: about a minute later it is revoked, since a value that has been pasted around stays a risk until it is gone. What "+

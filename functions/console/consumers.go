@@ -12,7 +12,10 @@ import (
 // known are the values that the commands about a connection or a target need.
 func (v *visit) known(s *subject) values {
 	at := strings.TrimSuffix(v.console.VaultURL, "/")
-	vault, _, _ := strings.Cut(strings.TrimPrefix(at, "https://"), ".")
+	vault, _, named := strings.Cut(strings.TrimPrefix(at, "https://"), ".")
+	if !named || strings.Trim(vault, "0123456789") == "" { // an emulator's address, which has no name to fill in
+		vault = ""
+	}
 	return values{"VAULT": vault, "VAULT_URL": at, "SECRET_NAME": s.VaultSecretName, "TENANT_ID": s.tenantID(),
 		"ROTATED_CLIENT_ID": s.clientID(), "AUTHORITY_HOST": strings.TrimSuffix(v.console.AuthorityURL, "/")}
 }
@@ -34,8 +37,8 @@ func (v *visit) references(s *subject) g.Node {
 			s.VaultSecretName+")", "the reference for App Service")},
 		page.Fact{Name: "Kubernetes (under parameters.objects of a SecretProviderClass)",
 			Value: page.Copyable("array:\n  - |\n    objectName: "+s.VaultSecretName+"\n    objectType: secret", "the lines for Kubernetes")},
-		page.Fact{Name: "Azure CLI", Value: page.Copyable("az keyvault secret show --vault-name "+known["VAULT"]+
-			" --name "+s.VaultSecretName+" --query value -o tsv", "the command")},
+		page.Fact{Name: "Azure CLI", Value: page.Copyable(known.fill(`az keyvault secret show --vault-name "$VAULT" `+
+			`--name "$SECRET_NAME" --query value -o tsv`), "the command")},
 	), folded("consumer", "What a consumer needs, with the commands", v.isNew(),
 		h.P(g.Text("An identity, a role for it on this one secret, and a way to the vault, which is closed to the internet: let its subnet "+
 			"in by vault_allowed_subnet_ids.")), known.copyable(consumer))}

@@ -108,6 +108,11 @@ func TestWhereToBegin(t *testing.T) {
 		}
 		w.shows(w.get("/console/connect?method=client-secret"), html.EscapeString(hint))
 	}
+	for _, way := range console.Ways[1:] { // which publish nothing of their own
+		if p := w.get("/console/connect?method=" + way[0]); strings.Contains(p.text, "vaultSecretName") {
+			t.Errorf("%s asks for the name of a secret", way[1])
+		}
+	}
 	w.handler.OAuth = false
 	w.shows(w.get("/console"), "By OAuth, as a person (not configured: docs/install.md, step 6C)")
 }
