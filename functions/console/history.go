@@ -23,7 +23,10 @@ func (v *visit) history(s *subject) g.Node {
 	if err != nil {
 		return v.missing("History", err)
 	}
-	if len(runs) == 0 {
+	switch {
+	case len(runs) == 0 && s.state() == nil:
+		return g.Group{title, h.P(g.Text("Nothing of its own is rotated. Each target has a history on its page."))}
+	case len(runs) == 0:
 		return g.Group{title, h.P(g.Text("Nothing was rotated yet. “Rotate now” does it, and so does a schedule: see “Edit”."))}
 	}
 	var older g.Node

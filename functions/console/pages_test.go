@@ -80,7 +80,7 @@ func TestReferences(t *testing.T) {
 	w.everything("billing")
 	const at = "https://vault-of-tests.vault.azure.net/secrets/billing-secret"
 	w.shows(w.get("/console/connections/"+id), `data-copy="@Microsoft.KeyVault(SecretUri=`+at+`/)"`,
-		`data-copy="az keyvault secret show --id `+at+` --query value -o tsv"`,
+		`data-copy="az keyvault secret show --vault-name vault-of-tests --name billing-secret --query value -o tsv"`,
 		"data-copy=\"array:\n  - |\n    objectName: billing-secret\n    objectType: secret\"")
 }
 

@@ -55,7 +55,8 @@ func newWorld(t *testing.T, role auth.Role) *world {
 	w := &world{T: t, role: role, kind: auth.KindKey, answers: map[string]answer{}}
 	w.handler = &console.Handler{
 		API: http.HandlerFunc(w.api), Sessions: w, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler), OAuth: true,
-		VaultURL: "https://vault-of-tests.vault.azure.net", Settings: []console.Setting{{Name: "REKEY_X", Says: "set"}},
+		VaultURL: "https://vault-of-tests.vault.azure.net", AuthorityURL: "https://login.microsoftonline.com",
+		Settings: []console.Setting{{Name: "REKEY_X", Says: "set"}},
 	}
 	return w
 }
