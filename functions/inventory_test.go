@@ -208,7 +208,8 @@ func TestScans(t *testing.T) {
 	if n := strings.Count(w.watch.log(), `"msg":"scan requested","caller":"write"`); n != 2 {
 		t.Errorf("the log has %d lines of two scans", n)
 	}
-	found := decode[struct{ Applications []listed }](t, w.call(auth.Read, http.MethodGet, inventories+"?finding=ends-in-30-days", nil)).Applications
+	found := decode[struct{ Applications []listed }](t,
+		w.call(auth.Read, http.MethodGet, inventories+"?finding=ends-in-30-days", nil)).Applications
 	if len(found) != 1 || found[0].ClientID != other.ClientID || !found[0].EndsAt.Equal(ends) {
 		t.Fatalf("what ends in 30 days is %+v", found)
 	}

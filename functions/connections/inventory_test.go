@@ -182,7 +182,8 @@ func TestInventoryQuery(t *testing.T) {
 		"": {Limit: 100},
 		"?finding=expired&tenantId=" + strings.ToUpper(tenant) + "&owner=ada%40contoso.com&text=%3Da" +
 			"&limit=7&cursor=c&includeAccepted=true&onlyAccepted=true&format=json": {
-			OnlyAccepted: true, Finding: inventory.Expired, TenantID: tenant, Owner: "ada@contoso.com", Text: "=a", Limit: 7, Cursor: "c", IncludeAccepted: true},
+			OnlyAccepted: true, Finding: inventory.Expired, TenantID: tenant, Owner: "ada@contoso.com", Text: "=a",
+			Limit: 7, Cursor: "c", IncludeAccepted: true},
 		"?endsAfter=2026-08-01T00:00:00Z&endsBefore=2026-08-01T02:00:00%2B01:00": {Limit: 100, EndsAfter: at, EndsBefore: at.Add(time.Hour)},
 	} {
 		status, answer, header := askStock(t, i, http.MethodGet, stock+query, "")

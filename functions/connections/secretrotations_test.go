@@ -166,7 +166,8 @@ func TestListSecretRotations(t *testing.T) {
 	if names, next = page("?limit=2&cursor=" + next); names != "n4 " || next != "" {
 		t.Errorf("last page: %s, %s", names, next)
 	}
-	for _, query := range []string{"?limit=0", "?limit=x", "?limit=1001", "?cursor=%25", "?attention=1", "?state=asleep", "?text=" + strings.Repeat("a", 257)} {
+	for _, query := range []string{"?limit=0", "?limit=x", "?limit=1001", "?cursor=%25",
+		"?attention=1", "?state=asleep", "?text=" + strings.Repeat("a", 257)} {
 		if w := askRotations(t, handler(s, auth.Read), http.MethodGet, query, ""); w.Code != http.StatusBadRequest {
 			t.Errorf("%s: status %d: %s", query, w.Code, w.Body)
 		}

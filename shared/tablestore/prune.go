@@ -88,7 +88,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (rows in
 	moreRuns, runsErr := s.pruneRuns(ctx, before, limit)
 	moreLines, linesErr := s.pruneAudit(ctx, before, limit)
 	moreRecords, indexErr := s.reindex(ctx, limit)
-	return int(deleted.Load()), len(days) == limit || moreRuns || moreLines || moreRecords, errors.Join(err, failed, runsErr, linesErr, indexErr)
+	return int(deleted.Load()), len(days) == limit || moreRuns || moreLines || moreRecords,
+		errors.Join(err, failed, runsErr, linesErr, indexErr)
 }
 
 // daysIn returns the oldest days of one partition.
