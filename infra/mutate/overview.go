@@ -192,4 +192,18 @@ var overview = []mutation{
 		new:   "(!known[endOf(same)] || true) && ",
 		tests: []string{"./functions/connections"},
 	},
+	{
+		name: "what is not shown is made up for one by one",
+		rule: "P6", file: "shared/connection/connection.go",
+		old:   "ask.Limit = max(limit, refill)",
+		new:   "ask.Limit = limit - len(page)",
+		tests: []string{"./shared/connection"},
+	},
+	{
+		name: "a page goes on behind what was left out of it",
+		rule: "P8", file: "shared/connection/connection.go",
+		old:   "page, next = page[:limit], &q",
+		new:   "page, next = page[:limit], next",
+		tests: []string{"./shared/connection"},
+	},
 }
