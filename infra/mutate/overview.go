@@ -200,10 +200,10 @@ var overview = []mutation{
 		tests: []string{"./shared/connection"},
 	},
 	{
-		name: "a page goes on behind what was left out of it",
+		name: "a page that was cut goes on at its beginning",
 		rule: "P8", file: "shared/connection/connection.go",
-		old:   "page, next = page[:limit], &q",
-		new:   "page, next = page[:limit], next",
+		old:   "\t\tnext.AfterName, next.AfterID = page[limit-1].Name, page[limit-1].ID\n",
+		new:   "",
 		tests: []string{"./shared/connection"},
 	},
 }
