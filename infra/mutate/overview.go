@@ -206,4 +206,11 @@ var overview = []mutation{
 		new:   "",
 		tests: []string{"./shared/connection"},
 	},
+	{
+		name: "what could not be pruned or indexed waits for a day",
+		rule: "P6", file: "shared/rotator/prune.go",
+		old:   "r.pruneAt = r.now().Add(pruneAgain)",
+		new:   "",
+		tests: []string{"./shared/rotator"},
+	},
 }
