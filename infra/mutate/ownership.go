@@ -105,4 +105,11 @@ var ownership = []mutation{
 		new:   "if what, ok := s.Refused[strings.ToUpper(clientID)]; ok {",
 		tests: []string{"./shared/connection", "./functions"},
 	},
+	{
+		name: "a look at what a connection would be removes claims",
+		rule: "R11", file: "shared/connection/reserve.go",
+		old:   "claims.Store = unwritten{claims.Store}",
+		new:   "_ = unwritten{claims.Store}",
+		tests: []string{"./shared/connection"},
+	},
 }
