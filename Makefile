@@ -8,8 +8,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ROOT     = build/azure
 # A template engine in gRPC's tracing would keep the linker from leaving out what is never called.
 TAGS     = grpcnotrace
-# Every component of a page would be compiled into each place that uses it, a megabyte in all.
-GCFLAGS  = maragu.dev/gomponents/...=-l
+# Functions compiled into each place that calls them are a megabyte of pages, and 200 kB of the rest; Rekey waits for
+# the network, not for calls.
+GCFLAGS  = -gcflags 'maragu.dev/gomponents/...=-l' -gcflags 'rekey/...=-l'
 FUNCTIONS = connections secretrotations audit login oauth console rotatedue health
 
 .DEFAULT_GOAL := help
@@ -27,7 +28,7 @@ stage: go ## build the app root that the Functions host runs, in build/azure
 	@rm -rf $(ROOT) && mkdir -p $(ROOT) && cp host.json $(ROOT)/
 	@for f in $(FUNCTIONS); do mkdir -p $(ROOT)/$$f && cp functions/$$f/function.json $(ROOT)/$$f/ || exit 1; done
 	@echo "building the handler (the first time takes minutes and 5 GB of memory: see README)"
-	CGO_ENABLED=0 $(GO) build -tags $(TAGS) -gcflags '$(GCFLAGS)' -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(ROOT)/handler ./functions/cmd/azure
+	CGO_ENABLED=0 $(GO) build -tags $(TAGS) $(GCFLAGS) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(ROOT)/handler ./functions/cmd/azure
 .PHONY: stage
 
 run: stage ## run everything on this machine against emulated services (PORT=7071)
@@ -64,11 +65,11 @@ fmt: # fails on what gofmt would change
 .PHONY: fmt
 
 vet: go # one build of msgraph-sdk-go at a time: it takes 4.4 GB
-	$(GO) vet ./...
+	$(GO) vet -tags consolecheck ./...
 .PHONY: vet
 
 staticcheck: go
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -tags consolecheck ./...
 .PHONY: staticcheck
 
 # Every test runs at least once; vet has run before. The longest package begins. Not under the race detector run
@@ -115,7 +116,7 @@ test-kill: azurite ## kill the real handler N times: make test-kill N=200
 package: go ## make the zip files of both hosts, with checksums, in dist
 	@rm -rf dist build/lambda
 	@GOOS=linux GOARCH=amd64 $(MAKE) stage
-	@for a in amd64 arm64; do CGO_ENABLED=0 GOOS=linux GOARCH=$$a $(GO) build -tags $(TAGS),lambda.norpc -gcflags '$(GCFLAGS)' -trimpath -buildvcs=false \
+	@for a in amd64 arm64; do CGO_ENABLED=0 GOOS=linux GOARCH=$$a $(GO) build -tags $(TAGS),lambda.norpc $(GCFLAGS) -trimpath -buildvcs=false \
 		-ldflags '$(LDFLAGS)' -o build/lambda/$$a/bootstrap ./functions/cmd/lambda || exit 1; done
 	@$(GO) run ./infra/pack
 .PHONY: package
@@ -139,6 +140,10 @@ openapi-check: go ## lint the API's description, and call every operation with c
 	(cd infra/openapi && npm ci --no-audit --no-fund --ignore-scripts) && \
 	$(GO) test -vet=off -count=1 ./functions -run '^(TestLinted|TestGeneratedClients)$$' -generate
 .PHONY: openapi-check
+
+console-check: stage azurite ## go through the console in Chromium, all of it in every way, and keep pictures (RUN=TestActions/keyboard for a part)
+	$(GO) test -tags consolecheck -vet=off -count=1 -timeout=60m ./infra/consolecheck $(if $(RUN),-v -run '$(RUN)')
+.PHONY: console-check
 
 picture: go ## take the picture of the README, of the demo that make run has up
 	$(GO) run ./infra/picture

@@ -121,7 +121,7 @@ func (c *Handler) answerWith(w *answer, r *http.Request, a *session.Answer) {
 	if a.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(a.RetryAfter.Seconds()))))
 	}
-	d := page.Document{ID: "problem", Title: "Not let in", Narrow: true, StyleAt: asset("style.css"), Main: []g.Node{
+	d := page.Document{ID: "problem", Title: "Not let in", Narrow: true, StyleAt: asset("style.css"), Header: plainHeader(), Main: []g.Node{
 		h.Div(h.Role("alert"), page.Notice(page.Bad, h.P(h.ID("message"), g.Text(a.Problem.Message())))),
 		h.P(page.Link(to("sign-in"), "Sign in")),
 	}}

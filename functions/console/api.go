@@ -74,10 +74,19 @@ func (a *api) send(method, path string, body any, key string, into any) error {
 	if err != nil || into == nil {
 		return err
 	}
-	if err := json.Unmarshal(answer.body.Bytes(), into); err != nil {
+	if err := json.Unmarshal(bytes.Map(straight, answer.body.Bytes()), into); err != nil {
 		return fmt.Errorf("decoding the API's answer to %s: %w", method, err)
 	}
 	return nil
+}
+
+// straight makes visible what would turn the direction of the text around it, in a name that a stranger
+// chose: what stands behind the name would read backwards.
+func straight(c rune) rune {
+	if c >= '\u202A' && c <= '\u202E' || c >= '\u2066' && c <= '\u2069' {
+		return '\uFFFD'
+	}
+	return c
 }
 
 // file asks for a page of something that is not JSON, and where it goes on; empty: at its end.

@@ -151,10 +151,9 @@ func (v *visit) attention() ([]g.Node, error) {
 	if len(list) == 0 && missing == nil {
 		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, nil
 	}
-	nodes := []g.Node{h.H2(g.Text("Needs attention"))}
-	for i := range list {
-		nodes = append(nodes, page.Notice(page.Bad, h.P(page.Link(own(&list[i]), list[i].title())), v.reasons(&list[i])))
-	}
+	nodes := []g.Node{h.H2(g.Text("Needs attention")), h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
+		return page.Notice(page.Bad, h.P(page.Link(own(&s), s.title())), v.reasons(&s))
+	}))}
 	all := url.Values{"attention": {"true"}}
 	if urgent.NextCursor != "" {
 		nodes = append(nodes, h.P(page.Link(to("connections").With(all), "All connections that need attention")))

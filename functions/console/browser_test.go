@@ -2,26 +2,44 @@ package console_test
 
 import (
 	"context"
-	"encoding/json"
-	"flag"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	documents "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"rekey/shared/auth"
 	"rekey/shared/emulator/chromium"
 )
 
-// These tests look at the pages in a headless Chromium.
+// These tests look at the pages in a headless Chromium, a few things in a few pages, since every make
+// test runs them: make console-check goes through all pages and actions, in every way.
 
-var screenshots = flag.String("screenshots", "", "a folder for pictures of every page")
+func TestInABrowser(t *testing.T) {
+	browser := chromium.ForTest(t)
+	for _, test := range []struct {
+		name string
+		run  func(w *world, b *tab)
+	}{
+		{"accessible", accessible},
+		{"keyboard", keyboard},
+		{"without JavaScript", withoutJavaScript},
+		{"script", script},
+		{"check", checks},
+		{"refresh goes on", refreshGoesOn},
+		{"plots are readable", plotsAreReadable},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, auth.Admin)
+			w.everything("billing")
+			test.run(w, w.tab(browser))
+		})
+	}
+}
 
 // tab is a tab with the console of a world.
 type tab struct {
@@ -30,11 +48,16 @@ type tab struct {
 	url string
 }
 
-func open(t *testing.T, w *world) *tab {
-	t.Helper()
+func (w *world) tab(browser context.Context) *tab {
+	w.Helper()
 	server := httptest.NewServer(http.HandlerFunc(w.handler.ServeHTTP))
-	t.Cleanup(server.Close)
-	return &tab{w, chromium.ForTest(t), server.URL}
+	w.Cleanup(server.Close)
+	ctx, closeTab := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	w.Cleanup(closeTab)
+	if err := chromedp.Do(ctx); err != nil {
+		w.Fatalf("opening a tab: %v", err)
+	}
+	return &tab{w, ctx, server.URL}
 }
 
 func (t *tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -62,14 +85,6 @@ func setting(f func(ctx context.Context, t *chromedp.Target) error) chromedp.Act
 	return chromedp.Func(f)
 }
 
-func scheme(name string) chromedp.Action[chromedp.Void] {
-	return setting(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
-		return err
-	})
-}
-
 func scripts(on bool) chromedp.Action[chromedp.Void] {
 	return setting(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
@@ -77,87 +92,63 @@ func scripts(on bool) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// looks are the ways in which pages are looked at.
-var looks = []struct {
-	name, scheme  string
-	width, height int64
-}{{"light", "light", 1280, 900}, {"dark", "dark", 1280, 900}, {"narrow", "light", 360, 740}}
+// hasty makes timers of pages run a hundred times as fast.
+func hasty() chromedp.Action[chromedp.Void] {
+	return setting(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, documents.AddScriptToEvaluateOnNewDocument, documents.AddScriptToEvaluateOnNewDocumentParams{
+			Source: "{ const wait = window.setTimeout; window.setTimeout = (f, ms) => wait(f, ms / 100); }"})
+		return err
+	})
+}
 
 // unruly is a name in several scripts, without a place to break it.
 const unruly = "Ünïcode-名前-اسم-🔑" + "aVeryLongNameWithoutAnyPlaceToBreakItThatGoesOnForALongWhileIndeed"
 
-// Every page, light, dark and narrow, is accessible by what axe-core checks of WCAG 2.2 AA, and is
-// not wider than the screen.
-func TestPagesAreAccessible(t *testing.T) {
+// Pages are accessible on a narrow screen by what axe-core checks of WCAG 2.2 AA, and not wider than it.
+func accessible(w *world, b *tab) {
 	axe, err := os.ReadFile(filepath.Join("..", "..", "infra", "local", "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		t.Skip("axe-core is not installed: make azurite installs it, where there is npm")
+		w.Skip("axe-core is not installed: make azurite installs it, where there is npm")
 	}
-	w := newWorld(t, auth.Admin)
 	w.everything(unruly)
-	browser := open(t, w)
-	for _, l := range looks {
-		browser.do(scheme(l.scheme), chromedp.EmulateViewport(l.width, l.height))
-		for _, path := range pages {
-			browser.do(chromedp.Navigate(browser.url+path), chromedp.WaitReady(chromedp.CSS("#main")))
-			browser.picture(l.name, path)
-			if wide := look(browser, chromedp.Evaluate[int64]("document.scrollingElement.scrollWidth")); wide > l.width {
-				t.Errorf("%s, %s: %d pixels wide", path, l.name, wide)
-			}
-			look(browser, chromedp.Evaluate[bool](string(axe)+"; true"))
-			found := look(browser, chromedp.Evaluate[string](`axe.run(document, {runOnly:
-				["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}).then(
-				r => JSON.stringify(r.violations.map(v => ({id: v.id, help: v.help, at: v.nodes.slice(0, 3).map(n => n.html.slice(0, 300))}))))`,
-				chromedp.EvalAwaitPromise))
-			var violations []struct {
-				ID, Help string
-				At       []string
-			}
-			if err := json.Unmarshal([]byte(found), &violations); err != nil {
-				t.Fatal(err)
-			}
-			for _, v := range violations {
-				t.Errorf("%s, %s: %s (%s): %q", path, l.name, v.ID, v.Help, v.At)
-			}
+	b.do(chromedp.EmulateViewport(360, 740))
+	for _, path := range []string{"/console", "/console/connections", "/console/connect", "/console/connections/" + id,
+		"/console/inventory", "/console/inventory/" + tenantID + "/" + clientID, "/console/sign-in"} {
+		b.do(chromedp.Navigate(b.url+path), chromedp.WaitReady(chromedp.CSS("#main")))
+		if wide := look(b, chromedp.Evaluate[int64]("document.scrollingElement.scrollWidth")); wide > 360 {
+			w.Errorf("%s: %d pixels wide", path, wide)
 		}
-	}
-}
-
-// picture keeps a picture of the page, where that was asked for.
-func (t *tab) picture(look1, path string) {
-	t.Helper()
-	if *screenshots == "" {
-		return
-	}
-	name := strings.NewReplacer("/", "_", "?", "_", "=", "-").Replace(strings.Trim(path, "/")) + "-" + look1 + ".png"
-	if err := os.WriteFile(filepath.Join(*screenshots, name), look(t, chromedp.FullScreenshot(100)), 0o600); err != nil {
-		t.Fatal(err)
+		look(b, chromedp.Evaluate[bool](string(axe)+"; true"))
+		found := look(b, chromedp.Evaluate[string](`axe.run(document, {runOnly:
+			["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}).then(
+			r => r.violations.map(v => v.help + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 300))).join("\n"))`,
+			chromedp.EvalAwaitPromise))
+		if found != "" {
+			w.Errorf("%s: %s", path, found)
+		}
 	}
 }
 
 // By keyboard alone: from the top of the page to a button, and back to the overview, with the focus
 // always visible.
-func TestKeyboard(t *testing.T) {
-	w := newWorld(t, auth.Admin)
-	w.everything("billing")
+func keyboard(w *world, b *tab) {
 	w.answer("POST", secrets+"/"+id+"/rotate-credentials", 200, object{"appConnection": connection("billing")})
-	browser := open(t, w)
-	browser.do(chromedp.Navigate(browser.url + "/console/connections/" + id))
-	browser.focus("Skip to the page")
-	browser.do(chromedp.KeyEvent("\r"))
-	browser.focus("Rotate now")
-	if outline := look(browser, chromedp.Evaluate[string]("getComputedStyle(document.activeElement).outlineStyle")); outline == "none" {
-		t.Error("the focus can't be seen")
+	b.do(chromedp.Navigate(b.url + "/console/connections/" + id))
+	b.focus("Skip to the page")
+	b.do(chromedp.KeyEvent("\r"))
+	b.focus("Rotate now")
+	if outline := look(b, chromedp.Evaluate[string]("getComputedStyle(document.activeElement).outlineStyle")); outline == "none" {
+		w.Error("the focus can't be seen")
 	}
-	browser.do(chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS("[role=status]")))
+	b.do(chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS("[role=status]")))
 	if writes := w.writes(); len(writes) != 1 {
-		t.Errorf("%d requests", len(writes))
+		w.Errorf("%d requests", len(writes))
 	}
-	browser.focus("Overview")
-	browser.do(chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS("body#overview")))
+	b.focus("Overview")
+	b.do(chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS("body#overview")))
 }
 
 // focus presses Tab until what is focused has that text.
@@ -172,65 +163,84 @@ func (t *tab) focus(text string) {
 	t.Fatalf("Tab does not lead to %q", text)
 }
 
-// Without JavaScript every button does the same; what needs it is not there.
-func TestWithoutJavaScript(t *testing.T) {
-	w := newWorld(t, auth.Admin)
-	w.everything("billing")
+// Without JavaScript links lead on and buttons do the same; what needs it is not there.
+func withoutJavaScript(w *world, b *tab) {
 	w.answer("POST", secrets+"/"+id+"/rotate-credentials", 200, object{"appConnection": connection("billing")})
-	w.answer("PATCH", secrets+"/"+id, 200, object{"appConnection": connection("billing")})
-	browser := open(t, w)
-	browser.do(scripts(false), chromedp.Navigate(browser.url+"/console/connections"), chromedp.Click(chromedp.CSS("#connections-table tbody a")),
-		chromedp.WaitVisible(chromedp.CSS("body#connection")))
-	for _, path := range []string{"rotate", "pause"} {
-		browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id), // which has no status yet to wait for
-			chromedp.Click(chromedp.CSS(fmt.Sprintf("form[action$='/%s'] button", path))),
-			chromedp.WaitVisible(chromedp.CSS("[role=status]")))
-	}
-	browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id),
+	b.do(scripts(false), chromedp.Navigate(b.url+"/console/connections"), chromedp.Click(chromedp.CSS("tbody a")),
+		chromedp.WaitVisible(chromedp.CSS("a[href$='/emergency']")), chromedp.WaitNotVisible(chromedp.CSS(".js")),
 		chromedp.Click(chromedp.CSS("a[href$='/emergency']")), chromedp.WaitVisible(chromedp.CSS("#confirm")),
 		chromedp.SendKeys(chromedp.CSS("#confirm"), "billing"), chromedp.Click(chromedp.CSS("button.danger")),
 		chromedp.WaitVisible(chromedp.CSS("[role=status]")))
-	if writes := w.writes(); len(writes) != 3 {
-		t.Errorf("%+v", writes)
+	if writes := w.writes(); len(writes) != 1 {
+		w.Errorf("%+v", writes)
 	}
-	browser.do(chromedp.WaitNotVisible(chromedp.CSS(".js")))
 }
 
-// With JavaScript a table is filtered while one types, and a run under way is loaded again in its
-// place.
-func TestScript(t *testing.T) {
-	w := newWorld(t, auth.Admin)
-	w.everything("billing")
-	other := connection("reporting")
-	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing"), other}})
+// With JavaScript a table is filtered while one types.
+func script(w *world, b *tab) {
+	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing"), connection("reporting")}})
+	b.do(chromedp.Navigate(b.url+"/console/connections"), chromedp.WaitVisible(chromedp.CSS("[data-filters]")),
+		chromedp.SendKeys(chromedp.CSS("[data-filters]"), "REPORT"))
+	left := chromedp.Evaluate[int64]("[...document.querySelectorAll('tbody tr')].filter(r => !r.hidden).length")
+	if n := look(b, left); n != 1 {
+		w.Errorf("%d rows are left", n)
+	}
+}
+
+// A check shows its result in the form as it is, so that what is secret stays, and connects nothing.
+func checks(w *world, b *tab) {
+	w.answer("POST", secrets+"/inspect", 200, object{"test": object{"authenticates": true, "canRotate": true},
+		"inspection": object{"candidates": []object{{"keyId": "candidate-1", "of": "application"}}}})
+	b.do(chromedp.Navigate(b.url+"/console/connect"), chromedp.SendKeys(chromedp.CSS("#clientSecret"), "entered"),
+		chromedp.Click(chromedp.CSS("button[data-check]")), chromedp.WaitVisible(chromedp.CSS("#checked table")),
+		chromedp.WaitVisible(chromedp.CSS("select#clientSecretKeyId")), chromedp.WaitNotPresent(chromedp.CSS(".again")))
+	if kept := look(b, chromedp.Evaluate[string]("document.getElementById('clientSecret').value")); kept != "entered" {
+		w.Errorf("the secret is lost: %q", kept)
+	}
+	if writes := w.writes(); len(writes) != 1 || writes[0].path != secrets+"/inspect" {
+		w.Errorf("%+v", writes)
+	}
+}
+
+// What is under way is loaded again until it has ended, also after the API did not answer once; and what
+// the button has done is not told again by that.
+func refreshGoesOn(w *world, browser *tab) {
 	under := connection("billing")
 	under["rotation"].(object)["state"], under["rotation"].(object)["settled"] = "verifying", false
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": under})
-	browser := open(t, w)
-	browser.do(chromedp.Navigate(browser.url+"/console/connections"), chromedp.WaitVisible(chromedp.CSS("[data-filters]")),
-		chromedp.SendKeys(chromedp.CSS("[data-filters]"), "REPORT"))
-	left := chromedp.Evaluate[int64]("[...document.querySelectorAll('#connections-table tbody tr')].filter(r => !r.hidden).length")
-	if n := look(browser, left); n != 1 {
-		t.Errorf("%d rows are left", n)
+	browser.do(hasty(), chromedp.Navigate(browser.url+"/console/connections/"+id+"?done=rotation"),
+		chromedp.WaitVisible(chromedp.CSS("[data-refresh] .steps")),
+		chromedp.WaitVisible(chromedp.CSS("[role=status]")))
+	if at := look(browser, chromedp.Evaluate[string]("location.search")); at != "" {
+		w.Errorf("a reload tells it again: %s", at)
 	}
-	browser.do(chromedp.Navigate(browser.url+"/console/connections/"+id), chromedp.WaitVisible(chromedp.CSS("[data-refresh] .steps")))
-	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": connection("billing")})
-	browser.do(chromedp.WaitNotPresent(chromedp.CSS("[data-refresh]")), chromedp.WaitVisible(chromedp.CSS("#status")))
-	browser.checks()
+	refused := make(chan bool, 1)
+	api := w.handler.API
+	w.handler.API = http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		select {
+		case refused <- true:
+			w.answer("GET", secrets+"/"+id, 200, object{"appConnection": connection("billing")})
+			out.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			api.ServeHTTP(out, r)
+		}
+	})
+	browser.do(chromedp.WaitNotPresent(chromedp.CSS("[data-refresh]")), chromedp.WaitVisible(chromedp.CSS("#status")),
+		chromedp.WaitNotPresent(chromedp.CSS("[role=status]")))
 }
 
-// checks: a check shows its result in the form as it is, so that what is secret stays, and connects nothing.
-func (t *tab) checks() {
-	t.Helper()
-	t.answer("POST", secrets+"/inspect", 200, object{"test": object{"authenticates": true, "canRotate": true},
-		"inspection": object{"candidates": []object{{"keyId": "candidate-1", "of": "application"}}}})
-	t.do(chromedp.Navigate(t.url+"/console/connect"), chromedp.SendKeys(chromedp.CSS("#clientSecret"), "entered"),
-		chromedp.Click(chromedp.CSS("button[data-check]")), chromedp.WaitVisible(chromedp.CSS("#checked table")),
-		chromedp.WaitVisible(chromedp.CSS("select#clientSecretKeyId")), chromedp.WaitNotPresent(chromedp.CSS(".again")))
-	if kept := look(t, chromedp.Evaluate[string]("document.getElementById('clientSecret').value")); kept != "entered" {
-		t.Errorf("the secret is lost: %q", kept)
+// On a narrow screen a plot's texts are as large as one can read, and none is cut off.
+func plotsAreReadable(w *world, browser *tab) {
+	browser.do(chromedp.EmulateViewport(360, 740), chromedp.Navigate(browser.url+"/console"), chromedp.WaitVisible(chromedp.CSS(".plot text")))
+	smallest := look(browser, chromedp.Evaluate[float64](
+		"Math.min(...[...document.querySelectorAll('.plot text')].map(e => e.getBoundingClientRect().height))"))
+	if smallest < 10 {
+		w.Errorf("a text is %.1f pixels high", smallest)
 	}
-	if writes := t.writes(); len(writes) != 1 || writes[0].path != secrets+"/inspect" {
-		t.Errorf("%+v", writes)
+	if cut := look(browser, chromedp.Evaluate[int64](`[...document.querySelectorAll(".plot text")].filter(e => {
+		const text = e.getBoundingClientRect(), plot = e.closest("figure").getBoundingClientRect();
+		return text.left < 0 || text.right > innerWidth || text.top < plot.top - 8 || text.bottom > plot.bottom;
+	}).length`)); cut > 0 {
+		w.Errorf("%d texts are cut off", cut)
 	}
 }

@@ -29,6 +29,20 @@ func TestTextStaysText(t *testing.T) {
 	}
 }
 
+// No name turns the text around it: the key id behind one would read backwards, and be looked for in vain.
+func TestTextStaysInItsDirection(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("\u202Egnp.exe \u2066\u202A")
+	for _, path := range pages {
+		p := w.get(path)
+		w.shows(p)
+		if strings.ContainsAny(p.text, "\u202A\u202B\u202C\u202D\u202E\u2066\u2067\u2068\u2069") {
+			t.Errorf("%s: a name turns the text behind it: %s", path, p.text)
+		}
+	}
+	w.shows(w.get("/console/inventory"), "\uFFFDgnp.exe \uFFFD\uFFFD")
+}
+
 // Pages tell browsers to load nothing of elsewhere, to be in no frame, and to keep nothing.
 func TestHeaders(t *testing.T) {
 	w := newWorld(t, auth.Admin)

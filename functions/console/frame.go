@@ -84,6 +84,11 @@ func (v *visit) header(id string) g.Node {
 	}
 }
 
+// plainHeader is that of pages for visitors who are not signed in: it says whose page it is.
+func plainHeader() g.Node {
+	return h.Header(h.Class("top"), h.Div(h.Span(h.Class("brand"), g.Text("Rekey"))))
+}
+
 // form is a form that changes something: it carries the session's token, and a key by which the
 // API recognises it when it is sent twice.
 func (v *visit) form(action page.Address, children ...g.Node) g.Node {

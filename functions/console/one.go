@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -175,8 +176,9 @@ func (v *visit) credentials(s *subject) g.Node {
 		columns, rows)}
 }
 
+// orNone is the text, or what stands for none where it shows nothing: in Entra a name may be a space.
 func orNone(text, none string) string {
-	if text == "" {
+	if !strings.ContainsFunc(text, func(c rune) bool { return unicode.IsGraphic(c) && !unicode.IsSpace(c) }) {
 		return none
 	}
 	return text

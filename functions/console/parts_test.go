@@ -43,3 +43,31 @@ func TestManyTargets(t *testing.T) {
 	}
 	w.shows(p, "The first 100 of 250", `href="/console/targets?text=`+id)
 }
+
+// What a scan says has changed leads to the application.
+func TestChangesOfAScanLeadOn(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.shows(w.get("/console/inventory/scans/scan-1"), `<a href="/console/inventory/`+tenantID+"/"+clientID+`">billing</a>`)
+}
+
+// An application whose name shows nothing is called by its client id: a link needs something to press.
+func TestNamesThatShowNothing(t *testing.T) {
+	for _, name := range []string{" ", "\u200b", "\ufeff", "\u00a0\u200e"} {
+		w := newWorld(t, auth.Read)
+		w.everything(name)
+		for _, path := range []string{"/console/inventory", "/console/inventory/scans/scan-1"} {
+			w.shows(w.get(path), `<a href="/console/inventory/`+tenantID+"/"+clientID+`">`+clientID+"</a>")
+		}
+	}
+}
+
+// A target that has no name of its own is called the same in the list and on its page: a name that the
+// API makes of its id tells no reader anything.
+func TestTargetsWithoutAName(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": "target-" + targetID, "connectionId": id,
+		"vaultSecretName": "billing-secret"}}})
+	w.shows(w.get("/console/targets"), ">billing-secret</a>")
+}

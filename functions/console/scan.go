@@ -68,7 +68,7 @@ func scanPage(v *visit) error {
 			Result              *struct {
 				Applications, Credentials, Added, Changed, Gone int
 				Arisen                                          map[string]int
-				Changes                                         []struct{ TenantID, ClientID, Name, Change string }
+				Changes                                         []struct{ ClientID, Name, Change string }
 				MoreChanges                                     int
 			}
 		}
@@ -91,7 +91,7 @@ func scanPage(v *visit) error {
 			page.Say("New, different, gone", strconv.Itoa(r.Added)+", "+strconv.Itoa(r.Changed)+", "+strconv.Itoa(r.Gone))))
 		rows := make([][]g.Node, len(r.Changes))
 		for i, c := range r.Changes {
-			rows[i] = []g.Node{page.Link(to("inventory", c.TenantID, c.ClientID), orNone(c.Name, c.ClientID)),
+			rows[i] = []g.Node{page.Link(to("inventory", s.TenantID, c.ClientID), orNone(c.Name, c.ClientID)),
 				g.Text(wordOf(changeWords, c.Change))}
 		}
 		if len(rows) > 0 {

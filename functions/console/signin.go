@@ -67,6 +67,6 @@ func (c *Handler) signIn(w *answer, r *http.Request) {
 			h.P(g.Text("No way of signing in is configured. Set REKEY_API_KEYS (make apikey prints an entry), "+
 				"App Service authentication, or REKEY_AUTH_TENANT_ID with an application to sign in to."))))
 	}
-	d := page.Document{ID: "sign-in", Title: "Sign in", Narrow: true, StyleAt: asset("style.css"), Main: main}
+	d := page.Document{ID: "sign-in", Title: "Sign in", Narrow: true, StyleAt: asset("style.css"), Header: plainHeader(), Main: main}
 	write(w, r, d.Render())
 }

@@ -169,9 +169,10 @@ func (s *subject) clientID() string {
 	return s.Credentials.ClientID
 }
 
-// title is the name of a connection; a target's is its vault secret's, which it always has.
+// title is the name of a connection. A target without one, for which the API makes one of its id, is
+// called as its vault secret, which it always has.
 func (s *subject) title() string {
-	if s.Name != "" {
+	if s.Name != "" && s.Name != "target-"+s.ID {
 		return s.Name
 	}
 	return s.VaultSecretName

@@ -48,7 +48,7 @@ func (r reader) clock(t time.Time) string { return t.In(r.zone).Format("2 Jan 20
 // when shows a moment: how far it is, and when that is.
 func (r reader) when(t time.Time) g.Node {
 	return h.Time(h.DateTime(t.UTC().Format(time.RFC3339)), h.Title(t.UTC().Format(time.RFC3339)),
-		g.Text(r.relative(t)+", "+r.clock(t)))
+		g.Text(r.relative(t)+", "), h.Span(h.Class("whole"), g.Text(r.clock(t))))
 }
 
 // both shows a moment in the reader's zone and in that of the schedule.
@@ -186,7 +186,7 @@ func (r reader) status(s *subject) string {
 		case old.RevokedAt != nil:
 			removed++
 		case old.Problem != "":
-			say("An old client secret could not be removed yet: %s", sentence(old.Problem))
+			say("An old client secret could not be removed yet: see below.")
 		case old.RevokeAfter.After(r.now):
 			say("The old client secret is removed on %s.", r.clock(old.RevokeAfter))
 		default:

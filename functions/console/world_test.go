@@ -256,7 +256,7 @@ func (w *world) everything(name string) {
 	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": item, "tenant": tenant})
 	w.answer("GET", inventories+"/scans/scan-1", 200, object{"scan": object{"id": "scan-1", "tenantId": tenantID, "phase": "reading",
 		"startedAt": now,
-		"problem":   object{"message": name}, "result": object{"changes": []object{{"tenantId": tenantID, "clientId": clientID, "name": name,
+		"problem":   object{"message": name}, "result": object{"changes": []object{{"clientId": clientID, "name": name,
 			"change": name}}}}})
 }
 

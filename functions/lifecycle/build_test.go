@@ -88,7 +88,7 @@ var unpacked = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	lambda, dist, out := filepath.Join(workDir, "lambda"), filepath.Join(workDir, "dist"), filepath.Join(workDir, "unpacked")
-	err = execute("go", "build", "-tags", "grpcnotrace,lambda.norpc", "-gcflags", "maragu.dev/gomponents/...=-l",
+	err = execute("go", "build", "-tags", "grpcnotrace,lambda.norpc", "-gcflags", "maragu.dev/gomponents/...=-l", "-gcflags", "rekey/...=-l",
 		"-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -X rekey/shared/app.Version=lifecycle", "-o", filepath.Join(lambda, runtime.GOARCH, "bootstrap"),
 		"./functions/cmd/lambda")

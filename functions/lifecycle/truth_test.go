@@ -92,8 +92,8 @@ func (w *world) dead(a directory.Application, values ...string) {
 	}
 }
 
-// outside is everything that Rekey could have changed: one line for each thing, except the
-// history.
+// outside is everything that Rekey could have changed: one line for each thing, except the audit of
+// the deployment, in which refusals are.
 func (w *world) outside(apps ...directory.Application) []string {
 	w.Helper()
 	all := []string{}
@@ -108,7 +108,9 @@ func (w *world) outside(apps ...directory.Application) []string {
 		}
 	}
 	for _, row := range w.services.Table.Rows("") {
-		all = append(all, fmt.Sprintf("row %s %s %s", row.PartitionKey, row.RowKey, row.ETag))
+		if !strings.HasPrefix(row.RowKey, "audit-") {
+			all = append(all, fmt.Sprintf("row %s %s %s", row.PartitionKey, row.RowKey, row.ETag))
+		}
 	}
 	return all
 }

@@ -9,9 +9,11 @@ import (
 	"rekey/shared/emulator/chromium"
 	"rekey/shared/emulator/directory"
 	"rekey/shared/oauth"
+	"rekey/shared/rotationtest"
 )
 
 func TestInABrowser(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	browser := chromium.ForTest(t)
 	for _, test := range []struct {
 		name string

@@ -126,6 +126,8 @@ func (d demo) stay(dir string) {
 	fmt.Fprintf(d.out, `
 The console: %[4]s
 Sign in with this API key, which is good until this ends: %[5]s
+Or with Microsoft Entra, as Ada Administrator, who may do everything, or as Otto Ordinary, who may read. The
+browser will warn of the emulator's certificate.
 
 A second application, "reporting", is untouched and waits for you:
 
@@ -133,8 +135,7 @@ A second application, "reporting", is untouched and waits for you:
   curl -sS "$REKEY_URL%[2]s" -H "Authorization: Bearer $REKEY_API_KEY"
 
 docs/api.md has the lines that connect and rotate it. To connect the whole tenant by signing in, as
-Ada Administrator or as Otto Ordinary, ask for a link and open it in a browser, which will warn of
-the emulator's certificate:
+one of the two, choose that in the console, or ask for a link and open it in a browser:
 
   curl -sS "$REKEY_URL%[2]s/azure-client-secrets/oauth/authorize" -H "Authorization: Bearer $REKEY_API_KEY" \
     -H 'Content-Type: application/json' -d '{"name":"tenant","tenantId":"'"$TENANT_ID"'"}'

@@ -28,6 +28,7 @@ import (
 	"rekey/shared/emulator/functionshost"
 	"rekey/shared/emulator/stack"
 	"rekey/shared/oauth"
+	"rekey/shared/session"
 )
 
 func main() {
@@ -109,7 +110,7 @@ func emulated(ctx context.Context, root, dir, port string, out io.Writer, start 
 	}
 	defer services.Stop()
 	addr := net.JoinHostPort("127.0.0.1", port)
-	people, err := services.AddOAuthApplication("http://" + addr + oauth.CallbackPath)
+	people, err := services.AddOAuthApplication("http://"+addr+oauth.CallbackPath, "http://"+addr+session.CallbackPath)
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,8 @@ func emulated(ctx context.Context, root, dir, port string, out io.Writer, start 
 	}
 	env := append(environ(), append(services.Env(), "REKEY_API_KEYS=demo:admin:"+hash, "REKEY_ROTATION_SCHEDULE=0 * * * * *",
 		"REKEY_PUBLIC_URL=http://"+addr, "INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_ID="+people.ClientID,
-		"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET="+people.Secret)...)
+		"INF_APP_CONNECTION_AZURE_CLIENT_SECRETS_CLIENT_SECRET="+people.Secret,
+		"REKEY_AUTH_TENANT_ID="+services.TenantID, "REKEY_AUTH_AUDIENCE="+people.ClientID)...)
 	h, err := start(ctx, root, addr, env, logFile)
 	if err != nil {
 		return err

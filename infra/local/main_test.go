@@ -3,9 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +20,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rekey/shared/emulator/directory"
+	"rekey/shared/session"
 )
 
 // screen is what a person sees.
@@ -213,6 +221,8 @@ func TestReadme(t *testing.T) {
 		})
 	})
 
+	signedIn(t, env)
+
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("stopping: %v", err)
@@ -231,6 +241,54 @@ func TestReadme(t *testing.T) {
 	}
 	find(t, shown, `tenant scanned: (20\d) applications, \d+ credentials; \d+ end within 30 days`)
 	find(t, shown, `The console: (http://127\.0\.0\.1:\d+/console)`)
+}
+
+// signedIn tries what is said beside the key: Ada signs in to the console with the emulated Entra, and may do everything.
+func signedIn(t *testing.T, env map[string]string) {
+	t.Helper()
+	authority, err := os.ReadFile(env["CA_FILE"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority)
+	jar, _ := cookiejar.New(nil) // it returns no error
+	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		if strings.HasPrefix(r.URL.String(), env["AUTHORITY_HOST"]) {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}
+	open := func(r *http.Request, err error) (*http.Response, string) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := browser.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		page, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, string(page)
+	}
+	press, err := http.NewRequestWithContext(t.Context(), http.MethodPost, env["REKEY_URL"]+session.Base+"/sign-in/entra", nil)
+	if err == nil {
+		press.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	leaving, _ := open(press, err)
+	ada := directory.Person{UserID: env["ADMINISTRATOR_ID"], Client: &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots}}}}
+	back, err := ada.Approve(t.Context(), leaving.Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, page := open(http.NewRequestWithContext(t.Context(), http.MethodGet, back.String(), nil)); !strings.Contains(page,
+		"Ada Administrator (admin)") {
+		t.Errorf("signed in by Entra, and shown\n%s", page)
+	}
 }
 
 func find(t *testing.T, text, pattern string) string {

@@ -35,7 +35,7 @@ func build(t *testing.T, src, dir string) (azure, lambda string) {
 		{filepath.Join(azure, "handler"), "./functions/cmd/azure", "grpcnotrace"},
 		{filepath.Join(lambda, runtime.GOARCH, "bootstrap"), "./functions/cmd/lambda", "grpcnotrace,lambda.norpc"},
 	} {
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", program.tags, "-gcflags", "maragu.dev/gomponents/...=-l",
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", program.tags, "-gcflags", "maragu.dev/gomponents/...=-l", "-gcflags", "rekey/...=-l",
 			"-trimpath", "-buildvcs=false",
 			"-ldflags", "-s -w -X rekey/shared/app.Version="+version, "-o", program.out, program.path)
 		cmd.Dir = src

@@ -1,6 +1,6 @@
-// Command picture signs in to the console of a demo that is running (make run) and takes pictures of
-// its pages in a headless Chromium: docs/overview.png for the README, or with -all every page that
-// the navigation leads to, and one of each kind below it. `make picture` runs it.
+// Command picture signs in to the console of a demo that is running (make run) and takes a picture of
+// the overview in a headless Chromium: docs/overview.png, for the README. `make picture` runs it; those
+// of every page are taken by make console-check.
 package main
 
 import (
@@ -13,22 +13,20 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
 func main() {
 	env := flag.String("env", ".local/demo.env", "what make run has left")
-	out := flag.String("out", "docs", "folder for the pictures")
-	all := flag.Bool("all", false, "pictures of every page, light, dark and narrow")
+	out := flag.String("out", "docs", "folder for the picture")
 	flag.Parse()
-	if err := run(*env, *out, *all); err != nil {
+	if err := run(*env, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "picture:", err)
 		os.Exit(1)
 	}
 }
 
-func run(env, out string, all bool) error {
+func run(env, out string) error {
 	settings, err := read(env)
 	if err != nil {
 		return err
@@ -47,10 +45,7 @@ func run(env, out string, all bool) error {
 	if err != nil {
 		return fmt.Errorf("signing in: %w", err)
 	}
-	if !all {
-		return take(ctx, filepath.Join(out, "overview.png"))
-	}
-	return every(ctx, url, out)
+	return take(ctx, filepath.Join(out, "overview.png"))
 }
 
 // read reads what make run has left: the address, and a key.
@@ -81,47 +76,4 @@ func take(ctx context.Context, path string) error {
 	}
 	fmt.Println(path)
 	return nil
-}
-
-// every takes pictures of all pages.
-func every(ctx context.Context, url, out string) error {
-	paths := []string{"", "/connections", "/targets", "/inventory", "/settings", "/connect"}
-	for _, list := range []string{"/connections", "/inventory"} {
-		if err := chromedp.Do(ctx, chromedp.Navigate(url+"/console"+list)); err != nil {
-			return fmt.Errorf("opening %s: %w", list, err)
-		}
-		first, err := chromedp.Run(ctx, chromedp.Evaluate[string](`(document.querySelector("tbody a") || {pathname: ""}).pathname`))
-		if err != nil {
-			return fmt.Errorf("looking for what is on %s: %w", list, err)
-		}
-		if first = strings.TrimPrefix(first, "/console"); first != "" {
-			paths = append(paths, first)
-		}
-	}
-	for _, look := range []struct {
-		name, scheme  string
-		width, height int64
-	}{{"light", "light", 1280, 900}, {"dark", "dark", 1280, 900}, {"narrow", "light", 360, 740}} {
-		if err := chromedp.Do(ctx, chromedp.EmulateViewport(look.width, look.height), scheme(look.scheme)); err != nil {
-			return fmt.Errorf("setting the size: %w", err)
-		}
-		for _, path := range paths {
-			if err := chromedp.Do(ctx, chromedp.Navigate(url+"/console"+path)); err != nil {
-				return fmt.Errorf("opening %s: %w", path, err)
-			}
-			name := strings.ReplaceAll(strings.Trim("console"+path, "/"), "/", "_")
-			if err := take(ctx, filepath.Join(out, name+"-"+look.name+".png")); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func scheme(name string) chromedp.Action[chromedp.Void] {
-	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
-		return err
-	})
 }

@@ -49,24 +49,32 @@ func TestSigningInToTheConsole(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	w := httptest.NewRecorder()
-	leaving := a.Sessions.SignInByEntra(w, post("/"), "")
-	back, err := s.Person(ada).Approve(t.Context(), leaving.Location)
-	if err != nil {
-		t.Fatalf("at %s: %v", leaving.Location, err)
-	}
-	r := httptest.NewRequest(http.MethodGet, back.RequestURI(), nil)
-	r.AddCookie(w.Result().Cookies()[0])
-	// The emulator has no app roles, so that she is known and may do nothing.
-	if got := a.Sessions.Callback(httptest.NewRecorder(), r); got.Problem != session.NoRole {
-		t.Errorf("coming back: %+v", got)
+	// Who is known and has no role is told so; the roles are those of the ID token.
+	for _, c := range []struct {
+		roles   map[string][]string
+		problem session.Problem
+	}{{nil, session.NoRole}, {map[string][]string{ada: {"Connections.Read"}}, ""}} {
+		if err := s.Directory.Change(app.ObjectID, func(s *directory.Settings) { s.AppRoles = c.roles }); err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		leaving := a.Sessions.SignInByEntra(w, post("/"), "")
+		back, err := s.Person(ada).Approve(t.Context(), leaving.Location)
+		if err != nil {
+			t.Fatalf("at %s: %v", leaving.Location, err)
+		}
+		r := httptest.NewRequest(http.MethodGet, back.RequestURI(), nil)
+		r.AddCookie(w.Result().Cookies()[0])
+		if got := a.Sessions.Callback(httptest.NewRecorder(), r); got.Problem != c.problem {
+			t.Errorf("coming back with the roles %v: %+v", c.roles, got)
+		}
 	}
 
-	w = httptest.NewRecorder()
+	w := httptest.NewRecorder()
 	if got := a.Sessions.SignInByKey(w, post("/"), key, ""); got.Problem != "" || len(s.Vault.Versions("sessions")) != 1 {
 		t.Errorf("by a key: %+v, and the vault has %q", got, s.Vault.Names())
 	}
-	r = httptest.NewRequest(http.MethodGet, session.Base, nil)
+	r := httptest.NewRequest(http.MethodGet, session.Base, nil)
 	r.AddCookie(w.Result().Cookies()[0])
 	if v, got := a.Sessions.Authenticate(httptest.NewRecorder(), r); got != nil || v.Caller.Name != "ci" || v.Caller.Role != auth.Admin {
 		t.Errorf("then: %+v, %+v", v, got)

@@ -66,6 +66,10 @@ func (a actor) due(t *testing.T, n int) map[string]time.Time {
 // passes. They are all rotated and their old credentials removed, the oldest first, at
 // nearly what the quota allows, and hardly a write is refused.
 func TestQuota(t *testing.T) {
+	connections := 2000
+	if rotationtest.Raced {
+		connections = 400
+	}
 	for i, tt := range []struct {
 		graph.Budget
 		share float64 // of what the quota allows, at least
@@ -78,7 +82,7 @@ func TestQuota(t *testing.T) {
 			continue
 		}
 		t.Run(fmt.Sprintf("%d in %s", tt.Writes, tt.Per), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { testQuota(t, 2000, tt.Budget, tt.share) })
+			synctest.Test(t, func(t *testing.T) { testQuota(t, connections, tt.Budget, tt.share) })
 		})
 	}
 }

@@ -85,7 +85,7 @@ func TestTwoInstances(t *testing.T) {
 		name string
 		n    int
 		kill bool
-	}{{"both live", 200, false}, {"one is killed", 60, true}} {
+	}{{"both live", 100, false}, {"one is killed", 40, true}} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
 			c := newCrowd(t, w, test.n)

@@ -42,6 +42,7 @@ type Settings struct {
 	Federated      []FederatedCredential // who else may vouch for it
 	RedirectURIs   []string              // where people may be sent back to, compared exactly
 	Delegated      []string              // delegated permissions that /.default asks for
+	AppRoles       map[string][]string   // its app roles that people have, by their object id: ID tokens say them
 	MaxPasswords   int                   // how many client secrets fit in; 0 means as [Config] says
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/big"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -115,6 +116,9 @@ func (d *Directory) idToken(r *http.Request, g userGrant) string {
 	}
 	if g.nonce != "" {
 		claims["nonce"] = g.nonce
+	}
+	if roles := g.app.AppRoles[g.user.objectID]; len(roles) > 0 {
+		claims["roles"] = slices.Clone(roles)
 	}
 	return d.sign(nil, claims)
 }

@@ -64,6 +64,16 @@ func TestIDToken(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, c[name], want)
 		}
 	}
+	if roles, has := c["roles"]; has {
+		t.Errorf("roles %v of a person who has none", roles)
+	}
+	err := o.Change(o.web.ObjectID, func(s *directory.Settings) { s.AppRoles = map[string][]string{o.ada: {"Connections.Admin"}} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if roles, _ := claims(t, o.tokens(o.ada).text("id_token"))["roles"].([]any); len(roles) != 1 || roles[0] != "Connections.Admin" {
+		t.Errorf("roles %v", roles)
+	}
 	if sub, _ := c["sub"].(string); sub == "" || sub == o.ada {
 		t.Errorf("sub %q", sub)
 	}

@@ -8,19 +8,20 @@ import (
 )
 
 // OAuthApplication is what Rekey's OAuth method needs: an application that people of
-// any tenant sign in to, and two of them in the stack's own.
+// any tenant sign in to, and two of them in the stack's own. The application's roles of the
+// console are Connections.Admin for the one and Connections.Read for the other.
 type OAuthApplication struct {
 	directory.Application
 	Administrator string // object id of a user who may consent to everything
 	Ordinary      string // object id of a user who may not
 }
 
-// AddOAuthApplication registers an application for signing in, with this redirect URI
+// AddOAuthApplication registers an application for signing in, with these redirect URIs
 // and a client secret. No person has consented to anything yet.
-func (s *Stack) AddOAuthApplication(redirectURI string) (OAuthApplication, error) {
+func (s *Stack) AddOAuthApplication(redirectURIs ...string) (OAuthApplication, error) {
 	app, err := s.Directory.AddApplication(directory.Registration{TenantID: s.TenantID, Settings: directory.Settings{
 		DisplayName: "Rekey sign-in", SignInAudience: "AzureADMultipleOrgs",
-		RedirectURIs: []string{redirectURI}, Delegated: []string{directory.ScopeUserRead, directory.RoleReadWriteAll},
+		RedirectURIs: redirectURIs, Delegated: []string{directory.ScopeUserRead, directory.RoleReadWriteAll},
 	}})
 	if err != nil {
 		return OAuthApplication{}, fmt.Errorf("registering the OAuth application: %w", err)
@@ -37,6 +38,12 @@ func (s *Stack) AddOAuthApplication(redirectURI string) (OAuthApplication, error
 		if *one.id, err = s.Directory.AddUser(one.user); err != nil {
 			return OAuthApplication{}, fmt.Errorf("adding people: %w", err)
 		}
+	}
+	err = s.Directory.Change(app.ObjectID, func(c *directory.Settings) {
+		c.AppRoles = map[string][]string{added.Administrator: {"Connections.Admin"}, added.Ordinary: {"Connections.Read"}}
+	})
+	if err != nil {
+		return OAuthApplication{}, fmt.Errorf("giving people app roles: %w", err)
 	}
 	return added, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"rekey/shared/history"
 	"rekey/shared/inventory"
+	"rekey/shared/rotationtest"
 	"rekey/shared/serviceerror"
 )
 
@@ -103,6 +104,7 @@ func TestListThatNeverAnswers(t *testing.T) {
 // A list that goes on where it has been already does not come to an end, nor does one of which pages
 // without anything on them lead to each other.
 func TestListWithoutEnd(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for list, set := range map[inventory.List]func(*directory){
 		inventory.Principals: func(d *directory) { d.circle = inventory.Principals },
 		inventory.Activity:   func(d *directory) { d.ring = inventory.Activity },
