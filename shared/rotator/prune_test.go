@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/index"
+	"rekey/shared/inventory"
 	"rekey/shared/rotation"
 	"rekey/shared/rotator"
 )
@@ -58,4 +60,31 @@ func TestWhenTheTimerPrunes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A deployment in which a pass is at work at any time prunes and indexes all the same.
+func TestABusyTimerPrunes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pruner{answers: []error{nil}}
+		busy := &scans{until: map[string]time.Time{}, pass: func(tenant string) error {
+			time.Sleep(150 * time.Second)
+			if tenant == "two" { // so that the other one begins again meanwhile
+				time.Sleep(45 * time.Second)
+			}
+			return nil
+		}}
+		var due []index.Due
+		for _, tenant := range []string{"one", "two"} {
+			due = append(due, index.Due{ID: inventory.DueID(tenant), Wake: time.Now()})
+		}
+		r := &rotator.Rotator{Store: dueStore{due: due}, Inventory: busy, History: p, Rules: rotation.DefaultRules(), Parallel: 1,
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		begin := time.Now()
+		if _, err := r.Sweep(t.Context()); err != nil || time.Since(begin) < r.Rules.Pass {
+			t.Fatalf("the sweep took %s, %v", time.Since(begin), err)
+		}
+		if p.calls != 1 {
+			t.Errorf("%d calls, want 1", p.calls)
+		}
+	})
 }
