@@ -112,4 +112,11 @@ var ownership = []mutation{
 		new:   "_ = unwritten{claims.Store}",
 		tests: []string{"./shared/connection"},
 	},
+	{
+		name: "the check before connecting knows no object ids",
+		rule: "P2", file: "shared/connection/inspect.go",
+		old:   "err = found.Check.find(s.allowed(state.ClientID))",
+		new:   "err = nil",
+		tests: []string{"./shared/connection"},
+	},
 }
