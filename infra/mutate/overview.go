@@ -220,4 +220,11 @@ var overview = []mutation{
 		new:   "if false {",
 		tests: []string{"./shared/rotator"},
 	},
+	{
+		name: "what an older Rekey changes beside the newer one is never indexed",
+		rule: "P6", file: "shared/tablestore/reindex.go",
+		old:   "case next == \"\" && stored.Since.IsZero():",
+		new:   "case false:",
+		tests: []string{"./shared/tablestore"},
+	},
 }
