@@ -33,7 +33,8 @@ func HTTP(a *app.App, once *host.Once) http.Handler {
 		people.Flow = a.OAuth
 	}
 	pagesOfConsole := &console.Handler{API: within, Sessions: a.Sessions, Settings: console.SettingsOf(a.Config), OAuth: a.OAuth != nil,
-		Trail: a.Trail, VaultURL: a.Config.KeyVaultURL, PlainHTTP: strings.HasPrefix(a.Config.PublicURL, "http:"), Limit: a.Limit, Log: a.Log}
+		Trail: a.Trail, VaultURL: a.Config.KeyVaultURL, AuthorityURL: a.Config.AuthorityHost,
+		PlainHTTP: strings.HasPrefix(a.Config.PublicURL, "http:"), Limit: a.Limit, Log: a.Log}
 	probe := health.Handler(app.Version)
 	measured := a.Telemetry.Handler(telemetry.HTTP, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -158,7 +158,7 @@ func newWorld(t *testing.T, o options) *world {
 	}
 	complete(a)
 	a.Rotator.Now, a.Connections.Actors.Now, a.Connections.Budget = now.Now, now.Now, cmp.Or(o.budget, time.Minute)
-	a.Inventory.Now, a.Scans.Now = now.Now, now.Now
+	a.Inventory.Now, a.Scans.Now, a.Scans.Brief = now.Now, now.Now, time.Minute
 	server := httptest.NewServer(functions.HTTP(a, &host.Once{}))
 	t.Cleanup(server.Close)
 	return &world{T: t, clock: now, app: a, client: &client{t: t, url: server.URL, keys: keys, watch: watch, stack: services}}

@@ -110,7 +110,7 @@ func TestTargets(t *testing.T) {
 		t.Errorf("targets %+v and %+v", one, two)
 	}
 	w.call(auth.Write, http.MethodPost, path, object{"clientId": first.ClientID}).refuses(t, http.StatusConflict,
-		"rotates this application already")
+		"rotates this application already", one.ID)
 	if list := decode[struct{ Targets []targetView }](t, w.call(auth.Read, http.MethodGet, path, nil)).Targets; len(list) != 2 ||
 		list[0].ID != one.ID || list[1].ID != two.ID {
 		t.Errorf("list %+v", list)

@@ -134,14 +134,30 @@ type targetBody struct {
 	ObjectID              string        `json:"objectId"`
 	Description           *string       `json:"description"`
 	VaultSecretName       string        `json:"vaultSecretName"`
+	RetireKeyIDs          []string      `json:"retireKeyIds"`
 	IsAutoRotationEnabled bool          `json:"isAutoRotationEnabled"`
 	Rotation              *rotationBody `json:"rotation"`
 }
 
+// allowed refuses what the role may not ask for.
+func (b *targetBody) allowed(role auth.Role) error {
+	switch {
+	case role.Allows(auth.Rotate):
+		return nil
+	case b.IsAutoRotationEnabled:
+		return errTurnOn
+	case len(b.RetireKeyIDs) > 0:
+		return errRetire
+	}
+	return nil
+}
+
+var errRetire = forbidden("Retiring client secrets removes them, which needs the role %q.", auth.Rotate)
+
 func (b *targetBody) input(by string, now time.Time) (connection.TargetInput, error) {
 	in := connection.TargetInput{
 		Target: connection.Target{ClientID: b.ClientID, ObjectID: b.ObjectID}, Description: deref(b.Description),
-		VaultSecretName: b.VaultSecretName, Rotate: b.IsAutoRotationEnabled, By: by,
+		VaultSecretName: b.VaultSecretName, Retire: b.RetireKeyIDs, Rotate: b.IsAutoRotationEnabled, By: by,
 	}
 	p, err := b.Rotation.plan(b.IsAutoRotationEnabled, schedule.Schedule{}, now, now)
 	if err != nil {

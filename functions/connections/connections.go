@@ -158,8 +158,8 @@ func (h *Handler) createTarget(r *request) (any, error) {
 	if err := r.decode(&b); err != nil {
 		return nil, err
 	}
-	if b.IsAutoRotationEnabled && !r.caller.Role.Allows(auth.Rotate) {
-		return nil, errTurnOn
+	if err := b.allowed(r.caller.Role); err != nil {
+		return nil, err
 	}
 	rec, err := h.subject(r)
 	if err != nil {

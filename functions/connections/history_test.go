@@ -196,6 +196,13 @@ func TestRotationView(t *testing.T) {
 	want(r, "nextRotationAt", "2026-12-01T03:15:00Z")
 	want(r, "retryAt", "2026-12-01T03:15:00Z")
 
+	// After the request for it was taken back nothing is tried before the slot.
+	rec.Error.RetryAt = rec.NextSlot.Add(-time.Hour)
+	want(show(t, rec), "retryAt", nil)
+	rec.Request = &rotation.Request{Kind: rotation.AskRotate}
+	want(show(t, rec), "retryAt", "2026-12-01T01:15:00Z")
+	rec.Request = nil
+
 	rec.Run = &rotation.Run{ID: "r2", Trigger: rotation.OnRequest, KeyID: "k2"}
 	rec.Phase = rotation.Verifying
 	r = show(t, rec)

@@ -3,7 +3,6 @@ package connections
 import (
 	"strings"
 
-	"rekey/shared/auth"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 )
@@ -46,11 +45,10 @@ func (h *Handler) adopt(r *request) (any, error) {
 	if err := r.decode(&b); err != nil {
 		return nil, err
 	}
-	if b.IsAutoRotationEnabled && !r.caller.Role.Allows(auth.Rotate) {
-		return nil, errTurnOn
-	}
-	if len(b.RetireKeyIDs) > 0 && !r.caller.Role.Allows(auth.Rotate) {
-		return nil, errRetire
+	of := targetBody{ClientID: key.ClientID, Description: b.Description, VaultSecretName: b.VaultSecretName,
+		RetireKeyIDs: b.RetireKeyIDs, IsAutoRotationEnabled: b.IsAutoRotationEnabled, Rotation: b.Rotation}
+	if err := of.allowed(r.caller.Role); err != nil {
+		return nil, err
 	}
 	if strings.TrimSpace(b.VaultSecretName) == "" {
 		return nil, badRequest("vaultSecretName is missing: the Key Vault secret from which consumers are to read the client secret.")
@@ -62,13 +60,11 @@ func (h *Handler) adopt(r *request) (any, error) {
 	if via.Actor.TenantID != key.TenantID {
 		return nil, badRequest("The connection is of another tenant. Give the connectionId of one that signs in to the application's tenant.")
 	}
-	of := targetBody{ClientID: key.ClientID, Description: b.Description, VaultSecretName: b.VaultSecretName,
-		IsAutoRotationEnabled: b.IsAutoRotationEnabled, Rotation: b.Rotation}
 	in, err := of.input(r.caller.Name, h.now())
 	if err != nil {
 		return nil, err
 	}
-	in.Name, in.Retire = b.Name, b.RetireKeyIDs
+	in.Name = b.Name
 	keyed, err := r.keyed("")
 	if err != nil {
 		return nil, err
@@ -78,5 +74,3 @@ func (h *Handler) adopt(r *request) (any, error) {
 		return h.Service.CreateTarget(r.Context(), via.ID, in)
 	}))
 }
-
-var errRetire = forbidden("Retiring client secrets removes them, which needs the role %q.", auth.Rotate)

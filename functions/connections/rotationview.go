@@ -90,7 +90,7 @@ func state(rec *rotation.Record, now time.Time) rotationState {
 		GracePeriodHours: rec.Policy.Grace.Hours(), OriginalGracePeriodHours: rec.Policy.OriginalGrace.Hours(),
 		Retiring: []retiringView{}, ByHand: []byHandView{}, LastRun: lastRun(rec),
 	}
-	if e := rec.Error; e != nil && e.RetryAt.After(now) {
+	if e := rec.Error; e != nil && e.RetryAt.After(now) && rec.Retries() {
 		v.RetryAt = when(e.RetryAt)
 	}
 	switch last := rec.LastRun; {

@@ -281,11 +281,11 @@ func TestCreateTarget(t *testing.T) {
 	}}
 	path := "/azure-client-secrets/" + id + "/targets"
 	w, _ := ask(t, s, http.MethodPost, path,
-		`{"clientId":"c","objectId":"o","description":"d","vaultSecretName":"v","isAutoRotationEnabled":true,
+		`{"clientId":"c","objectId":"o","description":"d","vaultSecretName":"v","retireKeyIds":["k"],"isAutoRotationEnabled":true,
 		"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0},"gracePeriodHours":1}}`)
 	want := connection.TargetInput{
-		Target: connection.Target{ClientID: "c", ObjectID: "o"}, Description: "d", VaultSecretName: "v", Rotate: true,
-		Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "boss",
+		Target: connection.Target{ClientID: "c", ObjectID: "o"}, Description: "d", VaultSecretName: "v", Retire: []string{"k"},
+		Rotate: true, Schedule: schedule.Schedule{Interval: 30, Hours: 3, Zone: "UTC"}, By: "boss",
 	}
 	if grace := in.Grace; w.Code != http.StatusOK || grace == nil || *grace != time.Hour {
 		t.Errorf("grace %v: %s", grace, w.Body)
@@ -295,15 +295,21 @@ func TestCreateTarget(t *testing.T) {
 	}
 	for body, says := range map[string]string{
 		`{"clientId":"c","isAutoRotationEnabled":true}`: "rotation is required",
-		`{"clientId":7}`: "clientId has the wrong type",
+		`{"clientId":7}`:                      "clientId has the wrong type",
+		`{"clientId":"c","retireKeyIds":"k"}`: "retireKeyIds has the wrong type",
 		`{"clientId":"c","rotation":{"rotationInterval":400,"rotateAtUtc":{"hours":3,"minutes":0}}}`: "1 to 365",
 	} {
 		if w, _ := ask(t, s, http.MethodPost, path, body); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), says) {
 			t.Errorf("%s: status %d: %s", body, w.Code, w.Body)
 		}
 	}
-	const turnOn = `{"clientId":"c","isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}}`
-	if w, _ := askOf(t, handler(s, auth.Write), http.MethodPost, path, turnOn); w.Code != http.StatusForbidden {
-		t.Errorf("rotation on with the role write: status %d", w.Code)
+	for body, says := range map[string]string{
+		`{"clientId":"c","isAutoRotationEnabled":true,"rotation":{"rotationInterval":30,"rotateAtUtc":{"hours":3,"minutes":0}}}`: "rotation on",
+		`{"clientId":"c","retireKeyIds":["k"]}`: "Retiring client secrets removes them",
+	} {
+		if w, _ := askOf(t, handler(s, auth.Write), http.MethodPost, path, body); w.Code != http.StatusForbidden ||
+			!strings.Contains(w.Body.String(), says) {
+			t.Errorf("%s with the role write: status %d: %s", body, w.Code, w.Body)
+		}
 	}
 }

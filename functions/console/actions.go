@@ -63,6 +63,12 @@ func (s *subject) failed() bool {
 	return r != nil && r.RotationStatus == "failed" && (r.State == "" || r.State == "idle")
 }
 
+// underWay reports whether a rotation, or anything else, is under way.
+func (s *subject) underWay() bool {
+	r := s.state()
+	return r != nil && r.State != "" && r.State != "idle"
+}
+
 func pause(v *visit) error {
 	if err := v.api.send(http.MethodPatch, v.at(), object{"isAutoRotationEnabled": false}, "", nil); err != nil {
 		return err
@@ -80,7 +86,14 @@ func resume(v *visit) error {
 }
 
 func abandon(v *visit) error {
-	if err := v.api.send(http.MethodPost, v.at("rotations", "abandon"), nil, "", nil); err != nil {
+	err := v.api.send(http.MethodPost, v.at("rotations", "abandon"), nil, "", nil)
+	if r := refusedBy(err); r != nil && r.status == http.StatusConflict {
+		if s, failed := v.load(); failed == nil && !s.underWay() { // it was pressed twice, or too late
+			v.done(v.own(), "idle")
+			return nil
+		}
+	}
+	if err != nil {
 		return err
 	}
 	v.done(v.own(), "abandoned")

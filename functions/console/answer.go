@@ -123,10 +123,18 @@ func (c *Handler) answerWith(w *answer, r *http.Request, a *session.Answer) {
 	}
 	d := page.Document{ID: "problem", Title: "Not let in", Narrow: true, StyleAt: asset("style.css"), Header: plainHeader(), Main: []g.Node{
 		h.Div(h.Role("alert"), page.Notice(page.Bad, h.P(h.ID("message"), g.Text(a.Problem.Message())))),
-		h.P(page.Link(to("sign-in"), "Sign in")),
+		h.P(onwardFrom(a.Problem)),
 	}}
 	data := d.Render()
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(a.Status)
 	_, _ = w.Write(data)
+}
+
+// onwardFrom leads to the console, or to the sign-in where only another one helps.
+func onwardFrom(p session.Problem) g.Node {
+	if p == session.NoRole {
+		return page.Link(to("sign-in"), "Sign in")
+	}
+	return page.Link(to(), "Overview")
 }

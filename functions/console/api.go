@@ -70,7 +70,7 @@ func (a *api) get(path string, q url.Values, into any) error {
 
 // send makes a request. key is an idempotency key, where the route takes one.
 func (a *api) send(method, path string, body any, key string, into any) error {
-	answer, err := a.raw(method, path, body, key)
+	answer, err := a.answered(method, path, body, key)
 	if err != nil || into == nil {
 		return err
 	}

@@ -127,7 +127,7 @@ func reject(v *visit) error {
 	if key := v.PostFormValue("keyId"); key != "" {
 		q.Set("keyId", key)
 	}
-	if err := v.api.send(http.MethodDelete, v.inventoryAt("accept")+"?"+q.Encode(), nil, "", nil); err != nil {
+	if err := v.api.send(http.MethodDelete, v.inventoryAt("accept")+"?"+q.Encode(), nil, "", nil); err != nil && !isGone(err) {
 		return err
 	}
 	v.done(to("inventory", v.params["tenantId"], v.params["clientId"]), "rejected")

@@ -14,6 +14,7 @@ import (
 
 	"rekey/shared/auth"
 	"rekey/shared/emulator/chromium"
+	"rekey/shared/session"
 )
 
 // These tests look at the pages in a headless Chromium, a few things in a few pages, since every make
@@ -199,6 +200,14 @@ func checks(w *world, b *tab) {
 	}
 	if writes := w.writes(); len(writes) != 1 || writes[0].path != secrets+"/inspect" {
 		w.Errorf("%+v", writes)
+	}
+	// What is not let through is told there, and takes nothing away of what was entered.
+	w.problem = session.Unsent
+	b.do(chromedp.Click(chromedp.CSS("button[data-check]")), chromedp.WaitVisible(chromedp.CSS("#checked .field-error")))
+	kept := look(b, chromedp.Evaluate[string](
+		"document.getElementById('clientSecret').value + document.getElementById('checked').textContent"))
+	if kept != "entered"+w.problem.Message() {
+		w.Errorf("it shows %q", kept)
 	}
 }
 

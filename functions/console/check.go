@@ -52,10 +52,10 @@ func findings(of *tested, c *check) g.Node {
 	for _, why := range c.Why {
 		nodes = append(nodes, page.Notice(tone, h.P(g.Text(sentence(why)))))
 	}
-	if c.Problem != nil {
+	if c.Problem != nil && !slices.Contains(c.Why, c.Problem.Message) {
 		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text(sentence(c.Problem.Message)))))
 	}
-	rows := [][]g.Node{{g.Text("Signs in"), yesNo(&c.Authenticates), g.Text("Entra accepts the credentials.")}}
+	rows := [][]g.Node{{g.Text("Signs in"), yesNo(&c.Authenticates), g.Text("Entra has to accept the credentials.")}}
 	for _, p := range c.Permissions {
 		has := yesNo(p.Has)
 		if p.lacks() && !of.wants(c, p) {

@@ -23,36 +23,40 @@ func (v *visit) newSchedule(name string) string {
 // connecting is the form; checked is what a check of it has shown.
 func (v *visit) connecting(f *sheet, checked *inspection) error {
 	method := v.method()
-	tabs := g.Map([]string{"client-secret", "certificate", "oauth"}, func(m string) g.Node {
-		if m == "oauth" && !v.console.OAuth {
-			return h.Li(h.Span(h.Class("note"), g.Text("by signing in (OAuth is not configured)")))
+	tabs := g.Map(ways, func(w way) g.Node {
+		if w.method == "oauth" && !v.console.OAuth {
+			return h.Li(h.Span(h.Class("note"), g.Text(w.name+notConfigured)))
 		}
-		return h.Li(h.A(connectAt(m).Href(), g.If(m == method, h.Aria("current", "page")), g.Text("by "+methods[m])))
+		return h.Li(h.A(connectAt(w.method).Href(), g.If(w.method == method, h.Aria("current", "page")), g.Text(w.name)))
 	})
-	fields := []g.Node{f.field("tenantId", "A GUID: Entra admin center, Overview", h.Required())}
+	fields := []g.Node{f.field("tenantId", "A GUID: "+tenantFrom, h.Required())}
 	switch method {
 	case "client-secret":
-		fields = append(fields, f.field("clientId", "A GUID: App registrations > the application > Overview", h.Required()),
+		fields = append(fields, f.field("clientId", "A GUID: "+clientFrom, h.Required()),
 			f.secretField("clientSecret", "Its value. With rotation on, Rekey issues another one at once and revokes this one.", h.Required()),
 			f.keyID(checked))
 	case "certificate":
-		fields = append(fields, f.field("clientId", "A GUID: App registrations > the application > Overview", h.Required()),
+		fields = append(fields, f.field("clientId", "A GUID: "+clientFrom, h.Required()),
 			f.certificateFields())
 	case "oauth":
-		fields = append(fields, h.P(h.Class("note"), g.Text("The next page is Microsoft's. A person signs in there who owns the applications "+
-			"that are to be rotated, or is an Application Administrator, and consents to what Rekey may do for them. What that is can be "+
+		fields = append(fields, h.P(h.Class("note"), g.Text("The next page says who asked and for what; its button leads to Microsoft. "+
+			"A person signs in there who owns the applications that are to be rotated, or is an Application Administrator, and consents to "+
+			"what Rekey may do for them. What that is can be "+
 			"looked at afterwards, by “Test” on the connection's page.")))
 	}
 	fields = append(fields, h.FieldSet(h.Legend(g.Text("Connection")),
 		f.field("name", "Lower-case letters, digits, hyphens", h.Required(), h.MaxLength("64")),
 		f.field("description", ""), f.field("projectId", "Empty: none"),
-		f.field("vaultSecretName", "What consumers read. Empty: one is made of the id.")))
+		// The others publish nothing of their own: each target has a name.
+		g.If(method == "client-secret", f.field("vaultSecretName", "What consumers read. Empty: one is made of the id."))))
 	if method == "client-secret" {
-		fields = append(fields, f.schedule(graceOfNew, f.field("originalGrace", "Empty or 0: it is revoked as soon as the new one is "+
-			"published and works, within minutes. If anything uses it, give the hours that its consumers need until they read Key Vault.",
+		fields = append(fields, f.schedule(graceOfNew, f.field("originalGrace", "How long it stays valid after Rekey has published its own. "+
+			"Empty or 0: about a minute later it is revoked, since a value that has been pasted around stays a risk until it is gone. What "+
+			"still uses it then fails. So if consumers use it, give them the time to change over to Key Vault: up to 720 hours.",
 			h.Type("number"), h.Min("0"), h.Max("720"), h.Step("any"))))
 	}
 	d := v.document("connect", "Connect a tenant", h.Nav(h.Aria("label", "Method"), h.Ul(h.Class("tabs"), tabs)), f.mistaken(),
+		f.first(method),
 		v.form(connectAt(method), upload, g.Group(fields), f.checked(method, checked),
 			h.Div(h.Class("actions"), g.If(method != "oauth", checkButton(method)),
 				h.Button(h.Type("submit"), g.Text(map[bool]string{true: "Go on to sign in", false: "Connect"}[method == "oauth"])),

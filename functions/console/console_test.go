@@ -286,6 +286,16 @@ func TestSeveral(t *testing.T) {
 	if p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/connections?cursor=abc&done=several" {
 		t.Errorf("%d %s", p.Code, p.Header().Get("Location"))
 	}
+	// What is refused can be tried again: those alone, with the same key, by which the API knows what it has done.
+	w.answer("POST", secrets+"/v/targets/b/rotate-credentials", 429,
+		object{"message": "You send requests faster than this deployment takes them. Wait as long as Retry-After says."})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "v/b"}, "once": {"k"}, "back": {"/console/targets"}})
+	for _, want := range []string{`<input type="hidden" name="chosen" value="v/b">`, `name="once" value="k"`, `name="what" value="rotate"`,
+		`name="back" value="/console/targets"`, "takes them. Wait a minute."} {
+		if !strings.Contains(p.text, want) || strings.Contains(p.text, `value="/a"`) {
+			t.Errorf("no %s: %s", want, p.text)
+		}
+	}
 	// What is refused is named.
 	w.answer("GET", secrets+"/c", 200, object{"appConnection": connection("payroll")})
 	p = w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "/c"}})

@@ -76,6 +76,17 @@ func (v *visit) editing(s *subject, f *sheet) error {
 	return f.show(d)
 }
 
+// isAs reports whether the form says of all that it shows what is so already.
+func (s *subject) isAs(v *visit) bool {
+	for _, name := range []string{"name", "description", "rotate", "interval", "time", "timeZone", "grace"} {
+		empties := name == "description" || name == "rotate" // else an empty field leaves it as it is
+		if entered := strings.TrimSpace(v.PostFormValue(name)); entered != s.fields(name) && (entered != "" || empties) {
+			return false
+		}
+	}
+	return true
+}
+
 func edit(v *visit) error {
 	s, err := v.load()
 	if err != nil {
@@ -106,6 +117,14 @@ func edit(v *visit) error {
 	}
 	if err == nil {
 		err = v.api.send(http.MethodPatch, v.at(), body, "", nil)
+	}
+	if r := refusedBy(err); r != nil && r.status == http.StatusConflict {
+		if now, failed := v.load(); failed == nil {
+			if s = now; s.isAs(v) && body["version"] != s.Version { // it was pressed twice
+				body["version"] = s.Version
+				err = v.api.send(http.MethodPatch, v.at(), body, "", nil)
+			}
+		}
 	}
 	if refused := refusedBy(err); refused != nil {
 		return v.editing(s, &sheet{visit: v, refused: refused, rotates: s.IsAutoRotationEnabled})

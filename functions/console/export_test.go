@@ -37,4 +37,21 @@ var (
 	ListWords  = listWords
 	ScanWords  = scanWords
 	Changes    = changeWords
+
+	TrailWords  = trailWords
+	SignInWords = signInWords
 )
+
+// What docs/install.md says as well.
+const (
+	TenantFrom = tenantFrom
+	ClientFrom = clientFrom
+)
+
+// Ways are the methods: the word in an address, the name, and when to take it.
+var Ways = func() (all [][3]string) {
+	for _, w := range ways {
+		all = append(all, [3]string{w.method, w.name, w.takes})
+	}
+	return all
+}()

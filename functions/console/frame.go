@@ -92,10 +92,16 @@ func plainHeader() g.Node {
 // form is a form that changes something: it carries the session's token, and a key by which the
 // API recognises it when it is sent twice.
 func (v *visit) form(action page.Address, children ...g.Node) g.Node {
-	return h.Form(h.Method("post"), action.Action(),
-		h.Input(h.Type("hidden"), h.Name(tokenField), h.Value(v.Token())),
-		h.Input(h.Type("hidden"), h.Name(onceField), h.Value(rand.Text())),
-		g.Group(children))
+	return v.formOnce(rand.Text(), action, children...)
+}
+
+// formOnce is a form with the key of one that was sent before, or with a new one.
+func (v *visit) formOnce(once string, action page.Address, children ...g.Node) g.Node {
+	return h.Form(h.Method("post"), action.Action(), hidden(tokenField, v.Token()), hidden(onceField, once), g.Group(children))
+}
+
+func hidden(name, value string) g.Node {
+	return h.Input(h.Type("hidden"), h.Name(name), h.Value(value))
 }
 
 // The hidden fields of forms.
@@ -171,10 +177,11 @@ var tellings = map[string]string{
 	"paused":    "Rotation is off. What is published stays as it is, and works until its end date.",
 	"resumed":   "Rotation is on.",
 	"saved":     "Saved.",
+	"idle":      "No rotation is under way: the last one was abandoned, or has come to its end.",
 	"abandoned": "It is abandoned. What was issued in it is removed; what is published is unchanged.",
 	"deleted":   "The deletion has begun. It continues in the background.",
-	"created":   "Connected.",
-	"target":    "The target is there. Its first client secret is being issued.",
+	"created":   "Connected. What is next stands below.",
+	"target":    "The target is there. Its first client secret is being issued. What is next stands below.",
 	"scan":      "The scan has begun. It continues in the background.",
 	"accepted":  "The finding is accepted.",
 	"rejected":  "The finding counts again.",

@@ -13,23 +13,22 @@ var roleIDs = map[string]string{
 	"Directory.Read.All":            "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
 }
 
-// grant is the command that grants a permission to what a connection signs in as. A delegated one is
+// grant are the commands that grant a permission to what a connection signs in as. A delegated one is
 // consented to by signing in again.
 func grant(clientID, permission, kind string) string {
 	id, ok := roleIDs[permission]
 	if kind != "application" || !ok || clientID == "" {
 		return ""
 	}
-	return "az ad app permission add --id " + clientID + " --api " + graph + " --api-permissions " + id + "=Role && " +
-		"az ad app permission admin-consent --id " + clientID
+	return values{"CLIENT_ID": clientID, "GRAPH": graph, "ROLE_ID": id}.fill(permissionOf + "\n" + consentTo)
 }
 
-// owner is the command that makes what signs in as actor an owner of an application.
+// owner are the commands that make what signs in as actor an owner of an application.
 func owner(actor, app string) string {
 	if actor == "" || app == "" {
 		return ""
 	}
-	return "az ad app owner add --id " + app + ` --owner-object-id "$(az ad sp show --id ` + actor + ` --query id -o tsv)"`
+	return values{"CLIENT_ID": actor, "TARGET_CLIENT_ID": app}.fill(principalOf + "\n" + ownerOf)
 }
 
 func daysOf(n float64) time.Duration { return time.Duration(n * 24 * float64(time.Hour)) }

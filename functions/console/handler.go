@@ -40,6 +40,8 @@ type Handler struct {
 	OAuth bool
 	// VaultURL is where secrets are published, for references to copy.
 	VaultURL string
+	// AuthorityURL is where sign-ins go, for commands to copy.
+	AuthorityURL string
 	// PlainHTTP: browsers reach the console without TLS, which is for this machine alone.
 	PlainHTTP bool
 	// Limit slows down who looks at the sign-in page; nil: no limit.

@@ -10,6 +10,7 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
+	"rekey/shared/audit"
 	"rekey/shared/history"
 	"rekey/shared/page"
 	core "rekey/shared/rotation"
@@ -22,7 +23,10 @@ func (v *visit) history(s *subject) g.Node {
 	if err != nil {
 		return v.missing("History", err)
 	}
-	if len(runs) == 0 {
+	switch {
+	case len(runs) == 0 && s.state() == nil:
+		return g.Group{title, h.P(g.Text("Nothing of its own is rotated. Each target has a history on its page."))}
+	case len(runs) == 0:
 		return g.Group{title, h.P(g.Text("Nothing was rotated yet. “Rotate now” does it, and so does a schedule: see “Edit”."))}
 	}
 	var older g.Node
@@ -187,7 +191,7 @@ func trail(v *visit) error {
 	}
 	rows := make([][]g.Node, len(list.Events))
 	for i, l := range list.Events {
-		kind := l.Kind
+		kind := wordOf(trailWords, l.Kind)
 		if l.Count > 1 {
 			kind += ", " + strconv.Itoa(l.Count) + " times or more"
 		}
@@ -199,6 +203,13 @@ func trail(v *visit) error {
 		page.Table("trail", "The newest first", []page.Column{{Name: "When"}, {Name: "What"}, {Name: "By"}, {Name: "From"}, {Name: "About"},
 			{Name: "Why", Wide: true}}, rows),
 		more(v, list.NextCursor)))
+}
+
+// trailWords are what the deployment's audit tells.
+var trailWords = map[string]string{
+	audit.SignedIn: "signed in", audit.SignedOut: "signed out", audit.ConsoleRefused: "refused by the console",
+	audit.KeyMade: "key of the console made", audit.APIRefused: "refused by the API", audit.DeletionRequested: "deletion asked for",
+	history.Created: "created", history.Undone: "creation undone", history.Deleted: "deleted",
 }
 
 // line is a line of the deployment's audit.

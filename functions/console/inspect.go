@@ -104,7 +104,8 @@ func (f *sheet) keyID(i *inspection) g.Node {
 	const name = "clientSecretKeyId"
 	if i == nil || len(i.own()) == 0 {
 		return h.Div(h.ID("which"), g.Attr("data-checked", ""),
-			f.field(name, "The column Secret ID. Empty: Rekey finds it by its first characters. “Check” shows those that it could be."))
+			f.field(name, "Certificates & secrets > Client secrets, column Secret ID. Empty: Rekey finds it by its "+
+				"first characters. “Check” shows those that it could be."))
 	}
 	chosen := f.entered(name)
 	if chosen == "" && i.Inspection.ClientSecretKeyID != nil {

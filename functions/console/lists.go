@@ -219,8 +219,10 @@ func (t *secretRotation) subject() subject {
 func (v *visit) beginning() g.Node {
 	return page.Notice(page.Calm,
 		h.P(h.Strong(g.Text("Nothing is connected yet."))),
-		h.Ol(h.Li(g.Text("Connect a tenant: with a client secret that Rekey takes over, with a certificate, or by signing in.")),
-			h.Li(g.Text("Scan the tenant: the inventory shows what expires when, and whose it is.")),
-			h.Li(g.Text("Adopt what should be rotated: each application becomes a target."))),
+		h.Ol(h.Li(g.Text("Connect an application. There are three methods:"), v.wayIn()),
+			h.Li(g.Text("With a certificate or as a person: adopt each application to rotate, which becomes a target. A scan of the tenant "+
+				"shows what expires when, and whose it is.")),
+			h.Li(g.Text("Let what uses the client secret read it from Key Vault.")),
+			h.Li(g.Text("Prove it: the new value is read, and signs in; the old one is gone. The connection's page has the commands."))),
 		h.P(v.link(auth.Write, to("connect"), "Connect a tenant")))
 }

@@ -33,7 +33,7 @@ func one(v *visit) error {
 	if err != nil {
 		return err
 	}
-	main := []g.Node{v.standing(s), v.actions(s), v.credentials(s), v.about(s), v.references(s), v.history(s)}
+	main := []g.Node{v.standing(s), v.actions(s), v.credentials(s), v.about(s), v.references(s), v.proof(s), v.history(s)}
 	if s.ConnectionID == "" {
 		main = append(main, v.targetsOf(s))
 	}
@@ -225,24 +225,6 @@ func (v *visit) about(s *subject) g.Node {
 
 var methods = map[string]string{"client-secret": "client secret", "certificate": "certificate", "oauth": "a person who signed in (OAuth)"}
 
-// references are how consumers read what is published.
-func (v *visit) references(s *subject) g.Node {
-	if s.state() == nil || s.VaultSecretName == "" || v.console.VaultURL == "" {
-		return nil
-	}
-	vault := strings.TrimSuffix(v.console.VaultURL, "/")
-	uri := vault + "/secrets/" + s.VaultSecretName
-	name, _, _ := strings.Cut(strings.TrimPrefix(vault, "https://"), ".")
-	return g.Group{h.H2(g.Text("How consumers read it")), page.Facts(
-		page.Fact{Name: "App Service and Functions", Value: page.Copyable("@Microsoft.KeyVault(SecretUri="+uri+")",
-			"the reference for App Service")},
-		page.Fact{Name: "Kubernetes (under parameters.objects of a SecretProviderClass)",
-			Value: page.Copyable("array:\n  - |\n    objectName: "+s.VaultSecretName+"\n    objectType: secret", "the lines for Kubernetes")},
-		page.Fact{Name: "Azure CLI", Value: page.Copyable("az keyvault secret show --vault-name "+name+
-			" --name "+s.VaultSecretName+" --query value -o tsv", "the command")},
-	)}
-}
-
 // targetsOf lists the targets of a connection.
 func (v *visit) targetsOf(s *subject) g.Node {
 	var list struct{ Targets []subject }
@@ -251,7 +233,7 @@ func (v *visit) targetsOf(s *subject) g.Node {
 	}
 	if len(list.Targets) == 0 {
 		return g.Group{h.H2(g.Text("Targets")), h.P(g.Text("No other application is rotated through it. To begin, “Add a target”, or "+
-			"adopt one from the "), page.Link(to("inventory"), "inventory"), g.Text("."))}
+			"adopt one from the "), page.Link(to("inventory"), "inventory"), g.Text(".")), ownershipThrough(s)}
 	}
 	few := list.Targets[:min(100, len(list.Targets))]
 	caption := "What is rotated through this connection"

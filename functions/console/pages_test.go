@@ -1,10 +1,12 @@
 package console_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/shared/auth"
 )
@@ -40,6 +42,46 @@ func TestStatus(t *testing.T) {
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": under})
 	w.shows(w.get("/console/connections/"+id), "A rotation is under way: Rekey is proving the new client secret.", "data-refresh",
 		`aria-current="step"`)
+	for _, c := range []struct {
+		rotation, connection object
+		says, not            string
+	}{
+		{object{"nextRotationAt": now.Add(-3 * time.Hour)}, nil,
+			"A rotation was due 3 hours ago, on 1 Dec 2026 09:00 UTC.", "The next rotation is"},
+		{object{"nextRotationAt": now.Add(-3 * time.Hour), "state": "verifying", "settled": false}, nil, "A rotation is under way", "was due"},
+		{object{"state": "deleting", "settled": false}, nil, "It is being deleted.", "The next rotation is"},
+		{object{"state": "creating", "settled": false, "nextRotationAt": nil}, object{"isAutoRotationEnabled": false},
+			"What it was given is looked at.", "its first rotation"},
+		{object{"retiring": []object{{"revokedAt": now}, {"revokedAt": now}}}, nil, "until the directory stops showing them.", "showing it."},
+		{object{"retiring": []object{{"revokeAfter": now.Add(2 * time.Hour)}, {"revokeAfter": now.Add(time.Hour)},
+			{"revokeAfter": now.Add(3 * time.Hour)}}}, nil,
+			"3 old client secrets are removed from 1 Dec 2026 13:00 UTC to 1 Dec 2026 15:00 UTC.", "The old client secret"},
+		{object{"retiring": []object{{"problem": "x"}, {"problem": "y"}, {"revokeAfter": now}, {"revokeAfter": now}}}, nil,
+			"2 old client secrets could not be removed yet: see below. 2 old client secrets are being removed.", "The old client secret"},
+		{object{"nextRotationAt": nil}, object{"isAutoRotationEnabled": false},
+			"Rotation is off, and what is published ends in 2 months", "it ends"},
+	} {
+		is := connection("billing")
+		maps.Copy(is, c.connection)
+		maps.Copy(is["rotation"].(object), c.rotation)
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
+		p := w.get("/console/connections/" + id)
+		w.shows(p, c.says)
+		if _, status, _ := strings.Cut(p.text, `<span id="status">`); strings.Contains(strings.SplitN(status, "</span>", 2)[0], c.not) {
+			t.Errorf("%q is said of %v", c.not, c.rotation)
+		}
+	}
+}
+
+// What consumers copy has the vault's whole address, so that it fits every cloud. App Service documents a reference
+// to no version with a slash at its end.
+func TestReferences(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	const at = "https://vault-of-tests.vault.azure.net/secrets/billing-secret"
+	w.shows(w.get("/console/connections/"+id), `data-copy="@Microsoft.KeyVault(SecretUri=`+at+`/)"`,
+		`data-copy="az keyvault secret show --vault-name vault-of-tests --name billing-secret --query value -o tsv"`,
+		"data-copy=\"array:\n  - |\n    objectName: billing-secret\n    objectType: secret\"")
 }
 
 // The overview counts what ends, managed and not, and draws what comes and what was.
@@ -157,6 +199,11 @@ func TestGrantForATarget(t *testing.T) {
 	target["id"], target["connectionId"], target["application"] = targetID, id, object{"tenantId": tenantID, "clientId": "of-the-target"}
 	w.answer("GET", secrets+"/"+id+"/targets/"+targetID, 200, object{"target": target})
 	w.shows(w.get("/console/targets/"+id+"/"+targetID+"/test"), "az ad app permission add --id "+clientID+" ")
+	w.answer("POST", secrets+"/"+id+"/test", 200, object{"test": object{"why": []string{"It may not."},
+		"problem": object{"message": "It may not."}}})
+	if p := w.get("/console/connections/" + id + "/test"); strings.Count(p.text, "It may not.") != 1 {
+		t.Errorf("a reason is told twice: %s", p.text)
+	}
 }
 
 // Where App Service decides when a session ends, the page says so; a run whose beginning is not kept any

@@ -3,8 +3,11 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"rekey/shared/auth"
 )
@@ -90,5 +93,87 @@ func TestOvertakenForm(t *testing.T) {
 	form.Set("version", "3") // the conflict is another one
 	if p := w.post(at+"/edit", form); strings.Contains(p.text, "As it is now") {
 		t.Errorf("it was not overtaken: %s", p.text)
+	}
+}
+
+// A button that is pressed twice where there is no script, which would disable it, shows what the first press
+// has done: only the answer to the second one is seen.
+func TestPressedTwice(t *testing.T) {
+	own, target, application := "/console/connections/"+id, "/console/targets/"+id+"/"+targetID, "/console/inventory/"+tenantID+"/"+clientID
+	gone, conflict := object{"message": "There is no such thing."}, object{"message": "No run is under way that could be abandoned."}
+	for _, c := range []struct {
+		method, api string
+		status      int
+		refused     object
+		path        string
+		form        url.Values
+		to          string
+	}{
+		{"DELETE", secrets + "/" + id, 404, gone, own + "/delete", url.Values{"revoke": {"false"}}, "/console/connections?done=deleted"},
+		{"GET", secrets + "/" + id, 404, gone, own + "/delete", url.Values{"revoke": {"true"}}, "/console/connections?done=deleted"},
+		{"DELETE", secrets + "/" + id + "/targets/" + targetID, 404, gone, target + "/delete", url.Values{"revoke": {"false"}},
+			"/console/targets?done=deleted"},
+		{"DELETE", inventories + "/" + tenantID + "/" + clientID + "/accept", 404, gone, application + "/reject", nil,
+			application + "?done=rejected"},
+		{"POST", secrets + "/" + id + "/rotations/abandon", 409, conflict, own + "/abandon", nil, own + "?done=idle"},
+	} {
+		w := newWorld(t, auth.Admin)
+		w.everything("billing")
+		w.answer(c.method, c.api, c.status, c.refused)
+		if p := w.post(c.path, c.form); p.Code != http.StatusSeeOther || p.Header().Get("Location") != c.to {
+			t.Errorf("%s: %d to %q: %s", c.path, p.Code, p.Header().Get("Location"), p.text)
+		}
+	}
+	// What is under way and can't be abandoned is told as it is.
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	under := connection("billing")
+	under["rotation"].(object)["state"] = "rebinding"
+	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": under})
+	w.answer("POST", secrets+"/"+id+"/rotations/abandon", 409, object{"message": "It ends by itself."})
+	if p := w.post(own+"/abandon", nil); p.Code != http.StatusConflict || !strings.Contains(p.text, "It ends by itself.") {
+		t.Errorf("%d %s", p.Code, p.text)
+	}
+	// A form that was overtaken by itself says what is so already, and overwrites nothing.
+	w.answer("PATCH", secrets+"/"+id, 409, object{"message": "Another caller has changed the connection meanwhile."})
+	form := url.Values{"version": {"2"}, "name": {"billing"}, "description": {"billing"}, "rotate": {"on"}, "interval": {"30"},
+		"time": {"03:15"}, "timeZone": {"Europe/Berlin"}, "grace": {"48"}}
+	for description, versions := range map[string][]any{"billing": {2.0, 3.0}, "another": {2.0}} {
+		w.asked = nil
+		form.Set("description", description)
+		w.post(own+"/edit", form)
+		var sent []any
+		for _, c := range w.writes() {
+			sent = append(sent, c.body["version"])
+		}
+		if !slices.Equal(sent, versions) {
+			t.Errorf("%s: the API got the versions %v, want %v", description, sent, versions)
+		}
+	}
+}
+
+// Of a button that is pressed twice at once the second press waits for the answer to the first one, and no longer
+// than a page may take.
+func TestPressedTwiceAtOnce(t *testing.T) {
+	const rotate = secrets + "/" + id + "/rotate-credentials"
+	for after, status := range map[time.Duration]int{10 * time.Second: http.StatusSeeOther, time.Hour: http.StatusConflict} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, auth.Admin)
+			w.everything("billing")
+			w.answer("POST", rotate, 409,
+				object{"message": "The first request with this Idempotency-Key is still being worked on. Repeat it later."})
+			timer := time.AfterFunc(after, func() { w.answer("POST", rotate, 200, object{}) })
+			defer timer.Stop()
+			begun := time.Now()
+			p := w.post("/console/connections/"+id+"/rotate", url.Values{"once": {"k"}})
+			if took := time.Since(begun); p.Code != status || took > 25*time.Second || strings.Contains(p.text, "Idempotency-Key") {
+				t.Errorf("%d after %s: %s", p.Code, took, p.text)
+			}
+			for _, c := range w.writes() {
+				if c.key != "k" {
+					t.Errorf("it asks with the key %q", c.key)
+				}
+			}
+		})
 	}
 }

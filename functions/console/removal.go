@@ -123,6 +123,10 @@ func beginRemoval(v *visit) error {
 	switch revoke {
 	case "true":
 		s, err := v.load()
+		if isGone(err) {
+			v.done(to(v.listing()), "deleted")
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -135,15 +139,29 @@ func beginRemoval(v *visit) error {
 			message: "Choose on the page for deleting what becomes of the client secret. Nothing was done."}
 	}
 	var answer struct{ Message string }
-	if err := v.api.send(http.MethodDelete, v.at()+"?revoke="+revoke, nil, "", &answer); err != nil {
+	switch err := v.api.send(http.MethodDelete, v.at()+"?revoke="+revoke, nil, "", &answer); {
+	case isGone(err):
+		v.done(to(v.listing()), "deleted")
+	case err != nil:
 		return err
+	default:
+		v.doneSaying(to(v.listing()), "deleted", said(answer.Message))
 	}
-	list := "connections"
-	if v.connection() != "" {
-		list = "targets"
-	}
-	v.doneSaying(to(list), "deleted", said(answer.Message))
 	return nil
+}
+
+// listing is where what the path names is listed.
+func (v *visit) listing() string {
+	if v.connection() != "" {
+		return "targets"
+	}
+	return "connections"
+}
+
+// isGone reports whether the API knows what was to go no more: the button was pressed twice.
+func isGone(err error) bool {
+	r := refusedBy(err)
+	return r != nil && r.status == http.StatusNotFound
 }
 
 // notTheName refuses what was typed to confirm.

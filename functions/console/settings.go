@@ -4,13 +4,20 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
+	"rekey/shared/auth"
 	"rekey/shared/config"
 	"rekey/shared/page"
 )
 
+// signInWords are the ways of signing in.
+var signInWords = map[string]string{
+	auth.KindKey: "an API key", auth.KindEntra: "Microsoft Entra", auth.KindAppService: "App Service authentication",
+}
+
 // settings shows what is configured, no secret of it, and who is signed in.
 func settings(v *visit) error {
-	facts := []page.Fact{page.Say("Signed in as", v.Shown), page.Say("By", v.caller.Kind), page.Say("Role", v.caller.Role.String()),
+	facts := []page.Fact{page.Say("Signed in as", v.Shown), page.Say("By", wordOf(signInWords, v.caller.Kind)),
+		page.Say("Role", v.caller.Role.String()),
 		{Name: "This session ends", Value: v.maybe(&v.Ends, "when App Service ends it")}}
 	rows := make([][]g.Node, len(v.console.Settings))
 	for i, s := range v.console.Settings {

@@ -22,7 +22,7 @@ func several(v *visit) error {
 	if len(chosen) > 100 {
 		return &refusal{status: http.StatusBadRequest, message: "Choose 100 at most."}
 	}
-	var wrong []g.Node
+	var wrong, again []g.Node
 	for _, ref := range chosen {
 		via, id, _ := strings.Cut(ref, "/")
 		path := at(id, "")
@@ -40,12 +40,14 @@ func several(v *visit) error {
 		}
 		if err != nil {
 			wrong = append(wrong, h.Li(page.Link(ownAt(via, id), v.nameOf(via, id)), g.Text(": "+v.reasonOf(err))))
+			again = append(again, hidden("chosen", ref))
 		}
 	}
 	if len(wrong) > 0 {
 		v.fail(http.StatusConflict, "Not all were done", fmt.Sprintf("Done for %d of %d. These were refused:", len(chosen)-len(wrong),
 			len(chosen)),
-			h.Ul(wrong...), h.P(v.onward()))
+			h.Ul(wrong...), v.formOnce(v.once(), to("several"), g.Group(again), hidden("what", what), hidden("back", v.PostFormValue("back")),
+				h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Try those again")))), h.P(v.onward()))
 		return nil
 	}
 	v.done(page.Here(session.Back(v.PostFormValue("back"))), "several")

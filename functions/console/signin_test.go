@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rekey/shared/auth"
+	"rekey/shared/session"
 )
 
 func TestSignInPage(t *testing.T) {
@@ -71,6 +72,18 @@ func TestCallbackTakesGetOnly(t *testing.T) {
 		p := newWorld(t, 0).do(httptest.NewRequest(method, "/console/sign-in/callback?code=x&state=y", nil))
 		if p.Code != http.StatusMethodNotAllowed || p.Header().Get("Allow") != "GET" || p.Header().Get("Location") != "" {
 			t.Errorf("%s: %d %v", method, p.Code, p.Header())
+		}
+	}
+}
+
+// What was not done leads back to the console, and to the sign-in only where another one would help.
+func TestOnwardFromProblems(t *testing.T) {
+	for problem, to := range map[session.Problem]string{session.Busy: "/console", session.OldForm: "/console", session.TooLarge: "/console",
+		session.OtherPage: "/console", session.NoRole: "/console/sign-in", session.Unavailable: "/console"} {
+		w := newWorld(t, auth.Read)
+		w.problem = problem
+		if p := w.get("/console/settings"); p.Code != http.StatusForbidden || !strings.Contains(p.text, `<p><a href="`+to+`">`) {
+			t.Errorf("%s: %d %s", problem, p.Code, p.text)
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (v *visit) targeting(f *sheet) error {
 		h.P(g.Text("Rekey issues a client secret for the application, publishes it, and rotates it. Client secrets that are there already "+
 			"stay as they are.")),
 		v.form(to("connections", v.params["id"], "add-target"),
-			f.field("clientId", "A GUID: App registrations > the application > Overview", h.Required()), f.field("description", ""),
+			f.field("clientId", "A GUID: "+clientFrom, h.Required()), f.field("description", ""),
 			f.field("vaultSecretName", "What consumers read. Empty: one is made of the id."), f.schedule(graceOfNew),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Add")), page.Link(ownAt("", v.params["id"]), "Back"))))
 	return f.show(d)

@@ -120,6 +120,8 @@ func TestCodesHaveWords(t *testing.T) {
 		least    int
 	}{
 		{"history/kind.go", regexp.MustCompile(`= "((?:connection|rotation|credential)\.[a-z-]+)"`), console.EventWords, 25},
+		{"audit/event.go", regexp.MustCompile(`= "((?:console|api|connection)\.[a-z-]+)"`), console.TrailWords, 6},
+		{"auth/auth.go", regexp.MustCompile(`Kind[A-Z]\w+ += "([a-z-]+)"`), console.SignInWords, 3},
 		{"rotation/run.go", regexp.MustCompile(`Trigger = "([a-z]+)"`), console.Triggers, 6},
 		{"inventory/list.go", regexp.MustCompile(`List = "([a-z-]+)"`), console.ListWords, 6},
 		{"inventory/tenant.go", regexp.MustCompile(`ChangeKind = "([a-z-]+)"`), console.Changes, 8},

@@ -13,8 +13,9 @@ import (
 func TestTrail(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
-	w.shows(w.get("/console/settings"), `<a href="/console/audit">Audit</a>`)
-	w.shows(w.get("/console/audit"), `aria-current="page">Audit`, "console.refused, 512 times or more", "not known",
+	w.shows(w.get("/console/settings"), `<a href="/console/audit">Audit</a>`, "<dt>By</dt><dd>an API key</dd>")
+	w.shows(w.get("/console/audit"), `aria-current="page">Audit`, "refused by the console, 512 times or more",
+		"signed in", "deletion asked for", "not known",
 		"billing (read)", `<a href="/console/connections/`+id+`/audit">billing</a>`,
 		`<a href="/console/targets/`+id+`/`+targetID+`/audit">`+targetID+`</a>`, `<a href="/console/audit?cursor=more">Next page</a>`)
 	w.asked = nil

@@ -170,7 +170,10 @@ func (r reader) status(s *subject) string {
 	case state.State == "deleting":
 		say("It is being deleted.")
 	case state.State == "creating":
-		say("It is being created. What it was given is looked at; its first rotation comes after that.")
+		say("It is being created. What it was given is looked at.")
+		if s.IsAutoRotationEnabled {
+			say("Its first rotation comes after that.")
+		}
 	case state.State == "rebinding":
 		say("Rekey is taking over new credentials. That ends by itself, within half an hour.")
 	case state.State != "" && state.State != "idle":
@@ -180,33 +183,61 @@ func (r reader) status(s *subject) string {
 	case state.Current != nil:
 		say("The client secret that was given is in use.")
 	}
-	removed := 0
-	for _, old := range state.Retiring {
-		switch {
-		case old.RevokedAt != nil:
-			removed++
-		case old.Problem != "":
-			say("An old client secret could not be removed yet: see below.")
-		case old.RevokeAfter.After(r.now):
-			say("The old client secret is removed on %s.", r.clock(old.RevokeAfter))
-		default:
-			say("The old client secret is being removed.")
-		}
-	}
-	if removed > 0 {
-		say("Removed: %s. Rekey waits until the directory stops showing it.", count(removed, "old client secret"))
-	}
+	parts = append(parts, r.removals(state.Retiring)...)
+	next := state.NextRotationAt
 	switch {
+	case state.State == "deleting":
 	case s.failed() && state.RetryAt != nil && state.RetryAt.After(r.now):
 		say("The last rotation failed. It is tried again %s, on %s.", r.relative(*state.RetryAt), r.clock(*state.RetryAt))
-	case state.NextRotationAt != nil:
-		say("The next rotation is %s, on %s.", r.relative(*state.NextRotationAt), r.clock(*state.NextRotationAt))
+	case next != nil && next.After(r.now):
+		say("The next rotation is %s, on %s.", r.relative(*next), r.clock(*next))
+	case next != nil && (state.State == "" || state.State == "idle"): // the timer has not come to it yet
+		say("A rotation was due %s, on %s.", r.relative(*next), r.clock(*next))
+	case next != nil:
 	case !s.IsAutoRotationEnabled && state.Current != nil && state.Current.ExpiresAt != nil:
-		say("Rotation is off, and it ends %s, on %s.", r.relative(*state.Current.ExpiresAt), r.clock(*state.Current.ExpiresAt))
+		say("Rotation is off, and what is published ends %s, on %s.", r.relative(*state.Current.ExpiresAt), r.clock(*state.Current.ExpiresAt))
 	case !s.IsAutoRotationEnabled:
 		say("Rotation is off.")
 	}
 	return strings.Join(parts, " ")
+}
+
+// removals says what becomes of old client secrets, of those alike in one sentence.
+func (r reader) removals(list []retiring) (says []string) {
+	var removed, resist, due int
+	var first, last time.Time
+	ahead := 0
+	for _, old := range list {
+		switch at := old.RevokeAfter; {
+		case old.RevokedAt != nil:
+			removed++
+		case old.Problem != "":
+			resist++
+		case !at.After(r.now):
+			due++
+		default:
+			if ahead++; first.IsZero() || at.Before(first) {
+				first = at
+			}
+			if at.After(last) {
+				last = at
+			}
+		}
+	}
+	say := func(n int, one, more string) {
+		switch {
+		case n == 1:
+			says = append(says, one)
+		case n > 1:
+			says = append(says, strconv.Itoa(n)+" old client secrets "+more)
+		}
+	}
+	say(resist, "An old client secret could not be removed yet: see below.", "could not be removed yet: see below.")
+	say(ahead, "The old client secret is removed on "+r.clock(last)+".", "are removed from "+r.clock(first)+" to "+r.clock(last)+".")
+	say(due, "The old client secret is being removed.", "are being removed.")
+	say(removed, "The old client secret is removed; Rekey waits until the directory stops showing it.",
+		"are removed; Rekey waits until the directory stops showing them.")
+	return says
 }
 
 func sentence(text string) string {

@@ -27,8 +27,9 @@ var now = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 // not.
 type world struct {
 	*testing.T
-	role    auth.Role // 0: no person is signed in
-	kind    string    // how they have signed in
+	role    auth.Role       // 0: no person is signed in
+	problem session.Problem // why no request is let through
+	kind    string          // how they have signed in
 	handler *console.Handler
 
 	mu      sync.Mutex
@@ -54,7 +55,8 @@ func newWorld(t *testing.T, role auth.Role) *world {
 	w := &world{T: t, role: role, kind: auth.KindKey, answers: map[string]answer{}}
 	w.handler = &console.Handler{
 		API: http.HandlerFunc(w.api), Sessions: w, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler), OAuth: true,
-		VaultURL: "https://vault-of-tests.vault.azure.net", Settings: []console.Setting{{Name: "REKEY_X", Says: "set"}},
+		VaultURL: "https://vault-of-tests.vault.azure.net", AuthorityURL: "https://login.microsoftonline.com",
+		Settings: []console.Setting{{Name: "REKEY_X", Says: "set"}},
 	}
 	return w
 }
@@ -114,6 +116,9 @@ func (w *world) writes() (found []call) {
 func (w *world) Authenticate(http.ResponseWriter, *http.Request) (*session.Visit, *session.Answer) {
 	if w.role == 0 {
 		return nil, &session.Answer{Status: http.StatusSeeOther, Location: "/console/sign-in"}
+	}
+	if w.problem != "" {
+		return nil, &session.Answer{Status: http.StatusForbidden, Problem: w.problem}
 	}
 	v := &session.Visit{Caller: auth.Caller{Name: "ann", Kind: w.kind, Role: w.role}, Shown: "Ann"}
 	if w.kind != auth.KindAppService { // which decides itself when a session ends

@@ -59,6 +59,9 @@ func (c *checker) checkAdvice(p *page, t part) {
 			end = starts[i+1][0]
 		}
 		words := strings.Fields(t.text[start[0]:end])
+		if pipe := slices.Index(words, "|"); pipe >= 0 { // another program's options follow
+			words = words[:pipe]
+		}
 		for i, word := range words {
 			words[i] = strings.TrimRight(word, ".,;:)\"'`")
 		}

@@ -135,7 +135,8 @@ A second application, "reporting", is untouched and waits for you:
   curl -sS "$REKEY_URL%[2]s" -H "Authorization: Bearer $REKEY_API_KEY"
 
 docs/api.md has the lines that connect and rotate it. To connect the whole tenant by signing in, as
-one of the two, choose that in the console, or ask for a link and open it in a browser:
+Ada, choose that in the console, or ask for a link and open it in a browser. (Otto needs her consent for the
+organization first, as in Entra.)
 
   curl -sS "$REKEY_URL%[2]s/azure-client-secrets/oauth/authorize" -H "Authorization: Bearer $REKEY_API_KEY" \
     -H 'Content-Type: application/json' -d '{"name":"tenant","tenantId":"'"$TENANT_ID"'"}'

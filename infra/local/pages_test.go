@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 const entered = `. ./.local/demo.env
 CLIENT_ID=$SPARE_CLIENT_ID CLIENT_SECRET=$SPARE_CLIENT_SECRET CLIENT_SECRET_KEY_ID=$SPARE_CLIENT_SECRET_KEY_ID
 ORIGINAL_GRACE_HOURS=0
-TARGET_CLIENT_ID=$SPARE_TARGET_CLIENT_ID RETIRE_KEY_IDS=$SPARE_TARGET_KEY_ID
+TARGET_CLIENT_ID=$SPARE_TARGET_CLIENT_ID RETIRE_KEY_IDS=$SPARE_TARGET_KEY_ID GRACE_HOURS=48
 CURL_CA_BUNDLE=$CA_FILE
 export CURL_CA_BUNDLE
 `
@@ -28,9 +29,7 @@ const revoked = `until rekey "$ROTATED/rotations" | jq -e '.revocations | length
 // alone, which docs/api.md follows.
 func install(t *testing.T, here string) string {
 	t.Helper()
-	if _, err := exec.LookPath("jq"); err != nil {
-		t.Skip("jq is missing: the lines of docs/install.md need it")
-	}
+	needsJQ(t)
 	doc, err := os.ReadFile("../../docs/install.md")
 	if err != nil {
 		t.Fatal(err)
@@ -51,11 +50,55 @@ func install(t *testing.T, here string) string {
 	return string(printed)
 }
 
+// The loop of the proof ends when all is settled, and not for an answer that says nothing of it, or for none.
+func TestSettles(t *testing.T) {
+	needsJQ(t)
+	doc, err := os.ReadFile("../../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, loop, found := strings.Cut(string(doc), "```sh\nsettles() {")
+	loop, _, _ = strings.Cut(loop, "```")
+	if !found {
+		t.Fatal("docs/install.md has no loop to wait with any more")
+	}
+	const unsettled = `{"target":{"rotation":{"settled":false,"state":"idle","rotationStatus":"failed"}}}`
+	for name, c := range map[string]struct {
+		answers string // of one look after the other; the last goes on
+		looks   int
+		settled bool
+	}{
+		"at once":       {`{"appConnection":{"rotation":{"settled":true}}}`, 1, true},
+		"later":         {unsettled + "\n" + unsettled + "\n" + `{"target":{"rotation":{"settled":true}}}`, 3, true},
+		"never":         {unsettled, 20, false},
+		"refused":       {`{"message":"The API key is not known."}`, 20, false},
+		"not reachable": {``, 20, false},
+	} {
+		shell := exec.CommandContext(t.Context(), "bash", "-c", "ROTATED=/x\nsleep() { n=$((n + 1)); }\nn=1\n"+
+			`rekey() { head -n "$n" answers | tail -n 1; }`+"\nsettles() {"+loop)
+		shell.Dir = t.TempDir()
+		if err := os.WriteFile(filepath.Join(shell.Dir, "answers"), []byte(c.answers), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		printed, err := shell.Output()
+		if looks := strings.Count(string(printed), "\n"); looks != c.looks || (err == nil) != c.settled {
+			t.Errorf("%s: %d looks, %v: %s", name, looks, err, printed)
+		}
+	}
+}
+
+func needsJQ(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("jq"); err != nil {
+		t.Skip("jq is missing: the lines of docs/install.md and docs/api.md need it")
+	}
+}
+
 var (
 	shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 	// What goes to Azure itself, makes what demo.env has already, or takes longer than a look at it is worth: another
-	// rotation is among the lines of docs/api.md.
-	elsewhere = regexp.MustCompile(`(?m)\b(az|terraform|openssl|read|while) |^[A-Z_]+=("?0000|\d)|rotate-credentials`)
+	// rotation is among the lines of docs/api.md, and TestSettles has the loop.
+	elsewhere = regexp.MustCompile(`(?m)\b(az|terraform|openssl|read) |\bsettles\b|^[A-Z_]+=("?0000|\d)|rotate-credentials`)
 	local     = regexp.MustCompile(`\b(rekey|signs_in)\b|^ROTATED=`)
 )
 
@@ -79,6 +122,7 @@ func lines(t *testing.T, doc, heading string) (script string) {
 // their section, in a folder that has it, and returns what they print.
 func paste(t *testing.T, here string) string {
 	t.Helper()
+	needsJQ(t)
 	doc, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -103,8 +104,8 @@ func (s *Service) explainClaim(ctx context.Context, err error) error {
 		e.Message = "Another connection rotates the client secrets of this application, so that nothing may authenticate with one " +
 			"that has to last. Use what that one publishes, or another application, or end that rotation first."
 	default:
-		e.Message = "Another connection rotates this application already. An application is rotated by one connection only: use that one, " +
-			"or delete it first."
+		e.Message = fmt.Sprintf("Another connection rotates this application already: %q (%s). An application is rotated by one connection "+
+			"only: use that one, or delete it first.", other.Name, other.ID)
 	}
 	return e
 }

@@ -30,17 +30,22 @@ for (const button of document.querySelectorAll("button[data-check]")) {
     button.disabled = true;
     button.textContent = "Checking";
     const answer = await fetch(button.formAction, {method: "POST", credentials: "same-origin", body: new FormData(button.form)})
-      .catch(() => null);
+      .then(got => got.text()).catch(() => "");
     button.disabled = false;
     button.textContent = text;
-    if (!answer) return;
-    if (answer.redirected) { location.reload(); return; }
-    const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const old of document.querySelectorAll("[data-checked]")) {
-      const part = next.getElementById(old.id);
-      if (part) old.replaceChildren(...part.childNodes);
+    const next = new DOMParser().parseFromString(answer, "text/html");
+    if (next.getElementById("checked")) {
+      for (const old of document.querySelectorAll("[data-checked]")) {
+        const part = next.getElementById(old.id);
+        if (part) old.replaceChildren(...part.childNodes);
+      }
+      for (const note of document.querySelectorAll(".again")) note.remove();
+    } else { // it was not let through: what was entered stays
+      const note = document.createElement("p");
+      note.className = "field-error";
+      note.textContent = next.getElementById("message")?.textContent || "Rekey did not answer. Try again in a minute.";
+      document.getElementById("checked").replaceChildren(note);
     }
-    for (const note of document.querySelectorAll(".again")) note.remove();
     document.getElementById("checked").scrollIntoView({block: "nearest"});
   });
 }

@@ -220,6 +220,21 @@ func (r *Record) Settled(now time.Time) bool {
 	return !slices.ContainsFunc(r.Removals, func(m Removal) bool { return !m.After.After(now) })
 }
 
+// Retries reports whether what has failed is tried again at Error.RetryAt. Otherwise that is only the earliest
+// time at which another run may begin: the request for the one that failed was taken back, say.
+func (r *Record) Retries() bool {
+	switch {
+	case r.Error == nil:
+		return false
+	case r.Phase != Idle, r.Request != nil, r.owed():
+		return true
+	case r.Error.Class == serviceerror.CredentialLost:
+		return r.Rotates() || r.Claims(Exclusive, r.Target)
+	}
+	due := r.Due()
+	return r.Policy.Enabled && !due.IsZero() && !due.After(r.Error.RetryAt)
+}
+
 // owed reports whether the first run has still to come: the one that takes the named
 // original over, or that gives an application its first credential of ours.
 func (r *Record) owed() bool {

@@ -41,6 +41,8 @@
 // Each must come from a page of the console itself ([host.OwnPage]), and its form must carry
 // the token of the session ([Visit.Token]) in the field [TokenField]. Authenticate checks both.
 // Signing in has no session yet, so that it has the first check alone.
+// A form that comes after the end of its session is not kept: the person is told that nothing was done ([Unsent]),
+// and is led back to the form's page after signing in.
 //
 // # The log
 //

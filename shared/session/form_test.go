@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/shared/auth"
 	"rekey/shared/session"
@@ -133,5 +134,36 @@ func TestOtherOrigins(t *testing.T) {
 	b.header = http.Header{"Sec-Fetch-Site": {"cross-site"}}
 	if got, resp := b.get(); got.Name != "ci" {
 		t.Errorf("a link on another site: status %d", resp.StatusCode)
+	}
+}
+
+// A form that comes after the end of its session is not done, which is told; the person is led back to its page.
+// By then the browser may have dropped the cookie.
+func TestFormsAfterTheSession(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.signIn(w.addKey("ci", auth.Admin))
+	last := b.cookies[sessionCookie]
+	w.after(session.Idle)
+	for from, back := range map[string]string{
+		"https://rekey.example/console/connect?method=oauth&done=x": "&back=%2Fconsole%2Fconnect%3Fmethod%3Doauth",
+		"https://rekey.example/console":                             "",
+		"https://evil.example//evil.example/console":                "",
+		"": "",
+	} {
+		for _, cookie := range []string{last, ""} {
+			b.header.Set("Referer", from)
+			b.cookies[sessionCookie], b.ends[sessionCookie] = cookie, w.now().Add(time.Hour)
+			_, resp := b.opens(http.MethodPost, "/console/connect?method=oauth", url.Values{"name": {"typed"}})
+			b.refused("from "+from, resp, http.StatusSeeOther, session.Unsent)
+			want, err := url.Parse(session.SignInPath + "?problem=unsent" + back)
+			if got, bad := url.Parse(resp.Header.Get("Location")); err != nil || bad != nil || got.Path != want.Path ||
+				got.Query().Encode() != want.Query().Encode() {
+				t.Errorf("from %q it leads to %s", from, got)
+			}
+		}
+	}
+	if !strings.Contains(session.Unsent.Message(), "nothing was done") {
+		t.Error("it is not told that nothing was done")
 	}
 }

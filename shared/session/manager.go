@@ -124,7 +124,7 @@ func (m *Manager) visitor(w http.ResponseWriter, r *http.Request) (content, auth
 func (m *Manager) known(w http.ResponseWriter, r *http.Request) (c content, caller auth.Caller, answer *Answer) {
 	text := m.cookie(r, sessionCookie)
 	if text == "" {
-		return c, caller, redirect(signInAt(asked(r), "", ""), "")
+		return c, caller, again(r, "")
 	}
 	err := m.unseal(r.Context(), forSession, text, &c)
 	switch {
@@ -137,7 +137,7 @@ func (m *Manager) known(w http.ResponseWriter, r *http.Request) (c content, call
 		}
 		m.setCookie(w, sessionCookie, "", 0)
 	}
-	return content{}, auth.Caller{}, m.unknown(r, err.Error(), redirect(signInAt(asked(r), Ended, ""), Ended))
+	return content{}, auth.Caller{}, m.unknown(r, err.Error(), again(r, Ended))
 }
 
 // Why a session is none any more; package auth has more reasons.
@@ -185,6 +185,22 @@ func (m *Manager) SignOut(w http.ResponseWriter, r *http.Request, v *Visit) *Ans
 // Source: learn.microsoft.com/azure/app-service/configure-authentication-customize-sign-in-out.
 func (m *Manager) AppServiceURL(back string) string {
 	return "/.auth/login/aad?post_login_redirect_uri=" + url.QueryEscape(Back(back))
+}
+
+// again leads to the sign-in, and from there back. A form is not sent again: the person is led back to the page
+// that it is on, and told so.
+func again(r *http.Request, p Problem) *Answer {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return redirect(signInAt(asked(r), p, ""), p)
+	}
+	from := ""
+	if u, err := url.Parse(r.Referer()); err == nil {
+		q := u.Query()
+		q.Del("done") // what the button before has done was told
+		u.RawQuery = q.Encode()
+		from = u.RequestURI()
+	}
+	return redirect(signInAt(from, Unsent, ""), Unsent)
 }
 
 // asked is what a browser asked for and may be led back to: a request that changes something

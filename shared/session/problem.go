@@ -13,6 +13,7 @@ type Problem string
 // The problems.
 const (
 	Ended       Problem = "ended"       // there was a session, and it is none any more
+	Unsent      Problem = "unsent"      // the same, and a form came with it
 	NoRole      Problem = "no-role"     // known, and may do nothing
 	WrongKey    Problem = "wrong-key"   //
 	NotOffered  Problem = "not-offered" // this way of signing in is not configured
@@ -34,6 +35,8 @@ const (
 var messages = map[Problem]string{
 	Ended: "Your session has ended: it lasts eight hours, and one hour without a request; " +
 		"it also ends when what you signed in with is not accepted any more. Sign in again.",
+	Unsent: "Your session had ended when the form arrived, so nothing was done, and what you entered was not kept. " +
+		"Sign in again, and repeat it.",
 	NoRole: "You are known here, but you have no role, and this needs at least the role read. " +
 		"Ask an administrator of your tenant to assign you one of the app roles Connections.Read, " +
 		"Connections.Write, Connections.Rotate and Connections.Admin; then sign in again.",

@@ -171,7 +171,7 @@ func TestWithoutASession(t *testing.T) {
 		}
 	}
 	_, resp := b.opens(http.MethodPost, "/console/connections/1/rotate", nil)
-	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != session.SignInPath {
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != session.SignInPath+"?problem=unsent" {
 		t.Errorf("POST: status %d to %q", resp.StatusCode, resp.Header.Get("Location"))
 	}
 	if strings.Contains(w.lines(), "console/") {
