@@ -105,4 +105,18 @@ var ownership = []mutation{
 		new:   "if what, ok := s.Refused[strings.ToUpper(clientID)]; ok {",
 		tests: []string{"./shared/connection", "./functions"},
 	},
+	{
+		name: "a look at what a connection would be removes claims",
+		rule: "R11", file: "shared/connection/reserve.go",
+		old:   "claims.Store = unwritten{claims.Store}",
+		new:   "_ = unwritten{claims.Store}",
+		tests: []string{"./shared/connection"},
+	},
+	{
+		name: "the check before connecting knows no object ids",
+		rule: "P2", file: "shared/connection/inspect.go",
+		old:   "err = found.Check.find(s.allowed(state.ClientID))",
+		new:   "err = nil",
+		tests: []string{"./shared/connection"},
+	},
 }

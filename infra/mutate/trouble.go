@@ -35,8 +35,14 @@ var trouble = []mutation{
 	{
 		name: "the pause that a service asks for is ignored",
 		rule: "R5", file: "shared/rotation/apply.go",
-		old: "f.RetryAt = later(f.RetryAt, f.NotBefore)",
+		old: "f.RetryAt = later(f.RetryAt, now.Add(wanted))",
 		new: "",
+	},
+	{
+		name: "an absurd pause that a service asks for holds an operator up",
+		rule: "R12", file: "shared/rotation/apply.go",
+		old: "f.NotBefore = now.Add(min(wanted, longestHold))",
+		new: "f.NotBefore = now.Add(wanted)",
 	},
 	{
 		name: "asking again lifts the pause that a service asks for",

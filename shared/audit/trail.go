@@ -15,7 +15,8 @@ const (
 	// merging is for how long the same event is counted on one line.
 	merging = time.Minute
 	// maxLines is how many lines a minute of one process may have before what differs in reason or
-	// address only is merged, too.
+	// address only is merged, too. Callers who are known have as many of their own: visitors must not
+	// be able to hide their addresses.
 	maxLines = 300
 	// patience is how long a request waits for its line, and pause how long a line is left alone that
 	// could not be written.
@@ -42,7 +43,8 @@ type Trail struct {
 
 	mu     sync.Mutex
 	lines  map[same]*line
-	minute time.Time // since when lines are counted
+	many   map[bool]int // lines of callers who are known, and of others
+	minute time.Time    // since when lines are counted
 }
 
 // same is what makes two events one line.
@@ -80,14 +82,15 @@ func (t *Trail) count(e Event) (id string, counted Event, due bool) {
 	defer t.mu.Unlock()
 	now := t.now()
 	if since := now.Sub(t.minute); t.lines == nil || since < 0 || since >= merging {
-		t.lines, t.minute = map[same]*line{}, now
+		t.lines, t.many, t.minute = map[same]*line{}, map[bool]int{}, now
 	}
 	key := same{e.Kind, e.By, e.How, e.Role, e.From, e.Reason}
-	if e.By == "" {
+	known := e.By != ""
+	if !known {
 		key.from = ""
 	}
 	l, ok := t.lines[key]
-	if !ok && len(t.lines) >= maxLines {
+	if !ok && t.many[known] >= maxLines {
 		key.from, key.reason, e.From, e.Reason = "", "", "", "several"
 		l, ok = t.lines[key]
 	}
@@ -95,6 +98,7 @@ func (t *Trail) count(e Event) (id string, counted Event, due bool) {
 		e.At, e.Count = now.UTC().Truncate(time.Millisecond), 0
 		l = &line{Event: e, id: rand.Text()}
 		t.lines[key] = l
+		t.many[known]++
 	}
 	l.Count++
 	doubled := l.Count&(l.Count-1) == 0

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
@@ -54,5 +55,23 @@ func TestAPolicyThatWouldStopTheRotationIsToldBeforehand(t *testing.T) {
 			}
 		}
 		s.check(t)
+	})
+}
+
+// What Rekey depends on itself is refused by any name: the check before connecting says so, too.
+func TestInspectingWhatRekeyDependsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		app, _, _ := s.w.AddApplication()
+		c := service(s.w)
+		c.Refused = map[string]string{strings.ToLower(app.ClientID): "the application of Rekey's own"}
+		for _, target := range []connection.Target{{ClientID: app.ClientID}, {ObjectID: app.ObjectID}} {
+			in := s.input()
+			in.Target = target
+			found, err := c.Inspect(t.Context(), in)
+			if err != nil || !strings.Contains(strings.Join(found.Check.Why, " "), "the application of Rekey's own") {
+				t.Errorf("%+v: %q, %v", target, found.Check.Why, err)
+			}
+		}
 	})
 }

@@ -270,6 +270,27 @@ func TestACreationThatComesTooLateIsUndone(t *testing.T) {
 	})
 }
 
+// Inspecting writes nothing, not even what would be right: a claim that is void stays, and is in no way.
+func TestInspectingLeavesAVoidClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		left := rotation.ClaimRow{Claim: rotation.Claim{ID: "left", Kind: rotation.Exclusive, App: s.app.Key()}, Owner: "gone", At: time.Now()}
+		if err := s.w.StorePort().Claim(t.Context(), left); err != nil {
+			t.Fatal(err)
+		}
+		for _, free := range []bool{false, true} {
+			found, err := service(s.w).Inspect(t.Context(), s.input())
+			if err != nil || (len(found.Check.Why) == 0) != free {
+				t.Errorf("can rotate %t: %q, %v", !free, found.Check.Why, err)
+			}
+			time.Sleep(claim.VoidAfter + time.Minute)
+		}
+		if rows, err := s.w.StorePort().ClaimsOf(t.Context(), s.app.Key()); err != nil || len(rows) != 1 {
+			t.Errorf("claims afterwards: %+v, %v", rows, err)
+		}
+	})
+}
+
 // goesOver makes a connection of another application and leaves it going over to the
 // subject's.
 func (s *subject) goesOver(t *testing.T, rotates bool) {

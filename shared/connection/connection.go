@@ -236,17 +236,21 @@ func (s *Service) warnLeftOut(ctx context.Context, rows int) {
 	}
 }
 
-// Page returns what q asks for, up to q.Limit, and what to ask for next; nil at the end. A page of a
-// search may have fewer, even none, and more to come: its cost is bounded. It leaves out what
-// [Service.List] does.
+// What is not shown is made up for by at least refill at a time, and so often at most.
+const (
+	refill  = 100
+	refills = 10
+)
+
+// Page returns what q asks for, up to q.Limit, and what to ask for next; nil at the end. Its cost is
+// bounded: a page of a search, or among very many that are being deleted, may have fewer, even none, and
+// more to come. It leaves out what [Service.List] does.
 func (s *Service) Page(ctx context.Context, q index.Query) (page []rotation.Record, next *index.Query, err error) {
-	leftOut := 0
+	leftOut, limit := 0, q.Limit
 	defer func() { s.warnLeftOut(ctx, leftOut) }()
-	for next = &q; next != nil && q.Limit > len(page); {
-		ask := *next
-		ask.Limit = q.Limit - len(page)
+	for ask, n := &q, 0; ask != nil && len(page) < limit && n < refills; n++ {
 		var records []rotation.Record
-		records, next, err = s.Records.Page(ctx, ask)
+		records, next, err = s.Records.Page(ctx, *ask)
 		if some, ok := errors.AsType[unreadable](err); ok {
 			leftOut += some.LeftOut()
 		} else if err != nil {
@@ -256,6 +260,16 @@ func (s *Service) Page(ctx context.Context, q index.Query) (page []rotation.Reco
 		if q.Searches() {
 			break
 		}
+		if ask = next; ask != nil {
+			ask.Limit = max(limit, refill)
+		}
+	}
+	if len(page) > limit {
+		page, next = page[:limit], &q
+		next.AfterName, next.AfterID = page[limit-1].Name, page[limit-1].ID
+	}
+	if next != nil {
+		next.Limit = limit
 	}
 	return page, next, nil
 }

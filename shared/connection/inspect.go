@@ -56,6 +56,9 @@ func (s *Service) Inspect(ctx context.Context, in Input) (Inspection, error) {
 		return Inspection{}, err
 	}
 	state, err := s.look(ctx, token, &rec, &found.Check)
+	if err == nil && state != nil { // which may have been named by its object id alone
+		err = found.Check.find(s.allowed(state.ClientID))
+	}
 	if err != nil || state == nil || !in.rotatesItself() {
 		return found, err
 	}

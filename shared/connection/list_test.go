@@ -1,12 +1,15 @@
 package connection_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rekey/shared/connection"
+	"rekey/shared/index"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 )
@@ -43,6 +46,60 @@ func TestListLeavesNewerConnectionsOut(t *testing.T) {
 				t.Errorf("made once more: %+v, %v", rec, err)
 			}
 			time.Sleep(time.Hour)
+		}
+	})
+}
+
+// paged counts pages of records.
+type paged struct {
+	connection.Records
+	pages int
+}
+
+func (p *paged) Page(ctx context.Context, q index.Query) ([]rotation.Record, *index.Query, error) {
+	p.pages++
+	return p.Records.Page(ctx, q)
+}
+
+// Connections that are being deleted stand in the list and are not shown. However many they are, they
+// cost a page little; what is behind them is shown, each once.
+func TestAPageAmongWhatIsBeingDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		for i := range 1200 {
+			rec := rotation.Record{ID: fmt.Sprint("id-", i), Name: fmt.Sprintf("a-%04d", i), Phase: rotation.Deleting}
+			if i == 5 || i == 7 || i >= 1198 {
+				rec.Phase = rotation.Idle
+			}
+			if _, err := s.w.StorePort().Create(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list := service(s.w)
+		records := &paged{Records: list.Records}
+		list.Records = records
+		for _, limit := range []int{1, 2, 50} {
+			var names []string
+			all := 0
+			for next := (&index.Query{Limit: limit}); next != nil; {
+				records.pages = 0
+				page, more, err := list.Page(t.Context(), *next)
+				if err != nil || len(page) > limit || records.pages > 10 {
+					t.Fatalf("limit %d: %d connections in %d pages of records, %v", limit, len(page), records.pages, err)
+				}
+				for _, rec := range page {
+					names = append(names, rec.Name)
+				}
+				if all += records.pages; all > 25 {
+					t.Fatalf("limit %d: %d pages of records, found %q", limit, all, names)
+				}
+				if next = more; next != nil && next.Limit != limit {
+					t.Fatalf("goes on with a limit of %d", next.Limit)
+				}
+			}
+			if got := strings.Join(names, " "); got != "a-0005 a-0007 a-1198 a-1199" {
+				t.Errorf("limit %d: %s", limit, got)
+			}
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"rekey/shared/claim"
 	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
@@ -36,11 +37,18 @@ func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 			return s.taken(ctx, rec, holder)
 		}
 	}
-	if err := s.claims().Look(ctx, s.newClaims(rec, rec.Uses()...)...); err != nil {
+	claims := s.claims()
+	claims.Store = unwritten{claims.Store}
+	if err := claims.Look(ctx, s.newClaims(rec, rec.Uses()...)...); err != nil {
 		return s.explainClaim(ctx, err)
 	}
 	return nil
 }
+
+// unwritten leaves void claims to those who take one: looking is no write.
+type unwritten struct{ claim.Store }
+
+func (unwritten) Void(context.Context, rotation.ClaimRow) error { return nil }
 
 // reserve reserves everything, or nothing.
 func (s *Service) reserve(ctx context.Context, rec *rotation.Record) error {

@@ -166,6 +166,10 @@ func (t *transition) fail(err error) {
 	t.rec.Error.Request = asked
 }
 
+// longestHold is how much of a pause that a service asked for no request lifts: no documented limit
+// has a longer window. An emergency may have to wait for it although another service asked.
+const longestHold = 5 * time.Minute
+
 // failure describes err after the failures that rec has had already. What passes by
 // itself and what does not are counted apart: an outage must not make the first
 // refusal after it wait for a day.
@@ -178,8 +182,8 @@ func (r Rules) failure(now time.Time, rec *Record, err error) *Failure {
 		Class: class, Message: serviceerror.Explain(err), Count: count, At: now, RetryAt: now.Add(rec.pauseAfter(now, class, count)),
 	}
 	if wanted := serviceerror.RetryAfterOf(err); wanted > 0 {
-		f.NotBefore = now.Add(wanted)
-		f.RetryAt = later(f.RetryAt, f.NotBefore)
+		f.NotBefore = now.Add(min(wanted, longestHold))
+		f.RetryAt = later(f.RetryAt, now.Add(wanted))
 	}
 	return f
 }

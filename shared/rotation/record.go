@@ -149,8 +149,8 @@ type Failure struct {
 	Count   int                `json:"count"`   // in a row
 	At      time.Time          `json:"at"`
 	RetryAt time.Time          `json:"retryAt"`
-	// NotBefore is until when the service wants no call (Retry-After); zero: it did not say. Asking
-	// again lifts no such pause.
+	// NotBefore is until when the service wants no call (Retry-After), as far as a person who asks
+	// again has to wait for that; zero: it did not say.
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	Request   string    `json:"request,omitempty"` // the request that was being served; a newer one need not wait
 }

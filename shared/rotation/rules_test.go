@@ -119,11 +119,16 @@ func TestPausesLeaveCurrentTime(t *testing.T) {
 		{"but not all the time", time.Minute, 0, time.Minute, time.Minute},
 		{"what has ended has the usual pause", -time.Minute, 0, time.Hour, 72 * time.Minute},
 		{"a pause that the service asked for is kept", time.Hour, 20 * time.Minute, 20 * time.Minute, 20 * time.Minute},
+		{"though it be long", 60 * day, serviceerror.MaxPause, time.Hour, 72 * time.Minute},
 	} {
 		rec := Record{ID: "c", Policy: Policy{Enabled: true}, Current: &Credential{ExpiresAt: now.Add(tt.left)}}
 		f := DefaultRules().failure(now, &rec, &serviceerror.Error{Class: serviceerror.Permission, RetryAfter: tt.asked})
 		if pause := f.RetryAt.Sub(now); pause < tt.min || pause > tt.max {
 			t.Errorf("%s: %s, want %s to %s", tt.name, pause, tt.min, tt.max)
+		}
+		// A person who asks again waits for that, and never for as long as an absurd answer says.
+		if rec.Error = f; !rec.RetryNow(now) && tt.asked == 0 || rec.Error.RetryAt.After(now.Add(min(tt.asked, 5*time.Minute))) {
+			t.Errorf("%s: asked again, it is tried after %s", tt.name, rec.Error.RetryAt.Sub(now))
 		}
 	}
 }

@@ -11,6 +11,8 @@ const (
 	keepHistory = 400 * 24 * time.Hour
 	// pruneEvery is how often a process looks for history that is too old.
 	pruneEvery = 24 * time.Hour
+	// pruneAgain is how soon it tries again after a failure.
+	pruneAgain = 10 * time.Minute
 	// pruneLimit bounds what one sweep prunes. What is beyond it is the next one's.
 	pruneLimit = 500
 	// pruneTime bounds how long that takes.
@@ -31,10 +33,13 @@ func (r *Rotator) prune(ctx context.Context) {
 	if rows > 0 {
 		r.log().Info("pruned history", "rows", rows)
 	}
-	if more {
-		r.mu.Lock()
-		defer r.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case more:
 		r.pruneAt = time.Time{} // the next sweep goes on
+	case err != nil:
+		r.pruneAt = r.now().Add(pruneAgain)
 	}
 }
 

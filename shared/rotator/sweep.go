@@ -60,6 +60,9 @@ func (r *Rotator) Sweep(ctx context.Context) (Swept, error) {
 		if s.r.now().Before(s.steps) {
 			err = s.start(ctx)
 		}
+		if err == nil && r.now().Before(s.waits) { // a pass may be at work at any time
+			r.prune(ctx)
+		}
 	}
 	s.wait(context.WithoutCancel(ctx), 0) // also after an error: what was started goes on
 	if err == nil && r.now().Before(s.waits) {

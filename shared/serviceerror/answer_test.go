@@ -45,7 +45,7 @@ func TestRetryAfter(t *testing.T) {
 		{"Retry-After", "0", 0},
 		{"Retry-After", "soon", 0},
 		{"Retry-After", "", 0},
-		{"Retry-After", "99999999", serviceerror.MaxPause},
+		{"Retry-After", "99999999", time.Hour},
 		{"Retry-After", "Sun, 22 Nov 2099 12:00:00 GMT", serviceerror.MaxPause},
 		{"X-Ms-Retry-After-Ms", "250", 250 * time.Millisecond},
 		{"Retry-After-Ms", "250", 250 * time.Millisecond},

@@ -52,6 +52,9 @@ const (
 	// does not open: any visitor can make up cookies.
 	keysPause   = 10 * time.Second
 	keysTimeout = 10 * time.Second
+	// followTimeout is how much of that the table and the vault may take to follow a key: those of
+	// now have to be read all the same.
+	followTimeout = 4 * time.Second
 )
 
 // Keys are what cookies are sealed with: the two newest enabled versions of a secret in Key
@@ -206,6 +209,8 @@ func (k *Keys) ending(v rotation.VaultSecret) bool {
 // another one may try when ten minutes have passed, as the key still ends soon then; if it has
 // not, the next key is due in eleven months.
 func (k *Keys) follow(ctx context.Context, usable []rotation.VaultSecret) []rotation.VaultSecret {
+	ctx, cancel := context.WithTimeout(ctx, followTimeout)
+	defer cancel()
 	alone := reservation.Row{Kind: reservation.ConsoleKey, Value: k.Name, Owner: rand.Text(), At: k.now().UTC()}
 	err := k.Reservations.Reserve(ctx, alone, func(context.Context, reservation.Row) (bool, error) { return true, nil })
 	if errors.Is(err, serviceerror.ErrExists) {

@@ -206,3 +206,28 @@ func (v *lateVault) Put(_ context.Context, s rotation.VaultSecret) (string, erro
 }
 
 func (v *lateVault) land(ctx context.Context) { _, _ = v.Vault.Put(ctx, v.held) }
+
+// stuck is a table that does not answer.
+type stuck struct{}
+
+func (stuck) Reserve(ctx context.Context, _ reservation.Row, _ func(context.Context, reservation.Row) (bool, error)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A table that does not answer locks no person out while the key ends soon: who signs in looks why.
+func TestTheTableDoesNotAnswerWhileTheKeyEndsSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2)
+		f.signIn(f.instances[0])
+		time.Sleep(335*24*time.Hour + time.Minute)
+		f.instances[1].Keys.Reservations = stuck{} // and has read no key so far
+		begin := time.Now()
+		if in := f.opens(f.signIn(f.instances[1])); in != 2 {
+			t.Errorf("%d of 2 instances know the session", in)
+		}
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}

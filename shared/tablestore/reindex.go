@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 	"golang.org/x/sync/errgroup"
@@ -15,10 +16,15 @@ import (
 // goes through all records once and writes the rows beside each of them. A row of the table says how
 // far that is. Its key has the version of the rows: who changes what rowsOf returns of the same
 // record raises it, and the timer goes through all of them again.
+//
+// For some minutes of an upgrade the older Rekey runs beside the newer one, and changes records that
+// were indexed already. So the timer goes through all of them a second time, later.
 
 const (
-	reindexKey  = "index-1"
-	reindexDone = "done"
+	reindexKey   = "index-1"
+	reindexOnce  = "once" // and once more, reindexAgain later
+	reindexDone  = "done"
+	reindexAgain = time.Hour
 	// reindexAtOnce is beside how many records rows are written at the same time.
 	reindexAtOnce = 8
 	// reindexTries is how often that is tried while others write the record.
@@ -34,15 +40,19 @@ func (s *Store) reindex(ctx context.Context, limit int) (more bool, err error) {
 		return false, e
 	}
 	var stored struct {
-		Cursor string `json:"cursor"`
+		Cursor string    `json:"cursor"`
+		Since  time.Time `json:"since"` // when the first time was done; zero: it is not
 	}
 	if found {
 		if err := decodeRow(row.Value, &stored); err != nil {
 			return false, err
 		}
 	}
-	if stored.Cursor == reindexDone {
+	switch {
+	case stored.Cursor == reindexDone, stored.Cursor == reindexOnce && s.now().Sub(stored.Since) < reindexAgain:
 		return false, nil
+	case stored.Cursor == reindexOnce:
+		stored.Cursor = ""
 	}
 	records, next, err := s.List(ctx, stored.Cursor, limit)
 	if _, left := errors.AsType[*UnreadableError](err); err != nil && !left {
@@ -56,11 +66,15 @@ func (s *Store) reindex(ctx context.Context, limit int) (more bool, err error) {
 	if err := all.Wait(); err != nil {
 		return false, fmt.Errorf("%s: %w", op, err)
 	}
-	if stored.Cursor = next; next == "" {
+	switch stored.Cursor = next; {
+	case next == "" && stored.Since.IsZero():
+		stored.Cursor, stored.Since = reindexOnce, s.now().UTC()
+	case next == "":
 		stored.Cursor = reindexDone
 	}
 	t := newTransaction(op, shardKey(0))
-	t.add(aztables.TransactionTypeInsertReplace, reindexKey, "", map[string]any{"cursor": stored.Cursor})
+	t.add(aztables.TransactionTypeInsertReplace, reindexKey, "",
+		map[string]any{"cursor": stored.Cursor, "since": stored.Since.Format(time.RFC3339)})
 	_, e = s.submit(ctx, t)
 	return next != "", plain(e)
 }

@@ -84,6 +84,27 @@ func TestRecordsOfAnOlderRekeyAreIndexed(t *testing.T) {
 	}
 }
 
+// An older Rekey that still runs beside the newer one for a while changes records that are indexed
+// already. They are found in the end, too.
+func TestRecordsOfAnOlderRekeyThatStillRuns(t *testing.T) {
+	f := newFixture(t, table.Config{}, nil)
+	mustCreate(t, f, owned("one", "other"))
+	want := f.indexed()
+	for _, row := range []struct {
+		later time.Duration
+		found bool
+	}{{0, true}, {time.Minute, false}, {2 * time.Hour, true}, {48 * time.Hour, false}} {
+		f.asBefore(t)
+		f.later = row.later
+		if _, more, err := f.Prune(t.Context(), epoch.AddDate(-9, 0, 0), 10); err != nil || more {
+			t.Fatal(more, err)
+		}
+		if found := slices.Equal(f.indexed(), want); found != row.found {
+			t.Errorf("after %s: found %t, want %t", row.later, found, row.found)
+		}
+	}
+}
+
 // A commit of a record that is not indexed yet is not refused for the rows that are not there.
 func TestARecordOfAnOlderRekeyIsWritten(t *testing.T) {
 	f := newFixture(t, table.Config{}, nil)

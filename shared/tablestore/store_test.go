@@ -36,6 +36,7 @@ type conformer struct {
 type fixture struct {
 	conformer
 	service *table.Service
+	later   time.Duration // by how much the store's clock is ahead
 }
 
 // credential hands out the token that the emulator accepts.
@@ -51,7 +52,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
 // newFixture starts an emulator; wrap may change the transport.
-func newFixture(t *testing.T, cfg table.Config, wrap func(policy.Transporter) policy.Transporter) *fixture {
+func newFixture(t *testing.T, cfg table.Config, wrap func(policy.Transporter) policy.Transporter) (f *fixture) {
 	t.Helper()
 	cfg.Accept = func(token string) bool { return token == "good" }
 	service := table.New(cfg)
@@ -71,11 +72,13 @@ func newFixture(t *testing.T, cfg table.Config, wrap func(policy.Transporter) po
 	store, err := tablestore.New(tablestore.Config{
 		ServiceURL: url, Credential: credential{}, Transport: transport, Notices: true,
 		Retry: policy.RetryOptions{MaxRetries: 2, RetryDelay: time.Nanosecond, MaxRetryDelay: time.Nanosecond},
+		Now:   func() time.Time { return time.Now().Add(f.later) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{conformer{store, client.NewClient(tablestore.DefaultTable)}, service}
+	f = &fixture{conformer: conformer{store, client.NewClient(tablestore.DefaultTable)}, service: service}
+	return f
 }
 
 // row finds a row by its key.
