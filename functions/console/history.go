@@ -78,7 +78,7 @@ func (v *visit) runTable(runs []run) g.Node {
 			tone, word = page.Warn, "under way"
 		}
 		rows[i] = []g.Node{v.maybe(&r.StartedAt, "not known"), page.Badge(tone, word), g.Text(triggerWord(r)),
-			g.Text(orNone(said(r.Message), "-")), h.Code(g.Text(orNone(r.KeyID, "-")))}
+			g.Text(orNone(v.dated(said(r.Message)), "-")), h.Code(g.Text(orNone(r.KeyID, "-")))}
 	}
 	return page.Table("runs", "Rotations, the newest first",
 		[]page.Column{{Name: "Began", Wide: true}, {Name: "Outcome"}, {Name: "Why and by whom"}, {Name: "Message"}, {Name: "Key id"}}, rows)
@@ -145,7 +145,7 @@ func ownAudit(v *visit) error {
 	rows := make([][]g.Node, len(list.Events))
 	for i, e := range list.Events {
 		rows[i] = []g.Node{v.when(e.At), g.Text(wordOf(eventWords, e.Kind)), g.Text(text(e.By, "Rekey")), g.Text(text(e.From, "-")),
-			g.Text(text(e.KeyID, "-")), g.Text(eventMessage(e))}
+			g.Text(text(e.KeyID, "-")), g.Text(v.dated(eventMessage(e)))}
 	}
 	var table g.Node = h.P(g.Text("There is nothing here."))
 	if len(rows) > 0 {

@@ -155,7 +155,7 @@ func TestBeginning(t *testing.T) {
 func TestGraceInWords(t *testing.T) {
 	for hours, want := range map[float64]string{0: "none", 0.25: "15 minutes", 1: "1 hour", 1.5: "90 minutes", 2.5: "2.5 hours",
 		36: "36 hours",
-		48: "2 days", 50: "50 hours", 720: "30 days"} {
+		48: "48 hours (2 days)", 50: "50 hours", 720: "720 hours (30 days)"} {
 		w := newWorld(t, auth.Read)
 		w.everything("billing")
 		is := connection("billing")

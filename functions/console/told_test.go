@@ -13,6 +13,7 @@ import (
 	"rekey/functions/console"
 	"rekey/shared/attention"
 	"rekey/shared/auth"
+	"rekey/shared/serviceerror"
 )
 
 // What the API says of a deletion is told on the next page, once, and in no words but the API's.
@@ -84,12 +85,51 @@ func TestFailureIsExplained(t *testing.T) {
 		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": failed(trigger)})
 		p := w.get("/console/connections/" + id)
 		w.shows(p, "The last rotation failed. It is tried again in 24 hours, on 2 Dec 2026 12:00 UTC.")
+		if n := strings.Count(p.text, ">Try again now</button>"); n != 1 {
+			t.Errorf("%d buttons try again", n)
+		}
 		if strings.Contains(p.text, "Stop trying") != stops {
 			t.Errorf("%s: it can be stopped: %t", trigger, !stops)
 		}
 		for _, page := range []page{p, w.get("/console")} {
-			w.shows(page, "Grant it. “Test” names it.", "Try again now", "Rekey tries again by itself",
-				`href="/console/connections/`+id+`#runs"`)
+			w.shows(page, "Grant it. “Test” names it.", "Rekey tries again by itself")
+			if strings.Contains(page.text, "does not by itself") {
+				t.Error("it says that Rekey does not try again")
+			}
+		}
+		w.shows(w.get("/console"), `href="/console/connections/`+id+`#runs"`)
+	}
+}
+
+// Where the permission is missing, a page says so of this kind of connection, with the commands for this application.
+func TestMissingPermissionIsExplained(t *testing.T) {
+	const target, app = "/targets/" + targetID, "0b1e7e57-0000-4000-8000-00000000000c"
+	for _, c := range []struct{ path, method, says, not, command string }{
+		{"", "client-secret", "Grant this application the Microsoft Graph permission", "A person", "az ad app owner add --id " + clientID},
+		{target, "certificate", "Grant the application that the connection signs in as", "A person", "az ad app owner add --id " + app},
+		{target, "oauth", "The person who signed in", "Application.ReadWrite.OwnedBy", ""},
+	} {
+		w := newWorld(t, auth.Admin)
+		w.everything("billing")
+		is, via := connection("billing"), connectionOf("billing", c.method)
+		is["attention"] = []string{attention.Failing}
+		is["rotation"].(object)["rotationStatus"] = "failed"
+		is["rotation"].(object)["lastRotationMessage"] = serviceerror.Permission.Advice() + " [permission, status 403]"
+		path := "/console/connections/" + id
+		if c.path == "" {
+			via = is
+		} else {
+			is["id"], is["connectionId"], is["application"] = targetID, id, object{"tenantId": tenantID, "clientId": app}
+			w.answer("GET", secrets+"/"+id+c.path, 200, object{"target": is})
+			path = "/console/targets/" + id + "/" + targetID
+		}
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": via})
+		p := w.get(path)
+		_, why, _ := strings.Cut(p.text, "Why: ")
+		why, _, _ = strings.Cut(why, "</section>")
+		if !strings.Contains(why, c.says) || !strings.Contains(why, "status 403") || strings.Contains(why, c.not) ||
+			!strings.Contains(why, c.command) || strings.Contains(why, "data-copy") != (c.command != "") {
+			t.Errorf("%s %s: %s", c.path, c.method, why)
 		}
 	}
 }
