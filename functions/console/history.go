@@ -152,7 +152,15 @@ func ownAudit(v *visit) error {
 		table = page.Table("events", "The newest first",
 			[]page.Column{{Name: "When"}, {Name: "What"}, {Name: "By"}, {Name: "From"}, {Name: "Key id"}, {Name: "Message"}}, rows)
 	}
-	return v.show(v.document("audit", "What was done", table, more(v, list.NextCursor), h.P(page.Link(v.own(), "Back"))))
+	return v.show(v.document("audit", "What was done", table, more(v, list.NextCursor), h.P(v.above())))
+}
+
+// above leads back from the audit of something: to the deployment's where it was deleted.
+func (v *visit) above() g.Node {
+	if _, err := v.load(); isGone(err) {
+		return page.Link(to("audit"), "Back to the audit of all")
+	}
+	return page.Link(v.own(), "Back")
 }
 
 // eventMessage is what an event says: of a request, what was asked for.

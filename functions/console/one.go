@@ -132,8 +132,8 @@ func (v *visit) actions(s *subject) g.Node {
 		} else if r.RotationInterval > 0 {
 			nodes = append(nodes, v.button(auth.Rotate, own(s, "resume"), "Resume", "plain"))
 		}
-		switch under := slices.Contains([]string{"issuing", "verifying", "publishing"}, r.State); {
-		case under:
+		switch {
+		case s.rotating():
 			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Abandon the run", "plain"))
 		case s.failed() && r.RetryAt != nil && r.LastRun != nil && (r.LastRun.Trigger == "manual" || r.LastRun.Trigger == "emergency"):
 			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Stop trying", "plain"))

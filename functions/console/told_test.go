@@ -53,12 +53,21 @@ func TestWhatRemainsIsTold(t *testing.T) {
 func TestDeletionIsExplained(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
-	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays", "1 older client secret that Rekey has replaced",
-		"A target is rotated through it. Delete that first", "is removed from Entra", "Consumers stop working.")
+	p := w.get("/console/connections/" + id + "/delete")
+	w.shows(p, "A target is rotated through it. Delete that first")
+	if strings.Contains(p.text, `name="revoke"`) {
+		t.Error("there is a button that can only be refused")
+	}
+	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
+	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays",
+		"1 older client secret will be removed from Entra at once: key-old.", "and remove 1 older client secret</button>",
+		"Every other client secret", "is removed from Entra", "Consumers stop working.")
+	w.shows(w.get("/console/connections/"+id+"/emergency"), "The one in use now with the key id key-new is removed.",
+		"1 older one in a grace period, removed as well: key-old.", "Every other client secret of the application stays.")
 	is := connectionOf("billing", "certificate")
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
 	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
-	p := w.get("/console/connections/" + id + "/delete")
+	p = w.get("/console/connections/" + id + "/delete")
 	w.shows(p, "Nothing of it is published", "is deleted from Key Vault")
 	if strings.Contains(p.text, "through it") || strings.Contains(p.text, "Consumers stop") {
 		t.Errorf("%s", p.text)
@@ -203,7 +212,7 @@ func TestIDsAreUnique(t *testing.T) {
 	}
 }
 
-// The commands in an advice can be copied as they are; what a stranger has named like one can't.
+// The commands in an advice can be copied where they are whole; what a stranger has named like one can't.
 func TestCommandsInAdvice(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	for advice, want := range map[string][]string{
@@ -211,13 +220,11 @@ func TestCommandsInAdvice(t *testing.T) {
 			"one, then remove it: az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert.": {
 			"az ad app credential reset --id " + clientID + " --append",
 			"az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert"},
-		"Make one (az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append).": {
-			"az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append"},
-		"Add one: az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>.": {
-			"az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>"},
-		"Delete it: az ad app delete --id " + clientID + " (it can be restored).":                      {"az ad app delete --id " + clientID},
-		`The client secret "az ad app delete --id ` + id + ` \" az ad app delete --id x" ends.`:        nil,
-		"Let Rekey rotate it: POST .../inventory/" + tenantID + "/" + clientID + "/adopt. Or by hand.": nil,
+		"Make one (az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append).": nil,
+		"Add one: az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>.":   nil,
+		"Delete it: az ad app delete --id " + clientID + " (it can be restored).":                         {"az ad app delete --id " + clientID},
+		`The client secret "az ad app delete --id ` + id + ` \" az ad app delete --id x" ends.`:           nil,
+		"Let Rekey rotate it: POST .../inventory/" + tenantID + "/" + clientID + "/adopt. Or by hand.":    nil,
 	} {
 		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"tenantId": tenantID, "clientId": clientID,
 			"findings": []object{{"finding": "unused", "advice": advice}}}, "tenant": object{}})
