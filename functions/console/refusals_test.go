@@ -38,7 +38,8 @@ func TestWaysBack(t *testing.T) {
 		t.Errorf("%d %s", p.Code, p.text)
 	}
 	// What is gone is gone on another try, too.
-	for path, api := range map[string]string{"/console/connections/" + id: secrets + "/" + id, target: secrets + "/" + id + "/targets/" + targetID} {
+	for path, api := range map[string]string{"/console/connections/" + id: secrets + "/" + id,
+		target: secrets + "/" + id + "/targets/" + targetID} {
 		w.answer("GET", api, 404, object{"message": "There is no such thing."})
 		back := strings.Join(strings.Split(path, "/")[:3], "/")
 		if p := w.get(path); p.Code != 404 || strings.Contains(p.text, "Try again") || strings.Count(p.text, `<a href="`+back+`">`) != 2 {

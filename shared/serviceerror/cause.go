@@ -43,7 +43,8 @@ var causes = map[string]string{
 }
 
 // actorsVault follows what is wrong in Key Vault where it keeps a connection from signing in for others.
-const actorsVault = "That keeps the connection that authenticates for this rotation from signing in. Rekey goes on by itself once it is put right."
+const actorsVault = "That keeps the connection that authenticates for this rotation from signing in. " +
+	"Rekey goes on by itself once it is put right."
 
 // Cause says what is wrong and what to do where the code alone tells; empty if it does not.
 func (e *Error) Cause() string { return causes[e.Code] }
