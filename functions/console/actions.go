@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	g "maragu.dev/gomponents"
@@ -39,18 +40,31 @@ func (v *visit) once() string { return v.PostFormValue(onceField) }
 
 type object = map[string]any
 
-func rotate(v *visit) error { return v.rotate(object{}, "rotation") }
+func rotate(v *visit) error {
+	before, err := v.load()
+	if err != nil {
+		return err
+	}
+	if before.rotating() {
+		return v.rotate(before, object{}, "already", "rotated")
+	}
+	return v.rotate(before, object{}, "rotation", "rotated")
+}
 
 // rotate asks for a rotation, and says what came of it as far as the answer knows: it may have been
-// tried and have failed by now.
-func (v *visit) rotate(how object, done string) error {
+// tried and have failed by now, or be over.
+func (v *visit) rotate(before *subject, how object, done, over string) error {
 	var now struct{ AppConnection, Target *subject }
 	if err := v.api.send(http.MethodPost, v.at("rotate-credentials"), how, v.once(), &now); err != nil {
 		return err
 	}
 	for _, s := range []*subject{now.AppConnection, now.Target} {
-		if s != nil && s.failed() {
+		switch {
+		case s == nil:
+		case s.failed():
 			done = "tried"
+		case s.rotatedSince(before):
+			done = over
 		}
 	}
 	v.done(v.own(), done)
@@ -61,6 +75,21 @@ func (v *visit) rotate(how object, done string) error {
 func (s *subject) failed() bool {
 	r := s.state()
 	return r != nil && r.RotationStatus == "failed" && (r.State == "" || r.State == "idle")
+}
+
+// rotating reports whether a rotation is under way.
+func (s *subject) rotating() bool {
+	r := s.state()
+	return r != nil && slices.Contains([]string{"issuing", "verifying", "publishing"}, r.State)
+}
+
+// rotatedSince reports whether a rotation has come to its good end since before.
+func (s *subject) rotatedSince(before *subject) bool {
+	r, was := s.state(), before.state()
+	if r == nil || r.LastRun == nil || r.LastRun.Outcome != "success" || s.underWay() {
+		return false
+	}
+	return was == nil || was.LastRun == nil || was.LastRun.ID != r.LastRun.ID || was.LastRun.Outcome == "running"
 }
 
 // underWay reports whether a rotation, or anything else, is under way.
@@ -136,15 +165,34 @@ func emergency(v *visit) error {
 func (v *visit) confirm(s *subject, refused *refusal) error {
 	f := &sheet{visit: v, refused: refused}
 	d := v.document("emergency", "Emergency rotation of "+s.title(),
-		page.Notice(page.Bad, h.P(g.Text("For a client secret that has leaked. A new one is issued and published at once, and every older "+
-			"one of Rekey's is removed "+
-			"without a grace period: consumers that still have an older one stop working until they read the new one from Key Vault. "+
-			"Make sure first that they do so by themselves, or restart them afterwards."))),
+		page.Notice(page.Bad, h.P(g.Text("For a client secret that has leaked. A new one is issued and published at once, and those below "+
+			"are removed without a grace period: consumers that still have one of them stop working until they read the new one from "+
+			"Key Vault. Make sure first that they do so by themselves, or restart them afterwards."))),
+		h.Ul(g.Map(endangered(s), listed)),
 		v.form(own(s, "emergency"), f.mistaken(),
 			h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
 			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off"), f.about("confirm", "")),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), g.Text("Rotate at once")), page.Link(own(s), "Back"))))
 	return f.show(d)
+}
+
+// endangered says which client secrets an emergency removes, and which stay.
+func endangered(s *subject) []string {
+	r := s.state()
+	if r == nil {
+		return nil
+	}
+	var says []string
+	switch {
+	case r.Current != nil && r.Current.KeyID != "":
+		says = append(says, "The one in use now"+r.named()+" is removed.")
+	case r.Current != nil:
+		says = append(says, "The one in use now is removed, if Rekey finds out its key id; otherwise a person has to remove it.")
+	}
+	if old := r.waiting(); len(old) > 0 {
+		says = append(says, count(len(old), "older one")+" in a grace period, removed as well: "+strings.Join(old, ", ")+".")
+	}
+	return append(append(says, r.staying()...), others)
 }
 
 func mistaken(message string) g.Node {
@@ -159,7 +207,7 @@ func beginEmergency(v *visit) error {
 	if strings.TrimSpace(v.PostFormValue("confirm")) != s.title() {
 		return v.confirm(s, notTheName)
 	}
-	return v.rotate(object{"emergency": true}, "emergency")
+	return v.rotate(s, object{"emergency": true}, "emergency", "ended")
 }
 
 // zone keeps the zone that the reader chose.

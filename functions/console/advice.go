@@ -2,8 +2,10 @@ package console
 
 import (
 	"regexp"
+	"strings"
 
 	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/page"
 )
@@ -22,7 +24,11 @@ func advice(text string) g.Node {
 		if text[m[0]] == '"' {
 			continue
 		}
-		nodes = append(nodes, g.Text(text[at:m[0]]), page.Copyable(text[m[0]:m[1]], "the command"))
+		command := page.Copyable(text[m[0]:m[1]], "the command")
+		if strings.Contains(text[m[0]:m[1]], "<") { // something is to be put in first: a shell would read it as a file
+			command = h.Code(g.Text(text[m[0]:m[1]]))
+		}
+		nodes = append(nodes, g.Text(text[at:m[0]]), command)
 		at = m[1]
 	}
 	return g.Group(append(nodes, g.Text(text[at:])))

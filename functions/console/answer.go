@@ -81,7 +81,20 @@ func (v *visit) error(err error) {
 		http.StatusServiceUnavailable: "Not now",
 	}
 	v.retryAfter(refused)
-	v.fail(refused.status, cmp.Or(titles[refused.status], "Refused"), refused.message, h.P(v.onward()))
+	v.fail(refused.status, cmp.Or(titles[refused.status], "Refused"), refused.message, h.P(v.onwardAfter(refused)))
+}
+
+// onwardAfter leads on from a page that is not there to what there is: another try finds nothing either.
+func (v *visit) onwardAfter(refused *refusal) g.Node {
+	switch {
+	case v.Method == http.MethodPost || refused.status != http.StatusNotFound:
+		return v.onward()
+	case v.params["id"] != "" && v.connection() != "":
+		return page.Link(to("targets"), "Targets")
+	case v.params["id"] != "":
+		return page.Link(to("connections"), "Connections")
+	}
+	return page.Link(to(), "Overview")
 }
 
 // onward leads on from a refusal: to the same page again, or to the one that has the button.

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/url"
+	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -10,6 +11,7 @@ import (
 	"rekey/shared/attention"
 	"rekey/shared/auth"
 	"rekey/shared/page"
+	"rekey/shared/serviceerror"
 )
 
 // reason is what the API's word for a reason to look at something is on a page.
@@ -36,7 +38,7 @@ var reasons = map[string]reason{
 	attention.Lost: {"does not work", "The client secret that is published does not work any more: it was removed in Entra, or has " +
 		"ended. Replace it now.",
 		signing},
-	attention.Failing: {"rotation fails", "A rotation has not succeeded, and does not by itself. Change what is in the way; then try again.",
+	attention.Failing: {"rotation fails", "A rotation has not succeeded. What is published stays as it is.",
 		trying},
 	attention.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.",
 		signing},
@@ -91,21 +93,60 @@ func (v *visit) cause(s *subject, word string) g.Node {
 	}
 	var nodes []g.Node
 	if why != "" {
-		nodes = append(nodes, h.Strong(g.Text("Why: ")), g.Text(sentence(why)+" "))
+		why, command := v.narrowed(s, why)
+		nodes = append(nodes, h.Strong(g.Text("Why: ")), g.Text(sentence(v.dated(why))+" "), command)
 	}
 	if word == attention.Failing && r != nil {
 		if r.RetryAt != nil {
-			nodes = append(nodes, g.Text("Rekey tries again by itself "), v.when(*r.RetryAt), g.Text(". "))
+			nodes = append(nodes, g.Text("Rekey tries again by itself "), v.when(*r.RetryAt), g.Text("; “Try again now” does it at once. "))
 		}
-		nodes = append(nodes, page.Link(own(s).Fragment("runs"), "What was tried"))
+		if !v.isOf(s) { // there it stands below
+			nodes = append(nodes, page.Link(own(s).Fragment("runs"), "What was tried"))
+		}
 	}
-	return g.If(len(nodes) > 0, h.P(nodes...))
+	return g.If(len(nodes) > 0, h.Div(nodes...))
+}
+
+// isOf reports whether this is the page of s, which has the buttons of s anyway.
+func (v *visit) isOf(s *subject) bool { return v.id() == s.ID }
+
+// narrowed is why something failed, without what is true of other kinds of connections, and the commands
+// that put it right where they are known: a rotation without the permission for it.
+func (v *visit) narrowed(s *subject, why string) (string, g.Node) {
+	rest, ok := strings.CutPrefix(why, serviceerror.Permission.Advice())
+	if !ok || !v.isOf(s) {
+		return why, nil
+	}
+	actor := *s
+	if s.ConnectionID != "" {
+		var via struct{ AppConnection subject }
+		if err := v.api.get(at(s.ConnectionID, ""), nil, &via); err != nil {
+			return why, nil // it says more than is needed
+		}
+		actor = via.AppConnection
+	}
+	if actor.Method == "oauth" {
+		return "The person who signed in may not change the client secrets of this application. They must own it, or be an Application " +
+			"Administrator." + rest, nil
+	}
+	const ownedBy = "Application.ReadWrite.OwnedBy"
+	signsIn := "the application that the connection signs in as"
+	if actor.Credentials.ClientID == s.clientID() {
+		signsIn = "this application"
+	}
+	commands := grant(actor.Credentials.ClientID, ownedBy, "application") + "\n" + owner(actor.Credentials.ClientID, s.clientID())
+	return "Rekey may not change the client secrets of this application. Grant " + signsIn + " the Microsoft Graph permission " + ownedBy +
+		", with admin consent, and make its service principal an owner of this application." + rest, page.Copyable(commands, "the commands")
 }
 
 // helping are the buttons that help. A target signs in with nothing of its own; a connection by
 // client secret with what it rotates, as long as that works.
 func (v *visit) helping(s *subject, help help) g.Node {
-	rotate := v.button(auth.Rotate, own(s, "rotate"), "Rotate now", "plain small")
+	rotate, again := v.button(auth.Rotate, own(s, "rotate"), "Rotate now", "plain small"),
+		v.button(auth.Rotate, own(s, "rotate"), "Try again now", "plain small")
+	if v.isOf(s) { // it is the first of the page's actions
+		rotate, again = nil, nil
+	}
 	var renew g.Node
 	switch {
 	case s.ConnectionID != "":
@@ -119,8 +160,7 @@ func (v *visit) helping(s *subject, help help) g.Node {
 	case help == rotating && s.state() != nil:
 		return rotate
 	case help == trying && s.state() != nil:
-		return g.Group{v.button(auth.Rotate, own(s, "rotate"), "Try again now", "plain small"),
-			v.plain(auth.Write, own(s, "test"), "Test what is missing")}
+		return g.Group{again, v.plain(auth.Write, own(s, "test"), "Test what is missing")}
 	case help == renewing && s.Authentication == nil:
 		return rotate
 	case help == renewing || help == signing:

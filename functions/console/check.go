@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -55,7 +56,7 @@ func findings(of *tested, c *check) g.Node {
 	if c.Problem != nil && !slices.Contains(c.Why, c.Problem.Message) {
 		nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text(sentence(c.Problem.Message)))))
 	}
-	rows := [][]g.Node{{g.Text("Signs in"), yesNo(&c.Authenticates), g.Text("Entra has to accept the credentials.")}}
+	rows := [][]g.Node{c.signsIn()}
 	for _, p := range c.Permissions {
 		has := yesNo(p.Has)
 		if p.lacks() && !of.wants(c, p) {
@@ -80,6 +81,15 @@ func findings(of *tested, c *check) g.Node {
 	nodes = append(nodes, page.Table("test", "Field by field",
 		[]page.Column{{Name: "What", Wide: true}, {Name: "Result"}, {Name: "What it means", Wide: true}}, rows))
 	return g.Group(nodes)
+}
+
+// signsIn is not known where Key Vault did not give what to sign in with.
+func (c *check) signsIn() []g.Node {
+	name := g.Text("Signs in")
+	if c.Problem != nil && strings.HasPrefix(c.Problem.Class, "vault-") {
+		return []g.Node{name, yesNo(nil), g.Text("Key Vault did not give what to sign in with, so that Entra was not asked.")}
+	}
+	return []g.Node{name, yesNo(&c.Authenticates), g.Text("Entra has to accept the credentials.")}
 }
 
 func policyRow(c *check) []g.Node {

@@ -3,6 +3,7 @@ package console_test
 import (
 	"bytes"
 	"compress/gzip"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -225,6 +226,40 @@ func TestRefusedForms(t *testing.T) {
 	p = w.post("/console/connect?method=client-secret", url.Values{"interval": {"x"}})
 	if p.Code != http.StatusBadRequest || !strings.Contains(p.text, "whole number") {
 		t.Errorf("no number: %d", p.Code)
+	}
+}
+
+// What is told of a rotation is what has happened: it is over, it has begun, or one was under way already.
+func TestRotationIsToldAsItIs(t *testing.T) {
+	in := func(state, run, outcome string) object {
+		is := connection("billing")
+		maps.Copy(is["rotation"].(object), object{"state": state, "settled": state == "idle", "lastRun": object{"id": run, "outcome": outcome}})
+		return is
+	}
+	idle := in("idle", "r1", "success")
+	for _, c := range []struct {
+		before, after  object
+		rotate, urgent string
+	}{
+		{idle, in("issuing", "r2", "running"), "rotation", "emergency"},
+		{idle, in("idle", "r2", "success"), "rotated", "ended"},
+		{idle, idle, "rotation", "emergency"}, // the timer has not come to it
+		{in("verifying", "r2", "running"), in("verifying", "r2", "running"), "already", "emergency"},
+		{in("verifying", "r2", "running"), in("idle", "r2", "success"), "rotated", "ended"},
+	} {
+		w := newWorld(t, auth.Rotate)
+		w.everything("billing")
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": c.before})
+		w.answer("POST", secrets+"/"+id+"/rotate-credentials", 200, object{"appConnection": c.after})
+		for path, want := range map[string]string{"rotate": c.rotate, "emergency": c.urgent} {
+			to := w.post("/console/connections/"+id+"/"+path, url.Values{"confirm": {"billing"}}).Header().Get("Location")
+			if to != "/console/connections/"+id+"?done="+want {
+				t.Errorf("%s after %v: leads to %s, want %s", path, c.after["rotation"], to, want)
+			}
+			if p := w.get(to); !strings.Contains(p.text, `role="status"`) {
+				t.Errorf("%s is not told", want)
+			}
+		}
 	}
 }
 

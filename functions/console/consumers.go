@@ -32,16 +32,18 @@ func (v *visit) references(s *subject) g.Node {
 		return nil
 	}
 	known := v.known(s)
-	return g.Group{h.H2(g.Text("How consumers read it")), page.Facts(
-		page.Fact{Name: "App Service and Functions", Value: page.Copyable("@Microsoft.KeyVault(SecretUri="+known["VAULT_URL"]+"/secrets/"+
-			s.VaultSecretName+"/)", "the reference for App Service")},
-		page.Fact{Name: "Kubernetes (under parameters.objects of a SecretProviderClass)",
-			Value: page.Copyable("array:\n  - |\n    objectName: "+s.VaultSecretName+"\n    objectType: secret", "the lines for Kubernetes")},
-		page.Fact{Name: "Azure CLI", Value: page.Copyable(known.fill(`az keyvault secret show --vault-name "$VAULT" `+
-			`--name "$SECRET_NAME" --query value -o tsv`), "the command")},
-	), folded("consumer", "What a consumer needs, with the commands", v.isNew(),
-		h.P(g.Text("An identity, a role for it on this one secret, and a way to the vault, which is closed to the internet: let its subnet "+
-			"in by vault_allowed_subnet_ids.")), known.copyable(consumer))}
+	return g.Group{h.H2(g.Text("How consumers read it")),
+		g.If(s.ConnectionID != "" && s.state().Current == nil,
+			h.P(g.Text("Nothing is published there yet: the first rotation does that."))), page.Facts(
+			page.Fact{Name: "App Service and Functions", Value: page.Copyable("@Microsoft.KeyVault(SecretUri="+known["VAULT_URL"]+
+				"/secrets/"+s.VaultSecretName+"/)", "the reference for App Service")},
+			page.Fact{Name: "Kubernetes (under parameters.objects of a SecretProviderClass)",
+				Value: page.Copyable("array:\n  - |\n    objectName: "+s.VaultSecretName+"\n    objectType: secret", "the lines for Kubernetes")},
+			page.Fact{Name: "Azure CLI", Value: page.Copyable(known.fill(`az keyvault secret show --vault-name "$VAULT" `+
+				`--name "$SECRET_NAME" --query value -o tsv`), "the command")},
+		), folded("consumer", "What a consumer needs, with the commands", v.isNew(),
+			h.P(g.Text("An identity, a role for it on this one secret, and a way to the vault, which is closed to the internet: let its subnet "+
+				"in by vault_allowed_subnet_ids.")), known.copyable(consumer))}
 }
 
 // proof is how a person sees that the rotation works.

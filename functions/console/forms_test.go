@@ -194,6 +194,16 @@ func TestCheck(t *testing.T) {
 	if p.Code != 400 || strings.Count(p.text, "“Client secret” is missing.") != 2 {
 		t.Errorf("a refused check: %d %s", p.Code, p.text)
 	}
+	if len(w.writes()) != 2 {
+		t.Error("what is wrong with the credentials is asked for again")
+	}
+	// A name that can't be taken is told, and the rest is checked without it.
+	w.answer("POST", secrets+"/inspect", 400, object{"message": "name must be lower-case."})
+	p = w.post("/console/connect/check?method=client-secret", form)
+	if last := w.writes()[len(w.writes())-1].body; len(w.writes()) != 4 || last["name"] != nil || last["credentials"] == nil ||
+		p.Code != 400 || strings.Count(p.text, "“Name” must be lower-case.") != 2 {
+		t.Errorf("%+v: %d %s", last, p.Code, p.text)
+	}
 }
 
 // A permission that helps comes with the command that grants it; one that does not is not asked for.

@@ -172,8 +172,11 @@ func (v *visit) told() g.Node {
 // tellings are what buttons have done.
 var tellings = map[string]string{
 	"rotation":  "The rotation has begun. It continues in the background, whether this page is open or not.",
+	"rotated":   "The rotation is done: a new client secret is published. What becomes of the old one stands below.",
+	"already":   "A rotation was under way already. It goes on, and no second one was begun.",
 	"tried":     "The rotation was tried and has not succeeded. What is published is unchanged. Why, and what to do, stands below.",
 	"emergency": "The emergency rotation has begun: it acts in every phase, and grace periods end.",
+	"ended":     "The emergency rotation is done: a new client secret is published, and no older one has a grace period any more.",
 	"paused":    "Rotation is off. What is published stays as it is, and works until its end date.",
 	"resumed":   "Rotation is on.",
 	"saved":     "Saved.",

@@ -78,7 +78,7 @@ func (v *visit) runTable(runs []run) g.Node {
 			tone, word = page.Warn, "under way"
 		}
 		rows[i] = []g.Node{v.maybe(&r.StartedAt, "not known"), page.Badge(tone, word), g.Text(triggerWord(r)),
-			g.Text(orNone(said(r.Message), "-")), h.Code(g.Text(orNone(r.KeyID, "-")))}
+			g.Text(orNone(v.dated(said(r.Message)), "-")), h.Code(g.Text(orNone(r.KeyID, "-")))}
 	}
 	return page.Table("runs", "Rotations, the newest first",
 		[]page.Column{{Name: "Began", Wide: true}, {Name: "Outcome"}, {Name: "Why and by whom"}, {Name: "Message"}, {Name: "Key id"}}, rows)
@@ -145,14 +145,22 @@ func ownAudit(v *visit) error {
 	rows := make([][]g.Node, len(list.Events))
 	for i, e := range list.Events {
 		rows[i] = []g.Node{v.when(e.At), g.Text(wordOf(eventWords, e.Kind)), g.Text(text(e.By, "Rekey")), g.Text(text(e.From, "-")),
-			g.Text(text(e.KeyID, "-")), g.Text(eventMessage(e))}
+			g.Text(text(e.KeyID, "-")), g.Text(v.dated(eventMessage(e)))}
 	}
 	var table g.Node = h.P(g.Text("There is nothing here."))
 	if len(rows) > 0 {
 		table = page.Table("events", "The newest first",
 			[]page.Column{{Name: "When"}, {Name: "What"}, {Name: "By"}, {Name: "From"}, {Name: "Key id"}, {Name: "Message"}}, rows)
 	}
-	return v.show(v.document("audit", "What was done", table, more(v, list.NextCursor), h.P(page.Link(v.own(), "Back"))))
+	return v.show(v.document("audit", "What was done", table, more(v, list.NextCursor), h.P(v.above())))
+}
+
+// above leads back from the audit of something: to the deployment's where it was deleted.
+func (v *visit) above() g.Node {
+	if _, err := v.load(); isGone(err) {
+		return page.Link(to("audit"), "Back to the audit of all")
+	}
+	return page.Link(v.own(), "Back")
 }
 
 // eventMessage is what an event says: of a request, what was asked for.

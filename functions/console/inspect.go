@@ -42,7 +42,13 @@ func checkConnection(v *visit) error {
 		found, err = v.inspect(body)
 	}
 	if refused := refusedBy(err); refused != nil {
-		return v.connecting(&sheet{visit: v, refused: refused}, nil)
+		if names := []string{"name", "vaultSecretName"}; len(refused.about) > 0 && !slices.ContainsFunc(refused.about,
+			func(field string) bool { return !slices.Contains(names, field) }) { // the credentials can be checked all the same
+			delete(body, "name")
+			delete(body, "vaultSecretName")
+			found, _ = v.inspect(body) // what else is wrong shows when the name is right
+		}
+		return v.connecting(&sheet{visit: v, refused: refused}, found)
 	}
 	if err != nil {
 		return err
@@ -84,6 +90,9 @@ func (f *sheet) checked(method string, i *inspection) g.Node {
 		nodes = []g.Node{h.H2(g.Text("What was checked"))}
 		if f.refused == nil {
 			nodes = append(nodes, h.P(g.Text("Nothing was stored or changed.")))
+		}
+		if f.refused != nil && strings.HasSuffix(f.URL.Path, "/check") {
+			nodes = append(nodes, page.Notice(page.Bad, h.P(g.Text(f.refused.message))))
 		}
 		nodes = append(nodes, findings(&tested{actor: i.actor, app: i.actor, rotates: method == "client-secret"}, &i.Test))
 		if len(i.Inspection.Candidates) > len(i.own()) {

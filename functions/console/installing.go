@@ -123,6 +123,9 @@ func (known values) fill(lines string) string {
 		value := known[strings.Trim(name, `"$`)]
 		return value, plain.MatchString(value)
 	}
+	if _, ok := of("VAULT"); !ok && plain.MatchString(known["VAULT_URL"]) { // its address says as much
+		lines = strings.ReplaceAll(lines, `--vault-name "$VAULT" --name "$SECRET_NAME"`, `--id "$VAULT_URL/secrets/$SECRET_NAME"`)
+	}
 	lines = assigned.ReplaceAllStringFunc(lines, func(line string) string {
 		if _, ok := of(line[:strings.Index(line, "=")]); ok {
 			return ""

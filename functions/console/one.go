@@ -13,6 +13,7 @@ import (
 	"rekey/shared/attention"
 	"rekey/shared/auth"
 	"rekey/shared/page"
+	core "rekey/shared/rotation"
 )
 
 // load reads the connection or target that the path names.
@@ -105,7 +106,11 @@ func (v *visit) steps(s *subject) g.Node {
 		case i == at:
 			class, word = "now", "now"
 		}
-		items[i] = h.Li(h.Class(class), g.If(i == at, h.Aria("current", "step")), g.Text(p.name+" - "+word))
+		name := p.name
+		if last := s.state().LastRun; p.state == "idle" && last != nil && last.Trigger == string(core.OnEmergency) {
+			name = "The older ones are removed, without a grace period"
+		}
+		items[i] = h.Li(h.Class(class), g.If(i == at, h.Aria("current", "step")), g.Text(name+" - "+word))
 	}
 	return h.Ol(h.Class("steps"), g.Group(items))
 }
@@ -116,7 +121,7 @@ func (v *visit) actions(s *subject) g.Node {
 	var nodes []g.Node
 	if r != nil {
 		rotate := "Rotate now"
-		if s.failed() {
+		if slices.Contains(s.Attention, attention.Failing) || s.failed() && r.RetryAt != nil {
 			rotate = "Try again now"
 		}
 		nodes = append(nodes, v.button(auth.Rotate, own(s, "rotate"), rotate, ""))
@@ -127,8 +132,8 @@ func (v *visit) actions(s *subject) g.Node {
 		} else if r.RotationInterval > 0 {
 			nodes = append(nodes, v.button(auth.Rotate, own(s, "resume"), "Resume", "plain"))
 		}
-		switch under := slices.Contains([]string{"issuing", "verifying", "publishing"}, r.State); {
-		case under:
+		switch {
+		case s.rotating():
 			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Abandon the run", "plain"))
 		case s.failed() && r.RetryAt != nil && r.LastRun != nil && (r.LastRun.Trigger == "manual" || r.LastRun.Trigger == "emergency"):
 			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Stop trying", "plain"))
@@ -210,7 +215,7 @@ func (v *visit) about(s *subject) g.Node {
 			facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
 		}
 		if r.LastRotationMessage != nil && !slices.Contains(s.Attention, attention.Failing) { // else it stands above
-			facts = append(facts, page.Say("The last rotation says", said(*r.LastRotationMessage)))
+			facts = append(facts, page.Say("The last rotation says", v.dated(said(*r.LastRotationMessage))))
 		}
 	}
 	if a := s.Authentication; a != nil {

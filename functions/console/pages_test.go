@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rekey/shared/auth"
+	"rekey/shared/serviceerror"
 )
 
 // Times are in the zone that the reader chose, with the schedule's beside it.
@@ -155,7 +156,7 @@ func TestBeginning(t *testing.T) {
 func TestGraceInWords(t *testing.T) {
 	for hours, want := range map[float64]string{0: "none", 0.25: "15 minutes", 1: "1 hour", 1.5: "90 minutes", 2.5: "2.5 hours",
 		36: "36 hours",
-		48: "2 days", 50: "50 hours", 720: "30 days"} {
+		48: "48 hours (2 days)", 50: "50 hours", 720: "720 hours (30 days)"} {
 		w := newWorld(t, auth.Read)
 		w.everything("billing")
 		is := connection("billing")
@@ -233,6 +234,78 @@ func TestZoneOfASchedule(t *testing.T) {
 			"timeZone": {zone}})
 		if got := w.writes()[0].body["rotation"].(object)["timeZone"]; p.Code != http.StatusSeeOther || got != want {
 			t.Errorf("%q: %d, the API gets %v", zone, p.Code, got)
+		}
+	}
+}
+
+// A moment stands once where the schedule's zone shows the same, and in messages as the reader reads times.
+func TestMomentsStandOnce(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	for zone, not := range map[string]string{"UTC": "(", "Etc/UTC": "UTC in", "EST": "EST in EST"} {
+		is := connection("billing")
+		is["rotation"].(object)["timeZone"] = zone
+		is["rotation"].(object)["lastRotationMessage"] = "removed after 2026-12-03T10:00:00Z"
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
+		p := w.get("/console/connections/" + id)
+		w.shows(p, "removed after 3 Dec 2026 10:00 UTC")
+		_, next, _ := strings.Cut(p.text, "<dt>Next rotation</dt>")
+		if next, _, _ = strings.Cut(next, "</dd>"); strings.Contains(next, not) {
+			t.Errorf("%s: %s", zone, next)
+		}
+	}
+}
+
+// A vault that has an address and no name is named by that in commands, and what is not published yet is not told as
+// if it were.
+func TestConsumersOfAVaultWithoutAName(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.handler.VaultURL = "https://127.0.0.1:8443"
+	target := connection("")
+	target["id"], target["connectionId"], target["application"] = targetID, id, object{"tenantId": tenantID, "clientId": clientID}
+	target["rotation"].(object)["current"] = nil
+	w.answer("GET", secrets+"/"+id+"/targets/"+targetID, 200, object{"target": target})
+	const none = "Nothing is published there yet"
+	for path, empty := range map[string]bool{"connections/" + id: false, "targets/" + id + "/" + targetID: true} {
+		p := w.get("/console/" + path)
+		w.shows(p, `az keyvault secret show --id &#34;https://127.0.0.1:8443/secrets/billing-secret&#34; --query value`)
+		if strings.Contains(p.text, "--vault-name") || strings.Contains(p.text, none) != empty {
+			t.Errorf("%s: %s", path, p.text)
+		}
+	}
+}
+
+// What is not tried again is not offered as another try, and an emergency has no grace period among its steps.
+func TestButtonAndStepsOfWhatIs(t *testing.T) {
+	w := newWorld(t, auth.Rotate)
+	w.everything("billing")
+	is := connection("billing")
+	maps.Copy(is["rotation"].(object), object{"rotationStatus": "failed", "lastRun": object{"outcome": "failed"}})
+	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
+	if p := w.get("/console/connections/" + id); !strings.Contains(p.text, "Rotate now</button>") || strings.Contains(p.text, "Try again") {
+		t.Errorf("abandoned: %s", p.text)
+	}
+	maps.Copy(is["rotation"].(object), object{"settled": false, "lastRun": object{"outcome": "success", "trigger": "emergency"}})
+	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
+	p := w.get("/console/connections/" + id)
+	w.shows(p, "The older ones are removed, without a grace period - now")
+	if strings.Contains(p.text, "The old one is removed after its grace period") {
+		t.Errorf("emergency: %s", p.text)
+	}
+}
+
+// What Key Vault keeps from signing in is not told as a refusal of Entra's.
+func TestVaultFaultIsNoSignIn(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	for class, asked := range map[serviceerror.Class]bool{serviceerror.VaultRefused: false, serviceerror.VaultDisabled: false,
+		serviceerror.CertificateRefused: true} {
+		w.answer("POST", secrets+"/"+id+"/test", 200, object{"test": object{"authenticates": false, "why": []string{"x"},
+			"problem": object{"class": class, "message": "x"}}})
+		p := w.get("/console/connections/" + id + "/test")
+		if strings.Contains(p.text, "Entra has to accept the credentials") != asked || strings.Contains(p.text, "Entra was not asked") == asked {
+			t.Errorf("%s: %s", class, p.text)
 		}
 	}
 }

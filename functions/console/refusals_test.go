@@ -37,6 +37,16 @@ func TestWaysBack(t *testing.T) {
 	if p := w.get("/console/connections/" + id); !strings.Contains(p.text, `<a href="/console/connections/`+id+`">Try again</a>`) {
 		t.Errorf("%d %s", p.Code, p.text)
 	}
+	// What is gone is gone on another try, too.
+	for path, api := range map[string]string{"/console/connections/" + id: secrets + "/" + id,
+		target: secrets + "/" + id + "/targets/" + targetID} {
+		w.answer("GET", api, 404, object{"message": "There is no such thing."})
+		back := strings.Join(strings.Split(path, "/")[:3], "/")
+		if p := w.get(path); p.Code != 404 || strings.Contains(p.text, "Try again") || strings.Count(p.text, `<a href="`+back+`">`) != 2 {
+			t.Errorf("%d %s", p.Code, p.text)
+		}
+		w.shows(w.get(path+"/audit"), `<a href="/console/audit">Back to the audit of all</a>`)
+	}
 }
 
 // The status of a refused form is the API's, so that a program, or a log, sees what it was.

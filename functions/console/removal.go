@@ -24,12 +24,28 @@ func remove(v *visit) error {
 // removing is the page; refused is why a deletion was not begun.
 func (v *visit) removing(s *subject, refused *refusal) error {
 	f := &sheet{visit: v, refused: refused}
-	main := []g.Node{f.mistaken(), v.inTheWay(s),
-		h.H2(g.Text("Only stop managing it")), h.Ul(g.Map(keeping(s), listed)),
+	back := h.P(page.Link(own(s), "Back"))
+	if blocked := v.inTheWay(s); blocked != nil {
+		return f.show(v.document("delete", "Delete "+s.title(), f.mistaken(), blocked, back))
+	}
+	main := []g.Node{f.mistaken(),
+		h.H2(g.Text("Stop managing it, and keep what is published")), h.Ul(g.Map(keeping(s), listed)),
 		v.form(own(s, "delete"), h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("false"),
-			g.Text(map[bool]string{true: "Delete", false: "Delete, and keep what is published"}[s.state() == nil])))),
-		f.revoking(s), h.P(page.Link(own(s), "Back"))}
+			g.Text(deletes(s))))),
+		f.revoking(s), back}
 	return f.show(v.document("delete", "Delete "+s.title(), main...))
+}
+
+// deletes says on the button what it does.
+func deletes(s *subject) string {
+	r := s.state()
+	if r == nil {
+		return "Delete"
+	}
+	if n := len(r.waiting()); n > 0 {
+		return "Delete, keep what is published, and remove " + count(n, "older client secret")
+	}
+	return "Delete, and keep what is published"
 }
 
 func listed(text string) g.Node { return h.Li(g.Text(text)) }
@@ -56,9 +72,7 @@ func keeping(s *subject) []string {
 	} else {
 		says = append(says, fmt.Sprintf("The client secret%s stays: in Entra until its end, and in the Key Vault secret %q. "+
 			"Consumers go on with it. Rekey does not rotate it any more.", r.named(), s.VaultSecretName))
-		if n := r.waiting(); n > 0 {
-			says = append(says, "Grace periods end: "+count(n, "older client secret")+" that Rekey has replaced will be removed at once.")
-		}
+		says = append(append(says, r.ending()...), others)
 	}
 	return append(says, s.leaving()...)
 }
@@ -71,15 +85,36 @@ func (r *rotation) named() string {
 	return " with the key id " + r.Current.KeyID
 }
 
-// waiting is how many client secrets wait for the end of their grace period.
-func (r *rotation) waiting() (n int) {
+// waiting are the key ids of those that wait for the end of their grace period.
+func (r *rotation) waiting() (keyIDs []string) {
 	for _, o := range r.Retiring {
 		if o.RevokedAt == nil {
-			n++
+			keyIDs = append(keyIDs, o.KeyID)
 		}
 	}
-	return n
+	return keyIDs
 }
+
+// ending says which grace periods end with a deletion.
+func (r *rotation) ending() []string {
+	old := r.waiting()
+	if len(old) == 0 {
+		return nil
+	}
+	return []string{"Grace periods end: " + count(len(old), "older client secret") + " will be removed from Entra at once: " +
+		strings.Join(old, ", ") + "."}
+}
+
+// staying are those that only a person can remove.
+func (r *rotation) staying() (says []string) {
+	for _, o := range r.ByHand {
+		says = append(says, "The client secret with the key id "+o.KeyID+" stays in Entra until a person removes it.")
+	}
+	return says
+}
+
+// others is what Rekey never removes.
+const others = "Every other client secret of the application stays."
 
 // leaving is what goes and stays in any case.
 func (s *subject) leaving() (says []string) {
@@ -88,9 +123,7 @@ func (s *subject) leaving() (says []string) {
 			"Its entry in Entra stays; remove it there if nothing else uses it.")
 	}
 	if r := s.state(); r != nil {
-		for _, o := range r.ByHand {
-			says = append(says, "The client secret with the key id "+o.KeyID+" stays in Entra until a person removes it.")
-		}
+		says = append(says, r.staying()...)
 	}
 	return says
 }
@@ -105,11 +138,12 @@ func (f *sheet) revoking(s *subject) g.Node {
 	if !f.caller.Role.Allows(auth.Rotate) {
 		return g.Group{title, h.P(g.Text("This needs the role rotate."))}
 	}
-	says := append([]string{
-		fmt.Sprintf("The client secret%s is removed from Entra, and so are older ones that Rekey has issued, "+
-			"without a grace period.", r.named()),
-		fmt.Sprintf("The Key Vault secret %q is deleted. Consumers stop working.", s.VaultSecretName),
-		"A client secret that Rekey was given and has not replaced yet stays in Entra: Rekey removes only what it has issued."}, s.leaving()...)
+	says := []string{
+		fmt.Sprintf("The client secret%s is removed from Entra, without a grace period. If it was given to Rekey, and not issued by it, "+
+			"it stays.", r.named())}
+	says = append(says, r.ending()...)
+	says = append(says, fmt.Sprintf("The Key Vault secret %q is deleted. Consumers stop working.", s.VaultSecretName), others)
+	says = append(says, s.leaving()...)
 	return g.Group{title, h.Ul(g.Map(says, listed)),
 		f.form(own(s, "delete"), h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
 			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off"), f.about("confirm", "")),

@@ -19,6 +19,7 @@ func TestWriters(t *testing.T) {
 	}{{auth.Write, false}, {auth.Rotate, true}} {
 		w := newWorld(t, c.role)
 		w.everything("billing")
+		w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
 		for path, button := range map[string]string{
 			"/console/connections":                      `value="resume"`,
 			"/console/targets":                          `value="rotate"`,
@@ -82,6 +83,7 @@ func TestWithoutASchedule(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
 	is := connection("billing")
+	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
 	delete(is, "rotation")
 	is["isAutoRotationEnabled"] = false
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})

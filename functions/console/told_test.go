@@ -13,6 +13,7 @@ import (
 	"rekey/functions/console"
 	"rekey/shared/attention"
 	"rekey/shared/auth"
+	"rekey/shared/serviceerror"
 )
 
 // What the API says of a deletion is told on the next page, once, and in no words but the API's.
@@ -52,12 +53,21 @@ func TestWhatRemainsIsTold(t *testing.T) {
 func TestDeletionIsExplained(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
-	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays", "1 older client secret that Rekey has replaced",
-		"A target is rotated through it. Delete that first", "is removed from Entra", "Consumers stop working.")
+	p := w.get("/console/connections/" + id + "/delete")
+	w.shows(p, "A target is rotated through it. Delete that first")
+	if strings.Contains(p.text, `name="revoke"`) {
+		t.Error("there is a button that can only be refused")
+	}
+	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
+	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays",
+		"1 older client secret will be removed from Entra at once: key-old.", "and remove 1 older client secret</button>",
+		"Every other client secret", "is removed from Entra", "Consumers stop working.")
+	w.shows(w.get("/console/connections/"+id+"/emergency"), "The one in use now with the key id key-new is removed.",
+		"1 older one in a grace period, removed as well: key-old.", "Every other client secret of the application stays.")
 	is := connectionOf("billing", "certificate")
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
 	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
-	p := w.get("/console/connections/" + id + "/delete")
+	p = w.get("/console/connections/" + id + "/delete")
 	w.shows(p, "Nothing of it is published", "is deleted from Key Vault")
 	if strings.Contains(p.text, "through it") || strings.Contains(p.text, "Consumers stop") {
 		t.Errorf("%s", p.text)
@@ -84,12 +94,51 @@ func TestFailureIsExplained(t *testing.T) {
 		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": failed(trigger)})
 		p := w.get("/console/connections/" + id)
 		w.shows(p, "The last rotation failed. It is tried again in 24 hours, on 2 Dec 2026 12:00 UTC.")
+		if n := strings.Count(p.text, ">Try again now</button>"); n != 1 {
+			t.Errorf("%d buttons try again", n)
+		}
 		if strings.Contains(p.text, "Stop trying") != stops {
 			t.Errorf("%s: it can be stopped: %t", trigger, !stops)
 		}
 		for _, page := range []page{p, w.get("/console")} {
-			w.shows(page, "Grant it. “Test” names it.", "Try again now", "Rekey tries again by itself",
-				`href="/console/connections/`+id+`#runs"`)
+			w.shows(page, "Grant it. “Test” names it.", "Rekey tries again by itself")
+			if strings.Contains(page.text, "does not by itself") {
+				t.Error("it says that Rekey does not try again")
+			}
+		}
+		w.shows(w.get("/console"), `href="/console/connections/`+id+`#runs"`)
+	}
+}
+
+// Where the permission is missing, a page says so of this kind of connection, with the commands for this application.
+func TestMissingPermissionIsExplained(t *testing.T) {
+	const target, app = "/targets/" + targetID, "0b1e7e57-0000-4000-8000-00000000000c"
+	for _, c := range []struct{ path, method, says, not, command string }{
+		{"", "client-secret", "Grant this application the Microsoft Graph permission", "A person", "az ad app owner add --id " + clientID},
+		{target, "certificate", "Grant the application that the connection signs in as", "A person", "az ad app owner add --id " + app},
+		{target, "oauth", "The person who signed in", "Application.ReadWrite.OwnedBy", ""},
+	} {
+		w := newWorld(t, auth.Admin)
+		w.everything("billing")
+		is, via := connection("billing"), connectionOf("billing", c.method)
+		is["attention"] = []string{attention.Failing}
+		is["rotation"].(object)["rotationStatus"] = "failed"
+		is["rotation"].(object)["lastRotationMessage"] = serviceerror.Permission.Advice() + " [permission, status 403]"
+		path := "/console/connections/" + id
+		if c.path == "" {
+			via = is
+		} else {
+			is["id"], is["connectionId"], is["application"] = targetID, id, object{"tenantId": tenantID, "clientId": app}
+			w.answer("GET", secrets+"/"+id+c.path, 200, object{"target": is})
+			path = "/console/targets/" + id + "/" + targetID
+		}
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": via})
+		p := w.get(path)
+		_, why, _ := strings.Cut(p.text, "Why: ")
+		why, _, _ = strings.Cut(why, "</section>")
+		if !strings.Contains(why, c.says) || !strings.Contains(why, "status 403") || strings.Contains(why, c.not) ||
+			!strings.Contains(why, c.command) || strings.Contains(why, "data-copy") != (c.command != "") {
+			t.Errorf("%s %s: %s", c.path, c.method, why)
 		}
 	}
 }
@@ -163,7 +212,7 @@ func TestIDsAreUnique(t *testing.T) {
 	}
 }
 
-// The commands in an advice can be copied as they are; what a stranger has named like one can't.
+// The commands in an advice can be copied where they are whole; what a stranger has named like one can't.
 func TestCommandsInAdvice(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	for advice, want := range map[string][]string{
@@ -171,13 +220,11 @@ func TestCommandsInAdvice(t *testing.T) {
 			"one, then remove it: az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert.": {
 			"az ad app credential reset --id " + clientID + " --append",
 			"az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert"},
-		"Make one (az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append).": {
-			"az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append"},
-		"Add one: az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>.": {
-			"az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>"},
-		"Delete it: az ad app delete --id " + clientID + " (it can be restored).":                      {"az ad app delete --id " + clientID},
-		`The client secret "az ad app delete --id ` + id + ` \" az ad app delete --id x" ends.`:        nil,
-		"Let Rekey rotate it: POST .../inventory/" + tenantID + "/" + clientID + "/adopt. Or by hand.": nil,
+		"Make one (az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append).": nil,
+		"Add one: az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>.":   nil,
+		"Delete it: az ad app delete --id " + clientID + " (it can be restored).":                         {"az ad app delete --id " + clientID},
+		`The client secret "az ad app delete --id ` + id + ` \" az ad app delete --id x" ends.`:           nil,
+		"Let Rekey rotate it: POST .../inventory/" + tenantID + "/" + clientID + "/adopt. Or by hand.":    nil,
 	} {
 		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"tenantId": tenantID, "clientId": clientID,
 			"findings": []object{{"finding": "unused", "advice": advice}}}, "tenant": object{}})

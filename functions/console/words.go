@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -57,7 +58,27 @@ func (r reader) both(t time.Time, zone string) g.Node {
 	if err != nil || own.String() == r.zone.String() {
 		return r.when(t)
 	}
-	return g.Group{r.when(t), g.Text(" (" + t.In(own).Format("2 Jan 2006 15:04 MST") + " in " + zone + ")")}
+	there := t.In(own).Format("2 Jan 2006 15:04 MST")
+	switch {
+	case there == r.clock(t): // another name for the same
+		return r.when(t)
+	case !strings.HasSuffix(there, " "+zone):
+		there += " in " + zone
+	}
+	return g.Group{r.when(t), g.Text(" (" + there + ")")}
+}
+
+var timestamp = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z`)
+
+// dated is a message of the API with its times as the reader reads them.
+func (r reader) dated(message string) string {
+	return timestamp.ReplaceAllStringFunc(message, func(text string) string {
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return text
+		}
+		return r.clock(t)
+	})
 }
 
 // maybe shows a moment if there is one, and otherwise what stands for none.
@@ -120,7 +141,7 @@ func hours(n float64) string {
 	case n < 2 && n != 1:
 		return count(int(math.Round(minutes)), "minute")
 	case n >= 48 && math.Mod(n, 24) == 0:
-		return count(int(n/24), "day")
+		return count(int(n), "hour") + " (" + count(int(n/24), "day") + ")"
 	case n == 1:
 		return "1 hour"
 	}

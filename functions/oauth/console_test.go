@@ -8,6 +8,22 @@ import (
 	"rekey/shared/oauth"
 )
 
+// From every end of a sign-in, and from its start, a person who began in the console gets back there.
+func TestWayBackToTheConsole(t *testing.T) {
+	for path, f := range map[string]*fakeFlow{
+		"start?state=abc": {}, "start?state=none": {problem: oauth.Expired}, "result?flow=abc": {result: oauth.Result{
+			Outcome: oauth.Outcome{Kind: oauth.Declined}}}, "result?problem=used": {},
+	} {
+		var body bytes.Buffer
+		if _, err := body.ReadFrom(visit(t, f, "GET", oauth.Base+path).Body); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(body.String(), `<a href="/console">`) {
+			t.Errorf("%s: %s", path, body.String())
+		}
+	}
+}
+
 // Who has connected is led to the connection in the console, where they may have begun; where nothing was
 // connected, to nothing.
 func TestResultLeadsToTheConsole(t *testing.T) {

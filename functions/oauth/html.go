@@ -28,7 +28,18 @@ func (v view) html() []byte {
 	if v.Text != "" {
 		d.Main = append(d.Main, h.P(h.ID("message"), g.Text(v.Text)))
 	}
+	if v.Problem != "" || v.Invitation != nil || v.Result != nil && v.Result.Kind != oauth.Working { // it may have begun there
+		d.Main = append(d.Main, h.P(page.Link(page.Path(session.Base), v.back())))
+	}
 	return d.Render()
+}
+
+// back is what the way back to the console is called.
+func (v view) back() string {
+	if v.Invitation != nil {
+		return "Cancel, and go to the console"
+	}
+	return "To the console"
 }
 
 // invitation asks people to go on. The form has no action, so that it goes to the

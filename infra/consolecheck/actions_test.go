@@ -180,7 +180,7 @@ func (u *user) dryRun() { u.link(u.things.billing, "plan", "Nothing was done.", 
 
 func (u *user) rotate() {
 	before := u.connection(u.things.billing.ID).Rotation.Current.KeyID
-	u.button(u.things.billing, "rotate", "The rotation has begun.")
+	u.button(u.things.billing, "rotate", "The rotation ")
 	if now := u.settled(u.things.billing.ID).Rotation.Current.KeyID; now == before {
 		u.Error("nothing was rotated")
 	}
@@ -198,7 +198,7 @@ func (u *user) emergency() {
 	before := u.connection(u.things.billing.ID).Rotation.Current.KeyID
 	u.link(u.things.billing, "emergency", "to confirm")
 	u.enter("#confirm", "billing")
-	u.send(u.path("connections", u.things.billing.ID, "emergency"), "The emergency rotation has begun")
+	u.send(u.path("connections", u.things.billing.ID, "emergency"), "The emergency rotation ")
 	if now := u.settled(u.things.billing.ID).Rotation.Current.KeyID; now == before {
 		u.Error("nothing was rotated")
 	}
@@ -280,14 +280,14 @@ func (u *user) zone() {
 }
 
 func (u *user) deleteRefused() {
-	u.link(u.things.one, "delete", "Only stop managing it")
+	u.link(u.things.one, "delete", "Stop managing it")
 	u.enter("#confirm", "another")
 	u.follow("button[name=revoke][value=true]")
 	u.inspected("Nothing was done.")
 }
 
 func (u *user) deleteKeep() {
-	u.link(u.things.one, "delete", "Only stop managing it")
+	u.link(u.things.one, "delete", "Stop managing it")
 	u.follow("button[name=revoke][value=false]")
 	u.inspected()
 	u.gone(u.things.one)

@@ -94,7 +94,7 @@ func (u *user) rotateTarget() {
 	u.inspected("Through the connection")
 	before := u.targetNow().Rotation.Current.KeyID
 	u.follow("form[action='" + at + "/rotate'] button")
-	u.inspected("The rotation has begun.")
+	u.inspected("The rotation ")
 	u.until("the target has rotated", func() bool { n := u.targetNow().Rotation; return n.Settled && n.Current.KeyID != before })
 	u.open(u.path("connections", u.things.platform.ID))
 	u.inspected("What is rotated through this connection")

@@ -36,13 +36,20 @@ func TestAdviceAboutTheVault(t *testing.T) {
 		"own identity, disabled": {serviceerror.Error{Class: serviceerror.VaultRefused, Code: "AADSTS7000112"},
 			[]string{"Rekey's own identity", "disabled in this tenant"}},
 		"what an actor lacks": {*serviceerror.ActorFailure("signing in", &serviceerror.Error{Class: serviceerror.VaultDisabled, Place: at}),
-			[]string{serviceerror.ActorRefused.Advice(), "Why: The Key Vault secret"}},
+			[]string{`The Key Vault secret "billing"`, "keeps the connection that authenticates", "once it is put right"}},
+		"what an actor may not read": {*serviceerror.ActorFailure("signing in", &serviceerror.Error{Class: serviceerror.VaultRefused, Place: at}),
+			[]string{"Key Vault refuses Rekey. Give Rekey's identity"}},
+		"an actor that Entra refuses": {*serviceerror.ActorFailure("signing in", &serviceerror.Error{Class: serviceerror.SignInExpired}),
+			[]string{serviceerror.ActorRefused.Advice(), "Why: The sign-in has ended"}},
 	} {
 		got := tt.err.Advice()
 		for _, words := range tt.says {
 			if !strings.Contains(got, words) {
 				t.Errorf("%s does not say %q: %s", name, words, got)
 			}
+		}
+		if strings.HasPrefix(name, "what an actor") && strings.Contains(got, "takes new credentials") {
+			t.Errorf("%s leads to new credentials: %s", name, got)
 		}
 		if strings.Contains(tt.err.Error(), "billing") {
 			t.Errorf("%s: the error prints the secret's name: %s", name, tt.err.Error())

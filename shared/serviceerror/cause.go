@@ -44,6 +44,10 @@ var causes = map[string]string{
 		"Enabled for users to sign-in. A new credential does not help.",
 }
 
+// actorsVault follows what is wrong in Key Vault where it keeps a connection from signing in for others.
+const actorsVault = "That keeps the connection that authenticates for this rotation from signing in. " +
+	"Rekey goes on by itself once it is put right."
+
 // Cause says what is wrong and what to do where the code alone tells; empty if it does not.
 func (e *Error) Cause() string { return causes[e.Code] }
 
@@ -51,6 +55,10 @@ func (e *Error) Cause() string { return causes[e.Code] }
 // than the class.
 func (e *Error) Advice() string {
 	if behind := e.Behind(); behind != nil {
+		switch behind.Class {
+		case VaultRefused, VaultMissing, VaultDisabled: // Entra was not asked: what it signs in with is not known to be wrong
+			return behind.Advice() + " " + actorsVault
+		}
 		return e.Class.Advice() + " Why: " + behind.Advice()
 	}
 	if e.Class == VaultRefused && strings.HasPrefix(e.Code, "AADSTS") {
