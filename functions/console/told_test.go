@@ -53,7 +53,10 @@ func TestDeletionIsExplained(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
 	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays", "1 older client secret that Rekey has replaced",
-		"A target is rotated through it. Delete that first", "is removed from Entra", "Consumers stop working.")
+		"A target is rotated through it. Delete that first", "is removed from Entra", "Consumers stop working.",
+		"is scanned through this connection. After that scans go on through another")
+	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing")}})
+	w.shows(w.get("/console/connections/"+id+"/delete"), "There is no other connection of the tenant")
 	is := connectionOf("billing", "certificate")
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
 	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
