@@ -114,6 +114,26 @@ func (f *sheet) refuses(is finding) bool {
 	return f.refused != nil && f.entered("finding") == is.Finding && f.entered("keyId") == text(is.KeyID, "")
 }
 
+// endsOfOld are the ends, by key id in lower case, of client secrets in their grace period, as far as a scan has
+// seen them: one that Rekey has not issued may end sooner than its grace period.
+func (v *visit) endsOfOld(s *subject, r *rotation) map[string]time.Time {
+	if r.waiting() == 0 {
+		return nil
+	}
+	var found struct{ Application item }
+	path := inventories + "/" + url.PathEscape(strings.ToLower(s.tenantID())) + "/" + url.PathEscape(strings.ToLower(s.clientID()))
+	if err := v.api.get(path, nil, &found); err != nil {
+		return nil // there may be no inventory
+	}
+	ends := map[string]time.Time{}
+	for _, c := range found.Application.Credentials {
+		if c.EndsAt != nil {
+			ends[strings.ToLower(c.KeyID)] = *c.EndsAt
+		}
+	}
+	return ends
+}
+
 // acceptForm lets an administrator say that a finding is as it should be. What was refused stands there
 // again.
 func (f *sheet) acceptForm(a *item, is finding) g.Node {

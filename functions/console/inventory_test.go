@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/shared/auth"
 )
@@ -119,5 +120,24 @@ func TestApplicationInOrder(t *testing.T) {
 	p = w.post(at+"/accept", url.Values{"finding": {"too-long"}, "keyId": {"two"}, "reason": {"r"}, "until": {"2020-01-31"}})
 	if strings.Count(p.text, "<details open>") != 2 { // the folded ones, and the form among them
 		t.Errorf("%s", p.text)
+	}
+}
+
+// An old client secret that ends by itself before its grace period is over is shown with that end.
+func TestOldClientSecretThatEndsSooner(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing") // its old one is removed in a day
+	for ends, says := range map[time.Duration]string{
+		time.Hour: "ends by itself before", -time.Hour: "has ended, and is still", 30 * time.Hour: "in its grace period</span>",
+	} {
+		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"credentials": []object{
+			{"keyId": "key-other", "endsAt": now}, {"keyId": "KEY-OLD", "endsAt": now.Add(ends)}}}})
+		for _, at := range []string{"/console/connections/" + id, "/console/targets/" + id + "/" + targetID} {
+			p := w.get(at)
+			w.shows(p, says)
+			if sooner := ends < 24*time.Hour; strings.Contains(p.text, now.Add(ends).Format(`datetime="2006-01-02T15:04`)) != sooner {
+				t.Errorf("%s, which ends in %s: %s", at, ends, p.text)
+			}
+		}
 	}
 }
