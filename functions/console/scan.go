@@ -36,7 +36,7 @@ func (v *visit) scanForms(tenants []tenant) g.Node {
 				h.P(v.link(auth.Write, to("connect"), "Connect the tenant")))
 			continue
 		}
-		again[i] = v.scanForm("Scan tenant "+t.TenantID+" again, through", t, list, more)
+		again[i] = v.scanForm("Scan tenant "+t.TenantID+" again, through the connection", t, list, more)
 	}
 	if len(others) == 0 && !more {
 		if len(tenants) == 0 {
@@ -44,9 +44,9 @@ func (v *visit) scanForms(tenants []tenant) g.Node {
 		}
 		return g.Group(again)
 	}
-	another := v.scanForm("Scan another tenant, through", &tenant{}, others, more)
+	another := v.scanForm("Through the connection", &tenant{}, others, more)
 	if len(tenants) == 0 {
-		return v.scanForm("Scan the tenant of", &tenant{}, others, more)
+		return v.scanForm("Through the connection", &tenant{}, others, more)
 	}
 	return g.Group{g.Group(again), h.Details(h.Summary(g.Text("Scan another tenant")), another)}
 }
@@ -66,7 +66,7 @@ func (v *visit) scanForm(name string, t *tenant, list []subject, more bool) g.No
 	}
 	return v.form(to("inventory", "scans"), h.Label(h.For(id), g.Text(name)),
 		h.Select(h.ID(id), h.Name("connectionId"), g.If(!more, h.Required()), g.Group(options)), g.If(more, otherConnection(id+"-other", "")),
-		h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Scan"))))
+		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.If(t.TenantID != "", h.Class("plain")), g.Text("Scan the tenant"))))
 }
 
 func scan(v *visit) error {
