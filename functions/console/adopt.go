@@ -43,10 +43,11 @@ func (v *visit) adopting(f *sheet) error {
 // through asks for a connection of the tenant, by its name.
 func (f *sheet) through(t *tenant) (g.Node, error) {
 	const name, hint = "connectionId", "It must be allowed to change this application. Its page has “Test”."
-	list, more, err := f.ofTenant(t)
+	all, more, err := f.connections()
 	if err != nil {
 		return nil, err
 	}
+	list := f.ofTenant(t, all)
 	chosen := f.entered(name)
 	if chosen == "" {
 		chosen = t.ConnectionID
@@ -61,33 +62,41 @@ func (f *sheet) through(t *tenant) (g.Node, error) {
 			g.Text(list[i].title()+", by "+methods[list[i].Method])))
 	}
 	return g.Group{label(name, hint), h.Select(h.ID(name), h.Name(name), g.If(!more, h.Required()), f.about(name, hint), g.Group(options)),
-		g.If(more, g.Group{h.Label(h.For("otherConnectionId"), g.Text("Or another connection, by its id"),
-			h.Span(h.Class("hint"), g.Text("There are too many to list them all here. The id is on the connection's page."))),
-			h.Input(h.ID("otherConnectionId"), h.Name("otherConnectionId"), h.Value(f.entered("otherConnectionId")), h.AutoComplete("off"))})}, nil
+		g.If(more, otherConnection("otherConnectionId", f.entered("otherConnectionId")))}, nil
 }
 
-// ofTenant are connections of a tenant, the one that scans it first. There may be more.
-func (v *visit) ofTenant(t *tenant) (list []subject, more bool, err error) {
+// otherConnection is a field for a connection that is not among those to choose from.
+func otherConnection(id, value string) g.Node {
+	return g.Group{h.Label(h.For(id), g.Text("Or another connection, by its id"),
+		h.Span(h.Class("hint"), g.Text("There are too many to list them all here. The id is on the connection's page."))),
+		h.Input(h.ID(id), h.Name("otherConnectionId"), h.Value(value), h.AutoComplete("off"))}
+}
+
+// connections are as many as a page has. There may be more.
+func (v *visit) connections() (list []subject, more bool, err error) {
 	var found struct {
 		AppConnections []subject
 		NextCursor     string
 	}
-	if err := v.api.get(secrets, url.Values{"limit": {perPage}}, &found); err != nil {
-		return nil, false, err
-	}
+	err = v.api.get(secrets, url.Values{"limit": {perPage}}, &found)
+	return found.AppConnections, found.NextCursor != "", err
+}
+
+// ofTenant are those of all that are of a tenant. The one that scans it is there in any case.
+func (v *visit) ofTenant(t *tenant, all []subject) (list []subject) {
 	scans := func(s subject) bool { return s.ID == t.ConnectionID }
-	if t.ConnectionID != "" && !slices.ContainsFunc(found.AppConnections, scans) {
+	if t.ConnectionID != "" && !slices.ContainsFunc(all, scans) {
 		var one struct{ AppConnection subject }
-		if err := v.api.get(at(t.ConnectionID, ""), nil, &one); err == nil { // else it is gone
+		if err := v.api.get(at(t.ConnectionID, ""), nil, &one); err == nil && one.AppConnection.tenantID() == t.TenantID { // else it is gone
 			list = append(list, one.AppConnection)
 		}
 	}
-	for _, s := range found.AppConnections {
+	for _, s := range all {
 		if s.tenantID() == t.TenantID {
 			list = append(list, s)
 		}
 	}
-	return list, found.NextCursor != "", nil
+	return list
 }
 
 // retire offers the live client secrets that the application has.

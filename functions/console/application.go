@@ -1,8 +1,11 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +30,7 @@ func (v *visit) application(f *sheet) error {
 		return err
 	}
 	a := &found.Application
-	facts := []page.Fact{page.Say("Tenant", a.TenantID), page.Say("Client id", a.ClientID), page.Say("Owners", owners(a)),
+	facts := []page.Fact{page.Say("Client id", a.ClientID), page.Say("Owners", owners(a)),
 		{Name: "Ends next", Value: v.maybe(a.EndsAt, "never")}}
 	if a.Audience != nil {
 		facts = append(facts, page.Say("Who may sign in to it", wordOf(audienceWords, *a.Audience)))
@@ -60,24 +63,75 @@ func (f *sheet) findings(a *item) g.Node {
 		return h.P(g.Text("Nothing is wrong with it."))
 	}
 	nodes := []g.Node{h.H2(g.Text("Findings"))}
-	for _, is := range a.Findings {
-		about := ""
-		if is.KeyID != nil {
-			about = " (credential " + *is.KeyID + ")"
+	for rest := a.Findings; len(rest) > 0; {
+		n := 1 // those alike stand one behind the other
+		for n < len(rest) && rest[n].Finding == rest[0].Finding && (rest[n].Accepted == nil) == (rest[0].Accepted == nil) {
+			n++
 		}
-		one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.P(advice(is.Advice))}
-		if is.Accepted != nil {
-			one = append(one, h.P(h.Class("note"), g.Text("Accepted by "+is.Accepted.By+": "+sentence(is.Accepted.Reason)+" Until "),
-				f.when(is.Accepted.Until)),
-				f.button(auth.Admin, to("inventory", a.TenantID, a.ClientID, "reject"), "Let it count again", "plain small",
-					h.Input(h.Type("hidden"), h.Name("finding"), h.Value(is.Finding)), h.Input(h.Type("hidden"), h.Name("keyId"),
-						h.Value(text(is.KeyID, "")))))
-		} else if is.Finding != string(inventory.Managed) {
-			one = append(one, f.acceptForm(a, is))
-		}
-		nodes = append(nodes, h.Div(h.Class("notice"), g.Group(one)))
+		nodes = append(nodes, f.alike(a, rest[:n]))
+		rest = rest[n:]
 	}
 	return g.Group(nodes)
+}
+
+// alike shows findings of one kind. Several are folded: they say nearly the same.
+func (f *sheet) alike(a *item, list []finding) g.Node {
+	if len(list) == 1 {
+		return h.Div(h.Class("notice"), f.finding(a, list[0]))
+	}
+	badge, open := findingBadges(list[0].Finding, len(list)), false
+	if list[0].Accepted != nil {
+		badge = page.Badge(page.Calm, "accepted: "+wordsOfFinding(list[0].Finding).text+"\u00a0×"+strconv.Itoa(len(list)))
+	}
+	nodes := make([]g.Node, len(list))
+	for i, is := range list {
+		nodes[i] = f.finding(a, is)
+		open = open || f.refuses(is)
+	}
+	return h.Div(h.Class("notice"), h.Details(g.If(open, g.Attr("open")), h.Summary(badge), g.Group(nodes)))
+}
+
+func (f *sheet) finding(a *item, is finding) g.Node {
+	about := ""
+	if is.KeyID != nil {
+		about = " (credential " + *is.KeyID + ")"
+	}
+	one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.P(advice(is.Advice))}
+	if is.Accepted != nil {
+		one = append(one, h.P(h.Class("note"), g.Text("Accepted by "+is.Accepted.By+": "+sentence(is.Accepted.Reason)+" Until "),
+			f.when(is.Accepted.Until)),
+			f.button(auth.Admin, to("inventory", a.TenantID, a.ClientID, "reject"), "Let it count again", "plain small",
+				h.Input(h.Type("hidden"), h.Name("finding"), h.Value(is.Finding)), h.Input(h.Type("hidden"), h.Name("keyId"),
+					h.Value(text(is.KeyID, "")))))
+	} else if is.Finding != string(inventory.Managed) {
+		one = append(one, f.acceptForm(a, is))
+	}
+	return g.Group(one)
+}
+
+// refuses reports whether an acceptance of that finding was refused.
+func (f *sheet) refuses(is finding) bool {
+	return f.refused != nil && f.entered("finding") == is.Finding && f.entered("keyId") == text(is.KeyID, "")
+}
+
+// endsOfOld are the ends, by key id in lower case, of client secrets in their grace period, as far as a scan has
+// seen them: one that Rekey has not issued may end sooner than its grace period.
+func (v *visit) endsOfOld(s *subject, r *rotation) map[string]time.Time {
+	if r.waiting() == 0 {
+		return nil
+	}
+	var found struct{ Application item }
+	path := inventories + "/" + url.PathEscape(strings.ToLower(s.tenantID())) + "/" + url.PathEscape(strings.ToLower(s.clientID()))
+	if err := v.api.get(path, nil, &found); err != nil {
+		return nil // there may be no inventory
+	}
+	ends := map[string]time.Time{}
+	for _, c := range found.Application.Credentials {
+		if c.EndsAt != nil {
+			ends[strings.ToLower(c.KeyID)] = *c.EndsAt
+		}
+	}
+	return ends
 }
 
 // acceptForm lets an administrator say that a finding is as it should be. What was refused stands there
@@ -87,7 +141,7 @@ func (f *sheet) acceptForm(a *item, is finding) g.Node {
 		return nil
 	}
 	id, key, reason, until := "accept-"+is.Finding+text(is.KeyID, ""), text(is.KeyID, ""), "", ""
-	again := f.refused != nil && f.entered("finding") == is.Finding && f.entered("keyId") == key
+	again := f.refuses(is)
 	if again {
 		reason, until = f.entered("reason"), f.entered("until")
 	}
@@ -135,17 +189,22 @@ func reject(v *visit) error {
 }
 
 func (v *visit) inventoryCredentials(a *item) g.Node {
-	rows := make([][]g.Node, len(a.Credentials))
-	for i, c := range a.Credentials {
+	ended := func(c credential) bool { return c.EndsAt != nil && !c.EndsAt.After(v.now) }
+	ordered := slices.Clone(a.Credentials) // what has ended comes last
+	slices.SortStableFunc(ordered, func(x, y credential) int {
+		return cmp.Compare(map[bool]int{true: 1}[ended(x)], map[bool]int{true: 1}[ended(y)])
+	})
+	rows := make([][]g.Node, len(ordered))
+	for i, c := range ordered {
 		rows[i] = []g.Node{g.Text(orNone(text(c.Name, ""), "without a name")), g.Text(strings.ReplaceAll(c.Kind, "-", " ")),
 			v.maybe(c.EndsAt, "never"),
-			v.maybe(c.LastUsedAt, "not known"), h.Code(g.Text(c.KeyID))}
+			v.maybe(c.LastUsedAt, "no use is known"), h.Code(g.Text(c.KeyID))}
 	}
 	nodes := []g.Node{h.H2(g.Text("Credentials"))}
 	if len(rows) == 0 {
 		nodes = append(nodes, h.P(g.Text("It has none.")))
 	} else {
-		nodes = append(nodes, page.Table("credentials", "The next end first",
+		nodes = append(nodes, page.Table("credentials", "The next end first, and last what has ended",
 			[]page.Column{{Name: "Name"}, {Name: "Kind"}, {Name: "Ends"}, {Name: "Used last"}, {Name: "Key id"}}, rows))
 	}
 	if a.MoreCredentials > 0 {

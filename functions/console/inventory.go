@@ -11,7 +11,6 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
-	"rekey/shared/auth"
 	"rekey/shared/inventory"
 	"rekey/shared/page"
 )
@@ -134,16 +133,15 @@ func inventoryList(v *visit) error {
 	case len(list.Tenants) == 0:
 		main = append(main, page.Notice(page.Calm,
 			h.P(g.Text("No tenant was scanned yet. A scan reads applications through a connection that may read them "+
-				"(Application.Read.All), and changes nothing.")), v.firstScan()))
+				"(Application.Read.All), and changes nothing.")), v.scanForms(nil)))
 	case len(list.Applications) == 0:
 		main = append(main, h.P(g.Text("No application fits these filters. "), page.Link(to("inventory"), "All that has an end ahead")))
 	default:
 		main = append(main, v.items(list.Applications))
 	}
 	main = append(main, more(v, list.NextCursor), h.P(page.Link(to("inventory", "csv").With(ask), "The same as CSV")))
-	main = append(main, g.Map(list.Tenants, v.scanAgain))
-	if len(list.Tenants) > 0 && v.caller.Role.Allows(auth.Write) {
-		main = append(main, h.Details(h.Summary(g.Text("Scan another tenant")), v.scanForm(nil)))
+	if len(list.Tenants) > 0 {
+		main = append(main, v.scanForms(list.Tenants))
 	}
 	return v.show(v.document("inventory", "Inventory", main...))
 }

@@ -3,8 +3,10 @@ package console_test
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/shared/auth"
 )
@@ -55,15 +57,87 @@ func TestCSVIsWholeOrNone(t *testing.T) {
 	}
 }
 
-// A scan is begun through a connection that is chosen by its name, and again in every tenant.
+// A scan is begun through a connection of the tenant that is chosen by its name, again in every tenant and in
+// another one. Where the one of the last scan is gone, a person chooses.
 func TestScanForms(t *testing.T) {
 	w := newWorld(t, auth.Write)
 	w.everything("billing")
-	second := object{"tenantId": "0b1e7e57-0000-4000-8000-00000000000c", "connectionId": "of-the-second", "asOf": now, "complete": true}
+	in := func(tenantID, connectionID, name string) object {
+		c := connection(name)
+		c["id"], c["credentials"] = connectionID, object{"tenantId": tenantID, "clientId": clientID}
+		return c
+	}
+	const secondTenant, thirdTenant = "0b1e7e57-0000-4000-8000-00000000000c", "0b1e7e57-0000-4000-8000-00000000000d"
+	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing"), in(secondTenant, "left", "left-over"),
+		in(thirdTenant, "third", "of-the-third")}})
+	second := object{"tenantId": secondTenant, "connectionId": "gone", "asOf": now, "complete": true}
 	first := object{"tenantId": tenantID, "connectionId": id, "asOf": now, "complete": true}
 	w.answer("GET", inventories, 200, object{"applications": []object{}, "tenants": []object{first, second}})
-	w.shows(w.get("/console/inventory"), `name="connectionId" value="`+id+`"`, `name="connectionId" value="of-the-second"`,
-		"Scan another tenant", `<input id="connectionId" name="connectionId"`)
+	p := w.get("/console/inventory")
+	w.shows(p, "Scan tenant "+tenantID+" again", `<option value="`+id+`" selected>billing, by client secret</option>`,
+		`<option value="left">left-over, by client secret</option>`, "Scan another tenant",
+		`<option value="third">of-the-third, tenant `+thirdTenant+`</option>`)
+	if strings.Count(p.text, ">left-over, ") != 1 || strings.Contains(p.text, "otherConnectionId") || strings.Contains(p.text, `"gone"`) {
+		t.Errorf("%s", p.text)
+	}
+	// Of many, another one is named by its id.
+	w.answer("GET", secrets, 200, object{"appConnections": []object{}, "nextCursor": "more"})
+	w.shows(w.get("/console/inventory"), `<option value="`+id+`" selected>`, `name="otherConnectionId"`)
+	w.answer("GET", secrets, 200, object{"appConnections": []object{}})
+	w.shows(w.get("/console/inventory"), "Tenant "+secondTenant+" has no connection any more")
 	w.answer("GET", inventories, 200, object{"applications": []object{}, "tenants": []object{}})
+	w.shows(w.get("/console/inventory"), "Connect a tenant")
+	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing")}})
 	w.shows(w.get("/console/inventory"), `<option value="`+id+`">billing, tenant `+tenantID+`</option>`)
+	if p := w.post("/console/inventory/scans", nil); p.Code != http.StatusBadRequest || len(w.writes()) != 0 {
+		t.Errorf("without a choice: %d, %+v", p.Code, w.writes())
+	}
+}
+
+// Findings of one kind are folded, and credentials that have ended stand last.
+func TestApplicationInOrder(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	long := func(key string) object {
+		return object{"finding": "too-long", "keyId": key, "advice": "Replace " + key + "."}
+	}
+	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"tenant": object{"tenantId": tenantID, "asOf": now, "complete": true},
+		"application": object{"tenantId": tenantID, "clientId": clientID, "name": "billing", "findings": []object{
+			{"finding": "ownerless", "advice": "Add one."}, long("one"), long("two"), long("three")},
+			"credentials": []object{{"keyId": "ended", "endsAt": now.AddDate(-2, 0, 0)}, {"keyId": "live", "endsAt": now.AddDate(0, 1, 0)},
+				{"keyId": "endless"}}}})
+	at := "/console/inventory/" + tenantID + "/" + clientID
+	p := w.get(at)
+	w.shows(p, "lives too long\u00a0×3</span></summary>", "Replace two.")
+	for _, key := range []string{"live", "endless"} {
+		if strings.Index(p.text, "<code>"+key+"</code>") > strings.Index(p.text, "<code>ended</code>") {
+			t.Errorf("%s stands behind what has ended", key)
+		}
+	}
+	if strings.Contains(p.text, "no owner\u00a0×") || strings.Count(p.text, "Tenant "+tenantID) != 1 {
+		t.Errorf("%s", p.text)
+	}
+	w.answer("POST", inventories+"/"+tenantID+"/"+clientID+"/accept", 400, object{"message": "until must be in the future."})
+	p = w.post(at+"/accept", url.Values{"finding": {"too-long"}, "keyId": {"two"}, "reason": {"r"}, "until": {"2020-01-31"}})
+	if strings.Count(p.text, "<details open>") != 2 { // the folded ones, and the form among them
+		t.Errorf("%s", p.text)
+	}
+}
+
+// An old client secret that ends by itself before its grace period is over is shown with that end.
+func TestOldClientSecretThatEndsSooner(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing") // its old one is removed in a day
+	for ends, says := range map[time.Duration]string{
+		time.Hour: "ends by itself before", -time.Hour: "has ended, and is still", 30 * time.Hour: "in its grace period</span>",
+	} {
+		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"credentials": []object{
+			{"keyId": "key-other", "endsAt": now}, {"keyId": "KEY-OLD", "endsAt": now.Add(ends)}}}})
+		for _, at := range []string{"/console/connections/" + id, "/console/targets/" + id + "/" + targetID} {
+			p := w.get(at)
+			w.shows(p, says)
+			if sooner := ends < 24*time.Hour; strings.Contains(p.text, now.Add(ends).Format(`datetime="2006-01-02T15:04`)) != sooner {
+				t.Errorf("%s, which ends in %s: %s", at, ends, p.text)
+			}
+		}
+	}
 }

@@ -162,8 +162,15 @@ func (v *visit) credentials(s *subject) g.Node {
 		rows = append(rows, []g.Node{h.Code(g.Text(orNone(c.KeyID, "not known yet"))), page.Badge(page.Good, "published"),
 			v.maybe(c.ExpiresAt, "not known")})
 	}
+	ends := v.endsOfOld(s, r)
 	for _, o := range r.Retiring {
 		word, when := page.Badge(page.Calm, "in its grace period"), v.when(o.RevokeAfter)
+		if end, ok := ends[strings.ToLower(o.KeyID)]; ok && end.Before(o.RevokeAfter) {
+			word, when = page.Badge(page.Calm, "in its grace period, and ends by itself before that is over"), v.when(end)
+			if !end.After(v.now) {
+				word = page.Badge(page.Calm, "has ended, and is still to be removed")
+			}
+		}
 		if o.RevokedAt != nil {
 			word, when = page.Badge(page.Calm, "removed, being confirmed"), v.when(*o.RevokedAt)
 		} else if o.Problem != "" {

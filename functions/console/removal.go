@@ -3,6 +3,8 @@ package console
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	g "maragu.dev/gomponents"
@@ -26,9 +28,9 @@ func (v *visit) removing(s *subject, refused *refusal) error {
 	f := &sheet{visit: v, refused: refused}
 	back := h.P(page.Link(own(s), "Back"))
 	if blocked := v.inTheWay(s); blocked != nil {
-		return f.show(v.document("delete", "Delete "+s.title(), f.mistaken(), blocked, back))
+		return f.show(v.document("delete", "Delete "+s.title(), f.mistaken(), blocked, v.scansThrough(s), back))
 	}
-	main := []g.Node{f.mistaken(),
+	main := []g.Node{f.mistaken(), v.scansThrough(s),
 		h.H2(g.Text("Stop managing it, and keep what is published")), h.Ul(g.Map(keeping(s), listed)),
 		v.form(own(s, "delete"), h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("false"),
 			g.Text(deletes(s))))),
@@ -61,6 +63,36 @@ func (v *visit) inTheWay(s *subject) g.Node {
 	}
 	return page.Notice(page.Warn, h.P(g.Text(fmt.Sprintf("%s rotated through it. Delete that first: the connection can't go before.",
 		map[bool]string{true: "A target is", false: count(len(list.Targets), "target") + " are"}[len(list.Targets) == 1]))))
+}
+
+// scansThrough says that the scans of a tenant go through a connection, and what comes of them without it.
+func (v *visit) scansThrough(s *subject) g.Node {
+	if s.ConnectionID != "" {
+		return nil
+	}
+	var list struct{ Tenants []tenant }
+	if err := v.api.get(inventories, url.Values{"limit": {"1"}}, &list); err != nil {
+		return nil // the deletion does not depend on it
+	}
+	for i := range list.Tenants {
+		t := &list.Tenants[i]
+		if t.ConnectionID != s.ID {
+			continue
+		}
+		all, more, err := v.connections()
+		if err != nil {
+			return nil
+		}
+		others := slices.DeleteFunc(v.ofTenant(t, all), func(o subject) bool { return o.ID == s.ID })
+		then := "After that scans go on through another connection of the tenant. If that may read less, what it can't read stays as it was. " +
+			"To choose the connection yourself, scan through it first."
+		if len(others) == 0 && !more {
+			then = "There is no other connection of the tenant: until there is one, the inventory stays as it is now."
+		}
+		return page.Notice(page.Warn, h.P(g.Text("Tenant "+t.TenantID+" is scanned through this connection. "+then)),
+			h.P(page.Link(to("inventory"), "Inventory")))
+	}
+	return nil
 }
 
 // keeping says what a deletion does that keeps what is published.

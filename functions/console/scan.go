@@ -1,8 +1,10 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,40 +16,65 @@ import (
 	"rekey/shared/page"
 )
 
-// scanAgain begins a scan of a tenant, through the connection of the last one.
-func (v *visit) scanAgain(t tenant) g.Node {
-	if t.ConnectionID == "" {
-		return nil
-	}
-	return v.button(auth.Write, to("inventory", "scans"), "Scan tenant "+t.TenantID+" again", "plain",
-		h.Input(h.Type("hidden"), h.Name("connectionId"), h.Value(t.ConnectionID)))
-}
-
-// firstScan begins the first scan of all, through a connection to choose.
-func (v *visit) firstScan() g.Node {
-	var list struct{ AppConnections []subject }
-	if err := v.api.get(secrets, url.Values{"limit": {perPage}}, &list); err != nil {
-		return v.missing("Connections", err)
-	}
-	return v.scanForm(list.AppConnections)
-}
-
-// scanForm begins a scan through a connection; some are offered.
-func (v *visit) scanForm(offered []subject) g.Node {
+// scanForms begin scans: of each tenant again, and of another one. The connection is chosen by its name.
+func (v *visit) scanForms(tenants []tenant) g.Node {
 	if !v.caller.Role.Allows(auth.Write) {
 		return nil
 	}
-	return v.form(to("inventory", "scans"), h.Label(h.For("connectionId"), g.Text("Id of the connection to read through")),
-		h.Input(h.ID("connectionId"), h.Name("connectionId"), h.Required(), h.AutoComplete("off"), g.Attr("list", "through")),
-		h.DataList(h.ID("through"), g.Map(offered, func(s subject) g.Node {
-			return h.Option(h.Value(s.ID), g.Text(s.title()+", tenant "+s.tenantID()))
-		})),
-		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Scan the tenant"))))
+	all, more, err := v.connections()
+	if err != nil {
+		return v.missing("Connections", err)
+	}
+	again := make([]g.Node, len(tenants))
+	others := all
+	for i := range tenants {
+		t := &tenants[i]
+		others = slices.DeleteFunc(slices.Clone(others), func(s subject) bool { return s.tenantID() == t.TenantID })
+		list := v.ofTenant(t, all)
+		if len(list) == 0 && !more {
+			again[i] = page.Notice(page.Warn, h.P(g.Text("Tenant "+t.TenantID+" has no connection any more through which it could be scanned.")),
+				h.P(v.link(auth.Write, to("connect"), "Connect the tenant")))
+			continue
+		}
+		again[i] = v.scanForm("Scan tenant "+t.TenantID+" again, through the connection", t, list, more)
+	}
+	if len(others) == 0 && !more {
+		if len(tenants) == 0 {
+			return h.P(v.link(auth.Write, to("connect"), "Connect a tenant"))
+		}
+		return g.Group(again)
+	}
+	another := v.scanForm("Through the connection", &tenant{}, others, more)
+	if len(tenants) == 0 {
+		return v.scanForm("Through the connection", &tenant{}, others, more)
+	}
+	return g.Group{g.Group(again), h.Details(h.Summary(g.Text("Scan another tenant")), another)}
+}
+
+// scanForm begins a scan through one of these connections. The one of the last scan is chosen already;
+// where that is gone, a person chooses.
+func (v *visit) scanForm(name string, t *tenant, list []subject, more bool) g.Node {
+	id := "through-" + t.TenantID
+	options := []g.Node{h.Option(h.Value(""), g.Text("Choose one"))}
+	for i := range list {
+		s := &list[i]
+		text := s.title() + ", by " + methods[s.Method]
+		if t.TenantID == "" {
+			text = s.title() + ", tenant " + s.tenantID()
+		}
+		options = append(options, h.Option(h.Value(s.ID), g.If(s.ID == t.ConnectionID, h.Selected()), g.Text(text)))
+	}
+	return v.form(to("inventory", "scans"), h.Label(h.For(id), g.Text(name)),
+		h.Select(h.ID(id), h.Name("connectionId"), g.If(!more, h.Required()), g.Group(options)), g.If(more, otherConnection(id+"-other", "")),
+		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.If(t.TenantID != "", h.Class("plain")), g.Text("Scan the tenant"))))
 }
 
 func scan(v *visit) error {
 	var begun struct{ Scan struct{ ID string } }
-	body := object{"connectionId": strings.TrimSpace(v.PostFormValue("connectionId"))}
+	body := object{"connectionId": cmp.Or(strings.TrimSpace(v.PostFormValue("otherConnectionId")), v.PostFormValue("connectionId"))}
+	if body["connectionId"] == "" {
+		return &refusal{status: http.StatusBadRequest, message: "Choose the connection to scan through. Nothing was done."}
+	}
 	if err := v.api.send(http.MethodPost, inventories+"/scans", body, v.once(), &begun); err != nil {
 		return err
 	}

@@ -61,9 +61,12 @@ func TestDeletionIsExplained(t *testing.T) {
 	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
 	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays",
 		"1 older client secret will be removed from Entra at once: key-old.", "and remove 1 older client secret</button>",
-		"Every other client secret", "is removed from Entra", "Consumers stop working.")
+		"Every other client secret", "is removed from Entra", "Consumers stop working.",
+		"is scanned through this connection. After that scans go on through another")
 	w.shows(w.get("/console/connections/"+id+"/emergency"), "The one in use now with the key id key-new is removed.",
 		"1 older one in a grace period, removed as well: key-old.", "Every other client secret of the application stays.")
+	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing")}})
+	w.shows(w.get("/console/connections/"+id+"/delete"), "There is no other connection of the tenant")
 	is := connectionOf("billing", "certificate")
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
 	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})

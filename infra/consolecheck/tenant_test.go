@@ -12,7 +12,7 @@ func (u *user) scanTenant() {
 	u.things.platform = u.platform()
 	u.open("/console/inventory")
 	u.inspected("No tenant was scanned yet.")
-	u.enter("#connectionId", u.things.platform.ID)
+	u.enter("select[name=connectionId]", u.things.platform.Name)
 	u.send("/console/inventory/scans", "The scan has begun.")
 	u.scanned(u.id())
 	u.open("/console/inventory/scans/" + u.id())
@@ -49,8 +49,8 @@ func (u *user) csv() {
 func (u *user) accept() {
 	u.open(u.application())
 	u.inspected("Findings")
-	u.press("details:has(form[action$='/accept']) > summary")
-	form := "details[open] form[action$='/accept'] "
+	u.press("details:not(details details):has(> form[action$='/accept']) > summary") // none that is folded among others
+	form := "details[open] > form[action$='/accept'] "
 	u.enter(form+"input[name=reason]", "as it should be")
 	u.enter(form+"input[name=until]", time.Now().AddDate(0, 2, 0).Format("01022006"))
 	u.follow(form + "button")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -159,13 +160,17 @@ func managersIn(rec *rotation.Record) map[inventory.Key]inventory.Manager {
 			known[app.Key()] = rotation.Known{}
 		}
 	}
+	removed := make(map[string]time.Time, len(rec.RemovedKeys))
+	for _, k := range rec.RemovedKeys {
+		removed[strings.ToLower(k.KeyID)] = k.At
+	}
 	managers := make(map[inventory.Key]inventory.Manager, len(known))
 	for app, knows := range known {
 		tenantID, clientID, _ := strings.Cut(app, " ")
 		manager := inventory.Manager{
 			ConnectionID: rec.ID, Name: rec.Name,
 			Rotates: rec.Rotates() && rec.Phase != rotation.Deleting && rec.Target.Key() == app,
-			KeyIDs:  knows.KeyIDs, Markers: knows.Markers, RemovedAt: rec.LastRemovedAt(),
+			KeyIDs:  knows.KeyIDs, Markers: knows.Markers, RemovedAt: rec.LastRemovedAt(), Removed: removed,
 		}
 		if rec.Via != "" {
 			manager.ConnectionID, manager.TargetID = rec.Via, rec.ID

@@ -105,6 +105,17 @@ func TestATargetRetiresWhatItsApplicationHad(t *testing.T) {
 		if revoked, gone := s.count(t, history.Revoked), s.count(t, history.Gone); revoked != 2 || gone != 2 {
 			t.Errorf("the history has %d removals, of which %d are confirmed", revoked, gone)
 		}
+		removed := 0 // as an inventory is told, which still has them
+		for _, m := range s.both(t, s.record(t).Target) {
+			for _, keyID := range []string{s.keyID, used} {
+				if m.TargetID == s.id && !m.Removed[strings.ToLower(keyID)].IsZero() {
+					removed++
+				}
+			}
+		}
+		if removed != 2 {
+			t.Errorf("the target says of %d client secrets that it has removed them", removed)
+		}
 		s.w.CheckEnd(s.id)
 		s.check(t)
 	})

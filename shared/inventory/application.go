@@ -156,6 +156,18 @@ func (a *Application) EndsAt(now time.Time) time.Time {
 	return next
 }
 
+// WithoutRemoved returns the application without the credentials that its managers have removed since a
+// scan that started at asOf: the row still has them.
+func WithoutRemoved(a Application, asOf time.Time, managers []Manager) Application {
+	gone := func(c Credential) bool {
+		return slices.ContainsFunc(managers, func(m Manager) bool { return m.Removed[c.KeyID].After(asOf) })
+	}
+	if slices.ContainsFunc(a.Credentials, gone) {
+		a.Credentials = slices.DeleteFunc(slices.Clone(a.Credentials), gone)
+	}
+	return a
+}
+
 // Storable returns the application as it can be stored: times that JSON cannot write are moved
 // to where it can.
 func (a Application) Storable() Application {

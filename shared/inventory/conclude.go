@@ -39,6 +39,7 @@ func (a *Application) Conclude(former *Application, refused []List, at time.Time
 			a.Unread = append(a.Unread, list)
 		}
 	}
+	a.nameOwners(former)
 	a.noteUse(former, at)
 	a.arrange()
 	a.told, a.used, a.there, a.beyondRegistration, a.beyondPrincipal = nil, nil, there{}, beyond{}, beyond{}
@@ -110,6 +111,22 @@ func (a *Application) concerns(list List) bool {
 		return slices.ContainsFunc(a.Credentials, func(c Credential) bool { return c.Kind != SAMLSigning })
 	}
 	return true
+}
+
+// nameOwners takes over what is known of owners of which Graph shows the ids alone, as it does where
+// the caller may not read them.
+func (a *Application) nameOwners(former *Application) {
+	for i := range a.Owners {
+		o := &a.Owners[i]
+		if o.Name != "" || o.PrincipalName != "" {
+			continue
+		}
+		for _, f := range former.Owners {
+			if f.ID == o.ID {
+				o.Kind, o.Name, o.PrincipalName = cmp.Or(o.Kind, f.Kind), f.Name, f.PrincipalName
+			}
+		}
+	}
 }
 
 // noteUse gives credentials their last sign-in. What was known once stays true, whether the

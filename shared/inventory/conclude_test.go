@@ -90,6 +90,25 @@ func TestConcludeLeavesTheFormerRowAlone(t *testing.T) {
 	}
 }
 
+// A connection that may not read owners shows their ids alone. What was known of them stays, which is no change.
+func TestConcludeKeepsWhatIsKnownOfOwners(t *testing.T) {
+	former := concluded(nil, nil, everything()...)
+	nameless := func(a *inventory.Application) {
+		a.Owners = slices.Clone(a.Owners)
+		for i := range a.Owners {
+			a.Owners[i].Name, a.Owners[i].PrincipalName = "", ""
+		}
+	}
+	next := merged(registration(nameless), federatedIDs(), principal(nameless))
+	if next.Conclude(former, nil, now.Add(day)) || !next.ChangedAt.Equal(now) || !slices.Equal(next.Owners, former.Owners) {
+		t.Errorf("changed %s: %+v", next.ChangedAt, next.Owners)
+	}
+	renamed := merged(registration(func(a *inventory.Application) { a.Owners[0].Name = "Ada Lovelace" }), federatedIDs(), principal())
+	if !renamed.Conclude(former, nil, now.Add(day)) || renamed.Owners[0].Name != "Ada Lovelace" {
+		t.Errorf("another name: %+v", renamed.Owners)
+	}
+}
+
 // The first scan after something was refused for the first time writes rows, the next does not.
 func TestConcludeWritesWhatCouldNotBeReadOnce(t *testing.T) {
 	former := concluded(nil, nil, everything()...)

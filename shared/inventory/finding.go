@@ -160,6 +160,8 @@ type Manager struct {
 	// RemovedAt is when it last removed a client secret; zero: never, or it is not known. A row from
 	// before still shows that one.
 	RemovedAt time.Time `json:"removedAt,omitzero"`
+	// Removed are the last client secrets that it has removed, by key id in lower case, and when.
+	Removed map[string]time.Time `json:"removed,omitempty"`
 }
 
 // Findings says what there is to say about a at now, the most pressing first and what was

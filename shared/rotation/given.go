@@ -33,6 +33,7 @@ const maxRemoved = 32
 
 // remember keeps in mind that a credential was removed, in case it is given again.
 func (t *transition) remember(m *Removal) {
+	t.rememberKey(m.KeyID)
 	if m.Digest == "" {
 		return
 	}
@@ -47,6 +48,24 @@ func (t *transition) remember(m *Removal) {
 		}
 		rec.Removed = slices.Delete(rec.Removed, i, i+1)
 	}
+}
+
+// removedKey is the key id of a client secret that Rekey has removed, and when.
+type removedKey struct {
+	KeyID string    `json:"keyId"`
+	At    time.Time `json:"at"`
+}
+
+// maxRemovedKeys is how many of them a record remembers: an inventory that was read before still has them.
+const maxRemovedKeys = 16
+
+func (t *transition) rememberKey(keyID string) {
+	if keyID == "" {
+		return
+	}
+	keys := slices.DeleteFunc(t.rec.RemovedKeys, func(k removedKey) bool { return k.KeyID == keyID })
+	keys = append(keys, removedKey{keyID, t.now})
+	t.rec.RemovedKeys = keys[max(0, len(keys)-maxRemovedKeys):]
 }
 
 // Former is what is kept of a connection that is gone, in case a client secret is given for

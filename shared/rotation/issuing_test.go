@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -85,5 +86,22 @@ func TestTheValueOfAnAttemptThatWasGivenUpIsRecognised(t *testing.T) {
 	rec.Removals = nil
 	if again, _ := rec.Recognise("d"); again != rotation.WasRemoved {
 		t.Errorf("afterwards it is recognised as %v", again)
+	}
+}
+
+// The last key ids that were removed are remembered, each once, also those whose value Rekey never knew.
+func TestRemovedKeysAreRemembered(t *testing.T) {
+	rules, rec := rotation.DefaultRules(), idle()
+	remove := func(keyID string) {
+		rec = with(rec, retires(rotation.Removal{Kind: rotation.RemoveReplaced, Target: billing, KeyID: keyID}))
+		rec, _ = rules.Apply(now, rec, rotation.Remove{ID: keyID}, rotation.Outcome{})
+		rec.Removals = nil
+	}
+	for i := range 20 {
+		remove(fmt.Sprint("key-", i))
+	}
+	remove("key-10")
+	if k := rec.RemovedKeys; len(k) != 16 || k[0].KeyID != "key-4" || k[15].KeyID != "key-10" || !k[15].At.Equal(now) {
+		t.Errorf("remembered: %+v", rec.RemovedKeys)
 	}
 }

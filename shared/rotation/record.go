@@ -115,11 +115,14 @@ type Record struct {
 	Removals []Removal   `json:"removals"`
 	Retire   []string    `json:"retire"`  // of a target: key ids that its first publication replaces, as its creator has named them
 	Removed  []removed   `json:"removed"` // the last that Rekey has removed, the newest last
-	Stale    Stale       `json:"stale"`
-	Claimed  []Claim     `json:"claims"` // applications whose use is claimed (rule R11)
-	ByHand   []ByHand    `json:"byHand"`
-	WarnedAt int         `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
-	Told     string      `json:"told"`     // what is wrong that notices were given of; see [Tell]
+	// RemovedKeys are likewise the last, also those of which Rekey has not known the value.
+	RemovedKeys []removedKey `json:"removedKeys,omitempty"`
+
+	Stale    Stale    `json:"stale"`
+	Claimed  []Claim  `json:"claims"` // applications whose use is claimed (rule R11)
+	ByHand   []ByHand `json:"byHand"`
+	WarnedAt int      `json:"warnedAt"` // days before current's expiry for which a warning was given; 0: none
+	Told     string   `json:"told"`     // what is wrong that notices were given of; see [Tell]
 }
 
 // Application is an app registration. ObjectID may be empty until it is known.
@@ -286,6 +289,7 @@ func (r *Record) Clone() Record {
 	c.Removals = slices.Clone(r.Removals)
 	c.Retire = slices.Clone(r.Retire)
 	c.Removed = slices.Clone(r.Removed)
+	c.RemovedKeys = slices.Clone(r.RemovedKeys)
 	c.Stale.Versions = slices.Clone(r.Stale.Versions)
 	c.Claimed = slices.Clone(r.Claimed)
 	c.ByHand = slices.Clone(r.ByHand)

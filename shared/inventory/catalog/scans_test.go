@@ -137,6 +137,24 @@ func TestSummary(t *testing.T) {
 	if err != nil || !maps.Equal(all[0].Managed, map[inventory.Left]int{inventory.Left7Days: 1}) {
 		t.Errorf("managed %v, %v", all[0].Managed, err)
 	}
+	// What a rotation has removed since the scan is gone; what it has removed before has come back.
+	before := all[0]
+	for removed, gone := range map[time.Duration]int{time.Hour: 1, -time.Hour: 0} {
+		tn, err := d.store.Tenant(t.Context(), tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.managers.by = map[string][]inventory.Manager{a.ClientID: {{ConnectionID: "c", Rotates: true, KeyIDs: []string{key},
+			Removed: map[string]time.Time{key: tn.AsOf.Add(removed)}}}}
+		all, err = d.Summarize(t.Context(), tenant)
+		if err != nil || all[0].Credentials != before.Credentials-gone || all[0].Ends[inventory.Left7Days] != 3-gone {
+			t.Errorf("removed %s after the scan: %d credentials, %v, %v", removed, all[0].Credentials, all[0].Ends, err)
+		}
+		if row, err := d.store.Row(t.Context(), a.Key); err != nil || !slices.ContainsFunc(row.Credentials,
+			func(c inventory.Credential) bool { return c.KeyID == key }) {
+			t.Errorf("the row has changed: %+v, %v", row, err)
+		}
+	}
 	d.managers.by = nil
 	_, err = d.Summarize(t.Context(), numbered(1))
 	refused(t, err, connection.NotFound, "no inventory of this tenant")

@@ -48,7 +48,17 @@ func (p *pass) failed(ctx context.Context, list inventory.List, err error) error
 	sc.Problem = &problem
 	switch {
 	case isSignIn && class.Refusal():
-		return p.fail(ctx, next)
+		other := p.another(ctx)
+		if other == "" {
+			return p.fail(ctx, next)
+		}
+		p.logger.Warn("scan goes on through another connection", "scan", sc.ID, "from", sc.ConnectionID, "to", other)
+		if next.ConnectionID == sc.ConnectionID {
+			next.ConnectionID = other
+		}
+		sc.ConnectionID = other
+		p.succeeded(sc)
+		return p.commit(ctx, next, Write{})
 	case isSignIn, unauthorized(err):
 		return p.retry(ctx, next, err)
 	case class == serviceerror.Invalid && sc.Cursor != "" && sc.Restarts < manyRestarts && list != inventory.Missing:
@@ -186,8 +196,8 @@ func explainSignIn(err error) string {
 	if !ok || !e.Class.Refusal() {
 		return "Signing in as the connection that scans this tenant: " + serviceerror.Explain(err)
 	}
-	text := "The connection that scans this tenant can't sign in to it. Look at the connection: it says why, and takes new credentials. " +
-		"Or ask for a scan through another connection of the tenant."
+	text := "The connection that scans this tenant can't sign in to it. If it is there, look at it: it says why, and takes new " +
+		"credentials. Or ask for a scan through another connection of the tenant."
 	if behind := e.Behind(); behind != nil {
 		text += " Why: " + behind.Advice()
 	}

@@ -11,6 +11,8 @@
 // An application that no list showed is looked for by its client id before its row is deleted,
 // since a list that is read while the directory changes may leave one out.
 //
+// Where its connection is gone, a scan goes on through another one of the tenant.
+//
 // A list that is refused for want of a permission is marked as unread; what is known of that
 // part stays. Without the list of applications a scan fails, and changes no row.
 //

@@ -8,10 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey/shared/connection"
 	"rekey/shared/inventory"
 	"rekey/shared/inventory/catalog"
 	"rekey/shared/rotationtest"
-	"rekey/shared/serviceerror"
 )
 
 func request(connectionID string, daily *bool) catalog.Request {
@@ -151,7 +151,8 @@ func TestRequestThatIsBroken(t *testing.T) {
 func TestRequestOfNoConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		if sc, err := w.scanner().Request(t.Context(), request("none", nil)); !errors.Is(err, serviceerror.ErrNotFound) {
+		sc, err := w.scanner().Request(t.Context(), request("none", nil))
+		if refused, ok := errors.AsType[*connection.Error](err); !ok || refused.Kind != connection.NotFound {
 			t.Errorf("the answer is %+v (%v)", sc, err)
 		}
 		if all, err := w.store.Tenants(t.Context()); err != nil || len(all) != 0 {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/connection"
 	"rekey/shared/inventory"
 	"rekey/shared/inventory/catalog"
 	"rekey/shared/inventory/inventorytest"
@@ -266,7 +267,7 @@ func (d directoryPort) TenantOf(ctx context.Context, connectionID string) (tenan
 				return nil
 			}
 		}
-		return serviceerror.ErrNotFound
+		return &connection.Error{Kind: connection.NotFound, Message: "There is no such connection."}
 	})
 	return tenantID, err
 }
