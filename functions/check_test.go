@@ -132,6 +132,14 @@ func TestOfATarget(t *testing.T) {
 		*got.TwoSecretLimit {
 		t.Errorf("the target: %+v", got)
 	}
+	other := w.owned(operator)
+	alone := w.target(w.call(auth.Write, http.MethodPost, secrets+path, object{"clientId": other.ClientID}))
+	if err := w.stack.Directory.RemovePrincipal(other.ServicePrincipalID); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.test(path + "/" + alone.ID); got.CanRotate || len(got.Why) != 1 || !strings.Contains(got.Why[0], "az ad sp create") {
+		t.Errorf("without a service principal: %+v", got)
+	}
 	w.change(app, func(s *directory.Settings) { s.Owners = nil })
 	if got := w.test(path + "/" + one.ID); got.CanRotate || *got.OwnsItself || !strings.Contains(got.Why[0], operator.ServicePrincipalID) {
 		t.Errorf("not owned: %+v", got)

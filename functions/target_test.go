@@ -109,6 +109,10 @@ func TestTargets(t *testing.T) {
 		two.VaultSecretName != "second" {
 		t.Errorf("targets %+v and %+v", one, two)
 	}
+	alone := w.add(directory.Registration{WithoutPrincipal: true,
+		Settings: directory.Settings{Owners: []string{operator.ServicePrincipalID}}})
+	w.call(auth.Write, http.MethodPost, path, object{"clientId": alone.ClientID}).refuses(t, http.StatusBadRequest,
+		"az ad sp create --id "+alone.ClientID)
 	w.call(auth.Write, http.MethodPost, path, object{"clientId": first.ClientID}).refuses(t, http.StatusConflict,
 		"rotates this application already", one.ID)
 	if list := decode[struct{ Targets []targetView }](t, w.call(auth.Read, http.MethodGet, path, nil)).Targets; len(list) != 2 ||

@@ -152,6 +152,12 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 	if err := s.lookForOwners(ctx, token, app, c); err != nil {
 		return nil, err
 	}
+	if rec.Delegated() {
+		app.ClientID = state.ClientID
+		if err := c.find(s.hasPrincipal(ctx, token, app)); err != nil {
+			return nil, err
+		}
+	}
 	s.lookForPolicy(ctx, token, app, rec.Policy, c)
 	return &state, nil
 }

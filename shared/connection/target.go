@@ -258,7 +258,21 @@ func (s *Service) target(
 	if err := retirable(retire, state); err != nil {
 		return app, err
 	}
-	return app, s.owned(ctx, token, app)
+	if err := s.owned(ctx, token, app); err != nil {
+		return app, err
+	}
+	return app, s.hasPrincipal(ctx, token, app)
+}
+
+// hasPrincipal refuses an application that Entra would let sign in with no client secret at all. Where
+// the service principal can't be read, the first proof will tell.
+func (s *Service) hasPrincipal(ctx context.Context, token rotation.Token, app rotation.Application) error {
+	_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+	if serviceerror.ClassOf(err) != serviceerror.ApplicationMissing {
+		return nil
+	}
+	return invalid("The application has no service principal in this tenant, so that Entra accepts no client secret of it. Make one: "+
+		"az ad sp create --id %s. Then try again in a minute.", app.ClientID)
 }
 
 // owned refuses an application that the holder of token may not change, as far as

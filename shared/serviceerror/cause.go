@@ -38,6 +38,8 @@ var causes = map[string]string{
 		"Assign it in Entra under Enterprise applications, Users and groups; or set Assignment required to No there.",
 	LoopDetected: "Entra has stopped a loop: the same token was asked for too often in a short time. Rekey tries again by itself, after " +
 		"five minutes. If this stays, look in Entra's sign-in logs for what else signs in with the application.",
+	"AADSTS7000229": "The application has no service principal in this tenant, so that Entra accepts no client secret of it. " +
+		"Make one: az ad sp create --id, with its client id. A new credential does not help.",
 	"AADSTS7000112": "The application is disabled in this tenant. Enable it in Entra under Enterprise applications, Properties: " +
 		"Enabled for users to sign-in. A new credential does not help.",
 }
