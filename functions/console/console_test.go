@@ -274,7 +274,8 @@ func TestSeveral(t *testing.T) {
 		t.Errorf("%+v", writes)
 	}
 	w.answer("POST", secrets+"/v/targets/b/rotate-credentials", 200, object{})
-	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "v/b"}, "back": {"https://elsewhere.example/"}})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "v/b"},
+		"back": {"https://elsewhere.example/"}})
 	if p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console?done=several" {
 		t.Errorf("%d %s", p.Code, p.Header().Get("Location"))
 	}
@@ -282,15 +283,18 @@ func TestSeveral(t *testing.T) {
 		t.Errorf("nothing chosen: %d", p.Code)
 	}
 	// Back to the page of the list that it was chosen on.
-	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a"}, "back": {"/console/connections?cursor=abc"}})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a"},
+		"back": {"/console/connections?cursor=abc"}})
 	if p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/connections?cursor=abc&done=several" {
 		t.Errorf("%d %s", p.Code, p.Header().Get("Location"))
 	}
 	// What is refused can be tried again: those alone, with the same key, by which the API knows what it has done.
 	w.answer("POST", secrets+"/v/targets/b/rotate-credentials", 429,
 		object{"message": "You send requests faster than this deployment takes them. Wait as long as Retry-After says."})
-	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "v/b"}, "once": {"k"}, "back": {"/console/targets"}})
-	for _, want := range []string{`<input type="hidden" name="chosen" value="v/b">`, `name="once" value="k"`, `name="what" value="rotate"`, `name="sure" value="yes"`,
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "v/b"}, "once": {"k"},
+		"back": {"/console/targets"}})
+	for _, want := range []string{`<input type="hidden" name="chosen" value="v/b">`, `name="once" value="k"`, `name="what" value="rotate"`,
+		`name="sure" value="yes"`,
 		`name="back" value="/console/targets"`, "takes them. Wait a minute."} {
 		if !strings.Contains(p.text, want) || strings.Contains(p.text, `value="/a"`) {
 			t.Errorf("no %s: %s", want, p.text)

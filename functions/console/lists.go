@@ -101,7 +101,8 @@ func targets(v *visit) error {
 	if len(found) == 0 && !filtered {
 		main = append(main, h.P(g.Text("There is no target yet.")))
 	} else {
-		main = append(main, v.list("targets", "Targets by name. One that was given no name is called as its vault secret, and comes by its id", found, list.NextCursor)...)
+		main = append(main, v.list("targets", "Targets by name. One that was given no name is called as its vault secret, and comes by its id",
+			found, list.NextCursor)...)
 	}
 	return v.show(v.document("targets", "Targets", main...))
 }
