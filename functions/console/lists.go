@@ -236,7 +236,8 @@ func (t *secretRotation) subject() subject {
 	s := subject{ID: t.ID, ConnectionID: t.ConnectionID, Name: t.Name, IsAutoRotationEnabled: t.IsAutoRotationEnabled,
 		Application: &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID}, VaultSecretName: t.VaultSecretName,
 		Attention: t.Attention}
-	s.Rotation = &rotation{Current: &current{ExpiresAt: t.ExpiresAt}, NextRotationAt: t.NextRotationAt, LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
+	s.Rotation = &rotation{Current: &current{ExpiresAt: t.ExpiresAt}, NextRotationAt: t.NextRotationAt,
+		LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
 		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage}
 	return s
 }

@@ -88,7 +88,8 @@ func (v *visit) surely(chosen []string) error {
 			continue
 		}
 		off := err == nil && !s.IsAutoRotationEnabled
-		boxes = append(boxes, h.Li(h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("chosen"), h.Value(ref), g.If(!off, h.Checked())),
+		boxes = append(boxes, h.Li(h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("chosen"), h.Value(ref),
+			g.If(!off, h.Checked())),
 			name, g.If(off, g.Text(" (rotation is off)")))))
 	}
 	main := []g.Node{}
