@@ -40,8 +40,10 @@ const (
 	principalOf  = `PRINCIPAL_ID=$(az ad sp show --id "$CLIENT_ID" --query id -o tsv)`
 	clientToFill = "CLIENT_ID=00000000-0000-0000-0000-000000000000      # " + clientFrom + "\n"
 	targetToFill = "TARGET_" + clientToFill
-	ownerOf      = `az ad app owner add --id "$TARGET_CLIENT_ID" --owner-object-id "$PRINCIPAL_ID"`
-	keyIDsOf     = `az ad app credential list --id "$CLIENT_ID" ` +
+	servedBy     = `az ad sp show --id "$TARGET_CLIENT_ID" --query id -o tsv || ` +
+		`az ad sp create --id "$TARGET_CLIENT_ID" --query id -o tsv` + "\n"
+	ownerOf  = `az ad app owner add --id "$TARGET_CLIENT_ID" --owner-object-id "$PRINCIPAL_ID"`
+	keyIDsOf = `az ad app credential list --id "$CLIENT_ID" ` +
 		`--query "[].{keyId:keyId, name:displayName, hint:hint, ends:endDateTime}" -o table`
 )
 
@@ -65,11 +67,11 @@ var firstOf = map[string][]block{
 			`az ad app credential reset --id "$CERTIFICATE_CLIENT_ID" --append --cert "@$CERTIFICATE_FILE" \` + "\n" +
 			`  --end-date "$(openssl x509 -in "$CERTIFICATE_FILE" -noout -enddate | cut -d = -f 2)" --query appId -o tsv`, ""},
 		{"The application to rotate, which the other comes to own, and the client secrets that it has now:",
-			targetToFill + ownerOf + "\n" + strings.ReplaceAll(keyIDsOf, "$", "$TARGET_"), ""},
+			targetToFill + servedBy + ownerOf + "\n" + strings.ReplaceAll(keyIDsOf, "$", "$TARGET_"), ""},
 	},
 	"oauth": {{"The application to rotate. The person who signs in owns it, or is Cloud Application Administrator or Application " +
 		"Administrator.",
-		targetToFill + "PERSON_ID=$(az ad user show --id ada@contoso.com --query id -o tsv)\n" +
+		targetToFill + "PERSON_ID=$(az ad user show --id ada@contoso.com --query id -o tsv)\n" + servedBy +
 			`az ad app owner add --id "$TARGET_CLIENT_ID" --owner-object-id "$PERSON_ID"`, ""}},
 }
 

@@ -209,6 +209,9 @@ func TestReadme(t *testing.T) {
 				`"vaultSecretName":"payroll-secret"`, `/organization/app-connections/azure/oauth/start?`, `"outcome":"connected"`,
 				`"vaultSecretName":"intranet-secret"`, `"finding":"ends-in-7-days"`, `"endsByWeek":[`, `"tenantId","clientId","name"`,
 				`"vaultSecretName":"adopted-secret"`)
+			for _, name := range []string{"CLIENT_ID", "TARGET_CLIENT_ID", "OTHER_CLIENT_ID"} { // what the vault has signs in
+				find(t, pasted, `"authenticates": true,\s+"clientId": "(`+env[name]+`)"`)
+			}
 		})
 		t.Run("install.md", func(t *testing.T) {
 			t.Parallel()

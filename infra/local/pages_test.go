@@ -67,12 +67,13 @@ func TestSettles(t *testing.T) {
 		answers string // of one look after the other; the last goes on
 		looks   int
 		settled bool
+		last    string // is in the last line
 	}{
-		"at once":       {`{"appConnection":{"rotation":{"settled":true}}}`, 1, true},
-		"later":         {unsettled + "\n" + unsettled + "\n" + `{"target":{"rotation":{"settled":true}}}`, 3, true},
-		"never":         {unsettled, 20, false},
-		"refused":       {`{"message":"The API key is not known."}`, 20, false},
-		"not reachable": {``, 20, false},
+		"at once":       {`{"appConnection":{"rotation":{"settled":true}}}`, 1, true, `{"settled":true,`},
+		"later":         {unsettled + "\n" + unsettled + "\n" + `{"target":{"rotation":{"settled":true}}}`, 3, true, `{"settled":true,`},
+		"never":         {unsettled, 20, false, `"rotationStatus":"failed"`},
+		"refused":       {`{"statusCode":401,"message":"The API key is not known."}`, 1, false, "The API key is not known."},
+		"not reachable": {``, 20, false, ""},
 	} {
 		shell := exec.CommandContext(t.Context(), "bash", "-c", "ROTATED=/x\nsleep() { n=$((n + 1)); }\nn=1\n"+
 			`rekey() { head -n "$n" answers | tail -n 1; }`+"\nsettles() {"+loop)
@@ -81,7 +82,8 @@ func TestSettles(t *testing.T) {
 			t.Fatal(err)
 		}
 		printed, err := shell.Output()
-		if looks := strings.Count(string(printed), "\n"); looks != c.looks || (err == nil) != c.settled {
+		shown := strings.Split(strings.TrimSuffix(string(printed), "\n"), "\n")
+		if looks := len(shown); looks != c.looks || (err == nil) != c.settled || !strings.Contains(shown[looks-1], c.last) {
 			t.Errorf("%s: %d looks, %v: %s", name, looks, err, printed)
 		}
 	}
