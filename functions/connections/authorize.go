@@ -48,7 +48,7 @@ func (h *Handler) authorize(r *request) (any, error) {
 	}
 	ask := oauth.Request{
 		ConnectionID: strings.ToLower(deref(b.ConnectionID)), TenantID: b.TenantID, Name: b.Name, Description: deref(b.Description),
-		Project: deref(b.ProjectID), VaultSecretName: b.VaultSecretName, Rotate: b.IsAutoRotationEnabled, By: r.caller.Name,
+		Project: deref(b.ProjectID), VaultSecretName: b.VaultSecretName, Rotate: b.IsAutoRotationEnabled, By: r.caller.Label(),
 	}
 	if ask.ConnectionID == "" {
 		p, err := b.Rotation.plan(b.IsAutoRotationEnabled, schedule.Schedule{}, h.now(), h.now())

@@ -105,7 +105,7 @@ func (h *Handler) redeem(ctx context.Context, c *connection.Credentials) error {
 func (h *Handler) input(b *createBody, caller auth.Caller) (connection.Input, error) {
 	in := connection.Input{
 		Name: b.Name, Description: deref(b.Description), Project: deref(b.ProjectID), VaultSecretName: b.VaultSecretName,
-		Rotate: b.IsAutoRotationEnabled, By: caller.Name,
+		Rotate: b.IsAutoRotationEnabled, By: caller.Label(),
 	}
 	var err error
 	if in.Credentials, err = h.read(b.Method, &b.Credentials); err != nil {

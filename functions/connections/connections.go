@@ -128,7 +128,7 @@ func (h *Handler) delete(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	was, err := h.Service.Delete(r.Context(), rec.ID, connection.DeleteOptions{Revoke: revoke, By: r.caller.Name})
+	was, err := h.Service.Delete(r.Context(), rec.ID, connection.DeleteOptions{Revoke: revoke, By: r.caller.Label()})
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (h *Handler) createTarget(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := b.input(r.caller.Name, h.now())
+	in, err := b.input(r.caller.Label(), h.now())
 	if err != nil {
 		return nil, err
 	}

@@ -334,4 +334,17 @@ func TestRotateOptions(t *testing.T) {
 			t.Errorf("%s: status %d, options %+v: %s", tt.body, got.Code, opts, got.Body)
 		}
 	}
+	// Of a person at the console the audit has what Entra calls them, too.
+	var by string
+	h := handler(service{rotate: func(_ string, o connection.RotateOptions) (rotation.Record, error) {
+		by = o.By
+		return rotation.Record{ID: id}, nil
+	}}, auth.Admin)
+	h.Authenticate = func(*http.Request) (auth.Caller, error) {
+		return auth.Caller{Name: "user:1", Role: auth.Admin, Kind: auth.KindEntra, Shown: "Ada"}, nil
+	}
+	askOf(t, h, http.MethodPost, "/azure-client-secrets/"+id+"/rotate-credentials", "")
+	if by != "user:1 (Ada)" {
+		t.Errorf("it is asked for by %q", by)
+	}
 }

@@ -60,7 +60,7 @@ func (h *Handler) adopt(r *request) (any, error) {
 	if via.Actor.TenantID != key.TenantID {
 		return nil, badRequest("The connection is of another tenant. Give the connectionId of one that signs in to the application's tenant.")
 	}
-	in, err := of.input(r.caller.Name, h.now())
+	in, err := of.input(r.caller.Label(), h.now())
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (h *Handler) rotate(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := connection.RotateOptions{Grace: grace, Emergency: b.Emergency, By: r.caller.Name}
+	opts := connection.RotateOptions{Grace: grace, Emergency: b.Emergency, By: r.caller.Label()}
 	if b.DryRun {
 		return h.dryRun(r.Context(), rec.ID, opts)
 	}
@@ -76,7 +76,7 @@ func (h *Handler) abandon(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.one(h.Service.Abandon(r.Context(), rec.ID, r.caller.Name))
+	return h.one(h.Service.Abandon(r.Context(), rec.ID, r.caller.Label()))
 }
 
 // historyRun is a run as the history shows it.

@@ -72,7 +72,7 @@ func (b *secretRotationBody) input(caller auth.Caller, now time.Time) (via strin
 	}
 	in = connection.TargetInput{
 		Target: connection.Target{ClientID: app.ClientID, ObjectID: app.ObjectID}, Name: *b.Name, Description: deref(b.Description.text),
-		Project: deref(b.ProjectID), Rotate: on, Labels: b.labels(&rotation.Record{}), By: caller.Name,
+		Project: deref(b.ProjectID), Rotate: on, Labels: b.labels(&rotation.Record{}), By: caller.Label(),
 	}
 	if in.VaultSecretName, err = b.vaultName(); err != nil {
 		return "", in, err

@@ -127,7 +127,7 @@ func (h *Handler) deleteSecretRotation(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	was, err := h.Service.Delete(r.Context(), rec.ID, connection.DeleteOptions{Revoke: revoke, By: r.caller.Name})
+	was, err := h.Service.Delete(r.Context(), rec.ID, connection.DeleteOptions{Revoke: revoke, By: r.caller.Label()})
 	out, err := h.oneSecretRotation(was, err)
 	if err == nil {
 		out["message"] = connection.Remains(&was, revoke)

@@ -79,6 +79,7 @@ func TestSecretRotationCollides(t *testing.T) {
 // has what it can be told of.
 func TestSecretRotationView(t *testing.T) {
 	plain := rotated
+	plain.Current = &rotation.Credential{ExpiresAt: now.AddDate(0, 0, 9)}
 	plain.Labels, plain.Policy, plain.Project, plain.Description, plain.Name = nil, rotation.Policy{}, "", "", "target-"+id
 	for _, tt := range []struct {
 		rec  rotation.Record
@@ -96,7 +97,7 @@ func TestSecretRotationView(t *testing.T) {
 		{plain, []string{
 			`"name":"target-` + id + `"`, `"description":null`, `"projectId":null`, `"connection":{"id":"` + target + `",`,
 			`"environment":{"slug":""}`, `"folder":{"path":"/"}`, `"parameters":{"objectId":"` + id + `","clientId":"` + client + `"}`,
-			`"secretsMapping":{"clientId":"","clientSecret":"PAYROLL-SECRET"}`,
+			`"secretsMapping":{"clientId":"","clientSecret":"PAYROLL-SECRET"}`, `"expiresAt":"2026-07-10T12:00:00Z"`,
 		}, []string{`"rotationInterval"`, `"rotateAtUtc"`, `"nextRotationAt"`}},
 	} {
 		s := service{get: func(string) (rotation.Record, error) { return tt.rec, nil }}

@@ -31,6 +31,7 @@ type secretRotationView struct {
 	CreatedAt             time.Time        `json:"createdAt"`
 	UpdatedAt             time.Time        `json:"updatedAt"`
 	VaultSecretName       string           `json:"vaultSecretName"` // ours
+	ExpiresAt             *time.Time       `json:"expiresAt"`       // ours: of what is published; null: not known
 	Attention             []string         `json:"attention"`       // ours
 }
 
@@ -73,6 +74,9 @@ func (h *Handler) secretRotationView(rec *rotation.Record) secretRotationView {
 	}
 	if s := rec.Policy.Schedule; s.Interval != 0 {
 		v.RotationInterval, v.RotateAtUTC = s.Interval, new(atUTC(s, slot(rec, h.now())))
+	}
+	if rec.Current != nil {
+		v.ExpiresAt = when(rec.Current.ExpiresAt)
 	}
 	about := state(rec, h.now())
 	v.RotationStatus, v.LastRotationMessage = some(about.RotationStatus), about.LastRotationMessage

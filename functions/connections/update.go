@@ -61,7 +61,7 @@ func overtaken(err error, now, before int64) bool {
 // change turns the body into what the service takes, for rec as it is.
 func (h *Handler) change(b *updateBody, rec *rotation.Record, caller auth.Caller) (connection.Change, error) {
 	c := connection.Change{Version: b.Version, Name: b.Name, Description: b.Description.text, Rotate: b.IsAutoRotationEnabled,
-		By: caller.Name}
+		By: caller.Label()}
 	if err := b.unchangeable(rec); err != nil {
 		return c, err
 	}

@@ -266,7 +266,7 @@ func TestTargetsHaveTheirOwnAddresses(t *testing.T) {
 		}
 	}
 	w, _ := ask(t, s, "GET", base+id+"/targets/"+target, "")
-	if !strings.HasPrefix(w.Body.String(), `{"target":{"id":"`+target+`","connectionId":"`+id+`"`) {
+	if !strings.HasPrefix(w.Body.String(), `{"target":{"id":"`+target+`","connectionId":"`+id+`","name":`) {
 		t.Errorf("a target: %s", w.Body)
 	}
 }

@@ -66,6 +66,7 @@ type trouble struct {
 type targetView struct {
 	ID                    string          `json:"id"`
 	ConnectionID          string          `json:"connectionId"`
+	Name                  string          `json:"name"`
 	Description           *string         `json:"description"`
 	Version               int64           `json:"version"`
 	Application           applicationView `json:"application"`
@@ -110,7 +111,7 @@ func (h *Handler) view(rec *rotation.Record) view {
 func (h *Handler) targetView(rec *rotation.Record) targetView {
 	planned, state := h.rotationViews(rec)
 	return targetView{
-		ID: rec.ID, ConnectionID: rec.Via, Description: some(rec.Description), Version: rec.Revision,
+		ID: rec.ID, ConnectionID: rec.Via, Name: rec.Name, Description: some(rec.Description), Version: rec.Revision,
 		Application:           applicationView{rec.Target.TenantID, rec.Target.ClientID, rec.Target.ObjectID},
 		IsAutoRotationEnabled: rec.Policy.Enabled, VaultSecretName: rec.VaultName, CreatedAt: rec.CreatedAt, UpdatedAt: rec.UpdatedAt,
 		Rotation: planned, RotationState: state, RetireKeyIDs: append([]string{}, rec.Retire...), Attention: attentionOf(rec, h.now()),

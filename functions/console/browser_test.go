@@ -223,6 +223,13 @@ func refreshGoesOn(w *world, browser *tab) {
 	if at := look(browser, chromedp.Evaluate[string]("location.search")); at != "" {
 		w.Errorf("a reload tells it again: %s", at)
 	}
+	// Also where the focus is in that part, which stays where it is.
+	look(browser, chromedp.Evaluate[bool]("const part = document.querySelector('[data-refresh]'); "+
+		"part.firstChild.id = 'before'; [...part.querySelectorAll('a')].at(-1).focus(); true"))
+	browser.do(chromedp.WaitNotPresent(chromedp.CSS("#before")))
+	if at := look(browser, chromedp.Evaluate[string]("document.activeElement.textContent")); at != "Look again" {
+		w.Errorf("the focus is at %q", at)
+	}
 	refused := make(chan bool, 1)
 	api := w.handler.API
 	w.handler.API = http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {

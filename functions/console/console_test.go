@@ -301,7 +301,7 @@ func TestSeveral(t *testing.T) {
 	w := newWorld(t, auth.Rotate)
 	w.answer("POST", secrets+"/a/rotate-credentials", 200, object{})
 	w.answer("POST", secrets+"/v/targets/b/rotate-credentials", 409, object{"message": "It is being deleted."})
-	p := w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "v/b"}, "once": {"k"}})
+	p := w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "v/b"}, "once": {"k"}})
 	if p.Code != http.StatusConflict || !strings.Contains(p.text, "Done for 1 of 2") || !strings.Contains(p.text, "It is being deleted.") {
 		t.Errorf("%d %s", p.Code, p.text)
 	}
@@ -309,7 +309,8 @@ func TestSeveral(t *testing.T) {
 		t.Errorf("%+v", writes)
 	}
 	w.answer("POST", secrets+"/v/targets/b/rotate-credentials", 200, object{})
-	p = w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "v/b"}, "back": {"https://elsewhere.example/"}})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "v/b"},
+		"back": {"https://elsewhere.example/"}})
 	if p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console?done=several" {
 		t.Errorf("%d %s", p.Code, p.Header().Get("Location"))
 	}
@@ -317,15 +318,18 @@ func TestSeveral(t *testing.T) {
 		t.Errorf("nothing chosen: %d", p.Code)
 	}
 	// Back to the page of the list that it was chosen on.
-	p = w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a"}, "back": {"/console/connections?cursor=abc"}})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a"},
+		"back": {"/console/connections?cursor=abc"}})
 	if p.Code != http.StatusSeeOther || p.Header().Get("Location") != "/console/connections?cursor=abc&done=several" {
 		t.Errorf("%d %s", p.Code, p.Header().Get("Location"))
 	}
 	// What is refused can be tried again: those alone, with the same key, by which the API knows what it has done.
 	w.answer("POST", secrets+"/v/targets/b/rotate-credentials", 429,
 		object{"message": "You send requests faster than this deployment takes them. Wait as long as Retry-After says."})
-	p = w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "v/b"}, "once": {"k"}, "back": {"/console/targets"}})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "v/b"}, "once": {"k"},
+		"back": {"/console/targets"}})
 	for _, want := range []string{`<input type="hidden" name="chosen" value="v/b">`, `name="once" value="k"`, `name="what" value="rotate"`,
+		`name="sure" value="yes"`,
 		`name="back" value="/console/targets"`, "takes them. Wait a minute."} {
 		if !strings.Contains(p.text, want) || strings.Contains(p.text, `value="/a"`) {
 			t.Errorf("no %s: %s", want, p.text)
@@ -333,9 +337,31 @@ func TestSeveral(t *testing.T) {
 	}
 	// What is refused is named.
 	w.answer("GET", secrets+"/c", 200, object{"appConnection": connection("payroll")})
-	p = w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "/c"}})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "/c"}})
 	if p.Code != http.StatusConflict || !strings.Contains(p.text, `<a href="/console/connections/c">payroll</a>`) {
 		t.Errorf("%d %s", p.Code, p.text)
+	}
+	// Of what was done and what was not, each is named; what can't pass is not tried again.
+	w.answer("POST", secrets+"/c/rotate-credentials", 400, object{"message": "It rotates nothing."})
+	w.answer("GET", secrets+"/a", 200, object{"appConnection": connection("intranet")})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "/c"}})
+	if !strings.Contains(p.text, `<a href="/console/connections/a">intranet</a>`) || strings.Contains(p.text, `name="chosen"`) {
+		t.Error(p.text)
+	}
+	// A rotation of several is shown first. What signs in only is left out, and what is off is not ticked.
+	off, only := connection("off"), connection("only")
+	off["isAutoRotationEnabled"] = false
+	only["method"] = "certificate"
+	delete(only, "rotation")
+	w.answer("GET", secrets+"/o", 200, object{"appConnection": off})
+	w.answer("GET", secrets+"/s", 200, object{"appConnection": only})
+	w.asked = nil
+	w.shows(w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "/o", "/s"}, "back": {"/console/targets"}}),
+		`name="chosen" value="/a" checked><a href="/console/connections/a">intranet</a>`,
+		`name="chosen" value="/o"><a href="/console/connections/o">off</a> (rotation is off)`,
+		`<a href="/console/connections/s">only</a>: it signs in only`, `name="back" value="/console/targets"`)
+	if writes := w.writes(); len(writes) > 0 {
+		t.Errorf("it was done unasked: %+v", writes)
 	}
 }
 

@@ -149,6 +149,13 @@ func (v *visit) here() string {
 	return strings.TrimSuffix(v.URL.RequestURI(), "?")
 }
 
+// again says as of when a part is that shows what is under way. The script loads it again by itself; without
+// it the link does.
+func (v *visit) again() g.Node {
+	return h.P(h.Class("note"), g.Text("As of "+v.now.In(v.zone).Format("15:04:05 MST")+". "), h.Span(h.Class("js"), g.Text("This page looks "+
+		"again every few seconds. ")), page.Link(page.Here(session.Back(v.here())), "Look again"))
+}
+
 // told shows what the last button has done: a code in the address, whose text is here, so that no
 // link can make the console say anything else.
 func (v *visit) told() g.Node {

@@ -230,6 +230,7 @@ func (w *gated) refusalsAreAudited() {
 	for role := auth.Write; role <= auth.Admin; role++ {
 		if !slices.ContainsFunc(events, func(e audit.Event) bool {
 			return e.Kind == audit.ConsoleRefused && e.By == "key-read" && e.Role == "read" &&
+				strings.HasPrefix(e.Reason, "the page "+console.Base+"/") &&
 				strings.HasSuffix(e.Reason, "needs the role "+role.String())
 		}) {
 			w.Errorf("that a page needs the role %s is not in the audit: %+v", role, events)

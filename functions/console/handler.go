@@ -136,7 +136,8 @@ func (c *Handler) serve(w *answer, r *http.Request) (name string) {
 		v.fail(http.StatusNotFound, "Not here", "There is no such page.")
 		return "no page"
 	case !v.caller.Role.Allows(found.role):
-		c.Trail.Add(r.Context(), audit.By(v.caller, audit.ConsoleRefused, host.Origin(r), "a page needs the role "+found.role.String()))
+		c.Trail.Add(r.Context(), audit.By(v.caller, audit.ConsoleRefused, host.Origin(r),
+			"the page "+Base+"/"+found.pattern+" needs the role "+found.role.String()))
 		v.fail(http.StatusForbidden, "Not allowed", "This needs the role "+found.role.String()+". You have the role "+v.caller.Role.String()+".")
 		return found.pattern
 	}

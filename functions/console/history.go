@@ -236,6 +236,8 @@ func (l *line) who() string {
 		return *l.By
 	case strings.HasSuffix(l.Kind, ".refused"):
 		return "not known"
+	case l.Kind == history.Deleted:
+		return "Rekey, as it was asked to"
 	}
 	return "Rekey"
 }

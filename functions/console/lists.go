@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"strings"
@@ -89,15 +90,19 @@ func targets(v *visit) error {
 	for i := range list.SecretRotations {
 		found[i] = list.SecretRotations[i].subject()
 	}
+	about := "A target is an application whose client secret is rotated through a connection."
+	if v.caller.Role.Allows(auth.Write) {
+		about += " Add one on the connection's page, or adopt an application from the inventory."
+	}
 	main := []g.Node{
-		h.P(h.Class("note"), g.Text("A target is an application whose client secret is rotated through a connection. Add one on the "+
-			"connection's page, or adopt an application from the inventory.")),
+		h.P(h.Class("note"), g.Text(about)),
 		listFilters(to("targets"), q),
 	}
 	if len(found) == 0 && !filtered {
 		main = append(main, h.P(g.Text("There is no target yet.")))
 	} else {
-		main = append(main, v.list("targets", "Targets in the order of their names", found, list.NextCursor)...)
+		main = append(main, v.list("targets", "Targets by name. One that was given no name is called as its vault secret, and comes by its id",
+			found, list.NextCursor)...)
 	}
 	return v.show(v.document("targets", "Targets", main...))
 }
@@ -152,6 +157,11 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 	choose := v.caller.Role.Allows(auth.Write)
 	columns := []page.Column{{Name: "Name", Wide: true}, {Name: "State"}, {Name: "Next rotation", Wide: true}, {Name: "Ends", Wide: true},
 		{Name: "Application"}}
+	names := map[string]string{}
+	through := id == "targets" && v.params["id"] == "" // on a connection's page all are through that one
+	if through && len(list) > 0 {
+		columns, names = append(columns, page.Column{Name: "Connection"}), v.connectionNames()
+	}
 	rows := make([][]g.Node, len(list))
 	for i := range list {
 		s := &list[i]
@@ -166,6 +176,9 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 			ends = v.when(*s.Authentication.ExpiresAt)
 		}
 		rows[i] = []g.Node{page.Link(own(s), s.title()), badge(s), next, ends, h.Code(g.Text(s.clientID()))}
+		if through {
+			rows[i] = append(rows[i], page.Link(ownAt("", s.ConnectionID), cmp.Or(names[s.ConnectionID], s.ConnectionID)))
+		}
 		if choose {
 			rows[i][0] = g.Group{h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("chosen"), h.Value(reference(s)),
 				h.Aria("label", "Choose "+s.title())), rows[i][0])}
@@ -180,6 +193,18 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 		h.Div(h.Class("actions"), h.Span(h.Class("note"), g.Text("With those chosen:")),
 			severalButton("pause", "Pause"),
 			g.If(v.caller.Role.Allows(auth.Rotate), g.Group{severalButton("resume", "Resume"), severalButton("rotate", "Rotate now")})))}
+}
+
+// connectionNames are those of the first connections, by id; without them a list shows ids.
+func (v *visit) connectionNames() map[string]string {
+	var list struct{ AppConnections []subject }
+	names := map[string]string{}
+	if v.api.get(secrets, url.Values{"limit": {perPage}}, &list) == nil {
+		for i := range list.AppConnections {
+			names[list.AppConnections[i].ID] = list.AppConnections[i].title()
+		}
+	}
+	return names
 }
 
 func severalButton(what, text string) g.Node {
@@ -201,6 +226,7 @@ type secretRotation struct {
 	RotationStatus                *string
 	LastRotationMessage           *string
 	LastRotatedAt, NextRotationAt *time.Time
+	ExpiresAt                     *time.Time
 	VaultSecretName               string
 	Attention                     []string
 }
@@ -210,7 +236,8 @@ func (t *secretRotation) subject() subject {
 	s := subject{ID: t.ID, ConnectionID: t.ConnectionID, Name: t.Name, IsAutoRotationEnabled: t.IsAutoRotationEnabled,
 		Application: &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID}, VaultSecretName: t.VaultSecretName,
 		Attention: t.Attention}
-	s.Rotation = &rotation{NextRotationAt: t.NextRotationAt, LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
+	s.Rotation = &rotation{Current: &current{ExpiresAt: t.ExpiresAt}, NextRotationAt: t.NextRotationAt,
+		LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
 		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage}
 	return s
 }

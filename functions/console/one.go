@@ -71,7 +71,7 @@ func (v *visit) standing(s *subject) g.Node {
 		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s)))
 	}
 	if under {
-		nodes = append(nodes, v.steps(s))
+		nodes = append(nodes, v.steps(s), v.again())
 	}
 	return h.Section(h.ID("standing"), h.Aria("label", "Where it stands"), g.If(under, g.Attr("data-refresh", "")), g.Group(nodes))
 }
@@ -226,6 +226,9 @@ func (v *visit) about(s *subject) g.Node {
 		}
 	}
 	if a := s.Authentication; a != nil {
+		if a.Account != nil {
+			facts = append(facts, page.Say("Signed in as", "the person with the object id "+*a.Account))
+		}
 		facts = append(facts, page.Fact{Name: "What it signs in with ends", Value: v.maybe(a.ExpiresAt, "not known")})
 		if a.Thumbprint != nil {
 			facts = append(facts, page.Say("Thumbprint", *a.Thumbprint))

@@ -103,8 +103,9 @@ func (c *counted) cards() g.Node {
 		return h.Li(h.Class("card"), h.B(g.Text(strconv.Itoa(c.Due[left]))), g.Text(text))
 	}
 	return h.Ul(h.Class("cards"),
-		ends("7-days", "end within 7 days"), ends("30-days", "end in 8 to 30 days"), ends("90-days", "end in 31 to 90 days"),
-		due("7-days", "rotate within 7 days"), due("30-days", "rotate in 8 to 30 days"), due("90-days", "rotate in 31 to 90 days"))
+		ends("7-days", "credentials end within 7 days"), ends("30-days", "credentials end in 7 to 30 days"),
+		ends("90-days", "credentials end in 30 to 90 days"),
+		due("7-days", "rotate within 7 days"), due("30-days", "rotate in 7 to 30 days"), due("90-days", "rotate in 30 to 90 days"))
 }
 
 // next lists the next rotations.
@@ -118,7 +119,8 @@ func (v *visit) next(list []upcoming) g.Node {
 		if u.TargetID != nil {
 			via, id = u.ConnectionID, *u.TargetID
 		}
-		rows[i] = []g.Node{page.Link(ownAt(via, id), orNone(u.Name, u.VaultSecretName)), v.when(u.At), v.maybe(u.ExpiresAt, "not known")}
+		called := (&subject{ID: id, Name: u.Name, VaultSecretName: u.VaultSecretName}).title()
+		rows[i] = []g.Node{page.Link(ownAt(via, id), called), v.when(u.At), v.maybe(u.ExpiresAt, "not known")}
 	}
 	return g.Group{h.H2(g.Text("The next rotations")), page.Table("upcoming", "The soonest first",
 		[]page.Column{{Name: "Name", Wide: true}, {Name: "Rotates"}, {Name: "Its client secret ends"}}, rows)}

@@ -42,6 +42,7 @@ func TestStatus(t *testing.T) {
 	under["rotation"].(object)["state"], under["rotation"].(object)["settled"] = "verifying", false
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": under})
 	w.shows(w.get("/console/connections/"+id), "A rotation is under way: Rekey is proving the new client secret.", "data-refresh",
+		"As of 12:00:00 UTC. ", `<a href="/console/connections/`+id+`">Look again</a>`,
 		`aria-current="step"`)
 	for _, c := range []struct {
 		rotation, connection object
@@ -90,7 +91,7 @@ func TestOverview(t *testing.T) {
 	w := newWorld(t, auth.Read)
 	w.everything("billing")
 	p := w.get("/console")
-	w.shows(p, "Needs attention", "<b>3</b>end within 7 days", "1 managed", "<b>4</b>rotate in 8 to 30 days",
+	w.shows(p, "Needs attention", "<b>3</b>credentials end within 7 days", "1 managed", "<b>4</b>rotate in 7 to 30 days",
 		"1 Dec: 3 ends, 0 rotations; 8 Dec: 0 ends, 1 rotations; "+
 			"15 Dec: 2 ends, 3 rotations.", "24 Nov: 5 succeeded, 1 failed.", `href="/console/targets/`+id+"/"+targetID)
 	if strings.Contains(p.text, "these are the least") {
@@ -98,7 +99,7 @@ func TestOverview(t *testing.T) {
 	}
 	w.answer("GET", secrets+"/ahead", 200, object{"complete": false})
 	w.answer("GET", inventories, 200, object{"applications": []object{}, "tenants": []object{}})
-	w.shows(w.get("/console"), "these are the least", "<b>0</b>end within 7 days", "only what Rekey rotates is counted")
+	w.shows(w.get("/console"), "these are the least", "<b>0</b>credentials end within 7 days", "only what Rekey rotates is counted")
 }
 
 // The overview asks for ten of each, however many connections and targets there are, and for no list as

@@ -68,6 +68,9 @@ func TestTargetsWithoutAName(t *testing.T) {
 	w := newWorld(t, auth.Read)
 	w.everything("billing")
 	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": "target-" + targetID, "connectionId": id,
-		"vaultSecretName": "billing-secret"}}})
-	w.shows(w.get("/console/targets"), ">billing-secret</a>")
+		"vaultSecretName": "billing-secret", "expiresAt": now.AddDate(0, 0, 9)}}})
+	w.answer("GET", secrets+"/upcoming", 200, object{"upcoming": []object{{"at": now, "connectionId": id, "targetId": targetID,
+		"name": "target-" + targetID, "vaultSecretName": "billing-secret"}}})
+	w.shows(w.get("/console/targets"), ">billing-secret</a>", "10 Dec 2026 12:00 UTC", `<a href="/console/connections/`+id+`">billing</a>`)
+	w.shows(w.get("/console"), ">billing-secret</a>")
 }

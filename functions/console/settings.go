@@ -14,10 +14,18 @@ var signInWords = map[string]string{
 	auth.KindKey: "an API key", auth.KindEntra: "Microsoft Entra", auth.KindAppService: "App Service authentication",
 }
 
+// roleWords are what the roles may do.
+var roleWords = map[auth.Role]string{
+	auth.Read:   "looks at everything but the audit, and changes nothing",
+	auth.Write:  "what the role read may, and creates, changes and deletes connections and targets, and scans tenants",
+	auth.Rotate: "what the role write may, and rotates, and turns rotation on",
+	auth.Admin:  "what the role rotate may, and reads the audit, abandons runs and accepts findings",
+}
+
 // settings shows what is configured, no secret of it, and who is signed in.
 func settings(v *visit) error {
 	facts := []page.Fact{page.Say("Signed in as", v.Shown), page.Say("By", wordOf(signInWords, v.caller.Kind)),
-		page.Say("Role", v.caller.Role.String()),
+		page.Say("Role", v.caller.Role.String()+": "+roleWords[v.caller.Role]),
 		{Name: "This session ends", Value: v.maybe(&v.Ends, "when App Service ends it")}}
 	rows := make([][]g.Node, len(v.console.Settings))
 	for i, s := range v.console.Settings {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,7 +13,8 @@ import (
 	"rekey/shared/session"
 )
 
-// several does one thing to all that were chosen, one after the other, and says what was refused.
+// several does one thing to all that were chosen, one after the other, and says what was done and what was
+// refused. A rotation of several is shown first: one press in a list is no decision about each of them.
 func several(v *visit) error {
 	what := v.PostFormValue("what")
 	chosen := v.PostForm["chosen"]
@@ -22,9 +24,13 @@ func several(v *visit) error {
 	if len(chosen) > 100 {
 		return &refusal{status: http.StatusBadRequest, message: "Choose 100 at most."}
 	}
+	if what == "rotate" && v.PostFormValue("sure") != "yes" {
+		return v.surely(chosen)
+	}
+	var done []string
 	var wrong, again []g.Node
 	for _, ref := range chosen {
-		via, id, _ := strings.Cut(ref, "/")
+		via, id := cutReference(ref)
 		path := at(id, "")
 		if via != "" {
 			path = at(via, id)
@@ -38,29 +44,96 @@ func several(v *visit) error {
 		default:
 			return &refusal{status: http.StatusBadRequest, message: "There is no such button."}
 		}
-		if err != nil {
-			wrong = append(wrong, h.Li(page.Link(ownAt(via, id), v.nameOf(via, id)), g.Text(": "+v.reasonOf(err))))
+		if err == nil {
+			done = append(done, ref)
+			continue
+		}
+		wrong = append(wrong, h.Li(page.Link(ownAt(via, id), v.nameOf(via, id)), g.Text(": "+v.reasonOf(err))))
+		if mayPass(err) {
 			again = append(again, hidden("chosen", ref))
 		}
 	}
-	if len(wrong) > 0 {
-		v.fail(http.StatusConflict, "Not all were done", fmt.Sprintf("Done for %d of %d. These were refused:", len(chosen)-len(wrong),
-			len(chosen)),
-			h.Ul(wrong...), v.formOnce(v.once(), to("several"), g.Group(again), hidden("what", what), hidden("back", v.PostFormValue("back")),
-				h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Try those again")))), h.P(v.onward()))
+	if len(wrong) == 0 {
+		v.done(page.Here(session.Back(v.PostFormValue("back"))), "several")
 		return nil
 	}
-	v.done(page.Here(session.Back(v.PostFormValue("back"))), "several")
+	rest := []g.Node{h.Ul(wrong...)}
+	if len(again) > 0 {
+		rest = append(rest, v.formOnce(v.once(), to("several"), g.Group(again), hidden("what", what), hidden("sure", "yes"),
+			hidden("back", v.PostFormValue("back")),
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Try those again that may pass by themselves")))))
+	}
+	if len(done) > 0 {
+		rest = append(rest, h.P(g.Text("Done for:")), h.Ul(g.Map(done, func(ref string) g.Node {
+			via, id := cutReference(ref)
+			return h.Li(page.Link(ownAt(via, id), v.nameOf(via, id)))
+		})))
+	}
+	v.fail(http.StatusConflict, "Not all were done", fmt.Sprintf("Done for %d of %d. These were refused:", len(done), len(chosen)),
+		append(rest, h.P(v.onward()))...)
 	return nil
 }
 
-// nameOf is what a connection or target is called; its id if it can't be read.
-func (v *visit) nameOf(via, id string) string {
+// surely lists what is about to be rotated. What has its rotation off has to be ticked once more, and
+// what has nothing of its own to rotate can't be.
+func (v *visit) surely(chosen []string) error {
+	var boxes, without []g.Node
+	for _, ref := range chosen {
+		via, id := cutReference(ref)
+		s, err := v.named(via, id)
+		name := page.Link(ownAt(via, id), called(s, err, id))
+		if err == nil && s.state() == nil {
+			without = append(without, h.Li(name, g.Text(": it signs in only, and has no client secret of its own to rotate. Choose its "+
+				"targets in the list of targets.")))
+			continue
+		}
+		off := err == nil && !s.IsAutoRotationEnabled
+		boxes = append(boxes, h.Li(h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("chosen"), h.Value(ref),
+			g.If(!off, h.Checked())),
+			name, g.If(off, g.Text(" (rotation is off)")))))
+	}
+	main := []g.Node{}
+	if len(boxes) > 0 {
+		main = append(main, h.P(g.Text("Each of these gets a new client secret now, which is published. The one before stays good for the grace "+
+			"period, if there is one.")), v.form(to("several"), hidden("what", "rotate"), hidden("sure", "yes"),
+			hidden("back", v.PostFormValue("back")), h.Ul(boxes...),
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Rotate those that are ticked")))))
+	}
+	if len(without) > 0 {
+		main = append(main, h.P(g.Text("Left out:")), h.Ul(without...))
+	}
+	return v.show(v.document("several", "Rotate several now", append(main, h.P(v.onward()))...))
+}
+
+// mayPass reports whether what was refused may be let through later, as it is.
+func mayPass(err error) bool {
+	refused, ok := errors.AsType[*refusal](err)
+	return !ok || refused.status == http.StatusConflict || refused.status == http.StatusTooManyRequests ||
+		refused.status >= http.StatusInternalServerError
+}
+
+// cutReference is the other way of [reference].
+func cutReference(ref string) (via, id string) {
+	via, id, _ = strings.Cut(ref, "/")
+	return via, id
+}
+
+// named reads a connection or a target.
+func (v *visit) named(via, id string) (*subject, error) {
 	of := visit{api: v.api, params: map[string]string{"id": id}}
 	if via != "" {
 		of.params = map[string]string{"id": via, "targetId": id}
 	}
-	s, err := of.load()
+	return of.load()
+}
+
+// nameOf is what a connection or target is called; its id if it can't be read.
+func (v *visit) nameOf(via, id string) string {
+	s, err := v.named(via, id)
+	return called(s, err, id)
+}
+
+func called(s *subject, err error, id string) string {
 	if err != nil {
 		return id
 	}

@@ -13,9 +13,10 @@ import (
 func TestTrail(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
-	w.shows(w.get("/console/settings"), `<a href="/console/audit">Audit</a>`, "<dt>By</dt><dd>an API key</dd>")
+	w.shows(w.get("/console/settings"), `<a href="/console/audit">Audit</a>`, "<dt>By</dt><dd>an API key</dd>",
+		"<dd>admin: what the role rotate may, and reads the audit")
 	w.shows(w.get("/console/audit"), `aria-current="page">Audit`, "refused by the console, 512 times or more",
-		"signed in", "deletion asked for", "not known",
+		"signed in", "Rekey, as it was asked to", "deletion asked for", "not known",
 		"billing (read)", `<a href="/console/connections/`+id+`/audit">billing</a>`,
 		`<a href="/console/targets/`+id+`/`+targetID+`/audit">`+targetID+`</a>`, `<a href="/console/audit?cursor=more">Next page</a>`)
 	w.asked = nil

@@ -51,7 +51,7 @@ type Event struct {
 
 // By is an event of a caller, zero if they are not known, whose request came from an address.
 func By(caller auth.Caller, kind, from, reason string) Event {
-	e := Event{Kind: kind, By: caller.Name, How: caller.Kind, From: from, Reason: reason}
+	e := Event{Kind: kind, By: caller.Label(), How: caller.Kind, From: from, Reason: reason}
 	if caller.Role != 0 {
 		e.Role = caller.Role.String()
 	}
@@ -79,6 +79,9 @@ func Of(rec *rotation.Record, e rotation.Event) (line Event, ok bool) {
 	line = Event{At: e.At, Kind: e.Kind, By: e.By, From: e.From, Reason: e.Message, ConnectionID: rec.ID, Name: rec.Name}
 	if rec.Via != "" {
 		line.ConnectionID, line.TargetID = rec.Via, rec.ID
+		if rec.Name == "target-"+rec.ID { // it was given no name, and is called as its vault secret
+			line.Name = rec.VaultName
+		}
 	}
 	switch {
 	case e.Kind == history.Requested && e.Message == string(rotation.AskDelete):

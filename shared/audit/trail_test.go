@@ -183,6 +183,11 @@ func TestOf(t *testing.T) {
 	if got, ok := audit.Of(&target, e); !ok || got != want {
 		t.Errorf("%+v, %t", got, ok)
 	}
+	// A target that was given no name is called as its vault secret, as in the console's lists.
+	nameless := rotation.Record{ID: "target", Via: "via", Name: "target-target", VaultName: "payroll"}
+	if got, _ := audit.Of(&nameless, e); got != want {
+		t.Errorf("%+v", got)
+	}
 	for kind, want := range map[string]bool{history.Created: true, history.Undone: true, history.Deleted: true, history.Issued: false,
 		history.Changed: false, history.Requested: false, history.Deleting: false} {
 		got, ok := audit.Of(&rotation.Record{ID: "one"}, rotation.Event{At: at, Kind: kind})

@@ -74,6 +74,17 @@ type Caller struct {
 	Name string
 	Role Role
 	Kind string // [KindKey], [KindEntra] or [KindAppService]
+	// Shown is what the directory calls a person who has signed in to the console; empty: not known. It proves
+	// nothing and has at most 101 characters, all of which can be seen.
+	Shown string
+}
+
+// Label is the name for the audit: with what the directory calls the person, where that is known.
+func (c Caller) Label() string {
+	if c.Shown == "" {
+		return c.Name
+	}
+	return c.Name + " (" + c.Shown + ")"
 }
 
 // TokenValidator knows callers by an Entra access token. The error of Validate is

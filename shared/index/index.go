@@ -51,7 +51,10 @@ func Of(rec *rotation.Record) Entry {
 	}
 	e.Attention = attention.From(rec)
 	if rec.Policy.Enabled {
-		e.Due = rec.Due()
+		// A rotation that failed is tried again at a time of its own. That of the very first one is not known.
+		if due := rec.Due(); !due.IsZero() || rec.Error != nil {
+			e.Due = rec.NextRotation(due)
+		}
 	}
 	if c := rec.Current; c != nil {
 		e.Ends, e.Credential = c.ExpiresAt, Credential(rec.Target.TenantID, rec.Target.ClientID, c.KeyID)

@@ -68,7 +68,9 @@ if (live) {
     if (!answer || !answer.ok) { setTimeout(again, 10000); return; }
     const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-refresh]");
     if (!next) { location.reload(); return; }
-    if (!live.contains(document.activeElement)) live.replaceChildren(...next.childNodes);
+    const held = live.contains(document.activeElement) && document.activeElement.textContent;
+    live.replaceChildren(...next.childNodes);
+    if (held) [...live.querySelectorAll("a, button")].find(e => e.textContent === held)?.focus({preventScroll: true});
     setTimeout(again, 3000);
   };
   setTimeout(again, 3000);

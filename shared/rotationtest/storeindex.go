@@ -177,4 +177,10 @@ func (s storeTest) ahead(t *testing.T) {
 	if got := counted(); got != "0s, -2 50h0m0s" {
 		t.Errorf("after a removal: %s", got)
 	}
+	failed := make(4, -1, -1, true)
+	failed.Error = &rotation.Failure{Count: 1, At: at(-1), RetryAt: at(20)}
+	s.commit(t, failed)
+	if got := counted(); got != "0s, 20h0m0s, -2 50h0m0s" {
+		t.Errorf("of one that is tried again: %s", got)
+	}
 }

@@ -36,6 +36,7 @@ func (m *Manager) signIn(w http.ResponseWriter, r *http.Request, caller auth.Cal
 	if err := m.keep(r.Context(), w, begin(c, m.now())); err != nil {
 		return unavailable()
 	}
+	caller.Shown = c.Shown
 	m.signedIn(r, caller)
 	return redirect(Back(back), "")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,10 @@ func TestSignInByEntra(t *testing.T) {
 		if p, _ := b.get(); p.Role != auth.Rotate {
 			t.Fatalf("then: %+v", p)
 		}
+	}
+	// The audit has the id, and what Entra calls them.
+	if all := w.audited(); !slices.Contains(all, "console.signed-in entra user:"+w.entra.ada+" (Ada Admin) rotate 192.0.2.1:  1") {
+		t.Errorf("the audit has %q", all)
 	}
 	if !strings.Contains(w.lines(), `"signed in to the console","caller":"user:`+w.entra.ada+`","kind":"entra","role":"rotate"`) {
 		t.Errorf("the log says %s", w.lines())

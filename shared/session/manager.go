@@ -63,6 +63,7 @@ func (m *Manager) Authenticate(w http.ResponseWriter, r *http.Request) (*Visit, 
 	if answer != nil {
 		return nil, answer
 	}
+	caller.Shown = c.Shown
 	if m.Limit != nil {
 		if after, ok := m.Limit.Allow(caller.Name, !reads, m.now()); !ok {
 			return nil, busy(after)
