@@ -95,11 +95,11 @@ alternatives = $(subst $(empty) $(empty),|,$(strip $(1)))
 unit: unit-race unit-plain # unit, simulation, contract and end-to-end tests
 .PHONY: unit
 
+# Many tests wait, for programs or for a second to be over, so that there is room for a third package.
 unit-race: go
-	$(TEST) -race ./shared/tablestore $$($(GO) list ./... | grep -vE '^rekey/($(call alternatives,$(PLAIN)))(/|$$)')
+	$(TEST) -race -p=3 ./shared/tablestore $$($(GO) list ./... | grep -vE '^rekey/($(call alternatives,$(PLAIN)))(/|$$)')
 .PHONY: unit-race
 
-# What runs programs mostly waits for them, so that there is room for a third package.
 unit-plain: go
 	$(TEST) -p=3 $$($(GO) list ./... | grep -E '^rekey/($(call alternatives,$(PLAIN)))(/|$$)|^rekey/($(call alternatives,$(sort $(SAMPLED))))$$')
 .PHONY: unit-plain
