@@ -50,7 +50,19 @@ func StartStorage(ctx context.Context) (*Service, error) {
 	return start(ctx, "azurite.js", "Blob", "Queue", "Table")
 }
 
-func start(ctx context.Context, name string, kinds ...string) (*Service, error) {
+// start tries again if Azurite ends: another program may have taken a port that was free a moment ago.
+func start(ctx context.Context, name string, kinds ...string) (s *Service, err error) {
+	for range 3 {
+		if s, err = startOnce(ctx, name, kinds...); !errors.Is(err, errEnded) {
+			break
+		}
+	}
+	return s, err
+}
+
+var errEnded = errors.New("azurite ended before it was ready")
+
+func startOnce(ctx context.Context, name string, kinds ...string) (*Service, error) {
 	script, err := find(name)
 	if err != nil {
 		return nil, err
@@ -119,7 +131,7 @@ func (s *Service) ready(ctx context.Context, endpoint string) error {
 		select {
 		case <-tick.C:
 		case <-s.exited:
-			return errors.New("azurite ended before it was ready")
+			return errEnded
 		case <-ctx.Done():
 			return errors.New("azurite did not answer within a minute")
 		}
