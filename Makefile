@@ -79,30 +79,38 @@ checked: # one after the other: each may have to build msgraph-sdk-go
 	@$(MAKE) --no-print-directory staticcheck
 .PHONY: checked
 
-# Every test runs at least once; vet has run before. The longest package begins. Not under the race detector run
-# programs, the console in its browser, and what drives them as processes of their own, since what may race in them is
-# in packages that do, and to link the Graph SDK takes three times as long with it; nor the seeded simulation, the
-# tenant that is made up, and what wires adapters. Of what is exhaustive (rotationtest.Sample) it gets a sample, of
-# functions what does several things at once, and nothing of what only comes one after the other
-# (rotationtest.PlainOnly).
+# Every test runs at least once; vet has run before. Not under the race detector run programs, the console in its
+# browser, and what drives them as processes of their own, since what may race in them is in packages that do, and to
+# link the Graph SDK takes three times as long with it; nor the seeded simulation, the tenant that is made up, what
+# rebuilds a table, and what wires adapters. A test of the other packages that asks (rotationtest.Sample, Raced,
+# PlainOnly) does less or nothing with it, as do the suites of conformance; so these run once more without. Of functions
+# the race detector sees what does several things at once, and all of it runs without.
 PLAIN = functions/cmd functions/console functions/lifecycle infra shared/app shared/emulator/stack/faulttest \
-	shared/emulator/tenant shared/simulation
-SAMPLED = $(shell grep -rlE --include='*_test.go' 'rotationtest[.](Sample|Raced|PlainOnly)' functions shared | xargs -n1 dirname)
+	shared/emulator/tenant shared/rebuild shared/simulation
+ASKING = (rotationtest[.](Sample|PlainOnly|Raced)|^	PlainOnly)
 TEST = $(GO) test -vet=off -shuffle=on -count=1 -timeout=20m
 empty =
 alternatives = $(subst $(empty) $(empty),|,$(strip $(1)))
 
-unit: unit-race unit-plain # unit, simulation, contract and end-to-end tests
+unit: unit-race # unit, simulation, contract and end-to-end tests
+	@$(MAKE) --no-print-directory -j2 unit-plain unit-again
 .PHONY: unit
 
-# Many tests wait, for programs or for a second to be over, so that there is room for a third package.
+# Many tests wait, for programs or for a second to be over, so that there is room for a third package. The longest
+# package begins.
 unit-race: go
 	$(TEST) -race -p=3 ./shared/tablestore $$($(GO) list ./... | grep -vE '^rekey/($(call alternatives,$(PLAIN)))(/|$$)')
 .PHONY: unit-race
 
 unit-plain: go
-	$(TEST) -p=3 $$($(GO) list ./... | grep -E '^rekey/($(call alternatives,$(PLAIN)))(/|$$)|^rekey/($(call alternatives,$(sort $(SAMPLED))))$$')
+	$(TEST) -p=2 $$($(GO) list ./... | grep -E '^rekey/($(call alternatives,$(PLAIN)))(/|$$)|^rekey/functions$$')
 .PHONY: unit-plain
+
+unit-again: go
+	@tests=$$(find shared functions/*/ -name '*_test.go' | xargs awk '/^func / { split($$2, name, "(") } /$(ASKING)/ { print name[1] }' | sort -u); \
+	packages=$$(grep -rlE --include='*.go' '$(ASKING)' shared functions/*/ | xargs -n1 dirname | sort -u); \
+	$(TEST) -p=1 -run "^($$(echo $$tests | tr ' ' '|'))\$$|Conformance" ./shared/tablestore $$(printf './%s ' $$packages)
+.PHONY: unit-again
 
 faults: go ## break every write in turn, and count cases and requests
 	@$(GO) test ./shared/connection ./functions/cmd/azure -run 'TestEveryWriteFails|TestCostOfATimerPass' -count=1 -v | \

@@ -9,6 +9,7 @@ import (
 
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 )
@@ -148,6 +149,7 @@ func TestARequestAnswersInItsTimeWhileAllWorkersAreBusy(t *testing.T) {
 // The request tells as many targets as it has time for that the connection
 // signs in again; the timer tells the rest.
 func TestReconnectingManyTargetsStaysWithinTheRequestsTime(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		s.w.AtEnd = true

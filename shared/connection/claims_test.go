@@ -12,6 +12,7 @@ import (
 	"rekey/shared/connection"
 	"rekey/shared/history"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 	"rekey/shared/secret"
 )
 
@@ -19,6 +20,7 @@ import (
 // it does or has to do, of the second by what is asked for. An exclusive claim excludes all
 // others; shared ones do not exclude each other; certificates claim nothing.
 func TestWhatTwoConnectionsOfOneApplicationCanDo(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	const nothing = rotation.ClaimKind("")
 	update := func(t *testing.T, s *subject, c connection.Change) {
 		t.Helper()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rekey/shared/connection"
+	"rekey/shared/rotationtest"
 	"rekey/shared/serviceerror"
 )
 
@@ -78,6 +79,7 @@ func TestATargetThatWasKeptOutForDaysIsDeleted(t *testing.T) {
 // Attempts that come to nothing back off, although each of them issues a client secret: the
 // back-off does not start again with it. A person is told within two hours.
 func TestATargetThatNeverSignsInBacksOffAndIsTold(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for name, tt := range map[string]struct {
 		refusal *serviceerror.Error
 		most    int // client secrets in a day and a half

@@ -9,6 +9,7 @@ import (
 
 	"rekey/shared/connection"
 	"rekey/shared/history"
+	"rekey/shared/rotationtest"
 )
 
 // kept is how long history is kept.
@@ -30,6 +31,7 @@ func (s *subject) pruned(t *testing.T, id string) {
 
 // TestHistoryIsPruned lets three years pass: what is older than 400 days goes.
 func TestHistoryIsPruned(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)
@@ -62,6 +64,7 @@ func TestHistoryIsPruned(t *testing.T) {
 
 // The timer prunes, whether anything rotates or not.
 func TestTheHistoryOfAConnectionThatNeverRotatesIsPruned(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		unrotated(t, s)
@@ -81,6 +84,7 @@ func TestTheHistoryOfAConnectionThatNeverRotatesIsPruned(t *testing.T) {
 
 // History that has no record any more is found by its days.
 func TestTheHistoryOfADeletedConnectionIsPruned(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)

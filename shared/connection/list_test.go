@@ -64,6 +64,7 @@ func (p *paged) Page(ctx context.Context, q index.Query) ([]rotation.Record, *in
 // Connections that are being deleted stand in the list and are not shown. However many they are, they
 // cost a page little; what is behind them is shown, each once.
 func TestAPageAmongWhatIsBeingDeleted(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		for i := range 1200 {

@@ -64,6 +64,7 @@ var asks = map[string]func(t *testing.T, s *subject) error{
 // Whatever the API is asked in whatever phase, and while a pass works or after one has
 // died: no change is lost, nothing is forgotten, and every promise holds.
 func TestEveryRequestInEveryPhase(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for phase, bring := range phases {
 		for name, ask := range asks {
 			t.Run(fmt.Sprintf("%s while %s", name, phase), func(t *testing.T) {
@@ -157,6 +158,7 @@ func TestEveryRequestWhileCreating(t *testing.T) {
 // While new credentials are being taken over: what was asked for is done, before or
 // after, or refused; what is published works throughout.
 func TestEveryRequestWhileRebinding(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for name, ask := range asks {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -202,6 +204,7 @@ func TestEveryRequestWhileRebinding(t *testing.T) {
 // The API answers a request for a connection that is being deleted that it is gone, and it
 // goes, however long that takes.
 func TestEveryRequestWhileDeleting(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for name, ask := range asks {
 		for _, revoke := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, revoke %v", name, revoke), func(t *testing.T) {

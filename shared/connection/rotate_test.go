@@ -128,6 +128,7 @@ func TestARotationThatHasNotBegunIsAbandoned(t *testing.T) {
 // a grace period of a month. The API tells it when there are too many, before anything
 // begins; whatever begins ends, and an emergency makes room.
 func TestRotationsBeyondThe32ndGracePeriodAreRefused(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)
 		settled(t, s)

@@ -9,6 +9,7 @@ import (
 	"rekey/shared/certificate"
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 	"rekey/shared/serviceerror"
 )
 
@@ -22,6 +23,7 @@ const shortRow = 8 << 10
 // A record knows a few of the versions that are to be disabled; the others are
 // found in the vault.
 func TestAConnectionRotatesForEverAlthoughTheVaultDisablesNothing(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	const rotations = 100
 	synctest.Test(t, func(t *testing.T) {
 		s := newSubject(t)

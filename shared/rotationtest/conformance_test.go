@@ -14,7 +14,7 @@ import (
 
 // The fakes pass the suites that the real adapters pass.
 
-func TestMemoryStore(t *testing.T) {
+func TestMemoryStoreConformance(t *testing.T) {
 	rotationtest.TestStore(t, func(t *testing.T) rotationtest.Store { return quick(t).StorePort() })
 }
 
@@ -92,10 +92,10 @@ func TestWorldNotices(t *testing.T) {
 	})
 }
 
-func TestMemoryNotices(t *testing.T) {
+func TestMemoryNoticesConformance(t *testing.T) {
 	rotationtest.TestNotices(t, func(t *testing.T) rotationtest.NoticeStore { return quick(t).NoticePort() })
 }
 
-func TestMemoryPending(t *testing.T) {
+func TestMemoryPendingConformance(t *testing.T) {
 	rotationtest.TestPending(t, func(*testing.T) rotationtest.PendingStore { return &rotationtest.MemoryPending{} })
 }

@@ -122,6 +122,7 @@ func TestDeleteAfterTheVaultSecretIsGone(t *testing.T) {
 
 // The same for a permission that was taken away.
 func TestDeleteWithoutPermission(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.sweep(2 * hour)
 		s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Denied = true })
@@ -157,6 +158,7 @@ func TestDeleteDuringTheGracePeriod(t *testing.T) {
 // While Entra is down a deletion waits, however long; then it ends as if nothing had
 // been.
 func TestDeleteWhileEntraIsDown(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for _, revoke := range []bool{false, true} {
 		inBubble(t, func(t *testing.T, s *subject) {
 			s.sweep(2 * hour) // rotated; the old credential is in its grace period

@@ -93,6 +93,7 @@ func TestPublishedCredentialLost(t *testing.T) {
 // R6, R7: nothing works any more. The record says so, it is tried ever more
 // slowly, and after a day what is to be removed is left to a person.
 func TestNothingWorks(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.sweep(2 * hour)
 		s.w.OutsideBreak(true)

@@ -7,6 +7,7 @@ import (
 
 	"rekey/shared/history"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
 	"rekey/shared/vaulttag"
@@ -58,6 +59,7 @@ func TestNothingIsRetiredWhileAnotherSecretIsPublished(t *testing.T) {
 // R6: nor is it removed while Entra refuses what is published. That is tried again until Entra
 // takes it.
 func TestNothingIsRetiredWhileWhatIsPublishedIsRefused(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	inBubble(t, func(t *testing.T, s *subject) {
 		s.retiring(t)
 		v, _ := s.w.Published(s.record().VaultName)

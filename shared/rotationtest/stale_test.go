@@ -71,6 +71,7 @@ func (s *subject) enabled() map[string]int {
 // R4: a stale version that can't be disabled is not forgotten. It is tried again, ever more
 // slowly, until it is disabled; after an hour the connection says so, once.
 func TestAStaleVersionIsDisabledInTheEnd(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	down := &serviceerror.Error{Op: "disabling a version", Class: serviceerror.Transient, Status: 503}
 	known := func(v string) rotation.Stale { return rotation.Stale{Versions: []string{v}} }
 	found := func(string) rotation.Stale { return rotation.Stale{LookAt: time.Now()} }

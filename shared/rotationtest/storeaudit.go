@@ -45,6 +45,7 @@ func (s storeTest) audited(t *testing.T, begin time.Time, limit int) (all []stri
 }
 
 func (s storeTest) audit(t *testing.T) {
+	PlainOnly(t)
 	begin := auditTime(t)
 	var want []string
 	for i := range 25 {

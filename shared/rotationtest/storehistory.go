@@ -58,6 +58,7 @@ func (s storeTest) messages(t *testing.T, id string, limit int) (out []string) {
 }
 
 func (s storeTest) prune(t *testing.T) {
+	PlainOnly(t)
 	ctx, id, another := t.Context(), rand.Text(), rand.Text()
 	at := func(day, hour int) rotation.Event {
 		return rotation.Event{At: storeEpoch.AddDate(0, 0, day).Truncate(24 * time.Hour).Add(time.Duration(hour) * time.Hour),

@@ -50,6 +50,7 @@ func (s storeTest) pages(t *testing.T, q index.Query) (all []string) {
 }
 
 func (s storeTest) page(t *testing.T) {
+	PlainOnly(t)
 	mine, other := rand.Text()+"/Ü 'x'", rand.Text()
 	var want []string
 	for _, name := range []string{

@@ -9,11 +9,13 @@ import (
 	"rekey/shared/emulator/table"
 	"rekey/shared/history"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 )
 
 // That a connection is created or deleted is audited at no request, and a page of the audit costs 16
 // queries, whatever there is besides.
 func TestCostOfTheAudit(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	f := newFixture(t, table.Config{}, nil)
 	var rows []table.Row
 	for i := range 1000 {

@@ -22,6 +22,7 @@ import (
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/table"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 	"rekey/shared/tablestore"
 )
 
@@ -174,6 +175,7 @@ func TestReadsAreRepeated(t *testing.T) {
 }
 
 func TestOnePartitionThatFailsKeepsNoOtherFromBeingDue(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	f := newFixture(t, table.Config{Hook: func(op string, r *http.Request) *fault.Effect {
 		if op == table.OpQuery && strings.Contains(r.URL.Query().Get("$filter"), "'s03'") {
 			return &fault.Effect{Status: 503, Code: "ServerBusy"}

@@ -9,11 +9,13 @@ import (
 	"rekey/shared/emulator/fault"
 	"rekey/shared/emulator/table"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 )
 
 // The row of what is kept of a connection is found by the row of its last day, and by nothing
 // else. So a prune that ends between two transactions must leave that day until the row is gone.
 func TestAPruneThatEndsEarlyLeavesNoFormerRowBehind(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	const rows = 99 // of history: with that many, the hundredth operation is the day's
 	var batches, allowed atomic.Int64
 	allowed.Store(1 << 30)

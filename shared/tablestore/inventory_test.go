@@ -60,7 +60,6 @@ func TestInventoryConformance(t *testing.T) {
 
 func TestInventoryConformanceAzurite(t *testing.T) {
 	rotationtest.PlainOnly(t)
-	notRaced(t)
 	store, err := tablestore.New(tablestore.Config{ConnectionString: secret.New(azurite.ForTest(t).ConnectionString), Notices: true})
 	if err != nil {
 		t.Fatal(err)
@@ -76,14 +75,6 @@ func mustMarshal(t *testing.T, v any) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-// notRaced skips a test that would find no other race than those before it.
-func notRaced(t *testing.T) {
-	t.Helper()
-	if !rotationtest.Sample(1) {
-		t.Skip("runs without the race detector")
-	}
 }
 
 // Where nothing delivers, nothing piles up.

@@ -176,7 +176,7 @@ func (c costs) tenants(v tablestore.Inventory, tenant inventory.Tenant) {
 // Of many applications a few at a time are written. In the order of client ids that costs a query
 // for each partition and call; in another one no more rows are read than is worth it.
 func TestCostOfPutInParts(t *testing.T) {
-	notRaced(t)
+	rotationtest.PlainOnly(t)
 	const n, atOnce = 1000, 200
 	for _, sorted := range []bool{true, false} {
 		var most atomic.Int64

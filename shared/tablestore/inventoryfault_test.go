@@ -181,7 +181,7 @@ func TestPutIsKilledAtEveryWrite(t *testing.T) {
 
 // Under throttling throughout, Put gets further each time.
 func TestPutUnderThrottling(t *testing.T) {
-	notRaced(t)
+	rotationtest.PlainOnly(t)
 	var calls atomic.Int64
 	f := newFixture(t, table.Config{Hook: func(op string, _ *http.Request) *fault.Effect {
 		if op == table.OpBatch && calls.Add(1)%3 == 1 {
@@ -209,6 +209,7 @@ func TestPutUnderThrottling(t *testing.T) {
 
 // What a person deleted or restored by hand blocks neither a tenant nor an application.
 func TestInventoryDriftIsHealed(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	f := newFixture(t, table.Config{}, nil)
 	v := f.Inventory()
 	tenant, err := v.Commit(t.Context(), inventory.Tenant{ID: inventorytest.NewID(), Version: 1, WakeAt: epoch}, scan.Write{})

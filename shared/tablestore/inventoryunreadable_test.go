@@ -11,6 +11,7 @@ import (
 	"rekey/shared/inventory/catalog"
 	"rekey/shared/inventory/inventorytest"
 	"rekey/shared/inventory/scan"
+	"rekey/shared/rotationtest"
 	"rekey/shared/serviceerror"
 	"rekey/shared/tablestore"
 )
@@ -18,6 +19,7 @@ import (
 // A row that can't be read hides no other, and the next scan writes it anew. A row of a newer
 // schema is left alone.
 func TestUnreadableInventory(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	f := newFixture(t, table.Config{}, nil)
 	v, tenantID := f.Inventory(), inventorytest.NewID()
 	apps := population(tenantID, 20)

@@ -139,6 +139,7 @@ func TestLongNotice(t *testing.T) {
 
 // Promise P6 for notices: 16 queries if there are none, whatever else there is.
 func TestCostOfUndelivered(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	f := newFixture(t, table.Config{}, nil)
 	rows := make([]table.Row, 10_000)
 	for i := range rows {

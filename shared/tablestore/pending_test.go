@@ -36,6 +36,7 @@ func TestPendingConformanceAzurite(t *testing.T) {
 
 // What was never finished must not pile up, since Azure deletes nothing by itself.
 func TestExpiredAuthorizationsGo(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	f := newFixture(t, table.Config{}, nil)
 	for i := range 400 {
 		key := rand.Text()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rekey/shared/emulator/directory"
+	"rekey/shared/rotationtest"
 )
 
 // write adds a password to the application with the token of another, and removes it
@@ -77,6 +78,7 @@ func TestQuotas(t *testing.T) {
 // TestDocumentedQuotas holds the numbers, and that any stretch of their length sees
 // no more: two bursts around the end of a window are one too many.
 func TestDocumentedQuotas(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	q := directory.DocumentedQuotas()
 	want := directory.Quotas{
 		Application: directory.Budget{Requests: 3000, Per: 150 * time.Second},

@@ -77,9 +77,10 @@ func TestStore(t *testing.T, newStore func(t *testing.T) Subject) {
 	}
 }
 
-// large are the tests whose rows are.
+// large are the tests whose rows are, or that have many.
 var large = map[string]bool{
-	"a page of any size is kept": true, "an application of any size is kept": true, "many applications at once": true}
+	"a page of any size is kept": true, "an application of any size is kept": true, "many applications at once": true,
+	"finished scans are found, newest first": true, "a list of ends goes on where it was": true}
 
 // storeTest is one test's store. Each test looks only at tenants of its own.
 type storeTest struct{ Subject }

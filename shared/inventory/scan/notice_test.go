@@ -10,12 +10,14 @@ import (
 	"rekey/shared/history"
 	"rekey/shared/inventory"
 	"rekey/shared/rotation"
+	"rekey/shared/rotationtest"
 	"rekey/shared/serviceerror"
 )
 
 // What comes nearer to its end is told of when it is within 90, 30 and 7 days of it, once each, by the first scan that sees it.
 // A scan that fails in between tells of nothing twice, and hides nothing.
 func TestEachThresholdIsToldOfOnce(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for name, outage := range map[string]bool{"every day": false, "with days without a scan": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -211,6 +213,7 @@ func TestPartsMakeNoDifference(t *testing.T) {
 // A scan that is asked for long after the last one, where none was to come in between, has not failed while
 // it is under way.
 func TestAskedForAfterAPauseIsNotOverdue(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	for name, daily := range map[string]bool{"not daily": false, "daily from now on": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -281,6 +281,7 @@ func TestClocksApart(t *testing.T) {
 
 // Daily scans go on with clocks apart as with one.
 func TestDailyScansWithClocksApart(t *testing.T) {
+	rotationtest.PlainOnly(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		small(w)
