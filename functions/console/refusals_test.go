@@ -171,7 +171,7 @@ func TestPressedTwiceAtOnce(t *testing.T) {
 			w := newWorld(t, auth.Admin)
 			w.everything("billing")
 			w.answer("POST", rotate, 409,
-				object{"message": "The first request with this Idempotency-Key is still being worked on. Repeat it later."})
+				object{"code": "request-in-progress", "message": "In the words of a later version."})
 			timer := time.AfterFunc(after, func() { w.answer("POST", rotate, 200, object{}) })
 			defer timer.Stop()
 			begun := time.Now()
