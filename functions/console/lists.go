@@ -13,6 +13,7 @@ import (
 	"rekey/shared/auth"
 	"rekey/shared/index"
 	"rekey/shared/page"
+	"rekey/shared/serviceerror"
 )
 
 // perPage is how many connections a page has.
@@ -175,7 +176,7 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 		if s.Authentication != nil && s.Authentication.ExpiresAt != nil {
 			ends = v.when(*s.Authentication.ExpiresAt)
 		}
-		rows[i] = []g.Node{page.Link(own(s), s.title()), badge(s), next, ends, h.Code(g.Text(s.clientID()))}
+		rows[i] = []g.Node{page.Link(own(s), s.title()), badge(s), next, ends, shown(s.ApplicationName, s.clientID())}
 		if through {
 			rows[i] = append(rows[i], page.Link(ownAt("", s.ConnectionID), cmp.Or(names[s.ConnectionID], s.ConnectionID)))
 		}
@@ -223,8 +224,10 @@ type secretRotation struct {
 	IsAutoRotationEnabled         bool
 	RotationInterval              int
 	Parameters                    struct{ ObjectID, ClientID string }
+	ApplicationName               *string
 	RotationStatus                *string
 	LastRotationMessage           *string
+	LastRotationClass             serviceerror.Class
 	LastRotatedAt, NextRotationAt *time.Time
 	ExpiresAt                     *time.Time
 	VaultSecretName               string
@@ -234,11 +237,12 @@ type secretRotation struct {
 // subject is the target as the tables have connections.
 func (t *secretRotation) subject() subject {
 	s := subject{ID: t.ID, ConnectionID: t.ConnectionID, Name: t.Name, IsAutoRotationEnabled: t.IsAutoRotationEnabled,
-		Application: &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID}, VaultSecretName: t.VaultSecretName,
+		Application:     &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID},
+		ApplicationName: t.ApplicationName, VaultSecretName: t.VaultSecretName,
 		Attention: t.Attention}
 	s.Rotation = &rotation{Current: &current{ExpiresAt: t.ExpiresAt}, NextRotationAt: t.NextRotationAt,
 		LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
-		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage}
+		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage, LastRotationClass: t.LastRotationClass}
 	return s
 }
 
