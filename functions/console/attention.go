@@ -1,8 +1,10 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	g "maragu.dev/gomponents"
@@ -28,6 +30,7 @@ const (
 	look     help = iota // its page says more
 	rotating             // a rotation
 	trying               // another try of the one that has failed
+	testing              // a test, which says what is missing
 	renewing             // new credentials for what it signs in with, or a rotation where it signs in with nothing else
 	signing              // new credentials
 )
@@ -40,7 +43,7 @@ var reasons = map[string]reason{
 		signing},
 	attention.Failing: {"rotation fails", "A rotation has not succeeded. What is published stays as it is.",
 		trying},
-	attention.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.",
+	attention.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it.",
 		signing},
 	attention.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
 		"app runs. A rotation can be begun here meanwhile.", rotating},
@@ -62,16 +65,44 @@ func short(word string) string {
 	return "needs attention"
 }
 
-// reasons tells why to look at s, each with the buttons that help.
+// reasonOf is what holds of s. What Key Vault stands in the way of is no matter of credentials.
+func (s *subject) reasonOf(word string) reason {
+	a, state := s.Authentication, s.state()
+	switch r, ok := reasons[word]; {
+	case !ok: // of a newer API
+		return reason{says: sentence(word)}
+	case word == attention.Failing && state != nil && isVault(state.LastRotationClass):
+		r.says = "Key Vault stands in the way of a rotation: put that right there first. What is published stays as it is."
+		return r
+	case word == attention.SignInLost && a != nil && a.Problem != nil && isVault(a.Problem.Class):
+		return reason{r.short, "Key Vault does not give what it signs in with, so that nothing is rotated through it. Put that right there.",
+			testing}
+	case word == attention.SignInLost && a != nil && a.Problem != nil && a.Problem.Class == serviceerror.CredentialInvalid &&
+		s.Method != "oauth":
+		r.help = testing // what is disabled or blocked is so with other credentials, too
+		return r
+	default:
+		return r
+	}
+}
+
+// reasons tells why to look at s, each with the buttons that help. A fault of Key Vault's comes first: nothing
+// else can be put right before.
 func (v *visit) reasons(s *subject) g.Node {
-	return g.Map(s.Attention, func(word string) g.Node {
-		r, ok := reasons[word]
-		if !ok { // of a newer API
-			r.says = sentence(word)
-		}
+	words := slices.Clone(s.Attention)
+	if s.vaultFault() {
+		slices.SortStableFunc(words, func(a, b string) int {
+			return cmp.Compare(map[bool]int{true: -1}[byVault[a]], map[bool]int{true: -1}[byVault[b]])
+		})
+	}
+	return g.Map(words, func(word string) g.Node {
+		r := s.reasonOf(word)
 		return g.Group{h.P(g.Text(r.says)), v.cause(s, word), h.Div(h.Class("actions"), v.helping(s, r.help))}
 	})
 }
+
+// byVault are the reasons that a fault of Key Vault's gives.
+var byVault = map[string]bool{attention.Failing: true, attention.SignInLost: true}
 
 // cause tells why a reason holds, as far as is known here.
 func (v *visit) cause(s *subject, word string) g.Node {
@@ -93,12 +124,12 @@ func (v *visit) cause(s *subject, word string) g.Node {
 	}
 	var nodes []g.Node
 	if why != "" {
-		why, command := v.narrowed(s, why)
-		nodes = append(nodes, h.Strong(g.Text("Why: ")), g.Text(sentence(v.dated(why))+" "), command)
+		why, command := v.narrowed(s, word, why)
+		nodes = append(nodes, h.Strong(g.Text("Why: ")), advice(sentence(v.dated(why))), g.Text(" "), command)
 	}
 	if word == attention.Failing && r != nil {
-		if r.RetryAt != nil {
-			nodes = append(nodes, g.Text("Rekey tries again by itself "), v.when(*r.RetryAt), g.Text("; “Try again now” does it at once. "))
+		if r.RetryAt != nil && !(v.isOf(s) && s.failed()) { // there its status says so
+			nodes = append(nodes, g.Text("The next try is "), v.when(*r.RetryAt), g.Text("; “Try again now” does it at once. "))
 		}
 		if !v.isOf(s) { // there it stands below
 			nodes = append(nodes, page.Link(own(s).Fragment("runs"), "What was tried"))
@@ -110,12 +141,35 @@ func (v *visit) cause(s *subject, word string) g.Node {
 // isOf reports whether this is the page of s, which has the buttons of s anyway.
 func (v *visit) isOf(s *subject) bool { return v.id() == s.ID }
 
-// narrowed is why something failed, without what is true of other kinds of connections, and the commands
-// that put it right where they are known: a rotation without the permission for it.
-func (v *visit) narrowed(s *subject, why string) (string, g.Node) {
+// The parts of advices that are about more than one kind of connection, or leave a value out.
+const (
+	onPurpose   = " If it was disabled on purpose, give new credentials"
+	withItsID   = "az ad sp create --id, with its client id"
+	createsOne  = "az ad sp create --id "
+	mayNot      = "Rekey may not change the client secrets of this application. "
+	permitsOwns = "Application.ReadWrite.OwnedBy"
+)
+
+// narrowed is why something failed, without what is true of other kinds of connections, with the values of this
+// one, and with the commands that put it right where the advice has none: a rotation without the permission for it.
+func (v *visit) narrowed(s *subject, word, why string) (string, g.Node) {
+	signsIn := s.clientID()
+	if word == attention.SignInLost {
+		signsIn = s.Credentials.ClientID
+	}
+	if signsIn != "" {
+		why = strings.Replace(why, withItsID, createsOne+signsIn, 1)
+	}
+	if before, after, found := strings.Cut(why, onPurpose); found { // the page leads to Key Vault; “Edit” takes others
+		_, after, _ = strings.Cut(after, ".")
+		why = before + after
+	}
 	rest, ok := strings.CutPrefix(why, serviceerror.Permission.Advice())
-	if !ok || !v.isOf(s) {
+	switch {
+	case !ok:
 		return why, nil
+	case !v.isOf(s): // in a list, which asks nothing more
+		return mayNot + "Its page says what to grant." + rest, nil
 	}
 	actor := *s
 	if s.ConnectionID != "" {
@@ -126,21 +180,31 @@ func (v *visit) narrowed(s *subject, why string) (string, g.Node) {
 		actor = via.AppConnection
 	}
 	if actor.Method == "oauth" {
-		return "The person who signed in may not change the client secrets of this application. They must own it, or be an Application " +
-			"Administrator." + rest, nil
+		return v.personMayNot(s, &actor, rest)
 	}
-	const ownedBy = "Application.ReadWrite.OwnedBy"
-	signsIn := "the application that the connection signs in as"
+	grantee := "the application that the connection signs in as"
 	if actor.Credentials.ClientID == s.clientID() {
-		signsIn = "this application"
+		grantee = "this application"
 	}
-	commands := grant(actor.Credentials.ClientID, ownedBy, "application") + "\n" + owner(actor.Credentials.ClientID, s.clientID())
-	return "Rekey may not change the client secrets of this application. Grant " + signsIn + " the Microsoft Graph permission " + ownedBy +
+	commands := grant(actor.Credentials.ClientID, permitsOwns, "application") + "\n" + owner(actor.Credentials.ClientID, s.clientID())
+	return mayNot + "Grant " + grantee + " the Microsoft Graph permission " + permitsOwns +
 		", with admin consent, and make its service principal an owner of this application." + rest, page.Copyable(commands, "the commands")
 }
 
+// personMayNot is the same of a person who has signed in.
+func (v *visit) personMayNot(s, actor *subject, rest string) (string, g.Node) {
+	says := "The person who signed in may not change the client secrets of this application. They must own it, or be an Application " +
+		"Administrator." + rest
+	if a := actor.Authentication; a != nil && a.Account != nil && s.clientID() != "" {
+		return says, page.Copyable("az ad app owner add --id "+s.clientID()+" --owner-object-id "+*a.Account,
+			"the command that makes them an owner")
+	}
+	return says, nil
+}
+
 // helping are the buttons that help. A target signs in with nothing of its own; a connection by
-// client secret with what it rotates, as long as that works.
+// client secret with what it rotates, as long as that works. Nothing asks for credentials while Key Vault, which
+// would have to keep them, is what is wrong.
 func (v *visit) helping(s *subject, help help) g.Node {
 	rotate, again := v.button(auth.Rotate, own(s, "rotate"), "Rotate now", "plain small"),
 		v.button(auth.Rotate, own(s, "rotate"), "Try again now", "plain small")
@@ -151,12 +215,15 @@ func (v *visit) helping(s *subject, help help) g.Node {
 	switch {
 	case s.ConnectionID != "":
 		renew = rotate
+	case s.vaultFault():
 	case s.Method == "oauth":
 		renew = v.button(auth.Write, own(s, "reconnect"), "Sign in again", "plain small")
 	default:
 		renew = v.plain(auth.Write, own(s, "edit"), "Give new credentials")
 	}
 	switch {
+	case help == testing:
+		return v.plain(auth.Write, own(s, "test"), "Test what is missing")
 	case help == rotating && s.state() != nil:
 		return rotate
 	case help == trying && s.state() != nil:
@@ -192,7 +259,7 @@ func (v *visit) attention() ([]g.Node, error) {
 		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, nil
 	}
 	nodes := []g.Node{h.H2(g.Text("Needs attention")), h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
-		return page.Notice(page.Bad, h.P(page.Link(own(&s), s.title())), v.reasons(&s))
+		return page.Notice(page.Bad, h.P(page.Link(own(&s), s.title()), under(s.ApplicationName)), v.reasons(&s))
 	}))}
 	all := url.Values{"attention": {"true"}}
 	if urgent.NextCursor != "" {
