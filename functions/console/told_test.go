@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -59,12 +60,24 @@ func TestDeletionIsExplained(t *testing.T) {
 		t.Error("there is a button that can only be refused")
 	}
 	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
-	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays",
+	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays: in Entra until its end",
 		"1 older client secret will be removed from Entra at once: key-old.", "and remove 1 older client secret</button>",
-		"Every other client secret", "is removed from Entra", "Consumers stop working.",
+		"Every other client secret", "with the key id key-new stays in Entra, since it was given to Rekey", "Consumers stop working.",
 		"is scanned through this connection. After that scans go on through another")
 	w.shows(w.get("/console/connections/"+id+"/emergency"), "The one in use now with the key id key-new is removed.",
 		"1 older one in a grace period, removed as well: key-old.", "Every other client secret of the application stays.")
+	// By key id: what Rekey has issued goes, what is removed already is no more, and what the first rotation of a target
+	// was to take the place of stays; an emergency removes it.
+	target := connection("")
+	maps.Copy(target, object{"id": targetID, "connectionId": id, "retireKeyIds": []string{"key-named"}})
+	maps.Copy(target["rotation"].(object), object{"current": object{"keyId": "key-new", "issuedByRekey": true},
+		"retiring": []object{{"keyId": "key-gone", "revokedAt": now}}, "byHand": []object{{"keyId": "key-hand"}}})
+	w.answer("GET", secrets+"/"+id+"/targets/"+targetID, 200, object{"target": target})
+	w.shows(w.get("/console/targets/"+id+"/"+targetID+"/delete"), "with the key id key-new is removed from Entra, without a grace period",
+		"with the key id key-gone is removed already", "with the key id key-named, which the first rotation was to take the place of, stays.",
+		"with the key id key-hand stays in Entra until a person", ">Delete, and keep what is published</button>")
+	w.shows(w.get("/console/targets/"+id+"/"+targetID+"/emergency"), "key-new is removed.", "removed as well: key-named.",
+		"key-gone is removed already", "key-hand stays")
 	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing")}})
 	w.shows(w.get("/console/connections/"+id+"/delete"), "There is no other connection of the tenant")
 	is := connectionOf("billing", "certificate")
