@@ -150,12 +150,13 @@ func more(v *visit, cursor string) g.Node {
 	q := v.URL.Query()
 	q.Set("cursor", cursor)
 	q.Del("done")
+	q.Del(chooseField)
 	return h.Nav(h.Class("pages"), h.Aria("label", "Pages"), page.Link(page.Here(v.URL.Path).With(q), "Next page"))
 }
 
 // table lists connections with a choice of several, for what can be done to several at once.
 func (v *visit) table(id, caption string, list []subject) []g.Node {
-	choose := v.caller.Role.Allows(auth.Write)
+	choose, all := v.caller.Role.Allows(auth.Write), v.URL.Query().Get(chooseField) == "all"
 	columns := []page.Column{{Name: "Name", Wide: true}, {Name: "State"}, {Name: "Next rotation", Wide: true}, {Name: "Ends", Wide: true},
 		{Name: "Application"}}
 	names := map[string]string{}
@@ -182,7 +183,7 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 		}
 		if choose {
 			rows[i][0] = g.Group{h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("chosen"), h.Value(reference(s)),
-				h.Aria("label", "Choose "+s.title())), rows[i][0])}
+				g.If(all, h.Checked()), h.Aria("label", "Choose "+s.title())), rows[i][0])}
 		}
 	}
 	table := page.Table(id, caption, columns, rows)
@@ -191,9 +192,24 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 		return []g.Node{filter, table}
 	}
 	return []g.Node{filter, v.form(to("several"), h.Input(h.Type("hidden"), h.Name("back"), h.Value(v.here())), table,
-		h.Div(h.Class("actions"), h.Span(h.Class("note"), g.Text("With those chosen:")),
+		h.Div(h.Class("actions"), v.chooseAll(all), h.Span(h.Class("note"), g.Text("With those chosen:")),
 			severalButton("pause", "Pause"),
 			g.If(v.caller.Role.Allows(auth.Rotate), g.Group{severalButton("resume", "Resume"), severalButton("rotate", "Rotate now")})))}
+}
+
+// chooseField is in the address of a list of which all are chosen.
+const chooseField = "choose"
+
+// chooseAll leads to the same page with all of it chosen, or none. The script does it in place.
+func (v *visit) chooseAll(all bool) g.Node {
+	q, says := v.URL.Query(), [...]string{"Choose all of this page", "Choose none"}
+	q.Del("done")
+	if q.Del(chooseField); all {
+		says[0], says[1] = says[1], says[0]
+	} else {
+		q.Set(chooseField, "all")
+	}
+	return h.A(page.Here(v.URL.Path).With(q).Href(), g.Attr("data-chooses", says[1]), g.Text(says[0]))
 }
 
 // connectionNames are those of the first connections, by id; without them a list shows ids.
