@@ -162,7 +162,7 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 	names := map[string]string{}
 	through := id == "targets" && v.params["id"] == "" // on a connection's page all are through that one
 	if through && len(list) > 0 {
-		columns, names = append(columns, page.Column{Name: "Connection"}), v.connectionNames()
+		columns, names = append(columns, page.Column{Name: "Connection"}), v.connectionNames(list)
 	}
 	rows := make([][]g.Node, len(list))
 	for i := range list {
@@ -212,10 +212,23 @@ func (v *visit) chooseAll(all bool) g.Node {
 	return h.A(page.Here(v.URL.Path).With(q).Href(), g.Attr("data-chooses", says[1]), g.Text(says[0]))
 }
 
-// connectionNames are those of the first connections, by id; without them a list shows ids.
-func (v *visit) connectionNames() map[string]string {
-	var list struct{ AppConnections []subject }
+// fewConnections is up to how many connections of a page of targets are read one by one.
+const fewConnections = 10
+
+// connectionNames are those of the connections of targets, by id: of few each is read, of many the first ones are
+// listed, which costs no more than a page. Without a name a list shows the id.
+func (v *visit) connectionNames(targets []subject) map[string]string {
 	names := map[string]string{}
+	for i := range targets {
+		names[targets[i].ConnectionID] = ""
+	}
+	if len(names) <= fewConnections {
+		for id := range names {
+			names[id] = v.nameOf("", id)
+		}
+		return names
+	}
+	var list struct{ AppConnections []subject }
 	if v.api.get(secrets, url.Values{"limit": {perPage}}, &list) == nil {
 		for i := range list.AppConnections {
 			names[list.AppConnections[i].ID] = list.AppConnections[i].title()

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -326,12 +327,25 @@ func TestNamesAreShown(t *testing.T) {
 	const named = `&lt;b&gt;Pay&lt;/b&gt;roll<span class="hint"><code>` + clientID
 	w.shows(w.get("/console/connections"), named)
 	w.shows(w.get("/console/connections/"+id), named, "<dd>Ada &lt;i&gt; (object id object-of-ada)</dd>")
+	w.answer("GET", secrets, 200, object{"appConnections": []object{}}) // it is not among the first
 	before := len(w.asked)
 	p := w.get("/console/targets")
 	w.shows(p, `Wages<span class="hint"><code>`+clientID, `data-label="Application"><code>`+clientID,
 		`data-label="Connection"><a href="/console/connections/`+id+`">operator</a>`, "1 Feb 2027 12:00 UTC")
 	if n := len(w.asked) - before; n != 2 {
 		t.Errorf("a list costs %d calls", n)
+	}
+	// Of many connections one list has the names.
+	w.answer("GET", secrets, 200, object{"appConnections": []object{is}})
+	var many []object
+	for i := range 100 {
+		many = append(many, object{"id": fmt.Sprint("t", i), "connectionId": fmt.Sprint("of-", i)})
+	}
+	w.answer("GET", rotations, 200, object{"secretRotations": append(many, object{"id": "t", "connectionId": id})})
+	before = len(w.asked)
+	w.shows(w.get("/console/targets"), `/`+id+`">operator</a>`, `/of-99">of-99</a>`)
+	if n := len(w.asked) - before; n != 2 {
+		t.Errorf("a list of targets of many connections costs %d calls", n)
 	}
 	is["attention"] = []string{"sign-in"}
 	w.answer("GET", secrets+"/upcoming", 200, object{"upcoming": []object{{"at": now, "connectionId": id, "name": "x",
