@@ -258,6 +258,38 @@ func TestConnectionThatIsGone(t *testing.T) {
 	}
 }
 
+// Of many connections it takes long to read which one has targets, and the table may fail at it: it is asked again, and
+// has the time that a pass has.
+func TestConnectionThatIsGoneAmongMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		small(w)
+		w.managers = map[string][]inventory.Manager{guid(1): {{ConnectionID: "other"}}}
+		w.dir().tenantOf["other"] = tenantA
+		w.scanned()
+		delete(w.dir().tenantOf, conn)
+		tries := 0
+		w.each(func(ctx context.Context, call string) error {
+			if call != "managers" {
+				return nil
+			}
+			if tries++; tries == 1 {
+				return &serviceerror.Error{Op: "testing", Class: serviceerror.Transient}
+			}
+			select {
+			case <-time.After(time.Minute):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		w.tick(day + time.Hour)
+		if got := w.tenant(tenantA); got.Scan.ConnectionID != "other" || got.Scan.Phase != inventory.Complete || tries != 3 { // the third before the rows are written
+			t.Errorf("the scan is %+v, its problem %+v, after %d tries", got.Scan, got.Scan.Problem, tries)
+		}
+	})
+}
+
 // A token that the directory does not take is replaced; one after the other that it does not take is
 // a person's business.
 func TestTokenThatIsNotTaken(t *testing.T) {
