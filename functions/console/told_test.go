@@ -146,16 +146,18 @@ func TestMissingPermissionIsExplained(t *testing.T) {
 	}
 }
 
-// Runs beyond the last twenty are pages away.
+// Runs beyond the last twenty are pages away, and so is what was removed meanwhile, which readers see, too.
 func TestHistoryGoesOn(t *testing.T) {
 	w := newWorld(t, auth.Read)
 	w.everything("billing")
 	for _, c := range []struct{ path, api string }{{"connections/" + id, secrets + "/" + id},
 		{"targets/" + id + "/" + targetID, secrets + "/" + id + "/targets/" + targetID}} {
 		run := object{"id": "run", "trigger": "loss", "startedAt": now, "outcome": "running"}
-		w.answer("GET", c.api+"/rotations", 200, object{"rotations": []object{run}, "nextCursor": "c+1"})
+		removed := object{"keyId": "key-removed", "revokedAt": now.AddDate(0, 0, -1), "goneAt": now, "reason": "another client secret took its place"}
+		w.answer("GET", c.api+"/rotations", 200, object{"rotations": []object{run}, "revocations": []object{removed}, "nextCursor": "c+1"})
 		next := "/console/" + c.path + "/history?cursor=c%2B1"
-		w.shows(w.get("/console/"+c.path), `href="`+next+`">Next page`, "what was published stopped working", "under way")
+		w.shows(w.get("/console/"+c.path), `href="`+next+`">Next page`, "what was published stopped working", "under way",
+			"key-removed", "another client secret took its place", "30 Nov 2026")
 		w.shows(w.get(next), "under way", `href="`+next+`">Next page`)
 		if last := w.asked[len(w.asked)-1]; last.path != c.api+"/rotations" || last.query.Get("cursor") != "c+1" {
 			t.Errorf("the API is asked %+v", last)
