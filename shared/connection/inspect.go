@@ -47,10 +47,8 @@ func (s *Service) Inspect(ctx context.Context, in Input) (Inspection, error) {
 	if in.rotatesItself() {
 		rec.Target = in.app()
 	}
-	if in.Name != "" {
-		if err := found.Check.find(s.free(ctx, &rec)); err != nil {
-			return Inspection{}, err
-		}
+	if err := found.Check.find(s.free(ctx, &rec)); err != nil {
+		return Inspection{}, err
 	}
 	if err := found.Check.find(s.allowed(rec.Target.ClientID)); err != nil {
 		return Inspection{}, err

@@ -16,10 +16,10 @@ import (
 )
 
 // free looks whether what has to be unique is free, before another service is asked.
-// Only reserving and claiming decides.
+// Only reserving and claiming decides. A connection that is inspected may have no name yet.
 func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 	for _, res := range rec.Reservations() {
-		if res.Kind.Shared() {
+		if res.Kind.Shared() || res.Kind == reservation.Name && rec.Name == "" {
 			continue
 		}
 		holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
