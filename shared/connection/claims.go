@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"rekey/shared/claim"
-	"rekey/shared/index"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
@@ -93,7 +92,7 @@ func (s *Service) explainClaim(ctx context.Context, err error) error {
 	case other == nil:
 		e.Message = "Another connection of this application is being created or changed. Try again in a minute."
 		e.RetryAfter = time.Minute
-	case index.Gone(other):
+	case other.Gone():
 		e.Message = "A connection of this application is being deleted, and what it has issued is being removed. Try again later."
 		e.RetryAfter = 15 * time.Minute
 	case taken.Theirs.Kind == rotation.Shared:

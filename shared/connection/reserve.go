@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"rekey/shared/claim"
-	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
 
@@ -94,7 +93,7 @@ func (s *Service) void(ctx context.Context, held reservation.Row) (bool, error) 
 
 // taken says what is in the way, and whether it is about to go.
 func (s *Service) taken(ctx context.Context, rec *rotation.Record, held reservation.Row) error {
-	if other, err := s.Records.Load(ctx, held.Owner); held.Kind == reservation.Vault && err == nil && index.Gone(&other) {
+	if other, err := s.Records.Load(ctx, held.Owner); held.Kind == reservation.Vault && err == nil && other.Gone() {
 		return &Error{
 			Kind: Conflict, RetryAfter: 15 * time.Minute,
 			Message: "A connection that has the Key Vault secret is being deleted, and what it has issued is being removed. Try again later.",

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
@@ -135,7 +134,7 @@ func (s *Service) TenantOf(ctx context.Context, id string) (tenantID string, err
 
 func fitsAsParent(rec *rotation.Record) error {
 	switch {
-	case index.Gone(rec) || rec.Via != "":
+	case rec.Gone() || rec.Via != "":
 		return errNoConnection
 	case rec.Phase == rotation.Creating:
 		return &Error{Kind: Conflict, Message: "The connection is being created. Try again in a minute.", RetryAfter: time.Minute}
@@ -175,7 +174,7 @@ func (s *Service) Targets(ctx context.Context, via string) ([]rotation.Record, e
 		s.log().WarnContext(ctx, "targets left out of a list: their rows can't be read, as after a rollback",
 			"connection", via, "rows", all.leftOut)
 	}
-	list := slices.DeleteFunc(all.list, func(rec rotation.Record) bool { return index.Gone(&rec) })
+	list := slices.DeleteFunc(all.list, func(rec rotation.Record) bool { return rec.Gone() })
 	slices.SortFunc(list, func(a, b rotation.Record) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
 	})
