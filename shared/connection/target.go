@@ -260,13 +260,19 @@ func (s *Service) target(
 	if err := s.owned(ctx, token, app); err != nil {
 		return app, err
 	}
-	return app, s.hasPrincipal(ctx, token, app)
+	err = s.whileFresh(ctx, func(ctx context.Context) error {
+		_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+		return err
+	})
+	if errors.Is(err, errHungUp) {
+		return app, err
+	}
+	return app, withoutPrincipal(err, app)
 }
 
-// hasPrincipal refuses an application that Entra would let sign in with no client secret at all. Where
-// the service principal can't be read, the first proof will tell.
-func (s *Service) hasPrincipal(ctx context.Context, token rotation.Token, app rotation.Application) error {
-	_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+// withoutPrincipal refuses an application that Entra would let sign in with no client secret at all; err is what
+// reading its service principal has shown. Where that can't be read, the first proof will tell.
+func withoutPrincipal(err error, app rotation.Application) error {
 	if serviceerror.ClassOf(err) != serviceerror.ApplicationMissing {
 		return nil
 	}
