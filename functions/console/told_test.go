@@ -62,9 +62,13 @@ func TestDeletionIsExplained(t *testing.T) {
 	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays",
 		"1 older client secret will be removed from Entra at once: key-old.", "and remove 1 older client secret</button>",
 		"Every other client secret", "is removed from Entra", "Consumers stop working.",
-		"is scanned through this connection. After that scans go on through another")
+		"is scanned through this connection. If the tenant has another one, scans go on through that")
 	w.shows(w.get("/console/connections/"+id+"/emergency"), "The one in use now with the key id key-new is removed.",
 		"1 older one in a grace period, removed as well: key-old.", "Every other client secret of the application stays.")
+	another := connection("other")
+	another["id"] = targetID
+	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing"), another}, "nextCursor": "more"})
+	w.shows(w.get("/console/connections/"+id+"/delete"), "After that scans go on through another connection of the tenant")
 	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing")}})
 	w.shows(w.get("/console/connections/"+id+"/delete"), "There is no other connection of the tenant")
 	is := connectionOf("billing", "certificate")
