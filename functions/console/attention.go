@@ -45,8 +45,8 @@ var reasons = map[string]reason{
 		signing},
 	attention.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
 		"app runs. A rotation can be begun here meanwhile.", rotating},
-	attention.Deletion: {"deletion not finished", "It is being deleted, and that has not come to its end. Rekey goes on by itself as soon as it can.",
-		look},
+	attention.Deletion: {"deletion not finished", "It is being deleted, and that has not come to its end. Rekey goes on by " +
+		"itself as soon as it can.", look},
 	attention.NotRemoved: {"old one not removed",
 		"Rekey could not remove an old client secret so far, and goes on trying. Its page says what stands in the way.",
 		look},

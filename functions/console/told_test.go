@@ -157,7 +157,8 @@ func TestHistoryGoesOn(t *testing.T) {
 	for _, c := range []struct{ path, api string }{{"connections/" + id, secrets + "/" + id},
 		{"targets/" + id + "/" + targetID, secrets + "/" + id + "/targets/" + targetID}} {
 		run := object{"id": "run", "trigger": "loss", "startedAt": now, "outcome": "running"}
-		removed := object{"keyId": "key-removed", "revokedAt": now.AddDate(0, 0, -1), "goneAt": now, "reason": "another client secret took its place"}
+		removed := object{"keyId": "key-removed", "revokedAt": now.AddDate(0, 0, -1), "goneAt": now,
+			"reason": "another client secret took its place"}
 		w.answer("GET", c.api+"/rotations", 200, object{"rotations": []object{run}, "revocations": []object{removed}, "nextCursor": "c+1"})
 		next := "/console/" + c.path + "/history?cursor=c%2B1"
 		w.shows(w.get("/console/"+c.path), `href="`+next+`">Next page`, "what was published stopped working", "under way",

@@ -31,7 +31,8 @@ func TestAttention(t *testing.T) {
 			why.At = noon
 		}
 		// Nothing else of what is being deleted is a person's business.
-		return rotation.Record{Phase: rotation.Deleting, DeletingSince: noon.Add(-ago), Error: why, ByHand: []rotation.ByHand{{}}, Current: ends(0)}
+		return rotation.Record{Phase: rotation.Deleting, DeletingSince: noon.Add(-ago), Error: why, ByHand: []rotation.ByHand{{}},
+			Current: ends(0)}
 	}
 	refused := deleted(time.Minute, nil)
 	refused.Removals = []rotation.Removal{removal(serviceerror.Permission, 1)}

@@ -118,7 +118,8 @@ func TestADeletionThatLastsNeedsAttention(t *testing.T) {
 		}
 		list := service(s.w)
 		urgent, next, err := list.Page(t.Context(), index.Query{Limit: 10, Attention: time.Now()})
-		if err != nil || next != nil || len(urgent) != 1 || urgent[0].ID != "lasts" || !strings.Contains(urgent[0].Lingering(time.Now()), "an hour") {
+		if err != nil || next != nil || len(urgent) != 1 || urgent[0].ID != "lasts" ||
+			!strings.Contains(urgent[0].Lingering(time.Now()), "an hour") {
 			t.Errorf("needs attention: %+v, %v, %v", urgent, next, err)
 		}
 		if all, _, err := list.Page(t.Context(), index.Query{Limit: 10}); err != nil || len(all) != 0 {

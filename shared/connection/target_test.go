@@ -286,7 +286,9 @@ type replicating struct {
 	until time.Time
 }
 
-func (d replicating) ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error) {
+func (d replicating) ServicePrincipalPasswords(
+	ctx context.Context, token rotation.Token, app rotation.Application,
+) ([]rotation.Password, error) {
 	if time.Now().Before(d.until) {
 		return nil, &serviceerror.Error{Op: "reading a service principal", Class: serviceerror.ApplicationMissing}
 	}
@@ -301,7 +303,8 @@ func TestATargetWhoseServicePrincipalIsNew(t *testing.T) {
 			withParent(t, s)
 			c := service(s.w)
 			c.Directory = replicating{c.Directory, time.Now().Add(late)}
-			_, err := c.CreateTarget(t.Context(), s.parent, connection.TargetInput{Target: connection.Target{ClientID: s.app.ClientID}, By: "tester"})
+			in := connection.TargetInput{Target: connection.Target{ClientID: s.app.ClientID}, By: "tester"}
+			_, err := c.CreateTarget(t.Context(), s.parent, in)
 			if (err != nil) != refused || refused && !strings.Contains(err.Error(), "az ad sp create --id "+s.app.ClientID) {
 				t.Errorf("known after %s: %v", late, err)
 			}
