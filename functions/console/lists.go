@@ -236,9 +236,12 @@ func (t *secretRotation) subject() subject {
 	s := subject{ID: t.ID, ConnectionID: t.ConnectionID, Name: t.Name, IsAutoRotationEnabled: t.IsAutoRotationEnabled,
 		Application: &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID}, VaultSecretName: t.VaultSecretName,
 		Attention: t.Attention}
-	s.Rotation = &rotation{Current: &current{ExpiresAt: t.ExpiresAt}, NextRotationAt: t.NextRotationAt,
+	s.Rotation = &rotation{NextRotationAt: t.NextRotationAt,
 		LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
 		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage}
+	if t.ExpiresAt != nil { // else nothing is published, as a rule
+		s.Rotation.Current = &current{ExpiresAt: t.ExpiresAt}
+	}
 	return s
 }
 

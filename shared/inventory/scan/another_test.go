@@ -76,3 +76,29 @@ func TestConnectionThatIsGoneAmongMany(t *testing.T) {
 		}
 	})
 }
+
+// Dying at any call, or losing its answer, keeps a scan from going on through another connection no longer than that.
+func TestConnectionThatIsGoneBrokenAtEveryCall(t *testing.T) {
+	for _, f := range []fault{crashBefore, crashAfter, notDone, done} {
+		for n, broken := 1, true; broken && n < 100; n++ {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				small(w)
+				w.managers = map[string][]inventory.Manager{guid(1): {{ConnectionID: "other"}}}
+				w.dir().tenantOf["other"] = tenantA
+				w.scanned()
+				delete(w.dir().tenantOf, conn)
+				time.Sleep(day + time.Hour)
+				w.breakAt(n, f)
+				w.tick(3 * time.Hour)
+				w.mu.Lock()
+				broken = w.at == 0
+				w.mu.Unlock()
+				if got := w.tenant(tenantA); got.Scan.ConnectionID != "other" || got.Scan.Phase != inventory.Complete {
+					t.Errorf("%s at call %d: the scan is %+v, its problem %+v", f, n, got.Scan, got.Scan.Problem)
+				}
+				w.check(tenantA)
+			})
+		}
+	}
+}
