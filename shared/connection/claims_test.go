@@ -322,6 +322,13 @@ func TestInspectingNamesWhoHasTheApplication(t *testing.T) {
 			}
 			s.sweep(t, time.Hour)
 		}
+		for _, target := range []connection.Target{{ClientID: s.app.ClientID}, {ObjectID: s.app.ObjectID}} {
+			in := s.actor()
+			in.Name, in.Target, in.Rotate, in.Schedule = "", target, true, monthly
+			if found, err := service(s.w).Inspect(t.Context(), in); err != nil || !strings.Contains(strings.Join(found.Check.Why, " "), s.id) {
+				t.Errorf("for %+v: %q, %v", target, found.Check.Why, err)
+			}
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"strings"
 
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -54,8 +55,11 @@ func (s *Service) Inspect(ctx context.Context, in Input) (Inspection, error) {
 		return Inspection{}, err
 	}
 	state, err := s.look(ctx, token, &rec, &found.Check)
-	if err == nil && state != nil { // which may have been named by its object id alone
-		err = found.Check.find(s.allowed(state.ClientID))
+	if err == nil && state != nil && rec.Target.ClientID == "" { // it was named by its object id alone
+		rec.Target.ClientID = strings.ToLower(state.ClientID)
+		if err = found.Check.find(s.allowed(state.ClientID)); err == nil {
+			err = found.Check.find(s.unclaimed(ctx, &rec))
+		}
 	}
 	if err != nil || state == nil || !in.rotatesItself() {
 		return found, err

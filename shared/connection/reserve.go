@@ -36,6 +36,11 @@ func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 			return s.taken(ctx, rec, holder)
 		}
 	}
+	return s.unclaimed(ctx, rec)
+}
+
+// unclaimed looks whether another connection is in the way of what rec does with its application (rule R11).
+func (s *Service) unclaimed(ctx context.Context, rec *rotation.Record) error {
 	claims := s.claims()
 	claims.Store = unwritten{claims.Store}
 	if err := claims.Look(ctx, s.newClaims(rec, rec.Uses()...)...); err != nil {
