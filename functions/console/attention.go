@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/url"
 	"slices"
-	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -47,6 +46,8 @@ var reasons = map[string]reason{
 		signing},
 	attention.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
 		"app runs. A rotation can be begun here meanwhile.", rotating},
+	attention.Deletion: {"deletion not finished", "It is being deleted, and that has not come to its end. Rekey goes on by " +
+		"itself as soon as it can.", look},
 	attention.NotRemoved: {"old one not removed",
 		"Rekey could not remove an old client secret so far, and goes on trying. Its page says what stands in the way.",
 		look},
@@ -104,104 +105,6 @@ func (v *visit) reasons(s *subject) g.Node {
 // byVault are the reasons that a fault of Key Vault's gives.
 var byVault = map[string]bool{attention.Failing: true, attention.SignInLost: true}
 
-// cause tells why a reason holds, as far as is known here.
-func (v *visit) cause(s *subject, word string) g.Node {
-	why, r := "", s.state()
-	switch {
-	case word == attention.SignInLost && s.Authentication != nil && s.Authentication.Problem != nil:
-		why = s.Authentication.Problem.Message
-	case r == nil:
-	case word == attention.Failing && r.RotationStatus == "failed":
-		why = text(r.LastRotationMessage, "")
-	case word == attention.NotRemoved:
-		for _, o := range r.Retiring {
-			if o.Problem != "" {
-				why = "The one with the key id " + o.KeyID + ": " + o.Problem
-			}
-		}
-	case word == attention.RemoveByHand && len(r.ByHand) > 0:
-		why = "The one with the key id " + r.ByHand[0].KeyID + ": " + r.ByHand[0].Reason
-	}
-	var nodes []g.Node
-	if why != "" {
-		why, command := v.narrowed(s, word, why)
-		nodes = append(nodes, h.Strong(g.Text("Why: ")), advice(sentence(v.dated(why))), g.Text(" "), command)
-	}
-	if word == attention.Failing && r != nil {
-		if r.RetryAt != nil && !(v.isOf(s) && s.failed()) { // there its status says so
-			nodes = append(nodes, g.Text("The next try is "), v.when(*r.RetryAt), g.Text("; “Try again now” does it at once. "))
-		}
-		if !v.isOf(s) { // there it stands below
-			nodes = append(nodes, page.Link(own(s).Fragment("runs"), "What was tried"))
-		}
-	}
-	return g.If(len(nodes) > 0, h.Div(nodes...))
-}
-
-// isOf reports whether this is the page of s, which has the buttons of s anyway.
-func (v *visit) isOf(s *subject) bool { return v.id() == s.ID }
-
-// The parts of advices that are about more than one kind of connection, or leave a value out.
-const (
-	onPurpose   = " If it was disabled on purpose, give new credentials"
-	withItsID   = "az ad sp create --id, with its client id"
-	createsOne  = "az ad sp create --id "
-	mayNot      = "Rekey may not change the client secrets of this application. "
-	permitsOwns = "Application.ReadWrite.OwnedBy"
-)
-
-// narrowed is why something failed, without what is true of other kinds of connections, with the values of this
-// one, and with the commands that put it right where the advice has none: a rotation without the permission for it.
-func (v *visit) narrowed(s *subject, word, why string) (string, g.Node) {
-	signsIn := s.clientID()
-	if word == attention.SignInLost {
-		signsIn = s.Credentials.ClientID
-	}
-	if signsIn != "" {
-		why = strings.Replace(why, withItsID, createsOne+signsIn, 1)
-	}
-	if before, after, found := strings.Cut(why, onPurpose); found { // the page leads to Key Vault; “Edit” takes others
-		_, after, _ = strings.Cut(after, ".")
-		why = before + after
-	}
-	rest, ok := strings.CutPrefix(why, serviceerror.Permission.Advice())
-	switch {
-	case !ok:
-		return why, nil
-	case !v.isOf(s): // in a list, which asks nothing more
-		return mayNot + "Its page says what to grant." + rest, nil
-	}
-	actor := *s
-	if s.ConnectionID != "" {
-		var via struct{ AppConnection subject }
-		if err := v.api.get(at(s.ConnectionID, ""), nil, &via); err != nil {
-			return why, nil // it says more than is needed
-		}
-		actor = via.AppConnection
-	}
-	if actor.Method == "oauth" {
-		return v.personMayNot(s, &actor, rest)
-	}
-	grantee := "the application that the connection signs in as"
-	if actor.Credentials.ClientID == s.clientID() {
-		grantee = "this application"
-	}
-	commands := grant(actor.Credentials.ClientID, permitsOwns, "application") + "\n" + owner(actor.Credentials.ClientID, s.clientID())
-	return mayNot + "Grant " + grantee + " the Microsoft Graph permission " + permitsOwns +
-		", with admin consent, and make its service principal an owner of this application." + rest, page.Copyable(commands, "the commands")
-}
-
-// personMayNot is the same of a person who has signed in.
-func (v *visit) personMayNot(s, actor *subject, rest string) (string, g.Node) {
-	says := "The person who signed in may not change the client secrets of this application. They must own it, or be an Application " +
-		"Administrator." + rest
-	if a := actor.Authentication; a != nil && a.Account != nil && s.clientID() != "" {
-		return says, page.Copyable("az ad app owner add --id "+s.clientID()+" --owner-object-id "+*a.Account,
-			"the command that makes them an owner")
-	}
-	return says, nil
-}
-
 // helping are the buttons that help. A target signs in with nothing of its own; a connection by
 // client secret with what it rotates, as long as that works. Nothing asks for credentials while Key Vault, which
 // would have to keep them, is what is wrong.
@@ -236,15 +139,29 @@ func (v *visit) helping(s *subject, help help) g.Node {
 	return nil
 }
 
-// attention lists what a person should look at first.
-func (v *visit) attention() ([]g.Node, error) {
+// gone reports whether s is being deleted, which lists show where that needs attention.
+func (s *subject) gone() bool { return slices.Contains(s.Attention, attention.Deletion) }
+
+// called is the name, which leads to the page; of what is being deleted only the audit is left.
+func (v *visit) called(s *subject) g.Node {
+	switch {
+	case !s.gone():
+		return page.Link(own(s), s.title())
+	case v.caller.Role.Allows(auth.Admin):
+		return page.Link(own(s, "audit"), s.title())
+	}
+	return g.Text(s.title())
+}
+
+// attention lists what a person should look at first; none: there is nothing.
+func (v *visit) attention() (nodes []g.Node, none bool, err error) {
 	ask := url.Values{"limit": {perOverview}, "attention": {"true"}}
 	var urgent struct {
 		AppConnections []subject
 		NextCursor     string
 	}
 	if err := v.api.get(secrets, ask, &urgent); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var below struct {
 		SecretRotations []secretRotation
@@ -256,10 +173,10 @@ func (v *visit) attention() ([]g.Node, error) {
 		list = append(list, below.SecretRotations[i].subject())
 	}
 	if len(list) == 0 && missing == nil {
-		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, nil
+		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, true, nil
 	}
-	nodes := []g.Node{h.H2(g.Text("Needs attention")), h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
-		return page.Notice(page.Bad, h.P(page.Link(own(&s), s.title()), under(s.ApplicationName)), v.reasons(&s))
+	nodes = []g.Node{h.H2(g.Text("Needs attention")), h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
+		return page.Notice(page.Bad, h.P(v.called(&s), under(s.ApplicationName)), v.reasons(&s))
 	}))}
 	all := url.Values{"attention": {"true"}}
 	if urgent.NextCursor != "" {
@@ -271,7 +188,7 @@ func (v *visit) attention() ([]g.Node, error) {
 	if missing != nil {
 		nodes = append(nodes, v.missing("Targets", missing))
 	}
-	return nodes, nil
+	return nodes, false, nil
 }
 
 // missing stands for a part of a page that can't be read, so that the rest is shown all the same.

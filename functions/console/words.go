@@ -254,7 +254,11 @@ func (r reader) removals(list []retiring) (says []string) {
 		}
 	}
 	say(resist, "An old client secret could not be removed yet: see below.", "could not be removed yet: see below.")
-	say(ahead, "The old client secret is removed on "+r.clock(last)+".", "are removed from "+r.clock(first)+" to "+r.clock(last)+".")
+	when := "on " + r.clock(last)
+	if r.clock(first) != r.clock(last) {
+		when = "from " + r.clock(first) + " to " + r.clock(last)
+	}
+	say(ahead, "The old client secret is removed "+when+".", "are removed "+when+".")
 	say(due, "The old client secret is being removed.", "are being removed.")
 	say(removed, "The old client secret is removed; Rekey waits until the directory stops showing it.",
 		"are removed; Rekey waits until the directory stops showing them.")

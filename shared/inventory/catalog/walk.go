@@ -22,8 +22,10 @@ const (
 
 // met is an application that a walk has come across.
 type met struct {
-	place End
-	row   *Row // nil: it is in no place that is still ahead
+	place    End
+	row      *Row // nil: it is in no place that is still ahead
+	managers []inventory.Manager
+	known    bool // all of them
 }
 
 // walk goes along the order of ends. An application has several ends there, and is in the list at
@@ -64,21 +66,11 @@ func (l *list) step(ctx context.Context, ends []End, apps map[inventory.Key]met)
 	if err := l.meet(ctx, ends, apps); err != nil {
 		return err
 	}
-	here := slices.DeleteFunc(slices.Clone(ends), func(e End) bool { return apps[e.Key].row == nil || apps[e.Key].place != e })
-	if len(here) == 0 {
-		return nil
-	}
-	found := make([]inventory.Application, 0, len(here))
-	for _, e := range here {
-		found = append(found, apps[e.Key].row.Application)
-	}
-	managers, known, err := l.c.Managers.Of(ctx, found)
-	if err != nil {
-		return l.c.explain(ctx, "reading the connections", err)
-	}
-	for _, e := range here {
-		l.keep(e, *apps[e.Key].row, managers[e.Key], known)
-		apps[e.Key] = met{place: e}
+	for _, e := range ends {
+		if app := apps[e.Key]; app.row != nil && app.place == e {
+			l.keep(e, *app.row, app.managers, app.known)
+			apps[e.Key] = met{place: e}
+		}
 	}
 	return nil
 }
@@ -117,12 +109,25 @@ func (l *list) meet(ctx context.Context, ends []End, apps map[inventory.Key]met)
 		l.leftOut += n
 		l.c.warnLeftOut(ctx, n)
 	}
-	for i, row := range rows {
-		if row == nil {
-			continue
-		}
-		if place := Place(&row.Application, l.now); l.ends.within(place) {
-			apps[keys[i]] = met{place, row}
+	return l.settleAll(ctx, slices.DeleteFunc(rows, func(row *Row) bool { return row == nil }), apps)
+}
+
+// settleAll notes the places of applications that the walk has come across.
+func (l *list) settleAll(ctx context.Context, rows []*Row, apps map[inventory.Key]met) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	found := make([]inventory.Application, 0, len(rows))
+	for _, row := range rows {
+		found = append(found, row.Application)
+	}
+	managers, known, err := l.c.Managers.Of(ctx, found)
+	if err != nil {
+		return l.c.explain(ctx, "reading the connections", err)
+	}
+	for _, row := range rows {
+		if place, ok := l.settle(row, managers[row.Key]); ok {
+			apps[row.Key] = met{place, row, managers[row.Key], known}
 		}
 	}
 	return nil
