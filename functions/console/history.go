@@ -107,6 +107,9 @@ func wordOf(words map[string]string, code string) string {
 	return strings.NewReplacer("-", " ", ".", " ").Replace(code)
 }
 
+// unreadable is what stands for a line that this version can't read.
+const unreadable = "a line that this version of Rekey can't read"
+
 // eventWords are what the audit tells.
 var eventWords = map[string]string{
 	history.Created: "created", history.Undone: "creation undone", history.Deleting: "deletion asked for", history.Deleted: "deleted",
@@ -118,7 +121,7 @@ var eventWords = map[string]string{
 	history.RebindRefused: "new credentials refused", history.CredentialGiven: "credentials given",
 	history.Identified: "key id found out", history.Changed: "changed", history.Attention: "needs attention",
 	history.Recovered: "all is well again", history.Reconnected: "connected again", history.SignInLost: "can't sign in any more",
-	history.SignInBack: "can sign in again",
+	history.SignInBack: "can sign in again", history.Unreadable: unreadable,
 }
 
 // requestWords are what can be asked for.
@@ -144,7 +147,11 @@ func ownAudit(v *visit) error {
 	}
 	rows := make([][]g.Node, len(list.Events))
 	for i, e := range list.Events {
-		rows[i] = []g.Node{v.when(e.At), g.Text(wordOf(eventWords, e.Kind)), g.Text(text(e.By, "Rekey")), g.Text(text(e.From, "-")),
+		by := "Rekey"
+		if e.Kind == history.Unreadable {
+			by = "not known"
+		}
+		rows[i] = []g.Node{v.maybe(&e.At, "not known"), g.Text(wordOf(eventWords, e.Kind)), g.Text(text(e.By, by)), g.Text(text(e.From, "-")),
 			g.Text(text(e.KeyID, "-")), g.Text(v.dated(eventMessage(e)))}
 	}
 	var table g.Node = h.P(g.Text("There is nothing here."))
@@ -218,6 +225,7 @@ var trailWords = map[string]string{
 	audit.SignedIn: "signed in", audit.SignedOut: "signed out", audit.ConsoleRefused: "refused by the console",
 	audit.KeyMade: "key of the console made", audit.APIRefused: "refused by the API", audit.DeletionRequested: "deletion asked for",
 	history.Created: "created", history.Undone: "creation undone", history.Deleted: "deleted",
+	history.Unreadable: unreadable,
 }
 
 // line is a line of the deployment's audit.
@@ -234,7 +242,7 @@ func (l *line) who() string {
 		return *l.By + " (" + *l.Role + ")"
 	case l.By != nil:
 		return *l.By
-	case strings.HasSuffix(l.Kind, ".refused"):
+	case strings.HasSuffix(l.Kind, ".refused"), l.Kind == history.Unreadable:
 		return "not known"
 	case l.Kind == history.Deleted:
 		return "Rekey, as it was asked to"

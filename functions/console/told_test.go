@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/functions/console"
 	"rekey/shared/attention"
@@ -171,7 +172,7 @@ func TestCodesHaveWords(t *testing.T) {
 		words    map[string]string
 		least    int
 	}{
-		{"history/kind.go", regexp.MustCompile(`= "((?:connection|rotation|credential)\.[a-z-]+)"`), console.EventWords, 25},
+		{"history/kind.go", regexp.MustCompile(`= "((?:connection|rotation|credential)\.[a-z-]+|unreadable)"`), console.EventWords, 26},
 		{"audit/event.go", regexp.MustCompile(`= "((?:console|api|connection)\.[a-z-]+)"`), console.TrailWords, 6},
 		{"auth/auth.go", regexp.MustCompile(`Kind[A-Z]\w+ += "([a-z-]+)"`), console.SignInWords, 3},
 		{"rotation/run.go", regexp.MustCompile(`Trigger = "([a-z]+)"`), console.Triggers, 6},
@@ -196,8 +197,12 @@ func TestCodesHaveWords(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
 	w.answer("GET", secrets+"/"+id+"/audit", 200, object{"events": []object{{"at": now, "kind": "rotation.requested", "message": "emergency"},
-		{"at": now, "kind": "rotation.of-a-newer-version"}}})
-	w.shows(w.get("/console/connections/"+id+"/audit"), "asked for", "an emergency rotation", "rotation of a newer version")
+		{"at": now, "kind": "rotation.of-a-newer-version"}, {"at": time.Time{}, "kind": "unreadable"}}})
+	const spoilt = "a line that this version of Rekey can&#39;t read</td>"
+	w.shows(w.get("/console/connections/"+id+"/audit"), "asked for", "an emergency rotation", "rotation of a newer version", spoilt,
+		`<th scope="row">not known</th>`)
+	w.answer("GET", "/api/v1/audit", 200, object{"events": []object{{"at": now, "kind": "unreadable", "count": 1}}})
+	w.shows(w.get("/console/audit"), spoilt, `data-label="By">not known`)
 }
 
 // No page has an id twice.
