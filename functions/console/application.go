@@ -96,7 +96,7 @@ func (f *sheet) finding(a *item, is finding) g.Node {
 	if is.KeyID != nil {
 		about = " (credential " + *is.KeyID + ")"
 	}
-	one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.P(advice(is.Advice))}
+	one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.Div(advice(is.Advice))}
 	if is.Accepted != nil {
 		one = append(one, h.P(h.Class("note"), g.Text("Accepted by "+is.Accepted.By+": "+sentence(is.Accepted.Reason)+" Until "),
 			f.when(is.Accepted.Until)),

@@ -271,7 +271,7 @@ func TestConsumersOfAVaultWithoutAName(t *testing.T) {
 	for path, empty := range map[string]bool{"connections/" + id: false, "targets/" + id + "/" + targetID: true} {
 		p := w.get("/console/" + path)
 		w.shows(p, `az keyvault secret show --id &#34;https://127.0.0.1:8443/secrets/billing-secret&#34; --query value`)
-		if strings.Contains(p.text, "--vault-name") || strings.Contains(p.text, none) != empty {
+		if strings.Contains(p.text, "--vault-name") || strings.Count(p.text, "<code>VAULT=contoso-vault      #") != 1 || strings.Contains(p.text, none) != empty {
 			t.Errorf("%s: %s", path, p.text)
 		}
 	}

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"os"
@@ -228,18 +229,26 @@ func TestCommandsInAdvice(t *testing.T) {
 			"one, then remove it: az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert.": {
 			"az ad app credential reset --id " + clientID + " --append",
 			"az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert"},
-		"Make one (az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append).": nil,
-		"Add one: az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>.":   nil,
-		"Delete it: az ad app delete --id " + clientID + " (it can be restored).":                         {"az ad app delete --id " + clientID},
-		`The client secret "az ad app delete --id ` + id + ` \" az ad app delete --id x" ends.`:           nil,
-		"Let Rekey rotate it: POST .../inventory/" + tenantID + "/" + clientID + "/adopt. Or by hand.":    nil,
+		"Make one (az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append).": {
+			"CERTIFICATE_FILE=cert.pem      # its public part\naz ad app credential reset --id " + clientID +
+				` --cert "@$CERTIFICATE_FILE" --append`},
+		"Add one: az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>.": {
+			"PERSON_ID=$(az ad user show --id ada@contoso.com --query id -o tsv)\naz ad app owner add --id " + clientID +
+				` --owner-object-id "$PERSON_ID"`},
+		"Remove it: az ad app credential delete --id " + clientID + " --key-id <key id>.": {
+			"KEY_ID=00000000-0000-0000-0000-000000000000      # below, under Credentials\n" +
+				"az ad app credential delete --id " + clientID + ` --key-id "$KEY_ID"`},
+		"Remove it: az ad app delete --id <client id>.":                                                nil,
+		"Delete it: az ad app delete --id " + clientID + " (it can be restored).":                      {"az ad app delete --id " + clientID},
+		`The client secret "az ad app delete --id ` + id + ` \" az ad app delete --id x" ends.`:        nil,
+		"Let Rekey rotate it: POST .../inventory/" + tenantID + "/" + clientID + "/adopt. Or by hand.": nil,
 	} {
 		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"tenantId": tenantID, "clientId": clientID,
 			"findings": []object{{"finding": "unused", "advice": advice}}}, "tenant": object{}})
 		p := w.get("/console/inventory/" + tenantID + "/" + clientID)
 		var got []string
 		for _, m := range regexp.MustCompile(`data-copy="([^"]*)"`).FindAllStringSubmatch(p.text, -1) {
-			got = append(got, strings.NewReplacer("&lt;", "<", "&gt;", ">").Replace(m[1]))
+			got = append(got, html.UnescapeString(m[1]))
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) || strings.Contains(p.text, "...") {
 			t.Errorf("%s\ncopies %q, want %q", advice, got, want)
