@@ -172,7 +172,8 @@ func (v *visit) confirm(s *subject, refused *refusal) error {
 		v.form(own(s, "emergency"), f.mistaken(),
 			h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
 			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off"), f.about("confirm", "")),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), g.Text("Rotate at once")), page.Link(own(s), "Back"))))
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), g.Text("Rotate at once")), page.Link(own(s), "Back"),
+				patience())))
 	return f.show(d)
 }
 

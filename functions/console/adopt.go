@@ -36,7 +36,8 @@ func (v *visit) adopting(f *sheet) error {
 			"they are.")),
 		v.form(to("inventory", a.TenantID, a.ClientID, "adopt"), through, f.field("name", "Empty: one is made of the id."),
 			f.field("vaultSecretName", "Required. What consumers will read.", h.Required()), f.schedule(graceOfNew), f.retire(&a),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Adopt")), page.Link(to("inventory", a.TenantID, a.ClientID), "Back"))))
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Adopt")), page.Link(to("inventory", a.TenantID, a.ClientID), "Back"),
+				patience())))
 	return f.show(d)
 }
 

@@ -110,6 +110,9 @@ const (
 	onceField  = "once"
 )
 
+// patience says beside a button how long the answer may take: as long as the API works on a request at once.
+func patience() g.Node { return h.Span(h.Class("note"), g.Text("The answer may take half a minute.")) }
+
 // button is a form of one button. Where the role is not enough there is none.
 func (v *visit) button(need auth.Role, action page.Address, text, class string, fields ...g.Node) g.Node {
 	if !v.caller.Role.Allows(need) {

@@ -147,6 +147,7 @@ func (v *visit) actions(s *subject) g.Node {
 			nodes = append(nodes, v.button(auth.Write, own(s, "reconnect"), "Sign in again", "plain"))
 		}
 	}
+	nodes = append(nodes, g.If(r != nil && v.caller.Role.Allows(auth.Rotate), patience()))
 	return h.Section(h.Class("actions"), h.Aria("label", "Actions"), g.Group(nodes))
 }
 

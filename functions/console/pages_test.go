@@ -271,7 +271,8 @@ func TestConsumersOfAVaultWithoutAName(t *testing.T) {
 	for path, empty := range map[string]bool{"connections/" + id: false, "targets/" + id + "/" + targetID: true} {
 		p := w.get("/console/" + path)
 		w.shows(p, `az keyvault secret show --id &#34;https://127.0.0.1:8443/secrets/billing-secret&#34; --query value`)
-		if strings.Contains(p.text, "--vault-name") || strings.Count(p.text, "<code>VAULT=contoso-vault      #") != 1 || strings.Contains(p.text, none) != empty {
+		if strings.Contains(p.text, "--vault-name") ||
+			strings.Count(p.text, "<code>VAULT=contoso-vault      #") != 1 || strings.Contains(p.text, none) != empty {
 			t.Errorf("%s: %s", path, p.text)
 		}
 	}
@@ -307,6 +308,21 @@ func TestVaultFaultIsNoSignIn(t *testing.T) {
 		p := w.get("/console/connections/" + id + "/test")
 		if strings.Contains(p.text, "Entra has to accept the credentials") != asked || strings.Contains(p.text, "Entra was not asked") == asked {
 			t.Errorf("%s: %s", class, p.text)
+		}
+	}
+}
+
+// Where a button waits for Entra and Key Vault, the page says how long that may take.
+func TestHowLongAnAnswerMayTake(t *testing.T) {
+	w := newWorld(t, auth.Rotate)
+	w.everything("billing")
+	for path, times := range map[string]int{
+		"connect": 1, "connect?method=oauth": 0, "connections/" + id: 1, "connections/" + id + "/emergency": 1, "connections/" + id + "/edit": 1,
+		"connections/" + id + "/add-target": 1, "targets/" + id + "/" + targetID + "/delete": 2, "inventory": 2,
+		"inventory/" + tenantID + "/" + clientID + "/adopt": 1, "settings": 0,
+	} {
+		if n := strings.Count(w.get("/console/"+path).text, "The answer may take half a minute."); n != times {
+			t.Errorf("%s says it %d times, want %d", path, n, times)
 		}
 	}
 }

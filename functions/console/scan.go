@@ -66,7 +66,7 @@ func (v *visit) scanForm(name string, t *tenant, list []subject, more bool) g.No
 	}
 	return v.form(to("inventory", "scans"), h.Label(h.For(id), g.Text(name)),
 		h.Select(h.ID(id), h.Name("connectionId"), g.If(!more, h.Required()), g.Group(options)), g.If(more, otherConnection(id+"-other", "")),
-		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.If(t.TenantID != "", h.Class("plain")), g.Text("Scan the tenant"))))
+		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.If(t.TenantID != "", h.Class("plain")), g.Text("Scan the tenant")), patience()))
 }
 
 func scan(v *visit) error {
