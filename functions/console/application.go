@@ -116,8 +116,8 @@ func (f *sheet) refuses(is finding) bool {
 
 // endsOfOld are the ends, by key id in lower case, of client secrets in their grace period, as far as a scan has
 // seen them: one that Rekey has not issued may end sooner than its grace period.
-func (v *visit) endsOfOld(s *subject, r *rotation) map[string]time.Time {
-	if len(r.waiting()) == 0 {
+func (v *visit) endsOfOld(s *subject) map[string]time.Time {
+	if r := s.state(); r == nil || len(r.waiting()) == 0 {
 		return nil
 	}
 	var found struct{ Application item }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	g "maragu.dev/gomponents"
@@ -34,7 +35,9 @@ func one(v *visit) error {
 	if err != nil {
 		return err
 	}
-	main := []g.Node{v.standing(s), v.actions(s), v.credentials(s), v.about(s), v.references(s), v.proof(s), v.history(s)}
+	v.became = s.cameTo(v.URL.Query().Get("done"))
+	ends := v.endsOfOld(s)
+	main := []g.Node{v.standing(s, ends), v.actions(s), v.credentials(s, ends), v.about(s), v.references(s), v.proof(s), v.history(s)}
 	if s.ConnectionID == "" {
 		main = append(main, v.targetsOf(s))
 	}
@@ -64,9 +67,9 @@ func (s *subject) target() string {
 }
 
 // standing is what to know first. It is loaded again while something is under way.
-func (v *visit) standing(s *subject) g.Node {
+func (v *visit) standing(s *subject, ends map[string]time.Time) g.Node {
 	under := s.state() != nil && !s.state().Settled
-	nodes := []g.Node{h.P(badge(s), g.Text(" "), h.Span(h.ID("status"), g.Text(v.status(s))))}
+	nodes := []g.Node{h.P(badge(s), g.Text(" "), h.Span(h.ID("status"), g.Text(v.status(s, ends))))}
 	if len(s.Attention) > 0 {
 		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s)))
 	}
@@ -152,7 +155,7 @@ func (v *visit) actions(s *subject) g.Node {
 }
 
 // credentials lists what is live, what is being removed, and what a person has to remove.
-func (v *visit) credentials(s *subject) g.Node {
+func (v *visit) credentials(s *subject, ends map[string]time.Time) g.Node {
 	r := s.state()
 	if r == nil {
 		return nil
@@ -163,7 +166,6 @@ func (v *visit) credentials(s *subject) g.Node {
 		rows = append(rows, []g.Node{h.Code(g.Text(orNone(c.KeyID, "not known yet"))), page.Badge(page.Good, "published"),
 			v.maybe(c.ExpiresAt, "not known")})
 	}
-	ends := v.endsOfOld(s, r)
 	for _, o := range r.Retiring {
 		word, when := page.Badge(page.Calm, "in its grace period"), v.when(o.RevokeAfter)
 		if end, ok := ends[strings.ToLower(o.KeyID)]; ok && end.Before(o.RevokeAfter) {

@@ -44,6 +44,9 @@ func TestStatus(t *testing.T) {
 	w.shows(w.get("/console/connections/"+id), "A rotation is under way: Rekey is proving the new client secret.", "data-refresh",
 		"As of 12:00:00 UTC. ", `<a href="/console/connections/`+id+`">Look again</a>`,
 		`aria-current="step"`)
+	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"credentials": []object{
+		{"keyId": "sooner", "endsAt": now.Add(2 * time.Hour)}, {"keyId": "ended", "endsAt": now.Add(-time.Hour)},
+		{"keyId": "later", "endsAt": now.AddDate(1, 0, 0)}}}})
 	for _, c := range []struct {
 		rotation, connection object
 		says, not            string
@@ -60,6 +63,11 @@ func TestStatus(t *testing.T) {
 			"3 old client secrets are removed from 1 Dec 2026 13:00 UTC to 1 Dec 2026 15:00 UTC.", "The old client secret"},
 		{object{"retiring": []object{{"problem": "x"}, {"problem": "y"}, {"revokeAfter": now}, {"revokeAfter": now}}}, nil,
 			"2 old client secrets could not be removed yet: see below. 2 old client secrets are being removed.", "The old client secret"},
+		{object{"retiring": []object{{"keyId": "SOONER", "revokeAfter": now.Add(3 * time.Hour)}}}, nil,
+			"The old client secret ends by itself on 1 Dec 2026 14:00 UTC, before its grace period is over.", "is removed on"},
+		{object{"retiring": []object{{"keyId": "ended", "revokeAfter": now.Add(3 * time.Hour)},
+			{"keyId": "later", "revokeAfter": now.Add(time.Hour)}}}, nil,
+			"The old client secret is removed on 1 Dec 2026 13:00 UTC. The old client secret has ended, and is still to be removed.", "by itself"},
 		{object{"nextRotationAt": nil}, object{"isAutoRotationEnabled": false},
 			"Rotation is off, and what is published ends in 2 months", "it ends"},
 	} {

@@ -13,6 +13,7 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/auth"
+	"rekey/shared/inventory"
 	"rekey/shared/page"
 )
 
@@ -105,6 +106,9 @@ func scanPage(v *visit) error {
 	}
 	s := found.Scan
 	under := s.FinishedAt == nil
+	if !under && v.URL.Query().Get("done") == "scan" {
+		v.became = map[bool]string{true: "failed", false: "scanned"}[s.Phase == string(inventory.Failed)]
+	}
 	nodes := []g.Node{page.Facts(page.Say("Tenant", s.TenantID), page.Say("State", wordOf(scanWords, s.Phase)),
 		page.Fact{Name: "Began", Value: v.when(s.StartedAt)},
 		page.Fact{Name: "Ended", Value: v.maybe(s.FinishedAt, "not yet")}, page.Say("Requests", strconv.Itoa(s.Requests)),
@@ -125,6 +129,9 @@ func scanPage(v *visit) error {
 			nodes = append(nodes, h.H2(g.Text("What has changed")), page.Table("changes", "Since the scan before",
 				[]page.Column{{Name: "Application"}, {Name: "Change"}}, rows))
 		}
+	}
+	if under {
+		nodes = append(nodes, v.again())
 	}
 	return v.show(v.document("scan", "Scan of a tenant", h.Section(g.If(under, g.Attr("data-refresh", "")), g.Group(nodes)),
 		h.P(page.Link(to("inventory"), "Inventory"))))

@@ -300,3 +300,41 @@ func TestAcceptedFindings(t *testing.T) {
 		}
 	}
 }
+
+// What has come to its end by the time that its page is shown is not said to go on.
+func TestToldAsItIs(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	under, failed := connection("billing"), connection("billing")
+	under["rotation"].(object)["state"] = "verifying"
+	failed["rotation"].(object)["rotationStatus"] = "failed"
+	success := connection("billing")
+	success["rotation"].(object)["lastRun"] = object{"outcome": "success"}
+	const goesOn = "It continues in the background, whether"
+	for _, c := range []struct {
+		is         object
+		done, says string
+	}{
+		{under, "rotation", goesOn}, {success, "rotation", "The rotation is done"}, {failed, "rotation", "has not succeeded"},
+		{success, "already", "The rotation is done"}, {success, "emergency", "The emergency rotation is done"},
+		{under, "emergency", "The emergency rotation has begun"}, {success, "paused", "Rotation is off."},
+	} {
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": c.is})
+		w.shows(w.get("/console/connections/"+id+"?done="+c.done), c.says)
+	}
+	at := "/console/inventory/scans/scan-1"
+	w.shows(w.get(at+"?done=scan"), "The scan has begun.", `<a href="`+at+`">Look again</a>`, "data-refresh")
+	for phase, says := range map[string]string{"complete": "The scan is done.", "failed": "The scan has failed."} {
+		w.answer("GET", inventories+"/scans/scan-1", 200, object{"scan": object{"tenantId": tenantID, "phase": phase, "startedAt": now,
+			"finishedAt": now}})
+		p := w.get(at + "?done=scan")
+		w.shows(p, says)
+		if strings.Contains(p.text, "Look again") || strings.Contains(p.text, "data-refresh") {
+			t.Errorf("%s: %s", phase, p.text)
+		}
+	}
+	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{}, "tenant": object{"tenantId": tenantID,
+		"asOf": now.Add(-3 * time.Hour), "complete": true, "scanUnderWay": "scan-1"}})
+	w.shows(w.get("/console/inventory/"+tenantID+"/"+clientID), "A scan of the tenant is under way", `<a href="`+at+`">How far it is</a>`,
+		">Look again</a>", "read completely ", "3 hours ago, ")
+}
