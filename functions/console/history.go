@@ -210,7 +210,8 @@ func trail(v *visit) error {
 		if l.Count > 1 {
 			kind += ", " + strconv.Itoa(l.Count) + " times or more"
 		}
-		rows[i] = []g.Node{v.when(l.At), g.Text(kind), g.Text(l.who()), g.Text(text(l.From, "-")), l.about(), g.Text(text(l.Reason, "-"))}
+		rows[i] = []g.Node{v.when(l.At), g.Text(kind), g.Text(l.who()), g.Text(text(l.From, "-")), l.about(),
+			g.Text(v.dated(text(l.Reason, "-")))}
 	}
 	return v.show(v.document("trail", "Audit",
 		h.P(g.Text("Who signed in and was refused, and what was created and deleted. What was done to a connection or target stands in its own "+

@@ -177,12 +177,12 @@ func (v *visit) credentials(s *subject, ends map[string]time.Time) g.Node {
 		if o.RevokedAt != nil {
 			word, when = page.Badge(page.Calm, "removed, being confirmed"), v.when(*o.RevokedAt)
 		} else if o.Problem != "" {
-			word, when = page.Badge(page.Bad, "not removed yet"), g.Text(sentence(o.Problem))
+			word, when = page.Badge(page.Bad, "not removed yet"), g.Text(sentence(v.dated(o.Problem)))
 		}
 		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), word, when})
 	}
 	for _, o := range r.ByHand {
-		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), page.Badge(page.Warn, "for you to remove"), g.Text(sentence(o.Reason))})
+		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), page.Badge(page.Warn, "for you to remove"), g.Text(sentence(v.dated(o.Reason)))})
 	}
 	if len(rows) == 0 {
 		return nil

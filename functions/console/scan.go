@@ -114,7 +114,7 @@ func scanPage(v *visit) error {
 		page.Fact{Name: "Ended", Value: v.maybe(s.FinishedAt, "not yet")}, page.Say("Requests", strconv.Itoa(s.Requests)),
 		page.Say("Rows written", strconv.Itoa(s.RowsWritten)))}
 	if s.Problem != nil {
-		nodes = append(nodes, page.Notice(page.Warn, h.P(g.Text(sentence(s.Problem.Message)))))
+		nodes = append(nodes, page.Notice(page.Warn, h.P(g.Text(sentence(v.dated(s.Problem.Message))))))
 	}
 	if r := s.Result; r != nil {
 		nodes = append(nodes, page.Facts(page.Say("Applications", strconv.Itoa(r.Applications)),

@@ -266,7 +266,7 @@ func TestAdoptForm(t *testing.T) {
 	w.answer("GET", secrets, 200, object{"appConnections": []object{other, connection("operator")}})
 	form := "/console/inventory/" + tenantID + "/" + clientID + "/adopt"
 	p := w.get(form)
-	w.shows(p, `<option value="`+id+`" selected>operator, by client secret</option>`, "ends <time", "used last at a time that is not known",
+	w.shows(p, `<option value="`+id+`" selected>operator, by client secret</option>`, "ends <time", "used last: not known",
 		"<code>k</code>")
 	if strings.Contains(p.text, "of-another-tenant") || strings.Contains(p.text, "otherConnectionId") {
 		t.Errorf("%s", p.text)

@@ -68,16 +68,17 @@ func (r reader) both(t time.Time, zone string) g.Node {
 	return g.Group{r.when(t), g.Text(" (" + there + ")")}
 }
 
-var timestamp = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z`)
+var timestamp = regexp.MustCompile(`\b\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?Z| at \d\d:\d\d UTC)`)
 
 // dated is a message of the API with its times as the reader reads them.
 func (r reader) dated(message string) string {
 	return timestamp.ReplaceAllStringFunc(message, func(text string) string {
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return text
+		for _, layout := range []string{time.RFC3339, "2006-01-02 at 15:04 MST"} {
+			if t, err := time.Parse(layout, text); err == nil {
+				return r.clock(t)
+			}
 		}
-		return r.clock(t)
+		return text
 	})
 }
 
