@@ -120,7 +120,8 @@ func (l *list) pass(ctx context.Context) error {
 			return l.c.explain(ctx, "reading the connections", err)
 		}
 		err = l.c.Store.Rows(ctx, t.ID, func(row Row) error {
-			place := Place(&row.Application, l.now)
+			left := inventory.WithoutRemoved(row.Application, t.AsOf, managers[row.ClientID])
+			place := Place(&left, l.now)
 			if !l.ends.within(place) || worst != nil && place.Compare(*worst) >= 0 || !l.q.names(&row.Application) {
 				return nil
 			}

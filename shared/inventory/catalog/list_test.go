@@ -276,3 +276,46 @@ func TestAStoreThatFails(t *testing.T) {
 		}
 	}
 }
+
+// What a rotation has removed since the scan gives an application no place: it stands where its next end is, and
+// not at all in a list of ends among which it has none any more.
+func TestAPlaceIsNotOfWhatWasRemoved(t *testing.T) {
+	d := newDeployment(t, tenant)
+	a, b, c := app(tenant, 1, 3, 60), app(tenant, 2, 5), app(tenant, 3, 4, -9)
+	d.put(t, a, b, c)
+	d.managers.by = map[string][]inventory.Manager{}
+	for _, one := range []inventory.Application{a, c} {
+		d.managers.by[one.ClientID] = []inventory.Manager{{ConnectionID: "c", Rotates: true,
+			Removed: map[string]time.Time{one.Credentials[0].KeyID: start.Add(time.Hour)}}}
+	}
+	for _, walks := range []bool{true, false} {
+		owner := ""
+		if !walks {
+			owner = "ada lovelace"
+		}
+		for _, tt := range []struct {
+			q    catalog.Query
+			want []inventory.Application
+		}{
+			{catalog.Query{EndsAfter: start}, []inventory.Application{b, a}},
+			{catalog.Query{EndsAfter: start, Limit: 1}, []inventory.Application{b, a}},
+			{catalog.Query{EndsAfter: start, EndsBefore: start.Add(10 * day)}, []inventory.Application{b}},
+		} {
+			tt.q.Owner = owner
+			items, _ := d.pages(t, tt.q)
+			var got, want []string
+			for _, i := range items {
+				got = append(got, i.ClientID)
+			}
+			for _, one := range tt.want {
+				want = append(want, one.ClientID)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%+v: %v, want %v", tt.q, got, want)
+			}
+		}
+		if items, _ := d.pages(t, catalog.Query{Owner: owner}); len(items) != 3 {
+			t.Errorf("without a range there are %d applications", len(items))
+		}
+	}
+}

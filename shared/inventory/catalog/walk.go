@@ -22,8 +22,10 @@ const (
 
 // met is an application that a walk has come across.
 type met struct {
-	place End
-	row   *Row // nil: it is in no place that is still ahead
+	place    End
+	row      *Row // nil: it is in no place that is still ahead
+	managers []inventory.Manager
+	known    bool
 }
 
 // walk goes along the order of ends. An application has several ends there, and is in the list at
@@ -65,19 +67,9 @@ func (l *list) step(ctx context.Context, ends []End, apps map[inventory.Key]met)
 		return err
 	}
 	here := slices.DeleteFunc(slices.Clone(ends), func(e End) bool { return apps[e.Key].row == nil || apps[e.Key].place != e })
-	if len(here) == 0 {
-		return nil
-	}
-	found := make([]inventory.Application, 0, len(here))
 	for _, e := range here {
-		found = append(found, apps[e.Key].row.Application)
-	}
-	managers, known, err := l.c.Managers.Of(ctx, found)
-	if err != nil {
-		return l.c.explain(ctx, "reading the connections", err)
-	}
-	for _, e := range here {
-		l.keep(e, *apps[e.Key].row, managers[e.Key], known)
+		m := apps[e.Key]
+		l.keep(e, *m.row, m.managers, m.known)
 		apps[e.Key] = met{place: e}
 	}
 	return nil
@@ -117,15 +109,40 @@ func (l *list) meet(ctx context.Context, ends []End, apps map[inventory.Key]met)
 		l.leftOut += n
 		l.c.warnLeftOut(ctx, n)
 	}
+	rows = slices.DeleteFunc(rows, func(row *Row) bool { return row == nil })
+	return l.placeAll(ctx, rows, apps)
+}
+
+// placeAll finds the places of applications, for which it has to know what their managers have removed.
+func (l *list) placeAll(ctx context.Context, rows []*Row, apps map[inventory.Key]met) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	found := make([]inventory.Application, len(rows))
 	for i, row := range rows {
-		if row == nil {
-			continue
-		}
-		if place := Place(&row.Application, l.now); l.ends.within(place) {
-			apps[keys[i]] = met{place, row}
+		found[i] = row.Application
+	}
+	managers, known, err := l.c.Managers.Of(ctx, found)
+	if err != nil {
+		return l.c.explain(ctx, "reading the connections", err)
+	}
+	for _, row := range rows {
+		if place := l.place(&row.Application, managers[row.Key]); l.ends.within(place) {
+			apps[row.Key] = met{place, row, managers[row.Key], known}
 		}
 	}
 	return nil
+}
+
+// place is where the walk has an application: at the next end of what its managers have not removed since the
+// scan. Where the order of ends does not have that one, which lies behind all that does, the place stays as it was.
+func (l *list) place(app *inventory.Application, managers []inventory.Manager) End {
+	left := inventory.WithoutRemoved(*app, l.tenants[app.TenantID].AsOf, managers)
+	place := Place(&left, l.now)
+	if len(left.Credentials) == len(app.Credentials) || place.At.Before(l.ends.From) || slices.Contains(Ends(app), place) {
+		return place
+	}
+	return Place(app, l.now)
 }
 
 // unreadable reports whether err says that a row was read and not understood: a newer Rekey has
