@@ -186,6 +186,14 @@ func TestRotationView(t *testing.T) {
 	want(r, "settled", true)
 	want(r, "retryAt", nil)
 
+	retiring := rotation.Removal{Kind: rotation.RemoveReplaced, KeyID: "k0", After: rec.NextSlot, NextAt: rec.NextSlot.Add(time.Hour)}
+	rec.Removals = []rotation.Removal{retiring, retiring}
+	rec.Removals[1].Problem = serviceerror.Permission
+	list := show(t, rec)["retiring"].([]any)
+	want(list[0].(map[string]any), "retryAt", nil)
+	want(list[1].(map[string]any), "retryAt", "2026-12-01T03:15:00Z")
+	rec.Removals = nil
+
 	rec.LastRun.Outcome = "abandoned"
 	want(show(t, rec), "rotationStatus", "failed") // Infisical's clients know two words
 

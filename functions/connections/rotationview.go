@@ -50,6 +50,7 @@ type retiringView struct {
 	RevokeAfter time.Time  `json:"revokeAfter"`
 	RevokedAt   *time.Time `json:"revokedAt"`         // the directory accepted; until it is gone from reads it stays here
 	Problem     string     `json:"problem,omitempty"` // why the last try to remove it failed
+	RetryAt     *time.Time `json:"retryAt,omitempty"` // when it is tried again, if the last try failed
 }
 
 type byHandView struct {
@@ -108,7 +109,11 @@ func state(rec *rotation.Record, now time.Time) rotationState {
 		v.Current = &currentView{c.KeyID, c.Hint, when(c.ExpiresAt)}
 	}
 	for _, o := range rec.Replaced() {
-		v.Retiring = append(v.Retiring, retiringView{o.KeyID, o.After, when(o.RemovedAt), o.Problem.Advice()})
+		retiring := retiringView{KeyID: o.KeyID, RevokeAfter: o.After, RevokedAt: when(o.RemovedAt), Problem: o.Problem.Advice()}
+		if o.Problem != "" {
+			retiring.RetryAt = when(o.NextAt)
+		}
+		v.Retiring = append(v.Retiring, retiring)
 	}
 	for _, o := range rec.ByHand {
 		v.ByHand = append(v.ByHand, byHandView{o.KeyID, o.Since, o.Reason})

@@ -252,7 +252,11 @@ func (u *user) several() {
 			u.press("input[name=chosen][value='/" + s.ID + "']")
 		}
 		u.follow("button[name=what][value=" + what + "]")
-		u.inspected("Done for all that were chosen.")
+		if what == "rotate" { // it is shown first
+			u.inspected("Rotate several now")
+			u.send("/console/several")
+		}
+		u.inspected("Done for all that were chosen")
 		for _, s := range []subject{u.things.one, u.things.two} {
 			if now := u.settled(s.ID); now.IsAutoRotationEnabled == (what == "pause") ||
 				(now.Rotation.Current.KeyID != s.Rotation.Current.KeyID) != (what == "rotate") {

@@ -23,37 +23,44 @@ const version = "v0.0.0-test"
 // repository is where the module's root is.
 const repository = "../.."
 
-// build builds both programs from the sources in src, as the Makefile does, and
-// stages them below dir.
-func build(t *testing.T, src, dir string) (azure, lambda string) {
+// buildAzure builds the handler from the sources in src, as the Makefile does, and stages the app below dir.
+func buildAzure(t *testing.T, src, dir string) (root string) {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("skipped: the packages hold programs for Linux, which this system cannot run")
-	}
-	azure, lambda = filepath.Join(dir, "azure"), filepath.Join(dir, "lambda")
-	for _, program := range []struct{ out, path, tags string }{
-		{filepath.Join(azure, "handler"), "./functions/cmd/azure", "grpcnotrace"},
-		{filepath.Join(lambda, runtime.GOARCH, "bootstrap"), "./functions/cmd/lambda", "grpcnotrace,lambda.norpc"},
-	} {
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", program.tags,
-			"-gcflags", "maragu.dev/gomponents/...=-l", "-gcflags", "rekey/...=-l",
-			"-trimpath", "-buildvcs=false",
-			"-ldflags", "-s -w -X rekey/shared/app.Version="+version, "-o", program.out, program.path)
-		cmd.Dir = src
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("building %s: %v\n%s", program.path, err, out)
-		}
-	}
-	copyFile(t, filepath.Join(repository, "host.json"), filepath.Join(azure, "host.json"))
+	root = filepath.Join(dir, "azure")
+	build(t, src, filepath.Join(root, "handler"), "./functions/cmd/azure", "grpcnotrace")
+	copyFile(t, filepath.Join(repository, "host.json"), filepath.Join(root, "host.json"))
 	functions, err := filepath.Glob(filepath.Join(repository, "functions", "*", "function.json"))
 	if err != nil || len(functions) == 0 {
 		t.Fatalf("no functions found: %v", err)
 	}
 	for _, f := range functions {
-		copyFile(t, f, filepath.Join(azure, filepath.Base(filepath.Dir(f)), "function.json"))
+		copyFile(t, f, filepath.Join(root, filepath.Base(filepath.Dir(f)), "function.json"))
 	}
-	return azure, lambda
+	return root
+}
+
+// buildLambda builds the function from the sources in src, as the Makefile does, below dir.
+func buildLambda(t *testing.T, src, dir string) (root string) {
+	t.Helper()
+	root = filepath.Join(dir, "lambda")
+	build(t, src, filepath.Join(root, runtime.GOARCH, "bootstrap"), "./functions/cmd/lambda", "grpcnotrace,lambda.norpc")
+	return root
+}
+
+func build(t *testing.T, src, out, path, tags string) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("skipped: the packages hold programs for Linux, which this system cannot run")
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", tags,
+		"-gcflags", "maragu.dev/gomponents/...=-l", "-gcflags", "rekey/...=-l",
+		"-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -X rekey/shared/app.Version="+version, "-o", out, path)
+	cmd.Dir = src
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", path, err, out)
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {
@@ -116,26 +123,17 @@ func packed(t *testing.T) string {
 		if built.dir, err = os.MkdirTemp("", "rekey-pack-"); err != nil {
 			t.Fatal(err)
 		}
-		azure, lambda := build(t, repository, built.dir)
+		azure, lambda := buildAzure(t, repository, built.dir), buildLambda(t, repository, built.dir)
 		dist := filepath.Join(built.dir, "dist")
-		runPack(t, azure, lambda, dist)
+		if err := pack(dist, []archive{azureApp(azure, runtime.GOARCH), lambdaFunction(lambda, runtime.GOARCH)}, io.Discard); err != nil {
+			t.Fatal(err)
+		}
 		built.azure, built.dist = azure, dist
 	})
 	if built.dist == "" {
 		t.Skip("skipped: there are no packages")
 	}
 	return built.dist
-}
-
-// runPack runs this program on what was built, as the Makefile does. It is a process
-// of its own because the race detector makes compression thirty times slower.
-func runPack(t *testing.T, azure, lambda, dist string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "run", ".",
-		"-azure", azure, "-lambda", lambda, "-dist", dist, "-arch", runtime.GOARCH, "-lambda-arch", runtime.GOARCH)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("packing: %v\n%s", err, out)
-	}
 }
 
 // unpack unpacks a zip file as a host does, modes included.

@@ -91,7 +91,8 @@ func (s *Service) explainClaim(ctx context.Context, err error) error {
 		e.Message = "Another connection of this application is being created or changed. Try again in a minute."
 		e.RetryAfter = time.Minute
 	case index.Gone(other):
-		e.Message = "A connection of this application is being deleted, and what it has issued is being removed. Try again later."
+		e.Message = "A connection of this application is being deleted, " +
+			"and what it has issued is being removed, which takes some minutes. Try again then."
 		e.RetryAfter = 15 * time.Minute
 	case taken.Theirs.Kind == rotation.Shared:
 		e.Message = "Another connection authenticates with this application, and what is removed here could be its client secret. " +

@@ -97,7 +97,8 @@ func (s *Service) taken(ctx context.Context, rec *rotation.Record, held reservat
 	if other, err := s.Records.Load(ctx, held.Owner); held.Kind == reservation.Vault && err == nil && index.Gone(&other) {
 		return &Error{
 			Kind: Conflict, RetryAfter: 15 * time.Minute,
-			Message: "A connection that has the Key Vault secret is being deleted, and what it has issued is being removed. Try again later.",
+			Message: "A connection that has the Key Vault secret is being deleted, " +
+				"and what it has issued is being removed, which takes some minutes. Try again then.",
 		}
 	}
 	return taken(rec, held.Kind)

@@ -208,9 +208,14 @@ func (r *Record) left(now time.Time) (left time.Duration, ok bool) {
 	return left, left > 0
 }
 
-// RetryNow lifts the pause after a failure without forgetting how many there were, as far as the
-// service that failed allows. It reports whether there was a pause to lift.
+// RetryNow lifts the pauses after failures, of the run and of removals, without forgetting how many there
+// were, as far as the service that failed allows. It reports whether the run had a pause to lift.
 func (r *Record) RetryNow(now time.Time) (waited bool) {
+	for i := range r.Removals {
+		if m := &r.Removals[i]; m.Problem != "" && m.Problem != serviceerror.Throttled {
+			m.NextAt = earlier(m.NextAt, now)
+		}
+	}
 	e := r.Error
 	if e == nil {
 		return false

@@ -223,3 +223,29 @@ func TestAnOrphanBesideOneLeftToAPerson(t *testing.T) {
 		s.w.CheckEnd(s.id)
 	})
 }
+
+// A removal that fails waits longer each time. The operator who has mended why need not wait: a
+// rotation that is asked for tries it again at once.
+func TestARotationTriesRemovalsAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *subject) {
+		old, refuse := s.keyID, true
+		s.h.removing = func(string) error {
+			if refuse {
+				return &serviceerror.Error{Op: "removing a password", Class: serviceerror.Permission, Status: 403}
+			}
+			return nil
+		}
+		s.sweep(3*day - 50*time.Minute)
+		rec := s.record()
+		if m := rec.Removal(old); m == nil || time.Until(m.NextAt) < 10*time.Minute {
+			t.Fatalf("the removal %+v, want one that waits", m)
+		}
+		refuse = false
+		s.ask(rotation.Request{Kind: rotation.AskRotate})
+		s.sweep(5 * time.Minute)
+		rec = s.record()
+		if m := rec.Removal(old); m != nil && m.RemovedAt.IsZero() {
+			t.Errorf("it still waits: %+v", m)
+		}
+	})
+}
