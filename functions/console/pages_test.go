@@ -100,6 +100,7 @@ func TestOverview(t *testing.T) {
 	w.everything("billing")
 	p := w.get("/console")
 	w.shows(p, "Needs attention", "<b>3</b>credentials end within 7 days", "1 managed", "<b>4</b>rotate in 7 to 30 days",
+		"is counted until the next scan of its tenant.",
 		"1 Dec: 3 ends, 0 rotations; 8 Dec: 0 ends, 1 rotations; "+
 			"15 Dec: 2 ends, 3 rotations.", "24 Nov: 5 succeeded, 1 failed.", `href="/console/targets/`+id+"/"+targetID)
 	if strings.Contains(p.text, "these are the least") {
