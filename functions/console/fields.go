@@ -64,7 +64,7 @@ var phrases = []struct {
 	{regexp.MustCompile(`POST \.\.\./\S+/oauth/authorize(?: with the connectionId)?`), "“Sign in again” on the connection's page"},
 	{regexp.MustCompile(`POST \.\.\./azure-client-secrets/\S+/targets`), "“Add a target” on the connection's page"},
 	{regexp.MustCompile(`POST \.\.\./\S*inventory/scans`), "“Scan the tenant” in the inventory"},
-	{regexp.MustCompile(`POST \.\.\./inventory/\S+/adopt`), "“Adopt” on this page, with the role write"},
+	{regexp.MustCompile(`POST \.\.\./inventory/\S+/adopt`), "“Adopt” on this page, with the role rotate (write, if rotation stays off)"},
 	{regexp.MustCompile(`PATCH \.\.\./azure-client-secrets/[^\s).]+`), "“Edit” on its page"},
 	{regexp.MustCompile(`GET \.\.\./inventory/\{tenantId\}/\{clientId\}`), "The application's page"},
 }

@@ -74,6 +74,7 @@ func TestSettles(t *testing.T) {
 		"never":         {unsettled, 20, false, `"rotationStatus":"failed"`},
 		"refused":       {`{"statusCode":401,"message":"The API key is not known."}`, 1, false, "The API key is not known."},
 		"not reachable": {``, 20, false, ""},
+		"no connection": {`{"appConnections":[]}`, 1, false, "go back to step 6"},
 	} {
 		shell := exec.CommandContext(t.Context(), "bash", "-c", "ROTATED=/x\nsleep() { n=$((n + 1)); }\nn=1\n"+
 			`rekey() { head -n "$n" answers | tail -n 1; }`+"\nsettles() {"+loop)

@@ -39,7 +39,7 @@ var problems = map[Problem]string{
 	ConsentGiven: "Microsoft Entra says that an administrator has consented. " +
 		"Nothing is connected by that alone: ask for a new link and sign in.",
 	ConsentRefused: "Microsoft Entra says that consent was not given, so nothing has changed. " +
-		"Only an administrator can consent: a Global Administrator, or an Application Administrator or Cloud Application Administrator.",
+		"Only an administrator can consent: a Global, Privileged Role, Application or Cloud Application Administrator.",
 }
 
 // Message says what happened and what to do; empty for what is none of the above.
