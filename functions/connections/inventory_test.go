@@ -154,7 +154,8 @@ func TestApplicationView(t *testing.T) {
 			{"finding":"expired","keyId":"k2","reason":"s","by":"boss",
 				"at":"2026-06-22T12:00:00Z","until":"2026-06-28T12:00:00Z","endedBy":"chief"}]},
 		"tenant":{"tenantId":"` + tenant + `","connectionId":"` + id + `","daily":true,"asOf":"2026-07-01T12:00:00Z","complete":false,
-			"unread":[{"list":"activity","class":"permission","message":"give AuditLog.Read.All"}],"longestClientSecretDays":1.5,"scanUnderWay":null}}`
+			"unread":[{"list":"activity","class":"permission","message":"give AuditLog.Read.All"}],
+			"longestClientSecretDays":1.5,"scanUnderWay":null}}`
 	sameJSON(t, answer, want)
 }
 

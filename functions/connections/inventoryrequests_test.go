@@ -89,7 +89,8 @@ func TestRequestScan(t *testing.T) {
 		return in
 	}
 	one := `{"connectionId":" ` + strings.ToUpper(id) + ` "}`
-	if got, want := ask(one), (catalog.Request{ConnectionID: id, TenantID: tenant, By: "boss", Caller: "boss", From: "192.0.2.1"}); got != want {
+	want := catalog.Request{ConnectionID: id, TenantID: tenant, By: "boss", Caller: "boss", From: "192.0.2.1"}
+	if got := ask(one); got != want {
 		t.Errorf("asked for %+v, want %+v", got, want)
 	}
 	if got := ask(`{"connectionId":"` + id + `","daily":false}`); got.Daily == nil || *got.Daily {
