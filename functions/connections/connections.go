@@ -59,6 +59,9 @@ func (h *Handler) available(r *request) (any, error) {
 	}
 	views := make([]short, 0, len(records))
 	for _, rec := range records {
+		if rec.Gone() { // a deletion that needs attention
+			continue
+		}
 		views = append(views, short{app, rec.Name, rec.ID, some(rec.Project), h.orgID()})
 	}
 	return listing{"appConnections": views}.next(next), nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ type past struct {
 	Revocations []struct {
 		KeyID             string
 		RevokedAt, GoneAt *time.Time
+		Reason            *string
 	}
 	NextCursor string
 }
@@ -40,6 +42,7 @@ func TestHistory(t *testing.T) {
 		{At: ago(3), Kind: history.Gone, KeyID: "k1"},
 		{At: ago(4), Kind: history.Gone}, // of an attempt that had no key id
 		{At: ago(5), Kind: history.Revoked, KeyID: "k1"},
+		{At: ago(5), Kind: history.Revoked, KeyID: "k2", Message: "issued by an attempt that was given up"},
 		{At: ago(6), Kind: history.Failed, RunID: "r2", Trigger: rotation.OnSchedule, Message: "grant it"},
 		{At: ago(7), Kind: history.Started, RunID: "r2", Trigger: rotation.OnSchedule},
 		{At: ago(8), Kind: history.Published, RunID: "r1", Trigger: rotation.OnRequest, KeyID: "k3"},
@@ -74,9 +77,18 @@ func TestHistory(t *testing.T) {
 		if strings.Join(runs, "\n") != strings.Join(want, "\n") {
 			t.Errorf("pages of %d:\n%s\nwant\n%s", size, strings.Join(runs, "\n"), strings.Join(want, "\n"))
 		}
-		if len(got.Revocations) != 1 || got.Revocations[0].KeyID != "k1" || !got.Revocations[0].RevokedAt.Equal(ago(5)) ||
-			!got.Revocations[0].GoneAt.Equal(ago(3)) {
+		if len(got.Revocations) != 2 || got.Revocations[0].KeyID != "k1" || !got.Revocations[0].RevokedAt.Equal(ago(5)) ||
+			!got.Revocations[0].GoneAt.Equal(ago(3)) || got.Revocations[1].KeyID != "k2" || got.Revocations[1].GoneAt != nil {
 			t.Errorf("revocations %+v", got.Revocations)
+		}
+		var why []string
+		for _, r := range got.Revocations {
+			if r.Reason != nil {
+				why = append(why, *r.Reason)
+			}
+		}
+		if want := []string{"another client secret took its place", "issued by an attempt that was given up"}; !slices.Equal(why, want) {
+			t.Errorf("they were removed because %q, want %q", why, want)
 		}
 	}
 }

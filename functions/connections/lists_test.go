@@ -14,6 +14,7 @@ import (
 	"rekey/shared/inventory"
 	"rekey/shared/inventory/catalog"
 	"rekey/shared/rotation"
+	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
 )
 
@@ -53,6 +54,48 @@ func TestListsAreFiltered(t *testing.T) {
 					t.Errorf("%s?%s%s: %q, want %q", path, query, limit, got, want)
 				}
 			}
+		}
+	}
+}
+
+// A deletion that fails is listed with why, among what needs attention only: it is no connection that a client knows.
+func TestADeletionThatFailsIsListed(t *testing.T) {
+	d := newDeployment(t)
+	for _, via := range []string{"", id} {
+		rec := rotation.Record{ID: "stuck" + via, Name: "stuck", Via: via, Phase: rotation.Deleting, Version: 1, VaultName: "vault" + via,
+			DeletingSince: time.Now().Add(-time.Minute), Target: rotation.Application{ClientID: "client"}, NextSlot: time.Now(),
+			Policy: rotation.Policy{Enabled: true, Schedule: schedule.Schedule{Interval: 1, Zone: "UTC"}},
+			Error:  &rotation.Failure{Class: serviceerror.VaultRefused, Count: 1, At: time.Now(), Message: "Grant it."}}
+		if _, err := d.w.StorePort().Create(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const all, targets = "/api/v1/app-connections/azure-client-secrets", "/api/v2/secret-rotations/azure-client-secret"
+	for path, want := range map[string]string{
+		all + "?attention=true": "stuck", targets + "?attention=true": "stuck", all + "?attention=true&limit=5": "stuck",
+		all + "?limit=5": "", all + "?text=stuck&limit=5": "", targets + "?limit=5": "", all + "/available?attention=true": "",
+	} {
+		list := "appConnections"
+		if strings.HasPrefix(path, targets) {
+			list = "secretRotations"
+		}
+		if got := d.names(t, path, list); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	for path, words := range map[string][]string{
+		all: {`"attention":["deletion"]`, `"state":"deleting"`, `"lastRotationMessage":"Grant it."`}, targets: {`"attention":["deletion"]`,
+			`"lastRotationMessage":"Grant it."`},
+	} {
+		r := httptest.NewRecorder()
+		d.api.ServeHTTP(r, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path+"?attention=true", nil))
+		for _, word := range words {
+			if !strings.Contains(r.Body.String(), word) {
+				t.Errorf("%s lacks %s: %s", path, word, r.Body)
+			}
+		}
+		if strings.Contains(r.Body.String(), `"nextRotationAt":"`) {
+			t.Errorf("%s has a next rotation: %s", path, r.Body)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -90,6 +91,7 @@ type revocation struct {
 	KeyID     string     `json:"keyId"`
 	RevokedAt *time.Time `json:"revokedAt"`
 	GoneAt    *time.Time `json:"goneAt"` // it has stopped showing in the directory
+	Reason    *string    `json:"reason"` // null where only the confirmation is on the page
 }
 
 // The most runs that one answer has, and how many events are read at a time.
@@ -200,6 +202,6 @@ func (f *fold) addRevocation(e rotation.Event) {
 	if e.Kind == history.Gone {
 		f.revoked[i].GoneAt = when(e.At)
 	} else {
-		f.revoked[i].RevokedAt = when(e.At)
+		f.revoked[i].RevokedAt, f.revoked[i].Reason = when(e.At), some(cmp.Or(e.Message, "another client secret took its place"))
 	}
 }

@@ -70,10 +70,12 @@ type runView struct {
 }
 
 // rotationViews returns the schedule with the state, or the state alone where there is no
-// schedule, or neither where there is nothing to rotate and no caller has asked for it.
+// schedule, or none any more, or neither where there is nothing to rotate and no caller has asked for it.
 func (h *Handler) rotationViews(rec *rotation.Record) (*rotationView, *rotationState) {
 	now, s := h.now(), rec.Policy.Schedule
 	switch {
+	case rec.Gone():
+		return nil, new(state(rec, now))
 	case s.Interval > 0:
 		return &rotationView{
 			RotationInterval: s.Interval, RotateAtUTC: atUTC(s, slot(rec, now)), NextRotationAt: when(rec.NextRotation(now)),
@@ -95,6 +97,8 @@ func state(rec *rotation.Record, now time.Time) rotationState {
 		v.RetryAt = when(e.RetryAt)
 	}
 	switch last := rec.LastRun; {
+	case rec.Gone(): // it is shown where that fails
+		v.State, v.RotationStatus, v.LastRotationMessage = rotation.Deleting, "failed", some(rec.Lingering(now))
 	case rec.Error != nil:
 		v.RotationStatus, v.LastRotationMessage = "failed", some(rec.Error.Message)
 	case last != nil && last.Outcome == "success":

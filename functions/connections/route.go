@@ -12,6 +12,7 @@ import (
 
 	"rekey/shared/auth"
 	"rekey/shared/connection"
+	"rekey/shared/host"
 	"rekey/shared/rotation"
 )
 
@@ -100,7 +101,7 @@ func match(r *http.Request) (route, map[string]string, error) {
 			continue
 		}
 		for _, rt := range table.routes {
-			params, ok := rt.match(below)
+			params, ok := host.MatchPath(rt.pattern, below)
 			switch {
 			case ok && rt.method == method:
 				return rt, params, nil
@@ -118,26 +119,6 @@ func match(r *http.Request) (route, map[string]string, error) {
 		}
 	}
 	return route{}, nil, notFound("There is nothing at this address. See " + Base + "/openapi.json for what there is.")
-}
-
-func (rt route) match(path string) (map[string]string, bool) {
-	have, want := strings.Split(path, "/"), strings.Split(rt.pattern, "/")
-	if len(have) != len(want) {
-		return nil, false
-	}
-	params := make(map[string]string)
-	for i, w := range want {
-		switch {
-		case strings.HasPrefix(w, "{"):
-			if have[i] == "" || strings.Contains(have[i], "%") || have[i] == "." || have[i] == ".." {
-				return nil, false
-			}
-			params[strings.Trim(w, "{}")] = have[i]
-		case w != have[i]:
-			return nil, false
-		}
-	}
-	return params, true
 }
 
 // read reads what was sent, if it is not too large. What is too large is read to its end all

@@ -80,6 +80,9 @@ func (h *Handler) secretRotationView(rec *rotation.Record) secretRotationView {
 	}
 	about := state(rec, h.now())
 	v.RotationStatus, v.LastRotationMessage = some(about.RotationStatus), about.LastRotationMessage
-	v.LastRotatedAt, v.NextRotationAt = about.LastRotatedAt, when(rec.NextRotation(h.now()))
+	v.LastRotatedAt = about.LastRotatedAt
+	if !rec.Gone() {
+		v.NextRotationAt = when(rec.NextRotation(h.now()))
+	}
 	return v
 }

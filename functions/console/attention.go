@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	g "maragu.dev/gomponents"
@@ -44,6 +45,8 @@ var reasons = map[string]reason{
 		signing},
 	attention.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
 		"app runs. A rotation can be begun here meanwhile.", rotating},
+	attention.Deletion: {"deletion not finished", "It is being deleted, and that has not come to its end. Rekey goes on by " +
+		"itself as soon as it can.", look},
 	attention.NotRemoved: {"old one not removed",
 		"Rekey could not remove an old client secret so far, and goes on trying. Its page says what stands in the way.",
 		look},
@@ -80,7 +83,7 @@ func (v *visit) cause(s *subject, word string) g.Node {
 	case word == attention.SignInLost && s.Authentication != nil && s.Authentication.Problem != nil:
 		why = s.Authentication.Problem.Message
 	case r == nil:
-	case word == attention.Failing && r.RotationStatus == "failed":
+	case (word == attention.Failing || word == attention.Deletion) && r.RotationStatus == "failed":
 		why = text(r.LastRotationMessage, "")
 	case word == attention.NotRemoved:
 		for _, o := range r.Retiring {
@@ -169,15 +172,29 @@ func (v *visit) helping(s *subject, help help) g.Node {
 	return nil
 }
 
-// attention lists what a person should look at first.
-func (v *visit) attention() ([]g.Node, error) {
+// gone reports whether s is being deleted, which lists show where that needs attention.
+func (s *subject) gone() bool { return slices.Contains(s.Attention, attention.Deletion) }
+
+// called is the name, which leads to the page; of what is being deleted only the audit is left.
+func (v *visit) called(s *subject) g.Node {
+	switch {
+	case !s.gone():
+		return page.Link(own(s), s.title())
+	case v.caller.Role.Allows(auth.Admin):
+		return page.Link(own(s, "audit"), s.title())
+	}
+	return g.Text(s.title())
+}
+
+// attention lists what a person should look at first; none: there is nothing.
+func (v *visit) attention() (nodes []g.Node, none bool, err error) {
 	ask := url.Values{"limit": {perOverview}, "attention": {"true"}}
 	var urgent struct {
 		AppConnections []subject
 		NextCursor     string
 	}
 	if err := v.api.get(secrets, ask, &urgent); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var below struct {
 		SecretRotations []secretRotation
@@ -189,10 +206,10 @@ func (v *visit) attention() ([]g.Node, error) {
 		list = append(list, below.SecretRotations[i].subject())
 	}
 	if len(list) == 0 && missing == nil {
-		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, nil
+		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, true, nil
 	}
-	nodes := []g.Node{h.H2(g.Text("Needs attention")), h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
-		return page.Notice(page.Bad, h.P(page.Link(own(&s), s.title())), v.reasons(&s))
+	nodes = []g.Node{h.H2(g.Text("Needs attention")), h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
+		return page.Notice(page.Bad, h.P(v.called(&s)), v.reasons(&s))
 	}))}
 	all := url.Values{"attention": {"true"}}
 	if urgent.NextCursor != "" {
@@ -204,7 +221,7 @@ func (v *visit) attention() ([]g.Node, error) {
 	if missing != nil {
 		nodes = append(nodes, v.missing("Targets", missing))
 	}
-	return nodes, nil
+	return nodes, false, nil
 }
 
 // missing stands for a part of a page that can't be read, so that the rest is shown all the same.

@@ -63,3 +63,26 @@ func connectionOf(name, method string) object {
 	}
 	return is
 }
+
+// A deletion that does not come to its end leads to its audit: its page is gone. That is so for the last connection, too.
+func TestADeletionThatLastsIsShown(t *testing.T) {
+	for role, link := range map[auth.Role]string{auth.Admin: `href="/console/connections/` + id + `/audit"`, auth.Write: ""} {
+		w := newWorld(t, role)
+		w.everything("billing")
+		stuck := object{"id": id, "name": "billing", "attention": []string{"deletion"}, "rotationState": object{"state": "deleting",
+			"rotationStatus": "failed", "lastRotationMessage": "Grant it."}}
+		w.answer("GET", rotations, 200, object{"secretRotations": []object{}})
+		w.answer("GET", secrets, 200, object{"appConnections": []object{}})
+		w.answer("GET", secrets+"?attention", 200, object{"appConnections": []object{stuck}})
+		for path, says := range map[string]string{"/console": "Grant it.", "/console/connections?attention=true": "deletion not finished"} {
+			p := w.get(path)
+			w.shows(p, "billing", says, link)
+			for _, not := range []string{`href="/console/connections/` + id + `"`, `name="chosen"`, "Nothing that Rekey manages needs"} {
+				if strings.Contains(p.text, not) {
+					t.Errorf("%s has %s: %s", path, not, p.text)
+				}
+			}
+		}
+		w.shows(w.get("/console"), "goes on by itself", "Nothing is connected yet.")
+	}
+}

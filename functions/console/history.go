@@ -19,22 +19,22 @@ import (
 // history lists the last runs.
 func (v *visit) history(s *subject) g.Node {
 	title := h.H2(h.ID("runs"), g.Text("History"))
-	runs, next, err := v.runs(s, "20", "")
+	past, err := v.past(s, "20", "")
 	if err != nil {
 		return v.missing("History", err)
 	}
 	switch {
-	case len(runs) == 0 && s.state() == nil:
+	case len(past.Rotations) == 0 && s.state() == nil:
 		return g.Group{title, h.P(g.Text("Nothing of its own is rotated. Each target has a history on its page."))}
-	case len(runs) == 0:
+	case len(past.Rotations) == 0:
 		return g.Group{title, h.P(g.Text("Nothing was rotated yet. “Rotate now” does it, and so does a schedule: see “Edit”."))}
 	}
 	var older g.Node
-	if next != "" {
+	if past.NextCursor != "" {
 		older = h.Nav(h.Class("pages"), h.Aria("label", "Pages of the history"),
-			page.Link(own(s, "history").With(url.Values{"cursor": {next}}), "Next page"))
+			page.Link(own(s, "history").With(url.Values{"cursor": {past.NextCursor}}), "Next page"))
 	}
-	return g.Group{title, v.runTable(runs), older}
+	return g.Group{title, v.runTable(past.Rotations), v.removedTable(past), older}
 }
 
 // runsPage is a page of the history.
@@ -43,28 +43,50 @@ func runsPage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	runs, next, err := v.runs(s, "50", v.URL.Query().Get("cursor"))
+	past, err := v.past(s, "50", v.URL.Query().Get("cursor"))
 	if err != nil {
 		return err
 	}
 	var table g.Node = h.P(g.Text("There are no older rotations."))
-	if len(runs) > 0 {
-		table = v.runTable(runs)
+	if len(past.Rotations) > 0 {
+		table = v.runTable(past.Rotations)
 	}
-	return v.show(v.document("history", "History of "+s.title(), table, more(v, next), h.P(page.Link(own(s), "Back"))))
+	return v.show(v.document("history", "History of "+s.title(), table, v.removedTable(past), more(v, past.NextCursor),
+		h.P(page.Link(own(s), "Back"))))
 }
 
-func (v *visit) runs(s *subject, limit, cursor string) (runs []run, next string, err error) {
-	var past struct {
-		Rotations  []run
-		NextCursor string
+// past is a page of the history: the rotations, the newest first, and what was removed meanwhile.
+type past struct {
+	Rotations   []run
+	Revocations []struct {
+		KeyID             string
+		RevokedAt, GoneAt *time.Time
+		Reason            *string
 	}
+	NextCursor string
+}
+
+func (v *visit) past(s *subject, limit, cursor string) (p past, err error) {
 	q := url.Values{"limit": {limit}}
 	if cursor != "" {
 		q.Set("cursor", cursor)
 	}
-	err = v.api.get(at(s.via(), s.target(), "rotations"), q, &past)
-	return past.Rotations, past.NextCursor, err
+	err = v.api.get(at(s.via(), s.target(), "rotations"), q, &p)
+	return p, err
+}
+
+// removedTable lists the client secrets that Rekey has removed.
+func (v *visit) removedTable(p past) g.Node {
+	if len(p.Revocations) == 0 {
+		return nil
+	}
+	rows := make([][]g.Node, len(p.Revocations))
+	for i, r := range p.Revocations {
+		rows[i] = []g.Node{h.Code(g.Text(r.KeyID)), v.maybe(r.RevokedAt, "on the next page"), v.maybe(r.GoneAt, "not yet"),
+			g.Text(text(r.Reason, "-"))}
+	}
+	return page.Table("removed", "Client secrets that were removed, the newest first",
+		[]page.Column{{Name: "Key id", Wide: true}, {Name: "Removed"}, {Name: "Confirmed"}, {Name: "Why"}}, rows)
 }
 
 func (v *visit) runTable(runs []run) g.Node {

@@ -175,11 +175,11 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 		if s.Authentication != nil && s.Authentication.ExpiresAt != nil {
 			ends = v.when(*s.Authentication.ExpiresAt)
 		}
-		rows[i] = []g.Node{page.Link(own(s), s.title()), badge(s), next, ends, h.Code(g.Text(s.clientID()))}
+		rows[i] = []g.Node{v.called(s), badge(s), next, ends, h.Code(g.Text(s.clientID()))}
 		if through {
 			rows[i] = append(rows[i], page.Link(ownAt("", s.ConnectionID), cmp.Or(names[s.ConnectionID], s.ConnectionID)))
 		}
-		if choose {
+		if choose && !s.gone() {
 			rows[i][0] = g.Group{h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("chosen"), h.Value(reference(s)),
 				h.Aria("label", "Choose "+s.title())), rows[i][0])}
 		}
@@ -236,9 +236,12 @@ func (t *secretRotation) subject() subject {
 	s := subject{ID: t.ID, ConnectionID: t.ConnectionID, Name: t.Name, IsAutoRotationEnabled: t.IsAutoRotationEnabled,
 		Application: &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID}, VaultSecretName: t.VaultSecretName,
 		Attention: t.Attention}
-	s.Rotation = &rotation{Current: &current{ExpiresAt: t.ExpiresAt}, NextRotationAt: t.NextRotationAt,
+	s.Rotation = &rotation{NextRotationAt: t.NextRotationAt,
 		LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
 		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage}
+	if t.ExpiresAt != nil { // else nothing is published, as a rule
+		s.Rotation.Current = &current{ExpiresAt: t.ExpiresAt}
+	}
 	return s
 }
 

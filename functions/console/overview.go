@@ -21,12 +21,15 @@ func overview(v *visit) error {
 	if err := v.api.get(secrets, url.Values{"limit": {"1"}}, &some); err != nil {
 		return err
 	}
-	if len(some.AppConnections) == 0 {
-		return v.show(v.document("overview", "Overview", v.beginning()))
-	}
-	main, err := v.attention()
+	main, none, err := v.attention()
 	if err != nil {
 		return err
+	}
+	if len(some.AppConnections) == 0 {
+		if none {
+			main = nil
+		}
+		return v.show(v.document("overview", "Overview", append(main, v.beginning())...))
 	}
 	var coming struct{ Upcoming []upcoming }
 	missing := v.api.get(secrets+"/upcoming", url.Values{"limit": {perOverview}}, &coming)

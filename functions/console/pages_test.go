@@ -61,6 +61,8 @@ func TestStatus(t *testing.T) {
 		{object{"retiring": []object{{"revokeAfter": now.Add(2 * time.Hour)}, {"revokeAfter": now.Add(time.Hour)},
 			{"revokeAfter": now.Add(3 * time.Hour)}}}, nil,
 			"3 old client secrets are removed from 1 Dec 2026 13:00 UTC to 1 Dec 2026 15:00 UTC.", "The old client secret"},
+		{object{"retiring": []object{{"revokeAfter": now.Add(2 * time.Hour)}, {"revokeAfter": now.Add(2*time.Hour + time.Second)}}}, nil,
+			"2 old client secrets are removed on 1 Dec 2026 14:00 UTC.", "are removed from"},
 		{object{"retiring": []object{{"problem": "x"}, {"problem": "y"}, {"revokeAfter": now}, {"revokeAfter": now}}}, nil,
 			"2 old client secrets could not be removed yet: see below. 2 old client secrets are being removed.", "The old client secret"},
 		{object{"retiring": []object{{"keyId": "SOONER", "revokeAfter": now.Add(3 * time.Hour)}}}, nil,

@@ -73,4 +73,8 @@ func TestTargetsWithoutAName(t *testing.T) {
 		"name": "target-" + targetID, "vaultSecretName": "billing-secret"}}})
 	w.shows(w.get("/console/targets"), ">billing-secret</a>", "10 Dec 2026 12:00 UTC", `<a href="/console/connections/`+id+`">billing</a>`)
 	w.shows(w.get("/console"), ">billing-secret</a>")
+	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": "new", "connectionId": id, "expiresAt": nil}}})
+	if p := w.get("/console/targets"); strings.Contains(p.text, "not known") {
+		t.Errorf("of a target that has published nothing yet the end is not known: %s", p.text)
+	}
 }

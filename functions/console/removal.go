@@ -86,7 +86,11 @@ func (v *visit) scansThrough(s *subject) g.Node {
 		others := slices.DeleteFunc(v.ofTenant(t, all), func(o subject) bool { return o.ID == s.ID })
 		then := "After that scans go on through another connection of the tenant. If that may read less, what it can't read stays as it was. " +
 			"To choose the connection yourself, scan through it first."
-		if len(others) == 0 && !more {
+		switch {
+		case len(others) == 0 && more:
+			then = "If the tenant has another one, scans go on through that; otherwise the inventory stays as it is now. To choose the " +
+				"connection yourself, scan through it first."
+		case len(others) == 0:
 			then = "There is no other connection of the tenant: until there is one, the inventory stays as it is now."
 		}
 		return page.Notice(page.Warn, h.P(g.Text("Tenant "+t.TenantID+" is scanned through this connection. "+then)),

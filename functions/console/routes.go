@@ -2,9 +2,9 @@ package console
 
 import (
 	"net/http"
-	"strings"
 
 	"rekey/shared/auth"
+	"rekey/shared/host"
 )
 
 // routes are the pages and the buttons. The roles are the least that the API asks for too, so that
@@ -69,10 +69,9 @@ func match(method, path string) (found *route, params map[string]string, allowed
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	have := strings.Split(path, "/")
 	for i := range routes {
 		rt := &routes[i]
-		params, ok := fits(strings.Split(rt.pattern, "/"), have)
+		params, ok := host.MatchPath(rt.pattern, path)
 		switch {
 		case ok && rt.method == method:
 			return rt, params, nil
@@ -83,24 +82,4 @@ func match(method, path string) (found *route, params map[string]string, allowed
 		}
 	}
 	return nil, nil, allowed
-}
-
-// fits compares a path with a pattern; "{x}" is one segment, of characters that need no encoding.
-func fits(want, have []string) (params map[string]string, ok bool) {
-	if len(want) != len(have) {
-		return nil, false
-	}
-	params = map[string]string{}
-	for i, w := range want {
-		switch {
-		case strings.HasPrefix(w, "{"):
-			if have[i] == "" || strings.Contains(have[i], "%") || have[i] == "." || have[i] == ".." {
-				return nil, false
-			}
-			params[strings.Trim(w, "{}")] = have[i]
-		case w != have[i]:
-			return nil, false
-		}
-	}
-	return params, true
 }

@@ -241,6 +241,14 @@ func (s *span) add(at time.Time) {
 	}
 }
 
+// during says when a span is: a moment, as far as one reads it, or from one to another.
+func (r reader) during(s span) string {
+	if first, last := r.clock(s.first), r.clock(s.last); first != last {
+		return "from " + first + " to " + last
+	}
+	return "on " + r.clock(s.last)
+}
+
 // removals says what becomes of old client secrets, of those alike in one sentence.
 func (r reader) removals(list []retiring, ends map[string]time.Time) (says []string) {
 	var removed, resist, due, ended int
@@ -272,10 +280,9 @@ func (r reader) removals(list []retiring, ends map[string]time.Time) (says []str
 		}
 	}
 	say(resist, "An old client secret could not be removed yet: see below.", "could not be removed yet: see below.")
-	say(ahead.times, "The old client secret is removed on "+r.clock(ahead.last)+".",
-		"are removed from "+r.clock(ahead.first)+" to "+r.clock(ahead.last)+".")
-	say(ending.times, "The old client secret ends by itself on "+r.clock(ending.last)+", before its grace period is over.",
-		"end by themselves from "+r.clock(ending.first)+" to "+r.clock(ending.last)+", before their grace periods are over.")
+	say(ahead.times, "The old client secret is removed "+r.during(ahead)+".", "are removed "+r.during(ahead)+".")
+	say(ending.times, "The old client secret ends by itself "+r.during(ending)+", before its grace period is over.",
+		"end by themselves "+r.during(ending)+", before their grace periods are over.")
 	say(ended, "The old client secret has ended, and is still to be removed.", "have ended, and are still to be removed.")
 	say(due, "The old client secret is being removed.", "are being removed.")
 	say(removed, "The old client secret is removed; Rekey waits until the directory stops showing it.",

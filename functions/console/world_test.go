@@ -61,7 +61,7 @@ func newWorld(t *testing.T, role auth.Role) *world {
 	return w
 }
 
-// answer says what the API answers.
+// answer says what the API answers; with ?attention behind the path to who asks for what needs it.
 func (w *world) answer(method, path string, status int, body any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,6 +82,9 @@ func (w *world) api(out http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	w.asked = append(w.asked, c)
 	a, ok := w.answers[r.Method+" "+r.URL.Path]
+	if urgent, is := w.answers[r.Method+" "+r.URL.Path+"?attention"]; is && c.query.Get("attention") == "true" {
+		a, ok = urgent, true
+	}
 	w.mu.Unlock()
 	if file, isText := a.body.(string); isText {
 		if r.URL.Query().Get("cursor") == "" {

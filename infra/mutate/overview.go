@@ -48,14 +48,14 @@ var overview = []mutation{
 	{
 		name: "a rotation under way comes next",
 		rule: "P8", file: "shared/connection/upcoming.go",
-		old:   "index.Gone(rec) || rec.Rotating() ||",
-		new:   "index.Gone(rec) ||",
+		old:   "rec.Gone() || rec.Rotating() ||",
+		new:   "rec.Gone() ||",
 		tests: []string{"./shared/connection"},
 	},
 	{
 		name: "what is being deleted comes next",
 		rule: "P8", file: "shared/connection/upcoming.go",
-		old:   "index.Gone(rec) || rec.Rotating() ||",
+		old:   "rec.Gone() || rec.Rotating() ||",
 		new:   "rec.Rotating() ||",
 		tests: []string{"./shared/connection"},
 	},

@@ -47,8 +47,8 @@ var requests = []mutation{
 	{
 		name: "a deletion waits for the grace periods",
 		rule: "R12", file: "shared/rotation/deleting.go",
-		old: "\trec.Phase, rec.Error, rec.Request = Deleting, nil, nil\n\tt.endGracePeriods()",
-		new: "\trec.Phase, rec.Error, rec.Request = Deleting, nil, nil",
+		old: "\trec.Phase, rec.DeletingSince, rec.Error, rec.Request = Deleting, asked.At, nil, nil\n\tt.endGracePeriods()",
+		new: "\trec.Phase, rec.DeletingSince, rec.Error, rec.Request = Deleting, asked.At, nil, nil",
 	},
 	{
 		name: "a deletion forgets the run under way",

@@ -135,6 +135,18 @@ var trouble = []mutation{
 		new: "if true {",
 	},
 	{
+		name: "a deletion that lasts is not told",
+		rule: "P8", file: "shared/rotation/attention.go",
+		old: "\treturn since.Add(longDeletion)\n",
+		new: "\treturn time.Time{}\n",
+	},
+	{
+		name: "since when a creation is undone is not known",
+		rule: "P8", file: "shared/rotation/apply.go",
+		old: "\t\trec.DeletingSince = t.now\n",
+		new: "",
+	},
+	{
 		name: "a manual removal is not told",
 		rule: "P8", file: "shared/rotation/apply.go",
 		old: "t.tell(Event{Kind: history.ByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})",

@@ -24,6 +24,7 @@ const (
 	NotRemoved   = "not-removed"    // Rekey could not remove an old client secret so far
 	NotDisabled  = "not-disabled"   // values that are done with can't be disabled in Key Vault
 	Overdue      = "overdue"        // nothing has begun an hour after it was due: does the timer run?
+	Deletion     = "deletion"       // it is being deleted, which fails or takes for more than an hour
 )
 
 // late is how long something may have been due before that is a person's business.
@@ -60,12 +61,15 @@ func From(rec *rotation.Record) (first time.Time) {
 	return first
 }
 
-// reasons are all that there are, the most urgent first.
-func reasons(rec *rotation.Record) [9]reason {
+// reasons are all that there are, the most urgent first. Of what is being deleted nothing else is a person's business.
+func reasons(rec *rotation.Record) []reason {
+	if rec.Gone() {
+		return []reason{{Deletion, rec.Lingers()}}
+	}
 	failed := rec.Error != nil && rec.Error.Persists()
 	lost := failed && rec.Error.Class == serviceerror.CredentialLost
 	soon, over := rec.Ends()
-	return [...]reason{
+	return []reason{
 		{Lost, alwaysIf(lost)},
 		{Expired, over},
 		{SignInLost, alwaysIf(rec.Auth != nil && rec.Auth.Problem != nil)},

@@ -26,6 +26,19 @@ func TestAttention(t *testing.T) {
 	removal := func(class serviceerror.Class, tries int) rotation.Removal {
 		return rotation.Removal{Problem: class, Tries: tries}
 	}
+	deleted := func(ago time.Duration, why *rotation.Failure) rotation.Record {
+		if why != nil {
+			why.At = noon
+		}
+		// Nothing else of what is being deleted is a person's business.
+		return rotation.Record{Phase: rotation.Deleting, DeletingSince: noon.Add(-ago), Error: why, ByHand: []rotation.ByHand{{}},
+			Current: ends(0)}
+	}
+	refused := deleted(time.Minute, nil)
+	refused.Removals = []rotation.Removal{removal(serviceerror.Permission, 1)}
+	asked := func(ago time.Duration) rotation.Record {
+		return rotation.Record{Phase: rotation.Idle, Request: &rotation.Request{Kind: rotation.AskDelete, At: noon.Add(-ago)}, Current: ends(0)}
+	}
 	for name, tt := range map[string]struct {
 		rec  rotation.Record
 		want string
@@ -83,7 +96,15 @@ func TestAttention(t *testing.T) {
 		"removal of an abandoned one refused": {
 			rotation.Record{Removals: []rotation.Removal{removal(serviceerror.Permission, 1)}}, "not-removed",
 		},
-		"disabling failed for an hour": {rotation.Record{Stale: rotation.Stale{Problem: serviceerror.VaultRefused}}, "not-disabled"},
+		"being deleted":                 {deleted(59*time.Minute, nil), ""},
+		"being deleted for an hour":     {deleted(time.Hour, nil), "deletion"},
+		"a deletion that may yet go on": {deleted(time.Minute, failure(serviceerror.Transient, 4)), ""},
+		"a deletion that is refused":    {deleted(time.Minute, failure(serviceerror.VaultRefused, 1)), "deletion"},
+		"a creation that is undone":     {deleted(0, failure(serviceerror.Permission, 1)), ""}, // it is the creation's
+		"a deletion's removal refused":  {refused, "deletion"},
+		"a deletion that has not begun": {asked(time.Hour), "deletion"},
+		"a deletion that is to begin":   {asked(time.Minute), ""},
+		"disabling failed for an hour":  {rotation.Record{Stale: rotation.Stale{Problem: serviceerror.VaultRefused}}, "not-disabled"},
 	} {
 		if got := strings.Join(attention.Of(&tt.rec, noon), " "); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
@@ -164,6 +185,12 @@ func (d draw) record() rotation.Record {
 	}
 	if d.in(12) {
 		rec.ByHand = []rotation.ByHand{{}}
+	}
+	switch {
+	case d.in(6):
+		rec.Phase, rec.DeletingSince = rotation.Deleting, d.moment()
+	case d.in(12):
+		rec.Request = &rotation.Request{Kind: rotation.AskDelete, At: d.moment()}
 	}
 	return rec
 }

@@ -154,7 +154,8 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 	}
 	if rec.Delegated() {
 		app.ClientID = state.ClientID
-		if err := c.find(s.hasPrincipal(ctx, token, app)); err != nil {
+		_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+		if err := c.find(withoutPrincipal(err, app)); err != nil {
 			return nil, err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"rekey/shared/claim"
-	"rekey/shared/index"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
 )
@@ -85,28 +84,31 @@ func (s *Service) explainClaim(ctx context.Context, err error) error {
 	if !ok {
 		return s.explainStore(ctx, "claiming the application", err)
 	}
-	e := &Error{Kind: Conflict}
+	e, named := &Error{Kind: Conflict}, ""
+	if taken.Holder != nil {
+		named = fmt.Sprintf("%q (%s)", taken.Holder.Name, taken.Holder.ID)
+	}
 	switch other := taken.Holder; {
 	case other == nil:
 		e.Message = "Another connection of this application is being created or changed. Try again in a minute."
 		e.RetryAfter = time.Minute
-	case index.Gone(other):
+	case other.Gone():
 		e.Message = "A connection of this application is being deleted, " +
 			"and what it has issued is being removed, which takes some minutes. Try again then."
 		e.RetryAfter = 15 * time.Minute
 	case taken.Theirs.Kind == rotation.Shared:
-		e.Message = "Another connection authenticates with this application, and what is removed here could be its client secret. " +
+		e.Message = "Another connection authenticates with this application: " + named + ". What is removed here could be its client secret. " +
 			"Rotate the application through that connection, or delete that one first."
 	case !other.Rotates() || other.Target.Key() != taken.Theirs.App && removesOf(other, taken.Theirs.App):
-		e.Message = "Another connection still has to remove client secrets of this application. Wait until none of them is " +
+		e.Message = "Another connection still has to remove client secrets of this application: " + named + ". Wait until none of them is " +
 			"listed as retiring there, or end their grace periods by an emergency rotation of that connection."
 		e.RetryAfter = time.Hour
 	case taken.Mine.Kind == rotation.Shared:
-		e.Message = "Another connection rotates the client secrets of this application, so that nothing may authenticate with one " +
+		e.Message = "Another connection rotates the client secrets of this application: " + named + ". So nothing may authenticate with one " +
 			"that has to last. Use what that one publishes, or another application, or end that rotation first."
 	default:
-		e.Message = fmt.Sprintf("Another connection rotates this application already: %q (%s). An application is rotated by one connection "+
-			"only: use that one, or delete it first.", other.Name, other.ID)
+		e.Message = "Another connection rotates this application already: " + named + ". An application is rotated by one connection " +
+			"only: use that one, or delete it first."
 	}
 	return e
 }

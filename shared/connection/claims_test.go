@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -281,9 +282,13 @@ func TestInspectingLeavesAVoidClaim(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, free := range []bool{false, true} {
-			found, err := service(s.w).Inspect(t.Context(), s.input())
-			if err != nil || (len(found.Check.Why) == 0) != free {
-				t.Errorf("can rotate %t: %q, %v", !free, found.Check.Why, err)
+			for _, name := range []string{"billing", ""} {
+				in := s.input()
+				in.Name = name
+				found, err := service(s.w).Inspect(t.Context(), in)
+				if err != nil || (len(found.Check.Why) == 0) != free {
+					t.Errorf("named %q, can rotate %t: %q, %v", name, !free, found.Check.Why, err)
+				}
 			}
 			time.Sleep(claim.VoidAfter + time.Minute)
 		}
@@ -291,6 +296,54 @@ func TestInspectingLeavesAVoidClaim(t *testing.T) {
 			t.Errorf("claims afterwards: %+v, %v", rows, err)
 		}
 	})
+}
+
+// Inspecting names the connection that is in the way, also where no name is given for the new one. It claims nothing.
+func TestInspectingNamesWhoHasTheApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		unrotated(t, s)
+		for _, rotates := range []bool{false, true} { // what is there
+			for _, second := range []bool{false, true} { // what is asked for
+				in := s.own("")
+				in.Rotate, in.Schedule = second, monthly
+				before := s.claimIDs(t)
+				found, err := service(s.w).Inspect(t.Context(), in)
+				why := strings.Join(found.Check.Why, " ")
+				if refused := rotates || second; err != nil || refused != strings.Contains(why, `"billing" (`+s.id+`)`) {
+					t.Errorf("rotates %t, is to rotate %t: %q, %v", rotates, second, why, err)
+				}
+				if after := s.claimIDs(t); !slices.Equal(after, before) {
+					t.Errorf("claims before %v, after %v", before, after)
+				}
+			}
+			if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Rotate: new(true), Schedule: &monthly}); err != nil {
+				t.Fatal(err)
+			}
+			s.sweep(t, time.Hour)
+		}
+		for _, target := range []connection.Target{{ClientID: s.app.ClientID}, {ObjectID: s.app.ObjectID}} {
+			in := s.actor()
+			in.Name, in.Target, in.Rotate, in.Schedule = "", target, true, monthly
+			if found, err := service(s.w).Inspect(t.Context(), in); err != nil || !strings.Contains(strings.Join(found.Check.Why, " "), s.id) {
+				t.Errorf("for %+v: %q, %v", target, found.Check.Why, err)
+			}
+		}
+	})
+}
+
+// claimIDs are the claims on the subject's application.
+func (s *subject) claimIDs(t *testing.T) (ids []string) {
+	t.Helper()
+	rows, err := s.w.StorePort().ClaimsOf(t.Context(), s.app.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		ids = append(ids, row.ID)
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // goesOver makes a connection of another application and leaves it going over to the

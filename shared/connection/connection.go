@@ -175,7 +175,7 @@ func (s *Service) Get(ctx context.Context, id string) (rotation.Record, error) {
 	if err != nil {
 		return rec, s.explainStore(ctx, "reading the connection", err)
 	}
-	if index.Gone(&rec) {
+	if rec.Gone() {
 		return rotation.Record{}, errNoConnection
 	}
 	return rec, nil
@@ -218,7 +218,7 @@ func (s *Service) records(ctx context.Context, project *string, wanted func(*rot
 			return nil, s.explainStore(ctx, "listing connections", err)
 		}
 		for _, rec := range page {
-			if !index.Gone(&rec) && wanted(&rec) && (project == nil || *project == rec.Project) {
+			if !rec.Gone() && wanted(&rec) && (project == nil || *project == rec.Project) {
 				all = append(all, rec)
 			}
 		}
@@ -244,7 +244,7 @@ const (
 
 // Page returns what q asks for, up to q.Limit, and what to ask for next; nil at the end. Its cost is
 // bounded: a page of a search, or among very many that are being deleted, may have fewer, even none, and
-// more to come. It leaves out what [Service.List] does.
+// more to come. It leaves out what [Service.List] does, but for deletions that need attention where that is asked for.
 func (s *Service) Page(ctx context.Context, q index.Query) (page []rotation.Record, next *index.Query, err error) {
 	leftOut, limit := 0, q.Limit
 	defer func() { s.warnLeftOut(ctx, leftOut) }()
@@ -256,7 +256,7 @@ func (s *Service) Page(ctx context.Context, q index.Query) (page []rotation.Reco
 		} else if err != nil {
 			return nil, nil, s.explainStore(ctx, "listing connections", err)
 		}
-		page = append(page, slices.DeleteFunc(records, func(rec rotation.Record) bool { return index.Gone(&rec) })...)
+		page = append(page, slices.DeleteFunc(records, func(rec rotation.Record) bool { return rec.Gone() && q.Attention.IsZero() })...)
 		if q.Searches() {
 			break
 		}

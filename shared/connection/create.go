@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"rekey/shared/history"
-	"rekey/shared/index"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 	"rekey/shared/vaulttag"
@@ -208,7 +207,7 @@ func (s *Service) undoTarget(ctx context.Context, rec rotation.Record, cause err
 	told := s.explain(ctx, "recovering the Key Vault secret that a deleted target has left", cause)
 	_, err := amend(ctx, s.Records, rec.ID, func(rec *rotation.Record) ([]rotation.Event, error) {
 		now := s.Rotator.Clock()
-		if rec.Lease.Token != mine || index.Gone(rec) {
+		if rec.Lease.Token != mine || rec.Gone() {
 			return nil, rotator.ErrUnchanged // it is taken back already, or a pass has its lease by now
 		}
 		rec.Lease, rec.WakeAt, rec.Undo = rotation.Lease{}, now, true

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"strings"
 
 	"rekey/shared/secret"
 	"rekey/shared/serviceerror"
@@ -47,17 +48,18 @@ func (s *Service) Inspect(ctx context.Context, in Input) (Inspection, error) {
 	if in.rotatesItself() {
 		rec.Target = in.app()
 	}
-	if in.Name != "" {
-		if err := found.Check.find(s.free(ctx, &rec)); err != nil {
-			return Inspection{}, err
-		}
+	if err := found.Check.find(s.free(ctx, &rec)); err != nil {
+		return Inspection{}, err
 	}
 	if err := found.Check.find(s.allowed(rec.Target.ClientID)); err != nil {
 		return Inspection{}, err
 	}
 	state, err := s.look(ctx, token, &rec, &found.Check)
-	if err == nil && state != nil { // which may have been named by its object id alone
-		err = found.Check.find(s.allowed(state.ClientID))
+	if err == nil && state != nil && rec.Target.ClientID == "" { // it was named by its object id alone
+		rec.Target.ClientID = strings.ToLower(state.ClientID)
+		if err = found.Check.find(s.allowed(state.ClientID)); err == nil {
+			err = found.Check.find(s.unclaimed(ctx, &rec))
+		}
 	}
 	if err != nil || state == nil || !in.rotatesItself() {
 		return found, err

@@ -104,3 +104,32 @@ func TestAPageAmongWhatIsBeingDeleted(t *testing.T) {
 		}
 	})
 }
+
+// A deletion that does not come to its end is in the list of what needs attention, and nowhere else: the API shows the
+// connection no more.
+func TestADeletionThatLastsNeedsAttention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		for name, since := range map[string]time.Duration{"lasts": 2 * time.Hour, "under-way": time.Minute} {
+			rec := rotation.Record{ID: name, Name: name, Phase: rotation.Deleting, DeletingSince: time.Now().Add(-since)}
+			if _, err := s.w.StorePort().Create(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list := service(s.w)
+		urgent, next, err := list.Page(t.Context(), index.Query{Limit: 10, Attention: time.Now()})
+		if err != nil || next != nil || len(urgent) != 1 || urgent[0].ID != "lasts" ||
+			!strings.Contains(urgent[0].Lingering(time.Now()), "an hour") {
+			t.Errorf("needs attention: %+v, %v, %v", urgent, next, err)
+		}
+		if all, _, err := list.Page(t.Context(), index.Query{Limit: 10}); err != nil || len(all) != 0 {
+			t.Errorf("listed: %+v, %v", all, err)
+		}
+		if all, err := list.List(t.Context(), nil); err != nil || len(all) != 0 {
+			t.Errorf("listed without a limit: %+v, %v", all, err)
+		}
+		if _, err := list.Get(t.Context(), "lasts"); kindOf(err) != connection.NotFound {
+			t.Errorf("it is there: %v", err)
+		}
+	})
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"rekey/shared/index"
 	"rekey/shared/serviceerror"
 
 	"rekey/shared/rotation"
@@ -138,8 +137,8 @@ func (s *Service) repeated(ctx context.Context, k Keyed, was note, etag string) 
 	switch {
 	case err != nil:
 		return rec, true, err
-	case made && index.Gone(&rec), !made && was.State == noteDone:
-		if k.Rotates != "" && !index.Gone(&rec) {
+	case made && rec.Gone(), !made && was.State == noteDone:
+		if k.Rotates != "" && !rec.Gone() {
 			return rec, true, nil // others came after it
 		}
 		return rotation.Record{}, true, &Error{

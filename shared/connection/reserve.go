@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"rekey/shared/claim"
-	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/serviceerror"
 
@@ -16,10 +15,10 @@ import (
 )
 
 // free looks whether what has to be unique is free, before another service is asked.
-// Only reserving and claiming decides.
+// Only reserving and claiming decides. A connection that is inspected may have no name yet.
 func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 	for _, res := range rec.Reservations() {
-		if res.Kind.Shared() {
+		if res.Kind.Shared() || res.Kind == reservation.Name && rec.Name == "" {
 			continue
 		}
 		holder, err := s.Reservations.Find(ctx, res.Kind, res.Value)
@@ -37,6 +36,11 @@ func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
 			return s.taken(ctx, rec, holder)
 		}
 	}
+	return s.unclaimed(ctx, rec)
+}
+
+// unclaimed looks whether another connection is in the way of what rec does with its application (rule R11).
+func (s *Service) unclaimed(ctx context.Context, rec *rotation.Record) error {
 	claims := s.claims()
 	claims.Store = unwritten{claims.Store}
 	if err := claims.Look(ctx, s.newClaims(rec, rec.Uses()...)...); err != nil {
@@ -94,7 +98,7 @@ func (s *Service) void(ctx context.Context, held reservation.Row) (bool, error) 
 
 // taken says what is in the way, and whether it is about to go.
 func (s *Service) taken(ctx context.Context, rec *rotation.Record, held reservation.Row) error {
-	if other, err := s.Records.Load(ctx, held.Owner); held.Kind == reservation.Vault && err == nil && index.Gone(&other) {
+	if other, err := s.Records.Load(ctx, held.Owner); held.Kind == reservation.Vault && err == nil && other.Gone() {
 		return &Error{
 			Kind: Conflict, RetryAfter: 15 * time.Minute,
 			Message: "A connection that has the Key Vault secret is being deleted, " +

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"rekey/shared/history"
-	"rekey/shared/index"
 	"rekey/shared/rotator"
 	"rekey/shared/serviceerror"
 
@@ -150,7 +149,7 @@ func (s *Service) askIf(
 	var dropped []rotation.ClaimRow
 	rec, err := amend(ctx, s.Records, id, func(rec *rotation.Record) ([]rotation.Event, error) {
 		dropped = nil
-		if index.Gone(rec) {
+		if rec.Gone() {
 			return nil, errNoConnection
 		}
 		if err := check(ctx, rec); err != nil {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/secret"
@@ -135,7 +134,7 @@ func (s *Service) TenantOf(ctx context.Context, id string) (tenantID string, err
 
 func fitsAsParent(rec *rotation.Record) error {
 	switch {
-	case index.Gone(rec) || rec.Via != "":
+	case rec.Gone() || rec.Via != "":
 		return errNoConnection
 	case rec.Phase == rotation.Creating:
 		return &Error{Kind: Conflict, Message: "The connection is being created. Try again in a minute.", RetryAfter: time.Minute}
@@ -175,7 +174,7 @@ func (s *Service) Targets(ctx context.Context, via string) ([]rotation.Record, e
 		s.log().WarnContext(ctx, "targets left out of a list: their rows can't be read, as after a rollback",
 			"connection", via, "rows", all.leftOut)
 	}
-	list := slices.DeleteFunc(all.list, func(rec rotation.Record) bool { return index.Gone(&rec) })
+	list := slices.DeleteFunc(all.list, func(rec rotation.Record) bool { return rec.Gone() })
 	slices.SortFunc(list, func(a, b rotation.Record) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
 	})
@@ -261,13 +260,19 @@ func (s *Service) target(
 	if err := s.owned(ctx, token, app); err != nil {
 		return app, err
 	}
-	return app, s.hasPrincipal(ctx, token, app)
+	err = s.whileFresh(ctx, func(ctx context.Context) error {
+		_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+		return err
+	})
+	if errors.Is(err, errHungUp) {
+		return app, err
+	}
+	return app, withoutPrincipal(err, app)
 }
 
-// hasPrincipal refuses an application that Entra would let sign in with no client secret at all. Where
-// the service principal can't be read, the first proof will tell.
-func (s *Service) hasPrincipal(ctx context.Context, token rotation.Token, app rotation.Application) error {
-	_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+// withoutPrincipal refuses an application that Entra would let sign in with no client secret at all; err is what
+// reading its service principal has shown. Where that can't be read, the first proof will tell.
+func withoutPrincipal(err error, app rotation.Application) error {
 	if serviceerror.ClassOf(err) != serviceerror.ApplicationMissing {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
 	"rekey/shared/schedule"
+	"rekey/shared/serviceerror"
 )
 
 // softDeleted leaves the vault secret of a target that was deleted, and says how to add
@@ -276,4 +278,36 @@ func TestPublishingANewSecretWakesTheTargetsThatItsLossHeldUp(t *testing.T) {
 		s.issuedWithin(t, target.app.ClientID, asked, asked.Add(10*time.Minute))
 		s.check(t)
 	})
+}
+
+// replicating is a directory of which a replica does not know a service principal yet.
+type replicating struct {
+	connection.Directory
+	until time.Time
+}
+
+func (d replicating) ServicePrincipalPasswords(
+	ctx context.Context, token rotation.Token, app rotation.Application,
+) ([]rotation.Password, error) {
+	if time.Now().Before(d.until) {
+		return nil, &serviceerror.Error{Op: "reading a service principal", Class: serviceerror.ApplicationMissing}
+	}
+	return d.Directory.ServicePrincipalPasswords(ctx, token, app)
+}
+
+// A service principal that was made a moment ago may be unknown to a replica: a target of it is refused only if that stays so.
+func TestATargetWhoseServicePrincipalIsNew(t *testing.T) {
+	for late, refused := range map[time.Duration]bool{0: false, 5 * time.Second: false, time.Minute: true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSubject(t)
+			withParent(t, s)
+			c := service(s.w)
+			c.Directory = replicating{c.Directory, time.Now().Add(late)}
+			in := connection.TargetInput{Target: connection.Target{ClientID: s.app.ClientID}, By: "tester"}
+			_, err := c.CreateTarget(t.Context(), s.parent, in)
+			if (err != nil) != refused || refused && !strings.Contains(err.Error(), "az ad sp create --id "+s.app.ClientID) {
+				t.Errorf("known after %s: %v", late, err)
+			}
+		})
+	}
 }

@@ -82,7 +82,7 @@ func (s *Service) Upcoming(ctx context.Context, limit int) (Upcoming, error) {
 func nextRotations(now time.Time, due []index.Due, read map[string]*rotation.Record, until time.Time) (list []NextRotation) {
 	for _, d := range due {
 		rec := read[d.ID]
-		if rec == nil || index.Gone(rec) || rec.Rotating() || !rec.Policy.Enabled {
+		if rec == nil || rec.Gone() || rec.Rotating() || !rec.Policy.Enabled {
 			continue
 		}
 		at := rec.NextRotation(now)

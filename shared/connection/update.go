@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"rekey/shared/history"
-	"rekey/shared/index"
 	"rekey/shared/reservation"
 	"rekey/shared/schedule"
 	"rekey/shared/serviceerror"
@@ -209,7 +208,7 @@ func (s *Service) apply(ctx context.Context, id string, e *edit) (rotation.Recor
 	now := s.Rotator.Clock()
 	var dropped []rotation.ClaimRow
 	rec, err := amend(ctx, s.Records, id, func(rec *rotation.Record) ([]rotation.Event, error) {
-		if index.Gone(rec) {
+		if rec.Gone() {
 			return nil, errNoConnection
 		}
 		was := rec.Clone()

@@ -43,13 +43,13 @@ type Entry struct {
 // maxText bounds what is searched: all that the API takes is far shorter.
 const maxText = 4096
 
-// Of returns the entry of a record. What the API shows no more needs no attention, is not due, and does not end.
+// Of returns the entry of a record. What the API shows no more is not due, and does not end.
 func Of(rec *rotation.Record) Entry {
 	e := Entry{ID: rec.ID, Name: rec.Name, Project: rec.Project, Target: rec.Via != "", Text: text(rec), States: states(rec)}
-	if Gone(rec) {
+	e.Attention = attention.From(rec)
+	if rec.Gone() {
 		return e
 	}
-	e.Attention = attention.From(rec)
 	if rec.Policy.Enabled {
 		// A rotation that failed is tried again at a time of its own. That of the very first one is not known.
 		if due := rec.Due(); !due.IsZero() || rec.Error != nil {
@@ -60,11 +60,6 @@ func Of(rec *rotation.Record) Entry {
 		e.Ends, e.Credential = c.ExpiresAt, Credential(rec.Target.TenantID, rec.Target.ClientID, c.KeyID)
 	}
 	return e
-}
-
-// Gone reports whether the API shows the connection no more.
-func Gone(rec *rotation.Record) bool {
-	return rec.Phase == rotation.Deleting || rec.Request != nil && rec.Request.Kind == rotation.AskDelete
 }
 
 // Credential names a client secret of an application among those of all tenants.

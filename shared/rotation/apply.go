@@ -148,6 +148,9 @@ func (t *transition) finish(before int) {
 	}
 	rec.ByHand = rec.ByHand[max(0, len(rec.ByHand)-MaxByHand):]
 	rec.DropClaims()
+	if rec.Phase == Deleting && rec.DeletingSince.IsZero() { // a creation is undone, or an older Rekey has begun it
+		rec.DeletingSince = t.now
+	}
 	t.events = append(t.events, Tell(rec, t.now)...)
 	for i := range t.events {
 		if t.events[i].At.IsZero() {

@@ -15,6 +15,7 @@ const (
 	troubleSignIn      = "sign-in"      // the connection can't authenticate
 	troubleNotRemoved  = "not-removed"  // an old credential resists
 	troubleNotDisabled = "not-disabled" // values that are done with can't be disabled in Key Vault
+	troubleDeletion    = "deletion"     // it does not come to its end
 )
 
 // persistent is from how many failures in a row on what may pass by itself is told.
@@ -95,7 +96,52 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 				"so that they can still be read there. " + class.Advice(),
 		}})
 	}
+	if at := r.Lingers(); len(list) == 0 && !at.IsZero() && !now.Before(at) {
+		list = append(list, trouble{troubleDeletion, Event{Kind: history.Attention, Message: r.lingering()}})
+	}
 	return list
+}
+
+// longDeletion is how long a deletion may take before a person should know.
+const longDeletion = time.Hour
+
+// Lingers is from when on a person should look at a deletion (promise P8): an hour after it was asked for, or
+// at once if it can't go on; zero: there is none, or when it began is not known.
+func (r *Record) Lingers() time.Time {
+	since := r.DeletingSince
+	switch {
+	case !r.Gone():
+		return time.Time{}
+	case r.Phase != Deleting:
+		since = r.Request.At
+	case r.Error != nil && r.Error.Persists() && r.Error.At.After(since), // otherwise it is that of the creation which is undone
+		r.Stale.Problem != "", slices.ContainsFunc(r.Removals, func(m Removal) bool { return m.Resists() }):
+		return time.Time{}.Add(time.Second) // for ever
+	}
+	if since.IsZero() {
+		return time.Time{}
+	}
+	return since.Add(longDeletion)
+}
+
+func (r *Record) lingering() string {
+	text := "The deletion has not come to its end for an hour. Rekey goes on with it: look whether the timer runs, and at what the audit of " +
+		"the connection says."
+	if r.Error != nil {
+		text += " The last try: " + r.Error.Message
+	}
+	return text
+}
+
+// Lingering says, for a person, what keeps a deletion from its end at now, and what to do; empty if it is well.
+func (r *Record) Lingering(now time.Time) string {
+	if at := r.Lingers(); at.IsZero() || now.Before(at) {
+		return ""
+	}
+	if list := r.troubles(now); len(list) > 0 && r.Phase == Deleting {
+		return list[0].event.Message
+	}
+	return r.lingering()
 }
 
 // warnDays are the days before current's expiry at which a warning is given, if no

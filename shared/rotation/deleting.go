@@ -35,7 +35,7 @@ func (t *transition) beginDelete() {
 	if rec.Run != nil {
 		t.giveUpRun("abandoned", "the connection was deleted")
 	}
-	rec.Phase, rec.Error, rec.Request = Deleting, nil, nil
+	rec.Phase, rec.DeletingSince, rec.Error, rec.Request = Deleting, asked.At, nil, nil
 	t.endGracePeriods()
 }
 

@@ -56,16 +56,14 @@ type removedKey struct {
 	At    time.Time `json:"at"`
 }
 
-// maxRemovedKeys is how many of them a record remembers: an inventory that was read before still has them.
-const maxRemovedKeys = 16
-
+// rememberKey keeps as many as may be removed at once: an inventory that was read before still has them.
 func (t *transition) rememberKey(keyID string) {
 	if keyID == "" {
 		return
 	}
 	keys := slices.DeleteFunc(t.rec.RemovedKeys, func(k removedKey) bool { return k.KeyID == keyID })
 	keys = append(keys, removedKey{keyID, t.now})
-	t.rec.RemovedKeys = keys[max(0, len(keys)-maxRemovedKeys):]
+	t.rec.RemovedKeys = keys[max(0, len(keys)-MaxRemovals):]
 }
 
 // Former is what is kept of a connection that is gone, in case a client secret is given for

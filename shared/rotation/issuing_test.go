@@ -89,7 +89,8 @@ func TestTheValueOfAnAttemptThatWasGivenUpIsRecognised(t *testing.T) {
 	}
 }
 
-// The last key ids that were removed are remembered, each once, also those whose value Rekey never knew.
+// The last key ids that were removed are remembered, each once, also those whose value Rekey never knew: as many as an
+// emergency may remove at once.
 func TestRemovedKeysAreRemembered(t *testing.T) {
 	rules, rec := rotation.DefaultRules(), idle()
 	remove := func(keyID string) {
@@ -97,11 +98,11 @@ func TestRemovedKeysAreRemembered(t *testing.T) {
 		rec, _ = rules.Apply(now, rec, rotation.Remove{ID: keyID}, rotation.Outcome{})
 		rec.Removals = nil
 	}
-	for i := range 20 {
+	for i := range 52 {
 		remove(fmt.Sprint("key-", i))
 	}
 	remove("key-10")
-	if k := rec.RemovedKeys; len(k) != 16 || k[0].KeyID != "key-4" || k[15].KeyID != "key-10" || !k[15].At.Equal(now) {
+	if k := rec.RemovedKeys; len(k) != rotation.MaxRemovals || k[0].KeyID != "key-4" || k[47].KeyID != "key-10" || !k[47].At.Equal(now) {
 		t.Errorf("remembered: %+v", rec.RemovedKeys)
 	}
 }

@@ -99,7 +99,8 @@ type Record struct {
 	Acknowledged    bool          `json:"acknowledged"` // the caller was promised that the connection exists
 	Undo            bool          `json:"undo"`         // deleting because creation was refused
 	Revoke          bool          `json:"revoke"`       // deleting: current goes too
-	Takeover        string        `json:"takeover"`     // the vault version that a deleted connection had left under our name
+	DeletingSince   time.Time     `json:"deletingSince,omitzero"`
+	Takeover        string        `json:"takeover"` // the vault version that a deleted connection had left under our name
 	Error           *Failure      `json:"error"`
 
 	Lease    Lease    `json:"lease"`
@@ -162,6 +163,11 @@ type Failure struct {
 // or rotating is all that it is for.
 func (r *Record) Rotates() bool {
 	return r.Policy.Enabled || r.Delegated() && r.Target.ClientID != ""
+}
+
+// Gone reports whether the API shows the connection no more: it is being deleted, or is going to be.
+func (r *Record) Gone() bool {
+	return r.Phase == Deleting || r.Request != nil && r.Request.Kind == AskDelete
 }
 
 // StagedName is the Key Vault secret that holds values which are not published yet.

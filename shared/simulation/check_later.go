@@ -69,6 +69,9 @@ func (w *scene) lasts(key string, holds bool, d time.Duration) bool {
 	return time.Since(w.since[key]) >= d
 }
 
+// silentDeletion is the one silence about what is being deleted.
+const silentDeletion = "silent-deletion"
+
 // checkSilence checks that trouble shows where people look (promise P8).
 func (w *scene) checkSilence(s *slot, v view) {
 	overdue, orphaned := false, false
@@ -88,9 +91,10 @@ func (w *scene) checkSilence(s *slot, v view) {
 		{"silent-removal", overdue},
 		{"silent-orphan", orphaned},
 		{"silent-staged", v.stubborn},
+		{silentDeletion, v.deleting || v.pending == "delete"},
 	} {
 		// While there is no table nothing can be written, nor read.
-		holds := c.holds && len(v.attention) == 0 && !v.deleting && !v.creating && !w.raining("table-down", "")
+		holds := c.holds && len(v.attention) == 0 && (c.kind == silentDeletion || !v.deleting) && !v.creating && !w.raining("table-down", "")
 		if w.lasts(c.kind+v.id, holds, silence) {
 			w.violate(c.kind, "%s (%s, phase %s): something has not succeeded for %s and nothing shows", s.name, v.id, v.phase, silence)
 		}

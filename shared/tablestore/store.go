@@ -18,7 +18,7 @@
 //	              tlist-, tplist-, tattn-          the same of targets
 //	              next-<time>-<id>                 when it rotates next
 //	              ends-<time>-<id>                 when its client secret ends, and which one that is
-//	              index-1                          how far the timer has written these where they may be missing
+//	              index-2                          how far the timer has written these where they may be missing
 //	              former-<application>-<id>        what is kept of a connection that is gone
 //	              audit-<reversed time>-<id>       a line of the audit, newest first; <id>-<version>-<n>: of a connection
 //	              evt-<time>-<id>-<version>-<n>    what a person has to be told

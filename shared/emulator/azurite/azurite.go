@@ -114,7 +114,7 @@ func freePorts(n int) ([]string, error) {
 	return ports, nil
 }
 
-// ready waits until Azurite gives any answer.
+// ready waits until Azurite gives any answer. One that does not name it is another program's.
 func (s *Service) ready(ctx context.Context, endpoint string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -126,7 +126,10 @@ func (s *Service) ready(ctx context.Context, endpoint string) error {
 			return fmt.Errorf("asking Azurite: %w", err)
 		}
 		if resp, err := http.DefaultClient.Do(req); err == nil {
-			return resp.Body.Close()
+			resp.Body.Close()
+			if strings.HasPrefix(resp.Header.Get("Server"), "Azurite-") {
+				return nil
+			}
 		}
 		select {
 		case <-tick.C:

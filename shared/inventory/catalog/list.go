@@ -98,6 +98,19 @@ func (l *list) page() []entry {
 	return l.entries
 }
 
+// settle takes from the row what its managers have removed since the scan, and returns its place in the list. Where
+// the order of ends has no place for what is left, that is the one of before. Not ok: it is not in the list.
+func (l *list) settle(row *Row, managers []inventory.Manager) (place End, ok bool) {
+	scanned := row.Application
+	row.Application = inventory.WithoutRemoved(scanned, l.tenants[row.TenantID].AsOf, managers)
+	place = Place(&row.Application, l.now)
+	ends := place.At
+	if len(row.Credentials) < len(scanned.Credentials) && !slices.Contains(Ends(&scanned), place) {
+		place = Place(&scanned, l.now)
+	}
+	return place, l.ends.has(ends) && l.ends.within(place)
+}
+
 // keep adds the application if it is what is asked for.
 func (l *list) keep(place End, row Row, managers []inventory.Manager, known bool) {
 	e := entry{place, l.c.item(row, l.tenants[place.TenantID], managers, known, l.now)}
@@ -120,9 +133,8 @@ func (l *list) pass(ctx context.Context) error {
 			return l.c.explain(ctx, "reading the connections", err)
 		}
 		err = l.c.Store.Rows(ctx, t.ID, func(row Row) error {
-			left := inventory.WithoutRemoved(row.Application, t.AsOf, managers[row.ClientID])
-			place := Place(&left, l.now)
-			if !l.ends.within(place) || worst != nil && place.Compare(*worst) >= 0 || !l.q.names(&row.Application) {
+			place, ok := l.settle(&row, managers[row.ClientID])
+			if !ok || worst != nil && place.Compare(*worst) >= 0 || !l.q.names(&row.Application) {
 				return nil
 			}
 			l.keep(place, row, managers[row.ClientID], known)

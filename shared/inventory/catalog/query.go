@@ -98,7 +98,12 @@ func (q *Query) ends(now time.Time) EndQuery {
 
 // within reports whether a place is in the range.
 func (r *EndQuery) within(p End) bool {
-	return !p.At.Before(r.From) && (r.To.IsZero() || p.At.Before(r.To)) && (r.After == nil || p.Compare(*r.After) > 0)
+	return r.has(p.At) && (r.After == nil || p.Compare(*r.After) > 0)
+}
+
+// has reports whether an end is in the range, wherever the list goes on.
+func (r *EndQuery) has(at time.Time) bool {
+	return !at.Before(r.From) && (r.To.IsZero() || at.Before(r.To))
 }
 
 // names reports whether the row has the owner and the text that are asked for.

@@ -25,7 +25,7 @@ type met struct {
 	place    End
 	row      *Row // nil: it is in no place that is still ahead
 	managers []inventory.Manager
-	known    bool
+	known    bool // all of them
 }
 
 // walk goes along the order of ends. An application has several ends there, and is in the list at
@@ -66,11 +66,11 @@ func (l *list) step(ctx context.Context, ends []End, apps map[inventory.Key]met)
 	if err := l.meet(ctx, ends, apps); err != nil {
 		return err
 	}
-	here := slices.DeleteFunc(slices.Clone(ends), func(e End) bool { return apps[e.Key].row == nil || apps[e.Key].place != e })
-	for _, e := range here {
-		m := apps[e.Key]
-		l.keep(e, *m.row, m.managers, m.known)
-		apps[e.Key] = met{place: e}
+	for _, e := range ends {
+		if app := apps[e.Key]; app.row != nil && app.place == e {
+			l.keep(e, *app.row, app.managers, app.known)
+			apps[e.Key] = met{place: e}
+		}
 	}
 	return nil
 }
@@ -109,40 +109,28 @@ func (l *list) meet(ctx context.Context, ends []End, apps map[inventory.Key]met)
 		l.leftOut += n
 		l.c.warnLeftOut(ctx, n)
 	}
-	rows = slices.DeleteFunc(rows, func(row *Row) bool { return row == nil })
-	return l.placeAll(ctx, rows, apps)
+	return l.settleAll(ctx, slices.DeleteFunc(rows, func(row *Row) bool { return row == nil }), apps)
 }
 
-// placeAll finds the places of applications, for which it has to know what their managers have removed.
-func (l *list) placeAll(ctx context.Context, rows []*Row, apps map[inventory.Key]met) error {
+// settleAll notes the places of applications that the walk has come across.
+func (l *list) settleAll(ctx context.Context, rows []*Row, apps map[inventory.Key]met) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	found := make([]inventory.Application, len(rows))
-	for i, row := range rows {
-		found[i] = row.Application
+	found := make([]inventory.Application, 0, len(rows))
+	for _, row := range rows {
+		found = append(found, row.Application)
 	}
 	managers, known, err := l.c.Managers.Of(ctx, found)
 	if err != nil {
 		return l.c.explain(ctx, "reading the connections", err)
 	}
 	for _, row := range rows {
-		if place := l.place(&row.Application, managers[row.Key]); l.ends.within(place) {
+		if place, ok := l.settle(row, managers[row.Key]); ok {
 			apps[row.Key] = met{place, row, managers[row.Key], known}
 		}
 	}
 	return nil
-}
-
-// place is where the walk has an application: at the next end of what its managers have not removed since the
-// scan. Where the order of ends does not have that one, which lies behind all that does, the place stays as it was.
-func (l *list) place(app *inventory.Application, managers []inventory.Manager) End {
-	left := inventory.WithoutRemoved(*app, l.tenants[app.TenantID].AsOf, managers)
-	place := Place(&left, l.now)
-	if len(left.Credentials) == len(app.Credentials) || place.At.Before(l.ends.From) || slices.Contains(Ends(app), place) {
-		return place
-	}
-	return Place(app, l.now)
 }
 
 // unreadable reports whether err says that a row was read and not understood: a newer Rekey has

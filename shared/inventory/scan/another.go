@@ -14,21 +14,19 @@ import (
 // another tenant by now. Empty: its own is there, or there is no other. The one that a person has
 // named meanwhile comes first; then the one with the most targets, since that is the most likely to
 // read what the last one did. What it may not read is marked as unread.
-func (p *pass) another(ctx context.Context) string {
-	ctx, cancel := p.within(ctx, p.stop)
-	defer cancel()
+func (p *pass) another(ctx context.Context) (string, error) {
 	sc := p.t.Scan
-	tenantID, err := p.Connections.TenantOf(ctx, sc.ConnectionID)
+	tenantID, err := p.tenantOf(ctx, sc.ConnectionID)
 	if refused, ok := errors.AsType[*connection.Error](err); err == nil && tenantID == p.id ||
 		err != nil && !(ok && refused.Kind == connection.NotFound) {
-		return ""
+		return "", nil // where that is not known, the next scan asks again
 	}
-	managers, _, err := p.Managers.All(ctx, p.id)
+	of, err := p.managers(ctx)
 	if err != nil {
-		return "" // the next scan asks again
+		return "", err
 	}
 	targets := map[string]int{}
-	for _, list := range managers {
+	for _, list := range of.managers {
 		for _, m := range list {
 			if targets[m.ConnectionID] += 0; m.TargetID != "" {
 				targets[m.ConnectionID]++
@@ -42,9 +40,15 @@ func (p *pass) another(ctx context.Context) string {
 		if id == sc.ConnectionID {
 			continue
 		}
-		if tenantID, err := p.Connections.TenantOf(ctx, id); err == nil && tenantID == p.id {
-			return id
+		if tenantID, err := p.tenantOf(ctx, id); err == nil && tenantID == p.id {
+			return id, nil
 		}
 	}
-	return ""
+	return "", nil
+}
+
+func (p *pass) tenantOf(ctx context.Context, connectionID string) (string, error) {
+	ctx, cancel := p.within(ctx, p.stop)
+	defer cancel()
+	return p.Connections.TenantOf(ctx, connectionID)
 }

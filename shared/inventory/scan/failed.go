@@ -48,7 +48,10 @@ func (p *pass) failed(ctx context.Context, list inventory.List, err error) error
 	sc.Problem = &problem
 	switch {
 	case isSignIn && class.Refusal():
-		other := p.another(ctx)
+		other, err := p.another(ctx)
+		if err != nil {
+			return err
+		}
 		if other == "" {
 			return p.fail(ctx, next)
 		}

@@ -224,40 +224,6 @@ func TestSignInRefused(t *testing.T) {
 	}
 }
 
-// A scan whose connection is gone goes on through another one of the tenant, of several the one with the most targets,
-// and so do those of later days. One that is there and can't sign in stays: a person has to mend that.
-func TestConnectionThatIsGone(t *testing.T) {
-	for name, row := range map[string]struct {
-		change func(*world)
-		want   string
-	}{
-		"gone":           {func(w *world) { delete(w.dir().tenantOf, conn) }, "with-targets"},
-		"another tenant": {func(w *world) { w.dir().tenantOf[conn] = guid(0xb) }, "with-targets"},
-		"refused":        {func(w *world) { w.dir().signInRefused = &serviceerror.Error{Class: serviceerror.ActorRefused} }, conn},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				small(w)
-				w.dir().tenantOf["alone"], w.dir().tenantOf["with-targets"] = tenantA, tenantA
-				w.dir().tenantOf["elsewhere"] = guid(0xb)
-				w.managers = map[string][]inventory.Manager{
-					guid(1): {{ConnectionID: conn}, {ConnectionID: "alone"}, {ConnectionID: "with-targets", TargetID: "t"}},
-					guid(2): {{ConnectionID: "elsewhere", TargetID: "u"}, {ConnectionID: "elsewhere", TargetID: "v"}},
-				}
-				first := w.scanned()
-				row.change(w)
-				w.tick(day + time.Hour)
-				got := w.tenant(tenantA)
-				if moved := row.want != conn; got.ConnectionID != row.want || got.Scan.ConnectionID != row.want ||
-					(got.Scan.Phase == inventory.Complete) != moved || got.AsOf.After(first.AsOf) != moved {
-					t.Errorf("the tenant is %+v, its scan %+v", got, got.Scan)
-				}
-			})
-		})
-	}
-}
-
 // A token that the directory does not take is replaced; one after the other that it does not take is
 // a person's business.
 func TestTokenThatIsNotTaken(t *testing.T) {

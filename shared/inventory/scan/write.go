@@ -188,18 +188,23 @@ type known struct {
 	all      bool // every record could be read
 }
 
-func (p *pass) readManagers(ctx context.Context) error {
-	if p.known != nil {
-		return nil
+// readManagers reads them once the pages are there: what a rotation issues before the directory
+// was read must be on a record by then.
+func (p *pass) readManagers(ctx context.Context) (err error) {
+	if p.known == nil {
+		p.known, err = p.managers(ctx)
 	}
+	return err
+}
+
+func (p *pass) managers(ctx context.Context) (*known, error) {
 	k := &known{}
 	err := p.insistLong(ctx, func(ctx context.Context) (err error) {
 		k.managers, k.all, err = p.Managers.All(ctx, p.id)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("reading who manages applications: %w", err)
+		return nil, fmt.Errorf("reading who manages applications: %w", err)
 	}
-	p.known = k
-	return nil
+	return k, nil
 }
