@@ -154,7 +154,8 @@ func TestApplicationView(t *testing.T) {
 			{"finding":"expired","keyId":"k2","reason":"s","by":"boss",
 				"at":"2026-06-22T12:00:00Z","until":"2026-06-28T12:00:00Z","endedBy":"chief"}]},
 		"tenant":{"tenantId":"` + tenant + `","connectionId":"` + id + `","daily":true,"asOf":"2026-07-01T12:00:00Z","complete":false,
-			"unread":[{"list":"activity","class":"permission","message":"give AuditLog.Read.All"}],"longestClientSecretDays":1.5}}`
+			"unread":[{"list":"activity","class":"permission","message":"give AuditLog.Read.All"}],
+			"longestClientSecretDays":1.5,"scanUnderWay":null}}`
 	sameJSON(t, answer, want)
 }
 
@@ -315,7 +316,8 @@ func TestSummaryView(t *testing.T) {
 	}
 	sameJSON(t, answer, `{"tenants":[{"tenantId":"`+tenant+`","connectionId":"`+id+`","daily":true,
 		"asOf":"2026-07-01T12:00:00Z","complete":false,"unread":[{"list":"activity","class":"permission","message":"give AuditLog.Read.All"}],
-		"longestClientSecretDays":1.5,"applications":3,"credentials":4,"federatedCredentials":5,"unreadableRows":6,"findings":{"expired":2},"acceptedFindings":{"unused":1},
+		"longestClientSecretDays":1.5,"scanUnderWay":"`+tenant+`-1","applications":3,"credentials":4,"federatedCredentials":5,
+		"unreadableRows":6,"findings":{"expired":2},"acceptedFindings":{"unused":1},
 		"ends":{"expired":2,"7-days":0,"30-days":0,"90-days":0,"more":0,"never":0},
 		"managedEnds":{"expired":0,"7-days":0,"30-days":0,"90-days":0,"more":0,"never":0},"endsByWeek":[0,0,0,0,0,0,0,0,0,0,0,0,0],
 		"nextScanAt":"2026-07-02T12:00:00Z",

@@ -22,7 +22,8 @@ func (h *Handler) accept(r *request) (any, error) {
 		return nil, err
 	}
 	in := catalog.Acceptance{
-		Kind: inventory.FindingKind(b.Finding), KeyID: deref(b.KeyID), Reason: b.Reason, By: r.caller.Label(), From: host.Origin(r.Request),
+		Kind: inventory.FindingKind(b.Finding), KeyID: deref(b.KeyID), Reason: b.Reason, By: r.caller.Label(), Caller: r.caller.Name,
+		From: host.Origin(r.Request),
 	}
 	if in.Until, err = moment("until", b.Until); err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func (h *Handler) takeBack(r *request) (any, error) {
 		return nil, err
 	}
 	in := catalog.Acceptance{
-		Kind: inventory.FindingKind(r.URL.Query().Get("finding")), By: r.caller.Label(), From: host.Origin(r.Request),
+		Kind: inventory.FindingKind(r.URL.Query().Get("finding")), By: r.caller.Label(), Caller: r.caller.Name, From: host.Origin(r.Request),
 	}
 	if in.Kind == "" {
 		return nil, badRequest("finding is missing: which finding was accepted.")

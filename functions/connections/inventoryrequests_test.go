@@ -89,7 +89,8 @@ func TestRequestScan(t *testing.T) {
 		return in
 	}
 	one := `{"connectionId":" ` + strings.ToUpper(id) + ` "}`
-	if got, want := ask(one), (catalog.Request{ConnectionID: id, TenantID: tenant, By: "boss", From: "192.0.2.1"}); got != want {
+	want := catalog.Request{ConnectionID: id, TenantID: tenant, By: "boss", Caller: "boss", From: "192.0.2.1"}
+	if got := ask(one); got != want {
 		t.Errorf("asked for %+v, want %+v", got, want)
 	}
 	if got := ask(`{"connectionId":"` + id + `","daily":false}`); got.Daily == nil || *got.Daily {
@@ -141,7 +142,7 @@ func TestAcceptInput(t *testing.T) {
 			path, body = path+rest, ""
 		}
 		status, got, _ := askStock(t, i, method, path, body)
-		want.By, want.From = "boss", "192.0.2.1"
+		want.By, want.Caller, want.From = "boss", "boss", "192.0.2.1"
 		if status != http.StatusOK || key != full().Key || !in.Until.Equal(want.Until) || !strings.Contains(got, `"acceptances":[{`) {
 			t.Errorf("%s: status %d, %v until %s: %s", line, status, key, in.Until, got)
 		}

@@ -135,7 +135,8 @@ func (h *Handler) requestScan(r *request) (any, error) {
 		return nil, err
 	}
 	in := catalog.Request{
-		ConnectionID: via.ID, TenantID: via.Actor.TenantID, Daily: b.Daily, By: r.caller.Label(), From: host.Origin(r.Request),
+		ConnectionID: via.ID, TenantID: via.Actor.TenantID, Daily: b.Daily, By: r.caller.Label(), Caller: r.caller.Name,
+		From: host.Origin(r.Request),
 	}
 	if keyed.Key != "" { // a scan is found by its id, so that no note has to be kept
 		sum := sha256.Sum256([]byte(keyed.Key + keyed.Hash))

@@ -133,6 +133,7 @@ type tenantView struct {
 	// LongestSecretDays is how long a client secret may live by the tenant's policy; null: not known,
 	// or without limit.
 	LongestSecretDays *float64 `json:"longestClientSecretDays"`
+	ScanUnderWay      *string  `json:"scanUnderWay"` // its id; null: none is
 }
 
 type unreadView struct {
@@ -150,10 +151,14 @@ func viewOfTenants(all []inventory.Tenant) []tenantView {
 }
 
 func viewOfTenant(t *inventory.Tenant) tenantView {
-	return tenantView{
+	v := tenantView{
 		TenantID: t.ID, ConnectionID: t.ConnectionID, Daily: t.Daily, AsOf: when(t.AsOf), Complete: !t.AsOf.IsZero() && len(t.Unread) == 0,
 		Unread: viewOfUnread(t.Unread), LongestSecretDays: days(t.Longest),
 	}
+	if t.Scan != nil && t.Scan.FinishedAt.IsZero() {
+		v.ScanUnderWay = some(t.Scan.ID)
+	}
+	return v
 }
 
 func viewOfUnread(all []inventory.Unread) []unreadView {

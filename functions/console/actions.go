@@ -92,6 +92,21 @@ func (s *subject) rotatedSince(before *subject) bool {
 	return was == nil || was.LastRun == nil || was.LastRun.ID != r.LastRun.ID || was.LastRun.Outcome == "running"
 }
 
+// cameTo is what a rotation that was begun has come to by now, where it has ended.
+func (s *subject) cameTo(done string) string {
+	over, ok := map[string]string{"rotation": "rotated", "already": "rotated", "emergency": "ended"}[done]
+	r := s.state()
+	switch {
+	case !ok || r == nil || s.underWay():
+		return ""
+	case s.failed():
+		return "tried"
+	case r.LastRun != nil && r.LastRun.Outcome == "success":
+		return over
+	}
+	return ""
+}
+
 // underWay reports whether a rotation, or anything else, is under way.
 func (s *subject) underWay() bool {
 	r := s.state()
@@ -172,7 +187,8 @@ func (v *visit) confirm(s *subject, refused *refusal) error {
 		v.form(own(s, "emergency"), f.mistaken(),
 			h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
 			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off"), f.about("confirm", "")),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), g.Text("Rotate at once")), page.Link(own(s), "Back"))))
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), g.Text("Rotate at once")), page.Link(own(s), "Back"),
+				patience())))
 	return f.show(d)
 }
 

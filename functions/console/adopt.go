@@ -35,8 +35,9 @@ func (v *visit) adopting(f *sheet) error {
 		h.P(g.Text("Rekey issues a client secret for it, publishes it in Key Vault, and rotates it from then on. Certificates stay as "+
 			"they are.")),
 		v.form(to("inventory", a.TenantID, a.ClientID, "adopt"), through, f.field("name", noName, h.MaxLength("64")),
-			f.field("vaultSecretName", "Required. What consumers will read.", h.Required()), f.schedule(graceOfNew), f.retire(&a),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Adopt")), page.Link(to("inventory", a.TenantID, a.ClientID), "Back"))))
+			f.field("vaultSecretName", "Required. What consumers will read.", h.Required()), f.schedule(graceOfNew), f.retire(&a, &found.Tenant),
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Adopt")), page.Link(to("inventory", a.TenantID, a.ClientID), "Back"),
+				patience())))
 	return f.show(d)
 }
 
@@ -100,7 +101,7 @@ func (v *visit) ofTenant(t *tenant, all []subject) (list []subject) {
 }
 
 // retire offers the live client secrets that the application has.
-func (f *sheet) retire(a *item) g.Node {
+func (f *sheet) retire(a *item, t *tenant) g.Node {
 	var boxes []g.Node
 	for _, c := range a.Credentials {
 		if c.Kind != string(inventory.ClientSecret) || c.Of != string(inventory.Registration) || c.EndsAt != nil && !c.EndsAt.After(f.now) {
@@ -109,7 +110,7 @@ func (f *sheet) retire(a *item) g.Node {
 		boxes = append(boxes, h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("retire"), h.Value(c.KeyID),
 			g.If(slices.Contains(f.PostForm["retire"], c.KeyID), h.Checked())),
 			h.Span(h.Strong(g.Text(text(c.Name, "without a name"))), g.Text(", begins with "+text(c.Hint, "?")+", ends "),
-				f.maybe(c.EndsAt, "never"), g.Text(", used last "), f.maybe(c.LastUsedAt, "at a time that is not known"),
+				f.maybe(c.EndsAt, "never"), g.Text(", used last: "), f.usedLast(&c, a, t),
 				g.Text(", key id "), h.Code(g.Text(c.KeyID)))))
 	}
 	if len(boxes) == 0 || !f.caller.Role.Allows(auth.Rotate) {

@@ -63,7 +63,7 @@ func (v *visit) showAs(status int, d page.Document) error {
 // fail answers with a page that says what is wrong.
 func (v *visit) fail(status int, title, message string, more ...g.Node) {
 	_ = v.showAs(status, v.document("problem", title, append([]g.Node{
-		h.Div(h.Role("alert"), page.Notice(page.Bad, h.P(h.ID("message"), g.Text(message)))),
+		h.Div(h.Role("alert"), page.Notice(page.Bad, h.P(h.ID("message"), g.Text(v.dated(message))))),
 	}, more...)...))
 }
 

@@ -50,7 +50,7 @@ func (v *visit) application(f *sheet) error {
 		main = append(main, h.P(v.link(auth.Write, to("inventory", a.TenantID, a.ClientID, "adopt"), "Adopt: let Rekey rotate it")))
 	}
 	main = append(main, f.findings(a))
-	return f.show(v.document("application", orNone(a.Name, a.ClientID), append(main, v.inventoryCredentials(a))...))
+	return f.show(v.document("application", orNone(a.Name, a.ClientID), append(main, v.inventoryCredentials(a, &found.Tenant))...))
 }
 
 func (v *visit) inventoryAt(below ...string) string {
@@ -96,7 +96,7 @@ func (f *sheet) finding(a *item, is finding) g.Node {
 	if is.KeyID != nil {
 		about = " (credential " + *is.KeyID + ")"
 	}
-	one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.P(advice(is.Advice))}
+	one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.Div(advice(f.dated(is.Advice)))}
 	if is.Accepted != nil {
 		one = append(one, h.P(h.Class("note"), g.Text("Accepted by "+is.Accepted.By+": "+sentence(is.Accepted.Reason)+" Until "),
 			f.when(is.Accepted.Until)),
@@ -116,8 +116,8 @@ func (f *sheet) refuses(is finding) bool {
 
 // endsOfOld are the ends, by key id in lower case, of client secrets in their grace period, as far as a scan has
 // seen them: one that Rekey has not issued may end sooner than its grace period.
-func (v *visit) endsOfOld(s *subject, r *rotation) map[string]time.Time {
-	if len(r.waiting()) == 0 {
+func (v *visit) endsOfOld(s *subject) map[string]time.Time {
+	if r := s.state(); r == nil || len(r.waiting()) == 0 {
 		return nil
 	}
 	var found struct{ Application item }
@@ -188,17 +188,45 @@ func reject(v *visit) error {
 	return nil
 }
 
-func (v *visit) inventoryCredentials(a *item) g.Node {
-	ended := func(c credential) bool { return c.EndsAt != nil && !c.EndsAt.After(v.now) }
-	ordered := slices.Clone(a.Credentials) // what has ended comes last
+// inOrder are credentials in the order of their ends, behind them what never ends, and then what has ended, the
+// last one first.
+func (v *visit) inOrder(list []credential) []credential {
+	place := func(c credential) (group int, at int64) {
+		switch {
+		case c.EndsAt == nil:
+			return 1, 0
+		case c.EndsAt.After(v.now):
+			return 0, c.EndsAt.Unix()
+		}
+		return 2, -c.EndsAt.Unix()
+	}
+	ordered := slices.Clone(list)
 	slices.SortStableFunc(ordered, func(x, y credential) int {
-		return cmp.Compare(map[bool]int{true: 1}[ended(x)], map[bool]int{true: 1}[ended(y)])
+		xGroup, xAt := place(x)
+		yGroup, yAt := place(y)
+		return cmp.Or(cmp.Compare(xGroup, yGroup), cmp.Compare(xAt, yAt))
 	})
+	return ordered
+}
+
+// usedLast is when a credential was last used. Where sign-ins could not be read, that none is known says nothing.
+func (v *visit) usedLast(c *credential, a *item, t *tenant) g.Node {
+	unread := slices.Contains(a.Unread, string(inventory.Activity))
+	for _, u := range t.Unread {
+		unread = unread || u.List == string(inventory.Activity)
+	}
+	if unread {
+		return v.maybe(c.LastUsedAt, "not known")
+	}
+	return v.maybe(c.LastUsedAt, "never, as far as Entra knows")
+}
+
+func (v *visit) inventoryCredentials(a *item, t *tenant) g.Node {
+	ordered := v.inOrder(a.Credentials)
 	rows := make([][]g.Node, len(ordered))
 	for i, c := range ordered {
 		rows[i] = []g.Node{g.Text(orNone(text(c.Name, ""), "without a name")), g.Text(strings.ReplaceAll(c.Kind, "-", " ")),
-			v.maybe(c.EndsAt, "never"),
-			v.maybe(c.LastUsedAt, "no use is known"), h.Code(g.Text(c.KeyID))}
+			v.maybe(c.EndsAt, "never"), v.usedLast(&c, a, t), h.Code(g.Text(c.KeyID))}
 	}
 	nodes := []g.Node{h.H2(g.Text("Credentials"))}
 	if len(rows) == 0 {

@@ -199,7 +199,7 @@ func (v *visit) missing(part string, err error) g.Node {
 // reasonOf is why the API has refused something. What is no refusal is for the log.
 func (v *visit) reasonOf(err error) string {
 	if refused, ok := errors.AsType[*refusal](err); ok {
-		return refused.message
+		return v.dated(refused.message)
 	}
 	v.console.log().ErrorContext(v.Context(), "part of a page failed", "reason", err.Error())
 	return "Something went wrong inside Rekey. The log has more."

@@ -30,6 +30,7 @@ func TestInABrowser(t *testing.T) {
 		{"keyboard", keyboard},
 		{"without JavaScript", withoutJavaScript},
 		{"script", script},
+		{"button at work", buttonAtWork},
 		{"check", checks},
 		{"refresh goes on", refreshGoesOn},
 		{"plots are readable", plotsAreReadable},
@@ -186,6 +187,42 @@ func script(w *world, b *tab) {
 	if n := look(b, left); n != 1 {
 		w.Errorf("%d rows are left", n)
 	}
+}
+
+// A button that was pressed says so and can't be pressed again until there is an answer, also one in a part of
+// the page that was loaded again. Back on the page it is as it was.
+func buttonAtWork(w *world, browser *tab) {
+	under := connection("billing")
+	under["attention"] = []string{"sign-in"}
+	under["method"] = "oauth"
+	under["rotation"].(object)["settled"] = false
+	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": under})
+	answered, answer := context.WithCancel(w.Context())
+	defer answer()
+	api := w.handler.API
+	w.handler.API = http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			<-answered.Done()
+		}
+		api.ServeHTTP(out, r)
+	})
+	const button = "[data-refresh] form[action$='/reconnect'] button"
+	browser.do(hasty(), chromedp.Navigate(browser.url+"/console/connections/"+id), chromedp.WaitVisible(chromedp.CSS(button)))
+	look(browser, chromedp.Evaluate[bool]("document.querySelector('[data-refresh]').firstChild.id = 'before'; true"))
+	browser.do(chromedp.WaitNotPresent(chromedp.CSS("#before")))
+	says := look(browser, chromedp.Evaluate[string](`(async () => {
+		const button = document.querySelector("`+button+`"), is = () => button.textContent + " " + button.disabled + " " + button.isConnected;
+		button.click();
+		await new Promise(then => setTimeout(then, 20000)); // which is hasty: the part would be loaded again some times
+		const pressed = is();
+		dispatchEvent(new PageTransitionEvent("pageshow"));
+		return pressed + ", " + is();
+	})()`, chromedp.EvalAwaitPromise))
+	if says != "Working… true true, Sign in again false true" {
+		w.Errorf("the button is %s", says)
+	}
+	answer()
+	browser.do(chromedp.WaitNotPresent(chromedp.CSS(button)))
 }
 
 // A check shows its result in the form as it is, so that what is secret stays, and connects nothing.

@@ -60,7 +60,7 @@ func (v *visit) connecting(f *sheet, checked *inspection) error {
 		v.form(connectAt(method), upload, g.Group(fields), f.checked(method, checked),
 			h.Div(h.Class("actions"), g.If(method != "oauth", checkButton(method)),
 				h.Button(h.Type("submit"), g.Text(map[bool]string{true: "Go on to sign in", false: "Connect"}[method == "oauth"])),
-				page.Link(to("connections"), "Back"))))
+				page.Link(to("connections"), "Back"), g.If(method != "oauth", patience()))))
 	return f.show(d)
 }
 

@@ -70,7 +70,7 @@ func (v *visit) editing(s *subject, f *sheet) error {
 			f.certificateFields()))
 	}
 	d := v.document("edit", "Edit "+s.title(), f.mistaken(), overtaken, v.form(own(s, "edit"), upload, g.Group(fields),
-		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Save")), page.Link(own(s), "Back"))))
+		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Save")), page.Link(own(s), "Back"), patience())))
 	return f.show(d)
 }
 

@@ -29,7 +29,7 @@ func (f *sheet) mistaken() g.Node {
 	if f.refused == nil {
 		return nil
 	}
-	return mistaken(f.refused.message)
+	return mistaken(f.dated(f.refused.message))
 }
 
 // show answers with the form, and with the status of what was refused.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"crypto/rand"
 	"net/http"
 	"net/url"
@@ -27,6 +28,7 @@ type visit struct {
 	reader
 	params  map[string]string
 	console *Handler
+	became  string // what the last button has done by now, where that is more than its address says
 }
 
 // to is an address of the console.
@@ -110,6 +112,9 @@ const (
 	onceField  = "once"
 )
 
+// patience says beside a button how long the answer may take: as long as the API works on a request at once.
+func patience() g.Node { return h.Span(h.Class("note"), g.Text("The answer may take half a minute.")) }
+
 // button is a form of one button. Where the role is not enough there is none.
 func (v *visit) button(need auth.Role, action page.Address, text, class string, fields ...g.Node) g.Node {
 	if !v.caller.Role.Allows(need) {
@@ -160,13 +165,13 @@ func (v *visit) again() g.Node {
 // told shows what the last button has done: a code in the address, whose text is here, so that no
 // link can make the console say anything else.
 func (v *visit) told() g.Node {
-	done := v.URL.Query().Get("done")
+	done := cmp.Or(v.became, v.URL.Query().Get("done"))
 	text, ok := tellings[done]
 	if !ok {
 		return nil
 	}
 	tone := page.Good
-	if done == "tried" {
+	if done == "tried" || done == "failed" {
 		tone = page.Bad
 	}
 	if done == "deleted" || done == "several" {
@@ -197,6 +202,8 @@ var tellings = map[string]string{
 	"created":   "Connected. What is next stands below.",
 	"target":    "The target is there. Its first client secret is being issued. What is next stands below.",
 	"scan":      "The scan has begun. It continues in the background.",
+	"scanned":   "The scan is done.",
+	"failed":    "The scan has failed. What is known of the tenant is as before.",
 	"accepted":  "The finding is accepted.",
 	"rejected":  "The finding counts again.",
 	"several":   "Done for all that were chosen.",

@@ -129,6 +129,9 @@ func wordOf(words map[string]string, code string) string {
 	return strings.NewReplacer("-", " ", ".", " ").Replace(code)
 }
 
+// unreadable is what stands for a line that this version can't read.
+const unreadable = "a line that this version of Rekey can't read"
+
 // eventWords are what the audit tells.
 var eventWords = map[string]string{
 	history.Created: "created", history.Undone: "creation undone", history.Deleting: "deletion asked for", history.Deleted: "deleted",
@@ -140,7 +143,7 @@ var eventWords = map[string]string{
 	history.RebindRefused: "new credentials refused", history.CredentialGiven: "credentials given",
 	history.Identified: "key id found out", history.Changed: "changed", history.Attention: "needs attention",
 	history.Recovered: "all is well again", history.Reconnected: "connected again", history.SignInLost: "can't sign in any more",
-	history.SignInBack: "can sign in again",
+	history.SignInBack: "can sign in again", history.Unreadable: unreadable,
 }
 
 // requestWords are what can be asked for.
@@ -166,7 +169,11 @@ func ownAudit(v *visit) error {
 	}
 	rows := make([][]g.Node, len(list.Events))
 	for i, e := range list.Events {
-		rows[i] = []g.Node{v.when(e.At), g.Text(wordOf(eventWords, e.Kind)), g.Text(text(e.By, "Rekey")), g.Text(text(e.From, "-")),
+		by := "Rekey"
+		if e.Kind == history.Unreadable {
+			by = "not known"
+		}
+		rows[i] = []g.Node{v.maybe(&e.At, "not known"), g.Text(wordOf(eventWords, e.Kind)), g.Text(text(e.By, by)), g.Text(text(e.From, "-")),
 			g.Text(text(e.KeyID, "-")), g.Text(v.dated(eventMessage(e)))}
 	}
 	var table g.Node = h.P(g.Text("There is nothing here."))
@@ -225,7 +232,8 @@ func trail(v *visit) error {
 		if l.Count > 1 {
 			kind += ", " + strconv.Itoa(l.Count) + " times or more"
 		}
-		rows[i] = []g.Node{v.when(l.At), g.Text(kind), g.Text(l.who()), g.Text(text(l.From, "-")), l.about(), g.Text(text(l.Reason, "-"))}
+		rows[i] = []g.Node{v.when(l.At), g.Text(kind), g.Text(l.who()), g.Text(text(l.From, "-")), l.about(),
+			g.Text(v.dated(text(l.Reason, "-")))}
 	}
 	return v.show(v.document("trail", "Audit",
 		h.P(g.Text("Who signed in and was refused, and what was created and deleted. What was done to a connection or target stands in its own "+
@@ -240,6 +248,7 @@ var trailWords = map[string]string{
 	audit.SignedIn: "signed in", audit.SignedOut: "signed out", audit.ConsoleRefused: "refused by the console",
 	audit.KeyMade: "key of the console made", audit.APIRefused: "refused by the API", audit.DeletionRequested: "deletion asked for",
 	history.Created: "created", history.Undone: "creation undone", history.Deleted: "deleted",
+	history.Unreadable: unreadable,
 }
 
 // line is a line of the deployment's audit.
@@ -256,7 +265,7 @@ func (l *line) who() string {
 		return *l.By + " (" + *l.Role + ")"
 	case l.By != nil:
 		return *l.By
-	case strings.HasSuffix(l.Kind, ".refused"):
+	case strings.HasSuffix(l.Kind, ".refused"), l.Kind == history.Unreadable:
 		return "not known"
 	case l.Kind == history.Deleted:
 		return "Rekey, as it was asked to"

@@ -39,6 +39,8 @@ const (
 	consentTo    = `az ad app permission admin-consent --id "$CLIENT_ID"`
 	principalOf  = `PRINCIPAL_ID=$(az ad sp show --id "$CLIENT_ID" --query id -o tsv)`
 	clientToFill = "CLIENT_ID=00000000-0000-0000-0000-000000000000      # " + clientFrom + "\n"
+	personToFill = `PERSON_ID=$(az ad user show --id ada@contoso.com --query id -o tsv)`
+	vaultToFill  = "VAULT=contoso-vault      # the name of the key vault\n"
 	targetToFill = "TARGET_" + clientToFill
 	servedBy     = `az ad sp show --id "$TARGET_CLIENT_ID" --query id -o tsv || ` +
 		`az ad sp create --id "$TARGET_CLIENT_ID" --query id -o tsv` + "\n"
@@ -71,7 +73,7 @@ var firstOf = map[string][]block{
 	},
 	"oauth": {{"The application to rotate. The person who signs in owns it, or is Cloud Application Administrator or Application " +
 		"Administrator.",
-		targetToFill + "PERSON_ID=$(az ad user show --id ada@contoso.com --query id -o tsv)\n" + servedBy +
+		targetToFill + personToFill + "\n" + servedBy +
 			`az ad app owner add --id "$TARGET_CLIENT_ID" --owner-object-id "$PERSON_ID"`, ""}},
 }
 
@@ -125,6 +127,9 @@ func (known values) fill(lines string) string {
 	}
 	if _, ok := of("VAULT"); !ok && plain.MatchString(known["VAULT_URL"]) { // its address says as much
 		lines = strings.ReplaceAll(lines, `--vault-name "$VAULT" --name "$SECRET_NAME"`, `--id "$VAULT_URL/secrets/$SECRET_NAME"`)
+	}
+	if _, ok := of("VAULT"); !ok && strings.Contains(lines, `"$VAULT"`) {
+		lines = vaultToFill + lines
 	}
 	lines = assigned.ReplaceAllStringFunc(lines, func(line string) string {
 		if _, ok := of(line[:strings.Index(line, "=")]); ok {

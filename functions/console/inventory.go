@@ -13,6 +13,7 @@ import (
 
 	"rekey/shared/inventory"
 	"rekey/shared/page"
+	"rekey/shared/session"
 )
 
 const inventories = secrets + "/inventory"
@@ -63,6 +64,7 @@ type tenant struct {
 	TenantID, ConnectionID string
 	AsOf                   *time.Time
 	Complete               bool
+	ScanUnderWay           *string
 	Unread                 []struct{ List, Message string }
 }
 
@@ -181,16 +183,27 @@ func inventoryCSV(v *visit) error {
 func (v *visit) asOf(tenants []tenant) g.Node {
 	return g.Map(tenants, func(t tenant) g.Node {
 		if t.AsOf == nil {
-			return page.Notice(page.Warn, h.P(g.Text("Tenant "+t.TenantID+": the first scan has not come to its end yet.")))
+			return page.Notice(page.Warn, h.P(g.Text("Tenant "+t.TenantID+": the first scan has not come to its end yet.")), v.scanning(t))
 		}
 		if t.Complete {
-			return h.P(h.Class("note"), g.Text("Tenant "+t.TenantID+", complete, as of "), v.when(*t.AsOf), g.Text("."))
+			return g.Group{h.P(h.Class("note"), g.Text("Tenant "+t.TenantID+", read completely "), v.when(*t.AsOf), g.Text(".")), v.scanning(t)}
 		}
-		return page.Notice(page.Warn, h.P(g.Text("Tenant "+t.TenantID+", as of "), v.when(*t.AsOf), g.Text(". Not everything could be read:")),
+		return page.Notice(page.Warn, h.P(g.Text("Tenant "+t.TenantID+", read "), v.when(*t.AsOf), g.Text(". Not everything could be read:")),
+			v.scanning(t),
 			h.Ul(g.Map(t.Unread, func(u struct{ List, Message string }) g.Node {
 				return h.Li(g.Text(wordOf(listWords, u.List) + ": " + sentence(u.Message)))
 			})))
 	})
+}
+
+// scanning says that a scan of the tenant is under way, what is shown meanwhile, and where to look.
+func (v *visit) scanning(t tenant) g.Node {
+	if t.ScanUnderWay == nil {
+		return nil
+	}
+	return h.P(g.Text("A scan of the tenant is under way; until its end this is what the one before has found. "),
+		page.Link(to("inventory", "scans", *t.ScanUnderWay), "How far it is"), g.Text(" "),
+		page.Link(page.Here(session.Back(v.here())), "Look again"))
 }
 
 // acceptedOptions say what becomes of findings that were accepted.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -102,16 +103,18 @@ func TestApplicationInOrder(t *testing.T) {
 	}
 	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"tenant": object{"tenantId": tenantID, "asOf": now, "complete": true},
 		"application": object{"tenantId": tenantID, "clientId": clientID, "name": "billing", "findings": []object{
-			{"finding": "ownerless", "advice": "Add one."}, long("one"), long("two"), long("three")},
-			"credentials": []object{{"keyId": "ended", "endsAt": now.AddDate(-2, 0, 0)}, {"keyId": "live", "endsAt": now.AddDate(0, 1, 0)},
-				{"keyId": "endless"}}}})
+			{"finding": "ownerless", "advice": "Add one by 2026-12-03 at 09:05 UTC."}, long("one"), long("two"), long("three")},
+			"credentials": []object{{"keyId": "ended", "endsAt": now.AddDate(-2, 0, 0)}, {"keyId": "endless"},
+				{"keyId": "later", "endsAt": now.AddDate(0, 2, 0)}, {"keyId": "ended-last", "endsAt": now.AddDate(-1, 0, 0)},
+				{"keyId": "live", "endsAt": now.AddDate(0, 1, 0), "lastUsedAt": now}}}})
 	at := "/console/inventory/" + tenantID + "/" + clientID
 	p := w.get(at)
-	w.shows(p, "lives too long\u00a0×3</span></summary>", "Replace two.")
-	for _, key := range []string{"live", "endless"} {
-		if strings.Index(p.text, "<code>"+key+"</code>") > strings.Index(p.text, "<code>ended</code>") {
-			t.Errorf("%s stands behind what has ended", key)
-		}
+	w.shows(p, "lives too long\u00a0×3</span></summary>", "Replace two.", "by 3 Dec 2026 09:05 UTC.")
+	if order := keyIDsIn(p.text); order != "live later endless ended-last ended" {
+		t.Errorf("the credentials are in the order %s", order)
+	}
+	if n := strings.Count(p.text, "never, as far as Entra knows"); n != 4 {
+		t.Errorf("%d are shown as never used", n)
 	}
 	if strings.Contains(p.text, "no owner\u00a0×") || strings.Count(p.text, "Tenant "+tenantID) != 1 {
 		t.Errorf("%s", p.text)
@@ -120,6 +123,32 @@ func TestApplicationInOrder(t *testing.T) {
 	p = w.post(at+"/accept", url.Values{"finding": {"too-long"}, "keyId": {"two"}, "reason": {"r"}, "until": {"2020-01-31"}})
 	if strings.Count(p.text, "<details open>") != 2 { // the folded ones, and the form among them
 		t.Errorf("%s", p.text)
+	}
+}
+
+// keyIDsIn are the last cells of the table of credentials.
+func keyIDsIn(text string) string {
+	var all []string
+	for _, m := range regexp.MustCompile(`<td data-label="Key id"><code>([^<]*)</code>`).FindAllStringSubmatch(text, -1) {
+		all = append(all, m[1])
+	}
+	return strings.Join(all, " ")
+}
+
+// That no use is known of a credential does not say that there was none where sign-ins could not be read.
+func TestUseThatIsNotKnown(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	at := "/console/inventory/" + tenantID + "/" + clientID
+	for _, c := range []struct{ ofTenant, ofApplication []string }{{[]string{"activity"}, nil}, {nil, []string{"activity"}}} {
+		unread := []object{}
+		for _, list := range c.ofTenant {
+			unread = append(unread, object{"list": list, "message": "grant it"})
+		}
+		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"tenant": object{"tenantId": tenantID, "unread": unread},
+			"application": object{"unread": c.ofApplication, "credentials": []object{{"keyId": "k", "kind": "client-secret", "of": "application"}}}})
+		w.shows(w.get(at), `<td data-label="Used last">not known`)
+		w.shows(w.get(at+"/adopt"), "used last: not known")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	g "maragu.dev/gomponents"
@@ -34,7 +35,9 @@ func one(v *visit) error {
 	if err != nil {
 		return err
 	}
-	main := []g.Node{v.standing(s), v.actions(s), v.credentials(s), v.about(s), v.references(s), v.proof(s), v.history(s)}
+	v.became = s.cameTo(v.URL.Query().Get("done"))
+	ends := v.endsOfOld(s)
+	main := []g.Node{v.standing(s, ends), v.actions(s), v.credentials(s, ends), v.about(s), v.references(s), v.proof(s), v.history(s)}
 	if s.ConnectionID == "" {
 		main = append(main, v.targetsOf(s))
 	}
@@ -64,9 +67,9 @@ func (s *subject) target() string {
 }
 
 // standing is what to know first. It is loaded again while something is under way.
-func (v *visit) standing(s *subject) g.Node {
+func (v *visit) standing(s *subject, ends map[string]time.Time) g.Node {
 	under := s.state() != nil && !s.state().Settled
-	nodes := []g.Node{h.P(badge(s), g.Text(" "), h.Span(h.ID("status"), g.Text(v.status(s))))}
+	nodes := []g.Node{h.P(badge(s), g.Text(" "), h.Span(h.ID("status"), g.Text(v.status(s, ends))))}
 	if len(s.Attention) > 0 {
 		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s)))
 	}
@@ -147,11 +150,12 @@ func (v *visit) actions(s *subject) g.Node {
 			nodes = append(nodes, v.button(auth.Write, own(s, "reconnect"), "Sign in again", "plain"))
 		}
 	}
+	nodes = append(nodes, g.If(r != nil && v.caller.Role.Allows(auth.Rotate), patience()))
 	return h.Section(h.Class("actions"), h.Aria("label", "Actions"), g.Group(nodes))
 }
 
 // credentials lists what is live, what is being removed, and what a person has to remove.
-func (v *visit) credentials(s *subject) g.Node {
+func (v *visit) credentials(s *subject, ends map[string]time.Time) g.Node {
 	r := s.state()
 	if r == nil {
 		return nil
@@ -162,7 +166,6 @@ func (v *visit) credentials(s *subject) g.Node {
 		rows = append(rows, []g.Node{h.Code(g.Text(orNone(c.KeyID, "not known yet"))), page.Badge(page.Good, "published"),
 			v.maybe(c.ExpiresAt, "not known")})
 	}
-	ends := v.endsOfOld(s, r)
 	for _, o := range r.Retiring {
 		word, when := page.Badge(page.Calm, "in its grace period"), v.when(o.RevokeAfter)
 		if end, ok := ends[strings.ToLower(o.KeyID)]; ok && end.Before(o.RevokeAfter) {
@@ -174,12 +177,12 @@ func (v *visit) credentials(s *subject) g.Node {
 		if o.RevokedAt != nil {
 			word, when = page.Badge(page.Calm, "removed, being confirmed"), v.when(*o.RevokedAt)
 		} else if o.Problem != "" {
-			word, when = page.Badge(page.Bad, "not removed yet"), g.Text(sentence(o.Problem))
+			word, when = page.Badge(page.Bad, "not removed yet"), g.Text(sentence(v.dated(o.Problem)))
 		}
 		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), word, when})
 	}
 	for _, o := range r.ByHand {
-		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), page.Badge(page.Warn, "for you to remove"), g.Text(sentence(o.Reason))})
+		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), page.Badge(page.Warn, "for you to remove"), g.Text(sentence(v.dated(o.Reason)))})
 	}
 	if len(rows) == 0 {
 		return nil

@@ -58,7 +58,9 @@ func (v *visit) ahead() g.Node {
 	if !is.Complete {
 		least = h.P(h.Class("note"), g.Text("There is more than was counted: these are the least."))
 	}
-	return g.Group{h.H2(g.Text("What ends, and what rotates")), least, is.cards(), v.timeline(&is)}
+	asFound := h.P(h.Class("note"), g.Text("What scans have found is counted as they found it: a client secret that Rekey has removed "+
+		"since then is counted until the next scan of its tenant."))
+	return g.Group{h.H2(g.Text("What ends, and what rotates")), least, is.cards(), asFound, v.timeline(&is)}
 }
 
 // nextEnds lists the applications of which something ends next, and says how old that is.

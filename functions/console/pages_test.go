@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -45,6 +44,9 @@ func TestStatus(t *testing.T) {
 	w.shows(w.get("/console/connections/"+id), "A rotation is under way: Rekey is proving the new client secret.", "data-refresh",
 		"As of 12:00:00 UTC. ", `<a href="/console/connections/`+id+`">Look again</a>`,
 		`aria-current="step"`)
+	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"credentials": []object{
+		{"keyId": "sooner", "endsAt": now.Add(2 * time.Hour)}, {"keyId": "ended", "endsAt": now.Add(-time.Hour)},
+		{"keyId": "later", "endsAt": now.AddDate(1, 0, 0)}}}})
 	for _, c := range []struct {
 		rotation, connection object
 		says, not            string
@@ -63,6 +65,11 @@ func TestStatus(t *testing.T) {
 			"2 old client secrets are removed on 1 Dec 2026 14:00 UTC.", "are removed from"},
 		{object{"retiring": []object{{"problem": "x"}, {"problem": "y"}, {"revokeAfter": now}, {"revokeAfter": now}}}, nil,
 			"2 old client secrets could not be removed yet: see below. 2 old client secrets are being removed.", "The old client secret"},
+		{object{"retiring": []object{{"keyId": "SOONER", "revokeAfter": now.Add(3 * time.Hour)}}}, nil,
+			"The old client secret ends by itself on 1 Dec 2026 14:00 UTC, before its grace period is over.", "is removed on"},
+		{object{"retiring": []object{{"keyId": "ended", "revokeAfter": now.Add(3 * time.Hour)},
+			{"keyId": "later", "revokeAfter": now.Add(time.Hour)}}}, nil,
+			"The old client secret is removed on 1 Dec 2026 13:00 UTC. The old client secret has ended, and is still to be removed.", "by itself"},
 		{object{"nextRotationAt": nil}, object{"isAutoRotationEnabled": false},
 			"Rotation is off, and what is published ends in 2 months", "it ends"},
 	} {
@@ -95,6 +102,7 @@ func TestOverview(t *testing.T) {
 	w.everything("billing")
 	p := w.get("/console")
 	w.shows(p, "Needs attention", "<b>3</b>credentials end within 7 days", "1 managed", "<b>4</b>rotate in 7 to 30 days",
+		"is counted until the next scan of its tenant.",
 		"1 Dec: 3 ends, 0 rotations; 8 Dec: 0 ends, 1 rotations; "+
 			"15 Dec: 2 ends, 3 rotations.", "24 Nov: 5 succeeded, 1 failed.", `href="/console/targets/`+id+"/"+targetID)
 	if strings.Contains(p.text, "these are the least") {
@@ -274,7 +282,8 @@ func TestConsumersOfAVaultWithoutAName(t *testing.T) {
 	for path, empty := range map[string]bool{"connections/" + id: false, "targets/" + id + "/" + targetID: true} {
 		p := w.get("/console/" + path)
 		w.shows(p, `az keyvault secret show --id &#34;https://127.0.0.1:8443/secrets/billing-secret&#34; --query value`)
-		if strings.Contains(p.text, "--vault-name") || strings.Contains(p.text, none) != empty {
+		if strings.Contains(p.text, "--vault-name") ||
+			strings.Count(p.text, "<code>VAULT=contoso-vault      #") != 1 || strings.Contains(p.text, none) != empty {
 			t.Errorf("%s: %s", path, p.text)
 		}
 	}
@@ -314,64 +323,17 @@ func TestVaultFaultIsNoSignIn(t *testing.T) {
 	}
 }
 
-// An application is called by its name where it is known, which is a stranger's, with its client id; a person who has
-// signed in by theirs; and the connection of a target by its own.
-func TestNamesAreShown(t *testing.T) {
-	w := newWorld(t, auth.Write)
+// Where a button waits for Entra and Key Vault, the page says how long that may take.
+func TestHowLongAnAnswerMayTake(t *testing.T) {
+	w := newWorld(t, auth.Rotate)
 	w.everything("billing")
-	is := connectionOf("operator", "oauth")
-	is["applicationName"], is["authentication"] = "<b>Pay</b>roll", object{"account": "object-of-ada", "accountName": "Ada <i>"}
-	w.answer("GET", secrets, 200, object{"appConnections": []object{is}})
-	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
-	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "connectionId": id, "vaultSecretName": "x",
-		"parameters": object{"clientId": clientID}, "applicationName": "Wages", "expiresAt": now.AddDate(0, 2, 0)},
-		{"id": "unnamed", "connectionId": id, "vaultSecretName": "y", "parameters": object{"clientId": clientID}, "applicationName": " "}}})
-	const named = `&lt;b&gt;Pay&lt;/b&gt;roll<span class="hint"><code>` + clientID
-	w.shows(w.get("/console/connections"), named)
-	w.shows(w.get("/console/connections/"+id), named, "<dd>Ada &lt;i&gt; (object id object-of-ada)</dd>")
-	w.answer("GET", secrets, 200, object{"appConnections": []object{}}) // it is not among the first
-	before := len(w.asked)
-	p := w.get("/console/targets")
-	w.shows(p, `Wages<span class="hint"><code>`+clientID, `data-label="Application"><code>`+clientID,
-		`data-label="Connection"><a href="/console/connections/`+id+`">operator</a>`, "1 Feb 2027 12:00 UTC")
-	if n := len(w.asked) - before; n != 2 {
-		t.Errorf("a list costs %d calls", n)
-	}
-	// Of many connections one list has the names.
-	w.answer("GET", secrets, 200, object{"appConnections": []object{is}})
-	var many []object
-	for i := range 100 {
-		many = append(many, object{"id": fmt.Sprint("t", i), "connectionId": fmt.Sprint("of-", i)})
-	}
-	w.answer("GET", rotations, 200, object{"secretRotations": append(many, object{"id": "t", "connectionId": id})})
-	before = len(w.asked)
-	w.shows(w.get("/console/targets"), `/`+id+`">operator</a>`, `/of-99">of-99</a>`)
-	if n := len(w.asked) - before; n != 2 {
-		t.Errorf("a list of targets of many connections costs %d calls", n)
-	}
-	is["attention"] = []string{"sign-in"}
-	w.answer("GET", secrets+"/upcoming", 200, object{"upcoming": []object{{"at": now, "connectionId": id, "name": "x",
-		"applicationName": "Soon"}}})
-	w.shows(w.get("/console"), `operator</a><span class="hint">Application &lt;b&gt;Pay`, `x</a><span class="hint">Application Soon`)
-	w.shows(w.get("/console/targets/"+id+"/"+targetID), `<dt>Through the connection</dt><dd><a href="/console/connections/`+id+
-		`">operator</a>`)
-}
-
-// All of a page are chosen by a link where there is no script. What leads on from there chooses nothing.
-func TestChooseAll(t *testing.T) {
-	w := newWorld(t, auth.Write)
-	w.everything("billing")
-	for path, all := range map[string]string{"/console/connections?text=x": "/console/connections?choose=all&amp;text=x",
-		"/console/targets": "/console/targets?choose=all", "/console/connections/" + id: "/console/connections/" + id + "?choose=all"} {
-		p := w.get(path)
-		w.shows(p, `<a href="`+all+`" data-chooses="Choose none">Choose all of this page</a>`)
-		if strings.Contains(p.text, "checked") {
-			t.Errorf("%s: something is chosen", path)
-		}
-		p = w.get(strings.ReplaceAll(all, "&amp;", "&"))
-		w.shows(p, `data-chooses="Choose all of this page">Choose none</a>`, `name="back" value="`+path+`"`)
-		if strings.Count(p.text, `name="chosen"`) != strings.Count(p.text, " checked") || strings.Count(p.text, "choose=all") != 0 {
-			t.Errorf("%s: %s", all, p.text)
+	for path, times := range map[string]int{
+		"connect": 1, "connect?method=oauth": 0, "connections/" + id: 1, "connections/" + id + "/emergency": 1, "connections/" + id + "/edit": 1,
+		"connections/" + id + "/add-target": 1, "targets/" + id + "/" + targetID + "/delete": 2, "inventory": 2,
+		"inventory/" + tenantID + "/" + clientID + "/adopt": 1, "settings": 0,
+	} {
+		if n := strings.Count(w.get("/console/"+path).text, "The answer may take half a minute."); n != times {
+			t.Errorf("%s says it %d times, want %d", path, n, times)
 		}
 	}
 }

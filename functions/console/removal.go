@@ -33,7 +33,7 @@ func (v *visit) removing(s *subject, refused *refusal) error {
 	main := []g.Node{f.mistaken(), v.scansThrough(s),
 		h.H2(g.Text("Stop managing it, and keep what is published")), h.Ul(g.Map(keeping(s), listed)),
 		v.form(own(s, "delete"), h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("false"),
-			g.Text(deletes(s))))),
+			g.Text(deletes(s))), patience())),
 		f.revoking(s), back}
 	return f.show(v.document("delete", "Delete "+s.title(), main...))
 }
@@ -208,7 +208,7 @@ func (f *sheet) revoking(s *subject) g.Node {
 		f.form(own(s, "delete"), h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
 			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off"), f.about("confirm", "")),
 			h.Div(h.Class("actions"),
-				h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("true"), g.Text("Delete, and revoke")))),
+				h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("true"), g.Text("Delete, and revoke")), patience())),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/auth"
+	"rekey/shared/inventory"
 	"rekey/shared/page"
 )
 
@@ -66,7 +67,7 @@ func (v *visit) scanForm(name string, t *tenant, list []subject, more bool) g.No
 	}
 	return v.form(to("inventory", "scans"), h.Label(h.For(id), g.Text(name)),
 		h.Select(h.ID(id), h.Name("connectionId"), g.If(!more, h.Required()), g.Group(options)), g.If(more, otherConnection(id+"-other", "")),
-		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.If(t.TenantID != "", h.Class("plain")), g.Text("Scan the tenant"))))
+		h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.If(t.TenantID != "", h.Class("plain")), g.Text("Scan the tenant")), patience()))
 }
 
 func scan(v *visit) error {
@@ -105,12 +106,15 @@ func scanPage(v *visit) error {
 	}
 	s := found.Scan
 	under := s.FinishedAt == nil
+	if !under && v.URL.Query().Get("done") == "scan" {
+		v.became = map[bool]string{true: "failed", false: "scanned"}[s.Phase == string(inventory.Failed)]
+	}
 	nodes := []g.Node{page.Facts(page.Say("Tenant", s.TenantID), page.Say("State", wordOf(scanWords, s.Phase)),
 		page.Fact{Name: "Began", Value: v.when(s.StartedAt)},
 		page.Fact{Name: "Ended", Value: v.maybe(s.FinishedAt, "not yet")}, page.Say("Requests", strconv.Itoa(s.Requests)),
 		page.Say("Rows written", strconv.Itoa(s.RowsWritten)))}
 	if s.Problem != nil {
-		nodes = append(nodes, page.Notice(page.Warn, h.P(g.Text(sentence(s.Problem.Message)))))
+		nodes = append(nodes, page.Notice(page.Warn, h.P(g.Text(sentence(v.dated(s.Problem.Message))))))
 	}
 	if r := s.Result; r != nil {
 		nodes = append(nodes, page.Facts(page.Say("Applications", strconv.Itoa(r.Applications)),
@@ -125,6 +129,9 @@ func scanPage(v *visit) error {
 			nodes = append(nodes, h.H2(g.Text("What has changed")), page.Table("changes", "Since the scan before",
 				[]page.Column{{Name: "Application"}, {Name: "Change"}}, rows))
 		}
+	}
+	if under {
+		nodes = append(nodes, v.again())
 	}
 	return v.show(v.document("scan", "Scan of a tenant", h.Section(g.If(under, g.Attr("data-refresh", "")), g.Group(nodes)),
 		h.P(page.Link(to("inventory"), "Inventory"))))

@@ -115,7 +115,7 @@ func (v *visit) surely(chosen []string) error {
 		main = append(main, h.P(g.Text("Each of these gets a new client secret now, which is published. The one before stays good for the grace "+
 			"period, if there is one.")), v.form(to("several"), hidden("what", "rotate"), hidden("sure", "yes"),
 			hidden("back", v.PostFormValue("back")), h.Ul(boxes...),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Rotate those that are ticked")))))
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Rotate those that are ticked")), patience())))
 	}
 	if len(without) > 0 {
 		main = append(main, h.P(g.Text("Left out:")), h.Ul(without...))

@@ -25,7 +25,7 @@ func (v *visit) targeting(f *sheet) error {
 			f.field("clientId", "A GUID: "+clientFrom, h.Required()),
 			f.field("name", noName, h.MaxLength("64")), f.field("description", ""),
 			f.field("vaultSecretName", "What consumers read. Empty: one is made of the id."), f.schedule(graceOfNew),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Add")), page.Link(ownAt("", v.params["id"]), "Back"))))
+			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Add")), page.Link(ownAt("", v.params["id"]), "Back"), patience())))
 	return f.show(d)
 }
 

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"html"
 	"maps"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey/functions/console"
 	"rekey/shared/attention"
@@ -196,7 +198,7 @@ func TestCodesHaveWords(t *testing.T) {
 		words    map[string]string
 		least    int
 	}{
-		{"history/kind.go", regexp.MustCompile(`= "((?:connection|rotation|credential)\.[a-z-]+)"`), console.EventWords, 25},
+		{"history/kind.go", regexp.MustCompile(`= "((?:connection|rotation|credential)\.[a-z-]+|unreadable)"`), console.EventWords, 26},
 		{"audit/event.go", regexp.MustCompile(`= "((?:console|api|connection)\.[a-z-]+)"`), console.TrailWords, 6},
 		{"auth/auth.go", regexp.MustCompile(`Kind[A-Z]\w+ += "([a-z-]+)"`), console.SignInWords, 3},
 		{"rotation/run.go", regexp.MustCompile(`Trigger = "([a-z]+)"`), console.Triggers, 6},
@@ -221,8 +223,12 @@ func TestCodesHaveWords(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
 	w.answer("GET", secrets+"/"+id+"/audit", 200, object{"events": []object{{"at": now, "kind": "rotation.requested", "message": "emergency"},
-		{"at": now, "kind": "rotation.of-a-newer-version"}}})
-	w.shows(w.get("/console/connections/"+id+"/audit"), "asked for", "an emergency rotation", "rotation of a newer version")
+		{"at": now, "kind": "rotation.of-a-newer-version"}, {"at": time.Time{}, "kind": "unreadable"}}})
+	const spoilt = "a line that this version of Rekey can&#39;t read</td>"
+	w.shows(w.get("/console/connections/"+id+"/audit"), "asked for", "an emergency rotation", "rotation of a newer version", spoilt,
+		`<th scope="row">not known</th>`)
+	w.answer("GET", "/api/v1/audit", 200, object{"events": []object{{"at": now, "kind": "unreadable", "count": 1}}})
+	w.shows(w.get("/console/audit"), spoilt, `data-label="By">not known`)
 }
 
 // No page has an id twice.
@@ -248,18 +254,26 @@ func TestCommandsInAdvice(t *testing.T) {
 			"one, then remove it: az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert.": {
 			"az ad app credential reset --id " + clientID + " --append",
 			"az ad sp credential delete --id " + clientID + " --key-id " + id + " --cert"},
-		"Make one (az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append).": nil,
-		"Add one: az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>.":   nil,
-		"Delete it: az ad app delete --id " + clientID + " (it can be restored).":                         {"az ad app delete --id " + clientID},
-		`The client secret "az ad app delete --id ` + id + ` \" az ad app delete --id x" ends.`:           nil,
-		"Let Rekey rotate it: POST .../inventory/" + tenantID + "/" + clientID + "/adopt. Or by hand.":    nil,
+		"Make one (az ad app credential reset --id " + clientID + " --cert @<certificate.pem> --append).": {
+			"CERTIFICATE_FILE=cert.pem      # its public part\naz ad app credential reset --id " + clientID +
+				` --cert "@$CERTIFICATE_FILE" --append`},
+		"Add one: az ad app owner add --id " + clientID + " --owner-object-id <object id of a person>.": {
+			"PERSON_ID=$(az ad user show --id ada@contoso.com --query id -o tsv)\naz ad app owner add --id " + clientID +
+				` --owner-object-id "$PERSON_ID"`},
+		"Remove it: az ad app credential delete --id " + clientID + " --key-id <key id>.": {
+			"KEY_ID=00000000-0000-0000-0000-000000000000      # below, under Credentials\n" +
+				"az ad app credential delete --id " + clientID + ` --key-id "$KEY_ID"`},
+		"Remove it: az ad app delete --id <client id>.":                                                nil,
+		"Delete it: az ad app delete --id " + clientID + " (it can be restored).":                      {"az ad app delete --id " + clientID},
+		`The client secret "az ad app delete --id ` + id + ` \" az ad app delete --id x" ends.`:        nil,
+		"Let Rekey rotate it: POST .../inventory/" + tenantID + "/" + clientID + "/adopt. Or by hand.": nil,
 	} {
 		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"tenantId": tenantID, "clientId": clientID,
 			"findings": []object{{"finding": "unused", "advice": advice}}}, "tenant": object{}})
 		p := w.get("/console/inventory/" + tenantID + "/" + clientID)
 		var got []string
 		for _, m := range regexp.MustCompile(`data-copy="([^"]*)"`).FindAllStringSubmatch(p.text, -1) {
-			got = append(got, strings.NewReplacer("&lt;", "<", "&gt;", ">").Replace(m[1]))
+			got = append(got, html.UnescapeString(m[1]))
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) || strings.Contains(p.text, "...") {
 			t.Errorf("%s\ncopies %q, want %q", advice, got, want)
@@ -277,7 +291,7 @@ func TestAdoptForm(t *testing.T) {
 	w.answer("GET", secrets, 200, object{"appConnections": []object{other, connection("operator")}})
 	form := "/console/inventory/" + tenantID + "/" + clientID + "/adopt"
 	p := w.get(form)
-	w.shows(p, `<option value="`+id+`" selected>operator, by client secret</option>`, "ends <time", "used last at a time that is not known",
+	w.shows(p, `<option value="`+id+`" selected>operator, by client secret</option>`, "ends <time", "used last: not known",
 		"<code>k</code>")
 	if strings.Contains(p.text, "of-another-tenant") || strings.Contains(p.text, "otherConnectionId") {
 		t.Errorf("%s", p.text)
@@ -310,4 +324,42 @@ func TestAcceptedFindings(t *testing.T) {
 			t.Errorf("%s: the API is asked for %v", chosen, last.query)
 		}
 	}
+}
+
+// What has come to its end by the time that its page is shown is not said to go on.
+func TestToldAsItIs(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	under, failed := connection("billing"), connection("billing")
+	under["rotation"].(object)["state"] = "verifying"
+	failed["rotation"].(object)["rotationStatus"] = "failed"
+	success := connection("billing")
+	success["rotation"].(object)["lastRun"] = object{"outcome": "success"}
+	const goesOn = "It continues in the background, whether"
+	for _, c := range []struct {
+		is         object
+		done, says string
+	}{
+		{under, "rotation", goesOn}, {success, "rotation", "The rotation is done"}, {failed, "rotation", "has not succeeded"},
+		{success, "already", "The rotation is done"}, {success, "emergency", "The emergency rotation is done"},
+		{under, "emergency", "The emergency rotation has begun"}, {success, "paused", "Rotation is off."},
+	} {
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": c.is})
+		w.shows(w.get("/console/connections/"+id+"?done="+c.done), c.says)
+	}
+	at := "/console/inventory/scans/scan-1"
+	w.shows(w.get(at+"?done=scan"), "The scan has begun.", `<a href="`+at+`">Look again</a>`, "data-refresh")
+	for phase, says := range map[string]string{"complete": "The scan is done.", "failed": "The scan has failed."} {
+		w.answer("GET", inventories+"/scans/scan-1", 200, object{"scan": object{"tenantId": tenantID, "phase": phase, "startedAt": now,
+			"finishedAt": now}})
+		p := w.get(at + "?done=scan")
+		w.shows(p, says)
+		if strings.Contains(p.text, "Look again") || strings.Contains(p.text, "data-refresh") {
+			t.Errorf("%s: %s", phase, p.text)
+		}
+	}
+	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{}, "tenant": object{"tenantId": tenantID,
+		"asOf": now.Add(-3 * time.Hour), "complete": true, "scanUnderWay": "scan-1"}})
+	w.shows(w.get("/console/inventory/"+tenantID+"/"+clientID), "A scan of the tenant is under way", `<a href="`+at+`">How far it is</a>`,
+		">Look again</a>", "read completely ", "3 hours ago, ")
 }

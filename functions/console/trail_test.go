@@ -24,6 +24,9 @@ func TestTrail(t *testing.T) {
 	if len(w.asked) != 1 || w.asked[0].path != "/api/v1/audit" || w.asked[0].query.Get("cursor") != "more" {
 		t.Errorf("the API was asked %+v", w.asked)
 	}
+	w.answer("GET", "/api/v1/audit", 200, object{"events": []object{{"at": now, "kind": "connection.undone", "count": 1,
+		"reason": "It ended at 2026-11-30T22:27:00Z."}}})
+	w.shows(w.get("/console/audit"), "It ended at 30 Nov 2026 22:27 UTC.")
 	w.answer("GET", "/api/v1/audit", http.StatusBadRequest, object{"message": "cursor is none that this list gave out."})
 	if p := w.get("/console/audit?cursor=x"); p.Code != http.StatusBadRequest || !strings.Contains(p.text, "none that this list gave out") {
 		t.Errorf("%d %s", p.Code, p.text)

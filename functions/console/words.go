@@ -68,16 +68,17 @@ func (r reader) both(t time.Time, zone string) g.Node {
 	return g.Group{r.when(t), g.Text(" (" + there + ")")}
 }
 
-var timestamp = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z`)
+var timestamp = regexp.MustCompile(`\b\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?Z| at \d\d:\d\d UTC)`)
 
 // dated is a message of the API with its times as the reader reads them.
 func (r reader) dated(message string) string {
 	return timestamp.ReplaceAllStringFunc(message, func(text string) string {
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return text
+		for _, layout := range []string{time.RFC3339, "2006-01-02 at 15:04 MST"} {
+			if t, err := time.Parse(layout, text); err == nil {
+				return r.clock(t)
+			}
 		}
-		return r.clock(t)
+		return text
 	})
 }
 
@@ -99,8 +100,10 @@ func (r reader) relative(t time.Time) string {
 	}
 	text := duration(d)
 	switch {
+	case d < time.Minute && ahead:
+		return "in less than a minute"
 	case d < time.Minute:
-		return "now"
+		return "just now"
 	case ahead:
 		return "in " + text
 	}
@@ -179,8 +182,8 @@ func badge(s *subject) g.Node {
 	return page.Badge(page.Good, "healthy")
 }
 
-// status says in a sentence or two where a connection stands.
-func (r reader) status(s *subject) string {
+// status says in a sentence or two where a connection stands. ends are those of old client secrets.
+func (r reader) status(s *subject, ends map[string]time.Time) string {
 	state := s.state()
 	if state == nil {
 		return "This connection signs in for its targets. Nothing of its own is rotated."
@@ -204,7 +207,7 @@ func (r reader) status(s *subject) string {
 	case state.Current != nil:
 		say("The client secret that was given is in use.")
 	}
-	parts = append(parts, r.removals(state.Retiring)...)
+	parts = append(parts, r.removals(state.Retiring, ends)...)
 	next := state.NextRotationAt
 	switch {
 	case state.State == "deleting":
@@ -223,26 +226,49 @@ func (r reader) status(s *subject) string {
 	return strings.Join(parts, " ")
 }
 
+// span is from the first to the last of some times.
+type span struct {
+	first, last time.Time
+	times       int
+}
+
+func (s *span) add(at time.Time) {
+	if s.times++; s.times == 1 || at.Before(s.first) {
+		s.first = at
+	}
+	if at.After(s.last) {
+		s.last = at
+	}
+}
+
+// during says when a span is: a moment, as far as one reads it, or from one to another.
+func (r reader) during(s span) string {
+	if first, last := r.clock(s.first), r.clock(s.last); first != last {
+		return "from " + first + " to " + last
+	}
+	return "on " + r.clock(s.last)
+}
+
 // removals says what becomes of old client secrets, of those alike in one sentence.
-func (r reader) removals(list []retiring) (says []string) {
-	var removed, resist, due int
-	var first, last time.Time
-	ahead := 0
+func (r reader) removals(list []retiring, ends map[string]time.Time) (says []string) {
+	var removed, resist, due, ended int
+	var ahead, ending span
 	for _, old := range list {
-		switch at := old.RevokeAfter; {
+		at := old.RevokeAfter
+		end, ends := ends[strings.ToLower(old.KeyID)]
+		switch {
 		case old.RevokedAt != nil:
 			removed++
 		case old.Problem != "":
 			resist++
 		case !at.After(r.now):
 			due++
+		case ends && !end.After(r.now):
+			ended++
+		case ends && end.Before(at):
+			ending.add(end)
 		default:
-			if ahead++; first.IsZero() || at.Before(first) {
-				first = at
-			}
-			if at.After(last) {
-				last = at
-			}
+			ahead.add(at)
 		}
 	}
 	say := func(n int, one, more string) {
@@ -254,11 +280,10 @@ func (r reader) removals(list []retiring) (says []string) {
 		}
 	}
 	say(resist, "An old client secret could not be removed yet: see below.", "could not be removed yet: see below.")
-	when := "on " + r.clock(last)
-	if r.clock(first) != r.clock(last) {
-		when = "from " + r.clock(first) + " to " + r.clock(last)
-	}
-	say(ahead, "The old client secret is removed "+when+".", "are removed "+when+".")
+	say(ahead.times, "The old client secret is removed "+r.during(ahead)+".", "are removed "+r.during(ahead)+".")
+	say(ending.times, "The old client secret ends by itself "+r.during(ending)+", before its grace period is over.",
+		"end by themselves "+r.during(ending)+", before their grace periods are over.")
+	say(ended, "The old client secret has ended, and is still to be removed.", "have ended, and are still to be removed.")
 	say(due, "The old client secret is being removed.", "are being removed.")
 	say(removed, "The old client secret is removed; Rekey waits until the directory stops showing it.",
 		"are removed; Rekey waits until the directory stops showing them.")

@@ -13,7 +13,7 @@ func (u *user) scanTenant() {
 	u.open("/console/inventory")
 	u.inspected("No tenant was scanned yet.")
 	u.enter("select[name=connectionId]", u.things.platform.Name)
-	u.send("/console/inventory/scans", "The scan has begun.")
+	u.send("/console/inventory/scans", "The scan ")
 	u.scanned(u.id())
 	u.open("/console/inventory/scans/" + u.id())
 	u.inspected("Applications")

@@ -33,6 +33,9 @@ const (
 	SignInLost      = "connection.sign-in-lost" // it can't authenticate any more
 	SignInBack      = "connection.sign-in-back"
 
+	// Unreadable stands in a list for a line that this version can't read. None is written.
+	Unreadable = "unreadable"
+
 	// Of a tenant's inventory, in notices only.
 	InventoryFindings = "inventory.findings" // a scan found what was not there before
 	InventoryFailed   = "inventory.failed"   // no scan has come to its end for two days

@@ -26,12 +26,20 @@ for (const link of document.querySelectorAll("a[data-chooses]")) {
     [link.textContent, link.dataset.chooses] = [link.dataset.chooses, link.textContent];
   });
 }
-// A form that is sent twice is answered once (it has an idempotency key); this spares the second try.
-for (const form of document.querySelectorAll("form[method=post]")) {
-  form.addEventListener("submit", () => setTimeout(() => {
+// The answer to a form may take half a minute: its button says so. One that is sent twice is answered once (it
+// has an idempotency key); this spares the second try.
+let sending = false;
+document.addEventListener("submit", event => {
+  const form = event.target, pressed = event.submitter;
+  if (!form.matches("form[method=post]")) return;
+  sending = true;
+  setTimeout(() => { // once its fields are on the way: a button that is disabled sends no value
     for (const button of form.querySelectorAll("button")) button.disabled = true;
-  }));
-}
+    if (!pressed) return;
+    pressed.dataset.says ??= pressed.textContent;
+    pressed.textContent = "Working…";
+  });
+});
 // A check shows its result in the page as it is: a page that is loaded anew has nothing secret in its fields.
 for (const button of document.querySelectorAll("button[data-check]")) {
   button.addEventListener("click", async event => {
@@ -59,8 +67,12 @@ for (const button of document.querySelectorAll("button[data-check]")) {
     document.getElementById("checked").scrollIntoView({block: "nearest"});
   });
 }
-window.addEventListener("pageshow", () => {
-  for (const button of document.querySelectorAll("form[method=post] button")) button.disabled = false;
+window.addEventListener("pageshow", () => { // also where one comes back to the page
+  sending = false;
+  for (const button of document.querySelectorAll("form[method=post] button")) {
+    button.disabled = false;
+    button.textContent = button.dataset.says ?? button.textContent;
+  }
 });
 // What a button has done is told once: a reload, or a link that is copied, tells nothing.
 const address = new URL(location.href);
@@ -69,14 +81,17 @@ if (address.searchParams.has("done")) {
   history.replaceState(null, "", address);
 }
 // What is under way is loaded again in place, so that the reader keeps the place and the focus. A
-// refusal may pass; a redirect, or that it is gone, is the page's to show.
+// refusal may pass; a redirect, or that it is gone, is the page's to show. While a form is being sent
+// the page stays as it is: to load it again would be to leave the answer.
 const live = document.querySelector("[data-refresh]");
 if (live) {
   const again = async () => {
-    const answer = await fetch(location.href, {credentials: "same-origin"}).catch(() => null);
+    const answer = sending ? null : await fetch(location.href, {credentials: "same-origin"}).catch(() => null);
+    if (sending) { setTimeout(again, 3000); return; }
     if (answer && (answer.redirected || answer.status === 404)) { location.reload(); return; }
     if (!answer || !answer.ok) { setTimeout(again, 10000); return; }
     const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-refresh]");
+    if (sending) { setTimeout(again, 3000); return; }
     if (!next) { location.reload(); return; }
     const held = live.contains(document.activeElement) && document.activeElement.textContent;
     live.replaceChildren(...next.childNodes);

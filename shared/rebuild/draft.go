@@ -82,8 +82,11 @@ func (s *scan) unknown(ctx context.Context, d *draft) error {
 		return err
 	}
 	for _, e := range events {
-		if e.Kind == history.Deleted || e.Kind == history.Undone {
+		switch e.Kind {
+		case history.Deleted, history.Undone:
 			return &stop{Deleted, "Its history says so."}
+		case history.Unreadable: // it may be that it was deleted
+			return errors.New("reading the history: this version of Rekey can't read its last line")
 		}
 	}
 	return nil

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"rekey/shared/audit"
+	"rekey/shared/history"
 )
 
 var _ audit.Store = (*Store)(nil)
@@ -34,6 +36,16 @@ func auditKey(at time.Time, id string) string { return auditTime(at) + "-" + id 
 
 // auditCursor is what follows the prefix in a key.
 var auditCursor = regexp.MustCompile(`^[0-9]{15}-[A-Za-z0-9_-]{1,200}$`)
+
+// timeOfAudit is the time that the key of a line says; zero if it is none.
+func timeOfAudit(key string) time.Time {
+	digits, _, _ := strings.Cut(strings.TrimPrefix(key, auditPrefix), "-")
+	left, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(auditBase - left).UTC()
+}
 
 // addAudit adds the lines of the audit that c's events are. Their keys end in the version of the
 // record and the place among the events, so that a commit that is repeated writes the same rows.
@@ -72,6 +84,19 @@ func decodeAudit(row []byte) (key string, e audit.Event, err error) {
 		return "", e, errors.New("decoding a line of the audit: property event does not hold its JSON")
 	}
 	return stored.RowKey, e, nil
+}
+
+// readAudit reads a line. In place of one that this version can't read stands one that says so, with the time
+// of its key.
+func readAudit(row []byte) (auditLine, error) {
+	key, e, err := decodeAudit(row)
+	if err == nil && e.Kind != "" {
+		return auditLine{key, e}, nil
+	}
+	if key, err = rowKey(row); err != nil {
+		return auditLine{}, err
+	}
+	return auditLine{key, audit.Event{At: timeOfAudit(key), Kind: history.Unreadable}}, nil
 }
 
 // WriteAudit implements [audit.Store]. Only the process that has made the id writes the row.
@@ -115,8 +140,8 @@ func (s *Store) Audit(ctx context.Context, q audit.Query) (events []audit.Event,
 	}
 	lines, err := everywhere(limit+1, func(shard int) (lines []auditLine, err error) {
 		err = s.scan(ctx, op, keyRange{shardKey(shard), from, to}, "RowKey,event", limit+1, func(row []byte) (bool, error) {
-			key, e, err := decodeAudit(row)
-			lines = append(lines, auditLine{key, e})
+			line, err := readAudit(row)
+			lines = append(lines, line)
 			return len(lines) <= limit, err
 		})
 		return lines, err

@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
+	"rekey/shared/history"
 	"rekey/shared/rotation"
 )
 
@@ -55,6 +56,25 @@ func decodeHistory(row []byte) (historyRow, error) {
 	return h, nil
 }
 
+// readHistory reads a row. In place of the events of one that this version can't read stands one that says
+// so, with the time of the row where that can be read.
+func readHistory(row []byte) (h historyRow, err error) {
+	if h, err = decodeHistory(row); err == nil {
+		return h, nil
+	}
+	if h.key, err = rowKey(row); err != nil {
+		return historyRow{}, err
+	}
+	var stored struct {
+		At time.Time `json:"at"`
+	}
+	if decodeRow(row, &stored) == nil {
+		h.at = stored.At
+	}
+	h.events = []rotation.Event{{At: h.at, Kind: history.Unreadable}}
+	return h, nil
+}
+
 // historyRange is where the history of id lies from a version on, back in time.
 func historyRange(id string, version int64) keyRange {
 	return keyRange{partitionKey(id), historyKey(id, version), historyKey(id, 0) + "!"}
@@ -75,7 +95,7 @@ func (s *Store) History(ctx context.Context, id, cursor string, limit int) (even
 		return nil, "", nil
 	}
 	err = s.scan(ctx, op, historyRange(id, from), "", limit, func(row []byte) (bool, error) {
-		h, err := decodeHistory(row)
+		h, err := readHistory(row)
 		if err != nil {
 			return false, err
 		}

@@ -110,7 +110,7 @@ func (s *Store) pruneDays(ctx context.Context, days []day, before time.Time) (de
 	last := slices.MaxFunc(days, func(a, b day) int { return cmp.Compare(a.version, b.version) })
 	var old []string
 	err = s.scan(ctx, "looking for old history", historyRange(last.id, last.version), "RowKey,at", maxPage, func(row []byte) (bool, error) {
-		h, err := decodeHistory(row)
+		h, err := readHistory(row) // one without a time is as old as its neighbours
 		if err != nil {
 			return false, err
 		}

@@ -27,6 +27,7 @@ type Acceptance struct {
 	Reason string
 	Until  time.Time
 	By     string // the caller's name
+	Caller string // the same for the log: without what the directory calls a person
 	From   string // where the request came from, for the log
 }
 
@@ -97,7 +98,7 @@ func (c *Catalog) change(
 	case err != nil:
 		return Item{}, inventory.Tenant{}, c.explain(ctx, "writing the acceptance", err)
 	}
-	c.log().InfoContext(ctx, what, "caller", in.By, "from", in.From, "tenant", key.TenantID, "application", key.ClientID,
+	c.log().InfoContext(ctx, what, "caller", in.Caller, "from", in.From, "tenant", key.TenantID, "application", key.ClientID,
 		"finding", in.Kind, "keyId", in.KeyID, "until", in.Until)
 	return c.Get(ctx, key)
 }

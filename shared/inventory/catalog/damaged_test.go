@@ -58,7 +58,7 @@ func (d *deployment) everything(t *testing.T) (all []error) {
 // accepting accepts a finding for a month.
 func accepting(kind inventory.FindingKind, keyID string) catalog.Acceptance {
 	return catalog.Acceptance{Kind: kind, KeyID: keyID, Reason: "it is replaced in August", Until: start.Add(30 * day), By: "boss",
-		From: "192.0.2.7"}
+		Caller: "boss", From: "192.0.2.7"}
 }
 
 func (d *deployment) accept(t *testing.T, key inventory.Key, kind inventory.FindingKind, keyID string) catalog.Item {

@@ -68,6 +68,7 @@ type Request struct {
 	TenantID     string // the connection's
 	Daily        *bool  // nil: as it is; true where the tenant is new
 	By           string
+	Caller       string // the same for the log: without what the directory calls a person
 	From         string // where the request came from, for the log
 	// Random is what the id of a new scan is made of (see [inventory.ScanID]), so that a request
 	// that comes again is known by it; empty: it is drawn.

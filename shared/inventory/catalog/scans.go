@@ -66,7 +66,7 @@ func (c *Catalog) RequestScan(ctx context.Context, in Request) (inventory.Scan, 
 	if err != nil {
 		return s, c.explain(ctx, "asking for the scan", err)
 	}
-	c.log().InfoContext(ctx, "scan requested", "caller", in.By, "from", in.From, "connection", in.ConnectionID, "tenant", in.TenantID,
+	c.log().InfoContext(ctx, "scan requested", "caller", in.Caller, "from", in.From, "connection", in.ConnectionID, "tenant", in.TenantID,
 		"scan", s.ID)
 	return s, nil
 }

@@ -68,7 +68,7 @@ func TestScans(t *testing.T) {
 // A request that comes again is answered by what it began, for as long as that is kept.
 func TestAScanThatIsRequestedAgain(t *testing.T) {
 	d := newDeployment(t, tenant)
-	in := catalog.Request{ConnectionID: numbered(1), TenantID: other, By: "boss", From: "192.0.2.7", Random: "key"}
+	in := catalog.Request{ConnectionID: numbered(1), TenantID: other, By: "boss (Ada)", Caller: "boss", From: "192.0.2.7", Random: "key"}
 	s, err := d.RequestScan(t.Context(), in)
 	if err != nil || s.ID != inventory.ScanID(other, "key") || len(d.scanner.asked) != 1 || d.scanner.asked[0] != in {
 		t.Fatalf("%+v, %v, asked %+v", s, err, d.scanner.asked)
