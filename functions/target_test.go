@@ -77,10 +77,11 @@ func (w *world) owned(owner directory.Application) directory.Application {
 
 // targetView is what the tests read of a target.
 type targetView struct {
-	ID, ConnectionID, Description, VaultSecretName string
-	Application                                    struct{ TenantID, ClientID, ObjectID string }
-	Version                                        int64
-	Rotation, RotationState                        *rotationView
+	ID, ConnectionID, Name, Description, VaultSecretName string
+	ApplicationName                                      string
+	Application                                          struct{ TenantID, ClientID, ObjectID string }
+	Version                                              int64
+	Rotation, RotationState                              *rotationView
 }
 
 func (w *world) target(r reply) targetView {
@@ -99,13 +100,15 @@ func TestTargets(t *testing.T) {
 	first, second := w.owned(operator), w.owned(operator)
 	path := secrets + "/" + made.ID + "/targets"
 	daily := object{"rotationInterval": 1, "rotateAtUtc": object{"hours": 3, "minutes": 0}, "gracePeriodHours": 0}
+	w.change(first, func(s *directory.Settings) { s.DisplayName = "Pay\u202eroll" })
 	one := w.target(w.call(auth.Rotate, http.MethodPost, path,
-		object{"clientId": first.ClientID, "description": "the first", "isAutoRotationEnabled": true, "rotation": daily}))
+		object{"clientId": first.ClientID, "name": "payroll", "description": "the first", "isAutoRotationEnabled": true, "rotation": daily}))
 	w.call(auth.Write, http.MethodPost, path, object{"clientId": second.ClientID, "isAutoRotationEnabled": true, "rotation": daily}).refuses(t,
 		http.StatusForbidden, "rotate")
 	two := w.target(w.call(auth.Write, http.MethodPost, path, object{"objectId": second.ObjectID, "vaultSecretName": "second"}))
 	w.settle()
 	if one.ConnectionID != made.ID || one.Application.ObjectID != first.ObjectID || one.Description != "the first" ||
+		one.Name != "payroll" || one.ApplicationName != "Payroll" || two.Name != "target-"+two.ID ||
 		two.VaultSecretName != "second" {
 		t.Errorf("targets %+v and %+v", one, two)
 	}
@@ -124,8 +127,8 @@ func TestTargets(t *testing.T) {
 	w.managed(first, one.VaultSecretName, one.Rotation.Current.KeyID, first.KeyID)
 	w.target(w.call(auth.Rotate, http.MethodPost, path+"/"+two.ID+"/rotate-credentials", nil)) // by hand, without a schedule
 	changed := w.target(w.call(auth.Rotate, http.MethodPatch, path+"/"+one.ID,
-		object{"rotation": object{"rotationInterval": 9}, "version": one.Version}))
-	if changed.Rotation.RotationInterval != 9 || changed.Version != one.Version+1 {
+		object{"rotation": object{"rotationInterval": 9}, "version": one.Version, "name": "wages"}))
+	if changed.Name != "wages" || changed.Rotation.RotationInterval != 9 || changed.Version != one.Version+1 {
 		t.Errorf("changed %+v", changed)
 	}
 	w.call(auth.Write, http.MethodPatch, path+"/"+one.ID, object{"credentials": object{"clientSecret": "x"}}).refuses(t, http.StatusBadRequest,

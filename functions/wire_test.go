@@ -71,7 +71,9 @@ var infisical = map[string]string{
 // not appear by accident.
 var ours = map[string]string{
 	"appConnection.vaultSecretName":                   "string",
+	"appConnection.applicationName":                   "string/null",
 	"appConnection.attention":                         "list",
+	"appConnection.rotation.lastRotationClass":        "string/null",
 	"appConnection.rotation.state":                    "string",
 	"appConnection.rotation.settled":                  "bool",
 	"appConnection.rotation.rotateAt":                 "object",
@@ -85,6 +87,7 @@ var ours = map[string]string{
 	"appConnection.rotation.current.keyId":            "string",
 	"appConnection.rotation.current.hint":             "string",
 	"appConnection.rotation.current.expiresAt":        "string/null",
+	"appConnection.rotation.current.issuedByRekey":    "bool",
 	"appConnection.rotation.retiring":                 "list",
 	"appConnection.rotation.byHand":                   "list",
 	"appConnection.rotation.retryAt":                  "string/null",

@@ -22,6 +22,7 @@ import (
 type problem struct {
 	status  int
 	message string
+	code    string        // of a connection.Error
 	after   time.Duration // how long to wait; 0: no use to
 	allow   []string      // of 405: the methods that the address takes
 	cause   error         // for the log; nil: there is nothing more to say
@@ -49,7 +50,7 @@ func describe(err error) problem {
 		return *p
 	}
 	if e, ok := errors.AsType[*connection.Error](err); ok {
-		return problem{status: statusOf(e.Kind), message: e.Message, after: e.RetryAfter}
+		return problem{status: statusOf(e.Kind), message: e.Message, code: e.Code, after: e.RetryAfter}
 	}
 	switch {
 	case errors.Is(err, auth.ErrUnconfigured):
@@ -84,9 +85,11 @@ func (h *Handler) fail(ctx context.Context, w http.ResponseWriter, id string, er
 	if len(p.allow) > 0 {
 		header.Set("Allow", strings.Join(p.allow, ", "))
 	}
-	h.write(w, p.status, map[string]any{
-		"reqId": id, "statusCode": p.status, "error": host.StatusName(p.status), "message": p.message,
-	})
+	said := map[string]any{"reqId": id, "statusCode": p.status, "error": host.StatusName(p.status), "message": p.message}
+	if p.code != "" {
+		said["code"] = p.code
+	}
+	h.write(w, p.status, said)
 }
 
 func statusOf(k connection.Kind) int {

@@ -130,6 +130,7 @@ func (h *Handler) input(b *createBody, caller auth.Caller) (connection.Input, er
 
 // targetBody is the body that adds a target.
 type targetBody struct {
+	Name                  string        `json:"name"`
 	ClientID              string        `json:"clientId"`
 	ObjectID              string        `json:"objectId"`
 	Description           *string       `json:"description"`
@@ -156,7 +157,7 @@ var errRetire = forbidden("Retiring client secrets removes them, which needs the
 
 func (b *targetBody) input(by string, now time.Time) (connection.TargetInput, error) {
 	in := connection.TargetInput{
-		Target: connection.Target{ClientID: b.ClientID, ObjectID: b.ObjectID}, Description: deref(b.Description),
+		Target: connection.Target{ClientID: b.ClientID, ObjectID: b.ObjectID}, Name: b.Name, Description: deref(b.Description),
 		VaultSecretName: b.VaultSecretName, Retire: b.RetireKeyIDs, Rotate: b.IsAutoRotationEnabled, By: by,
 	}
 	p, err := b.Rotation.plan(b.IsAutoRotationEnabled, schedule.Schedule{}, now, now)

@@ -199,16 +199,18 @@ func TestErrors(t *testing.T) {
 	}{
 		{&connection.Error{Kind: connection.Invalid, Message: "change this"}, 400, "change this", ""},
 		{&connection.Error{Kind: connection.Conflict, Message: "taken", RetryAfter: 90 * time.Second}, 409, "taken", "90"},
+		{&connection.Error{Kind: connection.Conflict, Message: "busy", Code: connection.InProgress}, 409, "busy", ""},
 		{&connection.Error{Kind: connection.NotFound, Message: "none"}, 404, "none", ""},
 		{&connection.Error{Kind: connection.Unavailable, Message: "later", RetryAfter: 1500 * time.Millisecond}, 503, "later", "2"},
 		{errors.New("hunter2 is the password"), 500, "The log has more under this request id", ""},
 	} {
 		got, log := ask(t, failing(tt.err), http.MethodGet, "/azure-client-secrets/"+id, "")
-		var e struct{ ReqID, Message string }
+		var e struct{ ReqID, Message, Code string }
 		if err := json.Unmarshal(got.Body.Bytes(), &e); err != nil {
 			t.Fatal(err)
 		}
-		if got.Code != tt.status || !strings.Contains(e.Message, tt.says) || got.Header().Get("Retry-After") != tt.after {
+		if (e.Code == connection.InProgress) != (tt.says == "busy") || got.Code != tt.status ||
+			!strings.Contains(e.Message, tt.says) || got.Header().Get("Retry-After") != tt.after {
 			t.Errorf("%v: status %d, Retry-After %q: %s", tt.err, got.Code, got.Header().Get("Retry-After"), got.Body)
 		}
 		if strings.Contains(got.Body.String()+log, "hunter2") {

@@ -45,7 +45,7 @@ func (h *Handler) adopt(r *request) (any, error) {
 	if err := r.decode(&b); err != nil {
 		return nil, err
 	}
-	of := targetBody{ClientID: key.ClientID, Description: b.Description, VaultSecretName: b.VaultSecretName,
+	of := targetBody{Name: b.Name, ClientID: key.ClientID, Description: b.Description, VaultSecretName: b.VaultSecretName,
 		RetireKeyIDs: b.RetireKeyIDs, IsAutoRotationEnabled: b.IsAutoRotationEnabled, Rotation: b.Rotation}
 	if err := of.allowed(r.caller.Role); err != nil {
 		return nil, err
@@ -64,7 +64,6 @@ func (h *Handler) adopt(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.Name = b.Name
 	keyed, err := r.keyed("")
 	if err != nil {
 		return nil, err

@@ -190,13 +190,13 @@ func TestOptions(t *testing.T) {
 // What a connection authenticates with is shown as far as it may be known.
 func TestAuthenticationView(t *testing.T) {
 	rec := rotation.Record{ID: id, Method: connection.OAuth, Auth: &rotation.Auth{
-		Account: "ada", SavedAt: ago(5), VaultVersion: "v1",
+		Account: "ada", AccountName: "Ada", SavedAt: ago(5), VaultVersion: "v1",
 		Problem: &rotation.Failure{Class: serviceerror.SignInExpired, Message: "sign in again", At: ago(1)},
 	}}
 	s := service{get: func(string) (rotation.Record, error) { return rec, nil }}
 	w, _ := ask(t, s, http.MethodGet, "/azure-client-secrets/"+id, "")
 	for _, member := range []string{
-		`"authentication":{"expiresAt":null,"thumbprint":null,"account":"ada","renewedAt":"2026-07-01T11:55:00Z",` +
+		`"authentication":{"expiresAt":null,"thumbprint":null,"account":"ada","accountName":"Ada","renewedAt":"2026-07-01T11:55:00Z",` +
 			`"problem":{"class":"sign-in-expired","message":"sign in again","since":"2026-07-01T11:59:00Z"}}`,
 		`"attention":["sign-in"]`,
 	} {

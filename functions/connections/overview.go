@@ -24,7 +24,8 @@ type upcomingView struct {
 	Name            string     `json:"name"`
 	VaultSecretName string     `json:"vaultSecretName"`
 	Application     actingView `json:"application"`
-	ExpiresAt       *time.Time `json:"expiresAt"` // of what is published; null: not known
+	ApplicationName *string    `json:"applicationName"` // null: not known
+	ExpiresAt       *time.Time `json:"expiresAt"`       // of what is published; null: not known
 }
 
 type actingView struct {
@@ -53,7 +54,7 @@ func viewOfUpcoming(n *connection.NextRotation) upcomingView {
 	rec := &n.Record
 	v := upcomingView{
 		At: n.At, ConnectionID: rec.ID, Name: rec.Name, VaultSecretName: rec.VaultName,
-		Application: actingView{rec.Target.TenantID, rec.Target.ClientID},
+		Application: actingView{rec.Target.TenantID, rec.Target.ClientID}, ApplicationName: some(rec.TargetName),
 	}
 	if rec.Via != "" {
 		v.ConnectionID, v.TargetID = rec.Via, some(rec.ID)

@@ -19,7 +19,7 @@ func TestUpcoming(t *testing.T) {
 		asked = limit
 		ends := now.AddDate(0, 2, 0)
 		return connection.Upcoming{Until: now.Add(2 * time.Hour), Rotations: []connection.NextRotation{
-			{At: now, Record: rotation.Record{ID: id, Name: "billing", VaultName: "v",
+			{At: now, Record: rotation.Record{ID: id, Name: "billing", VaultName: "v", TargetName: "Pay",
 				Target: rotation.Application{TenantID: "t", ClientID: "c", ObjectID: "o"}, Current: &rotation.Credential{ExpiresAt: ends}}},
 			{At: now.Add(time.Hour), Record: rotation.Record{ID: "target", Via: id, Name: "payroll", VaultName: "w",
 				Current: &rotation.Credential{}}},
@@ -30,9 +30,9 @@ func TestUpcoming(t *testing.T) {
 		got := strings.Join(strings.Fields(w.Body.String()), "")
 		if w.Code != http.StatusOK || asked != want || got != `{"completeUntil":"2026-07-01T14:00:00Z","upcoming":[`+
 			`{"at":"2026-07-01T12:00:00Z","connectionId":"`+id+`","targetId":null,"name":"billing","vaultSecretName":"v",`+
-			`"application":{"tenantId":"t","clientId":"c"},"expiresAt":"2026-09-01T12:00:00Z"},`+
+			`"application":{"tenantId":"t","clientId":"c"},"applicationName":"Pay","expiresAt":"2026-09-01T12:00:00Z"},`+
 			`{"at":"2026-07-01T13:00:00Z","connectionId":"`+id+`","targetId":"target","name":"payroll","vaultSecretName":"w",`+
-			`"application":{"tenantId":"","clientId":""},"expiresAt":null}]}` {
+			`"application":{"tenantId":"","clientId":""},"applicationName":null,"expiresAt":null}]}` {
 			t.Errorf("%q asked for %d, want %d: status %d: %s", query, asked, want, w.Code, got)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // rotationView is the schedule, and where the rotation stands. Source: reference, section
@@ -26,23 +27,25 @@ type rotationState struct {
 	LastRotationMessage *string `json:"lastRotationMessage"`
 
 	// From here on it is ours.
-	State                    rotation.Phase `json:"state"`
-	Settled                  bool           `json:"settled"`
-	GracePeriodHours         float64        `json:"gracePeriodHours"`
-	OriginalGracePeriodHours float64        `json:"originalGracePeriodHours"`
-	LastRotatedAt            *time.Time     `json:"lastRotatedAt"`
-	Current                  *currentView   `json:"current"`
-	Retiring                 []retiringView `json:"retiring"`
-	ByHand                   []byHandView   `json:"byHand"`
-	LastRun                  *runView       `json:"lastRun"`
-	RetryAt                  *time.Time     `json:"retryAt"`          // when what has failed is tried again; null: nothing waits for that
-	Target                   *targetRef     `json:"target,omitempty"` // where another application authenticates
+	LastRotationClass        *serviceerror.Class `json:"lastRotationClass"` // of the failure that the message tells; null: it tells none
+	State                    rotation.Phase      `json:"state"`
+	Settled                  bool                `json:"settled"`
+	GracePeriodHours         float64             `json:"gracePeriodHours"`
+	OriginalGracePeriodHours float64             `json:"originalGracePeriodHours"`
+	LastRotatedAt            *time.Time          `json:"lastRotatedAt"`
+	Current                  *currentView        `json:"current"`
+	Retiring                 []retiringView      `json:"retiring"`
+	ByHand                   []byHandView        `json:"byHand"`
+	LastRun                  *runView            `json:"lastRun"`
+	RetryAt                  *time.Time          `json:"retryAt"`          // when what has failed is tried again; null: nothing waits for that
+	Target                   *targetRef          `json:"target,omitempty"` // where another application authenticates
 }
 
 type currentView struct {
 	KeyID     string     `json:"keyId"`
 	Hint      string     `json:"hint"`
 	ExpiresAt *time.Time `json:"expiresAt"`
+	Issued    bool       `json:"issuedByRekey"` // else it was given, and a deletion leaves it in Entra
 }
 
 type retiringView struct {
@@ -101,6 +104,7 @@ func state(rec *rotation.Record, now time.Time) rotationState {
 		v.State, v.RotationStatus, v.LastRotationMessage = rotation.Deleting, "failed", some(rec.Lingering(now))
 	case rec.Error != nil:
 		v.RotationStatus, v.LastRotationMessage = "failed", some(rec.Error.Message)
+		v.LastRotationClass = &rec.Error.Class
 	case last != nil && last.Outcome == "success":
 		v.RotationStatus, v.LastRotationMessage = "success", some(last.Message)
 	case last != nil:
@@ -110,7 +114,7 @@ func state(rec *rotation.Record, now time.Time) rotationState {
 		v.Target = &targetRef{rec.Target.ClientID, rec.Target.ObjectID}
 	}
 	if c := rec.Current; c != nil {
-		v.Current = &currentView{c.KeyID, c.Hint, when(c.ExpiresAt)}
+		v.Current = &currentView{c.KeyID, c.Hint, when(c.ExpiresAt), c.Origin == rotation.OriginIssued}
 	}
 	for _, o := range rec.Replaced() {
 		retiring := retiringView{KeyID: o.KeyID, RevokeAfter: o.After, RevokedAt: when(o.RemovedAt), Problem: o.Problem.Advice()}

@@ -5,34 +5,37 @@ import (
 	"time"
 
 	"rekey/shared/rotation"
+	"rekey/shared/serviceerror"
 )
 
 // secretRotationView is a target as Infisical's API shows it; what is ours is marked. What
 // its clients have written down is as it came, where they have said it.
 type secretRotationView struct {
-	ID                    string           `json:"id"`
-	Type                  string           `json:"type"`
-	Name                  string           `json:"name"`
-	Description           *string          `json:"description"`
-	IsAutoRotationEnabled bool             `json:"isAutoRotationEnabled"`
-	ProjectID             *string          `json:"projectId"`
-	ConnectionID          string           `json:"connectionId"`
-	Connection            usedConnection   `json:"connection"`
-	Environment           environmentView  `json:"environment"`
-	Folder                folderView       `json:"folder"`
-	RotationInterval      int              `json:"rotationInterval,omitempty"` // left out: none was ever given
-	RotateAtUTC           *timeOfDay       `json:"rotateAtUtc,omitempty"`
-	Parameters            rotatedView      `json:"parameters"`
-	SecretsMapping        mappedSecretView `json:"secretsMapping"`
-	RotationStatus        *string          `json:"rotationStatus,omitempty"`
-	LastRotationMessage   *string          `json:"lastRotationMessage,omitempty"`
-	LastRotatedAt         *time.Time       `json:"lastRotatedAt,omitempty"`
-	NextRotationAt        *time.Time       `json:"nextRotationAt,omitempty"`
-	CreatedAt             time.Time        `json:"createdAt"`
-	UpdatedAt             time.Time        `json:"updatedAt"`
-	VaultSecretName       string           `json:"vaultSecretName"` // ours
-	ExpiresAt             *time.Time       `json:"expiresAt"`       // ours: of what is published; null: not known
-	Attention             []string         `json:"attention"`       // ours
+	ID                    string              `json:"id"`
+	Type                  string              `json:"type"`
+	Name                  string              `json:"name"`
+	Description           *string             `json:"description"`
+	IsAutoRotationEnabled bool                `json:"isAutoRotationEnabled"`
+	ProjectID             *string             `json:"projectId"`
+	ConnectionID          string              `json:"connectionId"`
+	Connection            usedConnection      `json:"connection"`
+	Environment           environmentView     `json:"environment"`
+	Folder                folderView          `json:"folder"`
+	RotationInterval      int                 `json:"rotationInterval,omitempty"` // left out: none was ever given
+	RotateAtUTC           *timeOfDay          `json:"rotateAtUtc,omitempty"`
+	Parameters            rotatedView         `json:"parameters"`
+	SecretsMapping        mappedSecretView    `json:"secretsMapping"`
+	RotationStatus        *string             `json:"rotationStatus,omitempty"`
+	LastRotationMessage   *string             `json:"lastRotationMessage,omitempty"`
+	LastRotationClass     *serviceerror.Class `json:"lastRotationClass"` // ours: of a failure; null: there is none
+	LastRotatedAt         *time.Time          `json:"lastRotatedAt,omitempty"`
+	NextRotationAt        *time.Time          `json:"nextRotationAt,omitempty"`
+	CreatedAt             time.Time           `json:"createdAt"`
+	UpdatedAt             time.Time           `json:"updatedAt"`
+	ApplicationName       *string             `json:"applicationName"` // ours; null: not known
+	VaultSecretName       string              `json:"vaultSecretName"` // ours
+	ExpiresAt             *time.Time          `json:"expiresAt"`       // ours: of what is published; null: not known
+	Attention             []string            `json:"attention"`       // ours
 }
 
 type usedConnection struct {
@@ -70,7 +73,8 @@ func (h *Handler) secretRotationView(rec *rotation.Record) secretRotationView {
 		Folder:         folderView{l.SecretPath},
 		Parameters:     rotatedView{cmp.Or(l.ObjectID, rec.Target.ObjectID), cmp.Or(l.ClientID, rec.Target.ClientID)},
 		SecretsMapping: mappedSecretView{l.ClientIDName, cmp.Or(l.ClientSecretName, rec.VaultName)},
-		CreatedAt:      rec.CreatedAt, UpdatedAt: rec.UpdatedAt, VaultSecretName: rec.VaultName, Attention: attentionOf(rec, h.now()),
+		CreatedAt:      rec.CreatedAt, UpdatedAt: rec.UpdatedAt, ApplicationName: some(rec.TargetName), VaultSecretName: rec.VaultName,
+		Attention: attentionOf(rec, h.now()),
 	}
 	if s := rec.Policy.Schedule; s.Interval != 0 {
 		v.RotationInterval, v.RotateAtUTC = s.Interval, new(atUTC(s, slot(rec, h.now())))
@@ -80,7 +84,7 @@ func (h *Handler) secretRotationView(rec *rotation.Record) secretRotationView {
 	}
 	about := state(rec, h.now())
 	v.RotationStatus, v.LastRotationMessage = some(about.RotationStatus), about.LastRotationMessage
-	v.LastRotatedAt = about.LastRotatedAt
+	v.LastRotationClass, v.LastRotatedAt = about.LastRotationClass, about.LastRotatedAt
 	if !rec.Gone() {
 		v.NextRotationAt = when(rec.NextRotation(h.now()))
 	}

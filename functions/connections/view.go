@@ -36,6 +36,7 @@ type view struct {
 	Rotation              *rotationView `json:"rotation,omitempty"`
 
 	RotationState   *rotationState      `json:"rotationState,omitempty"`  // ours
+	ApplicationName *string             `json:"applicationName"`          // ours: of the one that is rotated; null: not known
 	VaultSecretName string              `json:"vaultSecretName"`          // ours
 	Authentication  *authenticationView `json:"authentication,omitempty"` // ours
 	Attention       []string            `json:"attention"`                // ours
@@ -49,11 +50,12 @@ type credentials struct {
 // authenticationView is what may be known about the credentials of a connection that
 // rotates something else than these.
 type authenticationView struct {
-	ExpiresAt  *time.Time `json:"expiresAt"`
-	Thumbprint *string    `json:"thumbprint"` // of a certificate, as the portal shows it
-	Account    *string    `json:"account"`    // object id of the person who signed in
-	RenewedAt  *time.Time `json:"renewedAt"`  // when a refresh token was saved last
-	Problem    *trouble   `json:"problem"`    // why it can't sign in; null if it can
+	ExpiresAt   *time.Time `json:"expiresAt"`
+	Thumbprint  *string    `json:"thumbprint"`  // of a certificate, as the portal shows it
+	Account     *string    `json:"account"`     // object id of the person who signed in
+	AccountName *string    `json:"accountName"` // what their directory calls them; null: not known
+	RenewedAt   *time.Time `json:"renewedAt"`   // when a refresh token was saved last
+	Problem     *trouble   `json:"problem"`     // why it can't sign in; null if it can
 }
 
 type trouble struct {
@@ -70,6 +72,7 @@ type targetView struct {
 	Description           *string         `json:"description"`
 	Version               int64           `json:"version"`
 	Application           applicationView `json:"application"`
+	ApplicationName       *string         `json:"applicationName"`
 	IsAutoRotationEnabled bool            `json:"isAutoRotationEnabled"`
 	VaultSecretName       string          `json:"vaultSecretName"`
 	CreatedAt             time.Time       `json:"createdAt"`
@@ -104,7 +107,8 @@ func (h *Handler) view(rec *rotation.Record) view {
 		ID: rec.ID, Name: rec.Name, Description: some(rec.Description), Version: rec.Revision, OrgID: h.orgID(), ProjectID: some(rec.Project),
 		App: app, Method: rec.Method, Credentials: c, CredentialsHash: credentialsHash(rec),
 		IsAutoRotationEnabled: rec.Policy.Enabled, VaultSecretName: rec.VaultName, CreatedAt: rec.CreatedAt, UpdatedAt: rec.UpdatedAt,
-		Rotation: planned, RotationState: state, Authentication: authentication(rec.Auth), Attention: attentionOf(rec, h.now()),
+		Rotation: planned, RotationState: state, ApplicationName: some(rec.TargetName), Authentication: authentication(rec.Auth),
+		Attention: attentionOf(rec, h.now()),
 	}
 }
 
@@ -113,6 +117,7 @@ func (h *Handler) targetView(rec *rotation.Record) targetView {
 	return targetView{
 		ID: rec.ID, ConnectionID: rec.Via, Name: rec.Name, Description: some(rec.Description), Version: rec.Revision,
 		Application:           applicationView{rec.Target.TenantID, rec.Target.ClientID, rec.Target.ObjectID},
+		ApplicationName:       some(rec.TargetName),
 		IsAutoRotationEnabled: rec.Policy.Enabled, VaultSecretName: rec.VaultName, CreatedAt: rec.CreatedAt, UpdatedAt: rec.UpdatedAt,
 		Rotation: planned, RotationState: state, RetireKeyIDs: append([]string{}, rec.Retire...), Attention: attentionOf(rec, h.now()),
 	}
@@ -140,7 +145,8 @@ func authentication(a *rotation.Auth) *authenticationView {
 		return nil
 	}
 	v := &authenticationView{ExpiresAt: when(a.ExpiresAt), Thumbprint: some(a.Thumbprint), Account: some(a.Account),
-		RenewedAt: when(a.SavedAt)}
+		AccountName: some(a.AccountName),
+		RenewedAt:   when(a.SavedAt)}
 	if a.Account == "" {
 		v.RenewedAt = nil
 	}

@@ -208,7 +208,10 @@ func endangered(s *subject) []string {
 	if old := r.waiting(); len(old) > 0 {
 		says = append(says, count(len(old), "older one")+" in a grace period, removed as well: "+strings.Join(old, ", ")+".")
 	}
-	return append(append(says, r.staying()...), others)
+	if named := s.RetireKeyIDs; len(named) > 0 {
+		says = append(says, "Those of which the first rotation takes the place, removed as well: "+strings.Join(named, ", ")+".")
+	}
+	return append(append(append(says, r.gone()...), r.staying()...), others)
 }
 
 func mistaken(message string) g.Node {

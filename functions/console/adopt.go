@@ -34,7 +34,7 @@ func (v *visit) adopting(f *sheet) error {
 	d := v.document("adopt", "Adopt "+orNone(a.Name, a.ClientID), f.mistaken(),
 		h.P(g.Text("Rekey issues a client secret for it, publishes it in Key Vault, and rotates it from then on. Certificates stay as "+
 			"they are.")),
-		v.form(to("inventory", a.TenantID, a.ClientID, "adopt"), through, f.field("name", "Empty: one is made of the id."),
+		v.form(to("inventory", a.TenantID, a.ClientID, "adopt"), through, f.field("name", noName, h.MaxLength("64")),
 			f.field("vaultSecretName", "Required. What consumers will read.", h.Required()), f.schedule(graceOfNew), f.retire(&a, &found.Tenant),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Adopt")), page.Link(to("inventory", a.TenantID, a.ClientID), "Back"),
 				patience())))

@@ -35,6 +35,7 @@ type api struct {
 // refusal is an answer that is not 2xx.
 type refusal struct {
 	status  int
+	code    string   // what the API tells programs; mostly empty
 	message string   // in the words of the pages
 	about   []string // fields of the form
 	after   string   // Retry-After
@@ -130,10 +131,10 @@ func (a *api) raw(method, path string, body any, key string) (*recorder, error) 
 	w := &recorder{header: http.Header{}}
 	a.handler.ServeHTTP(w, r)
 	if status := cmp.Or(w.status, http.StatusOK); status >= http.StatusBadRequest {
-		var said struct{ Message string }
+		var said struct{ Message, Code string }
 		_ = json.Unmarshal(w.body.Bytes(), &said) // without a message there is the status
 		message, about := inWords(said.Message)
-		return nil, &refusal{status, cmp.Or(message, http.StatusText(status)), about, w.header.Get("Retry-After")}
+		return nil, &refusal{status, said.Code, cmp.Or(message, http.StatusText(status)), about, w.header.Get("Retry-After")}
 	}
 	return w, nil
 }

@@ -1,10 +1,10 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"slices"
-	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -29,6 +29,7 @@ const (
 	look     help = iota // its page says more
 	rotating             // a rotation
 	trying               // another try of the one that has failed
+	testing              // a test, which says what is missing
 	renewing             // new credentials for what it signs in with, or a rotation where it signs in with nothing else
 	signing              // new credentials
 )
@@ -41,7 +42,7 @@ var reasons = map[string]reason{
 		signing},
 	attention.Failing: {"rotation fails", "A rotation has not succeeded. What is published stays as it is.",
 		trying},
-	attention.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it. Give it new credentials.",
+	attention.SignInLost: {"can't sign in", "It can't sign in to Entra, so that nothing is rotated through it.",
 		signing},
 	attention.Overdue: {"overdue", "It was due more than an hour ago, and nothing has begun: look whether the timer of the function " +
 		"app runs. A rotation can be begun here meanwhile.", rotating},
@@ -65,85 +66,48 @@ func short(word string) string {
 	return "needs attention"
 }
 
-// reasons tells why to look at s, each with the buttons that help.
+// reasonOf is what holds of s. What Key Vault stands in the way of is no matter of credentials.
+func (s *subject) reasonOf(word string) reason {
+	a, state := s.Authentication, s.state()
+	switch r, ok := reasons[word]; {
+	case !ok: // of a newer API
+		return reason{says: sentence(word)}
+	case word == attention.Failing && state != nil && isVault(state.LastRotationClass):
+		r.says = "Key Vault stands in the way of a rotation: put that right there first. What is published stays as it is."
+		return r
+	case word == attention.SignInLost && a != nil && a.Problem != nil && isVault(a.Problem.Class):
+		return reason{r.short, "Key Vault does not give what it signs in with, so that nothing is rotated through it. Put that right there.",
+			testing}
+	case word == attention.SignInLost && a != nil && a.Problem != nil && a.Problem.Class == serviceerror.CredentialInvalid &&
+		s.Method != "oauth":
+		r.help = testing // what is disabled or blocked is so with other credentials, too
+		return r
+	default:
+		return r
+	}
+}
+
+// reasons tells why to look at s, each with the buttons that help. A fault of Key Vault's comes first: nothing
+// else can be put right before.
 func (v *visit) reasons(s *subject) g.Node {
-	return g.Map(s.Attention, func(word string) g.Node {
-		r, ok := reasons[word]
-		if !ok { // of a newer API
-			r.says = sentence(word)
-		}
+	words := slices.Clone(s.Attention)
+	if s.vaultFault() {
+		slices.SortStableFunc(words, func(a, b string) int {
+			return cmp.Compare(map[bool]int{true: -1}[byVault[a]], map[bool]int{true: -1}[byVault[b]])
+		})
+	}
+	return g.Map(words, func(word string) g.Node {
+		r := s.reasonOf(word)
 		return g.Group{h.P(g.Text(r.says)), v.cause(s, word), h.Div(h.Class("actions"), v.helping(s, r.help))}
 	})
 }
 
-// cause tells why a reason holds, as far as is known here.
-func (v *visit) cause(s *subject, word string) g.Node {
-	why, r := "", s.state()
-	switch {
-	case word == attention.SignInLost && s.Authentication != nil && s.Authentication.Problem != nil:
-		why = s.Authentication.Problem.Message
-	case r == nil:
-	case (word == attention.Failing || word == attention.Deletion) && r.RotationStatus == "failed":
-		why = text(r.LastRotationMessage, "")
-	case word == attention.NotRemoved:
-		for _, o := range r.Retiring {
-			if o.Problem != "" {
-				why = "The one with the key id " + o.KeyID + ": " + o.Problem
-			}
-		}
-	case word == attention.RemoveByHand && len(r.ByHand) > 0:
-		why = "The one with the key id " + r.ByHand[0].KeyID + ": " + r.ByHand[0].Reason
-	}
-	var nodes []g.Node
-	if why != "" {
-		why, command := v.narrowed(s, why)
-		nodes = append(nodes, h.Strong(g.Text("Why: ")), g.Text(sentence(v.dated(why))+" "), command)
-	}
-	if word == attention.Failing && r != nil {
-		if r.RetryAt != nil {
-			nodes = append(nodes, g.Text("Rekey tries again by itself "), v.when(*r.RetryAt), g.Text("; “Try again now” does it at once. "))
-		}
-		if !v.isOf(s) { // there it stands below
-			nodes = append(nodes, page.Link(own(s).Fragment("runs"), "What was tried"))
-		}
-	}
-	return g.If(len(nodes) > 0, h.Div(nodes...))
-}
-
-// isOf reports whether this is the page of s, which has the buttons of s anyway.
-func (v *visit) isOf(s *subject) bool { return v.id() == s.ID }
-
-// narrowed is why something failed, without what is true of other kinds of connections, and the commands
-// that put it right where they are known: a rotation without the permission for it.
-func (v *visit) narrowed(s *subject, why string) (string, g.Node) {
-	rest, ok := strings.CutPrefix(why, serviceerror.Permission.Advice())
-	if !ok || !v.isOf(s) {
-		return why, nil
-	}
-	actor := *s
-	if s.ConnectionID != "" {
-		var via struct{ AppConnection subject }
-		if err := v.api.get(at(s.ConnectionID, ""), nil, &via); err != nil {
-			return why, nil // it says more than is needed
-		}
-		actor = via.AppConnection
-	}
-	if actor.Method == "oauth" {
-		return "The person who signed in may not change the client secrets of this application. They must own it, or be an Application " +
-			"Administrator." + rest, nil
-	}
-	const ownedBy = "Application.ReadWrite.OwnedBy"
-	signsIn := "the application that the connection signs in as"
-	if actor.Credentials.ClientID == s.clientID() {
-		signsIn = "this application"
-	}
-	commands := grant(actor.Credentials.ClientID, ownedBy, "application") + "\n" + owner(actor.Credentials.ClientID, s.clientID())
-	return "Rekey may not change the client secrets of this application. Grant " + signsIn + " the Microsoft Graph permission " + ownedBy +
-		", with admin consent, and make its service principal an owner of this application." + rest, page.Copyable(commands, "the commands")
-}
+// byVault are the reasons that a fault of Key Vault's gives.
+var byVault = map[string]bool{attention.Failing: true, attention.SignInLost: true}
 
 // helping are the buttons that help. A target signs in with nothing of its own; a connection by
-// client secret with what it rotates, as long as that works.
+// client secret with what it rotates, as long as that works. Nothing asks for credentials while Key Vault, which
+// would have to keep them, is what is wrong.
 func (v *visit) helping(s *subject, help help) g.Node {
 	rotate, again := v.button(auth.Rotate, own(s, "rotate"), "Rotate now", "plain small"),
 		v.button(auth.Rotate, own(s, "rotate"), "Try again now", "plain small")
@@ -154,12 +118,15 @@ func (v *visit) helping(s *subject, help help) g.Node {
 	switch {
 	case s.ConnectionID != "":
 		renew = rotate
+	case s.vaultFault():
 	case s.Method == "oauth":
 		renew = v.button(auth.Write, own(s, "reconnect"), "Sign in again", "plain small")
 	default:
 		renew = v.plain(auth.Write, own(s, "edit"), "Give new credentials")
 	}
 	switch {
+	case help == testing:
+		return v.plain(auth.Write, own(s, "test"), "Test what is missing")
 	case help == rotating && s.state() != nil:
 		return rotate
 	case help == trying && s.state() != nil:
@@ -209,7 +176,7 @@ func (v *visit) attention() (nodes []g.Node, none bool, err error) {
 		return []g.Node{page.Notice(page.Good, h.P(g.Text("Nothing that Rekey manages needs attention.")))}, true, nil
 	}
 	nodes = []g.Node{h.H2(g.Text("Needs attention")), h.Div(h.Class("beside"), g.Map(list, func(s subject) g.Node {
-		return page.Notice(page.Bad, h.P(v.called(&s)), v.reasons(&s))
+		return page.Notice(page.Bad, h.P(v.called(&s), under(s.ApplicationName)), v.reasons(&s))
 	}))}
 	all := url.Values{"attention": {"true"}}
 	if urgent.NextCursor != "" {

@@ -1,11 +1,13 @@
 package console_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
 	"rekey/shared/attention"
 	"rekey/shared/auth"
+	"rekey/shared/serviceerror"
 )
 
 // Each reason to look at something is told in a sentence, with what to do and the button for it. The
@@ -48,6 +50,66 @@ func TestAttention(t *testing.T) {
 			}
 			if strings.Contains(p.text, "<p>"+c.word+"</p>") {
 				t.Errorf("%s: the API's word is shown", c.word)
+			}
+		}
+	}
+}
+
+// What Key Vault stands in the way of is told first and as that, on the page and in the overview, and no credentials
+// are asked for; nor are they where others would be refused, too. Commands have the values of this connection.
+func TestCauseDecidesWhatHelps(t *testing.T) {
+	const edit, test = "Give new credentials", "Test what is missing"
+	disabled := (&serviceerror.Error{Class: serviceerror.VaultDisabled, Place: serviceerror.Place{Vault: "v", Name: "n"}}).Advice()
+	none := (&serviceerror.Error{Class: serviceerror.ApplicationMissing, Code: "AADSTS7000229"}).Advice()
+	for _, c := range []struct {
+		method string
+		words  []string
+		class  serviceerror.Class
+		why    string
+		says   string
+		helps  string // the button
+		copies string
+	}{
+		{"client-secret", []string{attention.Expired, attention.Failing}, serviceerror.VaultDisabled, disabled, "Key Vault stands in the way",
+			test, "az keyvault secret set-attributes --vault-name v --name n --enabled true"},
+		{"certificate", []string{attention.Expiring, attention.SignInLost}, serviceerror.VaultRefused, "Give the role.",
+			"Key Vault does not give what it signs in with", test, ""},
+		{"oauth", []string{attention.SignInLost}, serviceerror.VaultMissing, "It is gone.", "Key Vault does not give", test, ""},
+		{"oauth", []string{attention.SignInLost}, serviceerror.CredentialInvalid, "MFA.", "sign in to Entra", "Sign in again", ""},
+		{"certificate", []string{attention.SignInLost}, serviceerror.CredentialInvalid, none, "sign in to Entra", test,
+			"az ad sp create --id " + clientID},
+		{"certificate", []string{attention.SignInLost}, serviceerror.CertificateRefused, "Upload it.", "sign in to Entra", edit, ""},
+	} {
+		w := newWorld(t, auth.Admin)
+		w.everything("billing")
+		is := connectionOf("billing", c.method)
+		is["attention"] = c.words
+		if r, ok := is["rotation"].(object); ok {
+			maps.Copy(r, object{"rotationStatus": "failed", "lastRotationMessage": c.why, "lastRotationClass": c.class})
+		} else {
+			is["authentication"] = object{"problem": object{"class": c.class, "message": c.why}}
+		}
+		w.answer("GET", secrets, 200, object{"appConnections": []object{is}})
+		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
+		w.answer("GET", rotations, 200, object{"secretRotations": []object{}})
+		for _, path := range []string{"/console", "/console/connections/" + id} {
+			_, told, _ := strings.Cut(w.get(path).text, `<div class="notice bad">`)
+			told, _, _ = strings.Cut(told, `<h2>`)
+			told, _, _ = strings.Cut(told, `aria-label="Actions"`)
+			first, _, _ := strings.Cut(told, "Why: ")
+			if path == "/console" { // the name
+				_, first, _ = strings.Cut(first, "</p>")
+			}
+			if !strings.HasPrefix(first, "<p>") || !strings.Contains(first, c.says) || strings.Contains(first, "end") {
+				t.Errorf("%s of %s: %s begins with %s", c.class, c.method, path, first)
+			}
+			for _, button := range []string{edit, test, "Sign in again"} {
+				if strings.Contains(told, ">"+button+"<") != (button == c.helps) {
+					t.Errorf("%s of %s: %s, “%s”: %s", c.class, c.method, path, button, told)
+				}
+			}
+			if strings.Contains(told, "on purpose") || c.copies != "" && !strings.Contains(told, `data-copy="`+c.copies+`"`) {
+				t.Errorf("%s of %s: %s: %s", c.class, c.method, path, told)
 			}
 		}
 	}

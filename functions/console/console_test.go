@@ -344,8 +344,23 @@ func TestSeveral(t *testing.T) {
 	// Of what was done and what was not, each is named; what can't pass is not tried again.
 	w.answer("POST", secrets+"/c/rotate-credentials", 400, object{"message": "It rotates nothing."})
 	w.answer("GET", secrets+"/a", 200, object{"appConnection": connection("intranet")})
+	w.answer("POST", secrets+"/a/rotate-credentials", 200, object{"appConnection": connection("intranet")})
 	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "/c"}})
 	if !strings.Contains(p.text, `<a href="/console/connections/a">intranet</a>`) || strings.Contains(p.text, `name="chosen"`) {
+		t.Error(p.text)
+	}
+	// What was done to all is told with their names, which cost no call; what was tried and failed is not done.
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a"}, "back": {"/console/targets"}})
+	w.asked = nil
+	w.answer("GET", rotations, 200, object{"secretRotations": []object{}})
+	w.shows(w.get(p.Header().Get("Location"), p.Result().Cookies()[0]), "Done for all that were chosen (the rotation has begun): intranet.")
+	failed := connection("wages")
+	maps.Copy(failed["rotation"].(object), object{"rotationStatus": "failed", "lastRotationMessage": "Make room."})
+	w.answer("POST", secrets+"/c/rotate-credentials", 200, object{"appConnection": failed})
+	w.answer("GET", secrets+"/c", 200, object{"appConnection": failed})
+	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a", "/c"}})
+	if p.Code != http.StatusConflict || !strings.Contains(p.text, "Done for 1 of 2") ||
+		!strings.Contains(p.text, `">wages</a>: the rotation was tried and has not succeeded. Make room.`) {
 		t.Error(p.text)
 	}
 	// A rotation of several is shown first. What signs in only is left out, and what is off is not ticked.

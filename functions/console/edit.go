@@ -48,10 +48,8 @@ func (v *visit) editing(s *subject, f *sheet) error {
 		// What the other caller has changed is one page away; what was entered can be saved over it.
 		version, overtaken = now, h.P(page.Link(own(s), "As it is now"))
 	}
-	fields := []g.Node{h.Input(h.Type("hidden"), h.Name("version"), h.Value(version))}
-	if s.ConnectionID == "" {
-		fields = append(fields, f.field("name", "Lower-case letters, digits, hyphens", h.Required(), h.MaxLength("64")))
-	}
+	fields := []g.Node{h.Input(h.Type("hidden"), h.Name("version"), h.Value(version)),
+		f.field("name", "Lower-case letters, digits, hyphens", h.Required(), h.MaxLength("64"))}
 	fields = append(fields, f.field("description", ""))
 	if s.state() != nil {
 		graceless := graceAsIs

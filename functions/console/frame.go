@@ -145,9 +145,10 @@ func (v *visit) here() string {
 	if v.Method == http.MethodPost {
 		return Base
 	}
-	if u := *v.URL; u.Query().Has("done") { // what a button has done is told once
+	if u := *v.URL; u.Query().Has("done") || u.Query().Has(chooseField) { // what a button has done is told once
 		q := u.Query()
 		q.Del("done")
+		q.Del(chooseField)
 		u.RawQuery = q.Encode()
 		return u.RequestURI()
 	}
@@ -173,13 +174,16 @@ func (v *visit) told() g.Node {
 	if done == "tried" || done == "failed" {
 		tone = page.Bad
 	}
-	if done == "deleted" {
+	if done == "deleted" || done == "several" {
 		if more := v.toldBy(); more != "" {
-			text = more + " What is left to do continues in the background."
+			text = more + tails[done]
 		}
 	}
 	return h.Div(h.Role("status"), page.Notice(tone, h.P(g.Text(text))))
 }
+
+// tails follow what the API, or a list, has said of a button.
+var tails = map[string]string{"deleted": " What is left to do continues in the background."}
 
 // tellings are what buttons have done.
 var tellings = map[string]string{

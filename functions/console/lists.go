@@ -13,6 +13,7 @@ import (
 	"rekey/shared/auth"
 	"rekey/shared/index"
 	"rekey/shared/page"
+	"rekey/shared/serviceerror"
 )
 
 // perPage is how many connections a page has.
@@ -149,18 +150,19 @@ func more(v *visit, cursor string) g.Node {
 	q := v.URL.Query()
 	q.Set("cursor", cursor)
 	q.Del("done")
+	q.Del(chooseField)
 	return h.Nav(h.Class("pages"), h.Aria("label", "Pages"), page.Link(page.Here(v.URL.Path).With(q), "Next page"))
 }
 
 // table lists connections with a choice of several, for what can be done to several at once.
 func (v *visit) table(id, caption string, list []subject) []g.Node {
-	choose := v.caller.Role.Allows(auth.Write)
+	choose, all := v.caller.Role.Allows(auth.Write), v.URL.Query().Get(chooseField) == "all"
 	columns := []page.Column{{Name: "Name", Wide: true}, {Name: "State"}, {Name: "Next rotation", Wide: true}, {Name: "Ends", Wide: true},
 		{Name: "Application"}}
 	names := map[string]string{}
 	through := id == "targets" && v.params["id"] == "" // on a connection's page all are through that one
 	if through && len(list) > 0 {
-		columns, names = append(columns, page.Column{Name: "Connection"}), v.connectionNames()
+		columns, names = append(columns, page.Column{Name: "Connection"}), v.connectionNames(list)
 	}
 	rows := make([][]g.Node, len(list))
 	for i := range list {
@@ -175,13 +177,13 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 		if s.Authentication != nil && s.Authentication.ExpiresAt != nil {
 			ends = v.when(*s.Authentication.ExpiresAt)
 		}
-		rows[i] = []g.Node{v.called(s), badge(s), next, ends, h.Code(g.Text(s.clientID()))}
+		rows[i] = []g.Node{v.called(s), badge(s), next, ends, shown(s.ApplicationName, s.clientID())}
 		if through {
 			rows[i] = append(rows[i], page.Link(ownAt("", s.ConnectionID), cmp.Or(names[s.ConnectionID], s.ConnectionID)))
 		}
 		if choose && !s.gone() {
 			rows[i][0] = g.Group{h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("chosen"), h.Value(reference(s)),
-				h.Aria("label", "Choose "+s.title())), rows[i][0])}
+				g.If(all, h.Checked()), h.Aria("label", "Choose "+s.title())), rows[i][0])}
 		}
 	}
 	table := page.Table(id, caption, columns, rows)
@@ -190,15 +192,43 @@ func (v *visit) table(id, caption string, list []subject) []g.Node {
 		return []g.Node{filter, table}
 	}
 	return []g.Node{filter, v.form(to("several"), h.Input(h.Type("hidden"), h.Name("back"), h.Value(v.here())), table,
-		h.Div(h.Class("actions"), h.Span(h.Class("note"), g.Text("With those chosen:")),
+		h.Div(h.Class("actions"), v.chooseAll(all), h.Span(h.Class("note"), g.Text("With those chosen:")),
 			severalButton("pause", "Pause"),
 			g.If(v.caller.Role.Allows(auth.Rotate), g.Group{severalButton("resume", "Resume"), severalButton("rotate", "Rotate now")})))}
 }
 
-// connectionNames are those of the first connections, by id; without them a list shows ids.
-func (v *visit) connectionNames() map[string]string {
-	var list struct{ AppConnections []subject }
+// chooseField is in the address of a list of which all are chosen.
+const chooseField = "choose"
+
+// chooseAll leads to the same page with all of it chosen, or none. The script does it in place.
+func (v *visit) chooseAll(all bool) g.Node {
+	q, says := v.URL.Query(), [...]string{"Choose all of this page", "Choose none"}
+	q.Del("done")
+	if q.Del(chooseField); all {
+		says[0], says[1] = says[1], says[0]
+	} else {
+		q.Set(chooseField, "all")
+	}
+	return h.A(page.Here(v.URL.Path).With(q).Href(), g.Attr("data-chooses", says[1]), g.Text(says[0]))
+}
+
+// fewConnections is up to how many connections of a page of targets are read one by one.
+const fewConnections = 10
+
+// connectionNames are those of the connections of targets, by id: of few each is read, of many the first ones are
+// listed, which costs no more than a page. Without a name a list shows the id.
+func (v *visit) connectionNames(targets []subject) map[string]string {
 	names := map[string]string{}
+	for i := range targets {
+		names[targets[i].ConnectionID] = ""
+	}
+	if len(names) <= fewConnections {
+		for id := range names {
+			names[id] = v.nameOf("", id)
+		}
+		return names
+	}
+	var list struct{ AppConnections []subject }
 	if v.api.get(secrets, url.Values{"limit": {perPage}}, &list) == nil {
 		for i := range list.AppConnections {
 			names[list.AppConnections[i].ID] = list.AppConnections[i].title()
@@ -223,8 +253,10 @@ type secretRotation struct {
 	IsAutoRotationEnabled         bool
 	RotationInterval              int
 	Parameters                    struct{ ObjectID, ClientID string }
+	ApplicationName               *string
 	RotationStatus                *string
 	LastRotationMessage           *string
+	LastRotationClass             serviceerror.Class
 	LastRotatedAt, NextRotationAt *time.Time
 	ExpiresAt                     *time.Time
 	VaultSecretName               string
@@ -234,11 +266,12 @@ type secretRotation struct {
 // subject is the target as the tables have connections.
 func (t *secretRotation) subject() subject {
 	s := subject{ID: t.ID, ConnectionID: t.ConnectionID, Name: t.Name, IsAutoRotationEnabled: t.IsAutoRotationEnabled,
-		Application: &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID}, VaultSecretName: t.VaultSecretName,
+		Application:     &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID},
+		ApplicationName: t.ApplicationName, VaultSecretName: t.VaultSecretName,
 		Attention: t.Attention}
 	s.Rotation = &rotation{NextRotationAt: t.NextRotationAt,
 		LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
-		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage}
+		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage, LastRotationClass: t.LastRotationClass}
 	if t.ExpiresAt != nil { // else nothing is published, as a rule
 		s.Rotation.Current = &current{ExpiresAt: t.ExpiresAt}
 	}

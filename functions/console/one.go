@@ -201,9 +201,13 @@ func orNone(text, none string) string {
 
 // about lists the rest.
 func (v *visit) about(s *subject) g.Node {
-	facts := []page.Fact{page.Say("Tenant", s.tenantID()), page.Say("Application", s.clientID())}
+	facts := []page.Fact{page.Say("Tenant", s.tenantID())}
+	if id := s.clientID(); id != "" {
+		facts = append(facts, page.Fact{Name: "Application", Value: shown(s.ApplicationName, id)})
+	}
 	if s.ConnectionID != "" {
-		facts = append(facts, page.Fact{Name: "Through the connection", Value: page.Link(ownAt("", s.ConnectionID), s.ConnectionID)})
+		facts = append(facts, page.Fact{Name: "Through the connection",
+			Value: page.Link(ownAt("", s.ConnectionID), v.nameOf("", s.ConnectionID))})
 	} else {
 		facts = append(facts, page.Say("Method", methods[s.Method]))
 	}
@@ -230,7 +234,7 @@ func (v *visit) about(s *subject) g.Node {
 	}
 	if a := s.Authentication; a != nil {
 		if a.Account != nil {
-			facts = append(facts, page.Say("Signed in as", "the person with the object id "+*a.Account))
+			facts = append(facts, page.Say("Signed in as", orNone(text(a.AccountName, ""), "a person")+" (object id "+*a.Account+")"))
 		}
 		facts = append(facts, page.Fact{Name: "What it signs in with ends", Value: v.maybe(a.ExpiresAt, "not known")})
 		if a.Thumbprint != nil {
@@ -254,7 +258,7 @@ func (v *visit) targetsOf(s *subject) g.Node {
 			"adopt one from the "), page.Link(to("inventory"), "inventory"), g.Text(".")), ownershipThrough(s)}
 	}
 	few := list.Targets[:min(100, len(list.Targets))]
-	caption := "What is rotated through this connection"
+	caption := "What is rotated through this connection, the oldest first"
 	var rest g.Node
 	if len(few) < len(list.Targets) {
 		caption = fmt.Sprintf("The first %d of %d", len(few), len(list.Targets))

@@ -88,6 +88,7 @@ type upcoming struct {
 	ConnectionID, Name string
 	TargetID           *string
 	VaultSecretName    string
+	ApplicationName    *string
 	ExpiresAt          *time.Time
 }
 
@@ -125,7 +126,8 @@ func (v *visit) next(list []upcoming) g.Node {
 			via, id = u.ConnectionID, *u.TargetID
 		}
 		called := (&subject{ID: id, Name: u.Name, VaultSecretName: u.VaultSecretName}).title()
-		rows[i] = []g.Node{page.Link(ownAt(via, id), called), v.when(u.At), v.maybe(u.ExpiresAt, "not known")}
+		rows[i] = []g.Node{g.Group{page.Link(ownAt(via, id), called), under(u.ApplicationName)}, v.when(u.At),
+			v.maybe(u.ExpiresAt, "not known")}
 	}
 	return g.Group{h.H2(g.Text("The next rotations")), page.Table("upcoming", "The soonest first",
 		[]page.Column{{Name: "Name", Wide: true}, {Name: "Rotates"}, {Name: "Its client secret ends"}}, rows)}

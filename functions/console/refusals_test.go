@@ -24,6 +24,26 @@ func TestHoursThatAreNone(t *testing.T) {
 	}
 }
 
+// A target has the name that it is given, when it is added and later; with none it is the API that names it.
+func TestTargetIsNamed(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	target := secrets + "/" + id + "/targets/" + targetID
+	w.answer("POST", secrets+"/"+id+"/targets", 200, object{"target": object{"id": targetID, "connectionId": id}})
+	w.answer("PATCH", target, 200, object{"target": object{"id": targetID}})
+	for _, path := range []string{"/console/connections/" + id + "/add-target", "/console/targets/" + id + "/" + targetID + "/edit"} {
+		w.shows(w.get(path), `name="name"`)
+		for _, name := range []string{"payroll", ""} {
+			w.asked = nil
+			p := w.post(path, url.Values{"clientId": {clientID}, "name": {name}, "version": {"3"}})
+			got, given := w.writes()[0].body["name"]
+			if p.Code != http.StatusSeeOther || given != (name != "") || given && got != name {
+				t.Errorf("%s: %d, the API gets the name %v", path, p.Code, got)
+			}
+		}
+	}
+}
+
 // After a refused button the way back is the page that has the button; a GET is tried again.
 func TestWaysBack(t *testing.T) {
 	w := newWorld(t, auth.Admin)
@@ -171,7 +191,7 @@ func TestPressedTwiceAtOnce(t *testing.T) {
 			w := newWorld(t, auth.Admin)
 			w.everything("billing")
 			w.answer("POST", rotate, 409,
-				object{"message": "The first request with this Idempotency-Key is still being worked on. Repeat it later."})
+				object{"code": "request-in-progress", "message": "In the words of a later version."})
 			timer := time.AfterFunc(after, func() { w.answer("POST", rotate, 200, object{}) })
 			defer timer.Stop()
 			begun := time.Now()

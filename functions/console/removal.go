@@ -108,7 +108,7 @@ func keeping(s *subject) []string {
 	} else {
 		says = append(says, fmt.Sprintf("The client secret%s stays: in Entra until its end, and in the Key Vault secret %q. "+
 			"Consumers go on with it. Rekey does not rotate it any more.", r.named(), s.VaultSecretName))
-		says = append(append(says, r.ending()...), others)
+		says = append(append(says, r.ending()...), s.untouched()...)
 	}
 	return append(says, s.leaving()...)
 }
@@ -135,10 +135,28 @@ func (r *rotation) waiting() (keyIDs []string) {
 func (r *rotation) ending() []string {
 	old := r.waiting()
 	if len(old) == 0 {
-		return nil
+		return r.gone()
 	}
-	return []string{"Grace periods end: " + count(len(old), "older client secret") + " will be removed from Entra at once: " +
-		strings.Join(old, ", ") + "."}
+	return append(r.gone(), "Grace periods end: "+count(len(old), "older client secret")+" will be removed from Entra at once: "+
+		strings.Join(old, ", ")+".")
+}
+
+// untouched are those that the first rotation was to take the place of, and every other one.
+func (s *subject) untouched() (says []string) {
+	for _, keyID := range s.RetireKeyIDs {
+		says = append(says, "The client secret with the key id "+keyID+", which the first rotation was to take the place of, stays.")
+	}
+	return append(says, others)
+}
+
+// gone are those that are removed already, as far as Entra shows by now.
+func (r *rotation) gone() (says []string) {
+	for _, o := range r.Retiring {
+		if o.RevokedAt != nil {
+			says = append(says, "The older client secret with the key id "+o.KeyID+" is removed already.")
+		}
+	}
+	return says
 }
 
 // staying are those that only a person can remove.
@@ -174,11 +192,17 @@ func (f *sheet) revoking(s *subject) g.Node {
 	if !f.caller.Role.Allows(auth.Rotate) {
 		return g.Group{title, h.P(g.Text("This needs the role rotate."))}
 	}
-	says := []string{
-		fmt.Sprintf("The client secret%s is removed from Entra, without a grace period. If it was given to Rekey, and not issued by it, "+
-			"it stays.", r.named())}
+	says := []string{fmt.Sprintf("The client secret%s stays in Entra, since it was given to Rekey and not issued by it: remove it there.",
+		r.named())}
+	switch {
+	case r.Current == nil:
+		says = []string{"No client secret of it is published."}
+	case r.Current.IssuedByRekey:
+		says = []string{fmt.Sprintf("The client secret%s is removed from Entra, without a grace period.", r.named())}
+	}
 	says = append(says, r.ending()...)
-	says = append(says, fmt.Sprintf("The Key Vault secret %q is deleted. Consumers stop working.", s.VaultSecretName), others)
+	says = append(says, fmt.Sprintf("The Key Vault secret %q is deleted. Consumers stop working.", s.VaultSecretName))
+	says = append(says, s.untouched()...)
 	says = append(says, s.leaving()...)
 	return g.Group{title, h.Ul(g.Map(says, listed)),
 		f.form(own(s, "delete"), h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,6 +19,9 @@ import (
 func several(v *visit) error {
 	what := v.PostFormValue("what")
 	chosen := v.PostForm["chosen"]
+	if severalWords[what] == "" {
+		return &refusal{status: http.StatusBadRequest, message: "There is no such button."}
+	}
 	if len(chosen) == 0 {
 		return &refusal{status: http.StatusBadRequest, message: "Nothing was chosen, so nothing was done."}
 	}
@@ -27,25 +31,13 @@ func several(v *visit) error {
 	if what == "rotate" && v.PostFormValue("sure") != "yes" {
 		return v.surely(chosen)
 	}
-	var done []string
+	var done []*subject
 	var wrong, again []g.Node
 	for _, ref := range chosen {
 		via, id := cutReference(ref)
-		path := at(id, "")
-		if via != "" {
-			path = at(via, id)
-		}
-		var err error
-		switch what {
-		case "pause", "resume":
-			err = v.api.send(http.MethodPatch, path, object{"isAutoRotationEnabled": what == "resume"}, "", nil)
-		case "rotate":
-			err = v.api.send(http.MethodPost, path+"/rotate-credentials", object{}, v.once()+"-"+id, nil)
-		default:
-			return &refusal{status: http.StatusBadRequest, message: "There is no such button."}
-		}
+		is, err := v.ofSeveral(what, via, id)
 		if err == nil {
-			done = append(done, ref)
+			done = append(done, is)
 			continue
 		}
 		wrong = append(wrong, h.Li(page.Link(ownAt(via, id), v.nameOf(via, id)), g.Text(": "+v.reasonOf(err))))
@@ -54,7 +46,12 @@ func several(v *visit) error {
 		}
 	}
 	if len(wrong) == 0 {
-		v.done(page.Here(session.Back(v.PostFormValue("back"))), "several")
+		names := make([]string, len(done))
+		for i, is := range done {
+			names[i] = orNone(is.title(), is.ID)
+		}
+		v.doneSaying(page.Here(session.Back(v.PostFormValue("back"))), "several",
+			"Done for all that were chosen ("+severalWords[what]+"): "+strings.Join(names, ", ")+".")
 		return nil
 	}
 	rest := []g.Node{h.Ul(wrong...)}
@@ -64,15 +61,36 @@ func several(v *visit) error {
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Try those again that may pass by themselves")))))
 	}
 	if len(done) > 0 {
-		rest = append(rest, h.P(g.Text("Done for:")), h.Ul(g.Map(done, func(ref string) g.Node {
-			via, id := cutReference(ref)
-			return h.Li(page.Link(ownAt(via, id), v.nameOf(via, id)))
+		rest = append(rest, h.P(g.Text("Done for ("+severalWords[what]+"):")), h.Ul(g.Map(done, func(is *subject) g.Node {
+			return h.Li(page.Link(own(is), orNone(is.title(), is.ID)))
 		})))
 	}
-	v.fail(http.StatusConflict, "Not all were done", fmt.Sprintf("Done for %d of %d. These were refused:", len(done), len(chosen)),
+	v.fail(http.StatusConflict, "Not all were done", fmt.Sprintf("Done for %d of %d. These were not done:", len(done), len(chosen)),
 		append(rest, h.P(v.onward()))...)
 	return nil
 }
+
+// ofSeveral does it to one, and returns that as it is then.
+func (v *visit) ofSeveral(what, via, id string) (*subject, error) {
+	path := at(cmp.Or(via, id), map[bool]string{true: id}[via != ""])
+	var now struct{ AppConnection, Target *subject }
+	var err error
+	if what == "rotate" {
+		err = v.api.send(http.MethodPost, path+"/rotate-credentials", object{}, v.once()+"-"+id, &now)
+	} else {
+		err = v.api.send(http.MethodPatch, path, object{"isAutoRotationEnabled": what == "resume"}, "", &now)
+	}
+	is := cmp.Or(now.AppConnection, now.Target, &subject{})
+	is.ID, is.ConnectionID = id, via
+	if err == nil && what == "rotate" && is.failed() { // it was tried within the request
+		err = &refusal{status: http.StatusOK, message: sentence("the rotation was tried and has not succeeded. " +
+			v.dated(text(is.state().LastRotationMessage, "")))}
+	}
+	return is, err
+}
+
+// severalWords are what the buttons of several do.
+var severalWords = map[string]string{"pause": "rotation is off", "resume": "rotation is on", "rotate": "the rotation has begun"}
 
 // surely lists what is about to be rotated. What has its rotation off has to be ticked once more, and
 // what has nothing of its own to rotate can't be.

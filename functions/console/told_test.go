@@ -3,6 +3,7 @@ package console_test
 import (
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -61,12 +62,24 @@ func TestDeletionIsExplained(t *testing.T) {
 		t.Error("there is a button that can only be refused")
 	}
 	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
-	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays",
+	w.shows(w.get("/console/connections/"+id+"/delete"), "with the key id key-new stays: in Entra until its end",
 		"1 older client secret will be removed from Entra at once: key-old.", "and remove 1 older client secret</button>",
-		"Every other client secret", "is removed from Entra", "Consumers stop working.",
+		"Every other client secret", "with the key id key-new stays in Entra, since it was given to Rekey", "Consumers stop working.",
 		"is scanned through this connection. If the tenant has another one, scans go on through that")
 	w.shows(w.get("/console/connections/"+id+"/emergency"), "The one in use now with the key id key-new is removed.",
 		"1 older one in a grace period, removed as well: key-old.", "Every other client secret of the application stays.")
+	// By key id: what Rekey has issued goes, what is removed already is no more, and what the first rotation of a target
+	// was to take the place of stays; an emergency removes it.
+	target := connection("")
+	maps.Copy(target, object{"id": targetID, "connectionId": id, "retireKeyIds": []string{"key-named"}})
+	maps.Copy(target["rotation"].(object), object{"current": object{"keyId": "key-new", "issuedByRekey": true},
+		"retiring": []object{{"keyId": "key-gone", "revokedAt": now}}, "byHand": []object{{"keyId": "key-hand"}}})
+	w.answer("GET", secrets+"/"+id+"/targets/"+targetID, 200, object{"target": target})
+	w.shows(w.get("/console/targets/"+id+"/"+targetID+"/delete"), "with the key id key-new is removed from Entra, without a grace period",
+		"with the key id key-gone is removed already", "with the key id key-named, which the first rotation was to take the place of, stays.",
+		"with the key id key-hand stays in Entra until a person", ">Delete, and keep what is published</button>")
+	w.shows(w.get("/console/targets/"+id+"/"+targetID+"/emergency"), "key-new is removed.", "removed as well: key-named.",
+		"key-gone is removed already", "key-hand stays")
 	another := connection("other")
 	another["id"] = targetID
 	w.answer("GET", secrets, 200, object{"appConnections": []object{connection("billing"), another}, "nextCursor": "more"})
@@ -110,12 +123,15 @@ func TestFailureIsExplained(t *testing.T) {
 			t.Errorf("%s: it can be stopped: %t", trigger, !stops)
 		}
 		for _, page := range []page{p, w.get("/console")} {
-			w.shows(page, "Grant it. “Test” names it.", "Rekey tries again by itself")
-			if strings.Contains(page.text, "does not by itself") {
-				t.Error("it says that Rekey does not try again")
+			w.shows(page, "Grant it. “Test” names it.")
+			if strings.Contains(page.text, "by itself") {
+				t.Error("what a person has to do is told as what Rekey does")
 			}
 		}
-		w.shows(w.get("/console"), `href="/console/connections/`+id+`#runs"`)
+		if strings.Contains(p.text, "The next try is") {
+			t.Error("the next try is told twice")
+		}
+		w.shows(w.get("/console"), `href="/console/connections/`+id+`#runs"`, "The next try is ")
 	}
 }
 
@@ -125,11 +141,13 @@ func TestMissingPermissionIsExplained(t *testing.T) {
 	for _, c := range []struct{ path, method, says, not, command string }{
 		{"", "client-secret", "Grant this application the Microsoft Graph permission", "A person", "az ad app owner add --id " + clientID},
 		{target, "certificate", "Grant the application that the connection signs in as", "A person", "az ad app owner add --id " + app},
-		{target, "oauth", "The person who signed in", "Application.ReadWrite.OwnedBy", ""},
+		{target, "oauth", "The person who signed in", "Application.ReadWrite.OwnedBy",
+			"az ad app owner add --id " + app + " --owner-object-id ada"},
 	} {
 		w := newWorld(t, auth.Admin)
 		w.everything("billing")
 		is, via := connection("billing"), connectionOf("billing", c.method)
+		via["authentication"] = object{"account": "ada"}
 		is["attention"] = []string{attention.Failing}
 		is["rotation"].(object)["rotationStatus"] = "failed"
 		is["rotation"].(object)["lastRotationMessage"] = serviceerror.Permission.Advice() + " [permission, status 403]"
@@ -146,7 +164,7 @@ func TestMissingPermissionIsExplained(t *testing.T) {
 		_, why, _ := strings.Cut(p.text, "Why: ")
 		why, _, _ = strings.Cut(why, "</section>")
 		if !strings.Contains(why, c.says) || !strings.Contains(why, "status 403") || strings.Contains(why, c.not) ||
-			!strings.Contains(why, c.command) || strings.Contains(why, "data-copy") != (c.command != "") {
+			!strings.Contains(why, c.command) || strings.Count(why, "data-copy") != 1 {
 			t.Errorf("%s %s: %s", c.path, c.method, why)
 		}
 	}

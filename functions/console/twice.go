@@ -2,12 +2,10 @@ package console
 
 import (
 	"errors"
-	"net/http"
 	"time"
-)
 
-// stillAtIt is what the API says of a request whose first one, with the same key, is not answered yet.
-const stillAtIt = "The same was asked for a moment ago, and is being worked on. Look again in half a minute."
+	core "rekey/shared/connection"
+)
 
 // How often, and how many times, a request that was sent twice asks for the answer to the first one. Lambda lets
 // a page take half a minute.
@@ -21,7 +19,7 @@ const (
 func (a *api) answered(method, path string, body any, key string) (*recorder, error) {
 	for asked := 0; ; asked++ {
 		w, err := a.raw(method, path, body, key)
-		if r, ok := errors.AsType[*refusal](err); !ok || r.status != http.StatusConflict || r.message != stillAtIt || asked == askTimes {
+		if r, ok := errors.AsType[*refusal](err); !ok || r.code != core.InProgress || asked == askTimes {
 			return w, err
 		}
 		select {

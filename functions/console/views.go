@@ -1,6 +1,14 @@
 package console
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"rekey/shared/serviceerror"
+)
 
 // These are the API's answers, as far as pages show them.
 
@@ -15,6 +23,7 @@ type subject struct {
 	Method                string
 	Credentials           struct{ TenantID, ClientID string }
 	Application           *application // of a target
+	ApplicationName       *string
 	IsAutoRotationEnabled bool
 	VaultSecretName       string
 	CreatedAt, UpdatedAt  time.Time
@@ -22,6 +31,7 @@ type subject struct {
 	RotationState         *rotation // where there is no schedule
 	Authentication        *authentication
 	Attention             []string
+	RetireKeyIDs          []string // of a target: what its first rotation is to take the place of
 }
 
 type application struct{ TenantID, ClientID, ObjectID string }
@@ -33,6 +43,7 @@ type rotation struct {
 	TimeZone                 string
 	RotationStatus           string
 	LastRotationMessage      *string
+	LastRotationClass        serviceerror.Class // of a failure; empty: there is none
 	State                    string
 	Settled                  bool
 	GracePeriodHours         float64
@@ -52,8 +63,9 @@ type timeOfDay struct {
 }
 
 type current struct {
-	KeyID, Hint string
-	ExpiresAt   *time.Time
+	KeyID, Hint   string
+	ExpiresAt     *time.Time
+	IssuedByRekey bool
 }
 
 type retiring struct {
@@ -79,13 +91,15 @@ type run struct {
 }
 
 type authentication struct {
-	ExpiresAt  *time.Time
-	Thumbprint *string
-	Account    *string
-	RenewedAt  *time.Time
-	Problem    *struct {
-		Class, Message string
-		Since          time.Time
+	ExpiresAt   *time.Time
+	Thumbprint  *string
+	Account     *string
+	AccountName *string
+	RenewedAt   *time.Time
+	Problem     *struct {
+		Class   serviceerror.Class
+		Message string
+		Since   time.Time
 	}
 }
 
@@ -168,6 +182,29 @@ func (s *subject) clientID() string {
 	}
 	return s.Credentials.ClientID
 }
+
+// shown is the application whose client secret is rotated: by its name where that is known, with its client id.
+func shown(name *string, clientID string) g.Node {
+	id := h.Code(g.Text(clientID))
+	if called := orNone(text(name, ""), ""); called != "" {
+		return g.Group{g.Text(called), h.Span(h.Class("hint"), id)}
+	}
+	return id
+}
+
+// under is the application's name below that of a connection or a target, where it is known.
+func under(name *string) g.Node {
+	called := orNone(text(name, ""), "")
+	return g.If(called != "", h.Span(h.Class("hint"), g.Text("Application "+called)))
+}
+
+// vaultFault reports whether Key Vault is why the last step failed, or why it can't sign in.
+func (s *subject) vaultFault() bool {
+	a, r := s.Authentication, s.state()
+	return a != nil && a.Problem != nil && isVault(a.Problem.Class) || r != nil && isVault(r.LastRotationClass)
+}
+
+func isVault(class serviceerror.Class) bool { return strings.HasPrefix(string(class), "vault-") }
 
 // title is the name of a connection. A target without one, for which the API makes one of its id, is
 // called as its vault secret, which it always has.

@@ -24,6 +24,9 @@ func TestConnectAndReconnect(t *testing.T) {
 		t.Fatalf("ended with %q", got)
 	}
 	before := w.signedIn(w.app.Administrator)
+	if before.Auth.AccountName != "Ada Administrator" {
+		t.Errorf("the person is called %q", before.Auth.AccountName)
+	}
 	if got := v.finish(callback); got != "connected" || len(w.connections()) != 1 {
 		t.Errorf("a replay ended with %q, and there are %d connections", got, len(w.connections()))
 	}

@@ -52,6 +52,7 @@ var actions = []struct {
 	{"edit", (*user).edit},
 	{"several at once", (*user).several},
 	{"several at once, none chosen", (*user).none},
+	{"all of a page chosen", (*user).chooseAll},
 	{"scan", (*user).scanTenant},
 	{"inventory, filtered", (*user).filter},
 	{"CSV", (*user).csv},
@@ -270,6 +271,21 @@ func (u *user) none() {
 	u.open("/console/connections")
 	u.follow("button[name=what][value=pause]")
 	u.inspected("Nothing was chosen")
+}
+
+func (u *user) chooseAll() {
+	u.open("/console/connections")
+	for _, all := range []bool{true, false} {
+		if u.scripts { // which choose in place
+			u.press("a[data-chooses]")
+		} else {
+			u.follow("a[data-chooses]")
+		}
+		if is := ask[[]bool](u.tab, `s => { const all = [...document.querySelectorAll(s)].map(b => b.checked);
+			return [all.length > 1, all.every(c => c), all.some(c => c)] }`, "input[name=chosen]"); !is[0] || is[1] != all || is[2] != all {
+			u.Errorf("%s: of the page are chosen (several, all, any): %t; want all: %t", u.name, is, all)
+		}
+	}
 }
 
 func (u *user) zone() {

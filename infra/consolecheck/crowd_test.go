@@ -79,14 +79,15 @@ var kinds = []struct {
 		r.Current.ExpiresAt = now.AddDate(0, 0, 5)
 	}},
 	{"by certificate", func(r *rotation.Record, now time.Time) {
-		r.Method, r.Target, r.Current, r.LastRun, r.Policy = "certificate", rotation.Application{}, nil, nil, rotation.Policy{}
+		r.Method, r.Target, r.TargetName, r.Current, r.LastRun, r.Policy = "certificate", rotation.Application{}, "", nil, nil, rotation.Policy{}
 		r.NextSlot = time.Time{}
 		r.Auth = &rotation.Auth{VaultVersion: "v", ExpiresAt: now.AddDate(0, 0, 20), Thumbprint: strings.Repeat("AB", 20)}
 	}},
 	{"signed out", func(r *rotation.Record, now time.Time) {
-		r.Method, r.Target, r.Current, r.LastRun, r.Policy = "oauth", rotation.Application{}, nil, nil, rotation.Policy{}
+		r.Method, r.Target, r.TargetName, r.Current, r.LastRun, r.Policy = "oauth", rotation.Application{}, "", nil, nil, rotation.Policy{}
 		r.NextSlot = time.Time{}
 		r.Auth = &rotation.Auth{VaultVersion: "v", Account: "0b1e7e57-0000-4000-8000-00000000000a", SavedAt: now,
+			AccountName: rotation.VisibleName(strings.Repeat("x", 200)),
 			Problem: &rotation.Failure{Class: serviceerror.CredentialInvalid, Count: 3, At: now,
 				Message: "Entra refuses the sign-in (AADSTS50173): the person's password has changed. Sign in again."}}
 	}},
@@ -138,7 +139,7 @@ func (w *world) one(i int, now time.Time) rotation.Record {
 		Method: "client-secret", VaultName: "rekey-" + id, CreatedAt: now.AddDate(0, -3, 0), UpdatedAt: now, CreatedBy: "crowd",
 		Acknowledged: true, LastRotatedAt: now.AddDate(0, 0, -i%30),
 		Policy: rotation.Policy{Enabled: true, Grace: 48 * time.Hour, Schedule: schedule.Schedule{Interval: 30, Zone: "Europe/Berlin"}},
-		Actor:  app, Target: app, Phase: rotation.Idle, NextSlot: next, WakeAt: next,
+		Actor:  app, Target: app, TargetName: rotation.VisibleName(unruly[i%len(unruly)]), Phase: rotation.Idle, NextSlot: next, WakeAt: next,
 		Current: &rotation.Credential{Target: app, KeyID: id, Hint: "abc", Origin: rotation.OriginIssued, Since: now,
 			ExpiresAt: next.AddDate(0, 1, 0)},
 		LastRun: &rotation.RunResult{ID: "run-" + id, Trigger: rotation.OnSchedule, StartedAt: now, FinishedAt: now,

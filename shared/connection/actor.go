@@ -127,7 +127,7 @@ func (a *Actors) once(ctx context.Context, id, tenantID string, renew bool) (tok
 	value, err := a.Vault.Get(ctx, rec.AuthName(), rec.Auth.VaultVersion)
 	if err != nil {
 		stale = a.moved(ctx, &rec)
-		if !stale && serviceerror.Unreadable(err) {
+		if !stale && (serviceerror.Unreadable(err) || serviceerror.ClassOf(err) == serviceerror.VaultRefused) {
 			stale = a.refused(ctx, &rec, err)
 		}
 		return token, stale, refusedActor(err)

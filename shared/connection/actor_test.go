@@ -30,8 +30,14 @@ func TestASignInIsLostByARefusalOnly(t *testing.T) {
 			{serviceerror.SignInExpired, serviceerror.SignInExpired, 1},
 			{serviceerror.Transient, serviceerror.SignInExpired, 1},
 			{serviceerror.ConsentMissing, serviceerror.ConsentMissing, 2},
+			{serviceerror.VaultRefused, serviceerror.VaultRefused, 3}, // what to sign in with can't be read
+			{serviceerror.VaultRefused, serviceerror.VaultRefused, 3},
 		} {
-			s.w.Refuse("graph.refresh", &serviceerror.Error{Op: "signing in", Class: tt.class, Status: 400, Code: "AADSTS0"})
+			op := "graph.refresh"
+			if tt.class == serviceerror.VaultRefused {
+				op = "vault.get"
+			}
+			s.w.Refuse(op, &serviceerror.Error{Op: "signing in", Class: tt.class, Status: 400, Code: "AADSTS0"})
 			_, err := actors(s.w).Token(t.Context(), s.id)
 			if err == nil {
 				t.Fatal("it signs in")

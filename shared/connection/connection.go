@@ -48,7 +48,11 @@ type Error struct {
 	Kind       Kind
 	Message    string        // what is wrong and what to do; safe to show
 	RetryAfter time.Duration // 0: no use to wait
+	Code       string        // tells a program what it can't tell by Kind; most have none
 }
+
+// InProgress is the [Error.Code] of a request whose first one, with the same Idempotency-Key, is not answered yet.
+const InProgress = "request-in-progress"
 
 func (e *Error) Error() string { return e.Message }
 

@@ -79,7 +79,7 @@ func (s *Service) draftOwn(ctx context.Context, d *draft, in *Input) error {
 	if err != nil {
 		return err
 	}
-	rec.Actor, rec.Target = v.app, v.app
+	rec.Actor, rec.Target, rec.TargetName = v.app, v.app, v.name
 	rec.Given = v.app.Digest(rec.ID, in.ClientSecret)
 	rec.Current = &rotation.Credential{Target: v.app, KeyID: v.keyID, Hint: v.hint, ExpiresAt: v.ends, Origin: v.origin, Digest: rec.Given}
 	d.given = rotation.VaultSecret{
@@ -108,10 +108,10 @@ func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error
 		return err
 	}
 	if in.Method == ClientSecret {
-		auth.ExpiresAt = s.endOf(ctx, token, in.app(), in.ClientSecret, in.ClientSecretKeyID)
+		auth.ExpiresAt, _ = s.endOf(ctx, token, in.app(), in.ClientSecret, in.ClientSecretKeyID)
 	}
 	if in.Target != (Target{}) {
-		if rec.Target, err = s.target(ctx, token, in.TenantID, in.Target, nil); err != nil {
+		if rec.Target, rec.TargetName, err = s.target(ctx, token, in.TenantID, in.Target, nil); err != nil {
 			return err
 		}
 		if d.left, err = s.vaultNames(ctx, rec); err != nil {

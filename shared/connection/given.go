@@ -100,9 +100,10 @@ func (s *Service) removedBefore(ctx context.Context, app rotation.Application, v
 	return nil
 }
 
-// refused reports whether what rec has does not work as far as is known.
+// refused reports whether what rec has does not work as far as is known. A vault that refuses Rekey says nothing of it.
 func (s *Service) refused(rec *rotation.Record) bool {
-	return s.Rotator.Rules.Lost(rec.Current, s.Rotator.Clock()) || rec.Auth != nil && rec.Auth.Problem != nil
+	return s.Rotator.Rules.Lost(rec.Current, s.Rotator.Clock()) ||
+		rec.Auth != nil && rec.Auth.Problem != nil && rec.Auth.Problem.Class != serviceerror.VaultRefused
 }
 
 // takeKeyID takes the key id that comes with what is current, if that was not known. It is

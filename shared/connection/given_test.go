@@ -10,6 +10,7 @@ import (
 	"rekey/shared/connection"
 	"rekey/shared/rotation"
 	"rekey/shared/secret"
+	"rekey/shared/serviceerror"
 )
 
 // again is a change that sends the original along, by its value alone, as a client does
@@ -69,6 +70,31 @@ func TestCredentialsThatAreGivenAgain(t *testing.T) {
 				}
 				s.check(t)
 			})
+		})
+	}
+}
+
+// R13: a vault that refuses Rekey says nothing of the credentials that it keeps: given again, they are no change. Where
+// what it kept is gone, they are what puts it right.
+func TestGivenAgainWhileTheVaultIsToBlame(t *testing.T) {
+	for class, changes := range map[serviceerror.Class]int{serviceerror.VaultRefused: 1, serviceerror.VaultMissing: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSubject(t)
+			in := s.actor()
+			if err := s.make(t, in); err != nil {
+				t.Fatal(err)
+			}
+			s.w.Refuse("vault.get", &serviceerror.Error{Op: "reading", Class: class})
+			_, err := actors(s.w).Token(t.Context(), s.id)
+			rec := s.record(t)
+			if err == nil || rec.Auth.Problem == nil || rec.Auth.Problem.Class != class {
+				t.Fatalf("%v; the connection shows %+v", err, rec.Auth.Problem)
+			}
+			s.w.Refuse("vault.get", nil)
+			if rec, err = service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &in.Credentials, By: "tester",
+				Description: new("edited")}); err != nil || rec.Description != "edited" || rec.CredentialChanges != changes {
+				t.Errorf("%s: %d changes of the credentials, %v; want %d", class, rec.CredentialChanges, err, changes)
+			}
 		})
 	}
 }

@@ -62,6 +62,7 @@ type SignIn struct {
 	RefreshToken secret.Value
 	Token        rotation.Token // for Graph
 	Account      string         // the person's object id
+	Name         string         // what their directory calls them; may be empty
 }
 
 // Target names an application by one of its ids, or by both.
@@ -250,7 +251,8 @@ func (c *Credentials) material(ctx context.Context, now time.Time) (secret.Value
 		return cert.PEM, rotation.Auth{ExpiresAt: cert.NotAfter.UTC(), Thumbprint: cert.ThumbprintSHA1, Chain: c.SendChain}, nil
 	case OAuth:
 		value, err := keep(c.app(), c.SignIn.Account, c.SignIn.RefreshToken)
-		return value, rotation.Auth{Account: c.SignIn.Account, SavedAt: now, RenewAt: now.Add(renewAfter)}, err
+		return value, rotation.Auth{Account: c.SignIn.Account, AccountName: rotation.VisibleName(c.SignIn.Name), SavedAt: now,
+			RenewAt: now.Add(renewAfter)}, err
 	}
 	return c.ClientSecret, rotation.Auth{}, nil
 }

@@ -60,7 +60,7 @@ const (
 
 // Once carries a request out once. do does it with the id that is kept for it. A
 // repetition gets what came of the first one, as it is by then; one that comes while
-// the first is being worked on is refused with [Conflict] and when to come again. A
+// the first is being worked on is refused with [InProgress] and when to come again. A
 // request that was refused may be repeated with the same key.
 func (s *Service) Once(ctx context.Context, k Keyed, do func(id string) (rotation.Record, error)) (rotation.Record, error) {
 	if k.Key == "" {
@@ -152,7 +152,7 @@ func (s *Service) repeated(ctx context.Context, k Keyed, was note, etag string) 
 		return rec, true, nil
 	case s.Rotator.Clock().Sub(was.At) < keyStale:
 		return rec, true, &Error{
-			Kind: Conflict, RetryAfter: 30 * time.Second,
+			Kind: Conflict, RetryAfter: 30 * time.Second, Code: InProgress,
 			Message: "The first request with this Idempotency-Key is still being worked on. Repeat it later.",
 		}
 	}

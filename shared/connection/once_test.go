@@ -91,7 +91,8 @@ func TestOnceAcrossDeath(t *testing.T) {
 	once(t, func(t *testing.T, c *caller) {
 		dies(func() { c.connect(t, keyed, runtime.Goexit, nothing) })
 		_, err := c.connect(t, keyed, nothing, nothing)
-		if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.Conflict || e.RetryAfter == 0 {
+		if e, ok := errors.AsType[*connection.Error](err); !ok || e.Kind != connection.Conflict || e.Code != connection.InProgress ||
+			e.RetryAfter == 0 {
 			t.Errorf("at once: %v", err)
 		}
 		time.Sleep(10 * time.Minute)

@@ -27,7 +27,7 @@ func (s *Service) prepareReconnect(ctx context.Context, rec *rotation.Record, e 
 		return err
 	}
 	if e.actor = c.app(); c.Method == ClientSecret {
-		auth.ExpiresAt = s.endOf(ctx, token, e.actor, c.ClientSecret, c.ClientSecretKeyID)
+		auth.ExpiresAt, _ = s.endOf(ctx, token, e.actor, c.ClientSecret, c.ClientSecretKeyID)
 	}
 	if err := s.scheduleStaleLook(ctx, rec.ID); err != nil {
 		return err

@@ -94,7 +94,7 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	if err != nil {
 		return rotation.Record{}, s.explain(ctx, "signing in as the connection", err)
 	}
-	app, err := s.target(asking, token, parent.Actor.TenantID, in.Target, in.Retire)
+	app, name, err := s.target(asking, token, parent.Actor.TenantID, in.Target, in.Retire)
 	if err != nil {
 		return rotation.Record{}, err
 	}
@@ -103,7 +103,7 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 		VaultSecretName: in.VaultSecretName, Rotate: in.Rotate, Schedule: in.Schedule, Grace: in.Grace, By: in.By, ID: in.ID,
 	})}
 	rec := &d.rec
-	rec.Phase, rec.Via, rec.Actor, rec.Target = rotation.Idle, via, parent.Actor, app
+	rec.Phase, rec.Via, rec.Actor, rec.Target, rec.TargetName = rotation.Idle, via, parent.Actor, app, name
 	rec.Name, rec.Labels, rec.Retire = cmp.Or(rec.Name, "target-"+rec.ID), in.Labels, in.Retire
 	if err := s.free(asking, rec); err != nil {
 		return *rec, err
@@ -230,44 +230,44 @@ func unreadableRow(err error) bool {
 // later than this its creator has died.
 const coming = 10 * time.Minute
 
-// target finds the application that is to be rotated and makes sure that the holder
+// target finds the application that is to be rotated, with its name, and makes sure that the holder
 // of token may do that, and that what is to be retired is there.
 func (s *Service) target(
 	ctx context.Context, token rotation.Token, tenant string, t Target, retire []string,
-) (rotation.Application, error) {
-	app := rotation.Application{TenantID: tenant, ClientID: t.ClientID, ObjectID: t.ObjectID}
+) (app rotation.Application, name string, err error) {
+	app = rotation.Application{TenantID: tenant, ClientID: t.ClientID, ObjectID: t.ObjectID}
 	if err := permitted(token); err != nil {
-		return app, err
+		return app, "", err
 	}
 	state, err := s.Directory.Application(ctx, token, app)
 	if err != nil {
-		return app, s.explain(ctx, "reading the application that is to be rotated", err)
+		return app, "", s.explain(ctx, "reading the application that is to be rotated", err)
 	}
 	if t.ClientID != "" && !strings.EqualFold(t.ClientID, state.ClientID) {
-		return app, invalid("clientId and objectId are of two applications. Give one of them.")
+		return app, "", invalid("clientId and objectId are of two applications. Give one of them.")
 	}
 	app.ClientID, app.ObjectID = strings.ToLower(state.ClientID), strings.ToLower(state.ObjectID)
 	if err := s.allowed(app.ClientID); err != nil {
-		return app, err
+		return app, "", err
 	}
 	if state.PersonalAccounts() && len(state.Passwords) >= 2 {
-		return app, invalid("The application may have two client secrets at most, because personal Microsoft accounts "+
+		return app, "", invalid("The application may have two client secrets at most, because personal Microsoft accounts "+
 			"may sign in to it, and it has %d. Remove one that nothing uses.", len(state.Passwords))
 	}
 	if err := retirable(retire, state); err != nil {
-		return app, err
+		return app, "", err
 	}
 	if err := s.owned(ctx, token, app); err != nil {
-		return app, err
+		return app, "", err
 	}
 	err = s.whileFresh(ctx, func(ctx context.Context) error {
 		_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
 		return err
 	})
 	if errors.Is(err, errHungUp) {
-		return app, err
+		return app, "", err
 	}
-	return app, withoutPrincipal(err, app)
+	return app, rotation.VisibleName(state.DisplayName), withoutPrincipal(err, app)
 }
 
 // withoutPrincipal refuses an application that Entra would let sign in with no client secret at all; err is what

@@ -24,6 +24,7 @@ const (
 // verified is what reading has shown about the given credential.
 type verified struct {
 	app    rotation.Application
+	name   string // of the application; empty: not known
 	keyID  string
 	hint   string
 	ends   time.Time
@@ -55,7 +56,7 @@ func (s *Service) tryGiven(ctx context.Context, in *Input) (verified, error) {
 		return v, &failure{"signing in with the given client secret", err}
 	}
 	if !in.Rotate && in.ClientSecretKeyID == "" {
-		v.ends = s.endOf(ctx, token, app, in.ClientSecret, "")
+		v.ends, v.name = s.endOf(ctx, token, app, in.ClientSecret, "")
 		return v, nil // nothing will be changed in Entra, so no permission is needed
 	}
 	if err := permitted(token); err != nil {
@@ -65,7 +66,7 @@ func (s *Service) tryGiven(ctx context.Context, in *Input) (verified, error) {
 	if err != nil {
 		return v, &failure{"reading the application", err}
 	}
-	v.app.ObjectID = state.ObjectID
+	v.app.ObjectID, v.name = state.ObjectID, rotation.VisibleName(state.DisplayName)
 	w, err := s.identify(ctx, token, v.app, state, in.ClientSecret, in.ClientSecretKeyID)
 	if err != nil {
 		return v, err
@@ -117,23 +118,27 @@ func (s *Service) identify(
 	return *found, nil
 }
 
-// endOf is when a client secret that was given ends, for warnings and for the vault; zero if
+// endOf is when a client secret that was given ends, for warnings and for the vault, and what its
+// application is called; zero if
 // that can't be known: the application may not be read, or several could be meant. keyID is
 // what the caller says it is; it may be empty. That it is not known is no failure.
-func (s *Service) endOf(ctx context.Context, token rotation.Token, app rotation.Application, value secret.Value, keyID string) time.Time {
+func (s *Service) endOf(
+	ctx context.Context, token rotation.Token, app rotation.Application, value secret.Value, keyID string,
+) (ends time.Time, name string) {
 	state, err := s.Directory.Application(ctx, token, app)
 	if err != nil {
-		return time.Time{}
+		return time.Time{}, ""
 	}
+	name = rotation.VisibleName(state.DisplayName)
 	if i := slices.IndexFunc(state.Passwords, func(w rotation.Password) bool { return strings.EqualFold(w.KeyID, keyID) }); i >= 0 {
-		return state.Passwords[i].ExpiresAt
+		return state.Passwords[i].ExpiresAt, name
 	}
 	app.ObjectID = state.ObjectID
 	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
 	if found, _ := rotation.Identify(s.Rotator.Clock(), value.Hint(), state.Passwords, principal, err != nil); found != nil {
-		return found.ExpiresAt
+		return found.ExpiresAt, name
 	}
-	return time.Time{}
+	return time.Time{}, name
 }
 
 // named checks the key id that the caller named: with a wrong one Rekey would cut another

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -158,7 +159,7 @@ func (f *Flow) signIn(ctx context.Context, code, verifier secret.Value, want ope
 }
 
 func signedIn(got entra.Redeemed, who openid.Identity) *connection.SignIn {
-	return &connection.SignIn{RefreshToken: got.RefreshToken, Token: got.Token, Account: who.ObjectID}
+	return &connection.SignIn{RefreshToken: got.RefreshToken, Token: got.Token, Account: who.ObjectID, Name: cmp.Or(who.Name, who.Username)}
 }
 
 func (f *Flow) create(ctx context.Context, p *pending, c connection.Credentials) Outcome {

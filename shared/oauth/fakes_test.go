@@ -51,7 +51,7 @@ type fakeEntra struct {
 	claims   func(c *claims)
 }
 
-type claims struct{ Tenant, Client, Nonce, Account string }
+type claims struct{ Tenant, Client, Nonce, Account, Name, Username string }
 
 func (e *fakeEntra) SignInURL(r entra.SignInRequest) string {
 	return "https://entra.example/" + r.TenantID + "/authorize?" + url.Values{
@@ -103,7 +103,7 @@ func (e *fakeEntra) Redeem(_ context.Context, tenantID string, code, verifier se
 	}
 	delete(e.codes, code.Reveal())
 	e.redeemed++
-	id := claims{tenantID, client, c.nonce, person}
+	id := claims{Tenant: tenantID, Client: client, Nonce: c.nonce, Account: person, Name: "Ada", Username: "ada@example.com"}
 	if e.claims != nil {
 		e.claims(&id)
 	}
@@ -126,7 +126,7 @@ func (e *fakeEntra) IDToken(_ context.Context, raw secret.Value, want openid.Exp
 	case !want.NoNonce && (want.Nonce == "" || c.Nonce != want.Nonce):
 		return openid.Identity{}, openid.Nonce
 	}
-	return openid.Identity{TenantID: c.Tenant, ObjectID: c.Account}, nil
+	return openid.Identity{TenantID: c.Tenant, ObjectID: c.Account, Name: c.Name, Username: c.Username}, nil
 }
 
 // fakeConnections remembers what was made.

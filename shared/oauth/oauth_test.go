@@ -43,7 +43,7 @@ func TestConnect(t *testing.T) {
 	if made.Name != "billing" || made.By != "alice" || made.Target.ClientID != other || !made.Rotate ||
 		*made.Grace != grace || made.Schedule != r.Schedule ||
 		made.Method != connection.OAuth || made.TenantID != tenant || made.ClientID != client ||
-		made.SignIn.Account != person || made.SignIn.RefreshToken.Reveal() != refresh {
+		made.SignIn.Account != person || made.SignIn.Name != "Ada" || made.SignIn.RefreshToken.Reveal() != refresh {
 		t.Errorf("made %+v", made)
 	}
 }

@@ -34,6 +34,7 @@ type claims struct {
 	ObjectID string   `json:"oid"`
 	Subject  string   `json:"sub"`
 	Name     string   `json:"name"`
+	Username string   `json:"preferred_username"`
 	Roles    []string `json:"roles"`
 	Scopes   string   `json:"scp"`   // separated by spaces
 	ClientV1 string   `json:"appid"` // who asked for an access token, in v1.0

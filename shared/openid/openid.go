@@ -144,12 +144,14 @@ type Expect struct {
 }
 
 // Identity is who signed in. TenantID and ObjectID identify a person; Name is what
-// their directory calls them, may be empty, and identifies no person.
+// their directory calls them, and Username what they sign in with, if the token says; both may be
+// empty, and identify no person.
 type Identity struct {
 	TenantID string // GUID in lower case
 	ObjectID string // GUID in lower case
 	Subject  string // of this person towards this application only
 	Name     string
+	Username string
 	Roles    []string // app roles of the application that are assigned to the person
 }
 
@@ -178,7 +180,7 @@ func (v *Verifier) IDToken(ctx context.Context, raw secret.Value, want Expect) (
 	}
 	return Identity{
 		TenantID: strings.ToLower(c.TenantID), ObjectID: strings.ToLower(c.ObjectID),
-		Subject: c.Subject, Name: c.Name, Roles: c.Roles,
+		Subject: c.Subject, Name: c.Name, Username: c.Username, Roles: c.Roles,
 	}, nil
 }
 

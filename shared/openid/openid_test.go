@@ -20,14 +20,15 @@ var good = openid.Expect{ClientID: client, TenantID: tenant, Nonce: "the nonce"}
 func TestIDToken(t *testing.T) {
 	a := newAuthority(t)
 	roles := []string{"Connections.Read", "Connections.Admin"}
-	want := openid.Identity{TenantID: tenant, ObjectID: person, Subject: "pairwise", Name: "Ada", Roles: roles}
+	want := openid.Identity{TenantID: tenant, ObjectID: person, Subject: "pairwise", Name: "Ada", Username: "ada@example.com", Roles: roles}
 	for name, expect := range map[string]openid.Expect{
 		"tenant":         good,
 		"in other case":  {ClientID: client, TenantID: strings.ToUpper(tenant), Nonce: "the nonce"},
 		"any tenant":     {ClientID: client, Nonce: "the nonce"},
 		"nonce of yours": {ClientID: client, TenantID: tenant, NoNonce: true},
 	} {
-		if got, err := a.IDToken(t.Context(), sign(oldKey, "old", with(a.idClaims(), object{"roles": roles})), expect); err != nil ||
+		signed := sign(oldKey, "old", with(a.idClaims(), object{"roles": roles, "preferred_username": "ada@example.com"}))
+		if got, err := a.IDToken(t.Context(), signed, expect); err != nil ||
 			!reflect.DeepEqual(got, want) {
 			t.Errorf("%s: IDToken = %+v, %v; want %+v", name, got, err, want)
 		}

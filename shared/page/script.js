@@ -16,6 +16,16 @@ for (const input of document.querySelectorAll("input[data-filters]")) {
     for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(want);
   });
 }
+// What is chosen in a list stays where the list is; what the search has hidden is not chosen along.
+for (const link of document.querySelectorAll("a[data-chooses]")) {
+  link.addEventListener("click", event => {
+    event.preventDefault();
+    const shown = [...link.closest("form").querySelectorAll("tbody tr:not([hidden]) input[name=chosen]")];
+    const all = shown.some(box => !box.checked);
+    for (const box of shown) box.checked = all;
+    [link.textContent, link.dataset.chooses] = [link.dataset.chooses, link.textContent];
+  });
+}
 // The answer to a form may take half a minute: its button says so. One that is sent twice is answered once (it
 // has an idempotency key); this spares the second try.
 let sending = false;

@@ -107,6 +107,7 @@ func (s *scan) directory(ctx context.Context, d *draft) error {
 		return err
 	}
 	d.state = &state
+	d.rec.LearnName(&state)
 	for _, app := range []*rotation.Application{&d.rec.Target, &d.rec.Actor} {
 		if app.Same(d.rec.Target) {
 			app.ObjectID = state.ObjectID

@@ -60,6 +60,7 @@ func (r Rules) Apply(now time.Time, rec Record, step Step, out Outcome) (Record,
 	next := rec.Clone()
 	t := &transition{Rules: r, now: now, rec: &next, out: out}
 	t.apply(step)
+	next.LearnName(out.Application)
 	t.finish(len(rec.ByHand))
 	return next, t.events
 }

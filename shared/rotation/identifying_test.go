@@ -43,7 +43,7 @@ func TestIdentify(t *testing.T) {
 func TestApplyIdentified(t *testing.T) {
 	given := with(idle(), origin(rotation.OriginGiven), func(r *rotation.Record) { r.Current.KeyID = "" })
 	found := rotation.Outcome{Identified: &rotation.Password{KeyID: "found", ExpiresAt: now.Add(day)},
-		Application: &rotation.ApplicationState{ObjectID: "o2"}}
+		Application: &rotation.ApplicationState{ObjectID: "o2", ClientID: idle().Target.ClientID, DisplayName: "Pay\u202eroll"}}
 	denied := rotation.Outcome{Err: &serviceerror.Error{Class: serviceerror.Permission}}
 	silent := rotation.Outcome{Err: &serviceerror.Error{Class: serviceerror.Transient}}
 	doubt := rotation.Outcome{Doubt: "which?"}
@@ -73,6 +73,9 @@ func TestApplyIdentified(t *testing.T) {
 			if rec.Current.KeyID != tt.keyID || rec.Unidentified() == (tt.keyID != "") ||
 				tt.keyID != "" && (rec.Current.Origin != rotation.OriginNamed || rec.Target.ObjectID == "") {
 				t.Errorf("current %+v, of %+v", rec.Current, rec.Target)
+			}
+			if name := rec.TargetName; (name == "Payroll") != (tt.out.Application != nil) {
+				t.Errorf("the application is called %q", name)
 			}
 			if (rec.Request != nil) != tt.pending || (rec.LastRun != nil) != tt.failed {
 				t.Errorf("request %+v, last run %+v", rec.Request, rec.LastRun)

@@ -107,6 +107,9 @@ func (t *transition) makeCurrent(next Credential) {
 	t.finishRun("success", "")
 	if rebound {
 		rec.GivenBefore = ""
+		if !rec.Target.Same(next.Target) {
+			rec.TargetName = "" // the next read of the application tells
+		}
 		rec.Target = next.Target
 		if !rec.Delegated() {
 			rec.Actor = next.Target

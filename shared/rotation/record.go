@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"rekey/shared/reservation"
 	"rekey/shared/schedule"
@@ -71,9 +72,10 @@ type Record struct {
 
 	Policy            Policy      `json:"policy"`
 	Request           *Request    `json:"request"`
-	Outranked         *Request    `json:"outranked"` // an emergency that is served after Request
-	Actor             Application `json:"actor"`     // who authenticates
-	Target            Application `json:"target"`    // whose credential is rotated
+	Outranked         *Request    `json:"outranked"`  // an emergency that is served after Request
+	Actor             Application `json:"actor"`      // who authenticates
+	Target            Application `json:"target"`     // whose credential is rotated
+	TargetName        string      `json:"targetName"` // by [VisibleName], when the directory was read last; empty: not known
 	CredentialChanges int         `json:"credentialChanges"`
 	Given             string      `json:"given"`       // [Application.Digest] of what the caller gave last and was accepted
 	GivenBefore       string      `json:"givenBefore"` // of what was given before, while new credentials are being proven
@@ -275,6 +277,31 @@ func (r *Record) learn(app Application) {
 			a.ObjectID = app.ObjectID
 		}
 	}
+}
+
+// LearnName keeps what the directory calls the target, if app is the target.
+func (r *Record) LearnName(app *ApplicationState) {
+	if app != nil && app.DisplayName != "" && strings.EqualFold(app.ClientID, r.Target.ClientID) {
+		r.TargetName = VisibleName(app.DisplayName)
+	}
+}
+
+// maxVisibleName is how much of a name is kept, in characters.
+const maxVisibleName = 100
+
+// VisibleName is a name that a stranger chose as it is kept to be shown: one line of what can be seen, and not
+// long.
+func VisibleName(name string) string {
+	visible := []rune(strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return -1
+		}
+		return c
+	}, name))
+	if len(visible) > maxVisibleName {
+		return string(visible[:maxVisibleName]) + "…"
+	}
+	return string(visible)
 }
 
 // Clone returns a copy that shares nothing with r.

@@ -1,10 +1,30 @@
 package rotation_test
 
 import (
+	"strings"
 	"testing"
 
 	"rekey/shared/rotation"
 )
+
+// What the directory calls the target is kept as it can be shown; what it calls another application is not.
+func TestTargetName(t *testing.T) {
+	for _, tt := range []struct{ clientID, name, want string }{
+		{strings.ToUpper(billing.ClientID), "Payroll", "Payroll"},
+		{billing.ClientID, "\x1b[31mPay\u202e\u200broll\n", "[31mPayroll"},
+		{billing.ClientID, strings.Repeat("ä", 101), strings.Repeat("ä", 100) + "…"},
+		{former.ClientID, "Another", "before"},
+		{billing.ClientID, "", "before"}, // a forecast
+	} {
+		rec := with(idle(), func(r *rotation.Record) { r.TargetName = "before" })
+		if rec.LearnName(&rotation.ApplicationState{ClientID: tt.clientID, DisplayName: tt.name}); rec.TargetName != tt.want {
+			t.Errorf("%q is kept as %q", tt.name, rec.TargetName)
+		}
+		if rec.LearnName(nil); rec.TargetName != tt.want {
+			t.Errorf("without a read it is %q", rec.TargetName)
+		}
+	}
+}
 
 // A connection is settled if nothing is overdue.
 func TestWhatIsOverdueIsNotSettled(t *testing.T) {

@@ -24,9 +24,11 @@ type Auth struct {
 	Thumbprint string    `json:"thumbprint,omitempty"` // SHA-1 of a certificate, as the portal shows it
 	Chain      bool      `json:"chain,omitempty"`      // send the chain along: subject name and issuer authentication
 	Account    string    `json:"account,omitempty"`    // object id of the person who signed in
-	SavedAt    time.Time `json:"savedAt,omitzero"`     // when VaultVersion was written
-	RenewAt    time.Time `json:"renewAt,omitzero"`     // when a refresh token has to be renewed at the latest; zero: never
-	Warned     int       `json:"warned,omitempty"`     // days before ExpiresAt for which a warning was given
+	// AccountName is what their directory calls them, by [VisibleName]. It identifies no person.
+	AccountName string    `json:"accountName,omitempty"`
+	SavedAt     time.Time `json:"savedAt,omitzero"` // when VaultVersion was written
+	RenewAt     time.Time `json:"renewAt,omitzero"` // when a refresh token has to be renewed at the latest; zero: never
+	Warned      int       `json:"warned,omitempty"` // days before ExpiresAt for which a warning was given
 
 	// Problem is why the connection can't sign in any more, nil if it can.
 	Problem *Failure `json:"problem,omitempty"`
