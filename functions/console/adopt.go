@@ -100,25 +100,32 @@ func (v *visit) ofTenant(t *tenant, all []subject) (list []subject) {
 	return list
 }
 
-// retire offers the live client secrets that the application has.
+// retire offers the client secrets that the application has. One that has ended takes up room, too.
 func (f *sheet) retire(a *item, t *tenant) g.Node {
 	var boxes []g.Node
 	for _, c := range a.Credentials {
-		if c.Kind != string(inventory.ClientSecret) || c.Of != string(inventory.Registration) || c.EndsAt != nil && !c.EndsAt.After(f.now) {
+		if c.Kind != string(inventory.ClientSecret) || c.Of != string(inventory.Registration) {
 			continue
+		}
+		ends := ", ends "
+		if c.EndsAt != nil && !c.EndsAt.After(f.now) {
+			ends = ", ended "
 		}
 		boxes = append(boxes, h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("retire"), h.Value(c.KeyID),
 			g.If(slices.Contains(f.PostForm["retire"], c.KeyID), h.Checked())),
-			h.Span(h.Strong(g.Text(text(c.Name, "without a name"))), g.Text(", begins with "+text(c.Hint, "?")+", ends "),
+			h.Span(h.Strong(g.Text(text(c.Name, "without a name"))), g.Text(", begins with "+text(c.Hint, "?")+ends),
 				f.maybe(c.EndsAt, "never"), g.Text(", used last: "), f.usedLast(&c, a, t),
 				g.Text(", key id "), h.Code(g.Text(c.KeyID)))))
 	}
 	if len(boxes) == 0 || !f.caller.Role.Allows(auth.Rotate) {
 		return nil
 	}
+	room := slices.ContainsFunc(a.Findings, func(found finding) bool { return found.Finding == string(inventory.RoomForOne) })
 	return h.FieldSet(f.about("retire", ""), h.Legend(g.Text(labelOf("retire"))),
 		h.P(h.Class("note"), g.Text("Those chosen are removed after the first rotation, when the grace period is over. Choose none that "+
-			"another consumer uses.")),
+			"another consumer uses."),
+			g.If(room, g.Text(" Entra takes two client secrets for this application, ended ones included: unless all of these go, no second "+
+				"rotation has room."))),
 		g.Group(boxes))
 }
 

@@ -53,8 +53,7 @@ const (
 var firstOf = map[string][]block{
 	"client-secret": {
 		{"It gets the permission to change what it owns, and becomes an owner of itself:",
-			clientToFill + permissionOf + "\n" + principalOf + "\n" +
-				strings.ReplaceAll(ownerOf, "TARGET_", ""), ""},
+			clientToFill + strings.ReplaceAll(servedBy+permissionOf+"\n"+principalOf+"\n"+ownerOf, "TARGET_", ""), ""},
 		{"Consent, by a Global Administrator:", consentTo, ""},
 		{"Its key id tells Rekey which client secret to revoke.", keyIDsOf, ""},
 	},

@@ -126,6 +126,27 @@ func TestApplicationInOrder(t *testing.T) {
 	}
 }
 
+// What takes up room can be chosen to go, what has ended too; and where Entra takes two only, the page says so.
+func TestAdoptWhereRoomIsScarce(t *testing.T) {
+	w := newWorld(t, auth.Rotate)
+	at := inventories + "/" + tenantID + "/" + clientID
+	app := object{"tenantId": tenantID, "clientId": clientID, "name": "billing", "credentials": []object{
+		{"keyId": "k-live", "kind": "client-secret", "of": "application", "endsAt": now.AddDate(0, 1, 0)},
+		{"keyId": "k-ended", "kind": "client-secret", "of": "application", "endsAt": now.AddDate(-1, 0, 0)},
+		{"keyId": "k-foreign", "kind": "certificate", "of": "application"}}}
+	w.answer("GET", at, 200, object{"tenant": object{"tenantId": tenantID}, "application": app})
+	w.answer("GET", secrets, 200, object{"appConnections": []object{}})
+	const scarce = "no second rotation has room"
+	p := w.get("/console/inventory/" + tenantID + "/" + clientID + "/adopt")
+	w.shows(p, `value="k-live"`, `value="k-ended"`, ", ended ")
+	if strings.Contains(p.text, "k-foreign") || strings.Contains(p.text, scarce) {
+		t.Errorf("%s", p.text)
+	}
+	app["findings"] = []object{{"finding": "room-for-one", "advice": "x"}}
+	w.answer("GET", at, 200, object{"tenant": object{"tenantId": tenantID}, "application": app})
+	w.shows(w.get("/console/inventory/"+tenantID+"/"+clientID+"/adopt"), scarce)
+}
+
 // keyIDsIn are the last cells of the table of credentials.
 func keyIDsIn(text string) string {
 	var all []string

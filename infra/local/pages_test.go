@@ -62,7 +62,7 @@ func TestSettles(t *testing.T) {
 	if !found {
 		t.Fatal("docs/install.md has no loop to wait with any more")
 	}
-	const unsettled = `{"target":{"rotation":{"settled":false,"state":"idle","rotationStatus":"failed"}}}`
+	const unsettled = `{"target":{"rotation":{"settled":false,"state":"verifying","rotationStatus":"failed"}}}`
 	for name, c := range map[string]struct {
 		answers string // of one look after the other; the last goes on
 		looks   int
@@ -74,6 +74,7 @@ func TestSettles(t *testing.T) {
 		"never":         {unsettled, 20, false, `"rotationStatus":"failed"`},
 		"refused":       {`{"statusCode":401,"message":"The API key is not known."}`, 1, false, "The API key is not known."},
 		"not reachable": {``, 20, false, ""},
+		"failed":        {`{"target":{"rotation":{"settled":false,"state":"idle","rotationStatus":"failed"}}}`, 1, false, `"failed"`},
 		"no connection": {`{"appConnections":[]}`, 1, false, "go back to step 6"},
 	} {
 		shell := exec.CommandContext(t.Context(), "bash", "-c", "ROTATED=/x\nsleep() { n=$((n + 1)); }\nn=1\n"+
