@@ -27,7 +27,10 @@ func (v *visit) cause(s *subject, word string) g.Node {
 			}
 		}
 	case word == attention.RemoveByHand && len(r.ByHand) > 0:
-		why = "The one with the key id " + r.ByHand[0].KeyID + ": " + r.ByHand[0].Reason
+		why = r.ByHand[0].Reason
+		if id := r.ByHand[0].KeyID; id != "" {
+			why = "The one with the key id " + id + ": " + why
+		}
 	}
 	var nodes []g.Node
 	if why != "" {

@@ -182,7 +182,8 @@ func (v *visit) credentials(s *subject, ends map[string]time.Time) g.Node {
 		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), word, when})
 	}
 	for _, o := range r.ByHand {
-		rows = append(rows, []g.Node{h.Code(g.Text(o.KeyID)), page.Badge(page.Warn, "for you to remove"), g.Text(sentence(v.dated(o.Reason)))})
+		rows = append(rows, []g.Node{h.Code(g.Text(orNone(o.KeyID, "not known"))), page.Badge(page.Warn, "for you to remove"),
+			g.Text(sentence(v.dated(o.Reason)))})
 	}
 	if len(rows) == 0 {
 		return nil

@@ -162,7 +162,8 @@ func (r *rotation) gone() (says []string) {
 // staying are those that only a person can remove.
 func (r *rotation) staying() (says []string) {
 	for _, o := range r.ByHand {
-		says = append(says, "The client secret with the key id "+o.KeyID+" stays in Entra until a person removes it.")
+		says = append(says, "The client secret with the key id "+orNone(o.KeyID, "that is not known")+
+			" stays in Entra until a person removes it.")
 	}
 	return says
 }

@@ -69,7 +69,7 @@ func Credential(tenantID, clientID, keyID string) string {
 
 // text has a line for each name that a record is known by.
 func text(rec *rotation.Record) string {
-	names := []string{rec.Name, rec.VaultName, rec.Target.ClientID, rec.ID}
+	names := []string{rec.Name, rec.VaultName, rec.TargetName, rec.Target.ClientID, rec.ID}
 	if rec.Via == "" {
 		names = append(names, rec.Actor.ClientID)
 	} else {

@@ -59,9 +59,11 @@ type Outcome struct {
 func (r Rules) Apply(now time.Time, rec Record, step Step, out Outcome) (Record, []Event) {
 	next := rec.Clone()
 	t := &transition{Rules: r, now: now, rec: &next, out: out}
+	t.removedByHand()
+	left := len(next.ByHand)
 	t.apply(step)
 	next.LearnName(out.Application)
-	t.finish(len(rec.ByHand))
+	t.finish(left)
 	return next, t.events
 }
 

@@ -2,7 +2,11 @@ package rotation
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"rekey/shared/history"
 )
 
 // Each list of a record is one property of its row, which holds 32,768 characters, and
@@ -81,4 +85,27 @@ func (r *Record) leftToAPerson(target Application, keyID string) bool {
 		}
 	}
 	return false
+}
+
+// removedByHand takes off the list what a person has removed: what a read of its application shows no more, or, if
+// the key id is not known, what nothing can be that the read shows. What was listed just now may not show yet.
+func (t *transition) removedByHand() {
+	app, rec := t.out.Application, t.rec
+	if app == nil || len(rec.ByHand) == 0 {
+		return
+	}
+	known := rec.Known()
+	rec.ByHand = slices.DeleteFunc(rec.ByHand, func(h ByHand) bool {
+		if !strings.EqualFold(h.Target.ClientID, app.ClientID) || t.now.Before(h.Since.Add(t.SettleMinAge)) || len(t.events) == maxAtOnce {
+			return false
+		}
+		if slices.ContainsFunc(app.Passwords, func(w Password) bool {
+			id := strings.ToLower(w.KeyID)
+			return id == strings.ToLower(h.KeyID) || h.KeyID == "" && !slices.Contains(known[h.Target.Key()].KeyIDs, id)
+		}) {
+			return false
+		}
+		t.tell(Event{Kind: history.Gone, KeyID: h.KeyID, Message: "a person has removed it"})
+		return true
+	})
 }

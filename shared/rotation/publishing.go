@@ -138,7 +138,11 @@ func (c *Credential) same(o *Credential) bool {
 // removal before it.
 func (t *transition) retire(old Credential, after time.Time, last bool) {
 	if old.Origin == OriginGiven || old.KeyID == "" {
-		t.rec.leave(t.now, old.Target, old.KeyID, "the client secret was given without its key id")
+		which := "the client secret"
+		if old.Hint != "" {
+			which += " that begins with " + old.Hint
+		}
+		t.rec.leave(t.now, old.Target, old.KeyID, which+" was given without its key id")
 		return
 	}
 	kind := RemoveReplaced

@@ -47,7 +47,7 @@ func (s storeTest) searches(t *testing.T) {
 		rec := s.listed(t, project, name, "")
 		s.listed(t, other, name, "")
 		rec.VaultName, rec.Phase = "Vault-"+name, rotation.Idle
-		rec.Target.ClientID = fmt.Sprintf("app-%d", i)
+		rec.Target.ClientID, rec.TargetName = fmt.Sprintf("app-%d", i), fmt.Sprintf("Application %d", i)
 		rec.Policy.Enabled = i < 2
 		if i == 1 {
 			rec.Error, rec.Phase = &rotation.Failure{}, rotation.Verifying
@@ -57,7 +57,7 @@ func (s storeTest) searches(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"": "[billing-eu billing-us shop zürich]", "BILLING-": "[billing-eu billing-us]", "ing-u": "[billing-us]", "vault-s": "[shop]",
-		"APP-3": "[zürich]", "key-0": "[billing-eu]", "ZÜR": "[zürich]", "no-ne": "[]", "eu\nbilling": "[]",
+		"APP-3": "[zürich]", "tion 2": "[shop]", "key-0": "[billing-eu]", "ZÜR": "[zürich]", "no-ne": "[]", "eu\nbilling": "[]",
 	} {
 		for _, limit := range []int{1, 2, 100} {
 			if got := s.found(t, index.Query{Project: &project, Text: index.Fold(text), Limit: limit}); got != want {
