@@ -54,7 +54,8 @@ var reasons = map[string]reason{
 	attention.NotDisabled: {"old values enabled",
 		"Values that are done with can't be disabled in Key Vault. Let Rekey's identity set secrets there.", look},
 	attention.RemoveByHand: {"remove by hand",
-		"There is a client secret that only a person can remove. Its page says which one; remove it in Entra. The next rotation sees that it is gone.",
+		"There is a client secret that only a person can remove. Its page says which one; remove it in Entra. The next rotation sees that " +
+			"it is gone.",
 		look},
 }
 
@@ -75,6 +76,8 @@ func (s *subject) reasonOf(word string) reason {
 	case word == attention.Failing && state != nil && isVault(state.LastRotationClass):
 		r.says = "Key Vault stands in the way of a rotation: put that right there first. What is published stays as it is."
 		return r
+	case word == attention.Failing && s.rotatesItself() && state != nil && state.LastRotationClass == serviceerror.CredentialRefused:
+		return reason{r.short, "A rotation has not succeeded: Entra refuses what is published, so that its consumers fail.", signing}
 	case word == attention.SignInLost && a != nil && a.Problem != nil && isVault(a.Problem.Class):
 		return reason{r.short, "Key Vault does not give what it signs in with, so that nothing is rotated through it. Put that right there.",
 			testing}

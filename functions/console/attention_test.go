@@ -72,6 +72,8 @@ func TestCauseDecidesWhatHelps(t *testing.T) {
 	}{
 		{"client-secret", []string{attention.Expired, attention.Failing}, serviceerror.VaultDisabled, disabled, "Key Vault stands in the way",
 			test, "az keyvault secret set-attributes --vault-name v --name n --enabled true"},
+		{"client-secret", []string{attention.Failing}, serviceerror.CredentialRefused, serviceerror.CredentialRefused.Advice(),
+			"Entra refuses what is published", edit, "az ad app credential reset --id " + clientID + " --append --query password -o tsv"},
 		{"certificate", []string{attention.Expiring, attention.SignInLost}, serviceerror.VaultRefused, "Give the role.",
 			"Key Vault does not give what it signs in with", test, ""},
 		{"oauth", []string{attention.SignInLost}, serviceerror.VaultMissing, "It is gone.", "Key Vault does not give", test, ""},

@@ -74,6 +74,11 @@ func (v *visit) narrowed(s *subject, word, why string) (string, g.Node) {
 		_, after, _ = strings.Cut(after, ".")
 		why = before + after
 	}
+	if rest, ok := strings.CutPrefix(why, serviceerror.CredentialRefused.Advice()); ok && s.rotatesItself() { // a person has typed nothing
+		return "Entra refuses every client secret that Rekey has of this application: they were removed. Make a new one in " +
+				"Entra, and give it by “Give new credentials”." + rest,
+			page.Copyable("az ad app credential reset --id "+signsIn+" --append --query password -o tsv", "the command that makes one")
+	}
 	rest, ok := strings.CutPrefix(why, serviceerror.Permission.Advice())
 	switch {
 	case !ok || s.gone(): // which has no page

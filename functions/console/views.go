@@ -198,6 +198,9 @@ func under(name *string) g.Node {
 	return g.If(called != "", h.Span(h.Class("hint"), g.Text("Application "+called)))
 }
 
+// rotatesItself reports whether s signs in with the client secret that it rotates.
+func (s *subject) rotatesItself() bool { return s.Method == "client-secret" && s.ConnectionID == "" }
+
 // vaultFault reports whether Key Vault is why the last step failed, or why it can't sign in.
 func (s *subject) vaultFault() bool {
 	a, r := s.Authentication, s.state()
