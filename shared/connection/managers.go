@@ -164,6 +164,18 @@ func managersIn(rec *rotation.Record) map[inventory.Key]inventory.Manager {
 	for _, k := range rec.RemovedKeys {
 		removed[strings.ToLower(k.KeyID)] = k.At
 	}
+	removing, byHand := map[string]time.Time{}, []string{}
+	for _, keyID := range rec.Retire {
+		removing[strings.ToLower(keyID)] = time.Time{}
+	}
+	for i := range rec.Removals {
+		if m := &rec.Removals[i]; m.KeyID != "" && !rec.MustStay(m) {
+			removing[strings.ToLower(m.KeyID)] = m.After
+		}
+	}
+	for _, left := range rec.ByHand {
+		byHand = append(byHand, strings.ToLower(left.KeyID))
+	}
 	managers := make(map[inventory.Key]inventory.Manager, len(known))
 	for app, knows := range known {
 		tenantID, clientID, _ := strings.Cut(app, " ")
@@ -171,6 +183,7 @@ func managersIn(rec *rotation.Record) map[inventory.Key]inventory.Manager {
 			ConnectionID: rec.ID, Name: rec.Name,
 			Rotates: rec.Rotates() && rec.Phase != rotation.Deleting && rec.Target.Key() == app,
 			KeyIDs:  knows.KeyIDs, Markers: knows.Markers, RemovedAt: rec.LastRemovedAt(), Removed: removed,
+			Removing: removing, ByHand: byHand,
 		}
 		if rec.Via != "" {
 			manager.ConnectionID, manager.TargetID = rec.Via, rec.ID

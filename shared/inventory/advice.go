@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // advice says in plain words what a finding means and what to do, with the call or the command
 // where there is one.
 func (j *judgement) advice(v verdict) string {
 	a, c := j.app, v.cred
+	if m, at := j.removing(c); m != nil {
+		return j.adviceRemoving(c, m, at)
+	}
 	switch v.kind {
 	case EndsIn7Days, EndsIn30Days, EndsIn90Days:
 		return fmt.Sprintf("%s ends on %s. %s", j.called(c), c.EndsAt.UTC().Format("2006-01-02 at 15:04 UTC"), j.replace(c))
@@ -33,13 +37,13 @@ func (j *judgement) advice(v verdict) string {
 		return "Something of it ends within 30 days, and no owner is known who would replace it. " + j.addOwner()
 	case DisabledFinding:
 		return "It may not sign in, and still has credentials that are good as soon as it may again. If it is done with, delete it: " +
-			j.deleteApplication() + " Otherwise remove its credentials."
+			j.deleteApplication() + " Otherwise remove its credentials." + j.leavingManaged()
 	case SeveralSecrets:
 		return "It has several live client secrets, and each is a way in. Find out which of them are in use, and remove the others: " +
-			j.removeAny() + j.adopting(" Or let a rotation retire them: ")
+			j.removeAny() + j.adopting(" Or let a rotation retire them: ") + j.leavingManaged()
 	case FederatedAlready:
 		return fmt.Sprintf("It can sign in by federation (%s), without a client secret, and has live client secrets too. Let what still uses "+
-			"them sign in by federation, and remove them: %s", Quote(cmp.Or(a.Federated[0].Name, a.Federated[0].Issuer)), j.removeAny())
+			"them sign in by federation, and remove them: %s", Quote(cmp.Or(a.Federated[0].Name, a.Federated[0].Issuer)), j.removeAny()) + j.leavingManaged()
 	case RoomForOne:
 		return j.adviceRoom()
 	case Incomplete:
@@ -119,6 +123,15 @@ func (j *judgement) removeAny() string {
 	return fmt.Sprintf("az ad app credential delete --id %s --key-id <key id>.", j.client())
 }
 
+// leavingManaged keeps a person from removing by hand what a rotation publishes, or removes by itself.
+func (j *judgement) leavingManaged() string {
+	m := j.rotating()
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprintf(" Leave those of %s: it removes them by itself, and deleting it with revoke removes what it publishes.", m.called())
+}
+
 // adopting is how Rekey takes over, after some words; nothing where it cannot or does already.
 func (j *judgement) adopting(words string) string {
 	if j.app.ObjectID == "" || j.rotating() != nil {
@@ -162,10 +175,37 @@ func (j *judgement) adviceUnused(c *Credential) string {
 	if a := j.app.Audience; a != "" && a != "AzureADMyOrg" {
 		words += " The application admits other tenants or personal accounts, whose sign-ins do not show in this one."
 	}
-	if j.rotated(c) {
-		return words + " If nothing needs it, delete its connection or target with revoke."
+	if m := j.manager(func(m *Manager) bool {
+		return m.Rotates && m.knows(c) && !slices.Contains(m.ByHand, strings.ToLower(c.KeyID))
+	}); m != nil {
+		return fmt.Sprintf("%s If nothing needs it, delete %s with revoke: what it publishes is removed.", words, m.called())
 	}
 	return words + " Make sure that nothing uses it; then " + j.remove(c)
+}
+
+// removing is a manager that removes c by itself, and not before when; nil: there is none, or c is nil.
+func (j *judgement) removing(c *Credential) (m *Manager, at time.Time) {
+	if c == nil || c.Kind != ClientSecret {
+		return nil, at
+	}
+	m = j.manager(func(m *Manager) bool {
+		when, ok := m.Removing[strings.ToLower(c.KeyID)]
+		if ok {
+			at = when
+		}
+		return ok
+	})
+	return m, at
+}
+
+// adviceRemoving is about a credential that Rekey removes anyway: who does it too gains nothing, or takes the
+// wrong one.
+func (j *judgement) adviceRemoving(c *Credential, m *Manager, at time.Time) string {
+	when := ""
+	if at.After(j.now) {
+		when = " on " + at.UTC().Format("2006-01-02 at 15:04 UTC")
+	}
+	return fmt.Sprintf("%s: Rekey removes it by itself%s, for %s. There is nothing to do.", j.called(c), when, m.called())
 }
 
 func (j *judgement) adviceRoom() string {
@@ -179,7 +219,8 @@ func (j *judgement) adviceRoom() string {
 	if len(inUse) < 2 {
 		return words + " A rotation needs room for one beside the one in use: leave that free."
 	}
-	return words + " It has both, so that none can be added and no rotation can begin. Remove the one that is not in use: " + j.removeAny()
+	return words + " It has both, so that none can be added and no rotation can begin. Remove the one that is not in use: " + j.removeAny() +
+		j.leavingManaged()
 }
 
 func (j *judgement) adviceIncomplete() string {

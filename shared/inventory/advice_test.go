@@ -29,6 +29,8 @@ func TestAdvice(t *testing.T) {
 	adopt := fmt.Sprintf("POST .../inventory/%s/%s/adopt.", tenant, key.ClientID)
 	admin := inventory.Manager{ConnectionID: id(71), Name: "admin", KeyIDs: []string{id(10)}}
 	target := inventory.Manager{ConnectionID: id(71), TargetID: id(72), Name: "invoices", Rotates: true, KeyIDs: []string{id(10)}}
+	removing := rotation(id(10), id(11), id(12), id(13))
+	removing.Removing, removing.ByHand = map[string]time.Time{id(10): now.Add(day), id(11): {}}, []string{id(12)}
 	for _, row := range []struct {
 		name   string
 		kind   inventory.FindingKind
@@ -77,7 +79,18 @@ func TestAdvice(t *testing.T) {
 				func(a *inventory.Application) { a.Audience = "AzureADMultipleOrgs" }), all(),
 			[]string{"was last used to sign in on 2025-11-30.", "other tenants or personal accounts"}, nil},
 		{"unused, and rotated", inventory.Unused, app(with(secret(10, 20*day, since(100*day)))), all(rotation(id(10))),
-			[]string{"delete its connection"}, []string{"az ad"}},
+			[]string{`delete connection "billing" (` + id(70) + ") with revoke"}, []string{"az ad"}},
+		{"unused, and removed by a rotation after its grace period", inventory.Unused, app(with(secret(10, 20*day, since(100*day)))),
+			all(removing), []string{"Rekey removes it by itself on 2026-03-11 at 12:00 UTC", "nothing to do"}, []string{"az ad", "revoke"}},
+		{"unused, and removed by a rotation at any time", inventory.Unused, app(with(secret(11, 20*day, since(100*day)))),
+			all(removing), []string{"Rekey removes it by itself, for"}, []string{"az ad", "revoke"}},
+		{"unused, and left to a person by a rotation", inventory.Unused, app(with(secret(12, 20*day, since(100*day)))),
+			all(removing), []string{"az ad app credential delete"}, []string{"revoke"}},
+		{"ended, and removed by a rotation", inventory.Expired, app(with(secret(10, -day), secret(13, 20*day))),
+			all(removing), []string{"Rekey removes it by itself"}, []string{"az ad", "revoke"}},
+		{"ends, and removed by a connection that is being deleted", inventory.EndsIn7Days, app(with(secret(10, day))),
+			all(inventory.Manager{ConnectionID: id(71), Name: "admin", KeyIDs: []string{id(10)}, Removing: removing.Removing}),
+			[]string{"Rekey removes it by itself"}, []string{"az ad", "PATCH"}},
 		{"no owner", inventory.Ownerless, app(ownerless), all(), []string{"az ad app owner add --id " + id(1)}, nil},
 		{"no owner of what is registered elsewhere", inventory.Ownerless, app(ownerless, elsewhere), all(), []string{"Enterprise applications"},
 			[]string{"az ad"}},
@@ -92,7 +105,10 @@ func TestAdvice(t *testing.T) {
 			adopt}, nil},
 		{"several, of which one is rotated", inventory.SeveralSecrets, app(with(secret(10, 100*day), secret(11, 100*day))),
 			all(rotation(id(10))),
-			[]string{"--key-id <key id>"}, []string{"adopt"}},
+			[]string{"--key-id <key id>", `Leave those of connection "billing"`}, []string{"adopt"}},
+		{"federated, and rotated", inventory.FederatedAlready, app(with(secret(10, 100*day)), func(a *inventory.Application) {
+			a.Federated = []inventory.Federated{{Name: "github"}}
+		}), all(rotation(id(10))), []string{"deleting it with revoke removes what it publishes"}, nil},
 		{"federated", inventory.FederatedAlready, app(with(secret(10, 100*day)), func(a *inventory.Application) {
 			a.Federated = []inventory.Federated{{Name: "github"}}
 		}), all(), []string{`"github"`, "credential delete"}, nil},

@@ -162,6 +162,11 @@ type Manager struct {
 	RemovedAt time.Time `json:"removedAt,omitzero"`
 	// Removed are the last client secrets that it has removed, by key id in lower case, and when.
 	Removed map[string]time.Time `json:"removed,omitempty"`
+	// Removing are the client secrets that it removes by itself, by key id in lower case, and not before
+	// when; zero: at once, or after the rotation that takes their place.
+	Removing map[string]time.Time `json:"removing,omitempty"`
+	// ByHand are those that it has left to a person, by key id in lower case.
+	ByHand []string `json:"byHand,omitempty"`
 }
 
 // Findings says what there is to say about a at now, the most pressing first and what was
