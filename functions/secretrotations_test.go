@@ -71,7 +71,7 @@ func TestSecretRotationNamesCollide(t *testing.T) {
 	}
 	again := *first
 	again.mappedValue = "another-name"
-	again.post().refuses(t, http.StatusConflict, "rotates this application already")
+	again.post().refuses(t, http.StatusConflict, "already a target of this connection")
 	again = *first
 	again.post().refuses(t, http.StatusConflict)
 	w.untouched("collisions", before)

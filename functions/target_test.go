@@ -117,7 +117,7 @@ func TestTargets(t *testing.T) {
 	w.call(auth.Write, http.MethodPost, path, object{"clientId": alone.ClientID}).refuses(t, http.StatusBadRequest,
 		"az ad sp create --id "+alone.ClientID)
 	w.call(auth.Write, http.MethodPost, path, object{"clientId": first.ClientID}).refuses(t, http.StatusConflict,
-		"rotates this application already", one.ID)
+		"already a target of this connection", one.ID)
 	if list := decode[struct{ Targets []targetView }](t, w.call(auth.Read, http.MethodGet, path, nil)).Targets; len(list) != 2 ||
 		list[0].ID != one.ID || list[1].ID != two.ID {
 		t.Errorf("list %+v", list)

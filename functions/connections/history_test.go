@@ -54,7 +54,9 @@ func TestHistory(t *testing.T) {
 		{At: ago(14), Kind: history.Started, RunID: "r0", Trigger: rotation.OnEmergency, By: "adam"},
 		{At: ago(15), Kind: history.Failed, RunID: "r0", Trigger: rotation.OnEmergency, Message: "grant it"},
 		{At: ago(16), Kind: history.Started, RunID: "r0", Trigger: rotation.OnEmergency, By: "adam"},
-		{At: ago(17), Kind: history.Created, By: "adam"},
+		{At: ago(17), Kind: history.Failed, RunID: "r", Trigger: rotation.OnRequest, Message: "no room"}, // before it began
+		{At: ago(18), Kind: history.Requested, RunID: "r", By: "adam", Message: "rotate"},
+		{At: ago(19), Kind: history.Created, By: "adam"},
 	}
 	for size := 1; size <= len(events); size += 3 {
 		got := tell(t, events, size, "")
@@ -73,6 +75,7 @@ func TestHistory(t *testing.T) {
 			`r1 manual success k3 "an attempt was given up: no proof" by "adam" 12-8`,
 			`r0 emergency success k1 "" by "adam" 14-13`,
 			`r0 emergency failed  "grant it" by "adam" 16-15`,
+			`r manual failed  "no room" by "adam" 18-17`,
 		}
 		if strings.Join(runs, "\n") != strings.Join(want, "\n") {
 			t.Errorf("pages of %d:\n%s\nwant\n%s", size, strings.Join(runs, "\n"), strings.Join(want, "\n"))

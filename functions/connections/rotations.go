@@ -156,6 +156,8 @@ func (f *fold) add(e rotation.Event) {
 	switch e.Kind {
 	case history.Revoked, history.Gone:
 		f.addRevocation(e)
+	case history.Requested:
+		f.addRequest(e)
 	case history.Started, history.Issued, history.Published, history.Failed, history.AttemptDropped:
 		f.addRun(e)
 	}
@@ -186,6 +188,14 @@ func (f *fold) addRun(e rotation.Event) {
 		if run.Message == "" {
 			run.Message = "an attempt was given up: " + e.Message
 		}
+	}
+}
+
+// addRequest tells of a run that failed before it began when it was asked for, and by whom.
+func (f *fold) addRequest(e rotation.Event) {
+	if i, ok := f.byRun[e.RunID]; ok && f.runs[i].StartedAt.IsZero() && f.runs[i].Outcome == "failed" {
+		f.runs[i].StartedAt, f.runs[i].RequestedBy = e.At, e.By
+		delete(f.byRun, e.RunID)
 	}
 }
 

@@ -103,6 +103,8 @@ func (s *Service) explainClaim(ctx context.Context, err error) error {
 		e.Message = "Another connection still has to remove client secrets of this application: " + named + ". Wait until none of them is " +
 			"listed as retiring there, or end their grace periods by an emergency rotation of that connection."
 		e.RetryAfter = time.Hour
+	case other.Via != "" && other.Via == taken.Mine.Via:
+		e.Message = "It is already a target of this connection: " + named + ". Change that one, or delete it first."
 	case taken.Mine.Kind == rotation.Shared:
 		e.Message = "Another connection rotates the client secrets of this application: " + named + ". So nothing may authenticate with one " +
 			"that has to last. Use what that one publishes, or another application, or end that rotation first."

@@ -372,17 +372,19 @@ func TestATargetMayHaveTheApplicationOfItsConnection(t *testing.T) {
 		s := newSubject(t)
 		s.signsInWithSecret(t)
 		s.w.Own(s.app.ClientID, s.app.ClientID, true)
-		if _, err := service(s.w).CreateTarget(t.Context(), s.id, connection.TargetInput{
-			Target: connection.Target{ClientID: s.app.ClientID}, Rotate: true, Schedule: monthly,
-		}); err != nil {
+		again := connection.TargetInput{Target: connection.Target{ClientID: s.app.ClientID}, Name: "payroll", Rotate: true, Schedule: monthly}
+		if _, err := service(s.w).CreateTarget(t.Context(), s.id, again); err != nil {
 			t.Fatal(err)
 		}
+		again.Name = "again"
+		_, err := service(s.w).CreateTarget(t.Context(), s.id, again)
+		refusal(t, err, connection.Conflict, `It is already a target of this connection: "payroll"`)
 		if _, err := service(s.w).Update(t.Context(), s.id, connection.Change{Credentials: &connection.Credentials{
 			TenantID: s.app.TenantID, ClientID: s.app.ClientID, ClientSecret: s.another(),
 		}}); err != nil {
 			t.Errorf("reconnecting with the same application: %v", err)
 		}
-		err := s.second(t, s.another())
+		err = s.second(t, s.another())
 		refusal(t, err, connection.Conflict, "nothing may authenticate")
 		s.sweep(t, 40*day)
 		s.check(t)

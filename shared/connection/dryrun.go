@@ -44,7 +44,8 @@ func (s *Service) DryRun(ctx context.Context, id string, opts RotateOptions) (Pl
 	if err := s.claims().Look(ctx, s.newClaims(&rec, wanted...)...); err != nil {
 		return Plan{}, s.explainClaim(ctx, err)
 	}
-	p := planner{Plan: Plan{Running: rec.Run != nil && !opts.Emergency}, confirmed: map[string]bool{}}
+	p := planner{Plan: Plan{Running: rec.Run != nil && !opts.Emergency}, confirmed: map[string]bool{},
+		disabled: map[string]bool{}}
 	if !answered(&rec, opts) {
 		rec.Ask(s.request(opts))
 	}
@@ -69,6 +70,7 @@ const (
 type planner struct {
 	Plan
 	confirmed map[string]bool // the removals of which a read is described already
+	disabled  map[string]bool // the secrets of which old versions are
 }
 
 // describe adds what a step does, if it asks a service.
@@ -110,7 +112,10 @@ func (p *planner) describe(f *rotation.Foreseen, successes int) {
 		p.add(f.At, rec.Run.KeyID, "Give the new client secret up; what is current stays published.")
 	case rotation.DisableStale:
 		for _, name := range rec.StaleNames() {
-			p.add(f.At, "", fmt.Sprintf("Disable what is not needed any more in the Key Vault secret %q.", name), fmt.Sprintf(callDisable, name))
+			if !p.disabled[name] { // it may come to more versions later: once says it
+				p.disabled[name] = true
+				p.add(f.At, "", fmt.Sprintf("Disable what is not needed any more in the Key Vault secret %q.", name), fmt.Sprintf(callDisable, name))
+			}
 		}
 	case rotation.Remove, rotation.ConfirmRemoved, rotation.ConfirmRefused:
 		p.describeRemoval(f)

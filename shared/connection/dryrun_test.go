@@ -53,6 +53,18 @@ func TestDryRun(t *testing.T) {
 				t.Errorf("%+v: %t %s, want %s", opts, p.Running, outline(p, time.Now()), want)
 			}
 		}
+		stored, err := s.w.StorePort().Load(t.Context(), s.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored.Stale.LookAt = time.Now().Add(20 * time.Minute) // a write of unknown outcome
+		stored.Version++
+		if _, err := s.w.StorePort().Commit(t.Context(), stored); err != nil {
+			t.Fatal(err)
+		}
+		if got := outline(plan(connection.RotateOptions{}), time.Now()); strings.Count(got, "Disable") != 1 {
+			t.Errorf("old versions are disabled more than once: %s", got)
+		}
 		if _, err := service(s.w).Rotate(t.Context(), s.id, connection.RotateOptions{}); err != nil {
 			t.Fatal(err)
 		}
