@@ -33,6 +33,9 @@ func (v *visit) id() string {
 	return v.params["id"]
 }
 
+// name is what it is called; its id where it is gone.
+func (v *visit) name() string { return v.nameOf(v.connection(), v.id()) }
+
 // at is the API's address of what the path names.
 func (v *visit) at(below ...string) string { return at(v.params["id"], v.params["targetId"], below...) }
 
@@ -94,9 +97,16 @@ func (s *subject) rotatedSince(before *subject) bool {
 
 // cameTo is what a rotation that was begun has come to by now, where it has ended.
 func (s *subject) cameTo(done string) string {
-	over, ok := map[string]string{"rotation": "rotated", "already": "rotated", "emergency": "ended"}[done]
+	over, ok := map[string]string{"rotation": "rotated", "already": "rotated", "emergency": "ended", "renewing": "renewed",
+		"taking": "saved", "target": "first"}[done]
 	r := s.state()
 	switch {
+	case done == "taking" && s.rotating():
+		return "renewing"
+	case done == "target" && s.failed():
+		return "unissued"
+	case done == "target" && !s.IsAutoRotationEnabled && !s.underWay() && (r == nil || r.Current == nil):
+		return "resting"
 	case !ok || r == nil || s.underWay():
 		return ""
 	case s.failed():
@@ -165,7 +175,7 @@ func dryRun(v *visit) error {
 	main = append(main, page.Table("steps", "Steps", []page.Column{{Name: "At the earliest", Wide: true}, {Name: "What", Wide: true},
 		{Name: "Key id"}, {Name: "Calls"}}, rows),
 		h.P(page.Link(v.own(), "Back")))
-	return v.show(v.document("plan", "What a rotation would do", main...))
+	return v.show(v.document("plan", "What a rotation of "+v.name()+" would do", main...))
 }
 
 // emergency asks for the name to be typed, since an emergency ends grace periods at once.

@@ -1,9 +1,11 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -32,6 +34,7 @@ func (v *visit) adopting(f *sheet) error {
 		return err
 	}
 	d := v.document("adopt", "Adopt "+orNone(a.Name, a.ClientID), f.mistaken(),
+		f.notOwned(cmp.Or(strings.TrimSpace(f.entered("otherConnectionId")), f.entered("connectionId")), a.ClientID),
 		h.P(g.Text("Rekey issues a client secret for it, publishes it in Key Vault, and rotates it from then on. Certificates stay as "+
 			"they are.")),
 		v.form(to("inventory", a.TenantID, a.ClientID, "adopt"), through, f.field("name", noName, h.MaxLength("64")),
@@ -41,9 +44,26 @@ func (v *visit) adopting(f *sheet) error {
 	return f.show(d)
 }
 
+// notOwned are the commands that make a connection an owner of an application, where that is why it was refused.
+func (f *sheet) notOwned(connectionID, clientID string) g.Node {
+	if f.refused == nil || connectionID == "" || !strings.Contains(f.refused.message, "is not an owner of") {
+		return nil
+	}
+	var via struct{ AppConnection subject }
+	if err := f.api.get(at(connectionID, ""), nil, &via); err != nil {
+		return nil // the message says what to do
+	}
+	command := owner(via.AppConnection.Credentials.ClientID, clientID)
+	if via.AppConnection.Method == "oauth" || command == "" {
+		return nil
+	}
+	return g.Group{h.P(g.Text("This makes it an owner:")), page.Copyable(command, "the commands that make it an owner")}
+}
+
 // through asks for a connection of the tenant, by its name.
 func (f *sheet) through(t *tenant) (g.Node, error) {
-	const name, hint = "connectionId", "It must be allowed to change this application. Its page has “Test”."
+	const name = "connectionId"
+	hint := "It must be allowed to change this application. Its page has “Test”."
 	all, more, err := f.connections()
 	if err != nil {
 		return nil, err
@@ -51,7 +71,9 @@ func (f *sheet) through(t *tenant) (g.Node, error) {
 	list := f.ofTenant(t, all)
 	chosen := f.entered(name)
 	if chosen == "" {
-		chosen = t.ConnectionID
+		if chosen = t.ConnectionID; chosen != "" {
+			hint += " The tenant was scanned through the one that is chosen."
+		}
 	}
 	if len(list) == 0 && !more {
 		return page.Notice(page.Warn, h.P(g.Text("There is no connection of this tenant. Make one that may change the application.")),

@@ -50,6 +50,9 @@ func advice(text string) g.Node {
 		}
 		nodes = append(nodes, g.Text(text[at:m[0]]), command)
 		at = m[1]
+		if rest := text[at:]; rest == "." || strings.HasPrefix(rest, ". ") { // it would stand alone behind the button
+			at++
+		}
 	}
 	return g.Group(append(nodes, g.Text(text[at:])))
 }

@@ -96,7 +96,7 @@ func (f *sheet) finding(a *item, is finding) g.Node {
 	if is.KeyID != nil {
 		about = " (credential " + *is.KeyID + ")"
 	}
-	one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.Div(advice(f.dated(is.Advice)))}
+	one := []g.Node{h.P(findingBadge(is.Finding), g.Text(about)), h.Div(advice(f.adviceFor(is)))}
 	if is.Accepted != nil {
 		one = append(one, h.P(h.Class("note"), g.Text("Accepted by "+is.Accepted.By+": "+sentence(is.Accepted.Reason)+" Until "),
 			f.when(is.Accepted.Until)),
@@ -107,6 +107,15 @@ func (f *sheet) finding(a *item, is finding) g.Node {
 		one = append(one, f.acceptForm(a, is))
 	}
 	return g.Group(one)
+}
+
+// adviceFor is an advice for the visitor: readers have no button to adopt.
+func (f *sheet) adviceFor(is finding) string {
+	text := said(f.dated(is.Advice))
+	if f.caller.Role.Allows(auth.Write) {
+		return text
+	}
+	return strings.ReplaceAll(text, adopting, adoptedByOthers)
 }
 
 // refuses reports whether an acceptance of that finding was refused.

@@ -59,12 +59,28 @@ var reasons = map[string]reason{
 		look},
 }
 
-// short is a reason in a word or two.
-func short(word string) string {
+// short is a reason in a few words.
+func (s *subject) short(word string) string {
+	if word == attention.Expiring {
+		return s.endsFirst() + " ends soon"
+	}
 	if r, ok := reasons[word]; ok {
 		return r.short
 	}
 	return "needs attention"
+}
+
+// endsFirst is what of s ends first: what is published, or what it signs in with.
+func (s *subject) endsFirst() string {
+	const published, signIn = "what is published", "what it signs in with"
+	a, r := s.Authentication, s.state()
+	switch {
+	case a == nil || a.ExpiresAt == nil:
+		return published
+	case r == nil || r.Current == nil || r.Current.ExpiresAt == nil || a.ExpiresAt.Before(*r.Current.ExpiresAt):
+		return signIn
+	}
+	return published
 }
 
 // reasonOf is what holds of s. What Key Vault stands in the way of is no matter of credentials.

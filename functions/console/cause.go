@@ -7,6 +7,7 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/attention"
+	"rekey/shared/auth"
 	"rekey/shared/page"
 	"rekey/shared/serviceerror"
 )
@@ -39,7 +40,8 @@ func (v *visit) cause(s *subject, word string) g.Node {
 	}
 	if word == attention.Failing && r != nil {
 		if r.RetryAt != nil && !(v.isOf(s) && s.failed()) { // there its status says so
-			nodes = append(nodes, g.Text("The next try is "), v.when(*r.RetryAt), g.Text("; “Try again now” does it at once. "))
+			nodes = append(nodes, g.Text("The next try is "), v.when(*r.RetryAt),
+				g.If(v.caller.Role.Allows(auth.Rotate), g.Text("; “Try again now” does it at once")), g.Text(". "))
 		}
 		if !v.isOf(s) { // there it stands below
 			nodes = append(nodes, page.Link(own(s).Fragment("runs"), "What was tried"))

@@ -354,6 +354,19 @@ func TestSeveral(t *testing.T) {
 	w.asked = nil
 	w.answer("GET", rotations, 200, object{"secretRotations": []object{}})
 	w.shows(w.get(p.Header().Get("Location"), p.Result().Cookies()[0]), "Done for all that were chosen (the rotation has begun): intranet.")
+	over := connection("intranet")
+	over["rotation"].(object)["lastRun"] = object{"outcome": "success"}
+	w.answer("POST", secrets+"/a/rotate-credentials", 200, object{"appConnection": over})
+	for chosen, says := range map[string]string{"": "(the rotation is done): intranet.",
+		"/b": "(the rotation has begun, or is done): intranet"} {
+		w.answer("POST", secrets+"/b/rotate-credentials", 200, object{"appConnection": connection("other")})
+		form := url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a"}, "back": {"/console/targets"}}
+		if chosen != "" {
+			form.Add("chosen", chosen)
+		}
+		p = w.post("/console/several", form)
+		w.shows(w.get(p.Header().Get("Location"), p.Result().Cookies()[0]), says)
+	}
 	failed := connection("wages")
 	maps.Copy(failed["rotation"].(object), object{"rotationStatus": "failed", "lastRotationMessage": "Make room."})
 	w.answer("POST", secrets+"/c/rotate-credentials", 200, object{"appConnection": failed})
@@ -371,7 +384,11 @@ func TestSeveral(t *testing.T) {
 	w.answer("GET", secrets+"/o", 200, object{"appConnection": off})
 	w.answer("GET", secrets+"/s", 200, object{"appConnection": only})
 	w.asked = nil
-	w.shows(w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "/o", "/s"}, "back": {"/console/targets"}}),
+	shown := w.post("/console/several", url.Values{"what": {"rotate"}, "chosen": {"/a", "/o", "/s"}, "back": {"/console/targets"}})
+	if strings.Contains(shown.text, `<li><label`) {
+		t.Error("boxes have bullets")
+	}
+	w.shows(shown,
 		`name="chosen" value="/a" checked><a href="/console/connections/a">intranet</a>`,
 		`name="chosen" value="/o"><a href="/console/connections/o">off</a> (rotation is off)`,
 		`<a href="/console/connections/s">only</a>: it signs in only`, `name="back" value="/console/targets"`)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"strconv"
@@ -113,14 +114,16 @@ func edit(v *visit) error {
 		c["tenantId"], c["clientId"] = s.Credentials.TenantID, s.Credentials.ClientID
 		body["credentials"] = c
 	}
+	before := s
+	var answer struct{ AppConnection, Target *subject }
 	if err == nil {
-		err = v.api.send(http.MethodPatch, v.at(), body, "", nil)
+		err = v.api.send(http.MethodPatch, v.at(), body, "", &answer)
 	}
 	if r := refusedBy(err); r != nil && r.status == http.StatusConflict {
 		if now, failed := v.load(); failed == nil {
 			if s = now; s.isAs(v) && body["version"] != s.Version { // it was pressed twice
 				body["version"] = s.Version
-				err = v.api.send(http.MethodPatch, v.at(), body, "", nil)
+				err = v.api.send(http.MethodPatch, v.at(), body, "", &answer)
 			}
 		}
 	}
@@ -130,6 +133,24 @@ func edit(v *visit) error {
 	if err != nil {
 		return err
 	}
-	v.done(v.own(), "saved")
+	done := "saved"
+	if is := cmp.Or(answer.AppConnection, answer.Target); len(c) > 0 && is != nil {
+		done = is.renewing(before)
+	}
+	v.done(v.own(), done)
 	return nil
+}
+
+// renewing is what has become of new credentials by now. Those that it had already begin nothing.
+func (s *subject) renewing(before *subject) string {
+	switch r := s.state(); {
+	case r == nil || s.failed():
+	case s.rotatedSince(before):
+		return "renewed"
+	case s.rotating() && !before.rotating():
+		return "renewing"
+	case r.State == "rebinding":
+		return "taking"
+	}
+	return "saved"
 }

@@ -42,6 +42,12 @@ func labelOf(name string) string {
 	return fields[i].label
 }
 
+// adopting is how a page adopts, for who has the button, and adoptedByOthers for who has not.
+const (
+	adopting        = "“Adopt” on this page, with the role rotate (write, if rotation stays off)"
+	adoptedByOthers = "who has the role rotate (write, if rotation stays off) can adopt it"
+)
+
 // phrases are what the API says of its own addresses, and what that is on a page.
 var phrases = []struct {
 	api   *regexp.Regexp
@@ -65,7 +71,7 @@ var phrases = []struct {
 	{regexp.MustCompile(`POST \.\.\./\S+/oauth/authorize(?: with the connectionId)?`), "“Sign in again” on the connection's page"},
 	{regexp.MustCompile(`POST \.\.\./azure-client-secrets/\S+/targets`), "“Add a target” on the connection's page"},
 	{regexp.MustCompile(`POST \.\.\./\S*inventory/scans`), "“Scan the tenant” in the inventory"},
-	{regexp.MustCompile(`POST \.\.\./inventory/\S+/adopt`), "“Adopt” on this page, with the role rotate (write, if rotation stays off)"},
+	{regexp.MustCompile(`POST \.\.\./inventory/\S+/adopt`), adopting},
 	{regexp.MustCompile(`PATCH \.\.\./azure-client-secrets/[^\s).]+`), "“Edit” on its page"},
 	{regexp.MustCompile(`GET \.\.\./inventory/\{tenantId\}/\{clientId\}`), "The application's page"},
 }

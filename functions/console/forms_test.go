@@ -176,7 +176,8 @@ func TestCheck(t *testing.T) {
 	form := url.Values{"name": {"n"}, "tenantId": {tenantID}, "clientId": {clientID}, "clientSecret": {"CANARY"},
 		"rotate": {"on"}, "interval": {"30"}, "time": {"03:00"}, "timeZone": {"UTC"}, "originalGrace": {"24"}}
 	p := w.post("/console/connect/check?method=client-secret", form)
-	w.shows(p, "It may not.", `<option value="candidate-1" selected>`, "az ad app permission add --id "+clientID+" --api 00000003",
+	w.shows(p, "It may not.", "It begins with the same characters.", `<option value="candidate-1" selected>`,
+		"az ad app permission add --id "+clientID+" --api 00000003",
 		"az ad app owner add --id "+clientID+" --owner-object-id", "Room for another client secret", "It has 2 client secrets.",
 		`value="24"`, "enter it again")
 	if strings.Contains(p.text, "CANARY") {

@@ -159,7 +159,7 @@ func (v *visit) here() string {
 // it the link does.
 func (v *visit) again() g.Node {
 	return h.P(h.Class("note"), g.Text("As of "+v.now.In(v.zone).Format("15:04:05 MST")+". "), h.Span(h.Class("js"), g.Text("This page looks "+
-		"again every few seconds. ")), page.Link(page.Here(session.Back(v.here())), "Look again"))
+		"again every few seconds.")), g.Text(" "), page.Link(page.Here(session.Back(v.here())), "Look again"))
 }
 
 // told shows what the last button has done: a code in the address, whose text is here, so that no
@@ -171,7 +171,7 @@ func (v *visit) told() g.Node {
 		return nil
 	}
 	tone := page.Good
-	if done == "tried" || done == "failed" {
+	if done == "tried" || done == "failed" || done == "unissued" {
 		tone = page.Bad
 	}
 	if done == "deleted" || done == "several" {
@@ -196,11 +196,17 @@ var tellings = map[string]string{
 	"paused":    "Rotation is off. What is published stays as it is, and works until its end date.",
 	"resumed":   "Rotation is on.",
 	"saved":     "Saved.",
+	"taking":    "Saved. Rekey takes the new credentials over. With rotation on, the rotation for them follows.",
+	"renewing":  "Saved. The rotation for the new credentials has begun. It continues in the background.",
+	"renewed":   "Saved. The rotation for the new credentials is done.",
 	"idle":      "No rotation is under way: the last one was abandoned, or has come to its end.",
 	"abandoned": "It is abandoned. What was issued in it is removed; what is published is unchanged.",
 	"deleted":   "The deletion has begun. It continues in the background.",
 	"created":   "Connected. What is next stands below.",
 	"target":    "The target is there. Its first client secret is being issued. What is next stands below.",
+	"first":     "The target is there, and its first client secret is published. What is next stands below.",
+	"unissued":  "The target is there. Its first rotation has not succeeded. Why, and what to do, stands below.",
+	"resting":   "The target is there. Its rotation is off: nothing is issued before it is rotated. What is next stands below.",
 	"scan":      "The scan has begun. It continues in the background.",
 	"scanned":   "The scan is done.",
 	"failed":    "The scan has failed. What is known of the tenant is as before.",

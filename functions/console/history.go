@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/audit"
+	"rekey/shared/auth"
 	"rekey/shared/history"
 	"rekey/shared/page"
 	core "rekey/shared/rotation"
@@ -26,6 +28,8 @@ func (v *visit) history(s *subject) g.Node {
 	switch {
 	case len(past.Rotations) == 0 && s.state() == nil:
 		return g.Group{title, h.P(g.Text("Nothing of its own is rotated. Each target has a history on its page."))}
+	case len(past.Rotations) == 0 && !v.caller.Role.Allows(auth.Rotate):
+		return g.Group{title, h.P(g.Text("Nothing was rotated yet."))}
 	case len(past.Rotations) == 0:
 		return g.Group{title, h.P(g.Text("Nothing was rotated yet. “Rotate now” does it, and so does a schedule: see “Edit”."))}
 	}
@@ -34,7 +38,7 @@ func (v *visit) history(s *subject) g.Node {
 		older = h.Nav(h.Class("pages"), h.Aria("label", "Pages of the history"),
 			page.Link(own(s, "history").With(url.Values{"cursor": {past.NextCursor}}), "Next page"))
 	}
-	return g.Group{title, v.runTable(past.Rotations), v.removedTable(past), older}
+	return g.Group{title, v.runTable(s, past.Rotations), v.removedTable(past), older}
 }
 
 // runsPage is a page of the history.
@@ -49,7 +53,7 @@ func runsPage(v *visit) error {
 	}
 	var table g.Node = h.P(g.Text("There are no older rotations."))
 	if len(past.Rotations) > 0 {
-		table = v.runTable(past.Rotations)
+		table = v.runTable(s, past.Rotations)
 	}
 	return v.show(v.document("history", "History of "+s.title(), table, v.removedTable(past), more(v, past.NextCursor),
 		h.P(page.Link(own(s), "Back"))))
@@ -89,7 +93,14 @@ func (v *visit) removedTable(p past) g.Node {
 		[]page.Column{{Name: "Key id", Wide: true}, {Name: "Removed"}, {Name: "Confirmed"}, {Name: "Why"}}, rows)
 }
 
-func (v *visit) runTable(runs []run) g.Node {
+// replaces reports whether the run at i, which is called one on creation, took the place of credentials that were
+// given later: one before it had a good end already.
+func (s *subject) replaces(runs []run, i int) bool {
+	return s.rotatesItself() && runs[i].Trigger == string(core.OnCreation) &&
+		slices.ContainsFunc(runs[i+1:], func(r run) bool { return r.Outcome == "success" })
+}
+
+func (v *visit) runTable(s *subject, runs []run) g.Node {
 	rows := make([][]g.Node, len(runs))
 	for i, r := range runs {
 		tone, word := page.Bad, r.Outcome
@@ -99,7 +110,14 @@ func (v *visit) runTable(runs []run) g.Node {
 		case "running":
 			tone, word = page.Warn, "under way"
 		}
-		rows[i] = []g.Node{v.maybe(&r.StartedAt, "not known"), page.Badge(tone, word), g.Text(triggerWord(r)),
+		began, why := &r.StartedAt, triggerWord(r)
+		if began.IsZero() { // it was refused before that
+			began = r.FinishedAt
+		}
+		if s.replaces(runs, i) {
+			why = "for the new credentials"
+		}
+		rows[i] = []g.Node{v.maybe(began, "not known"), page.Badge(tone, word), g.Text(why),
 			g.Text(orNone(v.dated(said(r.Message)), "-")), h.Code(g.Text(orNone(r.KeyID, "-")))}
 	}
 	return page.Table("runs", "Rotations, the newest first",
@@ -181,7 +199,7 @@ func ownAudit(v *visit) error {
 		table = page.Table("events", "The newest first",
 			[]page.Column{{Name: "When"}, {Name: "What"}, {Name: "By"}, {Name: "From"}, {Name: "Key id"}, {Name: "Message"}}, rows)
 	}
-	return v.show(v.document("audit", "What was done", table, more(v, list.NextCursor), h.P(v.above())))
+	return v.show(v.document("audit", "What was done to "+v.name(), table, more(v, list.NextCursor), h.P(v.above())))
 }
 
 // above leads back from the audit of something: to the deployment's where it was deleted.

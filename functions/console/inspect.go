@@ -129,7 +129,10 @@ func (f *sheet) keyID(i *inspection) g.Node {
 		options = append(options, h.Option(h.Value(c.KeyID), g.If(chosen == c.KeyID, h.Selected()),
 			g.Text(orNone(c.DisplayName, "without a name")+", begins with "+orNone(c.Hint, "?")+", "+ends+", "+c.KeyID)))
 	}
-	const hint = "These begin with the same characters."
+	hint := "These begin with the same characters."
+	if len(i.own()) == 1 {
+		hint = "It begins with the same characters."
+	}
 	return h.Div(h.ID("which"), g.Attr("data-checked", ""), label(name, hint),
 		h.Select(h.ID(name), h.Name(name), f.about(name, hint), g.Group(options)))
 }

@@ -74,9 +74,26 @@ func (v *visit) standing(s *subject, ends map[string]time.Time) g.Node {
 		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s)))
 	}
 	if under {
-		nodes = append(nodes, v.steps(s), v.again())
+		nodes = append(nodes, v.steps(s), v.waiting(s), v.again())
 	}
 	return h.Section(h.ID("standing"), h.Aria("label", "Where it stands"), g.If(under, g.Attr("data-refresh", "")), g.Group(nodes))
+}
+
+// waits reports whether a run under way waits after an error, of which no reason to look at it tells.
+func (s *subject) waits(now time.Time) bool {
+	r := s.state()
+	return s.rotating() && r.RetryAt != nil && r.RetryAt.After(now) && r.LastRotationMessage != nil &&
+		!slices.Contains(s.Attention, attention.Failing)
+}
+
+// waiting says why the running step waits, and until when.
+func (v *visit) waiting(s *subject) g.Node {
+	if !s.waits(v.now) {
+		return nil
+	}
+	r := s.state()
+	return page.Notice(page.Warn, h.P(h.ID("waits"), g.Text("This step waits. "), advice(sentence(v.dated(*r.LastRotationMessage))),
+		g.Text(" The next try is "), v.when(*r.RetryAt), g.Text(".")))
 }
 
 // phases are the steps of a rotation in their order.
@@ -110,7 +127,11 @@ func (v *visit) steps(s *subject) g.Node {
 			class, word = "now", "now"
 		}
 		name := p.name
-		if last := s.state().LastRun; p.state == "idle" && last != nil && last.Trigger == string(core.OnEmergency) {
+		switch r := s.state(); {
+		case p.state != "idle":
+		case len(r.Retiring) > 0 && len(r.waiting()) == 0:
+			name = "What is older is removed, and that is being confirmed"
+		case r.LastRun != nil && r.LastRun.Trigger == string(core.OnEmergency):
 			name = "The older ones are removed, without a grace period"
 		}
 		items[i] = h.Li(h.Class(class), g.If(i == at, h.Aria("current", "step")), g.Text(name+" - "+word))
@@ -229,7 +250,7 @@ func (v *visit) about(s *subject) g.Node {
 		if s.scheduled() {
 			facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
 		}
-		if r.LastRotationMessage != nil && !slices.Contains(s.Attention, attention.Failing) { // else it stands above
+		if r.LastRotationMessage != nil && !slices.Contains(s.Attention, attention.Failing) && !s.waits(v.now) { // else it stands above
 			facts = append(facts, page.Say("The last rotation says", v.dated(said(*r.LastRotationMessage))))
 		}
 	}
@@ -253,6 +274,9 @@ func (v *visit) targetsOf(s *subject) g.Node {
 	var list struct{ Targets []subject }
 	if err := v.api.get(at(s.ID, "", "targets"), nil, &list); err != nil {
 		return v.missing("Targets", err)
+	}
+	if len(list.Targets) == 0 && !v.caller.Role.Allows(auth.Write) {
+		return g.Group{h.H2(g.Text("Targets")), h.P(g.Text("No other application is rotated through it."))}
 	}
 	if len(list.Targets) == 0 {
 		return g.Group{h.H2(g.Text("Targets")), h.P(g.Text("No other application is rotated through it. To begin, “Add a target”, or "+

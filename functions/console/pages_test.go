@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/shared/attention"
 	"rekey/shared/auth"
 	"rekey/shared/serviceerror"
 )
@@ -42,7 +43,7 @@ func TestStatus(t *testing.T) {
 	under["rotation"].(object)["state"], under["rotation"].(object)["settled"] = "verifying", false
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": under})
 	w.shows(w.get("/console/connections/"+id), "A rotation is under way: Rekey is proving the new client secret.", "data-refresh",
-		"As of 12:00:00 UTC. ", `<a href="/console/connections/`+id+`">Look again</a>`,
+		"As of 12:00:00 UTC. ", `every few seconds.</span> <a href="/console/connections/`+id+`">Look again</a>`,
 		`aria-current="step"`)
 	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"credentials": []object{
 		{"keyId": "sooner", "endsAt": now.Add(2 * time.Hour)}, {"keyId": "ended", "endsAt": now.Add(-time.Hour)},
@@ -69,7 +70,16 @@ func TestStatus(t *testing.T) {
 			"The old client secret ends by itself on 1 Dec 2026 14:00 UTC, before its grace period is over.", "is removed on"},
 		{object{"retiring": []object{{"keyId": "ended", "revokeAfter": now.Add(3 * time.Hour)},
 			{"keyId": "later", "revokeAfter": now.Add(time.Hour)}}}, nil,
-			"The old client secret is removed on 1 Dec 2026 13:00 UTC. The old client secret has ended, and is still to be removed.", "by itself"},
+			"The old client secret with the key id later is removed on 1 Dec 2026 13:00 UTC. The old client secret with the key id ended has " +
+				"ended, and is still to be removed.", "by itself"},
+		{object{"state": "idle", "settled": false, "lastRun": object{"outcome": "success"},
+			"retiring": []object{{"keyId": "key-old", "revokedAt": now}}}, nil,
+			"What is older is removed, and that is being confirmed - now", "after its grace period"},
+		{object{"state": "publishing", "settled": false, "retryAt": now.Add(time.Minute), "lastRotationMessage": "Key Vault throttles."}, nil,
+			`This step waits. Key Vault throttles. The next try is <time`, "throttles"},
+		{nil, object{"attention": []string{attention.Expiring}}, "what is published ends soon</span>", "ends soon"},
+		{nil, object{"attention": []string{attention.Expiring}, "authentication": object{"expiresAt": now.AddDate(0, 0, 3)}},
+			"what it signs in with ends soon</span>", "ends soon"},
 		{object{"nextRotationAt": nil}, object{"isAutoRotationEnabled": false},
 			"Rotation is off, and what is published ends in 2 months", "it ends"},
 	} {

@@ -36,6 +36,31 @@ func TestWriters(t *testing.T) {
 	}
 }
 
+// Readers are told of no button that they lack.
+func TestReadersLackButtons(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
+	w.answer("GET", secrets+"/"+id+"/rotations", 200, object{"rotations": []object{}})
+	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"application": object{"tenantId": tenantID, "clientId": clientID,
+		"findings": []object{{"finding": "unused", "advice": "Let Rekey rotate it: POST .../inventory/" +
+			tenantID + "/" + clientID + "/adopt. Or so."}}},
+		"tenant": object{}})
+	for path, says := range map[string]string{
+		"/console/connections/" + id: "No other application is rotated through it.",
+		"/console/inventory/" + tenantID + "/" + clientID: "rotate it: " +
+			"who has the role rotate (write, if rotation stays off) can adopt it. Or so.",
+	} {
+		p := w.get(path)
+		w.shows(p, says)
+		for _, button := range []string{"“Add a target”", "“Adopt”", "“Rotate now”", "“Edit”"} {
+			if strings.Contains(p.text, button) {
+				t.Errorf("%s tells of %s", path, button)
+			}
+		}
+	}
+}
+
 // Saving a form turns rotation off only if its box was unticked. A box that is disabled is not sent,
 // which must not look like one that was unticked.
 func TestWritersKeepRotation(t *testing.T) {

@@ -17,10 +17,15 @@ var signInWords = map[string]string{
 // roleWords are what the roles may do.
 var roleWords = map[auth.Role]string{
 	auth.Read:   "looks at everything but the audit, and changes nothing",
-	auth.Write:  "what the role read may, and creates, changes and deletes connections and targets, and scans tenants",
-	auth.Rotate: "what the role write may, and rotates, and turns rotation on",
-	auth.Admin:  "what the role rotate may, and reads the audit, abandons runs and accepts findings",
+	auth.Write:  "looks at everything but the audit" + writes,
+	auth.Rotate: "looks at everything but the audit" + writes + rotates,
+	auth.Admin:  "looks at everything, the audit included" + writes + rotates + "; abandons runs; accepts findings",
 }
+
+const (
+	writes  = "; creates, changes and deletes connections and targets; scans tenants"
+	rotates = "; rotates, and turns rotation on"
+)
 
 // settings shows what is configured, no secret of it, and who is signed in.
 func settings(v *visit) error {

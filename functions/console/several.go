@@ -51,7 +51,7 @@ func several(v *visit) error {
 			names[i] = orNone(is.title(), is.ID)
 		}
 		v.doneSaying(page.Here(session.Back(v.PostFormValue("back"))), "several",
-			"Done for all that were chosen ("+severalWords[what]+"): "+strings.Join(names, ", ")+".")
+			"Done for all that were chosen ("+wordsOfSeveral(what, done)+"): "+strings.Join(names, ", ")+".")
 		return nil
 	}
 	rest := []g.Node{h.Ul(wrong...)}
@@ -61,7 +61,7 @@ func several(v *visit) error {
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("plain"), g.Text("Try those again that may pass by themselves")))))
 	}
 	if len(done) > 0 {
-		rest = append(rest, h.P(g.Text("Done for ("+severalWords[what]+"):")), h.Ul(g.Map(done, func(is *subject) g.Node {
+		rest = append(rest, h.P(g.Text("Done for ("+wordsOfSeveral(what, done)+"):")), h.Ul(g.Map(done, func(is *subject) g.Node {
 			return h.Li(page.Link(own(is), orNone(is.title(), is.ID)))
 		})))
 	}
@@ -92,6 +92,23 @@ func (v *visit) ofSeveral(what, via, id string) (*subject, error) {
 // severalWords are what the buttons of several do.
 var severalWords = map[string]string{"pause": "rotation is off", "resume": "rotation is on", "rotate": "the rotation has begun"}
 
+// wordsOfSeveral is what a button has done by now: a rotation may be over.
+func wordsOfSeveral(what string, done []*subject) string {
+	over := 0
+	for _, is := range done {
+		if r := is.state(); r != nil && r.LastRun != nil && r.LastRun.Outcome == "success" && !is.underWay() {
+			over++
+		}
+	}
+	switch {
+	case what == "rotate" && over == len(done):
+		return "the rotation is done"
+	case what == "rotate" && over > 0:
+		return "the rotation has begun, or is done"
+	}
+	return severalWords[what]
+}
+
 // surely lists what is about to be rotated. What has its rotation off has to be ticked once more, and
 // what has nothing of its own to rotate can't be.
 func (v *visit) surely(chosen []string) error {
@@ -106,15 +123,15 @@ func (v *visit) surely(chosen []string) error {
 			continue
 		}
 		off := err == nil && !s.IsAutoRotationEnabled
-		boxes = append(boxes, h.Li(h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("chosen"), h.Value(ref),
+		boxes = append(boxes, h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("chosen"), h.Value(ref),
 			g.If(!off, h.Checked())),
-			name, g.If(off, g.Text(" (rotation is off)")))))
+			name, g.If(off, g.Text(" (rotation is off)"))))
 	}
 	main := []g.Node{}
 	if len(boxes) > 0 {
 		main = append(main, h.P(g.Text("Each of these gets a new client secret now, which is published. The one before stays good for the grace "+
 			"period, if there is one.")), v.form(to("several"), hidden("what", "rotate"), hidden("sure", "yes"),
-			hidden("back", v.PostFormValue("back")), h.Ul(boxes...),
+			hidden("back", v.PostFormValue("back")), g.Group(boxes),
 			h.Div(h.Class("actions"), h.Button(h.Type("submit"), g.Text("Rotate those that are ticked")), patience())))
 	}
 	if len(without) > 0 {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strings"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -18,7 +19,8 @@ func targetForm(v *visit) error {
 }
 
 func (v *visit) targeting(f *sheet) error {
-	d := v.document("add-target", "Add a target", f.mistaken(),
+	d := v.document("add-target", "Add a target to "+v.name(), f.mistaken(),
+		f.notOwned(v.params["id"], strings.TrimSpace(f.entered("clientId"))),
 		h.P(g.Text("Rekey issues a client secret for the application, publishes it, and rotates it. Client secrets that are there already "+
 			"stay as they are.")),
 		v.form(to("connections", v.params["id"], "add-target"),

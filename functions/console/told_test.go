@@ -190,6 +190,32 @@ func TestHistoryGoesOn(t *testing.T) {
 	}
 }
 
+// A run that gave new credentials a client secret of Rekey's is told from the one of the creation, and a try that never
+// began has the time of its end.
+func TestRunsAreToldApart(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.everything("billing")
+	run := func(outcome string) object {
+		return object{"id": outcome, "trigger": "creation", "startedAt": now, "outcome": outcome}
+	}
+	never := object{"trigger": "manual", "startedAt": time.Time{}, "finishedAt": now.AddDate(0, 0, -9), "outcome": "failed",
+		"requestedBy": "eve"}
+	for says, runs := range map[string][]object{
+		"for the new credentials</td>": {run("success"), run("failed"), run("success")}, "on creation</td>": {run("success"), run("failed")},
+		"asked for, by eve</td>": {never},
+	} {
+		w.answer("GET", secrets+"/"+id+"/rotations", 200, object{"rotations": runs})
+		p := w.get("/console/connections/" + id)
+		w.shows(p, says)
+		if n := strings.Count(p.text, "for the new credentials</td>"); n != map[bool]int{true: 2}[says[0] == 'f'] { // its failed try, too
+			t.Errorf("%s: %d are for new credentials", says, n)
+		}
+		if strings.Contains(p.text, `<th scope="row">not known`) || says[0] == 'a' && !strings.Contains(p.text, "22 Nov 2026") {
+			t.Errorf("%s has no time", says)
+		}
+	}
+}
+
 // Every kind of event and every trigger has a name.
 func TestCodesHaveWords(t *testing.T) {
 	for _, c := range []struct {
@@ -275,7 +301,8 @@ func TestCommandsInAdvice(t *testing.T) {
 		for _, m := range regexp.MustCompile(`data-copy="([^"]*)"`).FindAllStringSubmatch(p.text, -1) {
 			got = append(got, html.UnescapeString(m[1]))
 		}
-		if fmt.Sprint(got) != fmt.Sprint(want) || strings.Contains(p.text, "...") {
+		if fmt.Sprint(got) != fmt.Sprint(want) || strings.Contains(p.text, "...") ||
+			strings.Contains(p.text, "</button>.") {
 			t.Errorf("%s\ncopies %q, want %q", advice, got, want)
 		}
 	}
@@ -291,7 +318,8 @@ func TestAdoptForm(t *testing.T) {
 	w.answer("GET", secrets, 200, object{"appConnections": []object{other, connection("operator")}})
 	form := "/console/inventory/" + tenantID + "/" + clientID + "/adopt"
 	p := w.get(form)
-	w.shows(p, `<option value="`+id+`" selected>operator, by client secret</option>`, "ends <time", "used last: not known",
+	w.shows(p, "The tenant was scanned through the one that is chosen.", `<option value="`+id+`" selected>operator, by client secret</option>`,
+		"ends <time", "used last: not known",
 		"<code>k</code>")
 	if strings.Contains(p.text, "of-another-tenant") || strings.Contains(p.text, "otherConnectionId") {
 		t.Errorf("%s", p.text)
@@ -302,6 +330,16 @@ func TestAdoptForm(t *testing.T) {
 	w.post(form, url.Values{"connectionId": {id}, "otherConnectionId": {targetID}, "vaultSecretName": {"v"}})
 	if got := w.writes()[0].body["connectionId"]; got != targetID {
 		t.Errorf("adopted through %v", got)
+	}
+	// Where the connection owns too little, the commands that mend it stand below the refusal.
+	refused := object{"message": "It has the permission, but is not an owner of the application that is to be rotated."}
+	w.answer("POST", inventories+"/"+tenantID+"/"+clientID+"/adopt", 400, refused)
+	w.answer("POST", secrets+"/"+id+"/targets", 400, refused)
+	for path, entered := range map[string]url.Values{form: {"connectionId": {id}},
+		"/console/connections/" + id + "/add-target": {"clientId": {clientID}}} {
+		if p := w.post(path, entered); !strings.Contains(p.text, "az ad app owner add --id "+clientID) {
+			t.Errorf("%s has no command: %s", path, p.text)
+		}
 	}
 }
 
@@ -333,7 +371,9 @@ func TestToldAsItIs(t *testing.T) {
 	under, failed := connection("billing"), connection("billing")
 	under["rotation"].(object)["state"] = "verifying"
 	failed["rotation"].(object)["rotationStatus"] = "failed"
-	success := connection("billing")
+	success, off := connection("billing"), connection("billing")
+	off["isAutoRotationEnabled"] = false
+	delete(off["rotation"].(object), "current")
 	success["rotation"].(object)["lastRun"] = object{"outcome": "success"}
 	const goesOn = "It continues in the background, whether"
 	for _, c := range []struct {
@@ -342,6 +382,11 @@ func TestToldAsItIs(t *testing.T) {
 	}{
 		{under, "rotation", goesOn}, {success, "rotation", "The rotation is done"}, {failed, "rotation", "has not succeeded"},
 		{success, "already", "The rotation is done"}, {success, "emergency", "The emergency rotation is done"},
+		{under, "renewing", "The rotation for the new credentials has begun"},
+		{success, "renewing", "The rotation for the new credentials is done"},
+		{under, "taking", "The rotation for the new credentials has begun"}, {connection("billing"), "taking", "Rekey takes the new"},
+		{under, "target", "Its first client secret is being issued"}, {success, "target", "its first client secret is published"},
+		{failed, "target", "Its first rotation has not succeeded"}, {off, "target", "Its rotation is off"},
 		{under, "emergency", "The emergency rotation has begun"}, {success, "paused", "Rotation is off."},
 	} {
 		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": c.is})
@@ -362,4 +407,17 @@ func TestToldAsItIs(t *testing.T) {
 		"asOf": now.Add(-3 * time.Hour), "complete": true, "scanUnderWay": "scan-1"}})
 	w.shows(w.get("/console/inventory/"+tenantID+"/"+clientID), "A scan of the tenant is under way", `<a href="`+at+`">How far it is</a>`,
 		">Look again</a>", "read completely ", "3 hours ago, ")
+	// What new credentials have come to is known from the answer; equal ones begin nothing.
+	is, taking, done := connection("billing"), connection("billing"), connection("billing")
+	taking["rotation"].(object)["state"] = "rebinding"
+	done["rotation"].(object)["lastRun"] = object{"id": "new", "outcome": "success"}
+	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
+	for said, answer := range map[string]object{"saved": is, "taking": taking, "renewing": under, "renewed": done} {
+		w.answer("PATCH", secrets+"/"+id, 200, object{"appConnection": answer})
+		p := w.post("/console/connections/"+id+"/edit", url.Values{"name": {"billing"}, "version": {"3"}, "rotate": {"on"},
+			"clientSecret": {"x"}})
+		if to := p.Header().Get("Location"); to != "/console/connections/"+id+"?done="+said {
+			t.Errorf("%s: %d to %s", said, p.Code, to)
+		}
+	}
 }

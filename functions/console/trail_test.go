@@ -14,7 +14,10 @@ func TestTrail(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
 	w.shows(w.get("/console/settings"), `<a href="/console/audit">Audit</a>`, "<dt>By</dt><dd>an API key</dd>",
-		"<dd>admin: what the role rotate may, and reads the audit")
+		"<dd>admin: looks at everything, the audit included; creates, changes and deletes")
+	w.shows(w.get("/console/connections/"+id+"/audit"), "<h1>What was done to billing</h1>", "<title>What was done to billing")
+	w.shows(w.get("/console/connections/"+id+"/plan"), "<h1>What a rotation of billing would do</h1>")
+	w.shows(w.get("/console/connections/"+id+"/add-target"), "<h1>Add a target to billing</h1>")
 	w.shows(w.get("/console/audit"), `aria-current="page">Audit`, "refused by the console, 512 times or more",
 		"signed in", "Rekey, as it was asked to", "deletion asked for", "not known",
 		"billing (read)", `<a href="/console/connections/`+id+`/audit">billing</a>`,

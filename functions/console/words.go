@@ -169,7 +169,7 @@ func badge(s *subject) g.Node {
 	r := s.state()
 	switch {
 	case len(s.Attention) > 0:
-		return page.Badge(page.Bad, short(s.Attention[0]))
+		return page.Badge(page.Bad, s.short(s.Attention[0]))
 	case r != nil && r.State != "" && r.State != "idle":
 		return page.Badge(page.Warn, stateWord(r.State))
 	case s.Authentication != nil && s.Authentication.Problem != nil:
@@ -226,13 +226,15 @@ func (r reader) status(s *subject, ends map[string]time.Time) string {
 	return strings.Join(parts, " ")
 }
 
-// span is from the first to the last of some times.
+// span is from the first to the last of some times, each of a client secret.
 type span struct {
 	first, last time.Time
 	times       int
+	keyID       string // of the last one
 }
 
-func (s *span) add(at time.Time) {
+func (s *span) add(at time.Time, keyID string) {
+	s.keyID = keyID
 	if s.times++; s.times == 1 || at.Before(s.first) {
 		s.first = at
 	}
@@ -251,41 +253,42 @@ func (r reader) during(s span) string {
 
 // removals says what becomes of old client secrets, of those alike in one sentence.
 func (r reader) removals(list []retiring, ends map[string]time.Time) (says []string) {
-	var removed, resist, due, ended int
-	var ahead, ending span
+	var removed, resist, due, ended, ahead, ending span
 	for _, old := range list {
 		at := old.RevokeAfter
 		end, ends := ends[strings.ToLower(old.KeyID)]
 		switch {
 		case old.RevokedAt != nil:
-			removed++
+			removed.add(at, old.KeyID)
 		case old.Problem != "":
-			resist++
+			resist.add(at, old.KeyID)
 		case !at.After(r.now):
-			due++
+			due.add(at, old.KeyID)
 		case ends && !end.After(r.now):
-			ended++
+			ended.add(end, old.KeyID)
 		case ends && end.Before(at):
-			ending.add(end)
+			ending.add(end, old.KeyID)
 		default:
-			ahead.add(at)
+			ahead.add(at, old.KeyID)
 		}
 	}
-	say := func(n int, one, more string) {
+	say := func(s span, one, more string) {
 		switch {
-		case n == 1:
-			says = append(says, one)
-		case n > 1:
-			says = append(says, strconv.Itoa(n)+" old client secrets "+more)
+		case s.times == 1 && len(list) > 1 && s.keyID != "": // which of them
+			says = append(says, "The old client secret with the key id "+s.keyID+" "+one)
+		case s.times == 1:
+			says = append(says, "The old client secret "+one)
+		case s.times > 1:
+			says = append(says, strconv.Itoa(s.times)+" old client secrets "+more)
 		}
 	}
-	say(resist, "An old client secret could not be removed yet: see below.", "could not be removed yet: see below.")
-	say(ahead.times, "The old client secret is removed "+r.during(ahead)+".", "are removed "+r.during(ahead)+".")
-	say(ending.times, "The old client secret ends by itself "+r.during(ending)+", before its grace period is over.",
+	say(resist, "could not be removed yet: see below.", "could not be removed yet: see below.")
+	say(ahead, "is removed "+r.during(ahead)+".", "are removed "+r.during(ahead)+".")
+	say(ending, "ends by itself "+r.during(ending)+", before its grace period is over.",
 		"end by themselves "+r.during(ending)+", before their grace periods are over.")
-	say(ended, "The old client secret has ended, and is still to be removed.", "have ended, and are still to be removed.")
-	say(due, "The old client secret is being removed.", "are being removed.")
-	say(removed, "The old client secret is removed; Rekey waits until the directory stops showing it.",
+	say(ended, "has ended, and is still to be removed.", "have ended, and are still to be removed.")
+	say(due, "is being removed.", "are being removed.")
+	say(removed, "is removed; Rekey waits until the directory stops showing it.",
 		"are removed; Rekey waits until the directory stops showing them.")
 	return says
 }

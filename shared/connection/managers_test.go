@@ -146,6 +146,8 @@ func TestManagersKnowWhatWasLeftToAPerson(t *testing.T) {
 			t.Fatal(err)
 		}
 		rec.ByHand = append(rec.ByHand, rotation.ByHand{Target: s.app, KeyID: was.KeyID, Since: time.Now(), Reason: "a test"})
+		end := time.Now().Add(time.Hour)
+		rec.Removals = append(rec.Removals, rotation.Removal{Kind: rotation.RemoveReplaced, Target: s.app, KeyID: "OLD", After: end})
 		for _, c := range rec.Claimed {
 			if err := s.w.StorePort().Unclaim(t.Context(), rec.ClaimRow(c)); err != nil {
 				t.Fatal(err)
@@ -158,7 +160,11 @@ func TestManagersKnowWhatWasLeftToAPerson(t *testing.T) {
 		}
 		list := s.both(t, s.app)
 		if len(list) != 1 || list[0].Rotates || !slices.Contains(list[0].KeyIDs, was.KeyID) {
-			t.Errorf("the application that was left has the managers %+v, want one that knows %s", list, was.KeyID)
+			t.Fatalf("the application that was left has the managers %+v, want one that knows %s", list, was.KeyID)
+		}
+		if _, removes := list[0].Removing[was.KeyID]; removes || !list[0].Removing["old"].Equal(end) ||
+			!slices.Contains(list[0].ByHand, was.KeyID) {
+			t.Errorf("it removes %v, and leaves %v to a person", list[0].Removing, list[0].ByHand)
 		}
 	})
 }

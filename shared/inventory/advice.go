@@ -43,7 +43,8 @@ func (j *judgement) advice(v verdict) string {
 			j.removeAny() + j.adopting(" Or let a rotation retire them: ") + j.leavingManaged()
 	case FederatedAlready:
 		return fmt.Sprintf("It can sign in by federation (%s), without a client secret, and has live client secrets too. Let what still uses "+
-			"them sign in by federation, and remove them: %s", Quote(cmp.Or(a.Federated[0].Name, a.Federated[0].Issuer)), j.removeAny()) + j.leavingManaged()
+			"them sign in by federation, and remove them: %s", Quote(cmp.Or(a.Federated[0].Name, a.Federated[0].Issuer)), j.removeAny()) +
+			j.leavingManaged()
 	case RoomForOne:
 		return j.adviceRoom()
 	case Incomplete:
@@ -201,7 +202,7 @@ func (j *judgement) removing(c *Credential) (m *Manager, at time.Time) {
 // adviceRemoving is about a credential that Rekey removes anyway: who does it too gains nothing, or takes the
 // wrong one.
 func (j *judgement) adviceRemoving(c *Credential, m *Manager, at time.Time) string {
-	when := ""
+	when := " as soon as it may"
 	if at.After(j.now) {
 		when = " on " + at.UTC().Format("2006-01-02 at 15:04 UTC")
 	}
