@@ -107,6 +107,10 @@ func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error
 	if err != nil {
 		return err
 	}
+	// Before the row is written: a vault that refuses Rekey would refuse to tell whether the credentials reached it, too.
+	if _, err := s.state(ctx, rec.AuthName()); err != nil {
+		return s.explain(ctx, "looking at the Key Vault secret's name", err)
+	}
 	if in.Method == ClientSecret {
 		auth.ExpiresAt, _ = s.endOf(ctx, token, in.app(), in.ClientSecret, in.ClientSecretKeyID)
 	}

@@ -108,6 +108,19 @@ func TestRefusedCreationGivesBack(t *testing.T) {
 			}
 		}
 	})
+	t.Run("Key Vault refuses Rekey", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSubject(t)
+			before := s.w.Reserved()
+			for _, op := range []string{"vault.state", "vault.put", "vault.get", "vault.list"} {
+				s.w.Refuse(op, full)
+			}
+			refusal(t, s.make(t, s.actor()), connection.Unavailable, "Key Vault refuses Rekey. Give Rekey's identity the role")
+			if after, all := s.w.Reserved(), s.w.Records(); !maps.Equal(before, after) || len(all) != 0 {
+				t.Errorf("left are %v and %v", after, all)
+			}
+		})
+	})
 	t.Run("its client secret is another's", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSubject(t)
