@@ -57,6 +57,9 @@ func explain(ctx context.Context, log *slog.Logger, doing string, err error) *Er
 		return e
 	}
 	kind := Invalid
+	if known && re.Behind() != nil {
+		class = re.Behind().Class
+	}
 	switch class {
 	case serviceerror.VaultRefused, serviceerror.VaultMissing, serviceerror.VaultDisabled:
 		kind = Unavailable // nothing that the caller could change in the request

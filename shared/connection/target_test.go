@@ -70,7 +70,8 @@ func TestARefusedTargetLeavesNothing(t *testing.T) {
 		"personal accounts": {func(s *subject, _ *connection.TargetInput) {
 			s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Audience = "AzureADandPersonalMicrosoftAccount" })
 		}, "it has 2. Remove one"},
-		"nothing named": {func(_ *subject, in *connection.TargetInput) { in.Target = connection.Target{} }, "clientId or objectId"},
+		"its connection's vault": {func(s *subject, _ *connection.TargetInput) { s.w.Refuse("vault.get", full) }, "a request has to be sent again"},
+		"nothing named":          {func(_ *subject, in *connection.TargetInput) { in.Target = connection.Target{} }, "clientId or objectId"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -83,7 +84,12 @@ func TestARefusedTargetLeavesNothing(t *testing.T) {
 				reserved := len(s.w.Reserved())
 				tt.prepare(s, &in)
 				_, err := service(s.w).CreateTarget(t.Context(), s.parent, in)
-				refusal(t, err, connection.Invalid, tt.says)
+				kind := connection.Invalid
+				if name == "its connection's vault" { // nothing that the caller could change in the request
+					kind = connection.Unavailable
+				}
+				refusal(t, err, kind, tt.says)
+				s.w.Refuse("vault.get", nil)
 				if n := len(s.w.Records()); n != 1 {
 					t.Errorf("%d records", n)
 				}

@@ -36,7 +36,7 @@ func TestAdviceAboutTheVault(t *testing.T) {
 		"own identity, disabled": {serviceerror.Error{Class: serviceerror.VaultRefused, Code: "AADSTS7000112"},
 			[]string{"Rekey's own identity", "disabled in this tenant"}},
 		"what an actor lacks": {*serviceerror.ActorFailure("signing in", &serviceerror.Error{Class: serviceerror.VaultDisabled, Place: at}),
-			[]string{`The Key Vault secret "billing"`, "keeps the connection that authenticates", "once it is put right"}},
+			[]string{`The Key Vault secret "billing"`, "keeps the connection that authenticates", "Once it is put right"}},
 		"what an actor may not read": {*serviceerror.ActorFailure("signing in", &serviceerror.Error{Class: serviceerror.VaultRefused, Place: at}),
 			[]string{"Key Vault refuses Rekey. Give Rekey's identity"}},
 		"an actor that Entra refuses": {*serviceerror.ActorFailure("signing in", &serviceerror.Error{Class: serviceerror.SignInExpired}),

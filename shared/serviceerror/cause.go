@@ -46,7 +46,7 @@ var causes = map[string]string{
 
 // actorsVault follows what is wrong in Key Vault where it keeps a connection from signing in for others.
 const actorsVault = "That keeps the connection that authenticates for this rotation from signing in. " +
-	"Rekey goes on by itself once it is put right."
+	"Once it is put right a rotation goes on by itself; a request has to be sent again."
 
 // Cause says what is wrong and what to do where the code alone tells; empty if it does not.
 func (e *Error) Cause() string { return causes[e.Code] }
