@@ -73,7 +73,7 @@ func (u *user) adopt() {
 		u.Errorf("a name that is none is not refused: %s", u.text("body"))
 	}
 	u.enter("#vaultSecretName", "intranet-secret")
-	u.send(u.application()+"/adopt", "The target is there.")
+	u.send(u.application()+"/adopt", "The target is there")
 	u.things.target = u.id()
 	u.until("the target is at rest", func() bool { return u.targetNow().Rotation.Settled })
 }
