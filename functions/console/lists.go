@@ -47,7 +47,8 @@ func listFilters(at page.Address, q url.Values) g.Node {
 		states = append(states, h.Option(h.Value(s.state), g.If(q.Get("state") == s.state, h.Selected()), g.Text(s.text)))
 	}
 	return h.Form(h.Class("filters"), h.Role("search"), at.Action(),
-		h.Label(g.Text("Name, vault secret, application, client id, key id or id"), h.Input(h.Type("search"), h.Name("text"), h.Value(q.Get("text")))),
+		h.Label(g.Text("Name, vault secret, application, client id, key id or id"),
+			h.Input(h.Type("search"), h.Name("text"), h.Value(q.Get("text")))),
 		h.Label(g.Text("State"), h.Select(h.Name("state"), g.Group(states))),
 		h.Label(g.Text("Project"), h.Input(h.Name("project"), h.Value(q.Get("project")))),
 		h.Label(h.Class("check"), h.Input(h.Type("checkbox"), h.Name("attention"), h.Value("true"),

@@ -70,8 +70,9 @@ func TestARefusedTargetLeavesNothing(t *testing.T) {
 		"personal accounts": {func(s *subject, _ *connection.TargetInput) {
 			s.w.Change(s.app.ClientID, func(a *rotationtest.AppSettings) { a.Audience = "AzureADandPersonalMicrosoftAccount" })
 		}, "it has 2. Remove one"},
-		"its connection's vault": {func(s *subject, _ *connection.TargetInput) { s.w.Refuse("vault.get", full) }, "a request has to be sent again"},
-		"nothing named":          {func(_ *subject, in *connection.TargetInput) { in.Target = connection.Target{} }, "clientId or objectId"},
+		"its connection's vault": {func(s *subject, _ *connection.TargetInput) { s.w.Refuse("vault.get", full) },
+			"a request has to be sent again"},
+		"nothing named": {func(_ *subject, in *connection.TargetInput) { in.Target = connection.Target{} }, "clientId or objectId"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
