@@ -18,15 +18,12 @@ var names = []string{"chromium", "chromium-browser", "google-chrome", "google-ch
 // Patience ends a wait for what never comes. How long a step takes is no matter.
 const Patience = 5 * time.Minute
 
-// ForTest starts a Chromium with an empty profile, which ends with the test.
+// ForTest starts a Chromium with an empty profile, which ends with the test. The profile is not in t.TempDir: processes
+// of Chromium outlive it by a moment and write there, so that to remove it at once may fail. chromedp ends them first.
 func ForTest(t *testing.T) context.Context {
 	t.Helper()
-	profile, err := os.MkdirTemp(t.TempDir(), "profile")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()),
-		chromedp.ExecPath(program(t)), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.ExecPath(program(t)), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.IgnoreCertErrors, // no browser knows the emulator's authority
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
