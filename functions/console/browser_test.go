@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -225,15 +226,24 @@ func buttonAtWork(w *world, browser *tab) {
 	browser.do(chromedp.WaitNotPresent(chromedp.CSS(button)))
 }
 
-// A check shows its result in the form as it is, so that what is secret stays, and connects nothing.
+// A check shows its result in the form as it is, so that what is secret stays, and connects nothing. The commands
+// above know then what was entered, and their buttons copy.
 func checks(w *world, b *tab) {
 	w.answer("POST", secrets+"/inspect", 200, object{"test": object{"authenticates": true, "canRotate": true},
 		"inspection": object{"candidates": []object{{"keyId": "candidate-1", "of": "application"}}}})
-	b.do(chromedp.Navigate(b.url+"/console/connect"), chromedp.SendKeys(chromedp.CSS("#clientSecret"), "entered"),
+	b.do(chromedp.Navigate(b.url+"/console/connect"), chromedp.Click(chromedp.CSS("#first > summary")),
+		chromedp.SendKeys(chromedp.CSS("#clientId"), clientID), chromedp.SendKeys(chromedp.CSS("#clientSecret"), "entered"),
 		chromedp.Click(chromedp.CSS("button[data-check]")), chromedp.WaitVisible(chromedp.CSS("#checked table")),
 		chromedp.WaitVisible(chromedp.CSS("select#clientSecretKeyId")), chromedp.WaitNotPresent(chromedp.CSS(".again")))
 	if kept := look(b, chromedp.Evaluate[string]("document.getElementById('clientSecret').value")); kept != "entered" {
 		w.Errorf("the secret is lost: %q", kept)
+	}
+	copied := look(b, chromedp.Evaluate[string](`new Promise(copied => {
+		navigator.clipboard.writeText = copied;
+		document.querySelector("#first[open] [data-copy]").click();
+	})`, chromedp.EvalAwaitPromise))
+	if !strings.Contains(copied, "az ad sp create --id "+clientID) || strings.Contains(copied, "CLIENT_ID=") {
+		w.Errorf("it copies %q", copied)
 	}
 	if writes := w.writes(); len(writes) != 1 || writes[0].path != secrets+"/inspect" {
 		w.Errorf("%+v", writes)

@@ -113,7 +113,7 @@ var proof = []block{
 type values map[string]string
 
 var (
-	assigned = regexp.MustCompile(`(?m)^([A-Z_]+)=[^$(\n]*\n`)
+	assigned = regexp.MustCompile(`(?m)^([A-Z_]+)=[^$\n]*\n`)
 	variable = regexp.MustCompile(`"\$[A-Z_]+"|\$[A-Z_]+`)
 	plain    = regexp.MustCompile(`^[0-9A-Za-z.:/-]+$`)
 )
@@ -162,6 +162,7 @@ func folded(id, summary string, open bool, nodes ...g.Node) g.Node {
 func (f *sheet) first(method string) g.Node {
 	i := slices.IndexFunc(ways, func(w way) bool { return w.method == method })
 	return g.Group{h.P(h.Class("note"), g.Text(ways[i].takes)), folded("first", "What has to be there first, with the commands", false,
+		g.Attr("data-checked", ""), // a check knows the client id that was entered
 		values{"CLIENT_ID": strings.TrimSpace(f.entered("clientId"))}.copyable(firstOf[method]))}
 }
 

@@ -29,6 +29,7 @@ type demo struct {
 type connectionView struct {
 	ID              string
 	VaultSecretName string
+	CreatedAt       time.Time
 	Rotation        struct {
 		State               string
 		NextRotationAt      time.Time
@@ -76,7 +77,7 @@ func (d demo) show(ctx context.Context) error {
 		return err
 	}
 	c := created.AppConnection
-	d.say(time.Now(), "connection %q created: %s", "billing", c.ID)
+	d.say(c.CreatedAt, "connection %q created: %s", "billing", c.ID)
 	return d.follow(ctx, c.ID, app.ObjectID, app.KeyID)
 }
 
@@ -141,7 +142,8 @@ organization first, as in Entra.)
   curl -sS "$REKEY_URL%[2]s/azure-client-secrets/oauth/authorize" -H "Authorization: Bearer $REKEY_API_KEY" \
     -H 'Content-Type: application/json' -d '{"name":"tenant","tenantId":"'"$TENANT_ID"'"}'
 
-The timer looks every minute for what is due.
+The timer looks every minute for what is due. How to make Entra, Graph, Key Vault or the table fail: docs/faults.md,
+under Plans.
 The log is %[3]s. Ctrl-C stops everything.
 `, rel(filepath.Join(dir, "demo.env")), connections.Base, rel(filepath.Join(dir, "rekey.log")),
 		d.url+session.Base, d.key.Reveal())

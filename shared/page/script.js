@@ -1,14 +1,15 @@
 "use strict";
 // Everything here is a convenience: the pages do the same without it.
 document.documentElement.classList.add("scripted");
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    const before = button.textContent;
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = before; }, 1500);
-  });
-}
+// Of the whole page, since parts of it are loaded again.
+document.addEventListener("click", async event => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.dataset.says ??= button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = button.dataset.says; }, 1500);
+});
 for (const input of document.querySelectorAll("input[data-filters]")) {
   const rows = [...document.querySelectorAll("#" + input.dataset.filters + "-table tbody tr")];
   input.addEventListener("input", () => {
