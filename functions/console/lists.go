@@ -121,8 +121,8 @@ func (v *visit) list(id, caption string, found []subject, cursor string) (nodes 
 	case partly:
 		nodes = append(nodes, h.P(h.Class("note"), g.Text("A part of the list was looked through so far. The next page goes on.")))
 	case len(found) == 0:
-		nodes = append(nodes, h.P(g.Text("Nothing fits. What is searched for is a part of a name, of a vault secret's name, of a client id, "+
-			"of the key id of a published client secret, or of an id.")))
+		nodes = append(nodes, h.P(g.Text("Nothing fits. What is searched for is a part of a name, of a vault secret's or an "+
+			"application's name, of a client id, of the key id of a published client secret, or of an id.")))
 	}
 	return append(nodes, more(v, cursor))
 }
