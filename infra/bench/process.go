@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rekey/shared/emulator/freeport"
 )
 
 // process is a server that was started for a measurement.
@@ -25,13 +25,9 @@ type process struct {
 // start starts a server that listens where FUNCTIONS_CUSTOMHANDLER_PORT says, and
 // waits for its first answer.
 func start(ctx context.Context, bin string, env []string) (*process, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Next()
 	if err != nil {
-		return nil, fmt.Errorf("finding a port: %w", err)
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err := errors.Join(err, l.Close()); err != nil {
-		return nil, fmt.Errorf("finding a port: %w", err)
+		return nil, err
 	}
 	p := &process{cmd: exec.CommandContext(ctx, bin), port: port}
 	p.cmd.Env = append(slices.Clone(env), "FUNCTIONS_CUSTOMHANDLER_PORT="+port, "HOME="+os.TempDir())

@@ -22,6 +22,7 @@ import (
 
 	"rekey/shared/auth"
 	"rekey/shared/emulator/directory"
+	"rekey/shared/emulator/freeport"
 	"rekey/shared/emulator/functionshost"
 	"rekey/shared/emulator/stack"
 	"rekey/shared/emulator/tenant"
@@ -72,10 +73,10 @@ func newWorld(t *testing.T, more map[string]string, front func(w *world, host st
 	}
 	t.Cleanup(func() { services.Stop() })
 	w := &world{T: t, services: services, keys: map[string]string{}, log: filepath.Join(dir, "log")}
-	addr, behind := freePort(t), ""
+	addr, behind := net.JoinHostPort("127.0.0.1", freeport.ForTest(t)), ""
 	w.url = "http://" + addr
 	if behind = addr; front != nil {
-		behind = freePort(t)
+		behind = net.JoinHostPort("127.0.0.1", freeport.ForTest(t))
 	}
 	if w.people, err = services.AddOAuthApplication(w.url+oauth.CallbackPath, w.url+session.CallbackPath); err != nil {
 		t.Fatal(err)
@@ -114,16 +115,6 @@ func (w *world) serve(addr string, h http.Handler) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: patience}
 	w.Cleanup(func() { server.Close() })
 	go server.Serve(l)
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // environment is Rekey's settings.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"rekey/shared/emulator/azurite"
+	"rekey/shared/emulator/freeport"
 	"rekey/shared/emulator/functionshost"
 	"rekey/shared/emulator/stack"
 )
@@ -120,7 +121,7 @@ func TestCoreTools(t *testing.T) {
 		defer stop()
 		out, ended := &screen{}, make(chan error, 1)
 		c := coreTools{tool: tool, settings: "../../local.settings.json.example"}
-		go func() { ended <- c.run(ctx, root, dir, freePort(t), out) }()
+		go func() { ended <- c.run(ctx, root, dir, freeport.ForTest(t), out) }()
 		out.shows(t, "Ctrl-C stops everything", ended)
 		find(t, out.String(), `original client secret (\S+) revoked`)
 		env := demoEnv(t, dir)
@@ -146,7 +147,7 @@ func TestCoreTools(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		settings, port := filepath.Join(t.TempDir(), "settings.json"), freePort(t)
+		settings, port := filepath.Join(t.TempDir(), "settings.json"), freeport.ForTest(t)
 		if err := os.WriteFile(settings, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +170,7 @@ func TestCoreTools(t *testing.T) {
 func TestCoreToolsWithout(t *testing.T) {
 	t.Parallel()
 	settings := filepath.Join(t.TempDir(), "local.settings.json")
-	err := coreTools{tool: "func", settings: settings}.run(t.Context(), "nowhere", t.TempDir(), freePort(t), &screen{})
+	err := coreTools{tool: "func", settings: settings}.run(t.Context(), "nowhere", t.TempDir(), freeport.ForTest(t), &screen{})
 	if err == nil || !strings.Contains(err.Error(), "copy local.settings.json.example") {
 		t.Errorf("without settings: %v", err)
 	}
@@ -178,7 +179,7 @@ func TestCoreToolsWithout(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := coreTools{tool: filepath.Join(t.TempDir(), "func"), settings: settings}
-	err = c.run(t.Context(), t.TempDir(), t.TempDir(), freePort(t), &screen{})
+	err = c.run(t.Context(), t.TempDir(), t.TempDir(), freeport.ForTest(t), &screen{})
 	if err == nil || !strings.Contains(err.Error(), "install version 4") {
 		t.Errorf("without func: %v", err)
 	}

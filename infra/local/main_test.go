@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"rekey/shared/emulator/directory"
+	"rekey/shared/emulator/freeport"
 	"rekey/shared/session"
 )
 
@@ -108,21 +109,6 @@ func appRoot(t *testing.T) string {
 	return root
 }
 
-// freePort returns a port that no process has.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // answers reports whether a process listens at an address like https://127.0.0.1:1234.
 func answers(t *testing.T, url string) bool {
 	t.Helper()
@@ -186,7 +172,7 @@ func TestReadme(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	out, ended := &screen{}, make(chan error, 1)
-	go func() { ended <- run(ctx, root, dir, freePort(t), out) }()
+	go func() { ended <- run(ctx, root, dir, freeport.ForTest(t), out) }()
 	out.shows(t, "Ctrl-C stops everything", ended)
 
 	shown := out.String()
@@ -330,7 +316,7 @@ func TestTakenPort(t *testing.T) {
 // Without a staged app the error says how to make one, and nothing stays open.
 func TestNotStaged(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := freeport.ForTest(t)
 	err := run(t.Context(), t.TempDir(), t.TempDir(), port, &screen{})
 	if err == nil || !strings.Contains(err.Error(), "make stage") {
 		t.Errorf("error %v", err)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rekey/shared/emulator/freeport"
 )
 
 // Ctrl-C ends it as it promises: with exit code 0, and no process and no open port
@@ -25,7 +27,7 @@ func TestCtrlC(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	out, ended := &screen{}, make(chan error, 1)
-	cmd := exec.Command(binary, "-root", root, "-dir", dir, "-port", freePort(t))
+	cmd := exec.Command(binary, "-root", root, "-dir", dir, "-port", freeport.ForTest(t))
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = append(os.Environ(), "HANDLER_PIDS="+pids)
 	if err := cmd.Start(); err != nil {

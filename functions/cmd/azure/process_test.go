@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,6 +22,7 @@ import (
 	"rekey/shared/auth"
 	"rekey/shared/config"
 	"rekey/shared/emulator/azurite"
+	"rekey/shared/emulator/freeport"
 	"rekey/shared/emulator/stack"
 	"rekey/shared/rotation"
 	"rekey/shared/rotationtest"
@@ -134,13 +134,7 @@ type instance struct {
 
 func (w *world) newInstance(t *testing.T) *instance {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	i := &instance{world: w, t: t, port: port}
+	i := &instance{world: w, t: t, port: freeport.ForTest(t)}
 	i.start()
 	t.Cleanup(i.kill)
 	return i

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"rekey/shared/emulator/freeport"
 )
 
 // A setting that can't be what it is meant to be ends the binary at its start: the log names
@@ -17,14 +18,8 @@ func TestMistakesInTheSettingsEndTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
 	hash := strings.Repeat("ab", 32)
-	least := []string{"FUNCTIONS_CUSTOMHANDLER_PORT=" + port, "REKEY_DEPLOYMENT=test",
+	least := []string{"FUNCTIONS_CUSTOMHANDLER_PORT=" + freeport.ForTest(t), "REKEY_DEPLOYMENT=test",
 		"REKEY_TABLE_SERVICE=https://name.table.core.windows.net",
 		"REKEY_KEY_VAULT_URL=https://name.vault.azure.net", "REKEY_API_KEYS=ci:read:" + hash}
 	for name, tt := range map[string]struct{ value, says string }{

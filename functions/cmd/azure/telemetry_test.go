@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"rekey/shared/emulator/freeport"
 	"rekey/shared/emulator/stack"
 	"rekey/shared/telemetry/telemetrytest"
 )
@@ -21,14 +21,8 @@ func TestSentAtTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { services.Stop() })
-	free, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	port := freeport.ForTest(t)
 	receiver := telemetrytest.New(t)
-	_, port, _ := net.SplitHostPort(address)
 	for _, e := range append(services.Env(), "FUNCTIONS_CUSTOMHANDLER_PORT="+port, "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL) {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
@@ -38,7 +32,7 @@ func TestSentAtTheEnd(t *testing.T) {
 	go func() { ended <- run(ctx, slog.New(slog.DiscardHandler)) }()
 
 	tick := func() (*http.Response, error) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/rotatedue",
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:"+port+"/rotatedue",
 			strings.NewReader(`{"Data":{"timer":{}},"Metadata":{}}`))
 		if err != nil {
 			t.Fatal(err)

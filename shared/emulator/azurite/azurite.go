@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rekey/shared/emulator/freeport"
 )
 
 // The account that every local storage emulator has. The key is public; it is in
@@ -74,15 +75,15 @@ func startOnce(ctx context.Context, name string, kinds ...string) (*Service, err
 	args := []string{script, "--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck"}
 	s := &Service{exited: make(chan struct{})}
 	s.ConnectionString = "DefaultEndpointsProtocol=http;AccountName=" + account + ";AccountKey=" + key + ";"
-	ports, err := freePorts(len(kinds))
-	if err != nil {
-		return nil, fmt.Errorf("finding a free port: %w", err)
-	}
 	var endpoints []string
 	for i, kind := range kinds {
+		port, err := freeport.Next()
+		if err != nil {
+			return nil, err
+		}
 		lower := strings.ToLower(kind)
-		args = append(args, "--"+lower+"Host", "127.0.0.1", "--"+lower+"Port", ports[i])
-		endpoints = append(endpoints, "http://127.0.0.1:"+ports[i]+"/"+account)
+		args = append(args, "--"+lower+"Host", "127.0.0.1", "--"+lower+"Port", port)
+		endpoints = append(endpoints, "http://127.0.0.1:"+port+"/"+account)
 		s.ConnectionString += kind + "Endpoint=" + endpoints[i] + ";"
 	}
 	s.cmd = exec.CommandContext(ctx, node, args...)
@@ -97,21 +98,6 @@ func startOnce(ctx context.Context, name string, kinds ...string) (*Service, err
 		}
 	}
 	return s, nil
-}
-
-// freePorts returns n different ports that have no listener.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()                                    // when all are found
-		_, port, _ := net.SplitHostPort(l.Addr().String()) // an address of ours
-		ports = append(ports, port)
-	}
-	return ports, nil
 }
 
 // ready waits until Azurite gives any answer. One that does not name it is another program's.

@@ -6,16 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"rekey/shared/emulator/freeport"
 )
 
 const (
@@ -39,7 +38,7 @@ type worker struct {
 	settings settings
 	root     string
 	env      environment
-	port     int // for all its processes: the real host chooses once
+	port     string // for all its processes: the real host chooses once
 	now      func() time.Time
 	log      *slog.Logger
 	output   *output
@@ -62,9 +61,9 @@ var (
 )
 
 func newWorker(s settings, config Config) (*worker, error) {
-	port, err := freePort()
+	port, err := freeport.Next()
 	if err != nil {
-		return nil, fmt.Errorf("finding a free port for the handler: %w", err)
+		return nil, err
 	}
 	return &worker{
 		settings: s, root: config.Root, env: config.Env, now: config.Now, log: config.Log,
@@ -73,36 +72,9 @@ func newWorker(s settings, config Config) (*worker, error) {
 	}, nil
 }
 
-// The ports that handlers get are below those that systems give to outgoing connections
-// and to listeners without a port of their own (Linux: from 32768 on). Nothing keeps a
-// port free until the handler has it, as with the real host, and while it is started again.
-const (
-	firstPort = 16000
-	ports     = 16000
-)
-
-// lastPort counts on from a random place, so that hosts that start at once, also those of
-// other processes, do not get the same port.
-var lastPort atomic.Uint32
-
-func init() { lastPort.Store(mathrand.Uint32N(ports)) }
-
-// freePort returns a port that has no listener.
-func freePort() (int, error) {
-	var err error
-	for range 100 {
-		port := firstPort + int(lastPort.Add(1)%ports)
-		var l net.Listener
-		if l, err = net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, err
-}
-
 // addr returns host and port of the handler. The real host connects to the
 // literal 127.0.0.1 as well.
-func (w *worker) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(w.port)) }
+func (w *worker) addr() string { return net.JoinHostPort("127.0.0.1", w.port) }
 
 // acquire waits until the handler is ready, at most four times as long as a
 // start may take.
@@ -228,7 +200,7 @@ func verdict(cause error, code int, wasReady bool, waitErr error, stderr string)
 
 // environment is the host's own plus exactly these five.
 func (w *worker) environment() []string {
-	port, id := strconv.Itoa(w.port), newGUID()
+	port, id := w.port, newGUID()
 	return append(append([]string(nil), w.env...),
 		"FUNCTIONS_CUSTOMHANDLER_PORT="+port,
 		"FUNCTIONS_HTTPWORKER_PORT="+port,
