@@ -49,13 +49,12 @@ var reasons = map[string]reason{
 	attention.Deletion: {"deletion not finished", "It is being deleted, and that has not come to its end. Rekey goes on by " +
 		"itself as soon as it can.", look},
 	attention.NotRemoved: {"old one not removed",
-		"Rekey could not remove an old client secret so far, and goes on trying. Its page says what stands in the way.",
+		"Rekey could not remove an old client secret so far, and goes on trying.",
 		look},
 	attention.NotDisabled: {"old values enabled",
 		"Values that are done with can't be disabled in Key Vault. Let Rekey's identity set secrets there.", look},
 	attention.RemoveByHand: {"remove by hand",
-		"There is a client secret that only a person can remove. Its page says which one; remove it in Entra. The next rotation sees that " +
-			"it is gone.",
+		"There is a client secret that only a person can remove: remove it in Entra. The next rotation sees that it is gone.",
 		look},
 }
 
