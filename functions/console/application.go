@@ -38,7 +38,9 @@ func (v *visit) application(f *sheet) error {
 	if a.Disabled {
 		facts = append(facts, page.Say("Enabled", "no"))
 	}
+	rotated := false
 	for _, m := range a.ManagedBy {
+		rotated = rotated || m.Rotates
 		via, id := "", m.ConnectionID
 		if m.TargetID != nil {
 			via, id = m.ConnectionID, *m.TargetID
@@ -46,7 +48,7 @@ func (v *visit) application(f *sheet) error {
 		facts = append(facts, page.Fact{Name: "Managed by", Value: page.Link(ownAt(via, id), orNone(m.Name, id))})
 	}
 	main := []g.Node{f.mistaken(), v.asOf([]tenant{found.Tenant}), page.Facts(facts...)}
-	if len(a.ManagedBy) == 0 {
+	if !rotated { // a connection may sign in as it, which keeps no other one from rotating its client secret
 		main = append(main, h.P(v.link(auth.Write, to("inventory", a.TenantID, a.ClientID, "adopt"), "Adopt: let Rekey rotate it")))
 	}
 	main = append(main, f.findings(a))

@@ -147,6 +147,24 @@ func TestAdoptWhereRoomIsScarce(t *testing.T) {
 	w.shows(w.get("/console/inventory/"+tenantID+"/"+clientID+"/adopt"), scarce)
 }
 
+// An application can be adopted until something rotates it: that a connection signs in as it is no obstacle.
+func TestWhatCanBeAdopted(t *testing.T) {
+	w := newWorld(t, auth.Write)
+	for _, c := range []struct {
+		managers []object
+		can      bool
+	}{
+		{nil, true}, {[]object{{"connectionId": id, "name": "platform", "rotates": false}}, true},
+		{[]object{{"connectionId": id, "name": "platform", "rotates": false}, {"connectionId": id, "rotates": true}}, false},
+	} {
+		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"tenant": object{"tenantId": tenantID},
+			"application": object{"tenantId": tenantID, "clientId": clientID, "managedBy": c.managers}})
+		if p := w.get("/console/inventory/" + tenantID + "/" + clientID); strings.Contains(p.text, "/adopt\"") != c.can {
+			t.Errorf("%+v: %s", c.managers, p.text)
+		}
+	}
+}
+
 // keyIDsIn are the last cells of the table of credentials.
 func keyIDsIn(text string) string {
 	var all []string

@@ -48,12 +48,7 @@ func TestConnectionThatIsGone(t *testing.T) {
 // has the time that a pass has.
 func TestConnectionThatIsGoneAmongMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		small(w)
-		w.managers = map[string][]inventory.Manager{guid(1): {{ConnectionID: "other"}}}
-		w.dir().tenantOf["other"] = tenantA
-		w.scanned()
-		delete(w.dir().tenantOf, conn)
+		w := withoutConnection(t)
 		tries := 0
 		w.each(func(ctx context.Context, call string) error {
 			if call != "managers" {
@@ -82,12 +77,7 @@ func TestConnectionThatIsGoneBrokenAtEveryCall(t *testing.T) {
 	for _, f := range []fault{crashBefore, crashAfter, notDone, done} {
 		for n, broken := 1, true; broken && n < 100; n++ {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				small(w)
-				w.managers = map[string][]inventory.Manager{guid(1): {{ConnectionID: "other"}}}
-				w.dir().tenantOf["other"] = tenantA
-				w.scanned()
-				delete(w.dir().tenantOf, conn)
+				w := withoutConnection(t)
 				time.Sleep(day + time.Hour)
 				w.breakAt(n, f)
 				w.tick(3 * time.Hour)
@@ -101,4 +91,15 @@ func TestConnectionThatIsGoneBrokenAtEveryCall(t *testing.T) {
 			})
 		}
 	}
+}
+
+// withoutConnection is a world that was scanned through a connection which is gone now, and has another one.
+func withoutConnection(t *testing.T) *world {
+	w := newWorld(t)
+	small(w)
+	w.managers = map[string][]inventory.Manager{guid(1): {{ConnectionID: "other"}}}
+	w.dir().tenantOf["other"] = tenantA
+	w.scanned()
+	delete(w.dir().tenantOf, conn)
+	return w
 }
