@@ -161,8 +161,8 @@ var removing = []mutation{
 	{
 		name: "the list of removals is not bounded",
 		rule: "P6", file: "shared/rotation/publishing.go",
-		old: "if over := len(rec.Removals) - MaxRemovals; over > 0 {",
-		new: "if over := len(rec.Removals) - MaxRemovals; false && over > 0 {",
+		old: "if over := len(rec.Removals) - maxRemovals; over > 0 {",
+		new: "if over := len(rec.Removals) - maxRemovals; false && over > 0 {",
 	},
 	{
 		name: "the list of manual removals is not bounded",

@@ -63,7 +63,7 @@ func (t *transition) rememberKey(keyID string) {
 	}
 	keys := slices.DeleteFunc(t.rec.RemovedKeys, func(k removedKey) bool { return k.KeyID == keyID })
 	keys = append(keys, removedKey{keyID, t.now})
-	t.rec.RemovedKeys = keys[max(0, len(keys)-MaxRemovals):]
+	t.rec.RemovedKeys = keys[max(0, len(keys)-maxRemovals):]
 }
 
 // Former is what is kept of a connection that is gone, in case a client secret is given for

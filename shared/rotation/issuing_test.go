@@ -102,7 +102,7 @@ func TestRemovedKeysAreRemembered(t *testing.T) {
 		remove(fmt.Sprint("key-", i))
 	}
 	remove("key-10")
-	if k := rec.RemovedKeys; len(k) != rotation.MaxRemovals || k[0].KeyID != "key-4" || k[47].KeyID != "key-10" || !k[47].At.Equal(now) {
+	if k := rec.RemovedKeys; len(k) != 48 || k[0].KeyID != "key-4" || k[47].KeyID != "key-10" || !k[47].At.Equal(now) {
 		t.Errorf("remembered: %+v", rec.RemovedKeys)
 	}
 }

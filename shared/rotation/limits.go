@@ -19,9 +19,9 @@ const (
 	// one by schedule, in an emergency or after a loss ends the grace period of the oldest
 	// instead.
 	MaxReplaced = 32
-	// MaxRemovals is how many removals may be listed, while they fail. Of more the oldest is
+	// maxRemovals is how many removals may be listed, while they fail. Of more the oldest is
 	// left to a person.
-	MaxRemovals = 48
+	maxRemovals = 48
 	// MaxByHand is how many credentials a record lists that only a person can remove.
 	// Older ones were told of by a notice and stay in the history.
 	MaxByHand = 32

@@ -181,10 +181,10 @@ func (t *transition) addRemoval(m Removal) {
 // makeRoom keeps the list of removals short, the oldest first.
 func (t *transition) makeRoom() {
 	rec := t.rec
-	if over := len(rec.Removals) - MaxRemovals; over > 0 {
+	if over := len(rec.Removals) - maxRemovals; over > 0 {
 		for _, m := range rec.Removals[:over] {
 			rec.leave(t.now, m.Target, m.KeyID,
-				fmt.Sprintf("it could not be removed, and more than %d others wait after it%s", MaxRemovals, m.named()))
+				fmt.Sprintf("it could not be removed, and more than %d others wait after it%s", maxRemovals, m.named()))
 		}
 		rec.Removals = slices.Delete(rec.Removals, 0, over)
 	}

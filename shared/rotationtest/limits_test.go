@@ -99,7 +99,7 @@ func TestNothingCanBeRemoved(t *testing.T) {
 			}
 			told[e.KeyID] = true
 		}
-		if left := len(told); left+len(rec.Replaced()) != were+n || len(rec.Replaced()) != rotation.MaxRemovals || len(rec.ByHand) != 32 {
+		if left := len(told); left+len(rec.Replaced()) != were+n || len(rec.Replaced()) != 48 || len(rec.ByHand) != 32 {
 			t.Errorf("%d old ones, %d by hand, %d told", len(rec.Replaced()), len(rec.ByHand), left)
 		}
 	})
@@ -108,7 +108,7 @@ func TestNothingCanBeRemoved(t *testing.T) {
 // Many that only a person can remove: all are told of, in commits that a table takes.
 func TestManyLeftToAPerson(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *subject) {
-		const n = rotation.MaxRemovals / 2
+		const n = 24
 		s.crowd(n)
 		s.edit(func(rec *rotation.Record) {
 			for i := range n {
