@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,6 +36,8 @@ type platform interface {
 	http.RoundTripper
 	// tick runs the timer function. It may return before that has ended.
 	tick(ctx context.Context) error
+	// rests reports whether the timer function does not run any more.
+	rests() bool
 	stop()
 }
 
@@ -64,8 +67,20 @@ func start(w *world, on string, env []string) (platform, error) {
 // functionsHost is the built-in Functions host.
 type functionsHost struct {
 	*functionshost.Host
-	transport *http.Transport
+	transport    *http.Transport
+	begun, ended atomic.Int64 // invocations of the timer function
 }
+
+// Write looks at a line of the host's log for the end of an invocation.
+func (h *functionsHost) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(`"function":"rotatedue"`)) &&
+		(bytes.Contains(line, []byte("invocation succeeded")) || bytes.Contains(line, []byte("invocation failed"))) {
+		h.ended.Add(1)
+	}
+	return len(line), nil
+}
+
+func (h *functionsHost) rests() bool { return h.ended.Load() >= h.begun.Load() }
 
 func startFunctions(w *world, root func() (string, error), below string, mode functionshost.Mode, env []string) (platform, error) {
 	if runtime.GOOS != "linux" && below != "" {
@@ -75,18 +90,20 @@ func startFunctions(w *world, root func() (string, error), below string, mode fu
 	if err != nil {
 		return nil, err
 	}
-	host, err := functionshost.New(functionshost.Config{
-		Root: filepath.Join(dir, below), Addr: "127.0.0.1:0", Mode: mode, Stdout: w.watch, Log: slog.New(slog.NewJSONHandler(w.watch, nil)),
+	h := &functionsHost{transport: &http.Transport{DialContext: dial}}
+	h.Host, err = functionshost.New(functionshost.Config{
+		Root: filepath.Join(dir, below), Addr: "127.0.0.1:0", Mode: mode, Stdout: w.watch,
+		Log: slog.New(slog.NewJSONHandler(io.MultiWriter(w.watch, h), nil)),
 		// Stories run the timer by hand, so that none waits for the schedule's own tick.
 		Env: append(env, "REKEY_ROTATION_SCHEDULE=0 0 3 1 1 *"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := host.Start(context.WithoutCancel(w.Context())); err != nil { // stop ends it
+	if err := h.Start(context.WithoutCancel(w.Context())); err != nil { // stop ends it
 		return nil, err
 	}
-	return &functionsHost{host, &http.Transport{DialContext: dial}}, nil
+	return h, nil
 }
 
 // dial tries again where a busy machine resets a connection before it is made: nothing was
@@ -126,6 +143,7 @@ func (h *functionsHost) tick(ctx context.Context) error {
 	if resp.StatusCode != http.StatusAccepted {
 		return fmt.Errorf("invoking the timer: %s", resp.Status)
 	}
+	h.begun.Add(1)
 	return nil
 }
 
@@ -253,6 +271,8 @@ func (l *lambda) tick(ctx context.Context) error {
 	_, err := l.invoke(ctx, object{"rekey": "rotate-due"})
 	return err
 }
+
+func (l *lambda) rests() bool { return true } // what tick waits for
 
 func (l *lambda) invoke(ctx context.Context, event object) ([]byte, error) {
 	data, err := json.Marshal(event)

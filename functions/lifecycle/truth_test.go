@@ -93,9 +93,10 @@ func (w *world) dead(a directory.Application, values ...string) {
 }
 
 // outside is everything that Rekey could have changed: one line for each thing, except the audit of
-// the deployment, in which refusals are.
+// the deployment, in which refusals are. The timer still tidies up when its rotations are done: that is waited for.
 func (w *world) outside(apps ...directory.Application) []string {
 	w.Helper()
+	w.eventually("the end of the timer", w.platform.rests)
 	all := []string{}
 	for _, a := range apps {
 		for _, key := range w.live(a) {
