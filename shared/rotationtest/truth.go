@@ -34,6 +34,7 @@ func (w *World) Truths(clientID string) (all []Truth) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if a := w.Directory.byClient(clientID); a != nil {
+		all = make([]Truth, 0, len(a.passwords))
 		for _, p := range a.passwords {
 			all = append(all, truthOf(p))
 		}

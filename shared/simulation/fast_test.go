@@ -2,8 +2,8 @@
 
 package simulation_test
 
-// How many histories the tests play: what takes a quarter of a minute on two cores. Many more are for make simulation.
+// How many histories the tests play: what takes half a minute on two cores. Many more are for make simulation.
 const (
-	fixed    = 500
+	fixed    = 1000
 	replayed = 20
 )
