@@ -47,7 +47,7 @@ func Tell(rec *Record, now time.Time) (notices []Event) {
 			notices = append(notices, event)
 		}
 	}
-	if len(wrong) == 0 && len(told) > 0 && rec.Phase == Idle && rec.Run == nil && rec.Error == nil {
+	if len(wrong) == 0 && len(told) > 0 && rec.Phase == Idle && !rec.Gone() && rec.Run == nil && rec.Error == nil {
 		notices = append(notices, Event{At: now, Kind: history.Recovered, Notice: true,
 			Message: "What was wrong (" + strings.Join(told, ", ") + ") is no more."})
 		told = nil
@@ -62,11 +62,24 @@ type trouble struct {
 	event Event
 }
 
-// troubles are what is wrong with r now, and stays wrong by itself.
-func (r *Record) troubles(now time.Time) (list []trouble) {
-	if r.Phase == Creating {
+// troubles are what a person has to know of now. Of a deletion that is one thing, whatever was told of before it: that it
+// does not come to its end. What is being created shows nothing: its request or its end does.
+func (r *Record) troubles(now time.Time) []trouble {
+	switch at := r.Lingers(); {
+	case !r.Gone() && r.Phase != Creating:
+		return r.faults(now)
+	case at.IsZero() || now.Before(at):
 		return nil
 	}
+	event := Event{Kind: history.Attention, Message: r.lingering()}
+	if list := r.faults(now); len(list) > 0 && r.Phase == Deleting {
+		event = list[0].event
+	}
+	return []trouble{{troubleDeletion, event}}
+}
+
+// faults are what is wrong with r now, and stays wrong by itself.
+func (r *Record) faults(now time.Time) (list []trouble) {
 	if e := r.Error; e != nil && e.Persists() {
 		list = append(list, trouble{troubleFailing, Event{Kind: history.Attention, Class: e.Class, Message: e.Message}})
 	} else if at := r.Overruns(); !at.IsZero() && !now.Before(at) {
@@ -95,9 +108,6 @@ func (r *Record) troubles(now time.Time) (list []trouble) {
 			Message: "Values that are done with could not be disabled in Key Vault for an hour, " +
 				"so that they can still be read there. " + class.Advice(),
 		}})
-	}
-	if at := r.Lingers(); len(list) == 0 && !at.IsZero() && !now.Before(at) {
-		list = append(list, trouble{troubleDeletion, Event{Kind: history.Attention, Message: r.lingering()}})
 	}
 	return list
 }
@@ -135,13 +145,10 @@ func (r *Record) lingering() string {
 
 // Lingering says, for a person, what keeps a deletion from its end at now, and what to do; empty if it is well.
 func (r *Record) Lingering(now time.Time) string {
-	if at := r.Lingers(); at.IsZero() || now.Before(at) {
-		return ""
-	}
-	if list := r.troubles(now); len(list) > 0 && r.Phase == Deleting {
+	if list := r.troubles(now); r.Gone() && len(list) > 0 {
 		return list[0].event.Message
 	}
-	return r.lingering()
+	return ""
 }
 
 // warnDays are the days before current's expiry at which a warning is given, if no

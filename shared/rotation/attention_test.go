@@ -19,6 +19,10 @@ func TestTell(t *testing.T) {
 	orphan := func(class serviceerror.Class, tries int) []Removal {
 		return []Removal{{Kind: RemoveOrphan, Marker: "m", KeyID: "orphan", Problem: class, Tries: tries}}
 	}
+	refusedNow := &Failure{Class: serviceerror.VaultRefused, Count: 1, At: now}
+	asked := func(ago time.Duration, told string) Record {
+		return Record{Phase: Idle, Auth: &Auth{Problem: refusedNow}, Request: &Request{Kind: AskDelete, At: now.Add(-ago)}, Told: told}
+	}
 	for name, tt := range map[string]struct {
 		rec  Record
 		want string // the kinds of the notices
@@ -33,8 +37,7 @@ func TestTell(t *testing.T) {
 		"five failures": {Record{Phase: Issuing, Error: failed(serviceerror.Transient, 5)},
 			history.Attention, troubleFailing},
 		"a refusal while it is created": {Record{Phase: Creating, Error: failed(serviceerror.VaultRefused, 9)}, "", ""},
-		"a refusal while it is deleted": {Record{Phase: Deleting, Error: failed(serviceerror.VaultRefused, 9)},
-			history.Attention, troubleFailing},
+		"a refusal while it is deleted": {Record{Phase: Deleting, Error: refusedNow}, history.Attention, troubleDeletion},
 		"no sign-in": {Record{Phase: Idle, Auth: &Auth{Problem: failed(serviceerror.SignInExpired, 1)}},
 			history.Attention, troubleSignIn},
 		"no sign-in, and so a refusal": {Record{Phase: Idle, Error: failed(serviceerror.ActorRefused, 1),
@@ -61,7 +64,13 @@ func TestTell(t *testing.T) {
 		"a deletion is under way": {Record{Phase: Deleting, DeletingSince: now.Add(-time.Hour + 1)}, "", ""},
 		"a deletion lasts":        {Record{Phase: Deleting, DeletingSince: now.Add(-time.Hour)}, history.Attention, troubleDeletion},
 		"a deletion lasts, and why is told": {Record{Phase: Deleting, DeletingSince: now.Add(-time.Hour),
-			Removals: old(serviceerror.Permission, 1)}, history.Attention, troubleNotRemoved},
+			Removals: old(serviceerror.Permission, 1)}, history.Attention, troubleDeletion},
+		"a deletion fails, as rotations did": {Record{Phase: Deleting, Error: refusedNow, Told: troubleFailing},
+			history.Attention, "failing,deletion"},
+		"the creation that is undone had failed": {Record{Phase: Deleting, DeletingSince: now, Error: refusedNow}, "", ""},
+		"a deletion of what fails is asked for":  {asked(0, ""), "", ""},
+		"and of what was told of":                {asked(0, troubleFailing), "", troubleFailing},
+		"and does not begin":                     {asked(time.Hour, troubleFailing), history.Attention, "failing,deletion"},
 		"well, and being deleted": {Record{Phase: Deleting, Told: troubleFailing}, "", troubleFailing},
 		"another thing than what was told of is": {Record{Phase: Idle, Removals: old(serviceerror.Permission, 1), Told: troubleFailing},
 			history.Attention, "failing,not-removed"},
