@@ -20,6 +20,7 @@ const (
 	Gone            = "credential.gone"        // and it has stopped showing
 	GraceEnded      = "credential.grace-ended" // early, for want of room
 	ByHand          = "credential.remove-by-hand"
+	RemovedByHand   = "credential.removed-by-hand" // by a person, to whom it was left
 	Expiring        = "credential.expiring"
 	Lost            = "credential.lost"
 	Rebound         = "connection.rebound"

@@ -89,7 +89,8 @@ func shown(state *rotation.ApplicationState, keyID string) *rotation.Password {
 }
 
 func (l *leftovers) byHand(target rotation.Application, keyID, reason string) {
-	l.rec.ByHand = append(l.rec.ByHand, rotation.ByHand{Target: target, KeyID: keyID, Since: l.now(), Reason: reason})
+	l.rec.ByHand = append(l.rec.ByHand, rotation.ByHand{Target: target, KeyID: keyID, Since: l.now(), Reason: reason,
+		Unlisted: keyID == ""})
 	what := "a client secret"
 	if keyID != "" {
 		what = "the client secret " + keyID

@@ -71,7 +71,7 @@ func TestTell(t *testing.T) {
 		"a deletion of what fails is asked for":  {asked(0, ""), "", ""},
 		"and of what was told of":                {asked(0, troubleFailing), "", troubleFailing},
 		"and does not begin":                     {asked(time.Hour, troubleFailing), history.Attention, "failing,deletion"},
-		"well, and being deleted": {Record{Phase: Deleting, Told: troubleFailing}, "", troubleFailing},
+		"well, and being deleted":                {Record{Phase: Deleting, Told: troubleFailing}, "", troubleFailing},
 		"another thing than what was told of is": {Record{Phase: Idle, Removals: old(serviceerror.Permission, 1), Told: troubleFailing},
 			history.Attention, "failing,not-removed"},
 	} {

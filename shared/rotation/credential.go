@@ -27,6 +27,7 @@ type Credential struct {
 	Since        time.Time   `json:"since"` // when it became current
 	Marker       string      `json:"marker,omitempty"`
 	Digest       string      `json:"digest,omitempty"`
+	Listed       bool        `json:"listed,omitempty"` // of a given one: a read of its application has shown one that it could be
 
 	// Refusals of the published value in a row, for the alarm of rule R6.
 	Refusals     int       `json:"refusals,omitempty"`

@@ -87,25 +87,32 @@ func (r *Record) leftToAPerson(target Application, keyID string) bool {
 	return false
 }
 
-// removedByHand takes off the list what a person has removed: what a read of its application shows no more, or, if
-// the key id is not known, what nothing can be that the read shows. What was listed just now may not show yet.
+// removedByHand takes off the list what a person has removed: what a read of its application shows no more. What was
+// listed just now may not show yet. Where the key id is not known, each that could be it counts.
 func (t *transition) removedByHand() {
 	app, rec := t.out.Application, t.rec
-	if app == nil || len(rec.ByHand) == 0 {
+	if app == nil {
 		return
 	}
+	read := func(target Application) bool { return strings.EqualFold(target.ClientID, app.ClientID) }
 	known := rec.Known()
-	rec.ByHand = slices.DeleteFunc(rec.ByHand, func(h ByHand) bool {
-		if !strings.EqualFold(h.Target.ClientID, app.ClientID) || t.now.Before(h.Since.Add(t.SettleMinAge)) || len(t.events) == maxAtOnce {
-			return false
+	couldBe := func(target Application, hint string) bool {
+		return slices.ContainsFunc(app.Passwords, func(w Password) bool {
+			return (hint == "" || w.Hint == "" || w.Hint == hint) && !slices.Contains(known[target.Key()].KeyIDs, strings.ToLower(w.KeyID))
+		})
+	}
+	if c := rec.Current; rec.Unidentified() && read(c.Target) {
+		c.Listed = c.Listed || couldBe(c.Target, c.Hint)
+	}
+	kept := rec.ByHand[:0:0]
+	for _, left := range rec.ByHand {
+		shows := left.KeyID != "" && app.shows(left.KeyID) || left.KeyID == "" && couldBe(left.Target, left.Hint)
+		left.Unlisted = left.Unlisted && !(shows && read(left.Target))
+		if shows || left.Unlisted || !read(left.Target) || t.now.Before(left.Since.Add(t.SettleMinAge)) || len(t.events) == maxAtOnce {
+			kept = append(kept, left)
+			continue
 		}
-		if slices.ContainsFunc(app.Passwords, func(w Password) bool {
-			id := strings.ToLower(w.KeyID)
-			return id == strings.ToLower(h.KeyID) || h.KeyID == "" && !slices.Contains(known[h.Target.Key()].KeyIDs, id)
-		}) {
-			return false
-		}
-		t.tell(Event{Kind: history.Gone, KeyID: h.KeyID, Message: "a person has removed it"})
-		return true
-	})
+		t.tell(Event{Kind: history.RemovedByHand, KeyID: left.KeyID, Message: left.Reason})
+	}
+	rec.ByHand = kept
 }

@@ -138,11 +138,7 @@ func (c *Credential) same(o *Credential) bool {
 // removal before it.
 func (t *transition) retire(old Credential, after time.Time, last bool) {
 	if old.Origin == OriginGiven || old.KeyID == "" {
-		which := "the client secret"
-		if old.Hint != "" {
-			which += " that begins with " + old.Hint
-		}
-		t.rec.leave(t.now, old.Target, old.KeyID, which+" was given without its key id")
+		t.leaveGiven(&old)
 		return
 	}
 	kind := RemoveReplaced
@@ -152,6 +148,22 @@ func (t *transition) retire(old Credential, after time.Time, last bool) {
 	t.addRemoval(Removal{
 		Kind: kind, Target: old.Target, KeyID: old.KeyID, VaultVersion: old.VaultVersion, Digest: old.Digest, Published: true, After: after,
 	})
+}
+
+// leaveGiven leaves to a person what was given without its key id.
+func (t *transition) leaveGiven(old *Credential) {
+	reason := "the client secret"
+	if old.Hint != "" {
+		reason += " that begins with " + old.Hint
+	}
+	reason += " was given without its key id"
+	unlisted := !old.Listed && !t.Lost(old, t.now)
+	if unlisted {
+		reason += ", and no read of the application has shown it so far: it may be one of the service principal (enterprise application)"
+	}
+	t.rec.leave(t.now, old.Target, old.KeyID, reason)
+	left := &t.rec.ByHand[len(t.rec.ByHand)-1]
+	left.Hint, left.Unlisted = old.Hint, unlisted
 }
 
 // retireNamed queues for removal what the creator of a target has named: what is published now

@@ -72,9 +72,14 @@ func (r *Record) Removal(id string) *Removal {
 // ByHand is a credential that only a person can remove any more.
 type ByHand struct {
 	Target Application `json:"target"`
-	KeyID  string      `json:"keyId"`
+	KeyID  string      `json:"keyId"` // empty: not known
 	Since  time.Time   `json:"since"`
 	Reason string      `json:"reason"`
+	Hint   string      `json:"hint,omitempty"`
+
+	// Unlisted: it works, and no read of its application has shown one that it could be. It may be of the service
+	// principal, so that such reads do not tell when it is gone.
+	Unlisted bool `json:"unlisted,omitempty"`
 }
 
 // planRemovals plans Removals, each in its turn.
