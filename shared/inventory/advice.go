@@ -206,7 +206,8 @@ func (j *judgement) adviceRemoving(c *Credential, m *Manager, at time.Time) stri
 	if at.After(j.now) {
 		when = " on " + at.UTC().Format("2006-01-02 at 15:04 UTC")
 	}
-	return fmt.Sprintf("%s: Rekey removes it by itself%s, for %s. There is nothing to do.", j.called(c), when, m.called())
+	return fmt.Sprintf("%s: Rekey removes it by itself%s, for %s. Leave it to Rekey: if it can't, that needs attention, and says what to do.",
+		j.called(c), when, m.called())
 }
 
 func (j *judgement) adviceRoom() string {

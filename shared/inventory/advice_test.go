@@ -81,7 +81,7 @@ func TestAdvice(t *testing.T) {
 		{"unused, and rotated", inventory.Unused, app(with(secret(10, 20*day, since(100*day)))), all(rotation(id(10))),
 			[]string{`delete connection "billing" (` + id(70) + ") with revoke"}, []string{"az ad"}},
 		{"unused, and removed by a rotation after its grace period", inventory.Unused, app(with(secret(10, 20*day, since(100*day)))),
-			all(removing), []string{"Rekey removes it by itself on 2026-03-11 at 12:00 UTC", "nothing to do"}, []string{"az ad", "revoke"}},
+			all(removing), []string{"Rekey removes it by itself on 2026-03-11 at 12:00 UTC", "if it can't, that needs attention"}, []string{"az ad", "revoke", "nothing to do"}},
 		{"unused, and removed by a rotation at any time", inventory.Unused, app(with(secret(11, 20*day, since(100*day)))),
 			all(removing), []string{"Rekey removes it by itself as soon as it may, for"}, []string{"az ad", "revoke"}},
 		{"unused, and left to a person by a rotation", inventory.Unused, app(with(secret(12, 20*day, since(100*day)))),
