@@ -215,20 +215,17 @@ func (r *Record) left(now time.Time) (left time.Duration, ok bool) {
 }
 
 // RetryNow lifts the pauses after failures, of the run and of removals, without forgetting how many there
-// were, as far as the service that failed allows. It reports whether the run had a pause to lift.
+// were, as far as the service that failed allows. It reports whether there was one to lift.
 func (r *Record) RetryNow(now time.Time) (waited bool) {
 	for i := range r.Removals {
-		if m := &r.Removals[i]; m.Problem != "" && m.Problem != serviceerror.Throttled {
-			m.NextAt = earlier(m.NextAt, now)
+		if m := &r.Removals[i]; m.Problem != "" && m.Problem != serviceerror.Throttled && m.NextAt.After(now) {
+			m.NextAt, waited = now, true
 		}
 	}
-	e := r.Error
-	if e == nil {
-		return false
-	}
-	at := later(now, e.NotBefore)
-	if waited = e.RetryAt.After(at); waited {
-		e.RetryAt = at
+	if e := r.Error; e != nil {
+		if at := later(now, e.NotBefore); e.RetryAt.After(at) {
+			e.RetryAt, waited = at, true
+		}
 	}
 	return waited
 }

@@ -230,6 +230,11 @@ func TestReconnectAndGoOn(t *testing.T) {
 		!parent.Error.RetryAt.Equal(now) {
 		t.Errorf("reconnected: %+v of %+v, error %+v", a, parent.Actor, parent.Error)
 	}
+	resists := func(class serviceerror.Class) change {
+		return func(r *rotation.Record) {
+			r.Removals = []rotation.Removal{{Kind: rotation.RemoveReplaced, Target: billing, KeyID: "old", Problem: class, NextAt: now.Add(day)}}
+		}
+	}
 	for name, tt := range map[string]struct {
 		rec   rotation.Record
 		actor rotation.Application
@@ -240,6 +245,8 @@ func TestReconnectAndGoOn(t *testing.T) {
 		"another application acts":     {through(idle()), is, true},
 		"it has waited for long":       {with(through(idle()), pausedEnough), acting, false},
 		"it waits, and another's acts": {with(through(idle()), failed), is, true},
+		"a removal of it waits":        {with(through(idle()), resists(serviceerror.ActorRefused)), acting, true},
+		"Entra asked that one to wait": {with(through(idle()), resists(serviceerror.Throttled)), acting, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := tt.rec.Clone()

@@ -44,10 +44,10 @@ const (
 //	creation    everything, once; to take a target back, Lease, Undo and Request
 //	a request   Name, Description, Labels, Policy, NextSlot, Request, Outranked, UpdatedAt,
 //	            Revision, ChangeID, CredentialChanges, LongestAccepted, Given, GivenBefore, the
-//	            key id, the end and the origin of Current, RetryAt of Error; with new credentials
-//	            also Actor, Auth, WakeTargets and LookAt of Stale
+//	            key id, the end and the origin of Current, RetryAt of Error, NextAt of Removals; with
+//	            new credentials also Actor, Auth, WakeTargets and LookAt of Stale
 //	a sign-in   Auth, LookAt of Stale
-//	a pass of the connection that authenticates for it   Actor, RetryAt of Error
+//	a pass of the connection that authenticates for it   Actor, RetryAt of Error, NextAt of Removals
 //	all these   WakeAt, Changes, Version; Claimed and Told where they change
 //
 // With the lease a pass writes everything but Name, Description, Labels, Policy, UpdatedAt,
