@@ -165,6 +165,16 @@ func TestWhatCanBeAdopted(t *testing.T) {
 	}
 }
 
+// A scan tells which finding is new, of which credential, and how much more there is.
+func TestWhatAScanHasFound(t *testing.T) {
+	w := newWorld(t, auth.Read)
+	w.answer("GET", inventories+"/scans/scan-1", 200, object{"scan": object{"tenantId": tenantID, "phase": "complete", "startedAt": now,
+		"finishedAt": now, "result": object{"moreChanges": 7, "changes": []object{
+			{"clientId": clientID, "name": "billing", "change": "finding-arisen", "finding": "ends-in-7-days", "keyId": "k-1"},
+			{"clientId": clientID, "name": "billing", "change": "owners-changed"}}}}})
+	w.shows(w.get("/console/inventory/scans/scan-1"), "ends within 7 days</span>", "<code>k-1</code>", "other owners", "7 more changes")
+}
+
 // keyIDsIn are the last cells of the table of credentials.
 func keyIDsIn(text string) string {
 	var all []string

@@ -96,7 +96,7 @@ func scanPage(v *visit) error {
 			Result              *struct {
 				Applications, Credentials, Added, Changed, Gone int
 				Arisen                                          map[string]int
-				Changes                                         []struct{ ClientID, Name, Change string }
+				Changes                                         []change
 				MoreChanges                                     int
 			}
 		}
@@ -120,19 +120,34 @@ func scanPage(v *visit) error {
 		nodes = append(nodes, page.Facts(page.Say("Applications", strconv.Itoa(r.Applications)),
 			page.Say("Credentials", strconv.Itoa(r.Credentials)),
 			page.Say("New, different, gone", strconv.Itoa(r.Added)+", "+strconv.Itoa(r.Changed)+", "+strconv.Itoa(r.Gone))))
-		rows := make([][]g.Node, len(r.Changes))
-		for i, c := range r.Changes {
-			rows[i] = []g.Node{page.Link(to("inventory", s.TenantID, c.ClientID), orNone(c.Name, c.ClientID)),
-				g.Text(wordOf(changeWords, c.Change))}
-		}
-		if len(rows) > 0 {
-			nodes = append(nodes, h.H2(g.Text("What has changed")), page.Table("changes", "Since the scan before",
-				[]page.Column{{Name: "Application"}, {Name: "Change"}}, rows))
-		}
+		nodes = append(nodes, changes(s.TenantID, r.Changes, r.MoreChanges))
 	}
 	if under {
 		nodes = append(nodes, v.again())
 	}
 	return v.show(v.document("scan", "Scan of a tenant", h.Section(g.If(under, g.Attr("data-refresh", "")), g.Group(nodes)),
 		h.P(page.Link(to("inventory"), "Inventory"))))
+}
+
+// change is what is different since the scan before.
+type change struct {
+	ClientID, Name, Change string
+	KeyID, Finding         *string
+}
+
+func changes(tenantID string, list []change, more int) g.Node {
+	if len(list) == 0 {
+		return nil
+	}
+	rows := make([][]g.Node, len(list))
+	for i, c := range list {
+		what := g.Node(g.Text(wordOf(changeWords, c.Change)))
+		if c.Finding != nil {
+			what = g.Group{what, g.Text(": "), findingBadge(*c.Finding)}
+		}
+		rows[i] = []g.Node{page.Link(to("inventory", tenantID, c.ClientID), orNone(c.Name, c.ClientID)), what, h.Code(g.Text(text(c.KeyID, "-")))}
+	}
+	return g.Group{h.H2(g.Text("What has changed")), page.Table("changes", "Since the scan before",
+		[]page.Column{{Name: "Application", Wide: true}, {Name: "Change"}, {Name: "Credential"}}, rows),
+		g.If(more > 0, h.P(g.Text("Not listed: "+count(more, "more change")+".")))}
 }

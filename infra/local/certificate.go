@@ -22,8 +22,11 @@ type certificateSample struct {
 	clientID, file, keyFile string
 	target                  string // client id
 	other                   string // client id of an application that only administrators may change
-	spare, spareKeyID       string // client id of a second target, and the key id of the client secret that it has
+	spare, spareOther       spareSample
 }
+
+// spareSample is a second one, with a client secret that Rekey can take the place of.
+type spareSample struct{ clientID, keyID string }
 
 // addCertificate registers the two, and leaves certificate and key as files for this
 // user only.
@@ -73,15 +76,24 @@ func addCertificate(services *stack.Stack, dir string) (s certificateSample, err
 	if err != nil {
 		return s, fmt.Errorf("registering the second target: %w", err)
 	}
-	archive, err := services.Directory.AddApplication(directory.Registration{TenantID: services.TenantID, Settings: directory.Settings{
-		DisplayName: "archive", Owners: []string{app.ServicePrincipalID},
-	}})
+	if s.spare, err = addSpare(services, directory.Settings{DisplayName: "archive", Owners: []string{app.ServicePrincipalID}}); err != nil {
+		return s, err
+	}
+	if s.spareOther, err = addSpare(services, directory.Settings{DisplayName: "library"}); err != nil {
+		return s, err
+	}
+	s.clientID, s.target, s.other = app.ClientID, target.ClientID, intranet.ClientID
+	return s, nil
+}
+
+func addSpare(services *stack.Stack, settings directory.Settings) (s spareSample, err error) {
+	app, err := services.Directory.AddApplication(directory.Registration{TenantID: services.TenantID, Settings: settings})
 	if err != nil {
-		return s, fmt.Errorf("registering the spare target: %w", err)
+		return s, fmt.Errorf("registering a spare target: %w", err)
 	}
-	if s.spareKeyID, _, err = services.Directory.AddPassword(archive.ObjectID, "by hand", now.AddDate(1, 0, 0)); err != nil {
-		return s, fmt.Errorf("giving the spare target a client secret: %w", err)
+	s.clientID = app.ClientID
+	if s.keyID, _, err = services.Directory.AddPassword(app.ObjectID, "by hand", time.Now().AddDate(1, 0, 0)); err != nil {
+		return s, fmt.Errorf("giving a spare target a client secret: %w", err)
 	}
-	s.clientID, s.target, s.other, s.spare = app.ClientID, target.ClientID, intranet.ClientID, archive.ClientID
 	return s, nil
 }

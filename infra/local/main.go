@@ -200,7 +200,8 @@ func writeEnv(path string, d demo, second, spare directory.Application, certific
 		{"TARGET_CLIENT_ID", certificate.target}, {"ADMINISTRATOR_ID", administrator}, {"OTHER_CLIENT_ID", certificate.other},
 		// For the lines of docs/install.md, beside those of docs/api.md.
 		{"SPARE_CLIENT_ID", spare.ClientID}, {"SPARE_CLIENT_SECRET", spare.Secret}, {"SPARE_CLIENT_SECRET_KEY_ID", spare.KeyID},
-		{"SPARE_TARGET_CLIENT_ID", certificate.spare}, {"SPARE_TARGET_KEY_ID", certificate.spareKeyID},
+		{"SPARE_TARGET_CLIENT_ID", certificate.spare.clientID}, {"SPARE_TARGET_KEY_ID", certificate.spare.keyID},
+		{"SPARE_OTHER_CLIENT_ID", certificate.spareOther.clientID}, {"SPARE_OTHER_KEY_ID", certificate.spareOther.keyID},
 		{"AUTHORITY_HOST", d.services.AuthorityURL}, {"GRAPH_URL", d.services.GraphURL}, {"KEY_VAULT_URL", d.services.VaultURL},
 		{"TABLE_SERVICE", d.services.TableService}, {"CA_FILE", d.services.CAFile},
 		{"FAULTS_URL", d.services.AdminURL}, // docs/faults.md

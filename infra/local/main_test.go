@@ -203,7 +203,8 @@ func TestReadme(t *testing.T) {
 			t.Parallel()
 			installed := install(t, here)
 			leadsTo(t, installed, `"vaultSecretName":"payments-client-secret"`, `"vaultSecretName":"payroll-client-secret"`,
-				env["SPARE_CLIENT_SECRET_KEY_ID"], env["SPARE_TARGET_KEY_ID"], "AADSTS7000215", `"authenticates":true`)
+				`"vaultSecretName":"intranet-client-secret"`, env["SPARE_CLIENT_SECRET_KEY_ID"], env["SPARE_TARGET_KEY_ID"],
+				env["SPARE_OTHER_KEY_ID"], "AADSTS7000215", `"outcome":"connected"`, `"authenticates":true`)
 			if strings.Contains(installed, env["SPARE_CLIENT_SECRET"]) {
 				t.Error("they show the client secret")
 			}

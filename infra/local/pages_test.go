@@ -20,13 +20,16 @@ CURL_CA_BUNDLE=$CA_FILE
 export CURL_CA_BUNDLE
 `
 
+// Before those of OAuth.
+const enteredForOAuth = `TARGET_CLIENT_ID=$SPARE_OTHER_CLIENT_ID RETIRE_KEY_IDS=$SPARE_OTHER_KEY_ID GRACE_HOURS=0
+`
+
 // revoked waits for what the page says takes some minutes.
 const revoked = `until rekey "$ROTATED/rotations" | jq -e '.revocations | length > 0' > /dev/null; do sleep 1; done
 `
 
-// install runs the lines of docs/install.md that call Rekey or Entra's token endpoint, for a client secret and for a
-// certificate, each with the proof at the end of the page, and returns what they print. The lines of OAuth differ in a link
-// alone, which docs/api.md follows.
+// install runs the lines of docs/install.md that call Rekey or Entra's token endpoint, by each of the three methods with
+// the proof at the end of the page, and returns what they print. The link of OAuth is opened by the lines of docs/api.md.
 func install(t *testing.T, here string) string {
 	t.Helper()
 	needsJQ(t)
@@ -37,7 +40,8 @@ func install(t *testing.T, here string) string {
 	proof := lines(t, string(doc), "## 8. The proof")
 	script := entered + lines(t, string(doc), "## 5. Deploy") +
 		lines(t, string(doc), "### A. By its own client secret") + revoked + proof +
-		lines(t, string(doc), "### B. By a certificate") + proof
+		lines(t, string(doc), "### B. By a certificate") + proof +
+		enteredForOAuth + opened(t, lines(t, string(doc), "### C. By OAuth, as a person")) + revoked + proof
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute) // it waits for what is not settled at once
 	defer stop()
 	shell := exec.CommandContext(ctx, "bash", "-euo", "pipefail")
@@ -48,6 +52,25 @@ func install(t *testing.T, here string) string {
 		t.Fatalf("the lines of docs/install.md: %v\n%s\n%s", err, script, printed)
 	}
 	return string(printed)
+}
+
+var (
+	link    = regexp.MustCompile(`(?m)^jq .*/oauth/authorize .*$`)
+	browser = regexp.MustCompile(`(?m)^BUTTON=.*\n^BACK=.*\n^RESULT=.*\n^curl .*\n`)
+)
+
+// opened are the lines of OAuth with a person who opens the link.
+func opened(t *testing.T, script string) string {
+	t.Helper()
+	doc, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plays := strings.ReplaceAll(string(browser.Find(doc)), "./.local/cookies", "./.local/cookies-of-install")
+	if plays == "" || !link.MatchString(script) {
+		t.Fatalf("docs/api.md plays no browser any more, or docs/install.md has no link:\n%s", script)
+	}
+	return link.ReplaceAllStringFunc(script, func(line string) string { return "LINK=$(" + line + ")\n" + plays })
 }
 
 // The loop of the proof ends when all is settled, and not for an answer that says nothing of it, or for none.
@@ -102,7 +125,7 @@ var (
 	shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 	// What goes to Azure itself, makes what demo.env has already, or takes longer than a look at it is worth: another
 	// rotation is among the lines of docs/api.md, and TestSettles has the loop.
-	elsewhere = regexp.MustCompile(`(?m)\b(az|terraform|openssl|read) |\bsettles\b|^[A-Z_]+=("?0000|\d)|rotate-credentials`)
+	elsewhere = regexp.MustCompile(`(?m)\b(az|terraform|sam|openssl|read) |\bsettles\b|^[A-Z_]+=("?0000|\d)|rotate-credentials`)
 	local     = regexp.MustCompile(`\b(rekey|signs_in)\b|^ROTATED=`)
 )
 
