@@ -54,7 +54,7 @@ var reasons = map[string]reason{
 	attention.NotDisabled: {"old values enabled",
 		"Values that are done with can't be disabled in Key Vault. Let Rekey's identity set secrets there.", look},
 	attention.RemoveByHand: {"remove by hand",
-		"There is a client secret that only a person can remove: remove it in Entra. The next rotation sees that it is gone.",
+		"There is a client secret that only a person can remove: remove it in Entra. The next rotation sees whether it is gone.",
 		look},
 }
 

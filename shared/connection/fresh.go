@@ -41,11 +41,11 @@ var errNotListed = errors.New("the directory does not show the client secret")
 // suffice for what comes after, too.
 const freshFor = 15 * time.Second
 
-// errHungUp is for a caller who has hung up while Entra may still learn of the credential: there
+// errHungUp is for a caller who has hung up while Entra may still learn of the credential, or of its application: there
 // is no verdict on it. It may be the host, which repeats the request and is given this answer.
 var errHungUp = &Error{
 	Kind: Unavailable, RetryAfter: 5 * time.Second,
-	Message: "The request was given up before it was certain that Entra refuses the credential. Nothing was stored. Send it again.",
+	Message: "The request was given up while Entra may still learn of what was made just now. Nothing was stored. Send it again.",
 }
 
 // whileFresh tries again, for three times the spacing of proofs but 15 s at most, what may be
