@@ -141,6 +141,18 @@ var trouble = []mutation{
 		new: "\treturn time.Time{}\n",
 	},
 	{
+		name: "a deletion that fails is not told where another failure was told of",
+		rule: "P8", file: "shared/rotation/attention.go",
+		old: "return []trouble{{troubleDeletion, event}}",
+		new: "return r.faults(now)",
+	},
+	{
+		name: "what no read has shown is taken off the list of manual removals",
+		rule: "P8", file: "shared/rotation/limits.go",
+		old: "left.Unlisted = left.Unlisted && !(shows && read(left.Target))",
+		new: "left.Unlisted = false",
+	},
+	{
 		name: "since when a creation is undone is not known",
 		rule: "P8", file: "shared/rotation/apply.go",
 		old: "\t\trec.DeletingSince = t.now\n",
