@@ -144,7 +144,7 @@ var trouble = []mutation{
 		name: "a deletion that fails is not told where another failure was told of",
 		rule: "P8", file: "shared/rotation/attention.go",
 		old: "return []trouble{{troubleDeletion, event}}",
-		new: "return r.faults(now)",
+		new: "_ = event\n\treturn r.faults(now)",
 	},
 	{
 		name: "what no read has shown is taken off the list of manual removals",
