@@ -166,7 +166,9 @@ func managersIn(rec *rotation.Record) map[inventory.Key]inventory.Manager {
 	}
 	removing, byHand := map[string]time.Time{}, []string{}
 	for _, keyID := range rec.Retire {
-		removing[strings.ToLower(keyID)] = time.Time{}
+		if !rec.Gone() { // else it stays
+			removing[strings.ToLower(keyID)] = time.Time{}
+		}
 	}
 	for i := range rec.Removals {
 		if m := &rec.Removals[i]; m.KeyID != "" && !rec.MustStay(m) {

@@ -169,6 +169,29 @@ func TestManagersKnowWhatWasLeftToAPerson(t *testing.T) {
 	})
 }
 
+// What the first rotation is to take the place of is removed by itself, unless a deletion was asked for by then.
+func TestManagersOfWhatIsToBeRetired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		settled(t, s)
+		for _, request := range []*rotation.Request{nil, {Kind: rotation.AskDelete, At: time.Now()}} {
+			rec, err := s.w.StorePort().Load(t.Context(), s.id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.Retire, rec.Request = []string{"NAMED"}, request
+			rec.Version++
+			if _, err := s.w.StorePort().Commit(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
+			list := s.both(t, s.app)
+			if _, removes := list[0].Removing["named"]; removes != (request == nil) {
+				t.Errorf("asked for %+v, it removes %v", request, list[0].Removing)
+			}
+		}
+	})
+}
+
 // A record that can't be read might know any client secret.
 func TestManagersThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
