@@ -160,7 +160,7 @@ func TestCoreTools(t *testing.T) {
 			t.Errorf("it shows %s", shown)
 		}
 		stop()
-		if err := <-ended; err != nil || answers(t, "http://127.0.0.1:"+port) {
+		if err := <-ended; err != nil || !closes(t, "http://127.0.0.1:"+port) {
 			t.Errorf("stopping: %v", err)
 		}
 	})

@@ -25,6 +25,7 @@ import (
 
 	"rekey/shared/auth"
 	"rekey/shared/emulator/directory"
+	"rekey/shared/emulator/freeport"
 	"rekey/shared/emulator/functionshost"
 	"rekey/shared/emulator/stack"
 	"rekey/shared/oauth"
@@ -170,11 +171,10 @@ func wait(ctx context.Context, h host, out io.Writer) error {
 
 // free says what to do about a port that is taken, before anything is started.
 func free(port string) error {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
-	if err != nil {
+	if err := freeport.Check(port); err != nil {
 		return fmt.Errorf("port %s is taken or not allowed; choose another one: make run PORT=7072", port)
 	}
-	return l.Close()
+	return nil
 }
 
 // environ is our own environment without settings of Rekey's that would get mixed

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -29,12 +30,23 @@ func Next() (string, error) {
 	var err error
 	for range 100 {
 		port := strconv.Itoa(first + int(last.Add(1)%count))
-		var l net.Listener
-		if l, err = net.Listen("tcp4", net.JoinHostPort("127.0.0.1", port)); err == nil {
-			return port, l.Close()
+		if err = Check(port); err == nil {
+			return port, nil
 		}
 	}
 	return "", fmt.Errorf("finding a free port: %w", err)
+}
+
+// Check returns why a program can't listen on a port of 127.0.0.1, or nil. No program starts meanwhile: between fork
+// and exec it would have a copy of the listener, and the port would be taken for some milliseconds more.
+func Check(port string) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // ForTest is Next for a test.

@@ -2,6 +2,7 @@ package freeport_test
 
 import (
 	"net"
+	"os/exec"
 	"strconv"
 	"testing"
 
@@ -30,4 +31,30 @@ func TestNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
+}
+
+// A port is free at once, also where programs start at the time.
+func TestNextWhileProgramsStart(t *testing.T) {
+	done := make(chan struct{})
+	defer func() { <-done }()
+	go func() {
+		defer close(done)
+		for range 1000 {
+			_ = exec.Command("true").Run() // its exit code does not matter
+		}
+	}()
+	for n := 0; ; n++ {
+		select {
+		case <-done:
+			t.Logf("%d ports", n)
+			return
+		default:
+		}
+		port := freeport.ForTest(t)
+		c, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", port))
+		if err == nil {
+			c.Close()
+			t.Fatalf("port %s, the %dth, is open", port, n)
+		}
+	}
 }
