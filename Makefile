@@ -59,6 +59,8 @@ azurite: ## install Azurite and axe-core for the tests, where there is npm
 test: go fmt ## everything from formatting to end to end
 	@$(MAKE) --no-print-directory -j2 azurite checked
 	@$(MAKE) --no-print-directory stage unit
+	@for tools in $(OPTIONAL); do for tool in $$(echo $$tools | tr '/' ' '); do command -v $$tool >/dev/null && continue 2; done; \
+		echo "skipped: the tests that need $${tools%%/*}, which is missing here (see README)"; done
 	@echo "make test: ok"
 .PHONY: test
 
@@ -88,6 +90,7 @@ checked: # one after the other: each may have to build msgraph-sdk-go
 PLAIN = functions/cmd functions/console functions/lifecycle infra shared/app shared/emulator/stack/faulttest \
 	shared/emulator/tenant shared/rebuild shared/simulation
 ASKING = (rotationtest[.](Sample|PlainOnly|Raced)|^	PlainOnly)
+OPTIONAL = npm jq chromium/chromium-browser/google-chrome/google-chrome-stable/chrome
 TEST = $(GO) test -vet=off -shuffle=on -count=1 -timeout=20m
 empty =
 alternatives = $(subst $(empty) $(empty),|,$(strip $(1)))
@@ -159,7 +162,7 @@ openapi-check: go ## lint the API's description, and call every operation with c
 .PHONY: openapi-check
 
 console-check: stage azurite ## go through the console in Chromium, all of it in every way, and keep pictures (RUN=TestActions/keyboard for a part)
-	$(GO) test -tags consolecheck -vet=off -count=1 -timeout=60m ./infra/consolecheck $(if $(RUN),-v -run '$(RUN)')
+	CI=true $(GO) test -tags consolecheck -vet=off -count=1 -timeout=60m ./infra/consolecheck $(if $(RUN),-v -run '$(RUN)')
 .PHONY: console-check
 
 picture: go ## take the picture of the README, of the demo that make run has up
