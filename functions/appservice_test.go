@@ -165,7 +165,7 @@ func TestForgedHeadersOnLambda(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.watch.saw("answer to an event", string(data))
+		w.watch.Saw("answer to an event", string(data))
 		var got struct{ StatusCode int }
 		if err := json.Unmarshal(data, &got); err != nil || got.StatusCode != want {
 			t.Errorf("status %d, want %d: %s", got.StatusCode, want, data)

@@ -135,7 +135,7 @@ func TestUnconfiguredRefusesEverybody(t *testing.T) {
 	for _, g := range gates(unknownID) {
 		w.call(auth.Admin, g.method, g.path, nil).refuses(t, http.StatusUnauthorized, "No callers are configured")
 	}
-	if log := w.watch.log(); !strings.Contains(log, "REKEY_API_KEYS") || !strings.Contains(log, `"status":401`) {
+	if log := w.watch.Log(); !strings.Contains(log, "REKEY_API_KEYS") || !strings.Contains(log, `"status":401`) {
 		t.Errorf("the log does not say what to set:\n%s", log)
 	}
 	resp, err := http.Get(w.url + "/health")
@@ -165,7 +165,7 @@ func (c *client) raw(line, key string) string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.watch.saw("answer to "+line, string(answer))
+	c.watch.Saw("answer to "+line, string(answer))
 	status, _, _ := strings.Cut(string(answer), "\r\n")
 	return status
 }

@@ -224,11 +224,11 @@ func TestAudit(t *testing.T) {
 	if want := map[string]string{"connection.created": home, "connection.changed": home, "rotation.requested": home}; !maps.Equal(from, want) {
 		t.Errorf("from %v, want %v", from, want)
 	}
-	if log := w.watch.log(); !strings.Contains(log, `"from":"`+home+`"`) {
+	if log := w.watch.Log(); !strings.Contains(log, `"from":"`+home+`"`) {
 		t.Error("the log does not say where requests came from")
 	}
 	w.patch(auth.Read, made.ID, object{"name": "x"}).refuses(t, http.StatusForbidden, "write")
-	if log := w.watch.log(); !strings.Contains(log,
+	if log := w.watch.Log(); !strings.Contains(log,
 		`"caller":"read","kind":"api-key","method":"PATCH","route":"azure-client-secrets/{id}","status":403`) {
 		t.Error("the refusal is not in the log")
 	}

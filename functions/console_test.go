@@ -53,7 +53,7 @@ func (b *browser) do(method, path string, form url.Values) {
 				delete(b.cookies, c.Name)
 			}
 		}
-		b.watch.saw("page "+path, string(data)) // searched for secrets at the end
+		b.watch.Saw("page "+path, string(data)) // searched for secrets at the end
 		b.page, b.at, b.status = string(data), path, resp.StatusCode
 		if resp.StatusCode != http.StatusSeeOther {
 			return

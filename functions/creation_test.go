@@ -103,7 +103,7 @@ func TestSecretOfThePrincipalIsRecognised(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
 	a := w.add(directory.Registration{OwnsItself: true, Settings: owned, ServicePrincipalPasswords: 1})
-	i := slices.IndexFunc(w.watch.all(), func(s string) bool {
+	i := slices.IndexFunc(w.watch.Secrets(), func(s string) bool {
 		return s != a.Secret && w.stack.Directory.Authenticates(a.ClientID, s)
 	})
 	if i < 0 {
@@ -111,7 +111,7 @@ func TestSecretOfThePrincipalIsRecognised(t *testing.T) {
 	}
 	before := w.truth()
 	got := w.call(auth.Rotate, http.MethodPost, secrets,
-		creation(a, "credentials.clientSecret", w.watch.all()[i], "credentials.clientSecretKeyId", absent))
+		creation(a, "credentials.clientSecret", w.watch.Secrets()[i], "credentials.clientSecretKeyId", absent))
 	got.refuses(t, http.StatusBadRequest, "service principal", w.principalKeys(a)[0])
 	if list := changes(before, w.truth()); len(list) != 0 {
 		t.Errorf("changed: %q", list)

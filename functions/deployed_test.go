@@ -206,7 +206,7 @@ func (d *deployed) eventually(what string, done func() bool) {
 	defer tick.Stop()
 	for end := time.Now().Add(patience); !done(); <-tick.C {
 		if time.Now().After(end) {
-			d.Fatalf("not within %s: %s\n%s", patience, what, d.watch.log())
+			d.Fatalf("not within %s: %s\n%s", patience, what, d.watch.Log())
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (d *deployed) ticked() {
 			d.Errorf("invocation of %s: %v", i.Function, i.Err)
 		}
 	}
-	for line := range strings.Lines(d.watch.log()) {
+	for line := range strings.Lines(d.watch.Log()) {
 		if strings.Contains(line, `"level":"ERROR"`) || strings.HasPrefix(line, "[error]") {
 			d.Error(line)
 		}

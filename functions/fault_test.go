@@ -115,7 +115,7 @@ func play(t *testing.T, a act, op string, n int, effect fault.Effect) map[string
 	}
 	a.check(s)
 	if t.Failed() {
-		t.Log(w.watch.log())
+		t.Log(w.watch.Log())
 	}
 	return s.counts
 }

@@ -92,7 +92,7 @@ func environment(services *stack.Stack, keys map[auth.Role]secret.Value, entries
 }
 
 // newKeys makes an API key for each role, named like it, and their configuration.
-func newKeys(t *testing.T, w *watch) (map[auth.Role]secret.Value, string) {
+func newKeys(t *testing.T, w *stack.Watch) (map[auth.Role]secret.Value, string) {
 	t.Helper()
 	keys, entries := map[auth.Role]secret.Value{}, []string{}
 	for _, role := range []auth.Role{auth.Read, auth.Write, auth.Rotate, auth.Admin} {
@@ -120,15 +120,15 @@ type client struct {
 	t     *testing.T
 	url   string
 	keys  map[auth.Role]secret.Value
-	watch *watch
+	watch *stack.Watch
 	stack *stack.Stack
 	apps  []directory.Application // those that the test has added
 }
 
 // newStack starts services. What is issued there is searched for at the test's end.
-func newStack(t *testing.T, c stack.Config) (*stack.Stack, *watch) {
+func newStack(t *testing.T, c stack.Config) (*stack.Stack, *stack.Watch) {
 	t.Helper()
-	w := &watch{}
+	w := &stack.Watch{}
 	c.Dir, c.Issued = t.TempDir(), w.Issued
 	s, err := stack.Start(c)
 	if err != nil {
@@ -137,8 +137,10 @@ func newStack(t *testing.T, c stack.Config) (*stack.Stack, *watch) {
 	s.Vault.RequireExpiry(true) // a policy that many tenants have
 	t.Cleanup(func() {
 		s.Stop()
-		w.stored(s)
-		w.check(t)
+		w.Stored(s)
+		for _, leak := range w.Leaks() {
+			t.Error("leaked: " + leak)
+		}
 	})
 	return s, w
 }
@@ -243,7 +245,7 @@ func (c *client) try(r *http.Request) (reply, error) {
 	if err := resp.Header.Write(&header); err != nil {
 		return reply{}, err
 	}
-	c.watch.saw("answer to "+r.Method+" "+r.URL.Path, header.String()+string(data))
+	c.watch.Saw("answer to "+r.Method+" "+r.URL.Path, header.String()+string(data))
 	got := reply{resp.StatusCode, resp.Header, data}
 	described(c.t, r, string(body), got)
 	return got, nil

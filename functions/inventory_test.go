@@ -127,7 +127,7 @@ func TestInventory(t *testing.T) {
 	}
 	for _, words := range []string{`"msg":"finding accepted","caller":"admin","from":"` + home,
 		`"msg":"acceptance taken back","caller":"admin"`} {
-		if !strings.Contains(w.watch.log(), words) {
+		if !strings.Contains(w.watch.Log(), words) {
 			t.Errorf("the log does not say %s", words)
 		}
 	}
@@ -205,7 +205,7 @@ func TestScans(t *testing.T) {
 	if len(list) != 2 || list[1].ID != begun.ID {
 		t.Errorf("listed are %+v", list)
 	}
-	if n := strings.Count(w.watch.log(), `"msg":"scan requested","caller":"write"`); n != 2 {
+	if n := strings.Count(w.watch.Log(), `"msg":"scan requested","caller":"write"`); n != 2 {
 		t.Errorf("the log has %d lines of two scans", n)
 	}
 	found := decode[struct{ Applications []listed }](t,

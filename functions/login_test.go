@@ -53,7 +53,7 @@ func (c *client) logIn(name, key string) (status int, token string) {
 		c.t.Errorf("status %d, %v: %d bytes", resp.StatusCode, err, len(data))
 	}
 	if resp.StatusCode != http.StatusOK {
-		c.watch.saw("refused sign-in", string(data))
+		c.watch.Saw("refused sign-in", string(data))
 	}
 	return resp.StatusCode, got.AccessToken
 }
@@ -80,7 +80,7 @@ func TestLogin(t *testing.T) {
 			t.Errorf("%s under another name: status %d", role, status)
 		}
 	}
-	log := w.watch.log()
+	log := w.watch.Log()
 	if n := strings.Count(log, `"route":"universal-auth/login","status":200`); n != 5 {
 		t.Errorf("%d sign-ins in the log, want 5", n)
 	}
@@ -131,7 +131,7 @@ func TestLoginOfOthers(t *testing.T) {
 	r := w.requestAt(0, http.MethodPost, loginPath, "clientId=admin")
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w.send(r).refuses(t, http.StatusUnsupportedMediaType, "JSON")
-	if log := w.watch.log(); !bytes.Contains([]byte(log), []byte("universal-auth/login")) {
+	if log := w.watch.Log(); !bytes.Contains([]byte(log), []byte("universal-auth/login")) {
 		t.Error("the log does not have the sign-ins")
 	}
 }
@@ -143,7 +143,7 @@ func TestUnconfiguredLogin(t *testing.T) {
 	if status, _ := w.logIn("admin", w.keys[auth.Admin].Reveal()); status != http.StatusUnauthorized {
 		t.Errorf("status %d", status)
 	}
-	if log := w.watch.log(); !strings.Contains(log, "REKEY_API_KEYS") {
+	if log := w.watch.Log(); !strings.Contains(log, "REKEY_API_KEYS") {
 		t.Errorf("the log does not say what to set:\n%s", log)
 	}
 }

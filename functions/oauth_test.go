@@ -87,7 +87,7 @@ func (w *world) connect(link, user string) string {
 		if err != nil {
 			w.Fatal(err)
 		}
-		w.watch.saw(method+" of a page", string(data))
+		w.watch.Saw(method+" of a page", string(data))
 		return string(data), resp.Header.Get("Location")
 	}
 	_, to := visit(http.MethodPost, link)

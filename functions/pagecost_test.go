@@ -42,7 +42,7 @@ func TestAPageReadsWhatIsOnIt(t *testing.T) {
 	if err := w.stack.Table.Load(damaged); err != nil || len(damaged) != 60 {
 		t.Fatal(len(damaged), err)
 	}
-	leftOut := func() int { return strings.Count(w.watch.log(), "left out of a list") }
+	leftOut := func() int { return strings.Count(w.watch.Log(), "left out of a list") }
 	for _, path := range []string{connections.Base + secrets, secretRotations} {
 		names := func(query string) (names []string, next string) {
 			page := decode[struct {

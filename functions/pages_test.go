@@ -146,7 +146,7 @@ func TestEntrasWordsAreText(t *testing.T) {
 		strings.Contains(string(got.body), "hunter2") {
 		t.Errorf("another browser: status %d: %s", got.status, got.body)
 	}
-	if log := w.watch.log(); strings.Contains(log, "hunter2") || strings.Contains(log, state) {
+	if log := w.watch.Log(); strings.Contains(log, "hunter2") || strings.Contains(log, state) {
 		t.Errorf("the log has what was sent:\n%s", log)
 	}
 }

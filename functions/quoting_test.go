@@ -84,7 +84,7 @@ func TestRefusalsQuoteNothing(t *testing.T) {
 		}
 	}
 	w.untouched("quoting", before)
-	log := w.watch.log()
+	log := w.watch.Log()
 	for text := range strings.Lines(log) {
 		if strings.Contains(text, canary) || strings.Contains(text, "X-Injected") {
 			t.Errorf("the log has what was sent: %s", text)
@@ -118,7 +118,7 @@ func TestFloodOfOutsiders(t *testing.T) {
 	if got := w.call(auth.Read, http.MethodGet, secrets, nil); got.status != http.StatusOK {
 		t.Errorf("a known caller meanwhile: %d %s", got.status, got.body)
 	}
-	if refused := strings.Count(w.watch.log(), `"status":429`); refused != 0 {
+	if refused := strings.Count(w.watch.Log(), `"status":429`); refused != 0 {
 		t.Errorf("%d lines of the log are about the flood", refused)
 	}
 }
@@ -143,7 +143,7 @@ func TestFloodOfThePages(t *testing.T) {
 	if got := w.call(auth.Read, http.MethodGet, secrets, nil); got.status != http.StatusOK {
 		t.Errorf("a known caller meanwhile: %d %s", got.status, got.body)
 	}
-	if refused := strings.Count(w.watch.log(), `"refused requests of unknown callers"`); refused != 1 {
+	if refused := strings.Count(w.watch.Log(), `"refused requests of unknown callers"`); refused != 1 {
 		t.Errorf("%d lines of the log are about the flood, want 1", refused)
 	}
 }

@@ -91,7 +91,7 @@ func TestRefusalsBehindTheHost(t *testing.T) {
 			d.byFunction()
 			d.byOperation(made.ID)
 			d.untouched("all of it", before)
-			for text := range strings.Lines(d.watch.log()) {
+			for text := range strings.Lines(d.watch.Log()) {
 				if strings.Contains(text, "evil.example") || strings.Contains(text, "panic") {
 					t.Errorf("the log has %s", text)
 				}
@@ -216,7 +216,7 @@ func TestOriginBehindTheHost(t *testing.T) {
 			if len(page.Events) == 0 {
 				t.Error("there is nothing in the audit")
 			}
-			if log := d.watch.log(); !strings.Contains(log, `"from":"`+want+`"`) || strings.Contains(log, `"from":"198.51.100.7"`) {
+			if log := d.watch.Log(); !strings.Contains(log, `"from":"`+want+`"`) || strings.Contains(log, `"from":"198.51.100.7"`) {
 				t.Errorf("the log does not name %s", want)
 			}
 		})

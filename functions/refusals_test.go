@@ -101,7 +101,7 @@ func (c *client) exchange(w wire) reply {
 	if err != nil {
 		c.t.Fatalf("%s %s: %v", w.method, w.target, err)
 	}
-	c.watch.saw("answer to "+w.method+" "+w.target, fmt.Sprint(resp.Header, string(body)))
+	c.watch.Saw("answer to "+w.method+" "+w.target, fmt.Sprint(resp.Header, string(body)))
 	return reply{resp.StatusCode, resp.Header, body}
 }
 
@@ -271,7 +271,7 @@ func TestInsidersWithoutTheRole(t *testing.T) {
 	}
 	w.untouched("insiders", before)
 	logged := map[string]int{}
-	for text := range strings.Lines(w.watch.log()) {
+	for text := range strings.Lines(w.watch.Log()) {
 		var l line
 		if json.Unmarshal([]byte(text), &l) == nil && l.Msg == "request" && l.Status == http.StatusForbidden {
 			logged[l.Caller]++

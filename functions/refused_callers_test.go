@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"rekey/shared/auth"
+	"rekey/shared/emulator/stack"
 )
 
 // reason is why the last request was refused, as the log has it.
-func reason(t *testing.T, w *watch) string {
+func reason(t *testing.T, w *stack.Watch) string {
 	t.Helper()
-	for _, text := range slices.Backward(strings.Split(strings.TrimSpace(w.log()), "\n")) {
+	for _, text := range slices.Backward(strings.Split(strings.TrimSpace(w.Log()), "\n")) {
 		var l struct{ Msg, Reason string }
 		if json.Unmarshal([]byte(text), &l) == nil && l.Msg == "request" {
 			return l.Reason

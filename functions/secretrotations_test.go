@@ -253,7 +253,7 @@ func TestSecretRotationIsAudited(t *testing.T) {
 			t.Errorf("no %q in %s", want, said)
 		}
 	}
-	log := w.watch.log()
+	log := w.watch.Log()
 	for _, want := range []string{`"method":"POST","route":"azure-client-secret"`, `"method":"DELETE","route":"azure-client-secret/{id}"`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log has no %s", want)

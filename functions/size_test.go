@@ -89,7 +89,7 @@ func TestOversize(t *testing.T) {
 			}
 		})
 	}
-	if log := w.watch.log(); strings.Contains(log, "AAAA") {
+	if log := w.watch.Log(); strings.Contains(log, "AAAA") {
 		t.Error("the log has what was sent")
 	}
 	w.untouched("oversize", before)

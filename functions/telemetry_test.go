@@ -98,7 +98,7 @@ func TestTraceOfARotation(t *testing.T) {
 	if p := receiver.Point("rekey.credential.days_to_expiry", "rekey.credential", "published"); p.Count < 2 {
 		t.Errorf("expiry %+v", p)
 	}
-	w.watch.saw("export", receiver.Text()) // searched for every secret at the end
+	w.watch.Saw("export", receiver.Text()) // searched for every secret at the end
 	for what, value := range map[string]string{
 		"tenant": sample.TenantID, "client id": sample.ClientID, "object id": sample.ObjectID, "name": created.Name + `"`,
 		"vault secret": created.VaultSecretName,

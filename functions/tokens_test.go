@@ -119,9 +119,9 @@ type line struct {
 }
 
 // lastLine is the last line of the log that is about a request.
-func lastLine(t *testing.T, w *watch) (last line) {
+func lastLine(t *testing.T, w *stack.Watch) (last line) {
 	t.Helper()
-	lines := strings.Split(strings.TrimSpace(w.log()), "\n")
+	lines := strings.Split(strings.TrimSpace(w.Log()), "\n")
 	for _, text := range slices.Backward(lines) {
 		if json.Unmarshal([]byte(text), &last) == nil && last.Msg == "request" {
 			return last

@@ -189,8 +189,8 @@ func startLambda(w *world, env []string) (platform, error) {
 	if err := errors.Join(err, w.services.Directory.Federate(w.services.OwnClientID(), service.FederatedCredential())); err != nil {
 		return nil, err
 	}
-	w.watch.issued(service.SecretAccessKey)
-	w.watch.issued(service.SessionToken)
+	w.watch.Issued(service.SecretAccessKey)
+	w.watch.Issued(service.SessionToken)
 	env = slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, "AZURE_CLIENT_SECRET=") })
 	r, err := lambdaruntime.Start(context.WithoutCancel(w.Context()), lambdaruntime.Config{
 		Root: filepath.Join(dir, "lambda"), Env: append(env, "REKEY_STS_URL="+server.URL), Region: region,

@@ -44,7 +44,7 @@ func (w *world) certificate() (*x509.Certificate, object) {
 	text := func(kind string, data []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}))
 	}
-	w.watch.issued(text("PRIVATE KEY", pkcs8)[len("-----BEGIN PRIVATE KEY-----\n"):200])
+	w.watch.Issued(text("PRIVATE KEY", pkcs8)[len("-----BEGIN PRIVATE KEY-----\n"):200])
 	return made, object{"certificateBody": text("CERTIFICATE", der), "privateKey": text("PRIVATE KEY", pkcs8)}
 }
 

@@ -58,7 +58,7 @@ type world struct {
 	client   *http.Client
 	keys     map[string]string // API keys by role
 	people   stack.OAuthApplication
-	watch    *watch
+	watch    *stack.Watch
 	guards   *guards
 }
 
@@ -75,13 +75,13 @@ func each(t *testing.T, platforms []string, o options, story func(w *world)) {
 
 func newWorld(t *testing.T, on string, o options) *world {
 	t.Helper()
-	w := &world{TB: t, watch: &watch{}, keys: map[string]string{}, guards: &guards{}}
+	w := &world{TB: t, watch: &stack.Watch{}, keys: map[string]string{}, guards: &guards{}}
 	var err error
-	w.services, err = stack.Start(stack.Config{Dir: t.TempDir(), Propagation: o.propagation, Issued: w.watch.issued})
+	w.services, err = stack.Start(stack.Config{Dir: t.TempDir(), Propagation: o.propagation, Issued: w.watch.Issued})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.watch.issued(w.services.OwnSecret())
+	w.watch.Issued(w.services.OwnSecret())
 	w.guards.services = w.services
 	w.services.Break(w.guards.hook)
 	env := w.environment(o)
@@ -91,7 +91,7 @@ func newWorld(t *testing.T, on string, o options) *world {
 	w.platform, err = o.start(w, env)
 	if err != nil {
 		w.services.Stop()
-		t.Fatalf("starting Rekey: %v\n%s", err, w.watch.log())
+		t.Fatalf("starting Rekey: %v\n%s", err, w.watch.Log())
 	}
 	w.client = &http.Client{Transport: w.platform, CheckRedirect: stay}
 	t.Cleanup(w.end)
@@ -116,7 +116,7 @@ func (w *world) environment(o options) []string {
 		var b [32]byte
 		rand.Read(b[:])
 		w.keys[role] = "rk_" + base64.RawURLEncoding.EncodeToString(b[:])
-		w.watch.issued(w.keys[role])
+		w.watch.Issued(w.keys[role])
 		sum := sha256.Sum256([]byte(w.keys[role]))
 		entries = append(entries, role+":"+role+":"+hex.EncodeToString(sum[:]))
 	}
@@ -138,12 +138,12 @@ func (w *world) end() {
 	for _, broken := range w.guards.broken() {
 		w.Error("broken promise: " + broken)
 	}
-	w.watch.stored(w.services)
-	for _, leak := range w.watch.leaks() {
+	w.watch.Stored(w.services)
+	for _, leak := range w.watch.Leaks() {
 		w.Error("leaked: " + leak)
 	}
 	if w.Failed() {
-		w.Log(w.watch.log())
+		w.Log(w.watch.Log())
 	}
 }
 
@@ -192,7 +192,7 @@ func (w *world) try(client *http.Client, r *http.Request) (reply, error) {
 	if err := resp.Header.Write(&header); err != nil {
 		return reply{}, fmt.Errorf("reading an answer: %w", err)
 	}
-	w.watch.saw("answer to "+r.Method+" "+r.URL.Path, header.String()+string(data))
+	w.watch.Saw("answer to "+r.Method+" "+r.URL.Path, header.String()+string(data))
 	return reply{resp.StatusCode, resp.Header, data}, nil
 }
 
@@ -201,7 +201,7 @@ func (w *world) call(role, method, path string, body any) reply {
 	w.Helper()
 	got, err := w.try(w.client, w.request(role, method, path, body))
 	if err != nil {
-		w.Fatalf("%s %s: %v\n%s", method, path, err, w.watch.log())
+		w.Fatalf("%s %s: %v\n%s", method, path, err, w.watch.Log())
 	}
 	return got
 }
@@ -246,7 +246,7 @@ func decode[T any](w *world, got reply) (v T) {
 func (w *world) tick() {
 	w.Helper()
 	if err := w.platform.tick(w.Context()); err != nil {
-		w.Fatalf("%v\n%s", err, w.watch.log())
+		w.Fatalf("%v\n%s", err, w.watch.Log())
 	}
 }
 
