@@ -168,6 +168,11 @@ func (h *Handler) createTarget(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return h.newTarget(r, rec.ID, &b)
+}
+
+// newTarget makes a target of a connection, once for all requests with one idempotency key.
+func (h *Handler) newTarget(r *request, connectionID string, b *targetBody) (any, error) {
 	in, err := b.input(r.caller.Label(), h.now())
 	if err != nil {
 		return nil, err
@@ -178,6 +183,6 @@ func (h *Handler) createTarget(r *request) (any, error) {
 	}
 	return h.one(h.Service.Once(r.Context(), keyed, func(id string) (rotation.Record, error) {
 		in.ID = id
-		return h.Service.CreateTarget(r.Context(), rec.ID, in)
+		return h.Service.CreateTarget(r.Context(), connectionID, in)
 	}))
 }

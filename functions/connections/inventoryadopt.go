@@ -60,16 +60,5 @@ func (h *Handler) adopt(r *request) (any, error) {
 	if via.Actor.TenantID != key.TenantID {
 		return nil, badRequest("The connection is of another tenant. Give the connectionId of one that signs in to the application's tenant.")
 	}
-	in, err := of.input(r.caller.Label(), h.now())
-	if err != nil {
-		return nil, err
-	}
-	keyed, err := r.keyed("")
-	if err != nil {
-		return nil, err
-	}
-	return h.one(h.Service.Once(r.Context(), keyed, func(id string) (rotation.Record, error) {
-		in.ID = id
-		return h.Service.CreateTarget(r.Context(), via.ID, in)
-	}))
+	return h.newTarget(r, via.ID, &of)
 }
