@@ -28,7 +28,7 @@ var issuing = []mutation{
 	},
 	{
 		name: "what is planned is written down although the record has changed",
-		rule: "R1", file: "shared/rotator/pass.go",
+		rule: "R1", file: "shared/rotator/step.go",
 		old: "case intent(step) && rec.Version != planned:",
 		new: "case false && intent(step) && rec.Version != planned:",
 	},

@@ -16,7 +16,7 @@ var lease = []mutation{
 	},
 	{
 		name: "a pass commits although its lease is lost",
-		rule: "P5", file: "shared/rotator/pass.go",
+		rule: "P5", file: "shared/rotator/step.go",
 		old: "\t\tcase rec.Lease.Token != p.lease.Token:\n\t\t\treturn nil, ErrLeaseLost",
 		new: "\t\tcase false && rec.Lease.Token != p.lease.Token:\n\t\t\treturn nil, ErrLeaseLost",
 	},

@@ -3,8 +3,10 @@ package rotator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 
+	"rekey/shared/history"
 	"rekey/shared/reservation"
 	"rekey/shared/rotation"
 	"rekey/shared/serviceerror"
@@ -106,4 +108,31 @@ func (p *pass) tryRelease(ctx context.Context, res reservation.Row) {
 	if err := p.releaseReservation(ctx, res); err != nil {
 		p.log.Warn("releasing a reservation", "kind", string(res.Kind), "class", string(serviceerror.ClassOf(err)))
 	}
+}
+
+// removeRecord deletes the record, after everything else of the connection.
+func (p *pass) removeRecord(ctx context.Context, rec rotation.Record) (rotation.Record, error) {
+	kind := history.Deleted
+	if rec.Undo {
+		kind = history.Undone
+	}
+	last := rec.Clone()
+	last.CommitID = p.NewID()
+	last.Version++
+	cctx, cancel := context.WithTimeout(ctx, p.Rules.CallTimeout)
+	defer cancel()
+	err := p.Store.Remove(cctx, last, rotation.Event{Kind: kind, At: p.now()})
+	if err == nil {
+		return rec, serviceerror.ErrNotFound
+	}
+	fresh, lerr := p.load(ctx)
+	switch {
+	case errors.Is(lerr, serviceerror.ErrNotFound):
+		return rec, serviceerror.ErrNotFound
+	case lerr != nil:
+		return rec, fmt.Errorf("removing the record: %w", lerr)
+	case fresh.Lease.Token != p.lease.Token:
+		return fresh, ErrLeaseLost
+	}
+	return p.apply(ctx, fresh, rotation.Purge{}, rotation.Outcome{Err: err})
 }
