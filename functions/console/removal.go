@@ -61,8 +61,11 @@ func (v *visit) inTheWay(s *subject) g.Node {
 	if err := v.api.get(at(s.ID, "", "targets"), nil, &list); err != nil || len(list.Targets) == 0 {
 		return nil // the API looks again
 	}
-	return page.Notice(page.Warn, h.P(g.Text(fmt.Sprintf("%s rotated through it. Delete that first: the connection can't go before.",
-		map[bool]string{true: "A target is", false: count(len(list.Targets), "target") + " are"}[len(list.Targets) == 1]))))
+	said := "A target is rotated through it. Delete that first: the connection can't go before."
+	if n := len(list.Targets); n > 1 {
+		said = count(n, "target") + " are rotated through it. Delete them first: the connection can't go before."
+	}
+	return page.Notice(page.Warn, h.P(g.Text(said)))
 }
 
 // scansThrough says that the scans of a tenant go through a connection, and what comes of them without it.
