@@ -54,7 +54,9 @@ func TestOfAConnection(t *testing.T) {
 	const (
 		all     = directory.RoleReadWriteAll
 		own     = directory.RoleReadWriteOwnedBy
-		useless = directory.RoleReadAll
+		useless = "Sites.Read.All"
+
+		policies = directory.RolePolicyReadAll
 	)
 	for name, tt := range map[string]struct {
 		options options
@@ -66,9 +68,24 @@ func TestOfAConnection(t *testing.T) {
 		"all is well": {options{}, func(*world, directory.Application, view) {}, true, "",
 			map[string]string{own: "yes, for rotating", all: "no", useless: "not listed"}},
 		"permission withdrawn": {options{}, func(w *world, a directory.Application, _ view) {
-			w.change(a, func(s *directory.Settings) { s.Roles = []string{useless} })
+			w.change(a, func(s *directory.Settings) { s.Roles = []string{directory.RoleReadAll, useless} })
 		}, false, "The application or person that authenticates may not change the client secrets of this application",
-			map[string]string{own: "no", useless: "yes, for nothing that Rekey does"}},
+			map[string]string{own: "no", useless: "yes, for nothing that Rekey does", directory.RoleReadAll: "yes, for scanning"}},
+		"with what scans read": {options{}, func(w *world, a directory.Application, _ view) {
+			w.change(a, func(s *directory.Settings) { s.Roles = append(s.Roles, policies, directory.RoleAuditLogReadAll) })
+		}, true, "", map[string]string{policies: "yes, for how long", directory.RoleAuditLogReadAll: "yes, for when"}},
+		"a policy that forbids": {options{}, func(w *world, a directory.Application, _ view) {
+			w.change(a, func(s *directory.Settings) { s.Roles = append(s.Roles, policies) })
+			if err := w.stack.Directory.SetDefaultPolicy(a.TenantID, directory.Policy{ForbidPasswords: true}); err != nil {
+				w.Fatal(err)
+			}
+		}, false, "An app management policy of the tenant forbids", nil},
+		"its own policy is free": {options{}, func(w *world, a directory.Application, _ view) {
+			w.change(a, func(s *directory.Settings) { s.Roles, s.Policy.ID = append(s.Roles, policies), a.ObjectID })
+			if err := w.stack.Directory.SetDefaultPolicy(a.TenantID, directory.Policy{ForbidPasswords: true}); err != nil {
+				w.Fatal(err)
+			}
+		}, true, "", nil},
 		"not its own owner": {options{}, func(w *world, a directory.Application, _ view) {
 			w.change(a, func(s *directory.Settings) { s.Owners = nil })
 		}, false, "The application that authenticates has the permission Application.ReadWrite.OwnedBy, but is not an owner", nil},

@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -92,6 +93,15 @@ func cause(err error) error {
 	return err
 }
 
+// forInventory is what permissions are for that no rotation needs. They are listed where they are there.
+var forInventory = map[string]string{
+	"Application.Read.All": "scanning what expires in the tenant, for which one of those above is enough as well",
+	"Directory.Read.All":   "scanning what expires in the tenant; Application.Read.All and User.Read.All are enough for that",
+	"User.Read.All":        "the names of owners in the inventory",
+	"AuditLog.Read.All":    "when a credential was used last, in the inventory",
+	"Policy.Read.All":      "how long the tenant's policy lets a client secret live, here and in the inventory",
+}
+
 // permissions lists what a token may do. An application has roles, a person scopes.
 func permissions(token rotation.Token, person bool) []Permission {
 	kind, have := "application", token.Roles
@@ -118,7 +128,8 @@ func permissions(token rotation.Token, person bool) []Permission {
 	for _, name := range have {
 		known := slices.ContainsFunc(needed, func(p Permission) bool { return p.Name == name })
 		if !known && strings.Contains(name, ".") { // openid, profile and email are no permissions of Graph's
-			needed = append(needed, Permission{Name: name, Type: kind, Has: new(true), NeededFor: "nothing that Rekey does"})
+			needed = append(needed, Permission{Name: name, Type: kind, Has: new(true),
+				NeededFor: cmp.Or(forInventory[name], "nothing that Rekey does")})
 		}
 	}
 	return needed

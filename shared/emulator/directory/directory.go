@@ -142,6 +142,7 @@ const (
 	OpListServicePrincipals = "graph.listServicePrincipals"
 	OpListSignInActivity    = "graph.listSignInActivity" // by credential
 	OpGetDefaultPolicy      = "graph.getDefaultPolicy"
+	OpListPolicies          = "graph.listPolicies" // that are assigned to an application
 	OpAddPassword           = "graph.addPassword"
 	OpRemovePassword        = "graph.removePassword"
 	OpGetMe                 = "graph.getMe"

@@ -10,7 +10,7 @@ import (
 )
 
 // Graph serves the part of Microsoft Graph that deals with applications and service
-// principals, their credentials and their owners; the tenant's app management policy;
+// principals, their credentials and their owners; app management policies, the tenant's and theirs;
 // and /me; under /v1.0. Under /beta it serves the sign-in activity of credentials.
 func (d *Directory) Graph() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -117,6 +117,8 @@ func operation(set, objectID, clientID, action string) (c call, method string, o
 		c.op, c.handle = OpGetApplication, (*Directory).getApplication
 	case one && action == "owners":
 		c.op, c.handle = OpListOwners, (*Directory).listOwners
+	case one && action == "appManagementPolicies":
+		c.op, c.handle = OpListPolicies, (*Directory).listPolicies
 	case one && action == "addPassword":
 		c.op, c.handle, method = OpAddPassword, (*Directory).addPassword, http.MethodPost
 	case one && action == "removePassword":

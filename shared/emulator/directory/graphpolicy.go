@@ -30,6 +30,30 @@ func (d *Directory) getDefaultPolicy(w http.ResponseWriter, r *http.Request, _ c
 	return nil
 }
 
+// listPolicies lists the app management policy that is assigned to an application, if there is one.
+// Source: learn.microsoft.com/graph/api/appmanagementpolicy-list-appliesto, the other way round.
+func (d *Directory) listPolicies(w http.ResponseWriter, r *http.Request, c call, who caller) *graphError {
+	if !who.mayRead() || !who.has(RolePolicyReadAll) {
+		return denied
+	}
+	if _, refused := parseQuery(r, nil); refused != nil {
+		return refused
+	}
+	app, refused := d.find(c, who)
+	if refused != nil {
+		return refused
+	}
+	assigned := []any{}
+	if p := app.Policy; p != (Policy{}) {
+		assigned = append(assigned, map[string]any{
+			"id": p.ID, "displayName": "Custom app management policy", "description": nil, "isEnabled": true,
+			"restrictions": map[string]any{"passwordCredentials": p.restrictions(), keyCredentials: []any{}},
+		})
+	}
+	d.writeEntity(w, r, "appManagementPolicies", map[string]any{"value": assigned})
+	return nil
+}
+
 // restrictions are the passwordCredentialConfiguration resources.
 func (p Policy) restrictions() []any {
 	restrictions := []any{}

@@ -55,9 +55,15 @@ func TestDefaultPolicy(t *testing.T) {
 			"restrictForAppsCreatedAfterDateTime": "2014-10-19T10:37:00Z"}]}`)
 	add := func() answer { return w.act(w.token(w.app), "/applications/"+w.app.ObjectID+"/addPassword", `{}`) }
 	w.wantGraph("two years, against the tenant's policy", add(), 400, "CredentialInvalidLifetimeAsPerAppPolicy")
+	assigned := "/applications/" + w.app.ObjectID + "/appManagementPolicies"
+	w.wantGraph("policies of an application that it may not read", w.get(token, assigned), 403, "Authorization_RequestDenied")
+	token = w.reader(directory.RoleReadAll, directory.RolePolicyReadAll)
+	wantJSON(t, "without one of its own", w.get(token, assigned).body["value"], `[]`)
 	if err := w.Change(w.app.ObjectID, func(s *directory.Settings) { s.Policy = directory.Policy{ID: keyOne} }); err != nil {
 		t.Fatal(err)
 	}
+	wantJSON(t, "its own", w.get(token, assigned).body["value"], `[{"id": "`+keyOne+`", "displayName": "Custom app management policy",
+		"description": null, "isEnabled": true, "restrictions": {"keyCredentials": [], "passwordCredentials": []}}]`)
 	if a := add(); a.status != http.StatusOK {
 		t.Errorf("the application's own policy comes first: %d %v", a.status, a.body)
 	}
