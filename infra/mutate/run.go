@@ -22,7 +22,7 @@ type options struct {
 	timeout             time.Duration
 }
 
-// memory is what the tests of one package may take, in KiB of address space: a mutant that
+// memory is what the tests of one package may take, in KiB of data (a browser has more than that of address space): a mutant that
 // loops may collect something. The tests as they are take a fraction of it.
 const memory = 6 << 20
 
@@ -126,7 +126,7 @@ func (r *runner) greenPackage(ctx context.Context, pkg string) error {
 	}
 	out, failed, err := r.run(ctx, binary, pkg, nil)
 	if err == nil && failed {
-		err = fmt.Errorf("without any defect, the tests of %s fail: %s", pkg, failures(out))
+		err = fmt.Errorf("without any defect, the tests of %s fail: %s\n%s", pkg, failures(out), out)
 	}
 	r.slow[pkg] = slowest(out)
 	return err
@@ -217,7 +217,7 @@ func (r *runner) build(ctx context.Context, overlay, pkg, binary string) error {
 // run runs tests that are built.
 func (r *runner) run(ctx context.Context, binary, pkg string, args []string) (out []byte, failed bool, err error) {
 	// Where the shell can't bound the memory, the time does.
-	script := fmt.Sprintf(`ulimit -v %d 2>/dev/null; exec "$@"`, memory)
+	script := fmt.Sprintf(`ulimit -d %d 2>/dev/null; exec "$@"`, memory)
 	cmd := exec.CommandContext(ctx, "sh", "-c", script, "sh", binary, "-test.timeout="+r.timeout.String(), "-test.v")
 	cmd.Args = append(cmd.Args, args...)
 	if !r.all {
