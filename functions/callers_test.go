@@ -90,8 +90,8 @@ func TestWriteConnectsWithoutRotation(t *testing.T) {
 	made := w.one(w.call(auth.Write, http.MethodPost, secrets, creation(a, "isAutoRotationEnabled", false, "rotation", absent)))
 	w.settle()
 	w.managed(a, made.VaultSecretName, a.KeyID)
-	if made.Rotation != nil {
-		t.Errorf("rotation of a connection without: %+v", made.Rotation)
+	if r := made.Rotation; r == nil || r.RotationInterval != 0 || r.Current == nil || r.Current.KeyID != a.KeyID {
+		t.Errorf("rotation of a connection without a schedule: %+v, want what is published, %s", r, a.KeyID)
 	}
 }
 

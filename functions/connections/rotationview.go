@@ -72,8 +72,8 @@ type runView struct {
 	Message    string     `json:"message,omitempty"`
 }
 
-// rotationViews returns the schedule with the state, or the state alone where there is no
-// schedule, or none any more, or neither where there is nothing to rotate and no caller has asked for it.
+// rotationViews returns the schedule with the state, or the state alone where there is no schedule, or none any more, or
+// neither where there is nothing to rotate.
 func (h *Handler) rotationViews(rec *rotation.Record) (*rotationView, *rotationState) {
 	now, s := h.now(), rec.Policy.Schedule
 	switch {
@@ -84,7 +84,7 @@ func (h *Handler) rotationViews(rec *rotation.Record) (*rotationView, *rotationS
 			RotationInterval: s.Interval, RotateAtUTC: atUTC(s, slot(rec, now)), NextRotationAt: when(rec.NextRotation(now)),
 			RotateAt: timeOfDay{s.Hours, s.Minutes}, TimeZone: cmp.Or(s.Zone, "UTC"), rotationState: state(rec, now),
 		}, nil
-	case rec.Run != nil || rec.LastRun != nil || rec.Delegated() && rec.Target.ClientID != "":
+	case rec.Current != nil || rec.Run != nil || rec.LastRun != nil || rec.Delegated() && rec.Target.ClientID != "":
 		return nil, new(state(rec, now))
 	}
 	return nil, nil

@@ -30,13 +30,22 @@ const (
 	rotating             // a rotation
 	trying               // another try of the one that has failed
 	testing              // a test, which says what is missing
-	renewing             // new credentials for what it signs in with, or a rotation where it signs in with nothing else
 	signing              // new credentials
 )
 
+// signIns are reasons where what a connection signs in with is meant.
+var signIns = map[string]reason{
+	attention.Expiring: {"what it signs in with ends soon",
+		"What it signs in with ends soon: nothing is rotated through it after that. Replace it before.", signing},
+	attention.Expired: {"what it signs in with has ended",
+		"What it signs in with has ended, so that nothing is rotated through it. Replace it now.", signing},
+}
+
 var reasons = map[string]reason{
-	attention.Expiring: {"ends soon", "It ends soon, and no rotation comes before that. Replace it now, or turn rotation on.", renewing},
-	attention.Expired:  {"has ended", "It has ended: what uses it can't sign in. Replace it now.", signing},
+	attention.Expiring: {"what is published ends soon",
+		"What is published ends soon, and no rotation comes before that. Rotate now, or turn rotation on.", rotating},
+	attention.Expired: {"what is published has ended",
+		"What is published has ended: its consumers can't sign in. Replace it now.", signing},
 	attention.Lost: {"does not work", "The client secret that is published does not work any more: it was removed in Entra, or has " +
 		"ended. Replace it now.",
 		signing},
@@ -60,32 +69,24 @@ var reasons = map[string]reason{
 
 // short is a reason in a few words.
 func (s *subject) short(word string) string {
-	if word == attention.Expiring {
-		return s.endsFirst() + " ends soon"
-	}
-	if r, ok := reasons[word]; ok {
-		return r.short
-	}
-	return "needs attention"
+	return cmp.Or(s.reasonOf(word).short, "needs attention")
 }
 
-// endsFirst is what of s ends first: what is published, or what it signs in with.
-func (s *subject) endsFirst() string {
-	const published, signIn = "what is published", "what it signs in with"
+// signInEndsFirst reports whether what s signs in with ends before what is published.
+func (s *subject) signInEndsFirst() bool {
 	a, r := s.Authentication, s.state()
-	switch {
-	case a == nil || a.ExpiresAt == nil:
-		return published
-	case r == nil || r.Current == nil || r.Current.ExpiresAt == nil || a.ExpiresAt.Before(*r.Current.ExpiresAt):
-		return signIn
-	}
-	return published
+	return a != nil && a.ExpiresAt != nil &&
+		(r == nil || r.Current == nil || r.Current.ExpiresAt == nil || a.ExpiresAt.Before(*r.Current.ExpiresAt))
 }
 
 // reasonOf is what holds of s. What Key Vault stands in the way of is no matter of credentials.
 func (s *subject) reasonOf(word string) reason {
 	a, state := s.Authentication, s.state()
-	switch r, ok := reasons[word]; {
+	r, ok := reasons[word]
+	if other, too := signIns[word]; too && s.signInEndsFirst() {
+		r = other
+	}
+	switch {
 	case !ok: // of a newer API
 		return reason{says: sentence(word)}
 	case word == attention.Failing && state != nil && isVault(state.LastRotationClass):
@@ -149,9 +150,7 @@ func (v *visit) helping(s *subject, help help) g.Node {
 		return rotate
 	case help == trying && s.state() != nil:
 		return g.Group{again, v.plain(auth.Write, own(s, "test"), "Test what is missing")}
-	case help == renewing && s.Authentication == nil:
-		return rotate
-	case help == renewing || help == signing:
+	case help == signing:
 		return renew
 	}
 	return nil

@@ -18,9 +18,10 @@ func TestAttention(t *testing.T) {
 	for _, c := range []struct {
 		word, method, says, button string
 	}{
-		{attention.Expiring, "client-secret", "It ends soon", rotate},
-		{attention.Expiring, "certificate", "It ends soon", edit},
-		{attention.Expired, "client-secret", "It has ended", edit},
+		{attention.Expiring, "client-secret", "What is published ends soon", rotate},
+		{attention.Expiring, "certificate", "What it signs in with ends soon", edit},
+		{attention.Expired, "client-secret", "What is published has ended", edit},
+		{attention.Expired, "certificate", "What it signs in with has ended", edit},
 		{attention.Lost, "client-secret", "does not work any more", edit},
 		{attention.Failing, "client-secret", "has not succeeded", rotate},
 		{attention.SignInLost, "certificate", "sign in to Entra, so that", edit},

@@ -32,11 +32,11 @@ func (s *subject) fields(name string) string {
 	if s.IsAutoRotationEnabled {
 		out["rotate"] = "on"
 	}
-	if r := s.state(); r != nil && s.scheduled() {
-		maps.Copy(out, map[string]string{"timeZone": r.TimeZone, "grace": strconv.FormatFloat(r.GracePeriodHours, 'f', -1, 64)})
+	if r := s.state(); r != nil {
+		out["grace"] = strconv.FormatFloat(r.GracePeriodHours, 'f', -1, 64)
 		if r.RotationInterval > 0 {
-			out["interval"], out["time"] = strconv.Itoa(r.RotationInterval), time.Date(1, 1, 1, r.RotateAt.Hours, r.RotateAt.Minutes, 0, 0,
-				time.UTC).Format("15:04")
+			at := time.Date(1, 1, 1, r.RotateAt.Hours, r.RotateAt.Minutes, 0, 0, time.UTC)
+			maps.Copy(out, map[string]string{"interval": strconv.Itoa(r.RotationInterval), "time": at.Format("15:04"), "timeZone": r.TimeZone})
 		}
 	}
 	return out[name]
@@ -53,11 +53,7 @@ func (v *visit) editing(s *subject, f *sheet) error {
 		f.field("name", "Lower-case letters, digits, hyphens", h.Required(), h.MaxLength("64"))}
 	fields = append(fields, f.field("description", ""))
 	if s.state() != nil {
-		graceless := graceAsIs
-		if !s.scheduled() {
-			graceless = graceOfNew
-		}
-		fields = append(fields, f.schedule(graceless))
+		fields = append(fields, f.schedule(graceAsIs))
 	}
 	switch s.Method {
 	case "client-secret":

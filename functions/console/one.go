@@ -247,9 +247,7 @@ func (v *visit) about(s *subject) g.Node {
 		if r.NextRotationAt != nil {
 			facts = append(facts, page.Fact{Name: "Next rotation", Value: v.both(*r.NextRotationAt, r.TimeZone)})
 		}
-		if s.scheduled() {
-			facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
-		}
+		facts = append(facts, page.Say("Grace period", hours(r.GracePeriodHours)))
 		if r.LastRotationMessage != nil && !slices.Contains(s.Attention, attention.Failing) && !s.waits(v.now) { // else it stands above
 			facts = append(facts, page.Say("The last rotation says", v.dated(said(*r.LastRotationMessage))))
 		}

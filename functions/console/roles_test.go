@@ -111,10 +111,12 @@ func TestWithoutASchedule(t *testing.T) {
 	w.answer("GET", secrets+"/"+id+"/targets", 200, object{"targets": []object{}})
 	delete(is, "rotation")
 	is["isAutoRotationEnabled"] = false
+	is["rotationState"] = object{"state": "idle", "settled": true, "current": object{"keyId": "key-given"}}
 	w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
 	w.answer("PATCH", secrets+"/"+id, 200, object{"appConnection": is})
 	at := "/console/connections/" + id
-	w.shows(w.get(at), `action="`+at+`/rotate"`, `href="`+at+`/emergency"`, "@Microsoft.KeyVault(SecretUri=", "Rotation is off")
+	w.shows(w.get(at), `action="`+at+`/rotate"`, `href="`+at+`/emergency"`, "@Microsoft.KeyVault(SecretUri=", "Rotation is off", "key-given")
+	w.shows(w.get(at+"/emergency"), "The one in use now with the key id key-given is removed.")
 	w.shows(w.get(at+"/edit"), `name="rotate"`, `name="interval"`)
 	w.shows(w.get(at+"/delete"), "Consumers go on with it.", `name="revoke" value="true"`)
 	form := url.Values{"name": {"billing"}, "version": {"3"}, "rotate": {"on"}, "interval": {"30"}, "time": {"03:00"}, "timeZone": {"UTC"}}
@@ -125,6 +127,7 @@ func TestWithoutASchedule(t *testing.T) {
 		t.Errorf("the API gets %v", got)
 	}
 
+	delete(is, "rotationState")
 	is["method"] = "certificate"
 	for path, never := range map[string]string{at: "/rotate", at + "/edit": `name="rotate"`, at + "/delete": `value="true"`} {
 		if p := w.get(path); strings.Contains(p.text, never) {

@@ -152,18 +152,11 @@ type candidate struct {
 
 // state is where the rotation stands; nil where there is nothing to rotate.
 func (s *subject) state() *rotation {
-	switch {
-	case s.Rotation != nil:
+	if s.Rotation != nil {
 		return s.Rotation
-	case s.RotationState == nil && s.Method == "client-secret":
-		// The API has nothing to say of a rotation that there never was, and can begin one.
-		return &rotation{State: "idle", Settled: true}
 	}
 	return s.RotationState
 }
-
-// scheduled reports whether the API says how it rotates: a grace period of 0 is none otherwise.
-func (s *subject) scheduled() bool { return s.Rotation != nil || s.RotationState != nil }
 
 // tenantID and clientID name the application whose client secret is rotated.
 func (s *subject) tenantID() string {
