@@ -294,6 +294,8 @@ type rotationView struct {
 	ByHand           []struct{ KeyID, Reason string }
 	LastRun          *struct{ ID, Trigger, Outcome, KeyID string }
 	Target           *struct{ ClientID, ObjectID string }
+
+	GracePeriodHours, OriginalGracePeriodHours float64
 }
 
 // one reads an answer with one connection.

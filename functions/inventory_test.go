@@ -133,9 +133,12 @@ func TestInventory(t *testing.T) {
 	}
 
 	body := object{"connectionId": made.ID, "vaultSecretName": "payroll", "retireKeyIds": []string{a.KeyID}, "isAutoRotationEnabled": true,
-		"rotation": object{"rotationInterval": 30, "rotateAt": object{"hours": 3, "minutes": 0}, "gracePeriodHours": 0}}
+		"rotation": object{"rotationInterval": 30, "rotateAt": object{"hours": 3, "minutes": 0}, "originalGracePeriodHours": 0}}
 	w.call(auth.Write, http.MethodPost, one+"/adopt", body).refuses(t, http.StatusForbidden, "rotate")
 	target := w.target(w.call(auth.Rotate, http.MethodPost, one+"/adopt", body))
+	if r := target.Rotation; r.GracePeriodHours != 48 || r.OriginalGracePeriodHours != 0 {
+		t.Errorf("grace periods of %v and %v hours, want 48 and, for what it retires, 0", r.GracePeriodHours, r.OriginalGracePeriodHours)
+	}
 	w.settle()
 	w.managed(a, "payroll", w.record(target.ID).Current.KeyID, kept)
 	if managed := w.inventoried(w.call(auth.Read, http.MethodGet, one, nil)).ManagedBy; len(managed) != 1 || managed[0].TargetID != target.ID {

@@ -164,7 +164,7 @@ func (b *targetBody) input(by string, now time.Time) (connection.TargetInput, er
 	if err != nil {
 		return in, err
 	}
-	in.Grace = p.grace
+	in.Grace, in.OriginalGrace = p.grace, p.originalGrace
 	if p.schedule != nil {
 		in.Schedule = *p.schedule
 	}

@@ -93,7 +93,7 @@ func (h *Handler) rotationViews(rec *rotation.Record) (*rotationView, *rotationS
 func state(rec *rotation.Record, now time.Time) rotationState {
 	v := rotationState{
 		State: rec.Phase, Settled: rec.Settled(now), LastRotatedAt: when(rec.LastRotatedAt),
-		GracePeriodHours: rec.Policy.Grace.Hours(), OriginalGracePeriodHours: rec.Policy.OriginalGrace.Hours(),
+		GracePeriodHours: rec.Policy.Grace.Hours(), OriginalGracePeriodHours: rec.OriginalGrace().Hours(),
 		Retiring: []retiringView{}, ByHand: []byHandView{}, LastRun: lastRun(rec),
 	}
 	if e := rec.Error; e != nil && e.RetryAt.After(now) && rec.Retries() {

@@ -29,7 +29,7 @@ var fields = []field{
 	{"time", "At this time of day", "rotateAt"},
 	{"timeZone", "In this time zone", "timeZone"},
 	{"grace", "Grace period in hours", "gracePeriodHours"},
-	{"originalGrace", "Grace period of the client secret that you give, in hours", "originalGracePeriodHours"},
+	{"originalGrace", "Grace period of the original, in hours", "originalGracePeriodHours"},
 	{"connectionId", "Through the connection", "connectionId"},
 	{"retire", "Client secrets to remove", "retireKeyIds"},
 	{"reason", "Reason", "reason"},

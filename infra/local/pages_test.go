@@ -15,14 +15,17 @@ import (
 const entered = `. ./.local/demo.env
 CLIENT_ID=$SPARE_CLIENT_ID CLIENT_SECRET=$SPARE_CLIENT_SECRET CLIENT_SECRET_KEY_ID=$SPARE_CLIENT_SECRET_KEY_ID
 ORIGINAL_GRACE_HOURS=0
-TARGET_CLIENT_ID=$SPARE_TARGET_CLIENT_ID RETIRE_KEY_IDS=$SPARE_TARGET_KEY_ID GRACE_HOURS=48
 CURL_CA_BUNDLE=$CA_FILE
 export CURL_CA_BUNDLE
 `
 
-// Before those of OAuth.
-const enteredForOAuth = `TARGET_CLIENT_ID=$SPARE_OTHER_CLIENT_ID RETIRE_KEY_IDS=$SPARE_OTHER_KEY_ID GRACE_HOURS=0
+// Before those of a certificate, and of OAuth.
+const (
+	enteredForCertificate = `TARGET_CLIENT_ID=$SPARE_TARGET_CLIENT_ID RETIRE_KEY_IDS=$SPARE_TARGET_KEY_ID ORIGINAL_GRACE_HOURS=48
 `
+	enteredForOAuth = `TARGET_CLIENT_ID=$SPARE_OTHER_CLIENT_ID RETIRE_KEY_IDS=$SPARE_OTHER_KEY_ID ORIGINAL_GRACE_HOURS=0
+`
+)
 
 // revoked waits for what the page says takes some minutes.
 const revoked = `until rekey "$ROTATED/rotations" | jq -e '.revocations | length > 0' > /dev/null; do sleep 1; done
@@ -40,7 +43,7 @@ func install(t *testing.T, here string) string {
 	proof := lines(t, string(doc), "## 8. The proof")
 	script := entered + lines(t, string(doc), "## 5. Deploy") +
 		lines(t, string(doc), "### A. By its own client secret") + revoked + proof +
-		lines(t, string(doc), "### B. By a certificate") + proof +
+		enteredForCertificate + lines(t, string(doc), "### B. By a certificate") + proof +
 		enteredForOAuth + opened(t, lines(t, string(doc), "### C. By OAuth, as a person")) + revoked + proof
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute) // it waits for what is not settled at once
 	defer stop()

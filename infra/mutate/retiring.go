@@ -12,10 +12,16 @@ var retiring = []mutation{
 		new: "t.retireNamed(next.Target, t.now)",
 	},
 	{
-		name: "the first run of a target has the grace period of an original",
+		name: "the first run of a target has the grace period of the later ones, whatever was said",
 		rule: "R6", file: "shared/rotation/issuing.go",
-		old: "if rec.Current != nil { // what a target retires is no original",
-		new: "if true {",
+		old: "if rec.Current == nil && rec.Via != \"\" { // all that it replaces is what the target retires",
+		new: "if false {",
+	},
+	{
+		name: "what a target retires has the grace period of an original",
+		rule: "R6", file: "shared/rotation/record.go",
+		old: "\tcase r.Via == \"\":\n\t\treturn r.Policy.OriginalGrace\n",
+		new: "\tcase true:\n\t\treturn r.Policy.OriginalGrace\n",
 	},
 	{
 		name: "what a target retires is forgotten",

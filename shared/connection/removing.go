@@ -61,7 +61,7 @@ func replaces(rec *rotation.Record) bool {
 // sooner reports whether the change brings the next rotation, or what follows from it, forward.
 func (e *edit) sooner(rec *rotation.Record, now time.Time) bool {
 	p := rec.Policy
-	if e.Grace != nil && *e.Grace < p.Grace || e.OriginalGrace != nil && *e.OriginalGrace < p.OriginalGrace {
+	if e.Grace != nil && *e.Grace < p.Grace || e.OriginalGrace != nil && *e.OriginalGrace < rec.OriginalGrace() {
 		return true
 	}
 	if e.Schedule == nil || *e.Schedule == p.Schedule {

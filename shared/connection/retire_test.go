@@ -121,6 +121,37 @@ func TestATargetRetiresWhatItsApplicationHad(t *testing.T) {
 	})
 }
 
+// What a target retires may have a grace period of its own, which later rotations don't have. To make it shorter is to
+// remove sooner.
+func TestWhatATargetRetiresHasAGracePeriodOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withParent(t, s)
+		in := unscheduled(s.retiring(s.keyID))
+		in.OriginalGrace = new(2 * day)
+		if err := s.retire(t, in); err != nil {
+			t.Fatal(err)
+		}
+		sooner := connection.Change{OriginalGrace: new(day), Rotate: new(true), Schedule: &monthly, By: "tester"}
+		_, err := service(s.w).Update(connection.WithoutRemovals(t.Context()), s.id, sooner)
+		refusal(t, err, connection.Forbidden, `needs the role "rotate"`)
+		if _, err := service(s.w).Update(t.Context(), s.id, sooner); err != nil {
+			t.Fatal(err)
+		}
+		_, err = service(s.w).Update(connection.WithoutRemovals(t.Context()), s.id, connection.Change{OriginalGrace: new(time.Hour)})
+		refusal(t, err, connection.Forbidden, `sooner`)
+		s.sweep(t, 33*day)
+		rec := s.record(t)
+		if took := s.removedAfter(t); took < day || took > day+time.Hour {
+			t.Errorf("what it retires is removed after %s, want a day", took)
+		}
+		if old := rec.Replaced(); len(old) != 1 || !old[0].After.Equal(rec.Current.Since.Add(7*day)) {
+			t.Errorf("the next rotation replaces %+v, current since %s, want a week of grace", old, rec.Current.Since)
+		}
+		s.check(t)
+	})
+}
+
 // Before anything is made it is certain that what is to be retired is there, and that it is what
 // the caller means.
 func TestWhatATargetCanNotRetire(t *testing.T) {

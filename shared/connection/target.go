@@ -36,10 +36,11 @@ type TargetInput struct {
 	Rotate          bool
 	Schedule        schedule.Schedule
 	Grace           *time.Duration   // nil: 48 hours
+	OriginalGrace   *time.Duration   // of what Retire names; nil: as Grace
 	Labels          *rotation.Labels // nil: none
 
 	// Retire are key ids of client secrets that the application has already. What the first
-	// rotation publishes takes their place: they are removed after its grace period.
+	// rotation publishes takes their place: they are removed after OriginalGrace.
 	Retire []string
 
 	By string
@@ -61,6 +62,7 @@ func (in *TargetInput) clean() error {
 		m.schedule(in.Schedule)
 	}
 	m.grace("gracePeriodHours", in.Grace)
+	m.grace("originalGracePeriodHours", in.OriginalGrace)
 	m.project(in.Project)
 	m.labels(in.Labels)
 	m.retire(&in.Retire)
@@ -105,6 +107,9 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	rec := &d.rec
 	rec.Phase, rec.Via, rec.Actor, rec.Target, rec.TargetName = rotation.Idle, via, parent.Actor, app, name
 	rec.Name, rec.Labels, rec.Retire = cmp.Or(rec.Name, "target-"+rec.ID), in.Labels, in.Retire
+	if in.OriginalGrace != nil {
+		rec.SetOriginalGrace(*in.OriginalGrace)
+	}
 	if err := s.free(asking, rec); err != nil {
 		return *rec, err
 	}

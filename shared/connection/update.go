@@ -286,7 +286,7 @@ func (e *edit) edit(rec *rotation.Record, now time.Time) []rotation.Event {
 		note("gracePeriodHours")
 	}
 	if e.OriginalGrace != nil {
-		rec.Policy.OriginalGrace = *e.OriginalGrace
+		rec.SetOriginalGrace(*e.OriginalGrace)
 		note("originalGracePeriodHours")
 	}
 	was := rec.Policy

@@ -33,6 +33,9 @@ func (t *transition) beginRun() {
 	rec, asked := t.rec, t.rec.Request
 	run := &Run{ID: t.out.RunID, Trigger: OnSchedule, StartedAt: t.now, Slot: rec.NextSlot, Grace: rec.Policy.Grace, Target: rec.Target,
 		Origin: OriginIssued}
+	if rec.Current == nil && rec.Via != "" { // all that it replaces is what the target retires
+		run.Grace = rec.OriginalGrace()
+	}
 	lost := t.Lost(rec.Current, t.now)
 	switch {
 	case asked != nil && asked.Kind == AskEmergency:
@@ -42,10 +45,7 @@ func (t *transition) beginRun() {
 	case lost:
 		run.Trigger, run.Grace = OnLoss, 0
 	case rec.owed():
-		run.Trigger = OnCreation
-		if rec.Current != nil { // what a target retires is no original
-			run.Grace = rec.Policy.OriginalGrace
-		}
+		run.Trigger, run.Grace = OnCreation, rec.OriginalGrace()
 	}
 	if asked != nil {
 		run.ID, run.By = asked.ID, asked.By

@@ -42,7 +42,7 @@ const (
 // Without the lease:
 //
 //	creation    everything, once; to take a target back, Lease, Undo and Request
-//	a request   Name, Description, Labels, Policy, NextSlot, Request, Outranked, UpdatedAt,
+//	a request   Name, Description, Labels, Policy, RetireGrace, NextSlot, Request, Outranked, UpdatedAt,
 //	            Revision, ChangeID, CredentialChanges, LongestAccepted, Given, GivenBefore, the
 //	            key id, the end and the origin of Current, RetryAt of Error, NextAt of Removals; with
 //	            new credentials also Actor, Auth, WakeTargets and LookAt of Stale
@@ -50,7 +50,7 @@ const (
 //	a pass of the connection that authenticates for it   Actor, RetryAt of Error, NextAt of Removals
 //	all these   WakeAt, Changes, Version; Claimed and Told where they change
 //
-// With the lease a pass writes everything but Name, Description, Labels, Policy, UpdatedAt,
+// With the lease a pass writes everything but Name, Description, Labels, Policy, RetireGrace, UpdatedAt,
 // Revision, ChangeID and Changes, and what only a creation writes: ID, Project, Method,
 // VaultName, Via, Takeover, CreatedAt and CreatedBy. It counts CredentialChanges up only where
 // a rebind fails: the caller's credentials are those from before again.
@@ -116,8 +116,10 @@ type Record struct {
 	LastRun  *RunResult  `json:"lastRun"`
 	Current  *Credential `json:"current"`
 	Removals []Removal   `json:"removals"`
-	Retire   []string    `json:"retire"`  // of a target: key ids that its first publication replaces, as its creator has named them
-	Removed  []removed   `json:"removed"` // the last that Rekey has removed, the newest last
+	Retire   []string    `json:"retire"` // of a target: key ids that its first publication replaces, as its creator has named them
+	// RetireGrace is how long these stay valid after it; nil: as long as what later rotations replace.
+	RetireGrace *time.Duration `json:"retireGrace,omitempty"`
+	Removed     []removed      `json:"removed"` // the last that Rekey has removed, the newest last
 	// RemovedKeys are likewise the last, also those of which Rekey has not known the value.
 	RemovedKeys []removedKey `json:"removedKeys,omitempty"`
 
@@ -146,6 +148,27 @@ type Policy struct {
 	Schedule      schedule.Schedule `json:"schedule"`
 	Grace         time.Duration     `json:"grace"`         // how long an old credential stays after a scheduled or manual rotation
 	OriginalGrace time.Duration     `json:"originalGrace"` // how long the original stays after the rotation on creation
+}
+
+// OriginalGrace is how long what r takes over stays valid after its first rotation: the client secret that was given, or
+// those that a target retires.
+func (r *Record) OriginalGrace() time.Duration {
+	switch {
+	case r.Via == "":
+		return r.Policy.OriginalGrace
+	case r.RetireGrace != nil:
+		return *r.RetireGrace
+	}
+	return r.Policy.Grace
+}
+
+// SetOriginalGrace changes that.
+func (r *Record) SetOriginalGrace(d time.Duration) {
+	if r.Via == "" {
+		r.Policy.OriginalGrace = d
+		return
+	}
+	r.RetireGrace = new(d)
 }
 
 // Failure is why the last step did not work. It is cleared by the next success.
@@ -321,6 +344,7 @@ func (r *Record) Clone() Record {
 	c.Current = clone(r.Current)
 	c.Removals = slices.Clone(r.Removals)
 	c.Retire = slices.Clone(r.Retire)
+	c.RetireGrace = clone(r.RetireGrace)
 	c.Removed = slices.Clone(r.Removed)
 	c.RemovedKeys = slices.Clone(r.RemovedKeys)
 	c.Stale.Versions = slices.Clone(r.Stale.Versions)

@@ -34,7 +34,8 @@ func TestWhatATargetRetires(t *testing.T) {
 		after time.Duration
 	}{
 		"with the grace period of its run": {with(publishing(), toRetire("a", "b"), grace(48*hour)), 48 * hour},
-		"which a caller may choose":        {with(publishing(), toRetire("a", "b"), grace(0)), 0},
+		"which a caller may choose": {with(publishing(), toRetire("a", "b"), grace(0),
+			func(r *rotation.Record) { r.SetOriginalGrace(hour) }), 0},
 	} {
 		next, events := rotation.DefaultRules().Apply(now, row.rec, rotation.Publish{}, published())
 		if len(next.Retire) != 0 || len(next.Removals) != 2 || len(next.ByHand) != 0 {
@@ -70,12 +71,14 @@ func TestADeletionThatWaitsForThePublicationRetiresNothing(t *testing.T) {
 	}
 }
 
-// The first run of a target takes over what its consumers use today, so that it has the grace
-// period of any other. That of the original is for a client secret that was given.
+// The first run of a target takes over what its consumers use today, so that it has the grace period of any other, if its
+// creator has not said another one. That of the original is for a client secret that was given.
 func TestTheGracePeriodOfAFirstRun(t *testing.T) {
 	begin := rotation.Outcome{RunID: "r1", Marker: "m1", LeaseToken: "mine"}
 	original := func(r *rotation.Record) { r.Policy.OriginalGrace = 2 * hour }
 	chosen := func(r *rotation.Record) { asked(rotation.AskRotate)(r); r.Request.Grace = new(3 * hour) }
+	said := func(r *rotation.Record) { r.SetOriginalGrace(5 * hour) }
+	none := func(r *rotation.Record) { r.SetOriginalGrace(0) }
 	for name, row := range map[string]struct {
 		rec  rotation.Record
 		want time.Duration
@@ -83,8 +86,12 @@ func TestTheGracePeriodOfAFirstRun(t *testing.T) {
 		"of a target":                {with(idle(), toRetire("a"), original), 48 * hour},
 		"of a named original":        {with(idle(), origin(rotation.OriginNamed), original), 2 * hour},
 		"on request":                 {with(idle(), toRetire("a"), policyOff, asked(rotation.AskRotate)), 48 * hour},
-		"on request, with its own":   {with(idle(), toRetire("a"), chosen), 3 * hour},
-		"in an emergency, with none": {with(idle(), toRetire("a"), asked(rotation.AskEmergency)), 0},
+		"on request, with its own":   {with(idle(), toRetire("a"), said, chosen), 3 * hour},
+		"in an emergency, with none": {with(idle(), toRetire("a"), said, asked(rotation.AskEmergency)), 0},
+		"of a target, as was said":   {with(idle(), toRetire("a"), original, said), 5 * hour},
+		"which may be none":          {with(idle(), toRetire("a"), original, none), 0},
+		"on request, as was said":    {with(idle(), toRetire("a"), said, policyOff, asked(rotation.AskRotate)), 5 * hour},
+		"after the first one":        {with(idle(), said, func(r *rotation.Record) { r.Via = "parent" }), 48 * hour},
 	} {
 		next, _ := rotation.DefaultRules().Apply(now, row.rec, rotation.BeginRun{}, begin)
 		if next.Run == nil || next.Run.Grace != row.want || len(next.Retire) != len(row.rec.Retire) {

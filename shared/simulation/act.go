@@ -284,7 +284,11 @@ func (w *scene) create(ctx context.Context, p *process, s *slot, a Action) error
 		return p.svc.create(ctx, w.lastGiven(s), wish)
 	case w.h.Shape != ShapeOwn:
 		if a.What == "retire" {
-			wish.retires = w.retire(s, wish.id, wish.grace)
+			stay := wish.grace
+			if w.draw("retire", wish.id, "grace")%2 == 0 {
+				wish.original, stay = 5*day, 5*day
+			}
+			wish.retires = w.retire(s, wish.id, stay)
 		}
 		return p.svc.createTarget(ctx, w.slot("parent").id(w), s.app, wish)
 	}

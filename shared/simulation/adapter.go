@@ -94,10 +94,14 @@ func (s *service) create(ctx context.Context, g given, w wish) error {
 }
 
 func (s *service) createTarget(ctx context.Context, via string, target rotation.Application, w wish) error {
-	_, err := s.api.CreateTarget(ctx, via, connection.TargetInput{
+	in := connection.TargetInput{
 		Target: connection.Target{ClientID: target.ClientID}, Rotate: w.days > 0, Schedule: scheduleIf(w), Grace: &w.grace, By: "caller",
 		ID: w.id, Retire: w.retires,
-	})
+	}
+	if w.original > 0 {
+		in.OriginalGrace = &w.original
+	}
+	_, err := s.api.CreateTarget(ctx, via, in)
 	return err
 }
 
