@@ -84,7 +84,7 @@ func (h *Handler) rotationViews(rec *rotation.Record) (*rotationView, *rotationS
 			RotationInterval: s.Interval, RotateAtUTC: atUTC(s, slot(rec, now)), NextRotationAt: when(rec.NextRotation(now)),
 			RotateAt: timeOfDay{s.Hours, s.Minutes}, TimeZone: cmp.Or(s.Zone, "UTC"), rotationState: state(rec, now),
 		}, nil
-	case rec.Current != nil || rec.Run != nil || rec.LastRun != nil || rec.Delegated() && rec.Target.ClientID != "":
+	case rec.Target.ClientID != "" || rec.Target.ObjectID != "":
 		return nil, new(state(rec, now))
 	}
 	return nil, nil

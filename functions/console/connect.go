@@ -50,9 +50,10 @@ func (v *visit) connecting(f *sheet, checked *inspection) error {
 		// The others publish nothing of their own: each target has a name.
 		g.If(method == "client-secret", f.field("vaultSecretName", "What consumers read. Empty: one is made of the id."))))
 	if method == "client-secret" {
-		fields = append(fields, f.schedule(graceOfNew, f.field("originalGrace", "How long the client secret that you give stays valid after Rekey has published its own. "+
-			"Empty or 0: about a minute later it is revoked, since a value that has been pasted around stays a risk until it is gone. What "+
-			"still uses it then fails. So if consumers use it, give them the time to change over to Key Vault: up to 720 hours.",
+		fields = append(fields, f.schedule(graceOfNew, f.field("originalGrace", "How long the client secret that you give stays valid after "+
+			"Rekey has published its own. Empty or 0: about a minute later it is revoked, since a value that has been pasted around stays a "+
+			"risk until it is gone. What still uses it then fails. So if consumers use it, give them the time to change over to Key Vault: "+
+			"up to 720 hours.",
 			h.Type("number"), h.Min("0"), h.Max("720"), h.Step("any"))))
 	}
 	d := v.document("connect", "Connect a tenant", h.Nav(h.Aria("label", "Method"), h.Ul(h.Class("tabs"), tabs)), f.mistaken(),
