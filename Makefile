@@ -27,7 +27,7 @@ go: # the toolchain is the one thing that has to be there
 stage: go ## build the app root that the Functions host runs, in build/azure
 	@rm -rf $(ROOT) && mkdir -p $(ROOT) && cp host.json $(ROOT)/
 	@for f in $(FUNCTIONS); do mkdir -p $(ROOT)/$$f && cp functions/$$f/function.json $(ROOT)/$$f/ || exit 1; done
-	@echo "building the handler (the first time takes minutes and 5 GB of memory: see README)"
+	@echo "building the handler (the first time takes minutes and 6 GB of memory: see README)"
 	CGO_ENABLED=0 $(GO) build -tags $(TAGS) $(GCFLAGS) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(ROOT)/handler ./functions/cmd/azure
 .PHONY: stage
 

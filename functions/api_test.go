@@ -148,6 +148,10 @@ var entraRefusals = []refusal{
 var serviceRefusals = []refusal{
 	{"name taken", options{}, 400, []string{`"billing" already exists`, "another name"},
 		beside(nil, func(view, directory.Application, *world) []any { return nil })},
+	{"name and vault name taken, as by a caller who has lost the answer", options{}, 400, []string{`"billing" already exists`},
+		beside(nil, func(first view, _ directory.Application, _ *world) []any {
+			return []any{"vaultSecretName", first.VaultSecretName}
+		})},
 	{"vault name taken by another owner", options{}, 400, []string{`"of-another-owner"`, "Choose another vaultSecretName"},
 		func(w *world) any {
 			w.stack.Vault.Seed("of-another-owner", "the value of another owner", map[string]string{"owner": "finance"})

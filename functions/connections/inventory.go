@@ -52,13 +52,11 @@ type Scans interface {
 	RequestScan(ctx context.Context, in catalog.Request) (inventory.Scan, error)
 }
 
-var errNoApplication = &connection.Error{Kind: connection.NotFound, Message: "The inventory has no such application."}
-
 // key is the application that the path names.
 func (r *request) key() (inventory.Key, error) {
 	key := inventory.Key{TenantID: strings.ToLower(r.params["tenantId"]), ClientID: strings.ToLower(r.params["clientId"])}
 	if !connection.ValidID(key.TenantID) || !connection.ValidID(key.ClientID) {
-		return key, errNoApplication
+		return key, badRequest("The address has to have the tenant's id and the application's client id, both UUIDs.")
 	}
 	return key, nil
 }

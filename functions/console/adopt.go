@@ -144,8 +144,8 @@ func (f *sheet) retire(a *item, t *tenant) g.Node {
 	}
 	room := slices.ContainsFunc(a.Findings, func(found finding) bool { return found.Finding == string(inventory.RoomForOne) })
 	return h.FieldSet(f.about("retire", ""), h.Legend(g.Text(labelOf("retire"))),
-		h.P(h.Class("note"), g.Text("Those chosen are removed after the first rotation, when the grace period below is over. Choose none "+
-			"that another consumer uses."),
+		h.P(h.Class("note"), g.Text("Choose what Rekey's own takes the place of: it is removed after the first rotation, when the grace "+
+			"period below is over. Consumers that go on with one that is chosen fail then."),
 			g.If(room, g.Text(" Entra takes two client secrets for this application, ended ones included: unless all of these go, no second "+
 				"rotation has room."))),
 		g.Group(boxes), f.field("originalGrace", "How long those chosen stay valid after Rekey has published its own. Empty: as long as the "+

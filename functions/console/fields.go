@@ -68,6 +68,7 @@ var phrases = []struct {
 	{regexp.MustCompile(`Whether it may rotate a target is tested there: POST \.\.\./\S+/test`),
 		"Whether it may rotate a target, “Test” on the target's page tells"},
 	{regexp.MustCompile(`POST \.\.\./(?:\S+/)?test`), "“Test”"},
+	{regexp.MustCompile(`or give its id as connectionId to sign in for it again`), "or sign in again on the page of the connection that has it"},
 	{regexp.MustCompile(`POST \.\.\./\S+/oauth/authorize(?: with the connectionId)?`), "“Sign in again” on the connection's page"},
 	{regexp.MustCompile(`POST \.\.\./azure-client-secrets/\S+/targets`), "“Add a target” on the connection's page"},
 	{regexp.MustCompile(`POST \.\.\./\S*inventory/scans`), "“Scan the tenant” in the inventory"},

@@ -115,9 +115,11 @@ func (s *Service) draftDelegated(ctx context.Context, d *draft, in *Input) error
 		auth.ExpiresAt, _ = s.endOf(ctx, token, in.app(), in.ClientSecret, in.ClientSecretKeyID)
 	}
 	if in.Target != (Target{}) {
-		if rec.Target, rec.TargetName, err = s.target(ctx, token, in.TenantID, in.Target, nil); err != nil {
+		app, state, err := s.target(ctx, token, in.TenantID, in.Target)
+		if err != nil {
 			return err
 		}
+		rec.Target, rec.TargetName = app, rotation.VisibleName(state.DisplayName)
 		if d.left, err = s.vaultNames(ctx, rec); err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 // free looks whether what has to be unique is free, before another service is asked.
 // Only reserving and claiming decides. A connection that is inspected may have no name yet.
 func (s *Service) free(ctx context.Context, rec *rotation.Record) error {
-	for _, res := range rec.Reservations() {
+	for _, res := range slices.Backward(rec.Reservations()) { // a name says more than what the vault has
 		if res.Kind.Shared() || res.Kind == reservation.Name && rec.Name == "" {
 			continue
 		}

@@ -148,6 +148,9 @@ func TestWhatATargetRetiresHasAGracePeriodOfItsOwn(t *testing.T) {
 		if old := rec.Replaced(); len(old) != 1 || !old[0].After.Equal(rec.Current.Since.Add(7*day)) {
 			t.Errorf("the next rotation replaces %+v, current since %s, want a week of grace", old, rec.Current.Since)
 		}
+		// The same request again, by a caller who has lost the answer: what it names is gone by now.
+		_, err = service(s.w).CreateTarget(t.Context(), s.parent, in)
+		refusal(t, err, connection.Conflict, "already a target of this connection")
 		s.check(t)
 	})
 }

@@ -96,7 +96,7 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 	if err != nil {
 		return rotation.Record{}, s.explain(ctx, "signing in as the connection", err)
 	}
-	app, name, err := s.target(asking, token, parent.Actor.TenantID, in.Target, in.Retire)
+	app, state, err := s.target(asking, token, parent.Actor.TenantID, in.Target)
 	if err != nil {
 		return rotation.Record{}, err
 	}
@@ -105,12 +105,16 @@ func (s *Service) CreateTarget(ctx context.Context, via string, in TargetInput) 
 		VaultSecretName: in.VaultSecretName, Rotate: in.Rotate, Schedule: in.Schedule, Grace: in.Grace, By: in.By, ID: in.ID,
 	})}
 	rec := &d.rec
-	rec.Phase, rec.Via, rec.Actor, rec.Target, rec.TargetName = rotation.Idle, via, parent.Actor, app, name
+	rec.Phase, rec.Via, rec.Actor = rotation.Idle, via, parent.Actor
+	rec.Target, rec.TargetName = app, rotation.VisibleName(state.DisplayName)
 	rec.Name, rec.Labels, rec.Retire = cmp.Or(rec.Name, "target-"+rec.ID), in.Labels, in.Retire
 	if in.OriginalGrace != nil {
 		rec.SetOriginalGrace(*in.OriginalGrace)
 	}
 	if err := s.free(asking, rec); err != nil {
+		return *rec, err
+	}
+	if err := retirable(in.Retire, state); err != nil { // of a target that there is already they are gone
 		return *rec, err
 	}
 	if d.left, err = s.vaultNames(asking, rec); err != nil {
@@ -235,44 +239,39 @@ func unreadableRow(err error) bool {
 // later than this its creator has died.
 const coming = 10 * time.Minute
 
-// target finds the application that is to be rotated, with its name, and makes sure that the holder
-// of token may do that, and that what is to be retired is there.
+// target finds the application that is to be rotated, and makes sure that the holder of token may do that.
 func (s *Service) target(
-	ctx context.Context, token rotation.Token, tenant string, t Target, retire []string,
-) (app rotation.Application, name string, err error) {
+	ctx context.Context, token rotation.Token, tenant string, t Target,
+) (app rotation.Application, state rotation.ApplicationState, err error) {
 	app = rotation.Application{TenantID: tenant, ClientID: t.ClientID, ObjectID: t.ObjectID}
 	if err := permitted(token); err != nil {
-		return app, "", err
+		return app, state, err
 	}
-	state, err := s.Directory.Application(ctx, token, app)
-	if err != nil {
-		return app, "", s.explain(ctx, "reading the application that is to be rotated", err)
+	if state, err = s.Directory.Application(ctx, token, app); err != nil {
+		return app, state, s.explain(ctx, "reading the application that is to be rotated", err)
 	}
 	if t.ClientID != "" && !strings.EqualFold(t.ClientID, state.ClientID) {
-		return app, "", invalid("clientId and objectId are of two applications. Give one of them.")
+		return app, state, invalid("clientId and objectId are of two applications. Give one of them.")
 	}
 	app.ClientID, app.ObjectID = strings.ToLower(state.ClientID), strings.ToLower(state.ObjectID)
 	if err := s.allowed(app.ClientID); err != nil {
-		return app, "", err
+		return app, state, err
 	}
 	if state.PersonalAccounts() && len(state.Passwords) >= 2 {
-		return app, "", invalid("The application may have two client secrets at most, because personal Microsoft accounts "+
+		return app, state, invalid("The application may have two client secrets at most, because personal Microsoft accounts "+
 			"may sign in to it, and it has %d. Remove one that nothing uses.", len(state.Passwords))
 	}
-	if err := retirable(retire, state); err != nil {
-		return app, "", err
-	}
 	if err := s.owned(ctx, token, app); err != nil {
-		return app, "", err
+		return app, state, err
 	}
 	err = s.whileFresh(ctx, func(ctx context.Context) error {
 		_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
 		return err
 	})
 	if errors.Is(err, errHungUp) {
-		return app, "", err
+		return app, state, err
 	}
-	return app, rotation.VisibleName(state.DisplayName), withoutPrincipal(err, app)
+	return app, state, withoutPrincipal(err, app)
 }
 
 // withoutPrincipal refuses an application that Entra would let sign in with no client secret at all; err is what
