@@ -3,6 +3,24 @@ package main
 // late: writes of the published name that land after their answer was given up (rule R8).
 var late = []mutation{
 	{
+		name: "an attempt that may be all that works is given up on request",
+		rule: "R5", file: "shared/rotation/plan.go",
+		old: "return Withdraw{}, !rec.settlesAt(\"\").After(now) && !rec.currentRefused()\n\t\tcase running",
+		new: "return Withdraw{}, !rec.settlesAt(\"\").After(now)\n\t\tcase running",
+	},
+	{
+		name: "a request waits for an attempt that is refused, too",
+		rule: "R5", file: "shared/rotation/verifying.go",
+		old: "rec.currentRefused() && rec.proof().Wrong): // else",
+		new: "rec.currentRefused() && false): // else",
+	},
+	{
+		name: "a request looks without a pause whether it can have an attempt given up",
+		rule: "P6", file: "shared/rotation/plan.go",
+		old: "rec.Request.ends() && !rec.currentRefused() {",
+		new: "rec.Request.ends() {",
+	},
+	{
 		name: "another value is published while a write may still land",
 		rule: "R8", file: "shared/rotation/verifying.go",
 		old: "if at := rec.settlesAt(version); at.After(now) {",
@@ -77,8 +95,8 @@ var late = []mutation{
 	{
 		name: "an attempt is given up on request while its write may still land",
 		rule: "R8", file: "shared/rotation/plan.go",
-		old: "on.\n\t\t\treturn Withdraw{}, !rec.settlesAt(\"\").After(now)",
-		new: "on.\n\t\t\treturn Withdraw{}, true",
+		old: "be published in its place.\n\t\t\treturn Withdraw{}, !rec.settlesAt(\"\").After(now) && ",
+		new: "be published in its place.\n\t\t\treturn Withdraw{}, ",
 	},
 	{
 		name: "undoing a creation does not wait for a late write",

@@ -128,6 +128,54 @@ func TestWhatIsNotCurrentIsPublishedAgain(t *testing.T) {
 	}
 }
 
+// An attempt that may be published is given up on request once no write can land any more, but not while current, which
+// would have to be published in its place, is refused: then the attempt may be all that works, and is tried.
+func TestAnAttemptIsNotGivenUpForWhatIsRefused(t *testing.T) {
+	settled := func(r *rotation.Record) { r.Unsettled = rotation.Unsettled{Until: now} }
+	fresh := func(r *rotation.Record) { r.Proof = rotation.Proof{} } // another pass
+	refused := func(r *rotation.Record) { r.Current.Refusals, r.Current.RefusedSince = 1, now }
+	for name, rec := range map[string]rotation.Record{"publishing": publishing(), "rebinding": rebinding()} {
+		for _, kind := range []rotation.RequestKind{rotation.AskDelete, rotation.AskRebind, rotation.AskAbandon} {
+			if name == "rebinding" && kind == rotation.AskAbandon {
+				continue // it abandons no given credential
+			}
+			rec := with(rec.Clone(), settled, fresh, asked(kind))
+			if step := rotation.DefaultRules().Plan(now, &rec, mine); step != (rotation.Withdraw{}) {
+				t.Errorf("%s, %s: %T", name, kind, step)
+			}
+			rec = with(rec, refused)
+			if step := rotation.DefaultRules().Plan(now, &rec, mine); step != (rotation.Prove{}) {
+				t.Errorf("%s, %s, current refused: %T", name, kind, step)
+			}
+			rec.Proof = rotation.Proof{StagedVersion: rec.Run.StagedVersion, Failures: 1, NextAt: now.Add(minute)}
+			if step := rotation.DefaultRules().Plan(now, &rec, mine); step != (rotation.Wait{Until: now.Add(minute)}) {
+				t.Errorf("%s, %s, between two tries: %+v", name, kind, step)
+			}
+		}
+	}
+
+	// What the first refusal leads to is no pause; what the second one does, is.
+	gone := rotation.Outcome{Err: &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused}}
+	rec, _ := rotation.DefaultRules().Apply(now, with(rebinding(), settled, asked(rotation.AskDelete)), rotation.Republish{}, gone)
+	if rec.Error != nil || rec.Current.Refusals != 1 {
+		t.Errorf("after the first refusal of current: %+v, %d", rec.Error, rec.Current.Refusals)
+	}
+	if rec, _ = rotation.DefaultRules().Apply(now, rec, rotation.Republish{}, gone); rec.Error == nil || rec.Current.Refusals != 2 {
+		t.Errorf("after the second refusal of current: %+v, %d", rec.Error, rec.Current.Refusals)
+	}
+
+	// Where the attempt is refused as well there is nothing to keep published, and the request gets on.
+	for wrong, want := range map[bool]rotation.Phase{true: rotation.Idle, false: rotation.Rebinding} {
+		rec := with(rebinding(), settled, refused, asked(rotation.AskRebind), func(r *rotation.Record) {
+			r.Proof = rotation.Proof{StagedVersion: r.Run.StagedVersion, Failures: 3, Wrong: wrong}
+		})
+		next, _ := rotation.DefaultRules().Apply(now, rec, rotation.Withdraw{}, rotation.Outcome{NotCurrent: true})
+		if next.Phase != want || next.Request == nil {
+			t.Errorf("the attempt is wrong %t: %s, %+v", wrong, next.Phase, next.Request)
+		}
+	}
+}
+
 // A creation whose secret did not reach the vault is undone once it can't any more.
 func TestUndoingWaitsForALateWrite(t *testing.T) {
 	until := now.Add(14 * minute)

@@ -57,9 +57,9 @@ func (t *transition) republish() {
 			t.settle(nil)
 		}
 		rec.RepublishAt = time.Time{} // what needs it asks again
-		t.countRefusal(err)
+		first := t.countRefusal(err)
 		t.postponeRemovals(err)
-		if rec.Run != nil {
+		if rec.Run != nil && !first { // at the first refusal the attempt is tried at once: it may be all that works
 			t.fail(err)
 		}
 	}

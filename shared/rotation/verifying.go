@@ -133,7 +133,7 @@ func (t *transition) withdraw() {
 	case t.out.Err != nil:
 		t.fail(t.out.Err)
 		return
-	case t.out.NotCurrent:
+	case t.out.NotCurrent && !(asked != nil && asked.ends() && rec.currentRefused() && rec.proof().Wrong): // else neither works
 		rec.RepublishAt = t.now
 		return
 	}

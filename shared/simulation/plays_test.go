@@ -70,6 +70,23 @@ func TestTheChecksNoticeABrokenRekey(t *testing.T) {
 	}
 }
 
+// A deletion, while new credentials are being taken over that may be published already and what was current does not work
+// any more: the new ones are proven, and the deletion gets on.
+func TestADeletionBetweenTwoCredentials(t *testing.T) {
+	const history = "world seed=944682 shape=own instances=1 skew=0s lag=21.976s personal=false horizon=427h\n" +
+		"0s create on=own what=plain for=48h0m0s n=90\n22m51s operator on=own what=remove-current\n" +
+		"13h16m create on=own what=key for=168h0m0s\n222h38m52s fault what=vault.publish mode=applied\n" +
+		"401h25m22.141s credentials on=own what=same\n401h25m54.206s delete on=own what=revoke\n" +
+		"401h25m54.278s weather on=own what=entra-disabled for=1h50m27s\n"
+	h, err := simulation.Parse(history)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := simulation.PlayWith(t, h, simulation.Options{}); len(r.Violations) != 0 {
+		t.Error(r.Violations)
+	}
+}
+
 // retiring is the beginning of a history with a target that retires one of the two client secrets
 // that its application has.
 const retiring = "world seed=3 shape=certificate instances=1 skew=0s lag=10s personal=false horizon=500h\n0s create on=parent\n" +
