@@ -140,7 +140,7 @@ func TestTargets(t *testing.T) {
 	// Nothing is at the other's address, and targets are no connections.
 	for _, p := range []string{secrets + "/" + one.ID, secrets + "/" + one.ID + "/targets", path + "/" + made.ID,
 		secrets + "/connection-name/target-" + one.ID} {
-		w.call(auth.Read, http.MethodGet, p, nil).refuses(t, http.StatusNotFound, "no such connection")
+		w.call(auth.Read, http.MethodGet, p, nil).refuses(t, http.StatusNotFound, "There is no such")
 	}
 	if list := decode[struct{ AppConnections []view }](t, w.call(auth.Read, http.MethodGet, secrets, nil)).AppConnections; len(list) != 1 {
 		t.Errorf("connections %+v", list)
@@ -161,7 +161,7 @@ func (w *world) endOfTargets(id, path string, targets []targetView, first, secon
 	w.call(auth.Write, http.MethodDelete, secrets+"/"+id, nil).refuses(w.T, http.StatusBadRequest, "authenticates for 2 targets")
 	w.target(w.call(auth.Write, http.MethodDelete, path+"/"+targets[0].ID, nil))
 	w.target(w.call(auth.Rotate, http.MethodDelete, path+"/"+targets[1].ID+"?revoke=true", nil))
-	w.call(auth.Read, http.MethodGet, path+"/"+targets[0].ID, nil).refuses(w.T, http.StatusNotFound, "no such connection")
+	w.call(auth.Read, http.MethodGet, path+"/"+targets[0].ID, nil).refuses(w.T, http.StatusNotFound, "no such target")
 	w.settle()
 	if keys := w.live(first); len(keys) != 2 {
 		w.Errorf("of the one that was deleted: %v", keys)

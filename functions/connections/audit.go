@@ -62,7 +62,7 @@ func (h *Handler) audited(r *request) (id string, err error) {
 	}
 	// What is there, but not at this address, has its audit at its own.
 	if _, err := h.Service.Get(r.Context(), id); err == nil {
-		return "", errNoConnection
+		return "", missing[name]
 	}
 	return id, nil
 }

@@ -158,12 +158,18 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 func (r *request) id(name string) (string, error) {
 	id := strings.ToLower(r.params[name])
 	if !connection.ValidID(id) {
-		return "", errNoConnection
+		return "", missing[name]
 	}
 	return id, nil
 }
 
-var errNoConnection = &connection.Error{Kind: connection.NotFound, Message: "There is no such connection."}
+// missing is what an address is answered with that names by this parameter what can't be there.
+var missing = map[string]error{"id": errNoConnection, "targetId": errNoTarget}
+
+var (
+	errNoConnection = &connection.Error{Kind: connection.NotFound, Message: "There is no such connection."}
+	errNoTarget     = &connection.Error{Kind: connection.NotFound, Message: "There is no such target."}
+)
 
 // subject is the connection that the path names, or the target of it. Each has its
 // own addresses: under the other's it is not there.

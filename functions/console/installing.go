@@ -67,7 +67,7 @@ var firstOf = map[string][]block{
 			`-keyout "$CERTIFICATE_KEY_FILE" -out "$CERTIFICATE_FILE"` + "\n" +
 			`az ad app credential reset --id "$CERTIFICATE_CLIENT_ID" --append --cert "@$CERTIFICATE_FILE" \` + "\n" +
 			`  --end-date "$(openssl x509 -in "$CERTIFICATE_FILE" -noout -enddate | cut -d = -f 2)" --query appId -o tsv`, ""},
-		{"The application to rotate, which the other comes to own, and the client secrets that it has now:",
+		{"The application to rotate, which the other comes to own:",
 			targetToFill + servedBy + ownerOf + "\n" + strings.ReplaceAll(keyIDsOf, "$", "$TARGET_"), ""},
 	},
 	"oauth": {{"The application to rotate. The person who signs in owns it, or is Cloud Application Administrator or Application " +

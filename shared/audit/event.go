@@ -76,12 +76,9 @@ type Store interface {
 // Of returns the line about an event of a record's history, if the trail has such events: what began
 // and ended a connection or a target.
 func Of(rec *rotation.Record, e rotation.Event) (line Event, ok bool) {
-	line = Event{At: e.At, Kind: e.Kind, By: e.By, From: e.From, Reason: e.Message, ConnectionID: rec.ID, Name: rec.Name}
+	line = Event{At: e.At, Kind: e.Kind, By: e.By, From: e.From, Reason: e.Message, ConnectionID: rec.ID, Name: rec.Title()}
 	if rec.Via != "" {
 		line.ConnectionID, line.TargetID = rec.Via, rec.ID
-		if rec.Name == "target-"+rec.ID { // it was given no name, and is called as its vault secret
-			line.Name = rec.VaultName
-		}
 	}
 	switch {
 	case e.Kind == history.Requested && e.Message == string(rotation.AskDelete):

@@ -86,7 +86,10 @@ func (s *Service) explainClaim(ctx context.Context, err error) error {
 	}
 	e, named := &Error{Kind: Conflict}, ""
 	if taken.Holder != nil {
-		named = fmt.Sprintf("%q (%s)", taken.Holder.Name, taken.Holder.ID)
+		named = fmt.Sprintf("%q (%s)", taken.Holder.Title(), taken.Holder.ID)
+		if via := taken.Holder.Via; via != "" && via != taken.Mine.Via {
+			named = fmt.Sprintf("the target %s of the connection %s", named, via)
+		}
 	}
 	switch other := taken.Holder; {
 	case other == nil:

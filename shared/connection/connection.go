@@ -60,8 +60,11 @@ func invalid(format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Message: fmt.Sprintf(format, args...)}
 }
 
-// errNoConnection does not say whether there ever was one.
-var errNoConnection = &Error{Kind: NotFound, Message: "There is no such connection."}
+// What is not there. It does not say whether there ever was one.
+var (
+	errNoConnection = &Error{Kind: NotFound, Message: "There is no such connection."}
+	errNoTarget     = &Error{Kind: NotFound, Message: "There is no such target."}
+)
 
 // Records are the rows of connections.
 type Records interface {

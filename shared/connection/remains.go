@@ -11,7 +11,7 @@ import (
 // Remains says, for the caller who has deleted a connection that was like that, what stays
 // of it and what is being removed.
 func Remains(was *rotation.Record, revoke bool) string {
-	say := []string{"The connection is deleted."}
+	say := []string{fmt.Sprintf("The %s %q is deleted.", was.Noun(), was.Title())}
 	tell := func(format string, args ...any) { say = append(say, fmt.Sprintf(format, args...)) }
 	c := was.Current
 	switch {

@@ -112,7 +112,7 @@ func taken(rec *rotation.Record, kind reservation.Kind) error {
 	if kind == reservation.Name {
 		return invalid("An App Connection with the name %q already exists. Choose another name.", rec.Name)
 	}
-	return nameTaken("The Key Vault secret %q is used by another connection. Choose another vaultSecretName.", rec.VaultName)
+	return nameTaken("The Key Vault secret %q is used by another connection or target. Choose another vaultSecretName.", rec.VaultName)
 }
 
 func nameTaken(format string, args ...any) error {

@@ -193,8 +193,8 @@ func (s *Service) Targets(ctx context.Context, via string) ([]rotation.Record, e
 // GetTarget returns one of them.
 func (s *Service) GetTarget(ctx context.Context, via, id string) (rotation.Record, error) {
 	rec, err := s.Get(ctx, id)
-	if err == nil && rec.Via != via {
-		return rotation.Record{}, errNoConnection
+	if errors.Is(err, errNoConnection) || err == nil && rec.Via != via {
+		return rotation.Record{}, errNoTarget
 	}
 	return rec, err
 }

@@ -33,7 +33,8 @@ var problems = map[Problem]string{
 	Expired: "This link has expired: links are good for ten minutes. Nothing was stored. Ask for a new one.",
 	Used:    "This link was used already. A link is good for one sign-in. If the connection is not there, ask for a new one.",
 	OtherBrowser: "This sign-in was not begun in this browser, so it was not accepted, and nothing was stored. " +
-		"Open the link that you were given in the browser in which you sign in; if that does not help, allow cookies for this site.",
+		"Open the link that you were given in the browser in which you sign in. If you began in the console under another address " +
+		"than this page's, open it under this one. If that does not help, allow cookies for this site.",
 	Malformed:   "Microsoft Entra's answer can't be read, so nothing was stored. Ask for a new link and begin again.",
 	Unavailable: "Rekey can't look at the sign-in right now. Nothing was stored. Ask for a new link in a minute.",
 	ConsentGiven: "Microsoft Entra says that an administrator has consented. " +

@@ -195,6 +195,22 @@ func (r *Record) Gone() bool {
 	return r.Phase == Deleting || r.Request != nil && r.Request.Kind == AskDelete
 }
 
+// Noun is what messages call it.
+func (r *Record) Noun() string {
+	if r.Via != "" {
+		return "target"
+	}
+	return "connection"
+}
+
+// Title is its name. A target that was given none is called as its vault secret, which it always has.
+func (r *Record) Title() string {
+	if r.Via != "" && r.Name == "target-"+r.ID {
+		return r.VaultName
+	}
+	return r.Name
+}
+
 // StagedName is the Key Vault secret that holds values which are not published yet.
 func (r *Record) StagedName() string { return r.VaultName + "-staged" }
 

@@ -43,8 +43,8 @@ var messages = map[Problem]string{
 	WrongKey: "This is no API key of this deployment. Paste the whole key, which begins with rk_; " +
 		"REKEY_API_KEYS must have the entry that was printed with it.",
 	NotOffered: "This deployment does not let people sign in that way. Choose another way.",
-	Stale: "This sign-in was not begun in this browser, was used already, or was begun more than ten minutes ago. Sign in again; " +
-		"if that does not help, allow cookies for this site.",
+	Stale: "This sign-in was not begun in this browser, was used already, was begun more than ten minutes ago, or under another " +
+		"address than this page's. Sign in here again; if that does not help, allow cookies for this site.",
 	Malformed: "Microsoft Entra's answer can't be read. Sign in again.",
 	Declined:  "The sign-in was declined at Microsoft Entra. If that was a mistake, sign in again.",
 	NeedsAdmin: "Microsoft Entra wants an administrator's consent before people may sign in to this application. " +
