@@ -147,7 +147,13 @@ func TestHistoryPages(t *testing.T) {
 // tell asks for the history of events, of which the service gives size at a time.
 func tell(t *testing.T, events []rotation.Event, size int, query string) past {
 	t.Helper()
-	s := service{history: func(cursor string, limit int) ([]rotation.Event, string, error) {
+	return tellOf(t, rotation.Record{}, events, size, query)
+}
+
+// tellOf is the same of a connection that is as rec.
+func tellOf(t *testing.T, rec rotation.Record, events []rotation.Event, size int, query string) past {
+	t.Helper()
+	s := service{get: func(string) (rotation.Record, error) { return rec, nil }, history: func(cursor string, limit int) ([]rotation.Event, string, error) {
 		from, _ := strconv.Atoi(cursor)
 		to := min(from+min(size, limit), len(events))
 		next := ""
@@ -237,5 +243,42 @@ func TestRotationView(t *testing.T) {
 	want(show(t, rec), "nextRotationAt", nil)
 	if r := show(t, rotation.Record{ID: id, Phase: rotation.Idle}); r != nil {
 		t.Errorf("rotation of a connection that never had one: %v", r)
+	}
+}
+
+// A run that was given up on request has no event for its end: it is over if another one has begun, or if the record says so.
+func TestARunThatWasGivenUpIsOver(t *testing.T) {
+	events := []rotation.Event{
+		{At: ago(1), Kind: history.AttemptDropped, RunID: "r3", KeyID: "k3", Message: "on request: abandon"},
+		{At: ago(2), Kind: history.Started, RunID: "r3"},
+		{At: ago(3), Kind: history.AttemptDropped, RunID: "r2", KeyID: "k2", Message: "on request: emergency"},
+		{At: ago(4), Kind: history.Started, RunID: "r2"},
+		{At: ago(5), Kind: history.Published, RunID: "r1", KeyID: "k1"},
+		{At: ago(6), Kind: history.AttemptDropped, RunID: "r1", KeyID: "k0", Message: "no proof"},
+		{At: ago(7), Kind: history.Started, RunID: "r1"},
+	}
+	says := func(rec rotation.Record) (words string) {
+		for _, r := range tellOf(t, rec, events, 100, "").Rotations {
+			ended := time.Duration(0)
+			if r.FinishedAt != nil {
+				ended = r.FinishedAt.Sub(ago(0))
+			}
+			words += fmt.Sprintf("%s %s %s; ", r.ID, r.Outcome, ended)
+		}
+		return words
+	}
+	over := rotation.RunResult{ID: "r2", Outcome: "abandoned", FinishedAt: ago(3)}
+	for name, c := range map[string]struct {
+		rec  rotation.Record
+		want string
+	}{
+		"it goes on with another attempt": {rotation.Record{Run: &rotation.Run{ID: "r3"}, LastRun: &over}, "r3 running 0s; "},
+		"it is over": {rotation.Record{LastRun: &rotation.RunResult{ID: "r3", Outcome: "abandoned", FinishedAt: ago(1)}},
+			"r3 abandoned " + ago(1).Sub(ago(0)).String() + "; "},
+	} {
+		want := c.want + "r2 abandoned " + ago(3).Sub(ago(0)).String() + "; r1 success " + ago(5).Sub(ago(0)).String() + "; "
+		if got := says(c.rec); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
 	}
 }

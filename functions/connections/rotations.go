@@ -110,11 +110,12 @@ func (h *Handler) rotations(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := fold{byRun: map[string]int{}, byKey: map[string]int{}, runs: []historyRun{}, revoked: []revocation{}}
+	f := fold{last: rec.LastRun, byRun: map[string]int{}, byKey: map[string]int{}, runs: []historyRun{}, revoked: []revocation{}}
 	next, err := h.history(r.Context(), rec.ID, r.URL.Query().Get("cursor"), limit, &f)
 	if err != nil {
 		return nil, err
 	}
+	f.end()
 	return listing{"rotations": f.runs, "revocations": f.revoked}.next(next), nil
 }
 
@@ -145,6 +146,7 @@ func (h *Handler) history(ctx context.Context, id, cursor string, limit int, f *
 
 // fold makes runs of events, which come newest first.
 type fold struct {
+	last    *rotation.RunResult // how the last run ended; nil: none has
 	runs    []historyRun
 	byRun   map[string]int
 	begun   int
@@ -187,6 +189,26 @@ func (f *fold) addRun(e rotation.Event) {
 	case history.AttemptDropped:
 		if run.Message == "" {
 			run.Message = "an attempt was given up: " + e.Message
+		}
+		if run.Outcome == "running" && run.FinishedAt == nil { // unless it goes on, see end
+			run.FinishedAt = when(e.At)
+		}
+	}
+}
+
+// end says of runs that were given up on request, for which there is no event, that they are over: a run begins after
+// the one before it has ended.
+func (f *fold) end() {
+	for i := range f.runs {
+		run, last := &f.runs[i], f.last != nil && f.last.ID == f.runs[i].ID
+		switch {
+		case run.Outcome != "running":
+		case last:
+			run.Outcome, run.Message, run.FinishedAt = f.last.Outcome, f.last.Message, when(f.last.FinishedAt)
+		case i > 0:
+			run.Outcome = "abandoned"
+		default:
+			run.FinishedAt = nil
 		}
 	}
 }

@@ -32,6 +32,8 @@ type secretRotationView struct {
 	NextRotationAt        *time.Time          `json:"nextRotationAt,omitempty"`
 	CreatedAt             time.Time           `json:"createdAt"`
 	UpdatedAt             time.Time           `json:"updatedAt"`
+	State                 rotation.Phase      `json:"state"`           // ours
+	RetryAt               *time.Time          `json:"retryAt"`         // ours: as of a rotation
 	ApplicationName       *string             `json:"applicationName"` // ours; null: not known
 	VaultSecretName       string              `json:"vaultSecretName"` // ours
 	ExpiresAt             *time.Time          `json:"expiresAt"`       // ours: of what is published; null: not known
@@ -85,6 +87,7 @@ func (h *Handler) secretRotationView(rec *rotation.Record) secretRotationView {
 	about := state(rec, h.now())
 	v.RotationStatus, v.LastRotationMessage = some(about.RotationStatus), about.LastRotationMessage
 	v.LastRotationClass, v.LastRotatedAt = about.LastRotationClass, about.LastRotatedAt
+	v.State, v.RetryAt = about.State, about.RetryAt
 	if !rec.Gone() {
 		v.NextRotationAt = when(rec.NextRotation(h.now()))
 	}

@@ -80,6 +80,12 @@ func (s *subject) failed() bool {
 	return r != nil && r.RotationStatus == "failed" && (r.State == "" || r.State == "idle")
 }
 
+// abandoned reports whether a person has ended the last rotation before it was done.
+func (s *subject) abandoned() bool {
+	r := s.state()
+	return r != nil && r.LastRun != nil && r.LastRun.Outcome == "abandoned"
+}
+
 // rotating reports whether a rotation is under way.
 func (s *subject) rotating() bool {
 	r := s.state()

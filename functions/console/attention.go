@@ -90,10 +90,13 @@ func (s *subject) reasonOf(word string) reason {
 	case !ok: // of a newer API
 		return reason{says: sentence(word)}
 	case word == attention.Failing && state != nil && isVault(state.LastRotationClass):
-		r.says = "Key Vault stands in the way of a rotation: put that right there first. What is published stays as it is."
+		r.says = "Key Vault stands in the way of a rotation: put that right there first. " + state.stays()
 		return r
 	case word == attention.Failing && s.rotatesItself() && state != nil && state.LastRotationClass == serviceerror.CredentialRefused:
 		return reason{r.short, "A rotation has not succeeded: Entra refuses what is published, so that its consumers fail.", signing}
+	case word == attention.Failing && state != nil && state.Current == nil:
+		r.says = "The first rotation has not succeeded. " + state.stays()
+		return r
 	case word == attention.SignInLost && a != nil && a.Problem != nil && isVault(a.Problem.Class):
 		return reason{r.short, "Key Vault does not give what it signs in with, so that nothing is rotated through it. Put that right there.",
 			testing}
@@ -104,6 +107,14 @@ func (s *subject) reasonOf(word string) reason {
 	default:
 		return r
 	}
+}
+
+// stays says what becomes of what is published while a rotation fails.
+func (r *rotation) stays() string {
+	if r.Current == nil {
+		return "Nothing is published yet, so that consumers find no client secret."
+	}
+	return "What is published stays as it is."
 }
 
 // reasons tells why to look at s, each with the buttons that help. A fault of Key Vault's comes first: nothing

@@ -258,8 +258,9 @@ type secretRotation struct {
 	RotationStatus                *string
 	LastRotationMessage           *string
 	LastRotationClass             serviceerror.Class
+	State                         string
 	LastRotatedAt, NextRotationAt *time.Time
-	ExpiresAt                     *time.Time
+	RetryAt, ExpiresAt            *time.Time
 	VaultSecretName               string
 	Attention                     []string
 }
@@ -270,7 +271,7 @@ func (t *secretRotation) subject() subject {
 		Application:     &application{ClientID: t.Parameters.ClientID, ObjectID: t.Parameters.ObjectID},
 		ApplicationName: t.ApplicationName, VaultSecretName: t.VaultSecretName,
 		Attention: t.Attention}
-	s.Rotation = &rotation{NextRotationAt: t.NextRotationAt,
+	s.Rotation = &rotation{State: t.State, NextRotationAt: t.NextRotationAt, RetryAt: t.RetryAt,
 		LastRotatedAt: t.LastRotatedAt, RotationInterval: t.RotationInterval,
 		RotationStatus: text(t.RotationStatus, ""), LastRotationMessage: t.LastRotationMessage, LastRotationClass: t.LastRotationClass}
 	if t.ExpiresAt != nil { // else nothing is published, as a rule

@@ -172,6 +172,8 @@ func badge(s *subject) g.Node {
 		return page.Badge(page.Bad, s.short(s.Attention[0]))
 	case r != nil && r.State != "" && r.State != "idle":
 		return page.Badge(page.Warn, stateWord(r.State))
+	case s.failed():
+		return page.Badge(page.Warn, "last rotation failed")
 	case s.Authentication != nil && s.Authentication.Problem != nil:
 		return page.Badge(page.Bad, "cannot sign in")
 	case r == nil:
@@ -206,11 +208,15 @@ func (r reader) status(s *subject, ends map[string]time.Time) string {
 		say("Published %s.", r.relative(*state.LastRotatedAt))
 	case state.Current != nil:
 		say("The client secret that was given is in use.")
+	default:
+		say("Nothing is published yet.")
 	}
 	parts = append(parts, r.removals(state.Retiring, ends)...)
 	next := state.NextRotationAt
 	switch {
 	case state.State == "deleting":
+	case s.failed() && s.abandoned() && state.RetryAt != nil && state.RetryAt.After(r.now):
+		say("The last rotation was abandoned. The next one is begun %s, on %s.", r.relative(*state.RetryAt), r.clock(*state.RetryAt))
 	case s.failed() && state.RetryAt != nil && state.RetryAt.After(r.now):
 		say("The last rotation failed. It is tried again %s, on %s.", r.relative(*state.RetryAt), r.clock(*state.RetryAt))
 	case next != nil && next.After(r.now):

@@ -45,6 +45,18 @@ var givingUp = []mutation{
 		new: "return proof.Wrong || ends",
 	},
 	{
+		name: "that a new credential is refused is shown only when its time is over",
+		rule: "P8", file: "shared/rotation/verifying.go",
+		old: "case !refuses, !proof.Wrong && old:",
+		new: "case !refuses, !proof.Wrong && old && false:",
+	},
+	{
+		name: "that a new credential is refused is shown before every replica knows it",
+		rule: "P8", file: "shared/rotation/verifying.go",
+		old: "case !refuses, !proof.Wrong && old:",
+		new: "case !refuses, !proof.Wrong && (old || true):",
+	},
+	{
 		name: "a staged version that is gone is waited for",
 		rule: "R5", file: "shared/rotation/verifying.go",
 		old: "\t\trun.Deadline = t.now\n",

@@ -93,10 +93,16 @@ func failing(rec *rotation.Record, failed, lost bool) time.Time {
 	switch {
 	case lost:
 		return time.Time{}
-	case failed || rec.Unproven > 0:
+	case failed || rec.Unproven > 0 || neverPublished(rec):
 		return always
 	}
 	return rec.Overruns()
+}
+
+// neverPublished reports whether the rotation that was to publish the first client secret has ended without that: it
+// was given up, on request even, and consumers find nothing.
+func neverPublished(rec *rotation.Record) bool {
+	return rec.Current == nil && rec.Phase == rotation.Idle && rec.LastRun != nil && rec.LastRun.Outcome != "success"
 }
 
 // overdue is more than an hour after what was due.

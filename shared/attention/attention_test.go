@@ -39,6 +39,7 @@ func TestAttention(t *testing.T) {
 	asked := func(ago time.Duration) rotation.Record {
 		return rotation.Record{Phase: rotation.Idle, Request: &rotation.Request{Kind: rotation.AskDelete, At: noon.Add(-ago)}, Current: ends(0)}
 	}
+	abandoned := &rotation.RunResult{Outcome: "abandoned"}
 	for name, tt := range map[string]struct {
 		rec  rotation.Record
 		want string
@@ -73,6 +74,12 @@ func TestAttention(t *testing.T) {
 		"failed, and ends soon": {
 			rotation.Record{Policy: daily, NextSlot: in(1), Current: ends(5), Error: failure(serviceerror.Full, 1)}, "failing expiring",
 		},
+		"the first rotation was abandoned": {rotation.Record{Policy: daily, Phase: rotation.Idle, LastRun: abandoned}, "failing"},
+		"the same, rotation off":           {rotation.Record{Phase: rotation.Idle, LastRun: abandoned}, "failing"},
+		"the same, and the next is under way": {
+			rotation.Record{Phase: rotation.Verifying, LastRun: abandoned, Run: &rotation.Run{StartedAt: noon}}, "",
+		},
+		"a later one was abandoned": {rotation.Record{Phase: rotation.Idle, LastRun: abandoned, Current: ends(90)}, ""},
 		"lost": {
 			rotation.Record{Policy: daily, NextSlot: in(1), Current: ends(90), Error: failure(serviceerror.CredentialLost, 1)}, "lost",
 		},
@@ -170,6 +177,12 @@ func (d draw) record() rotation.Record {
 		if d.in(4) {
 			rec.Auth.Problem = d.failure()
 		}
+	}
+	if d.in(2) {
+		rec.Phase = rotation.Idle
+	}
+	if d.in(4) {
+		rec.LastRun = &rotation.RunResult{Outcome: []string{"success", "failed", "abandoned"}[d.IntN(3)]}
 	}
 	if d.in(4) {
 		rec.Run = &rotation.Run{StartedAt: d.moment()}

@@ -165,8 +165,8 @@ func (s *Service) look(ctx context.Context, token rotation.Token, rec *rotation.
 	}
 	if rec.Delegated() {
 		app.ClientID = state.ClientID
-		_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
-		if err := c.find(withoutPrincipal(err, app)); err != nil {
+		_, enabled, err := s.Directory.ServicePrincipal(ctx, token, app)
+		if err := c.find(signsInNever(enabled, err, app)); err != nil {
 			return nil, err
 		}
 	}

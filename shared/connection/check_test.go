@@ -75,3 +75,19 @@ func TestInspectingWhatRekeyDependsOn(t *testing.T) {
 		}
 	})
 }
+
+// A target whose application is disabled can't rotate: the check says so, and how to enable it.
+func TestADisabledTargetIsToldByTheCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubject(t)
+		withTarget(t, s)
+		for _, is := range []*serviceerror.Error{nil, disabled, keptOut} { // Graph does not tell the last
+			s.refuse(is)
+			found, err := service(s.w).Check(t.Context(), s.id)
+			says := strings.Contains(strings.Join(found.Why, " "), "az ad sp update --id "+s.app.ClientID+" --set accountEnabled=true")
+			if err != nil || says != (is == disabled) {
+				t.Errorf("refused by %v: %q, %v", is, found.Why, err)
+			}
+		}
+	})
+}

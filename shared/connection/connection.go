@@ -111,7 +111,7 @@ type Vault interface {
 type Directory interface {
 	Token(ctx context.Context, app rotation.Application, secret secret.Value) (rotation.Token, error)
 	Application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error)
-	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
+	ServicePrincipal(ctx context.Context, token rotation.Token, app rotation.Application) (own []rotation.Password, enabled bool, err error)
 	Owners(ctx context.Context, token rotation.Token, app rotation.Application) (objectIDs []string, err error)
 }
 

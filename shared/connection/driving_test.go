@@ -170,11 +170,12 @@ func (s *subject) reconnect(t *testing.T, c connection.Credentials) secret.Value
 	return refresh
 }
 
-// What Entra answers an application with the right client secret: one that is disabled
-// or kept out by conditional access, and one whose secrets never get known.
+// What Entra answers an application with the right client secret: one that is kept out by conditional access, one
+// that is disabled, and one whose secrets never get known.
 var (
-	keptOut = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Status: 400, Code: "AADSTS53003"}
-	unknown = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
+	keptOut  = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Status: 400, Code: "AADSTS53003"}
+	disabled = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialInvalid, Status: 400, Code: "AADSTS7000112"}
+	unknown  = &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused, Status: 401, Code: "AADSTS7000215"}
 )
 
 // refuse lets every sign-in of the subject's application be answered with that.

@@ -83,7 +83,7 @@ func (s *Service) signInToInspect(ctx context.Context, in *Input, value secret.V
 func (s *Service) candidates(
 	ctx context.Context, token rotation.Token, in *Input, state *rotation.ApplicationState, found *Inspection,
 ) error {
-	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, in.app())
+	principal, _, err := s.Directory.ServicePrincipal(ctx, token, in.app())
 	if err != nil && !serviceerror.ClassOf(err).Refusal() {
 		return s.explain(ctx, "reading the service principal", err)
 	}

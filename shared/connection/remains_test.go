@@ -23,7 +23,7 @@ func TestADeletionSaysWhatStays(t *testing.T) {
 		says   []string
 		not    string
 	}{
-		"nothing": {rotation.Record{Name: "payments"}, false, []string{`The connection "payments" is deleted.`}, "client secret"},
+		"nothing":  {rotation.Record{Name: "payments"}, false, []string{`The connection "payments" is deleted.`}, "client secret"},
 		"a target": {rotation.Record{Via: "v", Name: "payroll"}, false, []string{`The target "payroll" is deleted.`}, "connection"},
 		"a target without a name": {rotation.Record{ID: "t", Via: "v", Name: "target-t", VaultName: "rekey-t"}, false,
 			[]string{`The target "rekey-t" is deleted.`}, "connection"},

@@ -264,24 +264,29 @@ func (s *Service) target(
 	if err := s.owned(ctx, token, app); err != nil {
 		return app, state, err
 	}
-	err = s.whileFresh(ctx, func(ctx context.Context) error {
-		_, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+	enabled := false
+	err = s.whileFresh(ctx, func(ctx context.Context) (err error) {
+		_, enabled, err = s.Directory.ServicePrincipal(ctx, token, app)
 		return err
 	})
 	if errors.Is(err, errHungUp) {
 		return app, state, err
 	}
-	return app, state, withoutPrincipal(err, app)
+	return app, state, signsInNever(enabled, err, app)
 }
 
-// withoutPrincipal refuses an application that Entra would let sign in with no client secret at all; err is what
-// reading its service principal has shown. Where that can't be read, the first proof will tell.
-func withoutPrincipal(err error, app rotation.Application) error {
-	if serviceerror.ClassOf(err) != serviceerror.ApplicationMissing {
-		return nil
+// signsInNever refuses an application that Entra would let sign in with no client secret at all; enabled and err are
+// what reading its service principal has shown. Where that can't be read, the first proof will tell.
+func signsInNever(enabled bool, err error, app rotation.Application) error {
+	switch {
+	case serviceerror.ClassOf(err) == serviceerror.ApplicationMissing:
+		return invalid("The application has no service principal in this tenant, so that Entra accepts no client secret of it. Make one: "+
+			"az ad sp create --id %s. Then try again in a minute.", app.ClientID)
+	case err == nil && !enabled:
+		return invalid("Sign-in to the application is disabled in this tenant, so that Entra accepts no client secret of it. Enable it: "+
+			"az ad sp update --id %s --set accountEnabled=true. Then try again in a minute.", app.ClientID)
 	}
-	return invalid("The application has no service principal in this tenant, so that Entra accepts no client secret of it. Make one: "+
-		"az ad sp create --id %s. Then try again in a minute.", app.ClientID)
+	return nil
 }
 
 // owned refuses an application that the holder of token may not change, as far as

@@ -63,6 +63,8 @@ func TestARefusedTargetLeavesNothing(t *testing.T) {
 		"no permission": {func(s *subject, _ *connection.TargetInput) {
 			s.w.Change(s.acting.ClientID, func(a *rotationtest.AppSettings) { a.Roles = []string{"User.Read.All"} })
 		}, "with admin consent"},
+		"disabled": {func(s *subject, _ *connection.TargetInput) { s.refuse(disabled) },
+			"is disabled in this tenant, so that Entra accepts no client secret of it. Enable it: az ad sp update --id "},
 		"two applications": {func(s *subject, in *connection.TargetInput) {
 			other, _, _ := s.w.AddApplication()
 			in.ClientID = other.ClientID
@@ -293,13 +295,13 @@ type replicating struct {
 	until time.Time
 }
 
-func (d replicating) ServicePrincipalPasswords(
+func (d replicating) ServicePrincipal(
 	ctx context.Context, token rotation.Token, app rotation.Application,
-) ([]rotation.Password, error) {
+) ([]rotation.Password, bool, error) {
 	if time.Now().Before(d.until) {
-		return nil, &serviceerror.Error{Op: "reading a service principal", Class: serviceerror.ApplicationMissing}
+		return nil, false, &serviceerror.Error{Op: "reading a service principal", Class: serviceerror.ApplicationMissing}
 	}
-	return d.Directory.ServicePrincipalPasswords(ctx, token, app)
+	return d.Directory.ServicePrincipal(ctx, token, app)
 }
 
 // A service principal that was made a moment ago may be unknown to a replica: a target of it is refused only if that stays so.

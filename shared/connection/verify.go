@@ -99,7 +99,7 @@ func permitted(token rotation.Token) error {
 func (s *Service) identify(
 	ctx context.Context, token rotation.Token, app rotation.Application, state rotation.ApplicationState, secret secret.Value, keyID string,
 ) (rotation.Password, error) {
-	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+	principal, _, err := s.Directory.ServicePrincipal(ctx, token, app)
 	if err != nil && !serviceerror.ClassOf(err).Refusal() {
 		return rotation.Password{}, &failure{"reading the service principal", err}
 	}
@@ -134,7 +134,7 @@ func (s *Service) endOf(
 		return state.Passwords[i].ExpiresAt, name
 	}
 	app.ObjectID = state.ObjectID
-	principal, err := s.Directory.ServicePrincipalPasswords(ctx, token, app)
+	principal, _, err := s.Directory.ServicePrincipal(ctx, token, app)
 	if found, _ := rotation.Identify(s.Rotator.Clock(), value.Hint(), state.Passwords, principal, err != nil); found != nil {
 		return found.ExpiresAt, name
 	}

@@ -80,25 +80,25 @@ func (d *Directory) Application(ctx context.Context, token rotation.Token, app r
 	}, nil
 }
 
-// ServicePrincipalPasswords lists the client secrets that sit on the service
-// principal of app, by its client id. Rekey does not rotate those; it has to know
-// them in order to tell what a given secret is.
-func (d *Directory) ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application,
-) ([]rotation.Password, error) {
+// ServicePrincipal reads the service principal of app, by its client id: whether it may sign in, and the client
+// secrets that sit on it. Rekey does not rotate those; it has to know them in order to tell what a given secret is.
+func (d *Directory) ServicePrincipal(ctx context.Context, token rotation.Token, app rotation.Application,
+) (own []rotation.Password, enabled bool, err error) {
 	c := &call{op: "reading the service principal"}
 	adapter, err := d.begin(c, token, app.ClientID)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	found, err := byClientID[models.ServicePrincipalable](c.into(ctx), adapter, "servicePrincipals", app.ClientID,
-		[]string{"id", "passwordCredentials"}, models.CreateServicePrincipalFromDiscriminatorValue)
+		[]string{"id", "accountEnabled", "passwordCredentials"}, models.CreateServicePrincipalFromDiscriminatorValue)
 	if err != nil {
-		return nil, c.failure(err)
+		return nil, false, c.failure(err)
 	}
 	if found == nil || text(found.GetId()) == "" {
-		return nil, c.incomplete()
+		return nil, false, c.incomplete()
 	}
-	return passwords(found.GetPasswordCredentials()), nil
+	enabled = found.GetAccountEnabled() == nil || *found.GetAccountEnabled()
+	return passwords(found.GetPasswordCredentials()), enabled, nil
 }
 
 // byClientID reads one object of set by its alternate key.

@@ -206,7 +206,7 @@ func TestWire(t *testing.T) {
 	byClientID.ObjectID = ""
 	d.Application(t.Context(), anyToken, anyApp)
 	d.Application(t.Context(), anyToken, byClientID)
-	d.ServicePrincipalPasswords(t.Context(), anyToken, anyApp)
+	d.ServicePrincipal(t.Context(), anyToken, anyApp)
 	d.Owners(t.Context(), anyToken, anyApp)
 	d.AddPassword(t.Context(), anyToken, anyApp, "marker", time.Date(2027, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)))
 	d.RemovePassword(t.Context(), anyToken, anyApp, strings.ToUpper(anyKey))
@@ -292,7 +292,7 @@ func TestNothingToAsk(t *testing.T) {
 	for _, id := range []string{"", "x", "../users", "a')/x", anyApp.ObjectID + "/owners"} {
 		app := rotation.Application{TenantID: anyApp.TenantID, ClientID: id, ObjectID: id}
 		_, read := d.Application(t.Context(), anyToken, app)
-		_, principal := d.ServicePrincipalPasswords(t.Context(), anyToken, app)
+		_, _, principal := d.ServicePrincipal(t.Context(), anyToken, app)
 		_, owners := d.Owners(t.Context(), anyToken, app)
 		_, add := d.AddPassword(t.Context(), anyToken, app, "marker", time.Now())
 		remove := d.RemovePassword(t.Context(), anyToken, app, anyKey)
@@ -338,17 +338,18 @@ func TestPreflightReads(t *testing.T) {
 	if err != nil || !slices.Equal(owners, []string{token.ObjectID}) {
 		t.Errorf("owners %v, %v; want the caller %s", owners, err, token.ObjectID)
 	}
-	passwords, err := w.graph.ServicePrincipalPasswords(t.Context(), token, w.target())
-	if err != nil || len(passwords) != 0 {
-		t.Errorf("service principal has %v, %v; want none", passwords, err)
+	passwords, enabled, err := w.graph.ServicePrincipal(t.Context(), token, w.target())
+	if err != nil || len(passwords) != 0 || !enabled {
+		t.Errorf("service principal has %v, %t, %v; want none", passwords, enabled, err)
 	}
 	other, err := w.AddApplication(directory.Registration{TenantID: w.app.TenantID, ServicePrincipalPasswords: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	passwords, err = w.graph.ServicePrincipalPasswords(t.Context(), token,
+	other.Principal.Disabled = true
+	passwords, enabled, err = w.graph.ServicePrincipal(t.Context(), token,
 		rotation.Application{TenantID: other.TenantID, ClientID: other.ClientID})
-	if err != nil || len(passwords) != 2 || len(passwords[0].Hint) != 3 {
+	if err != nil || enabled || len(passwords) != 2 || len(passwords[0].Hint) != 3 {
 		t.Errorf("service principal has %v, %v; want two", passwords, err)
 	}
 }

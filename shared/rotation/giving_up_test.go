@@ -16,6 +16,9 @@ func refusedWith(class serviceerror.Class) error {
 	return &serviceerror.Error{Op: "signing in", Class: class}
 }
 
+// aged is an attempt of that age.
+func aged(d time.Duration) change { return run(func(r *rotation.Run) { r.IssuedAt = now.Add(-d) }) }
+
 // overdue is an attempt whose time is over.
 func overdue(r *rotation.Record) { r.Run.Deadline = now }
 
@@ -56,23 +59,30 @@ func TestWhenAnAttemptIsGivenUp(t *testing.T) {
 // What a try shows says whether the value is wrong, and when to try again.
 func TestWhatATryShows(t *testing.T) {
 	slow := &serviceerror.Error{Op: "signing in", Class: serviceerror.Throttled, RetryAfter: 7 * minute}
+	unknown, disabled := refusedWith(serviceerror.CredentialRefused), refusedWith(serviceerror.CredentialInvalid)
 	for name, row := range map[string]struct {
 		rec   rotation.Record
 		err   error
 		wrong bool
 		pause time.Duration // at least
+		shown bool          // to a person
 	}{
-		"not known yet":                 {with(verifying(), unseen), refusedWith(serviceerror.CredentialRefused), true, 5 * time.Second},
-		"expired":                       {with(verifying(), unseen), refusedWith(serviceerror.CredentialExpired), true, 5 * time.Second},
-		"disabled, at first":            {with(verifying(), unseen), refusedWith(serviceerror.CredentialInvalid), false, 5 * time.Second},
-		"disabled, after its time":      {with(verifying(), unseen, overdue), refusedWith(serviceerror.CredentialInvalid), false, hour},
-		"the service asks for a pause":  {with(verifying(), unseen), slow, false, 7 * minute},
-		"the staged version is missing": {with(verifying(), unseen), fmt.Errorf("reading: %w", serviceerror.ErrNotFound), true, 0},
+		"not known yet":                 {with(verifying(), unseen), unknown, true, 5 * time.Second, false},
+		"not known for long":            {with(verifying(), unseen, aged(hour)), unknown, true, 5 * time.Second, false},
+		"expired":                       {with(verifying(), unseen), refusedWith(serviceerror.CredentialExpired), true, 5 * time.Second, false},
+		"disabled, at first":            {with(verifying(), unseen, aged(4*minute)), disabled, false, 5 * time.Second, false},
+		"disabled, for a time":          {with(verifying(), unseen, aged(5*minute)), disabled, false, 5 * time.Second, true},
+		"disabled, after its time":      {with(verifying(), unseen, aged(hour), overdue), disabled, false, hour, true},
+		"the service asks for a pause":  {with(verifying(), unseen), slow, false, 7 * minute, true},
+		"the staged version is missing": {with(verifying(), unseen), fmt.Errorf("reading: %w", serviceerror.ErrNotFound), true, 0, false},
 	} {
 		next, _ := rotation.DefaultRules().Apply(now, row.rec, rotation.Prove{}, rotation.Outcome{Err: row.err})
 		p := next.Proof
 		if p.Failures != 1 || p.Successes != 0 || p.Wrong != row.wrong || row.pause > 0 && p.NextAt.Before(now.Add(row.pause)) {
 			t.Errorf("%s: %+v", name, p)
+		}
+		if e := next.Error; (e != nil) != row.shown || e != nil && !e.RetryAt.Equal(p.NextAt) {
+			t.Errorf("%s: shown %+v", name, e)
 		}
 		if gone := row.pause == 0; gone != next.Run.Deadline.Equal(now) && !row.rec.Run.Deadline.Equal(now) {
 			t.Errorf("%s: it is tried until %s", name, next.Run.Deadline)

@@ -106,13 +106,14 @@ func (t *transition) prove() {
 		proof.Wrong = class == serviceerror.CredentialRefused || class == serviceerror.CredentialExpired
 		pause := min(t.Spacing<<min(proof.Failures/4, 4), time.Minute)
 		proof.NextAt = t.now.Add(max(pause, serviceerror.RetryAfterOf(err)))
-		switch {
-		case !serviceerror.RefusesCredential(err): // worth showing
-			rec.Error = t.failure(t.now, rec, err)
-			rec.Error.RetryAt = proof.NextAt
-		case !proof.Wrong && !t.now.Before(run.Deadline): // replicas know it by now: a person has to change something
+		refuses := serviceerror.RefusesCredential(err)
+		switch old := !t.now.Before(run.IssuedAt.Add(t.MinAge)); { // replicas know it by then: else a person has to change something
+		case refuses && !proof.Wrong && !t.now.Before(run.Deadline):
 			t.fail(err)
 			proof.NextAt = rec.Error.RetryAt
+		case !refuses, !proof.Wrong && old: // worth showing
+			rec.Error = t.failure(t.now, rec, err)
+			rec.Error.RetryAt = proof.NextAt
 		}
 	}
 	rec.Proof = proof

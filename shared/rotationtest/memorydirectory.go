@@ -157,7 +157,7 @@ func (d *MemoryDirectory) shown(p *password) bool {
 type DirectoryPort interface {
 	rotator.Authority
 	rotator.Directory
-	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
+	ServicePrincipal(ctx context.Context, token rotation.Token, app rotation.Application) (own []rotation.Password, enabled bool, err error)
 	Owners(ctx context.Context, token rotation.Token, app rotation.Application) ([]string, error)
 	Certificate(ctx context.Context, app rotation.Application, pem secret.Value, chain bool) (rotation.Token, error)
 	Refresh(ctx context.Context, app rotation.Application, refresh secret.Value) (rotation.Token, secret.Value, error)
@@ -388,16 +388,16 @@ func (d directoryPort) RemovePassword(ctx context.Context, token rotation.Token,
 	})
 }
 
-func (d directoryPort) ServicePrincipalPasswords(ctx context.Context, token rotation.Token,
-	a rotation.Application) (list []rotation.Password, err error) {
+func (d directoryPort) ServicePrincipal(ctx context.Context, token rotation.Token,
+	a rotation.Application) (own []rotation.Password, enabled bool, err error) {
 	err = d.p.read(ctx, "graph.principal", a.ClientID, func() error {
 		x, err := d.find("reading a service principal", token, a)
 		if err == nil {
-			list = x.principal
+			own, enabled = x.principal, x.refused == nil || x.refused.Code != "AADSTS7000112" // as Entra answers for one that is disabled
 		}
 		return err
 	})
-	return list, err
+	return own, enabled, err
 }
 
 func (d directoryPort) Owners(ctx context.Context, token rotation.Token, a rotation.Application) (ids []string, err error) {

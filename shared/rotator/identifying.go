@@ -28,7 +28,7 @@ func (p *pass) identify(ctx context.Context, rec *rotation.Record) (out rotation
 		return rotation.Outcome{Err: err}
 	}
 	defer cancel()
-	principal, err := p.Directory.ServicePrincipalPasswords(cctx, token, c.Target)
+	principal, _, err := p.Directory.ServicePrincipal(cctx, token, c.Target)
 	if err != nil && !serviceerror.ClassOf(err).Refusal() {
 		return rotation.Outcome{Err: err}
 	}

@@ -93,8 +93,8 @@ type Directory interface {
 	// id. Class [serviceerror.ApplicationMissing] if it is not there (yet: reads are
 	// eventually consistent).
 	Application(ctx context.Context, token rotation.Token, app rotation.Application) (rotation.ApplicationState, error)
-	// ServicePrincipalPasswords lists the client secrets of app's service principal.
-	ServicePrincipalPasswords(ctx context.Context, token rotation.Token, app rotation.Application) ([]rotation.Password, error)
+	// ServicePrincipal lists the client secrets of app's service principal, and says whether it may sign in.
+	ServicePrincipal(ctx context.Context, token rotation.Token, app rotation.Application) (own []rotation.Password, enabled bool, err error)
 	// AddPassword issues a client secret with the display name marker that
 	// ends at expires (whole seconds). app.ObjectID is required.
 	AddPassword(ctx context.Context, token rotation.Token, app rotation.Application, marker string, expires time.Time) (rotation.Issued, error)

@@ -283,11 +283,14 @@ func (d directoryPort) Application(ctx context.Context, token rotation.Token, ap
 	})
 }
 
-func (d directoryPort) ServicePrincipalPasswords(ctx context.Context, token rotation.Token,
-	app rotation.Application) ([]rotation.Password, error) {
-	return do(ctx, d.p, call{op: "graph.read", on: app.ClientID, read: true}, func(ctx context.Context) ([]rotation.Password, error) {
-		return d.to.ServicePrincipalPasswords(ctx, token, app)
+func (d directoryPort) ServicePrincipal(ctx context.Context, token rotation.Token,
+	app rotation.Application) (own []rotation.Password, enabled bool, err error) {
+	own, err = do(ctx, d.p, call{op: "graph.read", on: app.ClientID, read: true}, func(ctx context.Context) (list []rotation.Password,
+		err error) {
+		list, enabled, err = d.to.ServicePrincipal(ctx, token, app)
+		return list, err
 	})
+	return own, enabled, err
 }
 
 func (d directoryPort) Owners(ctx context.Context, token rotation.Token, app rotation.Application) ([]string, error) {
