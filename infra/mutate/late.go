@@ -5,19 +5,49 @@ var late = []mutation{
 	{
 		name: "an attempt that may be all that works is given up on request",
 		rule: "R5", file: "shared/rotation/plan.go",
-		old: "return Withdraw{}, !rec.settlesAt(\"\").After(now) && !rec.currentRefused()\n\t\tcase running",
+		old: "return Withdraw{}, !rec.settlesAt(\"\").After(now) && !rec.Run.Stands\n\t\tcase running",
 		new: "return Withdraw{}, !rec.settlesAt(\"\").After(now)\n\t\tcase running",
 	},
 	{
 		name: "a request waits for an attempt that is refused, too",
 		rule: "R5", file: "shared/rotation/verifying.go",
-		old: "rec.currentRefused() && rec.proof().Wrong): // else",
-		new: "rec.currentRefused() && false): // else",
+		old: "run.Stands && rec.proof().Dead): // else",
+		new: "false): // else",
+	},
+	{
+		name: "an attempt is given up although current was not tried in its place",
+		rule: "R5", file: "shared/rotation/verifying.go",
+		old: "asked.ends() && run.Stands && rec.proof().Dead): // else",
+		new: "asked.ends() && rec.proof().Dead): // else",
+	},
+	{
+		name: "an attempt whose version can't be read is given up although it is published",
+		rule: "R5", file: "shared/rotation/verifying.go",
+		old: "run.Stands && rec.proof().Dead): // else",
+		new: "run.Stands && rec.proof().Wrong): // else",
+	},
+	{
+		name: "what is given again is published over although it works",
+		rule: "R5", file: "shared/rotation/plan.go",
+		old: "&& !rec.Run.Stands\n\tcase AskDelete",
+		new: "\n\tcase AskDelete",
+	},
+	{
+		name: "an outage of current makes an attempt stand",
+		rule: "R5", file: "shared/rotation/publishing.go",
+		old: "!run.Stands && (serviceerror.RefusesCredential(err) || serviceerror.Unreadable(err)):",
+		new: "!run.Stands:",
+	},
+	{
+		name: "an attempt stands after current was published in its place",
+		rule: "R5", file: "shared/rotation/publishing.go",
+		old: "\t\t\trec.Run.Stands = false\n",
+		new: "\t\t\t_ = rec.Run.Stands\n",
 	},
 	{
 		name: "a request looks without a pause whether it can have an attempt given up",
 		rule: "P6", file: "shared/rotation/plan.go",
-		old: "rec.Request.ends() && !rec.currentRefused() {",
+		old: "rec.Request.ends() && !rec.Run.Stands {",
 		new: "rec.Request.ends() {",
 	},
 	{

@@ -161,7 +161,7 @@ var trouble = []mutation{
 	{
 		name: "a manual removal is not told",
 		rule: "P8", file: "shared/rotation/apply.go",
-		old: "t.tell(Event{Kind: history.ByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})",
+		old: "t.tell(Event{Kind: history.ByHand, KeyID: h.KeyID, Target: h.Target, Message: h.Reason, Notice: true})",
 		new: "t.tell(Event{Kind: history.ByHand, KeyID: h.KeyID, Message: h.Reason})",
 	},
 	{

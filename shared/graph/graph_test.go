@@ -346,7 +346,10 @@ func TestPreflightReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other.Principal.Disabled = true
+	disable := func(s *directory.PrincipalSettings) { s.Disabled = true }
+	if err := w.ChangePrincipal(other.ServicePrincipalID, disable); err != nil {
+		t.Fatal(err)
+	}
 	passwords, enabled, err = w.graph.ServicePrincipal(t.Context(), token,
 		rotation.Application{TenantID: other.TenantID, ClientID: other.ClientID})
 	if err != nil || enabled || len(passwords) != 2 || len(passwords[0].Hint) != 3 {

@@ -129,7 +129,7 @@ func events(rec *rotation.Record, now time.Time) []rotation.Event {
 	}
 	list := []rotation.Event{first}
 	for _, h := range rec.ByHand {
-		list = append(list, rotation.Event{At: now, Kind: history.ByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
+		list = append(list, rotation.Event{At: now, Kind: history.ByHand, KeyID: h.KeyID, Target: h.Target, Message: h.Reason, Notice: true})
 	}
 	return append(list, rotation.Tell(rec, now)...)
 }

@@ -147,7 +147,7 @@ func (t *transition) apply(step Step) {
 func (t *transition) finish(before int) {
 	rec := t.rec
 	for _, h := range rec.ByHand[min(before, len(rec.ByHand)):] {
-		t.tell(Event{Kind: history.ByHand, KeyID: h.KeyID, Message: h.Reason, Notice: true})
+		t.tell(Event{Kind: history.ByHand, KeyID: h.KeyID, Target: h.Target, Message: h.Reason, Notice: true})
 	}
 	rec.ByHand = rec.ByHand[max(0, len(rec.ByHand)-MaxByHand):]
 	rec.DropClaims()

@@ -33,7 +33,3 @@ type Credential struct {
 	Refusals     int       `json:"refusals,omitempty"`
 	RefusedSince time.Time `json:"refusedSince,omitzero"`
 }
-
-// currentRefused reports whether Entra has refused current when it was used last, so that it can't be published in the
-// place of an attempt.
-func (r *Record) currentRefused() bool { return r.Current != nil && r.Current.Refusals > 0 }

@@ -36,10 +36,13 @@ func TestWhenAnAttemptIsGivenUp(t *testing.T) {
 		return run(func(r *rotation.Run) { r.ExpiresAt = now.Add(after) })
 	}
 	settled := func(r *rotation.Record) { r.Unsettled = rotation.Unsettled{} }
+	dead := func(r *rotation.Record) { r.Run.Stands, r.Proof.Dead = true, true } // no such application
 	for name, row := range map[string]struct {
 		rec  rotation.Record
 		want bool
 	}{
+		"of no application":                             {with(publishing(), overdue, lastRefused(false), dead, ends(60*day)), false},
+		"of no application, and a request ends it":      {with(publishing(), settled, overdue, lastRefused(false), dead, asked(rotation.AskRebind)), true},
 		"wrong, and its time is over":                   {with(verifying(), overdue, lastRefused(true)), true},
 		"wrong, and replicas may still learn of it":     {with(verifying(), lastRefused(true)), false},
 		"its time is over, and this pass has not tried": {with(verifying(), overdue, unseen), false},
@@ -52,6 +55,41 @@ func TestWhenAnAttemptIsGivenUp(t *testing.T) {
 		step := rotation.DefaultRules().Plan(now, &row.rec, mine)
 		if _, is := step.(rotation.Withdraw); is != row.want {
 			t.Errorf("%s: %+v", name, step)
+		}
+	}
+}
+
+// A refusal that is shown while an attempt is tried all the time makes no later pause longer.
+func TestTheFirstPauseAfterItsTimeIsAnHour(t *testing.T) {
+	rec := with(verifying(), unseen, aged(hour))
+	out := rotation.Outcome{Err: refusedWith(serviceerror.CredentialInvalid)}
+	for range 9 {
+		rec, _ = rotation.DefaultRules().Apply(now, rec, rotation.Prove{}, out)
+	}
+	if rec, _ = rotation.DefaultRules().Apply(now, with(rec, overdue), rotation.Prove{}, out); rec.Error.RetryAt.After(now.Add(2 * hour)) {
+		t.Errorf("the first pause is %s", rec.Error.RetryAt.Sub(now))
+	}
+}
+
+// Credentials that were given and are refused end their run, on request or in time, and nothing of them stays on the
+// record: what is current works as before.
+func TestARefusedRebindLeavesNoError(t *testing.T) {
+	settled := func(r *rotation.Record) { r.Unsettled = rotation.Unsettled{} }
+	for name, changes := range map[string][]change{
+		"in time": {overdue}, "since the old ones are given again": {asked(rotation.AskKeep)},
+	} {
+		out := rotation.Outcome{Err: refusedWith(serviceerror.CredentialInvalid)}
+		rec, _ := rotation.DefaultRules().Apply(now, with(rebinding(), append(changes, settled, aged(hour))...), rotation.Prove{}, out)
+		if rec.Error == nil {
+			t.Fatalf("%s: the refusal is not shown", name)
+		}
+		at := rec.Error.RetryAt // no longer than until the next try
+		if step := rotation.DefaultRules().Plan(at, &rec, mine); at.After(now.Add(minute)) || step != (rotation.Withdraw{}) {
+			t.Errorf("%s: after %s %T", name, at.Sub(now), step)
+		}
+		rec, _ = rotation.DefaultRules().Apply(at, rec, rotation.Withdraw{}, rotation.Outcome{})
+		if rec.Phase != rotation.Idle || rec.Error != nil || rec.Request != nil {
+			t.Errorf("%s: %s, %+v, %+v", name, rec.Phase, rec.Error, rec.Request)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (t *transition) beginRun() {
 	if asked != nil {
 		run.ID, run.By = asked.ID, asked.By
 		if asked.Grace != nil && run.Trigger == OnRequest {
-			run.Grace = *asked.Grace
+			run.Grace, run.AskedGrace = *asked.Grace, asked.Grace
 		}
 	}
 	if run.Trigger != OnSchedule {
@@ -198,7 +198,7 @@ func (t *transition) giveUpAttempt() {
 		rec.Stale.Look(t.now)
 	}
 	run.Marker, run.IssuedUnder, run.KeyID, run.StagedVersion, run.Hint, run.Digest = "", "", "", "", "", ""
-	run.NextCheck, run.Deadline = time.Time{}, time.Time{}
+	run.NextCheck, run.Deadline, run.Stands = time.Time{}, time.Time{}, false
 	run.IssuedAt, run.ExpiresAt, run.FirstIssuedAt = time.Time{}, time.Time{}, time.Time{}
 	rec.Proof = Proof{}
 }
@@ -259,12 +259,12 @@ func (t *transition) failRun(err error) {
 // request is what asked for the run, to be tried again after a refusal; nil if the
 // schedule or the loss of a credential began it, which they do again.
 func (r *Run) request() *Request {
-	q := Request{Kind: AskRotate, ID: r.ID, By: r.By, At: r.StartedAt, Grace: new(r.Grace)}
+	q := Request{Kind: AskRotate, ID: r.ID, By: r.By, At: r.StartedAt, Grace: r.AskedGrace}
 	switch r.Trigger {
 	case OnRequest:
 		return &q
 	case OnEmergency:
-		q.Kind, q.Grace = AskEmergency, nil
+		q.Kind = AskEmergency
 		return &q
 	}
 	return nil

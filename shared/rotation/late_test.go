@@ -128,24 +128,26 @@ func TestWhatIsNotCurrentIsPublishedAgain(t *testing.T) {
 	}
 }
 
-// An attempt that may be published is given up on request once no write can land any more, but not while current, which
-// would have to be published in its place, is refused: then the attempt may be all that works, and is tried.
+// An attempt that may be published is given up on request once no write can land any more, whatever current is worth: the
+// look shows whether it is published. Where it is, and current can't be published in its place, the attempt may be all
+// that works, and is tried.
 func TestAnAttemptIsNotGivenUpForWhatIsRefused(t *testing.T) {
 	settled := func(r *rotation.Record) { r.Unsettled = rotation.Unsettled{Until: now} }
 	fresh := func(r *rotation.Record) { r.Proof = rotation.Proof{} } // another pass
 	refused := func(r *rotation.Record) { r.Current.Refusals, r.Current.RefusedSince = 1, now }
+	stands := func(r *rotation.Record) { r.Run.Stands = true }
 	for name, rec := range map[string]rotation.Record{"publishing": publishing(), "rebinding": rebinding()} {
-		for _, kind := range []rotation.RequestKind{rotation.AskDelete, rotation.AskRebind, rotation.AskAbandon} {
-			if name == "rebinding" && kind == rotation.AskAbandon {
-				continue // it abandons no given credential
+		for _, kind := range []rotation.RequestKind{rotation.AskDelete, rotation.AskRebind, rotation.AskAbandon, rotation.AskKeep} {
+			if name == "rebinding" && kind == rotation.AskAbandon || name == "publishing" && kind == rotation.AskKeep {
+				continue // neither is possible
 			}
-			rec := with(rec.Clone(), settled, fresh, asked(kind))
+			rec := with(rec.Clone(), settled, fresh, refused, asked(kind))
 			if step := rotation.DefaultRules().Plan(now, &rec, mine); step != (rotation.Withdraw{}) {
 				t.Errorf("%s, %s: %T", name, kind, step)
 			}
-			rec = with(rec, refused)
+			rec = with(rec, stands)
 			if step := rotation.DefaultRules().Plan(now, &rec, mine); step != (rotation.Prove{}) {
-				t.Errorf("%s, %s, current refused: %T", name, kind, step)
+				t.Errorf("%s, %s, it stands: %T", name, kind, step)
 			}
 			rec.Proof = rotation.Proof{StagedVersion: rec.Run.StagedVersion, Failures: 1, NextAt: now.Add(minute)}
 			if step := rotation.DefaultRules().Plan(now, &rec, mine); step != (rotation.Wait{Until: now.Add(minute)}) {
@@ -154,24 +156,48 @@ func TestAnAttemptIsNotGivenUpForWhatIsRefused(t *testing.T) {
 		}
 	}
 
-	// What the first refusal leads to is no pause; what the second one does, is.
-	gone := rotation.Outcome{Err: &serviceerror.Error{Op: "signing in", Class: serviceerror.CredentialRefused}}
-	rec, _ := rotation.DefaultRules().Apply(now, with(rebinding(), settled, asked(rotation.AskDelete)), rotation.Republish{}, gone)
-	if rec.Error != nil || rec.Current.Refusals != 1 {
-		t.Errorf("after the first refusal of current: %+v, %d", rec.Error, rec.Current.Refusals)
-	}
-	if rec, _ = rotation.DefaultRules().Apply(now, rec, rotation.Republish{}, gone); rec.Error == nil || rec.Current.Refusals != 2 {
-		t.Errorf("after the second refusal of current: %+v, %d", rec.Error, rec.Current.Refusals)
-	}
-
 	// Where the attempt is refused as well there is nothing to keep published, and the request gets on.
-	for wrong, want := range map[bool]rotation.Phase{true: rotation.Idle, false: rotation.Rebinding} {
-		rec := with(rebinding(), settled, refused, asked(rotation.AskRebind), func(r *rotation.Record) {
-			r.Proof = rotation.Proof{StagedVersion: r.Run.StagedVersion, Failures: 3, Wrong: wrong}
+	for name, row := range map[string]struct {
+		proof rotation.Proof
+		want  rotation.Phase
+	}{
+		"dead": {rotation.Proof{Failures: 3, Dead: true}, rotation.Idle}, "refused for another reason": {rotation.Proof{Failures: 3}, rotation.Rebinding},
+		"its version can't be read": {rotation.Proof{Failures: 3, Wrong: true}, rotation.Rebinding},
+	} {
+		rec := with(rebinding(), settled, refused, stands, asked(rotation.AskRebind), func(r *rotation.Record) {
+			row.proof.StagedVersion = r.Run.StagedVersion
+			r.Proof = row.proof
 		})
 		next, _ := rotation.DefaultRules().Apply(now, rec, rotation.Withdraw{}, rotation.Outcome{NotCurrent: true})
-		if next.Phase != want || next.Request == nil {
-			t.Errorf("the attempt is wrong %t: %s, %+v", wrong, next.Phase, next.Request)
+		if next.Phase != row.want || next.Request == nil {
+			t.Errorf("the attempt is %s: %s, %+v", name, next.Phase, next.Request)
+		}
+		rec.Run.Stands = false // current may work
+		if next, _ = rotation.DefaultRules().Apply(now, rec, rotation.Withdraw{}, rotation.Outcome{NotCurrent: true}); next.Run == nil {
+			t.Errorf("the attempt is %s, and current was not tried: %s", name, next.Phase)
+		}
+	}
+}
+
+// What keeps current from being published in the place of an attempt: whatever says that it does not work, or is not to
+// be had. The first time the attempt is tried at once, later ones wait, and an outage says nothing.
+func TestWhenAnAttemptStands(t *testing.T) {
+	for class, want := range map[serviceerror.Class]bool{
+		serviceerror.CredentialRefused: true, serviceerror.ApplicationMissing: true, serviceerror.CredentialInvalid: true,
+		serviceerror.VaultDisabled: true, serviceerror.Transient: false, serviceerror.VaultRefused: false,
+	} {
+		out := rotation.Outcome{Err: refusedWith(class)}
+		rec, _ := rotation.DefaultRules().Apply(now, with(rebinding(), asked(rotation.AskDelete)), rotation.Republish{}, out)
+		if rec.Run.Stands != want || (rec.Error == nil) != want {
+			t.Errorf("%s: stands %t, %+v", class, rec.Run.Stands, rec.Error)
+		}
+		if rec, _ = rotation.DefaultRules().Apply(now, rec, rotation.Republish{}, out); rec.Error == nil {
+			t.Errorf("%s, once more: no pause", class)
+		}
+		rec.Run.Stands, rec.Current.Refusals, rec.Current.RefusedSince = true, 2, now
+		out = rotation.Outcome{Proven: true, PublishedVersion: "v9"}
+		if rec, _ = rotation.DefaultRules().Apply(now, rec, rotation.Republish{}, out); rec.Run.Stands || rec.Current.Refusals != 0 {
+			t.Errorf("%s, then published: stands %t, %d refusals", class, rec.Run.Stands, rec.Current.Refusals)
 		}
 	}
 }

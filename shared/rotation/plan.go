@@ -54,7 +54,7 @@ func (r Rules) planPhase(now time.Time, rec *Record, lease Lease) Step {
 		step = r.planIssuing(now, rec, lease)
 	case Verifying, Publishing, Rebinding:
 		step = r.planProof(now, rec, lease)
-		if rec.Request != nil && rec.Request.ends() && !rec.currentRefused() {
+		if rec.Request != nil && rec.Request.ends() && !rec.Run.Stands {
 			return sooner(pausedFor(rec, now, step), rec.settlesAt(""))
 		}
 	case Deleting:
@@ -105,13 +105,13 @@ func (r Rules) planRequest(now time.Time, rec *Record) (s Step, ok bool) {
 		if rec.Phase != Rebinding {
 			return DropRequest{}, true
 		}
-		return Withdraw{}, !rec.settlesAt("").After(now) && !rec.currentRefused()
+		return Withdraw{}, !rec.settlesAt("").After(now) && !rec.Run.Stands
 	case AskDelete, AskRebind, AskAbandon:
 		switch {
 		case rec.Phase == Publishing, rec.Phase == Rebinding && rec.Request.Kind != AskAbandon:
 			// While its value may have been written, or may still be, the attempt goes on; so it does where current can't
 			// be published in its place.
-			return Withdraw{}, !rec.settlesAt("").After(now) && !rec.currentRefused()
+			return Withdraw{}, !rec.settlesAt("").After(now) && !rec.Run.Stands
 		case running && rec.Request.Kind != AskDelete:
 			return EndRun{}, true
 		case rec.Request.Kind == AskDelete:

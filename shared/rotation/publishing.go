@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rekey/shared/history"
+	"rekey/shared/serviceerror"
 )
 
 // planRepublish plans that current is published again where something else is.
@@ -46,6 +47,10 @@ func (t *transition) republish() {
 		t.settle(nil)
 		rec.RepublishAt = time.Time{}
 		rec.Current.VaultVersion, rec.Current.Since = t.out.PublishedVersion, t.now
+		rec.Current.Refusals, rec.Current.RefusedSince = 0, time.Time{} // it was proven just before
+		if rec.Run != nil {
+			rec.Run.Stands = false
+		}
 		t.tell(Event{Kind: history.Republished, KeyID: rec.Current.KeyID, Message: "what was published was not the current credential"})
 	case err == nil: // it is what is published by now
 		t.settle(nil)
@@ -57,9 +62,13 @@ func (t *transition) republish() {
 			t.settle(nil)
 		}
 		rec.RepublishAt = time.Time{} // what needs it asks again
-		first := t.countRefusal(err)
+		t.countRefusal(err)
 		t.postponeRemovals(err)
-		if rec.Run != nil && !first { // at the first refusal the attempt is tried at once: it may be all that works
+		switch run := rec.Run; {
+		case run == nil:
+		case !run.Stands && (serviceerror.RefusesCredential(err) || serviceerror.Unreadable(err)):
+			run.Stands = true // and is tried at once
+		default:
 			t.fail(err)
 		}
 	}

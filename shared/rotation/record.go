@@ -355,7 +355,9 @@ func (r *Record) Clone() Record {
 	}
 	c.Error = clone(r.Error)
 	c.Labels = clone(r.Labels)
-	c.Run = clone(r.Run)
+	if c.Run = clone(r.Run); c.Run != nil {
+		c.Run.AskedGrace = clone(c.Run.AskedGrace)
+	}
 	c.LastRun = clone(r.LastRun)
 	c.Current = clone(r.Current)
 	c.Removals = slices.Clone(r.Removals)

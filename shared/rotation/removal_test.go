@@ -226,7 +226,7 @@ func TestManualRemovals(t *testing.T) {
 		next, events := rotation.DefaultRules().Apply(now, rec, rotation.Remove{ID: "old"}, out)
 		notices := 0
 		for _, e := range events {
-			if e.Kind == history.ByHand && e.Notice {
+			if e.Kind == history.ByHand && e.Notice && e.Target == due().Target {
 				notices++
 			}
 		}

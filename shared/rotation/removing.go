@@ -50,15 +50,15 @@ func (m *Removal) begin(progress Removal) {
 var ErrNotRemovable = errors.New("the credential is in use")
 
 // countRefusal counts that the published credential itself is refused: often and long
-// enough, it is lost. It reports whether this is the first one in a row.
-func (t *transition) countRefusal(err error) (first bool) {
+// enough, it is lost.
+func (t *transition) countRefusal(err error) {
 	c := t.rec.Current
 	if c == nil || t.out.GateOpen {
-		return false
+		return
 	}
 	if class := serviceerror.ClassOf(err); class == serviceerror.CredentialRefused || class == serviceerror.CredentialExpired {
 		if c.Refusals++; c.Refusals == 1 {
-			c.RefusedSince, first = t.now, true
+			c.RefusedSince = t.now
 		}
 	}
 	if t.rec.Phase == Deleting && t.Lost(c, t.now) {
@@ -66,7 +66,6 @@ func (t *transition) countRefusal(err error) (first bool) {
 			Message: "what was published does not work any more; the deletion goes on without it"})
 		t.rec.Current = nil // no removal waits for it
 	}
-	return first
 }
 
 // postponed records that a removal could not be made or confirmed now.

@@ -100,6 +100,30 @@ func TestTheGracePeriodOfAFirstRun(t *testing.T) {
 	}
 }
 
+// A rotation by hand that is refused is tried again with the grace period that its caller named, and where none was
+// named with that of the policy at that time.
+func TestTheGracePeriodOfARetry(t *testing.T) {
+	rules := rotation.DefaultRules()
+	refused := rotation.Outcome{NotSent: true, Err: refusedWith(serviceerror.Permission)}
+	for want, changes := range map[time.Duration][]change{
+		0:        {func(r *rotation.Record) { r.Request.Grace = new(time.Duration) }},
+		3 * hour: {func(r *rotation.Record) { r.Request.Grace = new(3 * hour) }},
+		9 * hour: nil,
+	} {
+		rec := with(idle(), append([]change{asked(rotation.AskRotate)}, changes...)...)
+		begin := rotation.Outcome{Marker: "m1", LeaseToken: "mine"}
+		rec, _ = rules.Apply(now, rec, rotation.BeginRun{}, begin)
+		rec, _ = rules.Apply(now, rec, rotation.IssueCredential{}, refused)
+		rec.Policy.Grace = 9 * hour
+		if rec.Request == nil {
+			t.Fatalf("%s: the request is gone", want)
+		}
+		if rec, _ = rules.Apply(now, rec, rotation.BeginRun{}, begin); rec.Run.Grace != want {
+			t.Errorf("the retry has a grace period of %s, want %s", rec.Run.Grace, want)
+		}
+	}
+}
+
 // Until something is published nothing of it is removed, and nothing is forgotten: whatever
 // becomes of the runs before, and also if the target is deleted.
 func TestWhatWaitsForTheFirstPublication(t *testing.T) {

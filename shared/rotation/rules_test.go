@@ -170,7 +170,7 @@ func TestLeaseKeepsOthersOut(t *testing.T) {
 func TestClone(t *testing.T) {
 	grace := time.Hour
 	rec := Record{
-		Request: &Request{Grace: &grace, Next: &Credential{KeyID: "a"}}, Error: &Failure{}, Run: &Run{}, LastRun: &RunResult{},
+		Request: &Request{Grace: &grace, Next: &Credential{KeyID: "a"}}, Error: &Failure{}, Run: &Run{AskedGrace: new(time.Duration)}, LastRun: &RunResult{},
 		Current: &Credential{}, Labels: &Labels{},
 		Removals: make([]Removal, 1), Retire: make([]string, 1), RetireGrace: new(time.Duration),
 		Stale: Stale{Versions: make([]string, 1)}, ByHand: make([]ByHand, 1),
@@ -178,10 +178,10 @@ func TestClone(t *testing.T) {
 	c := rec.Clone()
 	*c.Request.Grace, c.Request.Next.KeyID, c.Error.Count, c.Run.KeyID, c.LastRun.KeyID, c.Current.KeyID = 0, "b", 1, "b", "b", "b"
 	c.Removals[0].KeyID, c.Stale.Versions[0], c.ByHand[0].KeyID, c.Labels.Environment, c.Retire[0] = "b", "b", "b", "b", "b"
-	*c.RetireGrace = 1
+	*c.RetireGrace, *c.Run.AskedGrace = 1, 1
 	if grace != time.Hour || rec.Request.Next.KeyID != "a" || rec.Error.Count != 0 ||
 		rec.Run.KeyID+rec.LastRun.KeyID+rec.Current.KeyID+rec.Labels.Environment != "" ||
-		rec.Removals[0].KeyID+rec.ByHand[0].KeyID+rec.Retire[0] != "" || *rec.RetireGrace != 0 || rec.Stale.Versions[0] != "" {
+		rec.Removals[0].KeyID+rec.ByHand[0].KeyID+rec.Retire[0] != "" || *rec.RetireGrace+*rec.Run.AskedGrace != 0 || rec.Stale.Versions[0] != "" {
 		t.Error("a change of the copy shows in the original")
 	}
 }

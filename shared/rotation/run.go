@@ -26,8 +26,10 @@ type Run struct {
 	StartedAt time.Time     `json:"startedAt"`
 	Slot      time.Time     `json:"slot,omitzero"` // the nominal time that a scheduled run serves
 	Grace     time.Duration `json:"grace"`
-	Attempt   int           `json:"attempt"` // 1, 2, ...
-	Target    Application   `json:"target"`  // what the credential is of
+	// AskedGrace is the grace period that the request named, which one that takes its place after a refusal names, too.
+	AskedGrace *time.Duration `json:"askedGrace,omitempty"`
+	Attempt    int            `json:"attempt"` // 1, 2, ...
+	Target     Application    `json:"target"`  // what the credential is of
 	// Marker is the display name that the attempt's credential carries. Empty
 	// when the last attempt is known to have issued nothing, or was abandoned.
 	Marker string `json:"marker"`
@@ -49,6 +51,10 @@ type Run struct {
 
 	NextCheck time.Time `json:"nextCheck,omitzero"` // issuing: when to look again what was issued under Marker
 	Deadline  time.Time `json:"deadline,omitzero"`  // until when it has to be proven (rule R5)
+
+	// Stands says that the attempt's credential is published, and that current did not work when a request was to
+	// have it published in its place: the attempt may be all that works.
+	Stands bool `json:"stands,omitempty"`
 }
 
 // RunResult is how the last run ended.
@@ -69,5 +75,6 @@ type Proof struct {
 	Successes     int       // fresh tokens in a row
 	Failures      int       // refusals in a row
 	Wrong         bool      // the last refusal says that it is no secret of the application, or it is not there
+	Dead          bool      // Entra says so, or that there is no such application: what is published of it does not work
 	NextAt        time.Time // when to ask for the next token
 }

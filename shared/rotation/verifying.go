@@ -59,7 +59,8 @@ func (r Rules) onceSettled(now time.Time, rec *Record, version string, lease Lea
 // time, and the last refusal says that its value is wrong or not there. Any other refusal,
 // of a principal that is disabled or a sign-in that a policy forbids, says nothing about
 // the credential: it is kept, and replaced only before its own life is over. What the
-// caller gave is refused for any reason.
+// caller gave is refused for any reason. Where a request ends the run, that there is no such
+// application counts as well.
 //
 // Given up is only what this pass has tried, so that a credential that works is not given
 // up because the timer was late.
@@ -69,7 +70,8 @@ func (r Rules) hopelessAttempt(now time.Time, rec *Record) bool {
 		return false
 	}
 	ends := !run.ExpiresAt.IsZero() && run.ExpiresAt.Sub(now) < rec.Policy.Grace+3*day
-	return proof.Wrong || rec.Phase == Rebinding || ends
+	ended := rec.Request != nil && rec.Request.ends() && proof.Dead
+	return proof.Wrong || rec.Phase == Rebinding || ends || ended
 }
 
 // proof is what this pass has seen of the run's credential; nothing if what it has seen
@@ -104,19 +106,33 @@ func (t *transition) prove() {
 		proof.Successes, proof.Failures = 0, proof.Failures+1
 		class := serviceerror.ClassOf(err)
 		proof.Wrong = class == serviceerror.CredentialRefused || class == serviceerror.CredentialExpired
+		proof.Dead = proof.Wrong || class == serviceerror.ApplicationMissing || class == serviceerror.TenantMissing
 		pause := min(t.Spacing<<min(proof.Failures/4, 4), time.Minute)
 		proof.NextAt = t.now.Add(max(pause, serviceerror.RetryAfterOf(err)))
-		refuses := serviceerror.RefusesCredential(err)
-		switch old := !t.now.Before(run.IssuedAt.Add(t.MinAge)); { // replicas know it by then: else a person has to change something
-		case refuses && !proof.Wrong && !t.now.Before(run.Deadline):
-			t.fail(err)
-			proof.NextAt = rec.Error.RetryAt
-		case !refuses, !proof.Wrong && old: // worth showing
-			rec.Error = t.failure(t.now, rec, err)
-			rec.Error.RetryAt = proof.NextAt
-		}
+		rec.Proof = proof
+		proof.NextAt = t.showRefusal(err)
 	}
 	rec.Proof = proof
+}
+
+// showRefusal puts on the record what refuses the run's credential, if a person may have to change something, and
+// returns when to try again. Before every replica knows the credential that is not worth showing; after its time the
+// next try waits as after any failure, unless the attempt is given up.
+func (t *transition) showRefusal(err error) (next time.Time) {
+	rec, run, proof := t.rec, t.rec.Run, t.rec.Proof
+	refuses, known := serviceerror.RefusesCredential(err), !t.now.Before(run.IssuedAt.Add(t.MinAge))
+	switch {
+	case refuses && !t.now.Before(run.Deadline) && !t.hopelessAttempt(t.now, rec):
+		t.fail(err)
+		return rec.Error.RetryAt
+	case !refuses, !proof.Wrong && known:
+		rec.Error = t.failure(t.now, rec, err)
+		rec.Error.RetryAt = proof.NextAt
+		if refuses {
+			rec.Error.Count = 0 // it is tried all the time: no pause grows with these
+		}
+	}
+	return proof.NextAt
 }
 
 // promote records that the credential is proven and old enough.
@@ -134,7 +150,7 @@ func (t *transition) withdraw() {
 	case t.out.Err != nil:
 		t.fail(t.out.Err)
 		return
-	case t.out.NotCurrent && !(asked != nil && asked.ends() && rec.currentRefused() && rec.proof().Wrong): // else neither works
+	case t.out.NotCurrent && !(asked != nil && asked.ends() && run.Stands && rec.proof().Dead): // else neither works
 		rec.RepublishAt = t.now
 		return
 	}
@@ -158,6 +174,7 @@ func (t *transition) withdraw() {
 		t.giveUpOnRequest(asked)
 	case rebinding:
 		t.giveUpRun("failed", "the new client secret was refused for "+t.Attempt.String()+"; the connection keeps its old one")
+		rec.Error = nil // it was the new one's
 	case run.Attempt >= maxAttempts:
 		t.giveUpRun("failed", fmt.Sprintf("%d new client secrets in a row did not prove themselves", maxAttempts))
 		rec.Unproven++
@@ -202,6 +219,7 @@ func (t *transition) giveUpOnRequest(asked *Request) {
 	t.giveUpRun("abandoned", "on request: "+string(asked.Kind))
 	if asked.Kind == AskKeep {
 		t.clearRequest()
+		rec.Error = nil // it was that of the credentials that are not wanted
 		return
 	}
 	if asked.Kind != AskAbandon {

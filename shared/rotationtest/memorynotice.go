@@ -33,7 +33,7 @@ func (s *MemoryStore) keepNotices(rec *rotation.Record, version int64, events []
 		id := fmt.Sprintf("evt-%s-%s-%019d-%02d", e.At.UTC().Format("20060102T150405Z"), rec.ID, version, i)
 		s.notices[id] = notice.Notice{
 			ID: id, ETag: strconv.Itoa(s.etags), Connection: rec.ID, Name: rec.Name, Project: rec.Project,
-			TenantID: rec.Target.TenantID, ClientID: rec.Target.ClientID, Version: version, Place: i,
+			TenantID: e.Of(rec).TenantID, ClientID: e.Of(rec).ClientID, Version: version, Place: i,
 			Kind: e.Kind, At: e.At.UTC(), RunID: e.RunID, KeyID: e.KeyID, Class: e.Class, Message: e.Message,
 		}
 	}

@@ -142,9 +142,11 @@ func (s noticeTest) everyField(t *testing.T) {
 		Target: rotation.Application{TenantID: "t", ClientID: "c", ObjectID: "o"}},
 		rotation.Event{At: at.In(time.FixedZone("", 3600)), Kind: history.Lost, By: "b", RunID: "r",
 			KeyID: "k", Class: serviceerror.CredentialLost, Message: "m-" + text, Notice: true})
+	rec = s.commit(t, rec, rotation.Event{At: at.Add(time.Hour), Kind: history.ByHand, Notice: true,
+		Target: rotation.Application{TenantID: "t2", ClientID: "c2"}})
 	got := s.of(t, rec.ID)
-	if len(got) != 1 {
-		t.Fatalf("%d notices", len(got))
+	if len(got) != 2 || got[1].TenantID != "t2" || got[1].ClientID != "c2" {
+		t.Fatalf("notices %+v; want that of the other application last", got)
 	}
 	want := notice.Notice{
 		ID: got[0].ID, ETag: got[0].ETag, Connection: rec.ID, Name: text, Project: "p-" + text, TenantID: "t", ClientID: "c",

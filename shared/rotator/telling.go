@@ -59,7 +59,7 @@ func (p *pass) logEvents(rec *rotation.Record, events []rotation.Event) {
 		case history.Lost:
 			p.log.Error("the published credential is lost", "key", e.KeyID, "advice", e.Message)
 		case history.ByHand:
-			p.log.Error("remove by hand", "key", e.KeyID, "application", rec.Target.ClientID, "reason", e.Message)
+			p.log.Error("remove by hand", "key", e.KeyID, "application", e.Of(rec).ClientID, "reason", e.Message)
 		case history.Expiring:
 			days := rec.WarnedAt
 			if e.KeyID == "" && rec.Auth != nil { // what the connection authenticates with

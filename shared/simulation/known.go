@@ -17,7 +17,7 @@ var KnownKinds = []Known{
 	{"dry-run-stale", 406503, "a dry run lists a removal whose commit a crash has kept back (1 history)"},
 	{"emergency-slow", 107372, "an emergency takes more than 75 minutes after outages (3 histories)"},
 	{"end-unsettled", 951285, "new credentials are taken back, while an operator has disabled the old ones' version in Key Vault: an " +
-		"emergency waits until a person enables it, who is told (1 history)"},
+		"emergency waits until a person, who is told, enables it or gives other credentials (1 history)"},
 	{"issues-too-often", 122706, "15 client secrets are issued within a day; the check allows 14 (1 history)"},
 	{"policy-stops", 204132, "a tenant's policy that forbids what Rekey asks for at the least holds an emergency up (2 histories)"},
 	{"request-slow", 320361, "a creation that meets slow services takes 67 seconds; the check allows 65 (1 history)"},

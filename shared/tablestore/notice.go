@@ -84,8 +84,9 @@ func (c *change) addNotices(t *transaction, d drift) {
 		if !e.Notice || d.notices[key] {
 			continue
 		}
+		of := e.Of(&c.rec)
 		properties := map[string]any{
-			"name": c.rec.Name, "project": c.rec.Project, "tenantId": c.rec.Target.TenantID, "clientId": c.rec.Target.ClientID,
+			"name": c.rec.Name, "project": c.rec.Project, "tenantId": of.TenantID, "clientId": of.ClientID,
 			"kind": e.Kind, "at": e.At.UTC().Format(time.RFC3339Nano), "runId": e.RunID, "keyId": e.KeyID,
 			"class": string(e.Class), "message": e.Message,
 		}
