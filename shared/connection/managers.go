@@ -182,10 +182,14 @@ func managersIn(rec *rotation.Record) map[inventory.Key]inventory.Manager {
 	for app, knows := range known {
 		tenantID, clientID, _ := strings.Cut(app, " ")
 		manager := inventory.Manager{
-			ConnectionID: rec.ID, Name: rec.Name,
+			ConnectionID: rec.ID, Name: rec.Title(),
 			Rotates: rec.Rotates() && rec.Phase != rotation.Deleting && rec.Target.Key() == app,
 			KeyIDs:  knows.KeyIDs, Markers: knows.Markers, RemovedAt: rec.LastRemovedAt(), Removed: removed,
 			Removing: removing, ByHand: byHand,
+		}
+		if c := rec.Current; c != nil && c.Origin == rotation.OriginIssued && c.Target.Key() == app {
+			manager.Published = inventory.Credential{KeyID: strings.ToLower(c.KeyID), Kind: inventory.ClientSecret,
+				Holder: inventory.Registration, Name: c.Marker, Hint: c.Hint, StartsAt: c.Since, EndsAt: c.ExpiresAt}
 		}
 		if rec.Via != "" {
 			manager.ConnectionID, manager.TargetID = rec.Via, rec.ID

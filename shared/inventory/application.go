@@ -3,6 +3,7 @@ package inventory
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -156,14 +157,21 @@ func (a *Application) EndsAt(now time.Time) time.Time {
 	return next
 }
 
-// WithoutRemoved returns the application without the credentials that its managers have removed since a
-// scan that started at asOf: the row still has them.
-func WithoutRemoved(a Application, asOf time.Time, managers []Manager) Application {
+// Since returns the application as its managers have made it since a scan that started at asOf, which its row does not
+// show: without the client secrets that they have removed, and with those that they have published.
+func Since(a Application, asOf time.Time, managers []Manager) Application {
 	gone := func(c Credential) bool {
 		return slices.ContainsFunc(managers, func(m Manager) bool { return m.Removed[c.KeyID].After(asOf) })
 	}
 	if slices.ContainsFunc(a.Credentials, gone) {
 		a.Credentials = slices.DeleteFunc(slices.Clone(a.Credentials), gone)
+	}
+	for _, m := range managers {
+		is := func(c Credential) bool { return strings.EqualFold(c.KeyID, m.Published.KeyID) }
+		if m.Published.KeyID != "" && m.Published.StartsAt.After(asOf) && !slices.ContainsFunc(a.Credentials, is) && !gone(m.Published) {
+			a.Credentials = append(slices.Clone(a.Credentials), m.Published)
+			slices.SortStableFunc(a.Credentials, inOrderOfEnds)
+		}
 	}
 	return a
 }

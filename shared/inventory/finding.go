@@ -165,6 +165,8 @@ type Manager struct {
 	// Removing are the client secrets that it removes by itself, by key id in lower case, and not before
 	// when; zero: at once, or after the rotation that takes their place.
 	Removing map[string]time.Time `json:"removing,omitempty"`
+	// Published is the client secret of its own that it publishes, and StartsAt since when it does; without a key id: none.
+	Published Credential `json:"published,omitzero"`
 	// ByHand are those that it has left to a person, by key id in lower case.
 	ByHand []string `json:"byHand,omitempty"`
 }

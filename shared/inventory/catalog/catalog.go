@@ -55,7 +55,7 @@ func (c *Catalog) Get(ctx context.Context, key inventory.Key) (Item, inventory.T
 
 // item computes what depends on the moment.
 func (c *Catalog) item(row Row, t *inventory.Tenant, managers []inventory.Manager, known bool, now time.Time) Item {
-	row.Application = inventory.WithoutRemoved(row.Application, t.AsOf, managers)
+	row.Application = inventory.Since(row.Application, t.AsOf, managers)
 	return Item{
 		Row: row, EndsAt: row.EndsAt(now), Managers: managers,
 		Findings: inventory.Findings(now, &row.Application, facts(t, c.Deployment, managers, known), row.Accepted),

@@ -98,14 +98,14 @@ func (l *list) page() []entry {
 	return l.entries
 }
 
-// settle takes from the row what its managers have removed since the scan, and returns its place in the list. Where
-// the order of ends has no place for what is left, that is the one of before. Not ok: it is not in the list.
+// settle makes the row what its managers have made of the application since the scan, and returns its place in the
+// list. Where the order of ends has no such place, that is the one of before. Not ok: it is not in the list.
 func (l *list) settle(row *Row, managers []inventory.Manager) (place End, ok bool) {
 	scanned := row.Application
-	row.Application = inventory.WithoutRemoved(scanned, l.tenants[row.TenantID].AsOf, managers)
+	row.Application = inventory.Since(scanned, l.tenants[row.TenantID].AsOf, managers)
 	place = Place(&row.Application, l.now)
 	ends := place.At
-	if len(row.Credentials) < len(scanned.Credentials) && !slices.Contains(Ends(&scanned), place) {
+	if !slices.Contains(Ends(&scanned), place) {
 		place = Place(&scanned, l.now)
 	}
 	return place, l.ends.has(ends) && l.ends.within(place)

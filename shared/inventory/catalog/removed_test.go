@@ -47,6 +47,28 @@ func TestRemovedSinceTheScanEndsNothing(t *testing.T) {
 		}
 	}
 	gone := apps[0].Credentials[0].KeyID
+	published := inventory.Credential{KeyID: "own", Kind: inventory.ClientSecret, StartsAt: start.Add(time.Hour), EndsAt: start.Add(60 * day)}
+	for i, app := range apps {
+		d.managers.by[app.ClientID] = append(d.managers.by[app.ClientID], inventory.Manager{ConnectionID: "c", Published: published})
+		before := published
+		before.KeyID, before.StartsAt = "before", start // a scan that began then shows it, or it is gone
+		if i == 1 {
+			d.managers.by[app.ClientID] = append(d.managers.by[app.ClientID], inventory.Manager{ConnectionID: "c", Published: before})
+		}
+	}
+	items, _ := d.pages(t, catalog.Query{})
+	if len(items) != len(apps) {
+		t.Errorf("with what was published since: %v", names(items))
+	}
+	for _, item := range items {
+		has := func(id string) bool {
+			return slices.ContainsFunc(item.Credentials, func(c inventory.Credential) bool { return c.KeyID == id })
+		}
+		first := item.Credentials[0] // what never ends is last
+		if !has("own") || has("before") || item.EndsAt.IsZero() || first.EndsAt.IsZero() || first.EndsAt.After(published.EndsAt) {
+			t.Errorf("%s has %+v, and ends %s", item.Name, item.Credentials, item.EndsAt)
+		}
+	}
 	if items, _ := d.pages(t, catalog.Query{Text: gone}); len(items) != 0 {
 		t.Errorf("found by what was removed: %v", names(items))
 	}
