@@ -9,6 +9,7 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/page"
+	core "rekey/shared/rotation"
 	"rekey/shared/session"
 )
 
@@ -145,7 +146,30 @@ func resume(v *visit) error {
 	return nil
 }
 
+// abandonForm says what abandoning does before it is done.
+func abandonForm(v *visit) error {
+	s, err := v.load()
+	if err != nil {
+		return err
+	}
+	r, back := s.state(), page.Link(own(s), "Back")
+	says := []string{"The run under way ends. What it has issued is removed from Entra; what is published stays as it is."}
+	button := "Abandon the run"
+	switch {
+	case r != nil && s.failed():
+		says, button = []string{"The request that was refused is not tried again. Nothing is removed; what is published stays as it is."}, "Stop trying"
+	case r == nil || !s.rotating():
+		return v.show(v.document("abandon", "Abandon a run of "+s.title(), h.P(g.Text("No rotation is under way.")), h.P(back)))
+	}
+	if s.IsAutoRotationEnabled {
+		says = append(says, "Rotation stays on: what is due is begun again, after an hour at the earliest. “Pause” keeps it from that.")
+	}
+	return v.show(v.document("abandon", button+": "+s.title(), h.Ul(g.Map(says, listed)),
+		v.form(own(s, "abandon"), h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), g.Text(button)), back))))
+}
+
 func abandon(v *visit) error {
+	before, _ := v.load()
 	err := v.api.send(http.MethodPost, v.at("rotations", "abandon"), nil, "", nil)
 	if r := refusedBy(err); r != nil && r.status == http.StatusConflict {
 		if s, failed := v.load(); failed == nil && !s.underWay() { // it was pressed twice, or too late
@@ -156,12 +180,20 @@ func abandon(v *visit) error {
 	if err != nil {
 		return err
 	}
+	if before != nil && before.failed() {
+		v.done(v.own(), "stopped")
+		return nil
+	}
 	v.done(v.own(), "abandoned")
 	return nil
 }
 
 // plan shows a dry run in words.
 func dryRun(v *visit) error {
+	s, err := v.load()
+	if err != nil {
+		return err
+	}
 	var answer struct{ Plan plan }
 	if err := v.api.send(http.MethodPost, v.at("rotate-credentials"), object{"dryRun": true}, "", &answer); err != nil {
 		return err
@@ -178,10 +210,14 @@ func dryRun(v *visit) error {
 	if answer.Plan.Running {
 		main = append(main, page.Notice(page.Warn, h.P(g.Text("A run is under way: it would be the answer to a request now."))))
 	}
+	if r := s.state(); s.failed() && !s.abandoned() && r.LastRotationMessage != nil {
+		main = append(main, page.Notice(page.Bad, h.P(g.Text("The last rotation has failed. Until that is put right the next one fails as well, and "+
+			"these steps do not come to pass. "), advice(sentence(v.dated(*r.LastRotationMessage))))))
+	}
 	main = append(main, page.Table("steps", "Steps", []page.Column{{Name: "At the earliest", Wide: true}, {Name: "What", Wide: true},
 		{Name: "Key id"}, {Name: "Calls"}}, rows),
 		h.P(page.Link(v.own(), "Back")))
-	return v.show(v.document("plan", "What a rotation of "+v.name()+" would do", main...))
+	return v.show(v.document("plan", "What a rotation of "+s.title()+" would do", main...))
 }
 
 // emergency asks for the name to be typed, since an emergency ends grace periods at once.
@@ -195,11 +231,15 @@ func emergency(v *visit) error {
 
 func (v *visit) confirm(s *subject, refused *refusal) error {
 	f := &sheet{visit: v, refused: refused}
+	goes, stays := s.endangered(), s.unmanaged(v.scanOf(s))
+	about := h.P(g.Text("For a client secret that has leaked. A new one is issued and published at once, and those below " +
+		"are removed without a grace period: consumers that still have one of them stop working until they read the new one from " +
+		"Key Vault. Make sure first that they do so by themselves, or restart them afterwards."))
+	if len(goes) == 0 {
+		about = h.P(g.Text("Nothing of it is published, so that an emergency removes none: it issues and publishes a client secret at once."))
+	}
 	d := v.document("emergency", "Emergency rotation of "+s.title(),
-		page.Notice(page.Bad, h.P(g.Text("For a client secret that has leaked. A new one is issued and published at once, and those below "+
-			"are removed without a grace period: consumers that still have one of them stop working until they read the new one from "+
-			"Key Vault. Make sure first that they do so by themselves, or restart them afterwards."))),
-		h.Ul(g.Map(endangered(s), listed)),
+		page.Notice(page.Bad, about), v.failsAgain(s), h.Ul(g.Map(slices.Concat(goes, s.spared(stays)), listed)), leaks(s, stays),
 		v.form(own(s, "emergency"), f.mistaken(),
 			h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
 			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off"), f.about("confirm", "")),
@@ -208,13 +248,48 @@ func (v *visit) confirm(s *subject, refused *refusal) error {
 	return f.show(d)
 }
 
-// endangered says which client secrets an emergency removes, and which stay.
-func endangered(s *subject) []string {
+// failsAgain says that the last rotation has failed: an emergency fails for the same reason.
+func (v *visit) failsAgain(s *subject) g.Node {
+	r := s.state()
+	if !s.failed() || s.abandoned() || r.LastRotationMessage == nil {
+		return nil
+	}
+	return page.Notice(page.Warn, h.P(g.Text("The last rotation has failed. Until that is put right an emergency fails as well, and removes only "+
+		"what is in a grace period. "), advice(sentence(v.dated(*r.LastRotationMessage)))))
+}
+
+// stillLeaked says after an emergency that has failed what is useless by now and what is not: whatever has leaked is
+// taken for what is published.
+func (v *visit) stillLeaked(s *subject) g.Node {
+	r := s.state()
+	if !s.failed() || r.LastRun == nil || r.LastRun.Trigger != string(core.OnEmergency) || s.abandoned() {
+		return nil
+	}
+	if r.Current == nil {
+		return page.Notice(page.Bad, h.P(g.Text("The emergency rotation has failed: nothing new is published.")))
+	}
+	nodes := []g.Node{h.P(g.Text("The emergency rotation has failed: the client secret" + r.named() + " still works, for a thief as well. " +
+		"No grace period is left to older ones."))}
+	if r.RetryAt != nil {
+		nodes = append(nodes, h.P(g.Text("It is tried again as an emergency "), v.when(*r.RetryAt), g.Text(", or at once by “Try again now”.")))
+	}
+	instead := h.P(g.Text("To make it useless before that, at the price that its consumers stop working: “Delete”, and there “Delete, and revoke”."))
+	if !r.Current.IssuedByRekey || s.rotatesItself() {
+		instead = h.P(g.Text("To make it useless before that, at the price that its consumers stop working, remove it in Entra."))
+	}
+	nodes = append(nodes, instead)
+	if r.Current.KeyID != "" && s.clientID() != "" {
+		nodes = append(nodes, h.P(g.Text("Or in Entra: "), page.Copyable(removing(s.clientID(), r.Current.KeyID), "the command that removes it")))
+	}
+	return page.Notice(page.Bad, nodes...)
+}
+
+// endangered says which client secrets an emergency removes.
+func (s *subject) endangered() (says []string) {
 	r := s.state()
 	if r == nil {
 		return nil
 	}
-	var says []string
 	switch {
 	case r.Current != nil && r.Current.KeyID != "":
 		says = append(says, "The one in use now"+r.named()+" is removed.")
@@ -227,7 +302,16 @@ func endangered(s *subject) []string {
 	if named := s.RetireKeyIDs; len(named) > 0 {
 		says = append(says, "Those of which the first rotation takes the place, removed as well: "+strings.Join(named, ", ")+".")
 	}
-	return append(append(append(says, r.gone()...), r.staying()...), others)
+	return says
+}
+
+// spared says which client secrets an emergency does not remove. stays are those that are not managed.
+func (s *subject) spared(stays []credential) []string {
+	r := s.state()
+	if r == nil {
+		return nil
+	}
+	return append(append(r.gone(), r.staying()...), others(stays))
 }
 
 func mistaken(message string) g.Node {

@@ -30,7 +30,7 @@ func (v *visit) application(f *sheet) error {
 		return err
 	}
 	a := &found.Application
-	facts := []page.Fact{page.Say("Client id", a.ClientID), page.Say("Owners", owners(a)),
+	facts := []page.Fact{page.Say("Client id", a.ClientID), page.Say("Owners", owners(a, 20)),
 		{Name: "Ends next", Value: v.maybe(a.EndsAt, "never")}}
 	if a.Audience != nil {
 		facts = append(facts, page.Say("Who may sign in to it", wordOf(audienceWords, *a.Audience)))
@@ -48,7 +48,10 @@ func (v *visit) application(f *sheet) error {
 		facts = append(facts, page.Fact{Name: "Managed by", Value: page.Link(ownAt(via, id), orNone(m.Name, id))})
 	}
 	main := []g.Node{f.mistaken(), v.asOf([]tenant{found.Tenant}), page.Facts(facts...)}
-	if !rotated { // a connection may sign in as it, which keeps no other one from rotating its client secret
+	switch {
+	case a.ObjectID == nil:
+		main = append(main, h.P(g.Text("It is registered in another tenant, which alone can change its client secrets: connect that one.")))
+	case !rotated: // a connection may sign in as it, which keeps no other one from rotating its client secret
 		main = append(main, h.P(v.link(auth.Write, to("inventory", a.TenantID, a.ClientID, "adopt"), "Adopt: let Rekey rotate it")))
 	}
 	main = append(main, f.findings(a))
@@ -123,26 +126,6 @@ func (f *sheet) adviceFor(is finding) string {
 // refuses reports whether an acceptance of that finding was refused.
 func (f *sheet) refuses(is finding) bool {
 	return f.refused != nil && f.entered("finding") == is.Finding && f.entered("keyId") == text(is.KeyID, "")
-}
-
-// endsOfOld are the ends, by key id in lower case, of client secrets in their grace period, as far as a scan has
-// seen them: one that Rekey has not issued may end sooner than its grace period.
-func (v *visit) endsOfOld(s *subject) map[string]time.Time {
-	if r := s.state(); r == nil || len(r.waiting()) == 0 {
-		return nil
-	}
-	var found struct{ Application item }
-	path := inventories + "/" + url.PathEscape(strings.ToLower(s.tenantID())) + "/" + url.PathEscape(strings.ToLower(s.clientID()))
-	if err := v.api.get(path, nil, &found); err != nil {
-		return nil // there may be no inventory
-	}
-	ends := map[string]time.Time{}
-	for _, c := range found.Application.Credentials {
-		if c.EndsAt != nil {
-			ends[strings.ToLower(c.KeyID)] = *c.EndsAt
-		}
-	}
-	return ends
 }
 
 // acceptForm lets an administrator say that a finding is as it should be. What was refused stands there

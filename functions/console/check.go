@@ -73,7 +73,14 @@ func findings(of *tested, c *check) g.Node {
 		if c.TwoSecretLimit != nil && *c.TwoSecretLimit {
 			says += " Personal accounts may sign in to it, so that it takes two at most: a rotation needs one place."
 		}
-		rows = append(rows, []g.Node{g.Text("Room for another client secret"), yesNo(&room), g.Text(says)})
+		means := g.Group{g.Text(says)}
+		if !room && of.app != "" {
+			means = append(means, g.Text(" Remove one that nothing uses. These are there: "),
+				page.Copyable("az ad app credential list --id "+of.app, "the command that lists them"),
+				g.Text(" This removes one: "), page.Copyable("KEY_ID=        # of the one that nothing uses\n"+removing(of.app, `"$KEY_ID"`),
+					"the commands that remove one"))
+		}
+		rows = append(rows, []g.Node{g.Text("Room for another client secret"), yesNo(&room), means})
 	}
 	if of.rotates {
 		rows = append(rows, policyRow(c))
@@ -107,11 +114,24 @@ func policyRow(c *check) []g.Node {
 // lacks reports whether p is known not to be there.
 func (p *permission) lacks() bool { return p.Has != nil && !*p.Has }
 
+// The permissions by which a client secret may be changed.
+const owned, all = "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"
+
+// has reports whether the permission is known to be there.
+func (c *check) has(name string) bool {
+	return slices.ContainsFunc(c.Permissions, func(p permission) bool { return p.Name == name && p.Has != nil && *p.Has })
+}
+
 // wants reports whether p would help. All does where an application is to be changed that is not owned.
 func (of *tested) wants(c *check, p permission) bool {
-	const owned, all = "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"
-	hasOwned := slices.ContainsFunc(c.Permissions, func(p permission) bool { return p.Name == owned && !p.lacks() })
-	return !c.CanRotate && (p.Name != all || !hasOwned || of.rotates && c.OwnsItself != nil && !*c.OwnsItself)
+	switch {
+	case c.CanRotate, p.Name == owned && c.has(all):
+		return false
+	case p.Name == all:
+		mayOwn := slices.ContainsFunc(c.Permissions, func(p permission) bool { return p.Name == owned && !p.lacks() })
+		return !mayOwn || of.rotates && c.OwnsItself != nil && !*c.OwnsItself
+	}
+	return true
 }
 
 // permission says what a permission is for, and how one that is missing is granted.
@@ -128,7 +148,7 @@ func (of *tested) permission(c *check, p permission) g.Node {
 func (of *tested) ownership(c *check) g.Node {
 	need := g.Text("With Application.ReadWrite.OwnedBy it may change the applications that it owns, and no others.")
 	command := owner(of.actor, of.app)
-	if c.OwnsItself == nil || *c.OwnsItself || c.CanRotate || command == "" {
+	if c.OwnsItself == nil || *c.OwnsItself || c.CanRotate || c.has(all) || command == "" {
 		return need
 	}
 	return g.Group{need, g.Text(" This makes it an owner: "), page.Copyable(command, "the command that makes it an owner")}

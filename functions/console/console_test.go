@@ -353,12 +353,12 @@ func TestSeveral(t *testing.T) {
 	p = w.post("/console/several", url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a"}, "back": {"/console/targets"}})
 	w.asked = nil
 	w.answer("GET", rotations, 200, object{"secretRotations": []object{}})
-	w.shows(w.get(p.Header().Get("Location"), p.Result().Cookies()[0]), "Done for all that were chosen (the rotation has begun): intranet.")
+	w.shows(w.get(p.Header().Get("Location"), p.Result().Cookies()[0]), "Done for all that were chosen (the rotation is under way): intranet.")
 	over := connection("intranet")
 	over["rotation"].(object)["lastRun"] = object{"outcome": "success"}
 	w.answer("POST", secrets+"/a/rotate-credentials", 200, object{"appConnection": over})
 	for chosen, says := range map[string]string{"": "(the rotation is done): intranet.",
-		"/b": "(the rotation has begun, or is done): intranet"} {
+		"/b": "(the rotation is under way, or done): intranet"} {
 		w.answer("POST", secrets+"/b/rotate-credentials", 200, object{"appConnection": connection("other")})
 		form := url.Values{"what": {"rotate"}, "sure": {"yes"}, "chosen": {"/a"}, "back": {"/console/targets"}}
 		if chosen != "" {

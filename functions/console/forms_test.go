@@ -213,22 +213,27 @@ func TestGrants(t *testing.T) {
 	for name, c := range map[string]struct {
 		method             string
 		owned, owns, can   bool
+		all                bool
 		wants, wantsNot    string
 		ownership, unasked bool
 	}{
-		"nothing is granted":          {"client-secret", false, false, false, "18a4783c", "", true, false},
-		"it owns nothing":             {"client-secret", true, false, false, "1bfefb4e", "18a4783c", true, false},
-		"it can rotate":               {"client-secret", true, true, true, "", "1bfefb4e", false, true},
-		"it rotates nothing itself":   {"certificate", true, false, false, "", "1bfefb4e", false, true},
-		"and could rotate no target ": {"certificate", false, false, false, "18a4783c", "", false, false},
+		"nothing is granted":                       {"client-secret", false, false, false, false, "18a4783c", "", true, false},
+		"it owns nothing":                          {"client-secret", true, false, false, false, "1bfefb4e", "18a4783c", true, false},
+		"it can rotate":                            {"client-secret", true, true, true, false, "", "1bfefb4e", false, true},
+		"it rotates nothing itself":                {"certificate", true, false, false, false, "", "1bfefb4e", false, true},
+		"and could rotate no target ":              {"certificate", false, false, false, false, "18a4783c", "", false, false},
+		"all is there, and another thing is wrong": {"client-secret", false, false, false, true, "", "18a4783c", false, true},
 	} {
 		w := newWorld(t, auth.Admin)
 		w.everything("billing")
 		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": connectionOf("billing", c.method)})
 		w.answer("POST", secrets+"/"+id+"/test", 200, object{"test": object{"authenticates": true, "canRotate": c.can, "ownsItself": c.owns,
 			"why": []string{"Because."}, "permissions": []object{{"name": owned, "type": "application", "has": c.owned},
-				{"name": all, "type": "application", "has": false}}}})
+				{"name": all, "type": "application", "has": c.all}}, "twoSecretLimit": c.all, "clientSecrets": 2}})
 		p := w.get("/console/connections/" + id + "/test")
+		if strings.Contains(p.text, "az ad app credential delete --id "+clientID) != c.all {
+			t.Errorf("%s: making room: %s", name, p.text)
+		}
 		w.shows(p, "--api-permissions "[:len("--api-permissions ")*min(1, len(c.wants))]+c.wants)
 		if c.wantsNot != "" && strings.Contains(p.text, c.wantsNot) || strings.Contains(p.text, "az ad app owner add") != c.ownership ||
 			strings.Contains(p.text, "not needed") != c.unasked {

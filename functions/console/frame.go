@@ -201,6 +201,7 @@ var tellings = map[string]string{
 	"renewed":   "Saved. The rotation for the new credentials is done.",
 	"idle":      "No rotation is under way: the last one was abandoned, or has come to its end.",
 	"abandoned": "It is abandoned. What was issued in it is removed; what is published is unchanged.",
+	"stopped":   "It is not tried again. What is published is unchanged.",
 	"deleted":   "The deletion has begun. It continues in the background.",
 	"created":   "Connected. What is next stands below.",
 	"target":    "The target is there. Its first client secret is being issued. What is next stands below.",

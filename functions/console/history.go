@@ -109,6 +109,8 @@ func (v *visit) runTable(s *subject, runs []run) g.Node {
 			tone, word = page.Good, "done"
 		case "running":
 			tone, word = page.Warn, "under way"
+		case "abandoned":
+			tone = page.Warn
 		}
 		began, why := &r.StartedAt, triggerWord(r)
 		if began.IsZero() { // it was refused before that
@@ -170,7 +172,7 @@ var requestWords = map[string]string{
 	string(core.AskIdentify): "to find out the key id", string(core.AskRotate): "a rotation",
 	string(core.AskAbandon): "to abandon the run", string(core.AskEmergency): "an emergency rotation",
 	string(core.AskRebind): "to take new credentials over", string(core.AskKeep): "to keep the credentials that it has",
-	string(core.AskDelete): "the deletion",
+	string(core.AskDelete): "the deletion, keeping what is published", "delete-and-revoke": "the deletion, with what is published",
 }
 
 // ownAudit lists everything that was done to a connection or target.

@@ -21,6 +21,8 @@ const inventories = secrets + "/inventory"
 // item is an application of the inventory.
 type item struct {
 	TenantID, ClientID, Name string
+	ObjectID                 *string // nil: it is registered in another tenant
+	ServicePrincipalID       *string
 	Disabled                 bool
 	EndsAt                   *time.Time
 	Findings                 []finding
@@ -31,8 +33,8 @@ type item struct {
 		Rotates      bool
 	}
 	Owners []struct {
-		ID                  string
-		Name, PrincipalName *string
+		ID                        string
+		Kind, Name, PrincipalName *string
 	}
 	MoreOwners           bool
 	Credentials          []credential
@@ -243,7 +245,7 @@ func (v *visit) items(list []item) g.Node {
 	rows := make([][]g.Node, len(list))
 	for i, a := range list {
 		rows[i] = []g.Node{page.Link(to("inventory", a.TenantID, a.ClientID), orNone(a.Name, a.ClientID)), v.maybe(a.EndsAt, "never"),
-			kinds(a.Findings, q.Get("accepted") != ""), g.Text(owners(&a)),
+			kinds(a.Findings, q.Get("accepted") != ""), g.Text(owners(&a, 2)),
 			g.Text(strconv.Itoa(len(a.Credentials) + a.MoreCredentials))}
 	}
 	return page.Table("inventory", "Applications, what ends next first",
@@ -272,17 +274,24 @@ func kinds(findings []finding, accepted bool) g.Node {
 		})}
 }
 
-// owners names the first owners.
-func owners(a *item) string {
+// owners names the first owners. One that is an application is no person to ask.
+func owners(a *item, most int) string {
 	var names []string
 	for _, o := range a.Owners {
-		names = append(names, text(o.Name, text(o.PrincipalName, o.ID)))
+		name := text(o.Name, text(o.PrincipalName, o.ID))
+		switch {
+		case a.ServicePrincipalID != nil && o.ID == *a.ServicePrincipalID:
+			name = "the application itself"
+		case o.Kind != nil && *o.Kind != "user":
+			name += " (an application)"
+		}
+		names = append(names, name)
 	}
 	switch {
 	case len(names) == 0:
 		return "none"
-	case len(names) > 2:
-		return strings.Join(names[:2], ", ") + " and others"
+	case len(names) > most || a.MoreOwners:
+		return strings.Join(names[:min(most, len(names))], ", ") + " and others"
 	}
 	return strings.Join(names, ", ")
 }

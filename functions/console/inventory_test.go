@@ -151,14 +151,19 @@ func TestAdoptWhereRoomIsScarce(t *testing.T) {
 func TestWhatCanBeAdopted(t *testing.T) {
 	w := newWorld(t, auth.Write)
 	for _, c := range []struct {
-		managers []object
-		can      bool
+		registration any
+		managers     []object
+		can          bool
 	}{
-		{nil, true}, {[]object{{"connectionId": id, "name": "platform", "rotates": false}}, true},
-		{[]object{{"connectionId": id, "name": "platform", "rotates": false}, {"connectionId": id, "rotates": true}}, false},
+		{nil, nil, false}, // in another tenant
+		{"o", nil, true}, {"o", []object{{"connectionId": id, "name": "platform", "rotates": false}}, true},
+		{"o", []object{{"connectionId": id, "name": "platform", "rotates": false}, {"connectionId": id, "rotates": true}}, false},
 	} {
 		w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"tenant": object{"tenantId": tenantID},
-			"application": object{"tenantId": tenantID, "clientId": clientID, "managedBy": c.managers}})
+			"application": object{"tenantId": tenantID, "clientId": clientID, "managedBy": c.managers,
+				"objectId": c.registration, "servicePrincipalId": "self", "owners": []object{{"id": "self", "name": "x"}, {"id": "ann", "kind": "user",
+					"name": "Ann"}, {"id": "other", "kind": "servicePrincipal", "name": "robot"}}}})
+		w.shows(w.get("/console/inventory/"+tenantID+"/"+clientID), "the application itself, Ann, robot (an application)")
 		if p := w.get("/console/inventory/" + tenantID + "/" + clientID); strings.Contains(p.text, "/adopt\"") != c.can {
 			t.Errorf("%+v: %s", c.managers, p.text)
 		}

@@ -122,9 +122,21 @@ func (v *visit) list(id, caption string, found []subject, cursor string) (nodes 
 		nodes = append(nodes, h.P(h.Class("note"), g.Text("A part of the list was looked through so far. The next page goes on.")))
 	case len(found) == 0:
 		nodes = append(nodes, h.P(g.Text("Nothing fits. What is searched for is a part of a name, of a vault secret's or an "+
-			"application's name, of a client id, of the key id of a published client secret, or of an id.")))
+			"application's name, of a client id, of the key id of a published client secret, or of an id.")), v.elsewhere(id))
 	}
 	return append(nodes, more(v, cursor))
+}
+
+// elsewhere leads from a list in which nothing was found to those in which it may be: the inventory has every client
+// secret of a tenant, by key id and by name.
+func (v *visit) elsewhere(list string) g.Node {
+	text := strings.TrimSpace(v.URL.Query().Get("text"))
+	if text == "" {
+		return nil
+	}
+	other, find := map[string]string{"connections": "targets", "targets": "connections"}[list], url.Values{"text": {text}}
+	return h.P(g.Text("Look for it among the "), page.Link(to(other).With(find), other), g.Text(", or in the "),
+		page.Link(to("inventory").With(find), "inventory"), g.Text(", which has every client secret as of the last scan, those in a grace period too."))
 }
 
 // link is a link that looks like a button, for a role.

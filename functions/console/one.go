@@ -36,8 +36,9 @@ func one(v *visit) error {
 		return err
 	}
 	v.became = s.cameTo(v.URL.Query().Get("done"))
-	ends := v.endsOfOld(s)
-	main := []g.Node{v.standing(s, ends), v.actions(s), v.credentials(s, ends), v.about(s), v.references(s), v.proof(s), v.history(s)}
+	scan := v.scanOf(s)
+	ends := scan.ends()
+	main := []g.Node{v.standing(s, ends), v.actions(s), v.credentials(s, scan), v.about(s), v.references(s), v.proof(s), v.history(s)}
 	if s.ConnectionID == "" {
 		main = append(main, v.targetsOf(s))
 	}
@@ -73,6 +74,7 @@ func (v *visit) standing(s *subject, ends map[string]time.Time) g.Node {
 	if len(s.Attention) > 0 {
 		nodes = append(nodes, page.Notice(page.Bad, v.reasons(s)))
 	}
+	nodes = append(nodes, v.stillLeaked(s))
 	if under {
 		nodes = append(nodes, v.steps(s), v.waiting(s), v.again())
 	}
@@ -158,9 +160,9 @@ func (v *visit) actions(s *subject) g.Node {
 		}
 		switch {
 		case s.rotating():
-			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Abandon the run", "plain"))
+			nodes = append(nodes, v.plain(auth.Admin, own(s, "abandon"), "Abandon the run"))
 		case s.failed() && r.RetryAt != nil && r.LastRun != nil && (r.LastRun.Trigger == "manual" || r.LastRun.Trigger == "emergency"):
-			nodes = append(nodes, v.button(auth.Admin, own(s, "abandon"), "Stop trying", "plain"))
+			nodes = append(nodes, v.plain(auth.Admin, own(s, "abandon"), "Stop trying"))
 		}
 	}
 	nodes = append(nodes, v.plain(auth.Write, own(s, "test"), "Test"))
@@ -176,15 +178,15 @@ func (v *visit) actions(s *subject) g.Node {
 }
 
 // credentials lists what is live, what is being removed, and what a person has to remove.
-func (v *visit) credentials(s *subject, ends map[string]time.Time) g.Node {
-	r := s.state()
+func (v *visit) credentials(s *subject, scan *item) g.Node {
+	r, ends := s.state(), scan.ends()
 	if r == nil {
 		return nil
 	}
 	columns := []page.Column{{Name: "Key id"}, {Name: "State"}, {Name: "Ends or goes"}}
 	var rows [][]g.Node
 	if c := r.Current; c != nil {
-		rows = append(rows, []g.Node{h.Code(g.Text(orNone(c.KeyID, "not known yet"))), page.Badge(page.Good, "published"),
+		rows = append(rows, []g.Node{h.Code(g.Text(orNone(c.KeyID, "not known"))), page.Badge(page.Good, "published"),
 			v.maybe(c.ExpiresAt, "not known")})
 	}
 	for _, o := range r.Retiring {
@@ -206,11 +208,26 @@ func (v *visit) credentials(s *subject, ends map[string]time.Time) g.Node {
 		rows = append(rows, []g.Node{h.Code(g.Text(orNone(o.KeyID, "not known"))), page.Badge(page.Warn, "for you to remove"),
 			g.Text(sentence(v.dated(o.Reason)))})
 	}
+	for _, keyID := range s.RetireKeyIDs {
+		rows = append(rows, []g.Node{h.Code(g.Text(keyID)), page.Badge(page.Calm, "the first rotation takes its place"), g.Text("-")})
+	}
+	for _, c := range s.unmanaged(scan) {
+		word := page.Badge(page.Calm, "not managed by it, and stays")
+		if strings.HasPrefix(text(c.Name, ""), "rekey/") {
+			word = page.Badge(page.Warn, "named like one of Rekey's: see the inventory")
+		}
+		rows = append(rows, []g.Node{g.Group{h.Code(g.Text(c.KeyID)), h.Span(h.Class("hint"), g.Text(orNone(text(c.Name, ""), "without a name")))},
+			word, v.maybe(c.EndsAt, "never")})
+	}
 	if len(rows) == 0 {
 		return nil
 	}
+	var seen g.Node
+	if scan != nil {
+		seen = h.P(page.Link(to("inventory", strings.ToLower(s.tenantID()), strings.ToLower(s.clientID())), "The application in the inventory"))
+	}
 	return g.Group{h.H2(g.Text("Client secrets")), page.Table("credentials", "What Rekey knows of this application's client secrets",
-		columns, rows)}
+		columns, rows), seen}
 }
 
 // orNone is the text, or what stands for none where it shows nothing: in Entra a name may be a space.

@@ -30,25 +30,31 @@ func (v *visit) removing(s *subject, refused *refusal) error {
 	if blocked := v.inTheWay(s); blocked != nil {
 		return f.show(v.document("delete", "Delete "+s.title(), f.mistaken(), blocked, v.scansThrough(s), back))
 	}
+	stays, title := s.unmanaged(v.scanOf(s)), "Stop managing it, and keep what is published"
+	if !s.publishes() {
+		title = "Stop managing it"
+	}
 	main := []g.Node{f.mistaken(), v.scansThrough(s),
-		h.H2(g.Text("Stop managing it, and keep what is published")), h.Ul(g.Map(keeping(s), listed)),
+		h.H2(g.Text(title)), h.Ul(g.Map(keeping(s, stays), listed)),
 		v.form(own(s, "delete"), h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), h.Name("revoke"), h.Value("false"),
 			g.Text(deletes(s))), patience())),
-		f.revoking(s), back}
+		f.revoking(s, stays), back}
 	return f.show(v.document("delete", "Delete "+s.title(), main...))
 }
 
 // deletes says on the button what it does.
 func deletes(s *subject) string {
-	r := s.state()
-	if r == nil {
+	if !s.publishes() {
 		return "Delete"
 	}
-	if n := len(r.waiting()); n > 0 {
+	if n := len(s.state().waiting()); n > 0 {
 		return "Delete, keep what is published, and remove " + count(n, "older client secret")
 	}
 	return "Delete, and keep what is published"
 }
+
+// publishes reports whether it has a client secret of its own that consumers use.
+func (s *subject) publishes() bool { r := s.state(); return r != nil && r.Current != nil }
 
 func listed(text string) g.Node { return h.Li(g.Text(text)) }
 
@@ -103,15 +109,25 @@ func (v *visit) scansThrough(s *subject) g.Node {
 }
 
 // keeping says what a deletion does that keeps what is published.
-func keeping(s *subject) []string {
+func keeping(s *subject, stays []credential) []string {
 	says := []string{}
-	r := s.state()
-	if r == nil {
+	switch r := s.state(); {
+	case r == nil:
 		says = append(says, "Nothing of it is published, so that no consumer notices.")
-	} else {
+	case r.Current == nil:
+		says = append(says, "Nothing of it is published, so that no consumer notices.")
+		if s.rotating() {
+			says = append(says, "The run under way ends, and what it has issued is removed from Entra.")
+		}
+		says = append(append(says, r.ending()...), s.untouched(stays)...)
+	default:
 		says = append(says, fmt.Sprintf("The client secret%s stays: in Entra until its end, and in the Key Vault secret %q. "+
 			"Consumers go on with it. Rekey does not rotate it any more.", r.named(), s.VaultSecretName))
-		says = append(append(says, r.ending()...), s.untouched()...)
+		if r.Current.IssuedByRekey {
+			says = append(says, "The next scan of the tenant shows it as left behind by Rekey, which it is on purpose then: accept that finding, or "+
+				"adopt the application again.")
+		}
+		says = append(append(says, r.ending()...), s.untouched(stays)...)
 	}
 	return append(says, s.leaving()...)
 }
@@ -141,15 +157,15 @@ func (r *rotation) ending() []string {
 		return r.gone()
 	}
 	return append(r.gone(), "Grace periods end: "+count(len(old), "older client secret")+" will be removed from Entra at once: "+
-		strings.Join(old, ", ")+".")
+		strings.Join(old, ", ")+". Consumers that still have one of them stop working.")
 }
 
 // untouched are those that the first rotation was to take the place of, and every other one.
-func (s *subject) untouched() (says []string) {
+func (s *subject) untouched(stays []credential) (says []string) {
 	for _, keyID := range s.RetireKeyIDs {
 		says = append(says, "The client secret with the key id "+keyID+", which the first rotation was to take the place of, stays.")
 	}
-	return append(says, others)
+	return append(says, others(stays))
 }
 
 // gone are those that are removed already, as far as Entra shows by now.
@@ -171,9 +187,6 @@ func (r *rotation) staying() (says []string) {
 	return says
 }
 
-// others is what Rekey never removes.
-const others = "Every other client secret of the application stays."
-
 // leaving is what goes and stays in any case.
 func (s *subject) leaving() (says []string) {
 	if s.Authentication != nil {
@@ -187,26 +200,25 @@ func (s *subject) leaving() (says []string) {
 }
 
 // revoking offers the deletion that removes what is published, which the API lets the role rotate do.
-func (f *sheet) revoking(s *subject) g.Node {
-	r := s.state()
-	if r == nil {
+func (f *sheet) revoking(s *subject, stays []credential) g.Node {
+	if !s.publishes() {
 		return nil
 	}
-	title := h.H2(g.Text("Remove the client secret as well"))
+	r, title := s.state(), h.H2(g.Text("Remove the client secret as well"))
+	if !r.Current.IssuedByRekey {
+		title = h.H2(g.Text("Delete it in Key Vault as well"))
+	}
 	if !f.caller.Role.Allows(auth.Rotate) {
 		return g.Group{title, h.P(g.Text("This needs the role rotate."))}
 	}
 	says := []string{fmt.Sprintf("The client secret%s stays in Entra, since it was given to Rekey and not issued by it: remove it there.",
 		r.named())}
-	switch {
-	case r.Current == nil:
-		says = []string{"No client secret of it is published."}
-	case r.Current.IssuedByRekey:
+	if r.Current.IssuedByRekey {
 		says = []string{fmt.Sprintf("The client secret%s is removed from Entra, without a grace period.", r.named())}
 	}
 	says = append(says, r.ending()...)
 	says = append(says, fmt.Sprintf("The Key Vault secret %q is deleted. Consumers stop working.", s.VaultSecretName))
-	says = append(says, s.untouched()...)
+	says = append(says, s.untouched(stays)...)
 	says = append(says, s.leaving()...)
 	return g.Group{title, h.Ul(g.Map(says, listed)),
 		f.form(own(s, "delete"), h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),

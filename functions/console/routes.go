@@ -48,6 +48,7 @@ func ofEach(base string) []route {
 		{http.MethodPost, base + "/emergency", auth.Rotate, beginEmergency},
 		{http.MethodPost, base + "/pause", auth.Write, pause},
 		{http.MethodPost, base + "/resume", auth.Rotate, resume},
+		{http.MethodGet, base + "/abandon", auth.Admin, abandonForm},
 		{http.MethodPost, base + "/abandon", auth.Admin, abandon},
 		{http.MethodGet, base + "/test", auth.Write, test},
 		{http.MethodGet, base + "/edit", auth.Write, editForm},

@@ -90,7 +90,7 @@ func (v *visit) ofSeveral(what, via, id string) (*subject, error) {
 }
 
 // severalWords are what the buttons of several do.
-var severalWords = map[string]string{"pause": "rotation is off", "resume": "rotation is on", "rotate": "the rotation has begun"}
+var severalWords = map[string]string{"pause": "rotation is off", "resume": "rotation is on", "rotate": "the rotation is under way"}
 
 // wordsOfSeveral is what a button has done by now: a rotation may be over.
 func wordsOfSeveral(what string, done []*subject) string {
@@ -104,7 +104,7 @@ func wordsOfSeveral(what string, done []*subject) string {
 	case what == "rotate" && over == len(done):
 		return "the rotation is done"
 	case what == "rotate" && over > 0:
-		return "the rotation has begun, or is done"
+		return "the rotation is under way, or done"
 	}
 	return severalWords[what]
 }

@@ -247,7 +247,7 @@ func (w *world) everything(name string) {
 	w.answer("GET", rotations, 200, object{"secretRotations": []object{{"id": targetID, "name": name, "connectionId": id,
 		"vaultSecretName": "x",
 		"parameters":      object{"clientId": clientID}, "attention": []string{name}}}, "nextCursor": "more"})
-	item := object{"tenantId": tenantID, "clientId": clientID, "name": name, "endsAt": now.AddDate(0, 0, 5), "audience": name,
+	item := object{"tenantId": tenantID, "clientId": clientID, "objectId": "o", "name": name, "endsAt": now.AddDate(0, 0, 5), "audience": name,
 		"findings": []object{{"finding": "ends-in-7-days", "keyId": "k", "advice": name}, {"finding": name, "advice": name}},
 		"owners":   []object{{"id": "o", "name": name}},
 		"credentials": []object{{"keyId": "k", "kind": "client-secret", "of": "application", "name": name, "hint": name,

@@ -218,7 +218,8 @@ func (u *user) abandon() {
 	u.until("the run is under way", func() bool { return u.connection(u.things.billing.ID).Rotation.State == "issuing" })
 	u.open(u.path("connections", u.things.billing.ID))
 	u.inspected("A rotation is under way")
-	u.button(u.things.billing, "abandon", "abandoned.")
+	u.link(u.things.billing, "abandon", "is removed from Entra")
+	u.send(u.path("connections", u.things.billing.ID, "abandon"), "abandoned.")
 }
 
 func (u *user) rotates(want bool) {

@@ -80,9 +80,12 @@ func Of(rec *rotation.Record, e rotation.Event) (line Event, ok bool) {
 	if rec.Via != "" {
 		line.ConnectionID, line.TargetID = rec.Via, rec.ID
 	}
+	deletion := rotation.Request{Kind: rotation.AskDelete, Revoke: true}
 	switch {
 	case e.Kind == history.Requested && e.Message == string(rotation.AskDelete):
-		line.Kind, line.Reason = DeletionRequested, ""
+		line.Kind, line.Reason = DeletionRequested, "keep what is published"
+	case e.Kind == history.Requested && e.Message == deletion.Asked():
+		line.Kind, line.Reason = DeletionRequested, "remove what is published as well"
 	case e.Kind != history.Created && e.Kind != history.Undone && e.Kind != history.Deleted:
 		return Event{}, false
 	}

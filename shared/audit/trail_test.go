@@ -179,7 +179,7 @@ func TestOf(t *testing.T) {
 	target := rotation.Record{ID: "target", Via: "via", Name: "payroll"}
 	e := rotation.Event{At: at, Kind: history.Requested, By: "ann", From: "192.0.2.1", RunID: "r", Message: "delete"}
 	want := audit.Event{At: at, Kind: "connection.deletion-requested", By: "ann", From: "192.0.2.1",
-		ConnectionID: "via", TargetID: "target", Name: "payroll"}
+		ConnectionID: "via", TargetID: "target", Name: "payroll", Reason: "keep what is published"}
 	if got, ok := audit.Of(&target, e); !ok || got != want {
 		t.Errorf("%+v, %t", got, ok)
 	}

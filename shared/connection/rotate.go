@@ -165,7 +165,7 @@ func (s *Service) askIf(
 		dropped = was.Dropped(rec)
 		rec.WakeAt = s.Rotator.Clock()
 		return []rotation.Event{{
-			At: ask.At, Kind: history.Requested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: string(ask.Kind),
+			At: ask.At, Kind: history.Requested, By: ask.By, From: origin(ctx), RunID: ask.ID, Message: ask.Asked(),
 		}}, nil
 	})
 	if errors.Is(err, rotator.ErrGone) && ask.Kind == rotation.AskDelete {

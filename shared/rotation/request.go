@@ -57,6 +57,14 @@ type Request struct {
 	Next   *Credential `json:"next,omitempty"`   // rebind: the new credential, VaultVersion being a staged version
 }
 
+// Asked is what q asks for, as the history tells it: its kind, and of a deletion what becomes of current.
+func (q *Request) Asked() string {
+	if q.Kind == AskDelete && q.Revoke {
+		return string(AskDelete) + "-and-revoke"
+	}
+	return string(q.Kind)
+}
+
 // ends reports whether q ends the run that is under way.
 func (q *Request) ends() bool {
 	return q.Kind == AskAbandon || q.Kind == AskRebind || q.Kind == AskKeep || q.Kind == AskDelete

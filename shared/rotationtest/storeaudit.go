@@ -112,21 +112,23 @@ func (s storeTest) auditOfRecords(t *testing.T) {
 	rec = s.commit(t, rec, at(1, history.Changed, "bob"), at(2, history.Requested, "bob"))
 	asked := func(second int, by string) rotation.Event {
 		e := at(second, history.Requested, by)
-		e.Message = string(rotation.AskDelete)
+		e.Message = (&rotation.Request{Kind: rotation.AskDelete, Revoke: by == "cat"}).Asked()
 		return e
 	}
 	if _, err := s.Commit(t.Context(), stale, asked(3, "eve")); err == nil {
 		t.Error("a commit of a stale record was taken")
 	}
 	rec = s.commit(t, rec, asked(4, "bob"), at(4, history.Failed, ""))
-	if err := s.Remove(t.Context(), rec, at(5, history.Deleted, "")); err != nil {
+	rec = s.commit(t, rec, asked(5, "cat"))
+	if err := s.Remove(t.Context(), rec, at(6, history.Deleted, "")); err != nil {
 		t.Fatal(err)
 	}
 	events, next, err := s.Audit(t.Context(), audit.Query{From: begin, To: begin.Add(time.Hour), Limit: 10})
-	want := []string{"connection.deleted ", "connection.deletion-requested bob", "connection.created ann"}
+	want := []string{"connection.deleted ", "connection.deletion-requested cat: remove what is published as well",
+		"connection.deletion-requested bob: keep what is published", "connection.created ann"}
 	var got []string
 	for _, e := range events {
-		got = append(got, e.Kind+" "+e.By)
+		got = append(got, strings.TrimSuffix(e.Kind+" "+e.By+": "+e.Reason, ": "))
 		if e.ConnectionID != "via" || e.TargetID != rec.ID || e.Name != "payroll" || e.From != "192.0.2.1" {
 			t.Errorf("%+v", e)
 		}
