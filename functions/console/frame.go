@@ -73,7 +73,9 @@ func (v *visit) header(id string) g.Node {
 		if p.path != "" {
 			at = to(p.path)
 		}
-		return h.Li(h.A(at.Href(), g.If(p.id == id, h.Aria("current", "page")), g.Text(p.name)))
+		within := p.path != "" && id != "problem" && strings.HasPrefix(v.URL.Path, Base+"/"+p.path+"/")
+		return h.Li(h.A(at.Href(), g.If(p.id == id, h.Aria("current", "page")), g.If(p.id != id && within, h.Aria("current", "true")),
+			g.Text(p.name)))
 	})
 	return g.Group{
 		h.A(h.Class("skip"), h.Href("#main"), g.Text("Skip to the page")),

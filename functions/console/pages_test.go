@@ -347,3 +347,20 @@ func TestHowLongAnAnswerMayTake(t *testing.T) {
 		}
 	}
 }
+
+// The menu shows where a page belongs.
+func TestTheMenuShowsWhereAPageBelongs(t *testing.T) {
+	w := newWorld(t, auth.Admin)
+	w.everything("billing")
+	for path, current := range map[string]string{
+		"/connections": `"page">Connections`, "/connections/" + id + "/edit": `"true">Connections`,
+		"/targets/" + id + "/" + targetID: `"true">Targets`, "/inventory/" + tenantID + "/" + clientID: `"true">Inventory`,
+		"": `"page">Overview`, "/connect": "",
+	} {
+		p := w.get("/console" + path)
+		nav, _, _ := strings.Cut(p.text, "</nav>")
+		if n := strings.Count(nav, "aria-current"); n != min(len(current), 1) || !strings.Contains(nav, `aria-current=`[:13*n]+current) {
+			t.Errorf("%s: %s", path, nav)
+		}
+	}
+}
