@@ -36,7 +36,7 @@ var late = []mutation{
 		name: "an outage of current makes an attempt stand",
 		rule: "R5", file: "shared/rotation/publishing.go",
 		old: "!run.Stands && (serviceerror.RefusesCredential(err) || serviceerror.Unreadable(err)):",
-		new: "!run.Stands:",
+		new: "!run.Stands && serviceerror.ClassOf(err) != \"\":",
 	},
 	{
 		name: "an attempt stands after current was published in its place",

@@ -213,7 +213,7 @@ func TestWire(t *testing.T) {
 	want := []string{
 		"GET /v1.0/applications/" + anyApp.ObjectID + " $select=id,appId,displayName,signInAudience,passwordCredentials ",
 		"GET /v1.0/applications(appId='" + anyApp.ClientID + "') $select=id,appId,displayName,signInAudience,passwordCredentials ",
-		"GET /v1.0/servicePrincipals(appId='" + anyApp.ClientID + "') $select=id,passwordCredentials ",
+		"GET /v1.0/servicePrincipals(appId='" + anyApp.ClientID + "') $select=id,accountEnabled,passwordCredentials ",
 		"GET /v1.0/applications/" + anyApp.ObjectID + "/owners $select=id ",
 		"POST /v1.0/applications/" + anyApp.ObjectID +
 			`/addPassword  {"passwordCredential":{"displayName":"marker","endDateTime":"2027-01-02T02:04:05Z"}}`,
