@@ -107,6 +107,8 @@ func (w *scene) operate(s *slot, a Action) {
 		w.breakOutside(s.app)
 		w.touch(v.vaultName)
 		w.world.DisableByHand(v.vaultName)
+	case a.What == "disable-staged":
+		w.world.DisableByHand(v.vaultName + "-staged")
 	case a.What == "soft-delete":
 		d := min(a.For, w.h.Horizon-a.At)
 		w.mu.Lock()

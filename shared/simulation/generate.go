@@ -211,6 +211,9 @@ func (g *generator) weather(at time.Duration) {
 		"vault-no-disable",
 		"vault-down", "table-down", "entra-disabled", "entra-conditional", "entra-down", "lag", "flap",
 	}
+	if g.more() {
+		kinds = append(kinds, "entra-missing", "entra-missing", "entra-missing")
+	}
 	g.add(Action{
 		At: at, Do: "weather", On: g.slot(), What: pick(g.chance, kinds...),
 		For: g.between(2*minute, pick(g.chance, 20*minute, 3*hour, 30*hour, 4*day, 8*day)),
@@ -226,9 +229,17 @@ func (g *generator) policy(at time.Duration) {
 		3*day, 20*day)})
 }
 
+// more reports whether the history may have an application that is deleted in Entra and restored, and staged versions
+// that an operator disables. What the seeds of KnownKinds draw stays as it was.
+func (g *generator) more() bool { return g.h.Seed%5 == 4 }
+
 func (g *generator) operator(at time.Duration) {
 	a := Action{At: at, Do: "operator", On: g.slot()}
-	a.What = pick(g.chance, "remove-current", "remove-old", "add", "add-unhinted", "disable-published", "soft-delete", "publish", "crash")
+	kinds := []string{"remove-current", "remove-old", "add", "add-unhinted", "disable-published", "soft-delete", "publish", "crash"}
+	if g.more() {
+		kinds = append(kinds, "disable-staged", "disable-staged")
+	}
+	a.What = pick(g.chance, kinds...)
 	if a.What == "soft-delete" {
 		a.For = g.between(minute, 2*day)
 	}

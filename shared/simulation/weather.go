@@ -34,6 +34,8 @@ func (w *scene) refusal(c call) error {
 	switch service {
 	case "graph":
 		switch {
+		case w.raining("entra-missing", c.on):
+			return refused(serviceerror.ApplicationMissing, 404, "Request_ResourceNotFound")
 		case w.raining("graph-down", ""):
 			return down
 		case w.raining("graph-throttled", ""):
@@ -48,6 +50,8 @@ func (w *scene) refusal(c call) error {
 			return down
 		case w.raining("entra-disabled", c.on):
 			return refused(serviceerror.CredentialInvalid, 401, "AADSTS7000112")
+		case w.raining("entra-missing", c.on):
+			return refused(serviceerror.ApplicationMissing, 400, "AADSTS700016")
 		case w.raining("entra-conditional", c.on):
 			return refused(serviceerror.CredentialInvalid, 400, "AADSTS53003")
 		}
