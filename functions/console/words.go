@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/http"
@@ -157,6 +158,10 @@ var states = map[string]string{
 	"publishing": "publishing the new client secret", "rebinding": "taking over new credentials", "deleting": "being deleted",
 }
 
+// stateBadges are the longer ones in a word or two, for tables.
+var stateBadges = map[string]string{"issuing": "issuing", "verifying": "proving", "publishing": "publishing",
+	"rebinding": "new credentials"}
+
 func stateWord(state string) string {
 	if word, ok := states[state]; ok {
 		return word
@@ -171,9 +176,9 @@ func badge(s *subject) g.Node {
 	case len(s.Attention) > 0:
 		return page.Badge(page.Bad, s.short(s.Attention[0]))
 	case r != nil && r.State != "" && r.State != "idle":
-		return page.Badge(page.Warn, stateWord(r.State))
+		return page.Badge(page.Warn, cmp.Or(stateBadges[r.State], stateWord(r.State)))
 	case s.failed():
-		return page.Badge(page.Warn, "last rotation failed")
+		return page.Badge(page.Warn, "last try failed")
 	case s.Authentication != nil && s.Authentication.Problem != nil:
 		return page.Badge(page.Bad, "cannot sign in")
 	case r == nil:
