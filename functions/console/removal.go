@@ -71,7 +71,7 @@ func (v *visit) inTheWay(s *subject) g.Node {
 	if n := len(list.Targets); n > 1 {
 		said = count(n, "target") + " are rotated through it. Delete them first: the connection can't go before."
 	}
-	return page.Notice(page.Warn, h.P(g.Text(said)))
+	return page.Notice(page.Warn, h.P(g.Text(said)), h.P(page.Link(to("targets").With(url.Values{"text": {s.ID}}), "Its targets")))
 }
 
 // scansThrough says that the scans of a tenant go through a connection, and what comes of them without it.

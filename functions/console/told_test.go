@@ -57,7 +57,7 @@ func TestDeletionIsExplained(t *testing.T) {
 	w := newWorld(t, auth.Admin)
 	w.everything("billing")
 	p := w.get("/console/connections/" + id + "/delete")
-	w.shows(p, "A target is rotated through it. Delete that first")
+	w.shows(p, "A target is rotated through it. Delete that first", `href="/console/targets?text=`+id+`">Its targets`)
 	if strings.Contains(p.text, `name="revoke"`) {
 		t.Error("there is a button that can only be refused")
 	}
