@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -23,7 +24,14 @@ const (
 // the same port.
 var last atomic.Uint32
 
-func init() { last.Store(rand.Uint32N(count)) }
+func init() {
+	last.Store(rand.Uint32N(count))
+	// With its first program Go tries once how it can watch processes, by a fork that heeds no lock (see Check). It does so
+	// here, before there is a listener.
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Release()
+	}
+}
 
 // Next returns a port of 127.0.0.1 on which nothing listens, another one each time.
 func Next() (string, error) {
