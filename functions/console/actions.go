@@ -161,7 +161,10 @@ func abandonForm(v *visit) error {
 	case r == nil || !s.rotating():
 		return v.show(v.document("abandon", "Abandon a run of "+s.title(), h.P(g.Text("No rotation is under way.")), h.P(back)))
 	}
-	if s.IsAutoRotationEnabled {
+	switch {
+	case s.IsAutoRotationEnabled && s.failed():
+		says = append(says, "Rotation stays on: the schedule goes on as before.")
+	case s.IsAutoRotationEnabled:
 		says = append(says, "Rotation stays on: what is due is begun again, after an hour at the earliest. “Pause” keeps it from that.")
 	}
 	return v.show(v.document("abandon", button+": "+s.title(), h.Ul(g.Map(says, listed)),

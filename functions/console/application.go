@@ -30,8 +30,12 @@ func (v *visit) application(f *sheet) error {
 		return err
 	}
 	a := &found.Application
+	ends := "Ends next"
+	if a.EndsAt != nil && !a.EndsAt.After(v.now) { // all of them have
+		ends = "Ended last"
+	}
 	facts := []page.Fact{page.Say("Client id", a.ClientID), page.Say("Owners", owners(a, 20)),
-		{Name: "Ends next", Value: v.maybe(a.EndsAt, "never")}}
+		{Name: ends, Value: v.maybe(a.EndsAt, "never")}}
 	if a.Audience != nil {
 		facts = append(facts, page.Say("Who may sign in to it", wordOf(audienceWords, *a.Audience)))
 	}
@@ -51,6 +55,8 @@ func (v *visit) application(f *sheet) error {
 	switch {
 	case a.ObjectID == nil:
 		main = append(main, h.P(g.Text("It is registered in another tenant, which alone can change its client secrets: connect that one.")))
+	case a.Disabled:
+		main = append(main, h.P(g.Text("Sign-in to it is disabled: to let Rekey rotate it, enable it first.")))
 	case !rotated: // a connection may sign in as it, which keeps no other one from rotating its client secret
 		main = append(main, h.P(v.link(auth.Write, to("inventory", a.TenantID, a.ClientID, "adopt"), "Adopt: let Rekey rotate it")))
 	}

@@ -81,6 +81,9 @@ func (v *visit) narrowed(s *subject, word, why string) (string, g.Node) {
 				"Entra, and give it by “Give new credentials”." + rest,
 			page.Copyable("az ad app credential reset --id "+signsIn+" --append --query password -o tsv", "the command that makes one")
 	}
+	if word == attention.Failing && s.state().LastRotationClass == serviceerror.Full && signsIn != "" {
+		return why, makingRoom(signsIn)
+	}
 	rest, ok := strings.CutPrefix(why, serviceerror.Permission.Advice())
 	switch {
 	case !ok || s.gone(): // which has no page

@@ -75,10 +75,7 @@ func findings(of *tested, c *check) g.Node {
 		}
 		means := g.Group{g.Text(says)}
 		if !room && of.app != "" {
-			means = append(means, g.Text(" Remove one that nothing uses. These are there: "),
-				page.Copyable("az ad app credential list --id "+of.app, "the command that lists them"),
-				g.Text(" This removes one: "), page.Copyable("KEY_ID=        # of the one that nothing uses\n"+removing(of.app, `"$KEY_ID"`),
-					"the commands that remove one"))
+			means = append(means, g.Text(" Remove one that nothing uses. "), makingRoom(of.app))
 		}
 		rows = append(rows, []g.Node{g.Text("Room for another client secret"), yesNo(&room), means})
 	}

@@ -144,7 +144,22 @@ func TestAdoptWhereRoomIsScarce(t *testing.T) {
 	}
 	app["findings"] = []object{{"finding": "room-for-one", "advice": "x"}}
 	w.answer("GET", at, 200, object{"tenant": object{"tenantId": tenantID}, "application": app})
+	w.shows(w.get("/console/inventory/"+tenantID+"/"+clientID+"/adopt"), "It has two already, so that there is no room")
+	app["credentials"] = app["credentials"].([]object)[:1]
+	w.answer("GET", at, 200, object{"tenant": object{"tenantId": tenantID}, "application": app})
 	w.shows(w.get("/console/inventory/"+tenantID+"/"+clientID+"/adopt"), scarce)
+}
+
+// What has ended does not end next, and what may not sign in is not adopted.
+func TestAnApplicationThatIsDoneWith(t *testing.T) {
+	w := newWorld(t, auth.Write)
+	w.answer("GET", inventories+"/"+tenantID+"/"+clientID, 200, object{"tenant": object{"tenantId": tenantID},
+		"application": object{"tenantId": tenantID, "clientId": clientID, "objectId": "o", "endsAt": now, "disabled": true}})
+	p := w.get("/console/inventory/" + tenantID + "/" + clientID)
+	w.shows(p, "Ended last", "Sign-in to it is disabled")
+	if strings.Contains(p.text, "/adopt\"") {
+		t.Errorf("%s", p.text)
+	}
 }
 
 // An application can be adopted until something rotates it: that a connection signs in as it is no obstacle.

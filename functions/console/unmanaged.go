@@ -103,6 +103,13 @@ func leaks(s *subject, list []credential) g.Node {
 		})))
 }
 
+// makingRoom are the commands that make room for another client secret.
+func makingRoom(clientID string) g.Node {
+	return g.Group{g.Text("These are there: "), page.Copyable("az ad app credential list --id "+clientID, "the command that lists them"),
+		g.Text(" This removes one: "), page.Copyable("KEY_ID=        # of the one that nothing uses\n"+removing(clientID, `"$KEY_ID"`),
+			"the commands that remove one"), g.Text(" ")}
+}
+
 // removing is the command that removes a client secret in Entra.
 func removing(clientID, keyID string) string {
 	return "az ad app credential delete --id " + clientID + " --key-id " + keyID

@@ -66,7 +66,8 @@ func unpublished(state string) object {
 	maps.Copy(target, object{"id": targetID, "connectionId": id, "application": object{"tenantId": tenantID, "clientId": clientID},
 		"attention": []string{attention.Failing}})
 	maps.Copy(target["rotation"].(object), object{"current": nil, "retiring": []object{}, "lastRotatedAt": nil, "state": state, "settled": false,
-		"rotationStatus": "failed", "lastRotationMessage": "Remove one.", "lastRun": object{"outcome": "failed", "trigger": "creation"}})
+		"rotationStatus": "failed", "lastRotationMessage": "Remove one.", "lastRotationClass": "application-full",
+		"lastRun": object{"outcome": "failed", "trigger": "creation"}})
 	return target
 }
 
@@ -77,7 +78,7 @@ func TestATargetThatHasPublishedNothing(t *testing.T) {
 	own, at := "/console/targets/"+id+"/"+targetID, secrets+"/"+id+"/targets/"+targetID
 	for _, state := range []string{"idle", "verifying"} {
 		w.answer("GET", at, 200, object{"target": unpublished(state)})
-		w.shows(w.get(own), "rotation fails")
+		w.shows(w.get(own), "rotation fails", "az ad app credential list --id "+clientID)
 		p := w.get(own + "/delete")
 		w.shows(p, "<h2>Stop managing it</h2>", "Nothing of it is published, so that no consumer notices.", ">Delete</button>")
 		if strings.Contains(p.text, "Consumers") || strings.Contains(p.text, "revoke\" value=\"true") ||
@@ -139,9 +140,9 @@ func TestAbandoningIsExplained(t *testing.T) {
 	w.everything("billing")
 	own := "/console/connections/" + id
 	w.answer("POST", secrets+"/"+id+"/rotations/abandon", 200, object{})
-	for state, row := range map[string]struct{ status, says, button, done string }{
-		"issuing": {"", "What it has issued is removed from Entra", ">Abandon the run</button>", "abandoned"},
-		"idle":    {"failed", "is not tried again. Nothing is removed", ">Stop trying</button>", "stopped"},
+	for state, row := range map[string]struct{ status, says, then, button, done string }{
+		"issuing": {"", "What it has issued is removed from Entra", "“Pause” keeps it from that.", ">Abandon the run</button>", "abandoned"},
+		"idle":    {"failed", "is not tried again. Nothing is removed", "goes on as before", ">Stop trying</button>", "stopped"},
 	} {
 		is := connection("billing")
 		maps.Copy(is["rotation"].(object), object{"state": state, "rotationStatus": row.status, "retryAt": now.AddDate(0, 0, 1),
@@ -149,7 +150,7 @@ func TestAbandoningIsExplained(t *testing.T) {
 		w.answer("GET", secrets+"/"+id, 200, object{"appConnection": is})
 		p := w.get(own)
 		w.shows(p, `href="`+own+`/abandon"`)
-		w.shows(w.get(own+"/abandon"), row.says, row.button, "“Pause” keeps it from that.")
+		w.shows(w.get(own+"/abandon"), row.says, row.then, row.button)
 		if p := w.post(own+"/abandon", nil); p.Header().Get("Location") != own+"?done="+row.done {
 			t.Errorf("%s: %d %s", state, p.Code, p.Header().Get("Location"))
 		}
