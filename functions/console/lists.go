@@ -122,7 +122,8 @@ func (v *visit) list(id, caption string, found []subject, cursor string) (nodes 
 		nodes = append(nodes, h.P(h.Class("note"), g.Text("A part of the list was looked through so far. The next page goes on.")))
 	case len(found) == 0:
 		nodes = append(nodes, h.P(g.Text("Nothing fits. What is searched for is a part of a name, of a vault secret's or an "+
-			"application's name, of a client id, of the key id of a published client secret, or of an id.")), v.elsewhere(id))
+			"application's name, of a client id, of an id, or of the key id of a client secret that is published, being removed or "+
+			"removed lately.")), v.elsewhere(id))
 	}
 	return append(nodes, more(v, cursor))
 }
@@ -136,7 +137,7 @@ func (v *visit) elsewhere(list string) g.Node {
 	}
 	other, find := map[string]string{"connections": "targets", "targets": "connections"}[list], url.Values{"text": {text}}
 	return h.P(g.Text("Look for it among the "), page.Link(to(other).With(find), other), g.Text(", or in the "),
-		page.Link(to("inventory").With(find), "inventory"), g.Text(", which has every client secret as of the last scan, those in a grace period too."))
+		page.Link(to("inventory").With(find), "inventory"), g.Text(", which has every client secret as of the last scan."))
 }
 
 // link is a link that looks like a button, for a role.

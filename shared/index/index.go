@@ -40,8 +40,8 @@ type Entry struct {
 	Credential        string    // which one that is, see [Credential]
 }
 
-// maxText bounds what is searched: all that the API takes is far shorter.
-const maxText = 4096
+// maxText bounds what is searched: all that the API takes, and the key ids of a record whose lists are full, are shorter.
+const maxText = 8192
 
 // Of returns the entry of a record. What the API shows no more is not due, and does not end.
 func Of(rec *rotation.Record) Entry {
@@ -75,9 +75,7 @@ func text(rec *rotation.Record) string {
 	} else {
 		names = append(names, rec.Via)
 	}
-	if rec.Current != nil {
-		names = append(names, rec.Current.KeyID)
-	}
+	names = append(names, keyIDs(rec)...)
 	for i, name := range names {
 		names[i] = Fold(name)
 	}
@@ -85,6 +83,18 @@ func text(rec *rotation.Record) string {
 	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
 	all := strings.Join(names, "\n")
 	return strings.ToValidUTF8(all[:min(len(all), maxText)], "")
+}
+
+// keyIDs are those of the client secrets that a record publishes, issues, removes, has removed lately, or leaves to a person.
+func keyIDs(rec *rotation.Record) []string {
+	keys := rec.KeyIDsRemoved()
+	if c := rec.Current; c != nil { // of an application whose id is not known yet, too
+		keys = append(keys, c.KeyID)
+	}
+	for _, known := range rec.Known() {
+		keys = append(keys, known.KeyIDs...)
+	}
+	return keys
 }
 
 // Fold takes the case from a text.

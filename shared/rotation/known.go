@@ -59,6 +59,15 @@ func (r *Record) Known() map[string]Known {
 	return known
 }
 
+// KeyIDsRemoved are those of the client secrets that Rekey has removed for r lately.
+func (r *Record) KeyIDsRemoved() []string {
+	keys := make([]string, len(r.RemovedKeys))
+	for i, k := range r.RemovedKeys {
+		keys[i] = k.KeyID
+	}
+	return keys
+}
+
 // LastRemovedAt is when Rekey last removed a client secret for r that it remembers; zero: never.
 func (r *Record) LastRemovedAt() (last time.Time) {
 	for _, o := range r.Removed {

@@ -21,7 +21,7 @@ import (
 // were indexed already. So the timer goes through all of them a second time, later.
 
 const (
-	reindexKey   = "index-3"
+	reindexKey   = "index-4"
 	reindexOnce  = "once" // and once more, reindexAgain later
 	reindexDone  = "done"
 	reindexAgain = time.Hour

@@ -43,7 +43,7 @@ func passCost(t *testing.T, others int) map[string]int {
 	c := newCrowd(t, w, 10)
 	rows := make([]table.Row, 0, 2*others+1)
 	rows = append(rows, // no older Rekey has written this table
-		table.Row{Table: "rekey", PartitionKey: "s00", RowKey: "index-3", Properties: map[string]any{"cursor": "done"}})
+		table.Row{Table: "rekey", PartitionKey: "s00", RowKey: "index-4", Properties: map[string]any{"cursor": "done"}})
 	for i := range others {
 		id, shard := fmt.Sprintf("other-%08d", i), fmt.Sprintf("s%02x", i%16)
 		wake := time.Now().UTC().Add(time.Duration(i+1) * time.Hour)
