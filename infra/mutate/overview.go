@@ -69,7 +69,7 @@ var overview = []mutation{
 	{
 		name: "a run that never proves itself ends without a failure",
 		rule: "P8", file: "shared/rotation/verifying.go",
-		old:   "\t\tt.tell(Event{\n\t\t\tKind: history.Failed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,\n",
+		old:   "\t\tt.tell(Event{\n\t\t\tKind: history.Failed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, By: run.By,\n",
 		new:   "\t\tt.tell(Event{\n\t\t\tKind: history.AttemptDropped, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,\n",
 		tests: []string{"./shared/rotation", "./shared/connection"},
 	},

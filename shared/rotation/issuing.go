@@ -139,7 +139,7 @@ func (t *transition) issued() {
 	run.IssuedUnder, run.NextCheck, run.Deadline = "", time.Time{}, t.now.Add(t.Attempt)
 	rec.Phase, rec.Error, rec.Proof = Verifying, nil, Proof{}
 	rec.learn(run.Target)
-	t.tell(Event{Kind: history.Issued, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID})
+	t.tell(Event{Kind: history.Issued, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, By: run.By})
 }
 
 // unissued takes back the intent of an attempt of which nothing was issued for sure:
@@ -251,7 +251,7 @@ func (t *transition) failRun(err error) {
 		t.endGracePeriods()
 	}
 	t.tell(Event{
-		Kind: history.Failed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
+		Kind: history.Failed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, By: run.By,
 		Class: serviceerror.ClassOf(err), Message: serviceerror.Explain(err),
 	})
 }

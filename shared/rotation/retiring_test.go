@@ -124,6 +124,25 @@ func TestTheGracePeriodOfARetry(t *testing.T) {
 	}
 }
 
+// Every line that the history has of a run which a caller has asked for names the caller.
+func TestARunIsTheCallers(t *testing.T) {
+	rec, begun := rotation.DefaultRules().Apply(now, with(idle(), asked(rotation.AskRotate), func(r *rotation.Record) { r.Request.By = "ann" }),
+		rotation.BeginRun{}, rotation.Outcome{Marker: "m1", LeaseToken: "mine"})
+	issued := rotation.Outcome{Issued: &rotation.Issued{KeyID: "new"}, StagedVersion: "s1", Application: &rotation.ApplicationState{}}
+	refused := rotation.Outcome{NotSent: true, Err: refusedWith(serviceerror.Permission)}
+	for name, out := range map[string]rotation.Outcome{"issued": issued, "refused": refused} {
+		_, events := rotation.DefaultRules().Apply(now, rec, rotation.IssueCredential{}, out)
+		for _, e := range append(slices.Clone(begun), events...) {
+			if e.RunID == rec.Run.ID && e.By != "ann" {
+				t.Errorf("%s: %+v", name, e)
+			}
+		}
+		if len(events) == 0 {
+			t.Errorf("%s: no line", name)
+		}
+	}
+}
+
 // Until something is published nothing of it is removed, and nothing is forgotten: whatever
 // becomes of the runs before, and also if the target is deleted.
 func TestWhatWaitsForTheFirstPublication(t *testing.T) {

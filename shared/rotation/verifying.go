@@ -180,7 +180,7 @@ func (t *transition) withdraw() {
 		rec.Unproven++
 		rec.Error = t.noProof(serviceerror.CredentialRefused, rec.Unproven)
 		t.tell(Event{
-			Kind: history.Failed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID,
+			Kind: history.Failed, RunID: run.ID, Trigger: run.Trigger, KeyID: run.KeyID, By: run.By,
 			Class: rec.Error.Class, Message: rec.LastRun.Message,
 		})
 	default:
