@@ -9,7 +9,6 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"rekey/shared/page"
-	core "rekey/shared/rotation"
 	"rekey/shared/session"
 )
 
@@ -157,7 +156,8 @@ func abandonForm(v *visit) error {
 	button := "Abandon the run"
 	switch {
 	case r != nil && s.failed():
-		says, button = []string{"The request that was refused is not tried again. Nothing is removed; what is published stays as it is."}, "Stop trying"
+		button = "Stop trying"
+		says = []string{"The request that was refused is not tried again. Nothing is removed; what is published stays as it is."}
 	case r == nil || !s.rotating():
 		return v.show(v.document("abandon", "Abandon a run of "+s.title(), h.P(g.Text("No rotation is under way.")), h.P(back)))
 	}
@@ -214,8 +214,8 @@ func dryRun(v *visit) error {
 		main = append(main, page.Notice(page.Warn, h.P(g.Text("A run is under way: it would be the answer to a request now."))))
 	}
 	if r := s.state(); s.failed() && !s.abandoned() && r.LastRotationMessage != nil {
-		main = append(main, page.Notice(page.Bad, h.P(g.Text("The last rotation has failed. Until that is put right the next one fails as well, and "+
-			"these steps do not come to pass. "), advice(sentence(v.dated(*r.LastRotationMessage))))))
+		main = append(main, page.Notice(page.Bad, h.P(g.Text("The last rotation has failed. Until that is put right the next one fails as "+
+			"well, and these steps do not come to pass. "), advice(sentence(v.dated(*r.LastRotationMessage))))))
 	}
 	main = append(main, page.Table("steps", "Steps", []page.Column{{Name: "At the earliest", Wide: true}, {Name: "What", Wide: true},
 		{Name: "Key id"}, {Name: "Calls"}}, rows),
@@ -223,113 +223,8 @@ func dryRun(v *visit) error {
 	return v.show(v.document("plan", "What a rotation of "+s.title()+" would do", main...))
 }
 
-// emergency asks for the name to be typed, since an emergency ends grace periods at once.
-func emergency(v *visit) error {
-	s, err := v.load()
-	if err != nil {
-		return err
-	}
-	return v.confirm(s, nil)
-}
-
-func (v *visit) confirm(s *subject, refused *refusal) error {
-	f := &sheet{visit: v, refused: refused}
-	goes, stays := s.endangered(), s.unmanaged(v.scanOf(s))
-	about := h.P(g.Text("For a client secret that has leaked. A new one is issued and published at once, and those below " +
-		"are removed without a grace period: consumers that still have one of them stop working until they read the new one from " +
-		"Key Vault. Make sure first that they do so by themselves, or restart them afterwards."))
-	if len(goes) == 0 {
-		about = h.P(g.Text("Nothing of it is published, so that an emergency removes none: it issues and publishes a client secret at once."))
-	}
-	d := v.document("emergency", "Emergency rotation of "+s.title(),
-		page.Notice(page.Bad, about), v.failsAgain(s), h.Ul(g.Map(slices.Concat(goes, s.spared(stays)), listed)), leaks(s, stays),
-		v.form(own(s, "emergency"), f.mistaken(),
-			h.Label(h.For("confirm"), g.Text("Type "+s.title()+" to confirm")),
-			h.Input(h.ID("confirm"), h.Name("confirm"), h.Required(), h.AutoComplete("off"), f.about("confirm", "")),
-			h.Div(h.Class("actions"), h.Button(h.Type("submit"), h.Class("danger"), g.Text("Rotate at once")), page.Link(own(s), "Back"),
-				patience())))
-	return f.show(d)
-}
-
-// failsAgain says that the last rotation has failed: an emergency fails for the same reason.
-func (v *visit) failsAgain(s *subject) g.Node {
-	r := s.state()
-	if !s.failed() || s.abandoned() || r.LastRotationMessage == nil {
-		return nil
-	}
-	return page.Notice(page.Warn, h.P(g.Text("The last rotation has failed. Until that is put right an emergency fails as well, and removes only "+
-		"what is in a grace period. "), advice(sentence(v.dated(*r.LastRotationMessage)))))
-}
-
-// stillLeaked says after an emergency that has failed what is useless by now and what is not: whatever has leaked is
-// taken for what is published.
-func (v *visit) stillLeaked(s *subject) g.Node {
-	r := s.state()
-	if !s.failed() || r.LastRun == nil || r.LastRun.Trigger != string(core.OnEmergency) || s.abandoned() {
-		return nil
-	}
-	if r.Current == nil {
-		return page.Notice(page.Bad, h.P(g.Text("The emergency rotation has failed: nothing new is published.")))
-	}
-	nodes := []g.Node{h.P(g.Text("The emergency rotation has failed: the client secret" + r.named() + " still works, for a thief as well. " +
-		"No grace period is left to older ones."))}
-	if r.RetryAt != nil {
-		nodes = append(nodes, h.P(g.Text("It is tried again as an emergency "), v.when(*r.RetryAt), g.Text(", or at once by “Try again now”.")))
-	}
-	instead := h.P(g.Text("To make it useless before that, at the price that its consumers stop working: “Delete”, and there “Delete, and revoke”."))
-	if !r.Current.IssuedByRekey || s.rotatesItself() {
-		instead = h.P(g.Text("To make it useless before that, at the price that its consumers stop working, remove it in Entra."))
-	}
-	nodes = append(nodes, instead)
-	if r.Current.KeyID != "" && s.clientID() != "" {
-		nodes = append(nodes, h.P(g.Text("Or in Entra: "), page.Copyable(removing(s.clientID(), r.Current.KeyID), "the command that removes it")))
-	}
-	return page.Notice(page.Bad, nodes...)
-}
-
-// endangered says which client secrets an emergency removes.
-func (s *subject) endangered() (says []string) {
-	r := s.state()
-	if r == nil {
-		return nil
-	}
-	switch {
-	case r.Current != nil && r.Current.KeyID != "":
-		says = append(says, "The one in use now"+r.named()+" is removed.")
-	case r.Current != nil:
-		says = append(says, "The one in use now is removed, if Rekey finds out its key id; otherwise a person has to remove it.")
-	}
-	if old := r.waiting(); len(old) > 0 {
-		says = append(says, count(len(old), "older one")+" in a grace period, removed as well: "+strings.Join(old, ", ")+".")
-	}
-	if named := s.RetireKeyIDs; len(named) > 0 {
-		says = append(says, "Those of which the first rotation takes the place, removed as well: "+strings.Join(named, ", ")+".")
-	}
-	return says
-}
-
-// spared says which client secrets an emergency does not remove. stays are those that are not managed.
-func (s *subject) spared(stays []credential) []string {
-	r := s.state()
-	if r == nil {
-		return nil
-	}
-	return append(append(r.gone(), r.staying()...), others(stays))
-}
-
 func mistaken(message string) g.Node {
 	return h.P(h.ID("message"), h.Class("field-error"), h.Role("alert"), g.Text(message))
-}
-
-func beginEmergency(v *visit) error {
-	s, err := v.load()
-	if err != nil {
-		return err
-	}
-	if strings.TrimSpace(v.PostFormValue("confirm")) != s.title() {
-		return v.confirm(s, notTheName)
-	}
-	return v.rotate(s, object{"emergency": true}, "emergency", "ended")
 }
 
 // zone keeps the zone that the reader chose.

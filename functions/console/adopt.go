@@ -146,10 +146,10 @@ func (f *sheet) retire(a *item, t *tenant) g.Node {
 	return h.FieldSet(f.about("retire", ""), h.Legend(g.Text(labelOf("retire"))),
 		h.P(h.Class("note"), g.Text("Choose what Rekey's own takes the place of: it is removed after the first rotation, when the grace "+
 			"period below is over. Consumers that go on with one that is chosen fail then."),
-			g.If(two && len(boxes) == 1, g.Text(" Entra takes two client secrets for this application, ended ones included: unless all of these go, no second "+
-				"rotation has room."))),
-		g.If(two && len(boxes) > 1, page.Notice(page.Bad, h.P(g.Text("It has two already, so that there is no room to issue one: remove one that "+
-			"nothing uses in Entra first.")))),
+			g.If(two && len(boxes) == 1, g.Text(" Entra takes two client secrets for this application, ended ones included: unless all of these "+
+				"go, no second rotation has room."))),
+		g.If(two && len(boxes) > 1, page.Notice(page.Bad, h.P(g.Text("It has two already, so that there is no room to issue one: remove one "+
+			"that nothing uses in Entra first.")))),
 		g.Group(boxes), f.field("originalGrace", "How long those chosen stay valid after Rekey has published its own. Empty: as long as the "+
 			"grace period above. 0, if nothing uses them: then they are gone in minutes.",
 			h.Type("number"), h.Min("0"), h.Max("720"), h.Step("any")))

@@ -216,8 +216,8 @@ func (v *visit) credentials(s *subject, scan *item) g.Node {
 		if strings.HasPrefix(text(c.Name, ""), "rekey/") {
 			word = page.Badge(page.Warn, "named like one of Rekey's: see the inventory")
 		}
-		rows = append(rows, []g.Node{g.Group{h.Code(g.Text(c.KeyID)), h.Span(h.Class("hint"), g.Text(orNone(text(c.Name, ""), "without a name")))},
-			word, v.maybe(c.EndsAt, "never")})
+		name := h.Span(h.Class("hint"), g.Text(orNone(text(c.Name, ""), "without a name")))
+		rows = append(rows, []g.Node{g.Group{h.Code(g.Text(c.KeyID)), name}, word, v.maybe(c.EndsAt, "never")})
 	}
 	if len(rows) == 0 {
 		return nil

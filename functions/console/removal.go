@@ -124,8 +124,8 @@ func keeping(s *subject, stays []credential) []string {
 		says = append(says, fmt.Sprintf("The client secret%s stays: in Entra until its end, and in the Key Vault secret %q. "+
 			"Consumers go on with it. Rekey does not rotate it any more.", r.named(), s.VaultSecretName))
 		if r.Current.IssuedByRekey {
-			says = append(says, "The next scan of the tenant shows it as left behind by Rekey, which it is on purpose then: accept that finding, or "+
-				"adopt the application again.")
+			says = append(says, "The next scan of the tenant shows it as left behind by Rekey, which it is on purpose then: accept that "+
+				"finding, or adopt the application again.")
 		}
 		says = append(append(says, r.ending()...), s.untouched(stays)...)
 	}

@@ -96,8 +96,8 @@ func leaks(s *subject, list []credential) g.Node {
 	if len(list) == 0 || s.clientID() == "" {
 		return nil
 	}
-	return page.Notice(page.Warn, h.P(g.Text("Is one of these the one that has leaked? The application has them as well, as far as the last scan "+
-		"has seen, and they stay. This removes one of them at once:")),
+	return page.Notice(page.Warn, h.P(g.Text("Is one of these the one that has leaked? The application has them as well, as far as the last "+
+		"scan has seen, and they stay. This removes one of them at once:")),
 		h.Ul(g.Map(list, func(c credential) g.Node {
 			return h.Li(h.Code(g.Text(c.called())), g.Text(": "), page.Copyable(removing(s.clientID(), c.KeyID), "the command that removes it"))
 		})))

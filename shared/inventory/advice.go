@@ -27,7 +27,9 @@ func (j *judgement) advice(v verdict) string {
 			j.allowed()/day, j.replace(c))
 	case Orphan:
 		return fmt.Sprintf("%s is named like one that Rekey issued, and no record knows it: its connection was deleted without it, or the "+
-			"record was lost. If the connection was deleted since the last scan, scan again first. Make sure that nothing uses it; then %s",
+			"record was lost. If it was kept on purpose, its consumers go on with it until it ends: accept this finding, or let Rekey rotate the "+
+			"application again. If the connection was deleted since the last scan, scan again first. Otherwise make sure that nothing "+
+			"uses it; then %s",
 			j.called(c), j.remove(c))
 	case Unused:
 		return j.adviceUnused(c)

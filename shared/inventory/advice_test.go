@@ -71,7 +71,7 @@ func TestAdvice(t *testing.T) {
 		{"too long", inventory.TooLong, app(with(secret(10, 400*day))), allowing(all(), 90*day), []string{"should live for 90 days at most",
 			adopt}, nil},
 		{"an orphan", inventory.Orphan, app(with(secret(10, 100*day, named("rekey/prod/c/r")))), all(),
-			[]string{`"rekey/prod/c/r"`, "Make sure that nothing uses it", "az ad app credential delete"}, nil},
+			[]string{`"rekey/prod/c/r"`, "kept on purpose", "make sure that nothing uses it", "az ad app credential delete"}, nil},
 		{"never used", inventory.Unused, app(with(secret(10, 20*day, since(100*day)))), all(),
 			[]string{"was never used", "az ad app credential delete"}, []string{"other tenants"}},
 		{"used long ago, where other tenants may use it", inventory.Unused,
