@@ -86,6 +86,16 @@ func (d *Directory) AddPrincipal(p Principal) (objectID, clientID string, err er
 	return added.objectID, added.clientID, nil
 }
 
+// PrincipalOf is the object id of the service principal of a registration; empty: there is none.
+func (d *Directory) PrincipalOf(objectID string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if app := d.applications[objectID]; app != nil && app.principal != nil {
+		return app.principal.objectID
+	}
+	return ""
+}
+
 // ChangePrincipal applies change to the settings of a service principal, at once.
 func (d *Directory) ChangePrincipal(objectID string, change func(*PrincipalSettings)) error {
 	d.mu.Lock()

@@ -28,7 +28,7 @@ import (
 //	POST   /propagation                  {"max":"10m","replicas":4,"seed":1}: max at most 10m
 //	POST   /quotas                       {"enforced":true,"silent":false}: the documented ones
 //	POST   /applications                 {"name":"billing"}: registers a sample, answers with its secret
-//	PATCH  /applications/{id}            {"audience","policy":{"forbidden","maxLifetime"},"roles","owners","maxPasswords"}
+//	PATCH  /applications/{id}            {"audience","policy":{"forbidden","maxLifetime"},"roles","owners","maxPasswords","disabled"}
 //	GET    /applications/{id}/passwords  the client secrets that it has, without values
 //	GET    /vault/{name}                 the versions in the vault, without values: which of them authenticate, as whom
 //

@@ -209,7 +209,13 @@ func TestFaultAPIState(t *testing.T) {
 			t.Errorf("after %s: %d %v, want %d %v", step.change, status, code, step.status, step.code)
 		}
 	}
-	a.must("PATCH", "/applications/"+app.ObjectID, `{"roles":["Application.ReadWrite.All"],"audience":"PersonalMicrosoftAccount"}`, nil)
+	for disabled, want := range map[string]bool{"true": false, "false": true} {
+		a.must("PATCH", "/applications/"+app.ObjectID, `{"disabled":`+disabled+`}`, nil)
+		if _, got := c.token(app.ClientID, app.ClientSecret, directory.ResourceGraph); (got != "") != want {
+			t.Errorf("disabled %s: a token %q", disabled, got)
+		}
+	}
+	a.must("PATCH", "/applications/"+app.ObjectID, `{"disabled":false,"roles":["Application.ReadWrite.All"],"audience":"PersonalMicrosoftAccount"}`, nil)
 	if _, token = c.token(app.ClientID, app.ClientSecret, directory.ResourceGraph); token == "" {
 		t.Fatal("no token")
 	}

@@ -42,6 +42,7 @@ type settings struct {
 	Roles        *[]string `json:"roles"`
 	Owners       *[]string `json:"owners"`
 	MaxPasswords *int      `json:"maxPasswords"`
+	Disabled     *bool     `json:"disabled"` // of its service principal: it gets no token
 }
 
 // policyID is the id of every policy that comes from here.
@@ -69,6 +70,11 @@ func (s *Stack) patchApplication(r *http.Request) (any, error) {
 			now.MaxPasswords = *p.MaxPasswords
 		}
 	})
+	if err == nil && p.Disabled != nil {
+		err = s.Directory.ChangePrincipal(s.Directory.PrincipalOf(r.PathValue("id")), func(now *directory.PrincipalSettings) {
+			now.Disabled = *p.Disabled
+		})
+	}
 	if err != nil {
 		return nil, errUnknown
 	}
